@@ -1,0 +1,244 @@
+"""The syntax tree: frozen nodes, and `Expr`, the union of them.
+
+Spans say where a node stands in the text. They do not take part in comparison, so
+`parse(format(tree)) == tree` holds for every tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from novaql.span import NOWHERE, Span
+from tsdb.matchers import Matcher
+
+
+def _span() -> Span:
+    return field(default=NOWHERE, compare=False, repr=False)  # type: ignore[no-any-return]
+
+
+# --- durations -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DurationLiteral:
+    """`5m`, `300` (seconds) or `0.5`; kept in whole nanoseconds as Prometheus does."""
+
+    nanoseconds: int
+    span: Span = _span()
+
+
+class DurationName(StrEnum):
+    STEP = "step"
+    RANGE = "range"
+
+
+@dataclass(frozen=True, slots=True)
+class DurationQuery:
+    """`step()` or `range()`: step and length of the query; both 0 in an instant query."""
+
+    name: DurationName
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DurationUnary:
+    """`+d` or `-d`."""
+
+    op: str
+    operand: Duration
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DurationBinary:
+    """op is one of `+ - * / % ^`, or `min_of`, `max_of`."""
+
+    op: str
+    left: Duration
+    right: Duration
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DurationParen:
+    inner: Duration
+    span: Span = _span()
+
+
+Duration = (
+    DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
+)
+
+
+# --- selectors -------------------------------------------------------------------------------
+
+
+class AtEdge(StrEnum):
+    START = "start"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`."""
+
+    when: int | AtEdge
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSelector:
+    """`name{matchers} offset d @ t`.
+
+    name      the metric name, or None; it is not repeated in `matchers`
+    matchers  in the order of the text, `__name__` matchers in braces included
+    anchored, smoothed  the extended range modifiers
+    """
+
+    name: str | None
+    matchers: tuple[Matcher, ...] = ()
+    offset: Duration | None = None
+    at: At | None = None
+    anchored: bool = False
+    smoothed: bool = False
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSelector:
+    """`selector[range]`. Offset, `@`, anchored and smoothed stand on the selector inside."""
+
+    selector: VectorSelector
+    range: Duration
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """`inner[range:step] offset d @ t`; step None: the default."""
+
+    inner: Expr
+    range: Duration
+    step: Duration | None = None
+    offset: Duration | None = None
+    at: At | None = None
+    span: Span = _span()
+
+
+# --- expressions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: float
+    span: Span = _span()
+
+    def __eq__(self, other: object) -> bool:
+        # NaN is the same number as NaN here, and -0 is another one than 0.
+        return isinstance(other, Number) and repr(self.value) == repr(other.value)
+
+    def __hash__(self) -> int:
+        return hash(repr(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string literal, unquoted."""
+
+    value: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Paren:
+    inner: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`+operand` or `-operand`."""
+
+    op: str
+    operand: Expr
+    span: Span = _span()
+
+
+class Cardinality(StrEnum):
+    ONE_TO_ONE = "one-to-one"
+    MANY_TO_ONE = "many-to-one"  # group_left
+    ONE_TO_MANY = "one-to-many"  # group_right
+    MANY_TO_MANY = "many-to-many"  # set operators
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How rows of two vectors find each other.
+
+    on       True: only `labels` count. False: all but `labels` (and the name) count
+    include  labels that group_left/group_right copies from the "one" side
+    fill_left, fill_right  value for a missing partner on that side, None: no fill
+    """
+
+    cardinality: Cardinality = Cardinality.ONE_TO_ONE
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left op right`.
+
+    op            + - * / % ^ atan2, == != > < >= <= </ >/, and or unless
+    return_bool   the `bool` modifier
+    matching      given exactly when both sides are instant vectors; filled in by the checker's
+                  caller: the parser gives it when the text has a modifier, and a default
+                  `Matching()` (or many-to-many for set operators) otherwise
+    """
+
+    op: str
+    left: Expr
+    right: Expr
+    return_bool: bool = False
+    matching: Matching = Matching()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`op by|without (grouping) (parameter, operand)`.
+
+    without   True: `without (grouping)`; False: `by (grouping)`, also when there is no clause
+    """
+
+    op: str
+    operand: Expr
+    parameter: Expr | None = None
+    grouping: tuple[str, ...] = ()
+    without: bool = False
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: str
+    arguments: tuple[Expr, ...]
+    span: Span = _span()
+
+
+Expr = (
+    Number
+    | Text
+    | Paren
+    | VectorSelector
+    | MatrixSelector
+    | Subquery
+    | Unary
+    | Binary
+    | Aggregate
+    | Call
+)

@@ -1,0 +1,55 @@
+"""How a query is to be evaluated, and what it may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class NameRemoval(StrEnum):
+    """When `__name__` goes: at the end of the query, or at each function (as Prometheus ships)."""
+
+    DELAYED = "delayed"
+    EAGER = "eager"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Budget of one query. 0 means no limit.
+
+    samples  samples read from the source
+    series   series of any one selection
+    points   steps of a range query
+    bytes    memory for results held at one time
+    """
+
+    samples: int = 0
+    series: int = 0
+    points: int = 0
+    bytes: int = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """Steps to evaluate at and the rules to evaluate by.
+
+    start_ms, end_ms, step_ms  steps are start, start + step, … ≤ end. step 0: an instant query
+                               at start (= end)
+    lookback_ms                how long a sample stays visible to an instant selector
+    subquery_step_ms           step of a subquery that names none
+    timeout_s                  wall-clock budget, None for no limit
+    """
+
+    start_ms: int
+    end_ms: int
+    step_ms: int = 0
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+    timeout_s: float | None = 120.0
+    name_removal: NameRemoval = NameRemoval.DELAYED
+    start_timestamps: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def instant(self) -> bool:
+        return self.step_ms == 0

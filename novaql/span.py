@@ -1,0 +1,31 @@
+"""Where something stands in a query text, and the picture that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Half-open range of character positions in a query text."""
+
+    start: int
+    end: int
+
+    def position(self, text: str) -> tuple[int, int]:
+        """Line and column of the start, both from 1."""
+        before = text[: self.start]
+        return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
+
+    def picture(self, text: str) -> str:
+        """The line the span starts on, with carets below the marked part."""
+        line_start = text.rfind("\n", 0, self.start) + 1
+        line_end = text.find("\n", self.start)
+        line = text[line_start : line_end if line_end >= 0 else len(text)]
+        width = max(1, min(self.end, line_start + len(line)) - self.start)
+        # Tabs stay tabs below, so that the carets stand where a terminal shows the text.
+        pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - line_start])
+        return f"{line}\n{pad}{'^' * width}"
+
+
+NOWHERE = Span(0, 0)

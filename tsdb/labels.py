@@ -1,0 +1,214 @@
+"""Label sets of many series at once, column by column.
+
+A label that is absent and a label whose value is "" are the same thing, as in Prometheus.
+Each label name is one dictionary-encoded column: `codes[row]` points into `values`, and
+`values[0]` is always "". Work on labels (grouping, matching, sorting) is then work on small
+integer arrays, never a Python loop over series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+METRIC_NAME = "__name__"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelColumn:
+    """The values of one label: `values[codes[row]]`; `values[0]` is "" and means absent.
+
+    `values` holds each text once. It may hold texts that no row uses any more.
+    """
+
+    codes: Codes
+    values: tuple[str, ...]
+
+    @classmethod
+    def encode(cls, texts: Iterable[str]) -> LabelColumn:
+        """Dictionary-encode one text per row."""
+        ids: dict[str, int] = {"": 0}
+        codes = np.fromiter((ids.setdefault(text, len(ids)) for text in texts), np.int32)
+        return cls(codes, tuple(ids))
+
+    @classmethod
+    def constant(cls, text: str, rows: int) -> LabelColumn:
+        if text == "":
+            return cls(np.zeros(rows, np.int32), ("",))
+        return cls(np.ones(rows, np.int32), ("", text))
+
+    def take(self, rows: Ints | Bools) -> LabelColumn:
+        return LabelColumn(self.codes[rows], self.values)
+
+    def compacted(self) -> LabelColumn:
+        """The same column with unused values dropped and `values[1:]` in byte order."""
+        used = np.unique(self.codes)
+        texts = sorted((self.values[code] for code in used.tolist() if code), key=str.encode)
+        position = {text: number for number, text in enumerate(["", *texts])}
+        translate = np.zeros(len(self.values), np.int32)
+        for code in used.tolist():
+            translate[code] = position[self.values[code]]
+        return LabelColumn(translate[self.codes], ("", *texts))
+
+    def texts(self) -> list[str]:
+        values = self.values
+        return [values[code] for code in self.codes.tolist()]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesTable:
+    """Label sets of `rows` series. Immutable; every method returns a new table.
+
+    columns: label name → column, in increasing order of name (by bytes). A column in which every
+    row is absent is allowed and means nothing.
+    """
+
+    rows: int
+    columns: Mapping[str, LabelColumn]
+
+    @classmethod
+    def from_dicts(cls, label_sets: Sequence[Mapping[str, str]]) -> SeriesTable:
+        names = sorted({name for labels in label_sets for name in labels}, key=str.encode)
+        return cls(
+            len(label_sets),
+            {n: LabelColumn.encode(labels.get(n, "") for labels in label_sets) for n in names},
+        )
+
+    @classmethod
+    def from_columns(cls, rows: int, columns: Mapping[str, LabelColumn]) -> SeriesTable:
+        """Put the columns in order of name."""
+        return cls(rows, {n: columns[n] for n in sorted(columns, key=str.encode)})
+
+    @classmethod
+    def unlabelled(cls, rows: int = 1) -> SeriesTable:
+        return cls(rows, {})
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def labels(self, row: int) -> dict[str, str]:
+        """The label set of one row, absent labels left out, in order of name."""
+        out = {}
+        for name, column in self.columns.items():
+            if code := int(column.codes[row]):
+                out[name] = column.values[code]
+        return out
+
+    def dicts(self) -> list[dict[str, str]]:
+        """Every row's label set. For output; the engine itself never needs it."""
+        out: list[dict[str, str]] = [{} for _ in range(self.rows)]
+        for name, column in self.columns.items():
+            values = column.values
+            for row, code in zip(
+                np.flatnonzero(column.codes).tolist(),
+                column.codes[column.codes != 0].tolist(),
+                strict=True,
+            ):
+                out[row][name] = values[code]
+        return out
+
+    def __iter__(self) -> Iterator[dict[str, str]]:
+        return iter(self.dicts())
+
+    def names(self) -> list[str]:
+        """Label names that at least one row has."""
+        return [name for name, column in self.columns.items() if column.codes.any()]
+
+    def column(self, name: str) -> LabelColumn:
+        """The column of a label, all absent if no row has it."""
+        found = self.columns.get(name)
+        return LabelColumn.constant("", self.rows) if found is None else found
+
+    def take(self, rows: Ints | Bools) -> SeriesTable:
+        """Rows by number, or by a mask."""
+        count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
+        return SeriesTable(count, {n: c.take(rows) for n, c in self.columns.items()})
+
+    def keep(self, names: Iterable[str]) -> SeriesTable:
+        wanted = set(names)
+        return SeriesTable(self.rows, {n: c for n, c in self.columns.items() if n in wanted})
+
+    def drop(self, names: Iterable[str]) -> SeriesTable:
+        unwanted = set(names)
+        return SeriesTable(self.rows, {n: c for n, c in self.columns.items() if n not in unwanted})
+
+    def with_column(self, name: str, column: LabelColumn) -> SeriesTable:
+        return SeriesTable.from_columns(self.rows, {**self.columns, name: column})
+
+    def keys(self) -> Ints:
+        """One integer per row, equal exactly where the label sets are equal.
+
+        Comparable only inside this table. Numbers are dense: 0 … distinct - 1.
+        """
+        return combine_codes([column.codes for column in self.columns.values()], self.rows)
+
+    def order(self) -> Ints:
+        """Rows in Prometheus's order of label sets.
+
+        Label by label in order of name, name first, then value by bytes; of two sets where one
+        is the beginning of the other, the shorter comes first.
+        """
+        sort_keys: list[NDArray[np.int64]] = []
+        ends_here = np.ones(self.rows, np.bool_)  # no label from this column on
+        for column in reversed([c.compacted() for c in self.columns.values()]):
+            present = column.codes != 0
+            rank = column.codes.astype(np.int64)
+            rank[~present] = len(column.values)  # a later name sorts behind this one …
+            ends_here = ends_here & ~present
+            rank[ends_here] = 0  # … but the end of the set sorts before everything
+            sort_keys.append(rank)
+        if not sort_keys:
+            return np.arange(self.rows)
+        return np.lexsort(sort_keys)  # the last key is the first column
+
+
+def combine_codes(columns: Sequence[NDArray[np.integer]], rows: int) -> Ints:
+    """Dense group numbers for rows by several integer columns; equal rows, equal numbers."""
+    key = np.zeros(rows, np.int64)
+    distinct = 1
+    for codes in columns:
+        if rows == 0:
+            return key
+        width = int(codes.max()) + 1
+        if width == 1:
+            continue
+        if distinct * width >= 2**62:
+            key, distinct = _dense(key)
+        key = key * width + codes
+        distinct *= width
+    return _dense(key)[0]
+
+
+def _dense(key: Ints) -> tuple[Ints, int]:
+    found, dense = np.unique(key, return_inverse=True)
+    return dense.astype(np.int64, copy=False), len(found)
+
+
+def concat_tables(tables: Sequence[SeriesTable]) -> SeriesTable:
+    """Rows of all tables, one below the other."""
+    if len(tables) == 1:
+        return tables[0]
+    rows = sum(table.rows for table in tables)
+    names = sorted({name for table in tables for name in table.columns}, key=str.encode)
+    columns = {}
+    for name in names:
+        ids: dict[str, int] = {"": 0}
+        parts: list[Codes] = []
+        for table in tables:
+            column = table.columns.get(name)
+            if column is None:
+                parts.append(np.zeros(table.rows, np.int32))
+                continue
+            translate = np.fromiter(
+                (ids.setdefault(text, len(ids)) for text in column.values), np.int32
+            )
+            parts.append(translate[column.codes])
+        columns[name] = LabelColumn(np.concatenate(parts), tuple(ids))
+    return SeriesTable(rows, columns)

@@ -1,0 +1,111 @@
+"""What a selection of series answers, and the one protocol through which the engine reads data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from tsdb.labels import SeriesTable
+from tsdb.matchers import Matcher
+from tsdb.tile import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class TileRef:
+    """A tile that is read when asked for.
+
+    load     reads and decodes; may be called on any thread, more than once
+    samples  how many samples it holds, for limits and progress, known without reading
+    """
+
+    load: Callable[[], Tile]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Series and their samples in a time range.
+
+    Each row of `series` appears in at most one tile, with all of its samples of the range in time
+    order and no time twice, whatever parts of the store they come from. Label sets in `series`
+    are distinct. A series without a sample in the range may be left out or be in no tile.
+    """
+
+    series: SeriesTable
+    tiles: Sequence[TileRef]
+
+    @property
+    def samples(self) -> int:
+        return sum(tile.samples for tile in self.tiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a source may use to read less. Never changes an answer.
+
+    labels  only these label names will be looked at (None: all of them)
+    """
+
+    labels: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is known of one metric: type ("counter", "gauge", …), help text, unit."""
+
+    type: str = "unknown"
+    help: str = ""
+    unit: str = ""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that holds series of samples.
+
+    Times are milliseconds since 1970 and both ends of a range belong to it. All methods may be
+    called from several threads at once. Each call sees one consistent state of the data.
+    """
+
+    def select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints = ...
+    ) -> Selection:
+        """Series that satisfy every matcher, with their samples in the range."""
+        ...
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> SeriesTable:
+        """Label sets that satisfy any of the sets of matchers (none: all), each once, sorted."""
+        ...
+
+    def label_names(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Label names of those series, sorted."""
+        ...
+
+    def label_values(
+        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Values of one label among those series, sorted; "" is never one."""
+        ...
+
+    def metadata(self) -> dict[str, Metadata]:
+        """Metric name → metadata, where the source knows any."""
+        ...
+
+
+NO_HINTS = Hints()
+MIN_TIME_MS = -(2**62)
+MAX_TIME_MS = 2**62
+__all__ = [
+    "MAX_TIME_MS",
+    "MIN_TIME_MS",
+    "NO_HINTS",
+    "Hints",
+    "Metadata",
+    "Selection",
+    "Source",
+    "TileRef",
+]

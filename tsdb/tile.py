@@ -1,0 +1,187 @@
+"""Samples of several series, as the engine reads them.
+
+Everything that one scrape brings has the same timestamp, so the samples of a target are a matrix.
+A `Tile` holds such a matrix (regular), or, for series that share timestamps with nobody, flat
+arrays with row offsets (ragged). `Batch` is the form in which samples are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.labels import Ints, SeriesTable
+
+Floats = NDArray[np.float64]
+Bits = NDArray[np.uint64]
+
+STALE_BITS = 0x7FF0000000000002
+"""Bit pattern of the staleness marker, a NaN with a payload of its own (Prometheus `value.StaleNaN`)."""
+
+STALE: float = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
+"""The staleness marker as a float. Compare bits, not values: it is a NaN."""
+
+
+def is_stale(values: Floats) -> NDArray[np.bool_]:
+    """Where the staleness marker stands."""
+    stale: NDArray[np.bool_] = values.view(np.uint64) == STALE_BITS
+    return stale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """Samples of `len(rows)` series, each sorted by time with no time twice.
+
+    rows        row numbers in the series table of the selection, one per series of this tile
+    timestamps  milliseconds. Regular: [T], shared by every series. Ragged: flat [N]
+    values      regular: [S, T], C-contiguous. Ragged: flat [N]
+    offsets     None: regular. Ragged: [S + 1], series i owns offsets[i]:offsets[i + 1]
+
+    Staleness markers are ordinary values here (`is_stale`). Arrays are read-only by agreement.
+    """
+
+    rows: Ints
+    timestamps: Ints
+    values: Floats
+    offsets: Ints | None = None
+
+    @property
+    def series_count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sample_count(self) -> int:
+        return self.values.size
+
+    def ragged(self) -> Tile:
+        """The same samples in the ragged layout."""
+        if self.offsets is not None:
+            return self
+        series, width = self.values.shape
+        return Tile(
+            self.rows,
+            np.tile(self.timestamps, series),
+            self.values.ravel(),
+            np.arange(series + 1, dtype=np.int64) * width,
+        )
+
+    def without_stale(self) -> Tile:
+        """The same samples less the staleness markers."""
+        # The sum is NaN if any value is, so one cheap pass settles the usual case.
+        if not np.isnan(np.add.reduce(self.values, axis=None)):
+            return self
+        stale = is_stale(self.values)
+        if not stale.any():
+            return self
+        if self.offsets is None:
+            per_column = stale.sum(axis=0)
+            if ((per_column == 0) | (per_column == len(self.rows))).all():
+                keep = per_column == 0
+                return Tile(self.rows, self.timestamps[keep], self.values[:, keep])
+        flat = self.ragged()
+        assert flat.offsets is not None
+        keep = ~is_stale(flat.values)
+        kept_before = np.concatenate([[0], np.cumsum(keep)])
+        return Tile(
+            self.rows, flat.timestamps[keep], flat.values[keep], kept_before[flat.offsets]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Samples to be written, column by column: labels once per series, then arrays.
+
+    series        label sets, each once; every one needs at least one label
+    series_index  [N] row of `series` that each sample belongs to
+    timestamps    [N] milliseconds since 1970
+    values        [N] any float64; a staleness marker keeps its bits
+
+    Samples may stand in any order.
+    """
+
+    series: SeriesTable
+    series_index: Ints
+    timestamps: Ints
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def tiles_from_flat(
+    series_index: Ints, timestamps: Ints, values: Floats, *, max_values: int = 1 << 17
+) -> list[Tile]:
+    """Cut samples sorted by (series, time) into tiles, series with equal timestamps together.
+
+    series_index, timestamps, values: [N], sorted by series, then time, no pair twice.
+    Rows of the tiles are the numbers in `series_index`. A tile holds at most about `max_values`
+    values, unless one series alone has more.
+    """
+    if len(series_index) == 0:
+        return []
+    starts = np.flatnonzero(np.diff(series_index, prepend=series_index[0] - 1))
+    offsets = np.append(starts, len(series_index)).astype(np.int64)
+    rows = series_index[starts].astype(np.int64)
+    lengths = np.diff(offsets)
+    group, grid_of_group = _timestamp_groups(timestamps, offsets, lengths)
+    order = np.argsort(group, kind="stable")
+    bounds = np.flatnonzero(np.diff(group[order], prepend=-1, append=len(grid_of_group) + 1))
+    tiles: list[Tile] = []
+    lonely: list[Ints] = []
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        members = order[first:last]
+        if len(members) == 1:
+            lonely.append(members)
+            continue
+        width = int(lengths[members[0]])
+        grid = timestamps[offsets[members[0]] : offsets[members[0]] + width]
+        tall = max(1, max_values // max(1, width))
+        for at in range(0, len(members), tall):
+            some = members[at : at + tall]
+            picked = values[offsets[some][:, None] + np.arange(width)]
+            tiles.append(Tile(rows[some], grid, picked))
+    if lonely:
+        tiles.extend(_ragged_tiles(np.concatenate(lonely), rows, offsets, timestamps, values, max_values))
+    return tiles
+
+
+def _timestamp_groups(
+    timestamps: Ints, offsets: Ints, lengths: Ints
+) -> tuple[Ints, Sequence[int]]:
+    """Number the distinct timestamp arrays; equal arrays, equal numbers."""
+    # (length, first, last, sum, sum of squares mod 2^64) tells grids apart but for deliberate
+    # collisions, so members are then compared with their group's first one, whole.
+    wrapped = timestamps.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = (wrapped * np.uint64(0x9E3779B97F4A7C15)) ^ (wrapped >> np.uint64(7))
+        squares = np.add.reduceat(mixed * mixed, offsets[:-1])
+        sums = np.add.reduceat(mixed, offsets[:-1])
+    signature = np.stack([lengths.astype(np.uint64), sums, squares], axis=1)
+    _, first_of, group = np.unique(signature, axis=0, return_index=True, return_inverse=True)
+    group = group.ravel().astype(np.int64)
+    leader = first_of[group]
+    # Flat position of the leader's sample for every sample.
+    shift = offsets[leader] - offsets[:-1]
+    flat = np.arange(len(timestamps)) + np.repeat(shift, lengths)
+    unequal = np.add.reduceat((timestamps[flat] != timestamps).astype(np.int64), offsets[:-1]) > 0
+    strangers = np.flatnonzero(unequal)
+    group[strangers] = len(first_of) + np.arange(len(strangers))
+    return group, [*first_of.tolist(), *strangers.tolist()]
+
+
+def _ragged_tiles(
+    members: Ints, rows: Ints, offsets: Ints, timestamps: Ints, values: Floats, max_values: int
+) -> list[Tile]:
+    lengths = offsets[members + 1] - offsets[members]
+    ends = np.cumsum(lengths)
+    piece = (ends - 1) // max_values
+    tiles = []
+    for some in np.split(members, np.flatnonzero(np.diff(piece)) + 1):
+        size = offsets[some + 1] - offsets[some]
+        local = np.concatenate([[0], np.cumsum(size)])
+        flat = np.arange(local[-1]) + np.repeat(offsets[some] - local[:-1], size)
+        tiles.append(Tile(rows[some], timestamps[flat], values[flat], local))
+    return tiles
