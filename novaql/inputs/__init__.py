@@ -1,0 +1,1 @@
+"""Everything that is not a database, read as metrics."""

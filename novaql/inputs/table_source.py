@@ -1,0 +1,216 @@
+"""A source held in memory: one batch of samples, sorted and cut into tiles once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from tsdb.labels import Bools, Ints, SeriesTable
+from tsdb.matchers import Matcher, select_rows
+from tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
+from tsdb.tile import Batch, Tile, tiles_from_flat
+
+
+class TableSource:
+    """Samples in memory as a `Source`. Immutable, so any number of threads may read it.
+
+    The batch may be in any order and may name a label set twice; of two samples with the same
+    series and time the later one in the batch counts.
+    """
+
+    def __init__(self, batch: Batch, metadata: Mapping[str, Metadata] | None = None) -> None:
+        tidy = tidy_batch(batch)
+        tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values)
+        self._hold(tidy.series, tiles, metadata)
+
+    @classmethod
+    def from_tiles(
+        cls,
+        series: SeriesTable,
+        tiles: Sequence[Tile],
+        metadata: Mapping[str, Metadata] | None = None,
+    ) -> TableSource:
+        """From tiles whose rows point into `series`, as `Selection` wants them.
+
+        Label sets are distinct, each row is in at most one tile.
+        """
+        order = series.order()
+        position = np.empty(len(series), np.int64)
+        position[order] = np.arange(len(series))
+        moved = [Tile(position[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
+        made = cls.__new__(cls)
+        made._hold(series.take(order), moved, metadata)
+        return made
+
+    def _hold(
+        self,
+        series: SeriesTable,
+        tiles: Sequence[Tile],
+        metadata: Mapping[str, Metadata] | None,
+    ) -> None:
+        self._series = series
+        self._tiles = tuple(tiles)
+        self._metadata = dict(metadata or {})
+        # A row without samples keeps first > last and is never found.
+        self._first = np.full(len(series), np.iinfo(np.int64).max)
+        self._last = np.full(len(series), np.iinfo(np.int64).min)
+        for tile in self._tiles:
+            if tile.sample_count == 0:
+                continue
+            if tile.offsets is None:
+                self._first[tile.rows] = tile.timestamps[0]
+                self._last[tile.rows] = tile.timestamps[-1]
+            else:
+                filled = tile.offsets[1:] > tile.offsets[:-1]
+                self._first[tile.rows[filled]] = tile.timestamps[tile.offsets[:-1][filled]]
+                self._last[tile.rows[filled]] = tile.timestamps[tile.offsets[1:][filled] - 1]
+
+    def __repr__(self) -> str:
+        return f"TableSource({len(self._series)} series, {self.samples} samples)"
+
+    @property
+    def samples(self) -> int:
+        return sum(tile.sample_count for tile in self._tiles)
+
+    @property
+    def time_range(self) -> tuple[int, int] | None:
+        """First and last time in milliseconds, None when there are no samples."""
+        if self.samples == 0:
+            return None
+        return int(self._first.min()), int(self._last.max())
+
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        hints: Hints = NO_HINTS,
+    ) -> Selection:
+        """Series that satisfy every matcher, with their samples in the range."""
+        del hints  # everything is in memory already
+        wanted = select_rows(self._series, matchers)
+        wanted &= (self._first <= end_ms) & (self._last >= start_ms)
+        new_row = np.cumsum(wanted) - 1
+        refs = []
+        for tile in self._tiles:
+            members = np.flatnonzero(wanted[tile.rows])
+            if len(members) == 0:
+                continue
+            lo, hi = _bounds(tile, members, start_ms, end_ms)
+            samples = (
+                int((hi - lo).sum()) if tile.offsets is not None else int(hi - lo) * len(members)
+            )
+            if samples:
+                rows = new_row[tile.rows[members]]
+                refs.append(TileRef(partial(_cut, tile, members, rows, lo, hi), samples))
+        return Selection(self._series.take(wanted), refs)
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> SeriesTable:
+        """Label sets that satisfy any of the sets of matchers (none: all), each once, sorted."""
+        return self._series.take(self._rows(matcher_sets, start_ms, end_ms))
+
+    def label_names(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Label names of those series, sorted."""
+        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
+
+    def label_values(
+        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """Values of one label among those series, sorted."""
+        column = self._series.column(name)
+        used = np.unique(column.codes[self._rows(matcher_sets, start_ms, end_ms)])
+        return sorted(column.values[code] for code in used.tolist() if code)
+
+    def metadata(self) -> dict[str, Metadata]:
+        """Metric name → metadata, where the input had any."""
+        return dict(self._metadata)
+
+    def _rows(self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int) -> Bools:
+        if matcher_sets:
+            wanted = np.zeros(len(self._series), np.bool_)
+            for matchers in matcher_sets:
+                wanted |= select_rows(self._series, matchers)
+        else:
+            wanted = np.ones(len(self._series), np.bool_)
+        wanted &= (self._first <= end_ms) & (self._last >= start_ms)
+        # A series may span the range with a hole where the range is.
+        unsure = wanted & (self._first < start_ms) & (self._last > end_ms)
+        if unsure.any():
+            for tile in self._tiles:
+                members = np.flatnonzero(unsure[tile.rows])
+                if len(members):
+                    lo, hi = _bounds(tile, members, start_ms, end_ms)
+                    wanted[tile.rows[members]] = lo < hi
+        return wanted
+
+
+def tidy_batch(batch: Batch) -> Batch:
+    """The batch sorted by (label set in order, time); each label set and each time once.
+
+    Of samples with the same series and time the last one stays.
+    """
+    order = batch.series.order()
+    table = batch.series.take(order)
+    keys = table.keys()  # equal label sets are neighbours now
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    row_of = np.empty(len(table), np.int64)
+    row_of[order] = np.cumsum(np.diff(keys, prepend=-1) != 0) - 1 if len(keys) else row_of
+    if len(starts) < len(table):
+        table = table.take(starts)
+    index = row_of[batch.series_index]
+    times = batch.timestamps.astype(np.int64, copy=False)
+    values = batch.values.astype(np.float64, copy=False)
+    step_index = np.diff(index)
+    if not ((step_index > 0) | ((step_index == 0) & (np.diff(times) > 0))).all():
+        by_time = np.lexsort((times, index))  # stable: a later duplicate stays behind
+        index, times, values = index[by_time], times[by_time], values[by_time]
+        again = (np.diff(index) == 0) & (np.diff(times) == 0)
+        if again.any():
+            last = np.append(~again, True)
+            index, times, values = index[last], times[last], values[last]
+    return Batch(table, index, times, values)
+
+
+def _bounds(tile: Tile, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
+    """Half-open sample range of the members of a tile.
+
+    Regular: two numbers for all of them (0-d arrays). Ragged: flat positions, [len(members)].
+    """
+    if tile.offsets is None:
+        lo = np.searchsorted(tile.timestamps, start_ms, "left")
+        hi = np.searchsorted(tile.timestamps, end_ms, "right")
+        return np.asarray(lo), np.asarray(max(lo, hi))
+    first = _first_not_before(tile, members, start_ms)
+    return first, np.maximum(first, _first_not_before(tile, members, end_ms + 1))
+
+
+def _first_not_before(tile: Tile, members: Ints, time_ms: int) -> Ints:
+    """Binary search in every member of a ragged tile at once; flat positions."""
+    assert tile.offsets is not None
+    lo = tile.offsets[members]
+    hi = tile.offsets[members + 1]
+    while (open_ := lo < hi).any():
+        middle = (lo + hi) >> 1
+        # A closed interval may point behind the last sample: look anywhere, then ignore it.
+        earlier = open_ & (tile.timestamps[np.minimum(middle, tile.timestamps.size - 1)] < time_ms)
+        lo = np.where(earlier, middle + 1, lo)
+        hi = np.where(open_ & ~earlier, middle, hi)
+    return lo
+
+
+def _cut(tile: Tile, members: Ints, rows: Ints, lo: Ints, hi: Ints) -> Tile:
+    if tile.offsets is None:
+        first, last = int(lo), int(hi)
+        everyone = len(members) == len(tile.rows)
+        part = tile.values[:, first:last] if everyone else tile.values[members, first:last]
+        return Tile(rows, tile.timestamps[first:last], np.ascontiguousarray(part))
+    size = hi - lo
+    offsets = np.concatenate([[0], np.cumsum(size)])
+    flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
+    return Tile(rows, tile.timestamps[flat], tile.values[flat], offsets)
