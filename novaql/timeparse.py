@@ -1,0 +1,209 @@
+"""Times and durations as people write them, turned into whole milliseconds.
+
+The Python API, the shell and HTTP accept the same forms, because all of them come here.
+
+| a time | means |
+| --- | --- |
+| `datetime`, `pandas.Timestamp`, `numpy.datetime64` | that instant; without a time zone: UTC |
+| `date`, `"2026-03-01"` | midnight UTC |
+| `1767225600`, `1767225600.25`, `"1767225600.25"` | Unix seconds |
+| `"2026-03-01T12:00:00.5+01:00"`, `"2026-03-01 12:00"` | RFC 3339; without an offset: UTC |
+| `"now"`, `"now-30m"`, `"-1h"`, `"+1h30m"` | relative to the clock |
+
+A duration is a `timedelta`, a number of seconds, or text such as `5m`, `1h30m`, `1d`, `250ms`,
+`2.5`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+
+from novaql.errors import ArgumentError
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+
+TimeLike = datetime | date | str | int | float | np.datetime64 | np.integer | np.floating
+DurationLike = timedelta | str | int | float | np.timedelta64 | np.integer | np.floating
+
+TIME_FORMS = "RFC 3339, Unix seconds, now, or a distance from now such as -1h"
+DURATION_FORMS = "a number with a unit such as 5m or 1h30m, or seconds"
+
+# What Prometheus's clients send for "from the beginning" and "to the end".
+_EDGES = {
+    "-292273086-05-16T16:47:06Z": MIN_TIME_MS,
+    "292277025-08-18T07:12:54.999999999Z": MAX_TIME_MS,
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
+_EARLIEST_MS = -62_135_596_800_000  # the first one of the year 1
+
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?"
+)
+_RELATIVE = re.compile(r"(?:now)?\s*(?:([+-])\s*(.*\S))?", re.DOTALL)
+_DURATION = re.compile(
+    r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII
+)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_UNITS_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+
+
+def to_ms(value: TimeLike, *, argument: str = "time", now_ms: int | None = None) -> int:
+    """Milliseconds since 1970 of a time in any of the forms above.
+
+    argument  how the error names the value
+    now_ms    the clock for relative times; the system's if not given
+
+    Fractions of a millisecond are rounded, halves up. Raises `ArgumentError`.
+    """
+    match value:
+        case bool() | np.timedelta64():  # NumPy counts a timedelta64 among the integers
+            raise _not_a_time(argument, value)
+        case str():
+            return _text_to_ms(value.strip(), argument, now_ms)
+        case np.datetime64():
+            if np.isnat(value):
+                raise _not_a_time(argument, value)
+            # Through microseconds, so that the fraction is rounded and not cut.
+            micros = int(value.astype("datetime64[us]").astype(np.int64))
+            return _in_calendar((micros + 500) // 1000, argument, value)
+        case datetime():
+            if value != value:  # pandas.NaT is a datetime that equals nothing
+                raise _not_a_time(argument, value)
+            aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            return _datetime_to_ms(aware)
+        case date():
+            return _datetime_to_ms(datetime(value.year, value.month, value.day, tzinfo=UTC))
+        case int() | float() | np.integer() | np.floating():
+            return _in_calendar(_seconds_to_ms(value, argument), argument, value)
+        case _:
+            raise _not_a_time(argument, value)
+
+
+def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:
+    """Whole milliseconds of a duration: never negative; 0 only if 0 was given.
+
+    Raises `ArgumentError`.
+    """
+    match value:
+        case bool():
+            raise _not_a_duration(argument, value)
+        case str():
+            text = value.strip()
+            ms = _seconds_to_ms(float(text), argument) if _NUMBER.fullmatch(text) else None
+            if ms is None:
+                ms = _duration_text_ms(text)
+            if ms is None:
+                raise _not_a_duration(argument, value)
+            given_nothing = ms == 0 and not re.search("[1-9]", re.split("[eE]", text)[0])
+        case np.timedelta64():
+            if np.isnat(value):
+                raise _not_a_duration(argument, value)
+            micros = int(value.astype("timedelta64[us]").astype(np.int64))
+            ms, given_nothing = (micros + 500) // 1000, micros == 0
+        case timedelta():
+            if value != value:  # pandas.NaT
+                raise _not_a_duration(argument, value)
+            ms, given_nothing = (value + _MILLISECOND / 2) // _MILLISECOND, not value
+        case int() | float() | np.integer() | np.floating():
+            ms, given_nothing = _seconds_to_ms(value, argument), float(value) == 0
+        case _:
+            raise _not_a_duration(argument, value)
+    if ms < 0:
+        raise ArgumentError(argument, f"{_shown(value)} is negative")
+    if ms == 0 and not given_nothing:
+        raise ArgumentError(argument, f"{_shown(value)} is less than a millisecond")
+    if ms > MAX_TIME_MS:
+        raise ArgumentError(argument, f"{_shown(value)} is too long")
+    return ms
+
+
+def _text_to_ms(text: str, argument: str, now_ms: int | None) -> int:
+    if text in _EDGES:
+        return _EDGES[text]
+    if _NUMBER.fullmatch(text):
+        return _in_calendar(_seconds_to_ms(float(text), argument), argument, text)
+    if found := _RFC_3339.fullmatch(text):
+        return _rfc_3339_to_ms(found, argument)
+    relative = _RELATIVE.fullmatch(text)
+    if not text or relative is None:
+        raise _not_a_time(argument, text)
+    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    sign, distance = relative.groups()
+    if sign is None:
+        return now
+    length = _duration_text_ms(distance)
+    if length is None:
+        raise _not_a_time(argument, text)
+    return _in_calendar(now + (length if sign == "+" else -length), argument, text)
+
+
+def _rfc_3339_to_ms(found: re.Match[str], argument: str) -> int:
+    day, minutes, seconds, fraction, offset = found.groups()
+    zone = "+00:00" if offset is None or offset in "Zz" else offset
+    try:
+        whole = datetime.fromisoformat(f"{day}T{minutes or '00:00'}:{seconds or '00'}{zone}")
+    except ValueError as problem:
+        raise ArgumentError(argument, f"{found[0]!r} is not a time: {problem}") from None
+    return _datetime_to_ms(whole) + _rounded(float(f"0.{fraction or 0}") * 1000)
+
+
+def _datetime_to_ms(instant: datetime) -> int:
+    # Integer arithmetic: timestamp() is a float and would lose the last digit far from 1970.
+    return (instant - _EPOCH + _MILLISECOND / 2) // _MILLISECOND
+
+
+def _seconds_to_ms(seconds: float | np.integer | np.floating, argument: str) -> int:
+    if isinstance(seconds, int | np.integer):
+        return int(seconds) * 1000
+    number = float(seconds)
+    if not math.isfinite(number):
+        raise ArgumentError(argument, f"{_shown(seconds)} is not finite")
+    # The fraction is rounded by itself, as Prometheus does: whole seconds stay exact.
+    fraction, whole = math.modf(number)
+    return int(whole) * 1000 + _rounded(fraction * 1000)
+
+
+def _rounded(ms: float) -> int:
+    return math.floor(ms + 0.5)
+
+
+def _duration_text_ms(text: str) -> int | None:
+    """`1h30m` in milliseconds, or None if the text is not of that form."""
+    if text == "0":
+        return 0
+    found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        return None
+    return sum(
+        int(number) * unit
+        for number, unit in zip(found.groups(), _UNITS_MS, strict=True)
+        if number is not None
+    )
+
+
+def _in_calendar(ms: int, argument: str, value: object) -> int:
+    if _EARLIEST_MS <= ms <= _LATEST_MS:
+        return ms
+    if isinstance(value, int | float | np.integer | np.floating) or _NUMBER.fullmatch(str(value)):
+        hint = "; numbers are Unix seconds, this one looks like milliseconds"
+    else:
+        hint = ""
+    raise ArgumentError(argument, f"{_shown(value)} is outside the years 1 to 9999{hint}")
+
+
+def _not_a_time(argument: str, value: object) -> ArgumentError:
+    return ArgumentError(argument, f"{_shown(value)} is not a time: {TIME_FORMS}")
+
+
+def _not_a_duration(argument: str, value: object) -> ArgumentError:
+    return ArgumentError(argument, f"{_shown(value)} is not a duration: {DURATION_FORMS}")
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
