@@ -1,15 +1,34 @@
-"""What a query answers."""
+"""What a query answers, and the door to every other form of it.
+
+The forms themselves are in `novaql/export/`, one a file, and load when they are asked for.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsdb.labels import Bools, Ints, SeriesTable
 from tsdb.tile import Floats
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    from matplotlib.axes import Axes
+
+    from novaql.export.frames import Arrays
+
+
+Layout = Literal["long", "wide"]
 
 
 class ResultKind(StrEnum):
@@ -40,9 +59,19 @@ class Points:
     values: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Series(NamedTuple):
+    """One series of a result: its labels, and [T] times (datetime64[ms], UTC) and values."""
+
+    labels: dict[str, str]
+    times: NDArray[np.datetime64]
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Result:
     """Result of a query; rows are series, columns are steps.
+
+    `len` counts series; iteration gives a `Series` for each, with the samples it has.
 
     kind      scalar: one row without labels, one step (a range query of a scalar is a matrix).
               vector: one step. matrix: many, or, for a range selector as an instant query, `raw`.
@@ -80,3 +109,101 @@ class Result:
         counts: NDArray[np.int64] = np.count_nonzero(self.valid, axis=1).astype(np.int64)
         times = np.broadcast_to(self.times_ms, self.valid.shape)[self.valid]
         return Points(np.concatenate([[0], np.cumsum(counts)]), times, self.values[self.valid])
+
+    def __len__(self) -> int:
+        return self.series.rows
+
+    def __iter__(self) -> Iterator[Series]:
+        points = self.points()
+        bounds = points.offsets.tolist()
+        times = points.times_ms.astype("datetime64[ms]")
+        for row, labels in enumerate(self.series):
+            first, last = bounds[row], bounds[row + 1]
+            yield Series(labels, times[first:last], points.values[first:last])
+
+    def arrow(self, *, layout: Layout = "long") -> pa.Table:
+        """An Arrow table.
+
+        long  one row a sample: `time` (timestamp[ms, UTC]), `value` (float64), and a dictionary
+              column a label, null where the series lacks it. A label called `time` or `value`
+              becomes `label_time`, `label_value`
+        wide  one row a time: `time`, and a float64 column a series, named like `up{job="api"}`,
+              null where the series has no sample
+
+        A string result is one row whose `value` is text, in either layout.
+        """
+        from novaql.export import arrow  # noqa: PLC0415 - loads pyarrow
+
+        return arrow.wide_table(self) if layout == "wide" else arrow.long_table(self)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The long layout for any library that speaks Arrow's PyCapsule interface."""
+        table = self.arrow()
+        stream: object = table.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
+        return stream
+
+    def pandas(self, *, wide: bool = False) -> pd.DataFrame:
+        """A pandas frame; times are datetime64[ms, UTC], values float64, labels categorical.
+
+        wide  time is the index and each series a column; the columns are the labels themselves
+              (a plain index for one label, else a MultiIndex), so that after `sum by (mode)`
+              `frame["idle"]` is a series. No sample and NaN look alike there
+        """
+        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
+
+        return frames.pandas_frame(self, wide=wide)
+
+    def polars(self, *, wide: bool = False) -> pl.DataFrame:
+        """A polars frame of the Arrow table in that layout."""
+        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
+
+        return frames.polars_frame(self, wide=wide)
+
+    def duckdb(
+        self, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """A DuckDB relation over the long layout, on `connection` or DuckDB's default one."""
+        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
+
+        return frames.duckdb_relation(self, connection)
+
+    def numpy(self) -> Arrays:
+        """`labels, times, values`: label sets [S], datetime64[ms] [T], float64 [S, T].
+
+        NaN also where there is no sample; `valid` tells the two apart.
+        """
+        from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
+
+        return frames.numpy_arrays(self)
+
+    @overload
+    def csv(self, path: None = None) -> str: ...
+    @overload
+    def csv(self, path: str | os.PathLike[str]) -> None: ...
+    def csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """The long layout as CSV: the text, or written to a file (UTF-8)."""
+        from novaql.export.csv_text import write_csv  # noqa: PLC0415 - loaded when asked for
+
+        if path is None:
+            text = io.StringIO(newline="")
+            write_csv(self, text)
+            return text.getvalue()
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            write_csv(self, file)
+        return None
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw with matplotlib (extra `plot`): lines for a matrix, bars for a vector."""
+        from novaql.export.plot import plot  # noqa: PLC0415 - loads matplotlib
+
+        return plot(self, ax)
+
+    def __repr__(self) -> str:
+        from novaql.export.table import render, table_of  # noqa: PLC0415 - loaded when asked for
+
+        return render(table_of(self, rows=20, width=110))
+
+    def _repr_html_(self) -> str:
+        from novaql.export.html import html_of  # noqa: PLC0415 - loaded when asked for
+
+        return html_of(self)

@@ -61,28 +61,29 @@ def to_ms(value: TimeLike, *, argument: str = "time", now_ms: int | None = None)
 
     Fractions of a millisecond are rounded, halves up. Raises `ArgumentError`.
     """
-    match value:
+    given: object = value  # the type checker believes callers; this function does not
+    match given:
         case bool() | np.timedelta64():  # NumPy counts a timedelta64 among the integers
-            raise _not_a_time(argument, value)
+            raise _not_a_time(argument, given)
         case str():
-            return _text_to_ms(value.strip(), argument, now_ms)
+            return _text_to_ms(given.strip(), argument, now_ms)
         case np.datetime64():
-            if np.isnat(value):
-                raise _not_a_time(argument, value)
+            if np.isnat(given):
+                raise _not_a_time(argument, given)
             # Through microseconds, so that the fraction is rounded and not cut.
-            micros = int(value.astype("datetime64[us]").astype(np.int64))
-            return _in_calendar((micros + 500) // 1000, argument, value)
+            micros = int(given.astype("datetime64[us]").astype(np.int64))
+            return _in_calendar((micros + 500) // 1000, argument, given)
         case datetime():
-            if value != value:  # pandas.NaT is a datetime that equals nothing
-                raise _not_a_time(argument, value)
-            aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            if given != given:  # pandas.NaT is a datetime that equals nothing
+                raise _not_a_time(argument, given)
+            aware = given if given.tzinfo is not None else given.replace(tzinfo=UTC)
             return _datetime_to_ms(aware)
         case date():
-            return _datetime_to_ms(datetime(value.year, value.month, value.day, tzinfo=UTC))
+            return _datetime_to_ms(datetime(given.year, given.month, given.day, tzinfo=UTC))
         case int() | float() | np.integer() | np.floating():
-            return _in_calendar(_seconds_to_ms(value, argument), argument, value)
+            return _in_calendar(_seconds_to_ms(given, argument), argument, given)
         case _:
-            raise _not_a_time(argument, value)
+            raise _not_a_time(argument, given)
 
 
 def duration_ms(value: DurationLike, *, argument: str = "duration") -> int:

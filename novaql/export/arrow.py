@@ -1,0 +1,58 @@
+"""Arrow tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from novaql.export.columns import TIME, VALUE, long_form, wide_form, wide_names
+from novaql.result import Result
+from tsdb.labels import Ints, LabelColumn
+from tsdb.tile import Floats
+
+TIMESTAMP = pa.timestamp("ms", tz="UTC")
+LABEL = pa.dictionary(pa.int32(), pa.string())
+
+
+def long_table(result: Result) -> pa.Table:
+    """One row a sample; the field of a label column has its label name as metadata."""
+    form = long_form(result)
+    times = pa.array(form.times_ms, pa.int64()).cast(TIMESTAMP)
+    if form.text is not None:
+        return pa.table({TIME: times, VALUE: pa.array([form.text], pa.string())})
+    fields: list[pa.Field[Any]] = [
+        pa.field(TIME, TIMESTAMP, nullable=False),
+        pa.field(VALUE, pa.float64(), nullable=False),
+    ]
+    arrays: list[pa.Array[Any]] = [times, _floats(form.values)]
+    for name, (label, column) in form.labels.items():
+        fields.append(pa.field(name, LABEL, metadata={"label": label}))
+        arrays.append(_dictionary(column, form.row))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def wide_table(result: Result) -> pa.Table:
+    """One row a time, one column a series; null where there is no sample."""
+    if result.text is not None:
+        return long_table(result)
+    form = wide_form(result)
+    names = wide_names(result)
+    columns = [
+        pa.array(values, pa.float64(), mask=None if form.valid is None else ~form.valid[row])
+        for row, values in enumerate(form.values)
+    ]
+    times = pa.array(form.times_ms, pa.int64()).cast(TIMESTAMP)
+    return pa.Table.from_arrays([times, *columns], names=[TIME, *names])
+
+
+def _floats(values: Floats) -> pa.Array[Any]:
+    # Explicitly without from_pandas: NaN is a value, not a null.
+    return pa.array(np.ascontiguousarray(values), pa.float64(), from_pandas=False)
+
+
+def _dictionary(column: LabelColumn, row: Ints) -> pa.Array[Any]:
+    codes = column.codes[row]
+    indices = pa.array(codes - 1, pa.int32(), mask=codes == 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(column.values[1:], pa.string()))

@@ -1,0 +1,104 @@
+"""The two tabular layouts of a result, as plain arrays. Every table format is made from these.
+
+**Long**: one row a sample; columns `time`, `value`, then one a label in order of name. A label that
+is called like a column before it gets `label_` put in front, as often as it takes: the label `time`
+is the column `label_time`. An absent label is null, never "".
+
+**Wide**: one row a time, in order; column `time`, then one a series, named in PromQL's notation. A
+series that would be called `time` is `{"time"}`. Where a series has no sample the cell is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.export.series_text import quoted, series_text
+from novaql.result import Result
+from tsdb.labels import Bools, Ints, LabelColumn
+from tsdb.tile import Floats
+
+TIME, VALUE = "time", "value"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LongForm:
+    """One row a sample, N of them, series after series.
+
+    times_ms, values  [N]; `text` in place of values for a string result
+    row               [N] series of each sample
+    labels            column name → (label name, its dictionary column, one code per series)
+    """
+
+    times_ms: Ints
+    values: Floats
+    row: Ints
+    labels: dict[str, tuple[str, LabelColumn]]
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WideForm:
+    """One row a time. values, valid: [S, T]; valid None: every cell has a sample."""
+
+    times_ms: Ints
+    values: Floats
+    valid: Bools | None
+
+
+def column_names(labels: Iterable[str]) -> dict[str, str]:
+    """Column name → label name, by the rule of the long layout."""
+    given = list(labels)
+    taken = {TIME, VALUE, *given}
+    out = {}
+    for label in given:
+        column = label
+        if label in (TIME, VALUE):
+            while column in taken:
+                column = f"label_{column}"
+            taken.add(column)
+        out[column] = label
+    return out
+
+
+def long_form(result: Result) -> LongForm:
+    """Every sample of a result below the other. A string result is one row."""
+    if result.text is not None:
+        return LongForm(
+            _first(result.times_ms), np.empty(0), np.zeros(1, np.int64), {}, result.text
+        )
+    points = result.points()
+    series = result.series
+    labels = {
+        column: (label, series.column(label).compacted())
+        for column, label in column_names(series.names()).items()
+    }
+    row = np.repeat(np.arange(series.rows), np.diff(points.offsets))
+    return LongForm(points.times_ms, points.values, row, labels)
+
+
+def wide_form(result: Result) -> WideForm:
+    """The result as a matrix; samples with times of their own are put on the union of all times."""
+    if result.raw is None:
+        return WideForm(result.times_ms, result.values, result.valid)
+    points = result.raw
+    times, column = np.unique(points.times_ms, return_inverse=True)
+    shape = (result.series.rows, len(times))
+    values, valid = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+    row = np.repeat(np.arange(shape[0]), np.diff(points.offsets))
+    values[row, column], valid[row, column] = points.values, True
+    return WideForm(times, values, valid)
+
+
+def wide_names(result: Result) -> list[str]:
+    """Column name of each series in the wide layout."""
+    return [
+        f"{{{quoted(TIME)}}}" if (name := series_text(labels)) == TIME else name
+        for labels in result.series
+    ]
+
+
+def _first(times_ms: Ints) -> Ints:
+    return times_ms[:1] if len(times_ms) else np.zeros(1, np.int64)

@@ -1,0 +1,97 @@
+"""Frames of pandas and polars, a relation of DuckDB, plain NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.export.columns import TIME, VALUE, long_form, wide_form
+from novaql.export.missing import needs
+from novaql.result import Result
+from tsdb.labels import LabelColumn
+from tsdb.tile import Floats
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+
+class Arrays(NamedTuple):
+    """A result as plain arrays.
+
+    labels  [S] label sets
+    times   [T] datetime64[ms], UTC
+    values  [S, T] float64; NaN also where there is no sample (`Result.valid` tells the two apart)
+    """
+
+    labels: list[dict[str, str]]
+    times: NDArray[np.datetime64]
+    values: Floats
+
+
+def numpy_arrays(result: Result) -> Arrays:
+    form = wide_form(result)
+    values = form.values if form.valid is None else np.where(form.valid, form.values, np.nan)
+    return Arrays(result.series.dicts(), form.times_ms.view("datetime64[ms]"), values)
+
+
+def pandas_frame(result: Result, *, wide: bool) -> pd.DataFrame:
+    with needs("pandas", extra="pandas"):
+        import pandas as pd  # noqa: PLC0415 - an extra, and slow to load
+    if result.text is None and wide:
+        return _pandas_wide(result)
+    form = long_form(result)
+    columns: dict[str, Any] = {TIME: _pandas_times(form.times_ms.view("datetime64[ms]"))}
+    columns[VALUE] = form.values if form.text is None else [form.text]
+    for name, (_, column) in form.labels.items():
+        # pandas counts from 0 and writes an absent value as -1.
+        columns[name] = pd.Categorical.from_codes(
+            column.codes[form.row] - 1, categories=pd.Index(column.values[1:], dtype="str")
+        )
+    return pd.DataFrame(columns)
+
+
+def _pandas_wide(result: Result) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - an extra, and slow to load
+
+    labels, times, values = numpy_arrays(result)
+    names = result.series.names()
+    columns: pd.Index[Any]
+    if not names:
+        columns = pd.Index([VALUE] * len(labels))
+    elif len(names) == 1:
+        columns = pd.Index(result.series.column(names[0]).texts(), name=names[0])
+    else:
+        columns = pd.MultiIndex.from_arrays(
+            [_texts(result.series.column(name)) for name in names], names=names
+        )
+    return pd.DataFrame(values.T, index=_pandas_times(times).rename(TIME), columns=columns)
+
+
+def _texts(column: LabelColumn) -> list[str]:
+    return column.texts()
+
+
+def _pandas_times(times: NDArray[np.datetime64]) -> pd.DatetimeIndex:
+    import pandas as pd  # noqa: PLC0415 - an extra, and slow to load
+
+    return pd.DatetimeIndex(times).tz_localize("UTC")
+
+
+def polars_frame(result: Result, *, wide: bool) -> pl.DataFrame:
+    with needs("polars", extra="polars"):
+        import polars as pl  # noqa: PLC0415 - an extra, and slow to load
+    frame = pl.from_arrow(result.arrow(layout="wide" if wide else "long"))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def duckdb_relation(
+    result: Result, connection: duckdb.DuckDBPyConnection | None
+) -> duckdb.DuckDBPyRelation:
+    with needs("duckdb", extra="all"):
+        import duckdb  # noqa: PLC0415 - optional, and slow to load
+    return duckdb.from_arrow(result.arrow(), connection=connection or duckdb.default_connection())

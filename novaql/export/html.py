@@ -1,0 +1,106 @@
+"""A result in a notebook: a chart and a table in one HTML fragment, light and dark."""
+
+from __future__ import annotations
+
+from html import escape
+
+from novaql.export.chart_svg import PALETTE, line_chart
+from novaql.export.columns import wide_form
+from novaql.export.series_text import series_text
+from novaql.export.table import Table, split_common, table_of
+from novaql.result import Result, ResultKind
+
+MOST_LINES = 50
+MOST_ROWS = 20
+
+_LIGHT = "--nq-text:#57606a;--nq-strong:#1f2328;--nq-grid:#d8dee4;--nq-back:#fff;--nq-note:#9a6700"
+_DARK = (
+    "--nq-text:#9198a1;--nq-strong:#e6edf3;--nq-grid:#30363d;--nq-back:#0d1117;--nq-note:#d29922"
+)
+# Notebooks say their theme in an attribute or class of the body; a plain page follows the system.
+_STYLE = f"""
+.novaql{{{_LIGHT};font:13px/1.45 system-ui,sans-serif;color:var(--nq-text);
+background:var(--nq-back);border:1px solid var(--nq-grid);border-radius:8px;padding:10px 12px;
+max-width:900px;overflow-x:auto}}
+@media (prefers-color-scheme:dark){{.novaql{{{_DARK}}}}}
+[data-jp-theme-light="true"] .novaql,.vscode-light .novaql{{{_LIGHT}}}
+[data-jp-theme-light="false"] .novaql,.vscode-dark .novaql{{{_DARK}}}
+.novaql .nq-title{{color:var(--nq-strong);font-weight:600}}
+.novaql code{{font:12px ui-monospace,monospace;color:inherit;background:none}}
+.novaql svg.nq-chart{{display:block;width:100%;height:auto;margin:6px 0}}
+.novaql svg text{{font:11px system-ui,sans-serif;fill:var(--nq-text)}}
+.novaql .nq-grid{{stroke:var(--nq-grid);fill:none}}
+.novaql .nq-line{{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}}
+.novaql .nq-line:hover{{stroke-width:3}}
+.novaql table{{border-collapse:collapse;font:inherit;margin:4px 0;
+font-variant-numeric:tabular-nums}}
+.novaql th,.novaql td{{padding:2px 14px 2px 0;border:0;border-bottom:1px solid var(--nq-grid);
+text-align:left;background:none;color:var(--nq-strong);white-space:nowrap}}
+.novaql th{{color:var(--nq-text);font-weight:500}}
+.novaql .nq-right{{text-align:right}}
+.novaql .nq-key{{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:8px}}
+.novaql .nq-note{{color:var(--nq-note)}}
+"""
+
+
+def html_of(result: Result) -> str:
+    """An HTML fragment: title, chart of a matrix, table, notes. Everything from data is escaped."""
+    table = table_of(result, rows=MOST_ROWS)
+    matrix = result.kind is ResultKind.MATRIX
+    lines = min(MOST_LINES, result.series.rows) if matrix else 0
+    parts = [f'<div class="novaql"><style>{_STYLE}</style>']
+    parts.append(f'<div class="nq-title">{escape(table.title)}</div>')
+    if table.common:
+        parts.append(
+            f"<div>{escape(table.common_heading)} <code>{escape(table.common)}</code></div>"
+        )
+    if lines:
+        parts.append(_chart(result, lines))
+        if lines < result.series.rows:
+            parts.append(f"<div>first {lines} of {result.series.rows} series drawn</div>")
+    if table.columns:
+        parts.append(_table(table, keyed=matrix))
+    if table.left_out:
+        parts.append(f"<div>… {table.left_out} more series</div>")
+    parts += [
+        f'<div class="nq-note">{escape(kind)}: {escape(text)}</div>' for kind, text in table.notes
+    ]
+    parts.append("</div>")
+    return "".join(parts)
+
+
+def _chart(result: Result, lines: int) -> str:
+    form = wide_form(result)
+    _, varying = split_common(result.series)
+    names = [
+        series_text(
+            {name: text for name, text in result.series.labels(row).items() if name in varying}
+        )
+        for row in range(lines)
+    ]
+    valid = None if form.valid is None else form.valid[:lines]
+    return line_chart(form.times_ms, form.values[:lines], valid, names)
+
+
+def _table(table: Table, *, keyed: bool) -> str:
+    """The columns; `keyed`: each row begins with the colour of its line."""
+    shown = [column for column in table.columns if column.heading]  # the chart is the sparkline
+    heads = "".join(f"<th{_side(c.right)}>{escape(c.heading)}</th>" for c in shown)
+    rows = []
+    for number, cells in enumerate(zip(*[column.cells for column in shown], strict=True)):
+        colour = PALETTE[number % len(PALETTE)]
+        key = f'<td><span class="nq-key" style="background:{colour}"></span></td>' if keyed else ""
+        rows.append(
+            f"<tr>{key}"
+            + "".join(
+                f"<td{_side(column.right)}>{escape(cell)}</td>"
+                for column, cell in zip(shown, cells, strict=True)
+            )
+            + "</tr>"
+        )
+    corner = "<th></th>" if keyed else ""
+    return f"<table><thead><tr>{corner}{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _side(right: bool) -> str:
+    return ' class="nq-right"' if right else ""

@@ -1,0 +1,52 @@
+"""Label sets in PromQL's notation: `up{job="api"}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from tsdb.labels import METRIC_NAME
+
+_PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
+
+
+def series_text(labels: Mapping[str, str]) -> str:
+    """A label set as a selector that would find it; `{}` for no labels.
+
+    Names outside the classic alphabet are quoted. The text is one printable line whatever the
+    labels hold, so it may go to a terminal as it is.
+    """
+    metric = labels.get(METRIC_NAME, "")
+    inside = [f"{_label_name(n)}={quoted(v)}" for n, v in labels.items() if n != METRIC_NAME and v]
+    if metric and not _PLAIN_METRIC.fullmatch(metric):
+        return "{" + ", ".join([quoted(metric), *inside]) + "}"
+    if not inside:
+        return metric or "{}"
+    return metric + "{" + ", ".join(inside) + "}"
+
+
+def quoted(text: str) -> str:
+    """A string literal of PromQL in double quotes, what does not print escaped."""
+    return '"' + "".join(_ESCAPES.get(c) or _visible(c) for c in text) + '"'
+
+
+def printable(text: str) -> str:
+    """The text on one line, what does not print escaped: no label may steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _ESCAPES.get(c) or _visible(c) for c in text)
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"  # beyond ASCII, \x would stand for a byte
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _label_name(name: str) -> str:
+    return name if _PLAIN_LABEL.fullmatch(name) else quoted(name)

@@ -1,0 +1,201 @@
+"""A result as a table for people: few rows, what is common said once, what is left out said."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from novaql.export.number_text import number_text, short_number
+from novaql.export.series_text import printable, quoted, series_text
+from novaql.export.sparkline import sparkline
+from novaql.export.time_text import duration_text, time_text
+from novaql.result import Result, ResultKind
+from tsdb.labels import Bools, SeriesTable
+from tsdb.tile import Floats
+
+LONGEST_LABEL = 40
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its heading, its cells, and whether they end flush on the right."""
+
+    heading: str
+    cells: list[str]
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a person is shown of a result.
+
+    title     kind, size and times in one line
+    common    what all series share, as a selector, or ""
+    columns   labels first, then numbers, then, for a matrix, the sparkline
+    left_out  how many series are not in the columns
+    notes     (kind, text) of the warnings and infos
+    """
+
+    title: str
+    common: str = ""
+    columns: list[Column] = field(default_factory=list)
+    left_out: int = 0
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    common_heading: str = "in every series:"
+
+
+def table_of(
+    result: Result, *, rows: int | None = 20, width: int | None = None, spark: int = 24
+) -> Table:
+    """The first `rows` series (None: all) as a table at most about `width` columns wide.
+
+    spark  length of the sparklines
+    """
+    notes = [("warning", printable(text)) for text in result.warnings]
+    notes += [("info", printable(text)) for text in result.infos]
+    if result.text is not None or result.kind is ResultKind.SCALAR:
+        return Table(_single(result), notes=notes)
+    count = result.series.rows if rows is None else min(rows, result.series.rows)
+    shown = result.series.take(np.arange(count))
+    numbers = _numbers(result, count, spark)
+    common, varying = split_common(result.series)
+    labels = [Column(name, _label_cells(shown, name)) for name in varying]
+    if width is not None and _width([*labels, *numbers]) > width:
+        room = max(24, width - _width(numbers) - len(GAP))
+        texts = [_cut(series_text(one), room) for one in shown.keep(varying)]
+        labels = [Column("series", texts)]
+    return Table(
+        title(result),
+        series_text(common) if common else "",
+        [*labels, *numbers] if count else [],
+        result.series.rows - count,
+        notes,
+        "series:" if result.series.rows == 1 else "in every series:",
+    )
+
+
+def render(table: Table, *, indent: str = "") -> str:
+    """The table as aligned text, without a line break at the end."""
+    lines = [table.title]
+    if table.common:
+        lines.append(f"{table.common_heading} {_cut(table.common, 200)}")
+    if table.columns:
+        widths = [max(map(cell_width, [column.heading, *column.cells])) for column in table.columns]
+        cells = [[column.heading, *column.cells] for column in table.columns]
+        for number, line in enumerate(zip(*cells, strict=True)):
+            padded = [
+                _pad(cell, size, right=column.right)
+                for cell, size, column in zip(line, widths, table.columns, strict=True)
+            ]
+            lines.append((indent + GAP.join(padded)).rstrip())
+            if number == 0:
+                lines.append(indent + GAP.join("─" * size for size in widths))
+    if table.left_out:
+        lines.append(f"… {table.left_out} more series")
+    lines += [f"{kind}: {text}" for kind, text in table.notes]
+    return "\n".join(lines)
+
+
+def title(result: Result) -> str:
+    """Kind, size and times in one line."""
+    rows = f"{result.series.rows} series"
+    if result.raw is not None:
+        times = result.raw.times_ms
+        between = (
+            f", {time_text(int(times.min()))} to {time_text(int(times.max()))}"
+            if len(times)
+            else ""
+        )
+        return f"matrix: {rows}, {len(times)} samples{between}"
+    times = result.times_ms
+    if result.kind is ResultKind.VECTOR:
+        return f"vector: {rows} at {time_text(int(times[0]))}" if len(times) else f"vector: {rows}"
+    if len(times) == 0:
+        return f"matrix: {rows}"
+    every = f" every {duration_text(int(times[1] - times[0]))}" if len(times) > 1 else ""
+    between = f"{time_text(int(times[0]))} to {time_text(int(times[-1]))}"
+    return f"matrix: {rows} × {len(times)} steps, {between}{every}"
+
+
+def split_common(series: SeriesTable) -> tuple[dict[str, str], list[str]]:
+    """Labels that every series has with one value, and the names of the others."""
+    common, varying = {}, []
+    for name in series.names():
+        column = series.column(name)
+        if (column.codes == column.codes[0]).all():
+            common[name] = column.values[int(column.codes[0])]
+        else:
+            varying.append(name)
+    return common, varying
+
+
+def row_of(result: Result, row: int) -> tuple[Floats, Bools | None]:
+    """Values of one series, and where they count."""
+    if result.raw is not None:
+        first, last = result.raw.offsets[row : row + 2].tolist()
+        return result.raw.values[first:last], None
+    return result.values[row], None if result.valid is None else result.valid[row]
+
+
+def cell_width(text: str) -> int:
+    """Columns a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def _single(result: Result) -> str:
+    times = result.times_ms
+    at = f" at {time_text(int(times[0]))}" if len(times) else ""
+    if result.text is not None:
+        return f"string {quoted(result.text)}{at}"
+    return f"scalar {number_text(float(result.values[0, 0]))}{at}"
+
+
+def _numbers(result: Result, count: int, spark: int) -> list[Column]:
+    rows = [row_of(result, row) for row in range(count)]
+    if result.kind is ResultKind.VECTOR:
+        return [Column("value", [short_number(float(values[0])) for values, _ in rows], right=True)]
+    present = [values if valid is None else values[valid] for values, valid in rows]
+    return [
+        Column("last", [short_number(float(v[-1])) if len(v) else "" for v in present], right=True),
+        Column("min", [_extreme(np.fmin, v) for v in present], right=True),
+        Column("max", [_extreme(np.fmax, v) for v in present], right=True),
+        Column("", [sparkline(values, valid, width=spark) for values, valid in rows]),
+    ]
+
+
+def _extreme(pick: np.ufunc, values: Floats) -> str:
+    return short_number(float(pick.reduce(values))) if len(values) else ""
+
+
+def _label_cells(series: SeriesTable, name: str) -> list[str]:
+    column = series.column(name)
+    used = set(column.codes.tolist())
+    texts = {code: _cut(printable(column.values[code]), LONGEST_LABEL) for code in used}
+    return [texts[code] for code in column.codes.tolist()]
+
+
+def _width(columns: list[Column]) -> int:
+    return sum(
+        max(map(cell_width, [column.heading, *column.cells])) + len(GAP) for column in columns
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    """The text with its middle left out where it is too long: both ends tell series apart."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cell_width(text))
+    return space + text if right else text + space

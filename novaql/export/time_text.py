@@ -1,0 +1,32 @@
+"""Times and durations as text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsdb.labels import Ints
+
+_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
+
+
+def time_texts(times_ms: Ints) -> list[str]:
+    """RFC 3339 in UTC; without a fraction if all are whole seconds."""
+    whole = bool((times_ms % 1000 == 0).all())
+    stamps = times_ms.astype("datetime64[ms]")
+    return [
+        str(t) for t in np.datetime_as_string(stamps, unit="s" if whole else "ms", timezone="UTC")
+    ]
+
+
+def time_text(ms: int) -> str:
+    return time_texts(np.array([ms], np.int64))[0]
+
+
+def duration_text(ms: int) -> str:
+    """`90000` is `1m30s`; 0 is `0s`."""
+    out = ""
+    for size, unit in _UNITS:
+        count, ms = divmod(ms, size)
+        if count:
+            out += f"{count}{unit}"
+    return out or "0s"
