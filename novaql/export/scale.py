@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
 
+LARGEST = sys.float_info.max
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
 _TIME_STEPS = (
     *(1, 2, 5, 10, 20, 50, 100, 200, 500),
@@ -24,7 +26,7 @@ def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers that enclose low … high: the first is ≤ low, the last ≥ high."""
     if not low < high:
         pad = abs(low) * 0.5 or 1.0
-        low, high = low - pad, high + pad
+        low, high = max(low - pad, -LARGEST), min(high + pad, LARGEST)
     rough = (high / wanted) - (low / wanted)  # divided first: the span of two floats may overflow
     size = 10.0 ** math.floor(math.log10(rough))
     if size == 0 or not math.isfinite(size):
@@ -33,7 +35,7 @@ def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     first, last = math.floor(low / step), math.ceil(high / step)
     if last - first > 4 * wanted:  # the span drowns in the size of the numbers
         return [low, high]
-    return [n * step for n in range(first, last + 1)]
+    return [max(-LARGEST, min(n * step, LARGEST)) for n in range(first, last + 1)]
 
 
 def time_ticks(start_ms: int, end_ms: int, wanted: int = 7) -> list[tuple[int, str]]:

@@ -62,7 +62,9 @@ def table_of(
     shown = result.series.take(np.arange(count))
     numbers = _numbers(result, count, spark)
     common, varying = split_common(result.series)
-    labels = [Column(name, _label_cells(shown, name)) for name in varying]
+    labels = [
+        Column(_cut(printable(name), LONGEST_LABEL), _label_cells(shown, name)) for name in varying
+    ]
     if width is not None and _width([*labels, *numbers]) > width:
         room = max(24, width - _width(numbers) - len(GAP))
         texts = [_cut(series_text(one), room) for one in shown.keep(varying)]

@@ -1,0 +1,229 @@
+"""A result as text: CSV, the table people see, sparklines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from novaql.export.number_text import axis_number, number_text, short_number
+from novaql.export.series_text import printable, quoted, series_text
+from novaql.export.sparkline import BLOCKS, sparkline
+from novaql.export.table import cell_width, render, table_of
+from novaql.export.time_text import duration_text
+from novaql.result import Result
+from novaql.timeparse import duration_ms, to_ms
+from tests.support.results import matrix, raw, results, scalar, string, vector
+from tsdb.tile import Floats
+
+
+@settings(deadline=None)
+@given(results())
+def test_csv_reads_back_as_the_long_table(result: Result) -> None:
+    header, *rows = csv.reader(io.StringIO(result.csv(), newline=""))
+    table = result.arrow()
+
+    assert header == table.column_names
+    assert [to_ms(row[0]) for row in rows] == table["time"].cast(pa.int64()).to_pylist()
+    for number, name in enumerate(header[2:], 2):
+        assert [row[number] or None for row in rows] == table[name].to_pylist()
+    if result.text is None:
+        np.testing.assert_array_equal([float(row[1]) for row in rows], table["value"].to_numpy())
+    else:
+        assert [row[1] for row in rows] == [result.text]
+
+
+def test_csv_as_an_example(tmp_path: Path) -> None:
+    result = matrix(
+        [({"__name__": "up", "job": 'a "b"'}, [1, None]), ({"job": "x,y"}, [0.1, math.inf])]
+    )
+    text = (
+        "time,value,__name__,job\r\n"
+        '2026-03-01T12:00:00Z,1,up,"a ""b"""\r\n'
+        '2026-03-01T12:00:00Z,0.1,,"x,y"\r\n'
+        '2026-03-01T12:01:00Z,+Inf,,"x,y"\r\n'
+    )
+
+    assert result.csv() == text
+    result.csv(tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == text.encode()
+    assert pd.read_csv(tmp_path / "out.csv")["value"].tolist() == [1, 0.1, math.inf]
+
+
+def test_csv_shows_fractions_of_a_second_where_there_are_any() -> None:
+    assert "2026-03-01T12:00:00.250Z,1" in raw([({}, [(250, 1)])]).csv()
+
+
+def test_repr_of_a_vector() -> None:
+    result = vector(
+        [
+            ({"__name__": "up", "job": "api", "zone": "a"}, 1),
+            ({"__name__": "up", "job": "api", "zone": "bb"}, 12345.678912),
+            ({"__name__": "up", "job": "api"}, math.nan),
+        ],
+        warnings=["metric might not be a counter"],
+    )
+
+    assert repr(result).splitlines() == [
+        "vector: 3 series at 2026-03-01T12:00:00Z",
+        'in every series: up{job="api"}',
+        "zone    value",
+        "────  ───────",
+        "a           1",
+        "bb    12345.7",
+        "          NaN",
+        "warning: metric might not be a counter",
+    ]
+
+
+def test_repr_of_a_matrix_has_last_min_max_and_a_sparkline() -> None:
+    result = matrix([({"__name__": "m"}, [1, 2, None, 8])])
+
+    assert repr(result).splitlines() == [
+        "matrix: 1 series × 4 steps, 2026-03-01T12:00:00Z to 2026-03-01T12:03:00Z every 1m",
+        "series: m",
+        "last  min  max",
+        "────  ───  ───  ────",
+        "   8    1    8  ▁▂ █",
+    ]
+
+
+def test_repr_of_samples_with_times_of_their_own() -> None:
+    assert repr(raw([({"a": "1"}, [(0, 1), (500, 3)])])).startswith(
+        "matrix: 1 series, 2 samples, 2026-03-01T12:00:00Z to 2026-03-01T12:00:00.500Z\n"
+    )
+
+
+def test_repr_of_single_values_and_of_nothing() -> None:
+    assert repr(scalar(0.5)) == "scalar 0.5 at 2026-03-01T12:00:00Z"
+    assert repr(string('a"\n')) == r'string "a\"\n" at 2026-03-01T12:00:00Z'
+    assert repr(vector([])) == "vector: 0 series at 2026-03-01T12:00:00Z"
+    assert repr(matrix([])) == "matrix: 0 series"
+    assert repr(raw([])) == "matrix: 0 series, 0 samples"
+
+
+def test_what_is_left_out_is_said() -> None:
+    lines = repr(vector([({"n": str(n)}, n) for n in range(1000)])).splitlines()
+
+    assert len(lines) == 1 + 2 + 20 + 1
+    assert lines[-1] == "… 980 more series"
+    everything = render(table_of(vector([({"n": str(n)}, n) for n in range(1000)]), rows=None))
+    assert "999" in everything
+    assert "more series" not in everything
+
+
+@settings(deadline=None)
+@given(results())
+def test_the_table_is_aligned_and_prints(result: Result) -> None:
+    lines = repr(result).splitlines()
+
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) <= 25
+    rule = next((line for line in lines if line.startswith("─")), None)
+    if rule is not None:
+        rows = lines[lines.index(rule) - 1 :]
+        assert max(cell_width(line) for line in rows if line[:1] != "…") <= cell_width(rule)
+
+
+def test_long_labels_are_cut_in_the_middle_and_fit() -> None:
+    many = {f"label_{n}": f"value-{n}-" + "x" * 50 for n in range(8)}
+    result = vector([(many, 1), ({name: text + "y" for name, text in many.items()}, 2)])
+
+    lines = render(table_of(result, width=80)).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert "…" in lines[-1]
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats()), st.integers(1, 30))
+def test_a_sparkline_has_a_block_a_step(values: Floats, width: int) -> None:
+    line = sparkline(values, width=width)
+
+    assert len(line) == min(width, len(values))
+    assert set(line) <= {" ", *BLOCKS}
+    if len(values) <= width:
+        assert [c == " " for c in line] == np.isnan(values).tolist()
+        finite = values[np.isfinite(values)]
+        if len(finite) and finite.min() < finite.max():
+            assert line[int(np.flatnonzero(values == finite.max())[0])] == "█"
+            assert line[int(np.flatnonzero(values == finite.min())[0])] == "▁"
+
+
+def test_sparklines_as_examples() -> None:
+    assert sparkline(np.arange(8.0)) == "▁▂▃▄▅▆▇█"
+    assert sparkline(np.zeros(3)) == "▁▁▁"
+    assert sparkline(np.full(3, 7.0)) == "▄▄▄"
+    assert sparkline(np.array([1.0, np.inf, 2.0, -np.inf])) == "▁██▁"
+    assert sparkline(np.array([1.0, 5.0]), np.array([True, False])) == "▄ "
+    assert sparkline(np.empty(0)) == ""
+    assert sparkline(np.repeat([0.0, 1.0], 50), width=4) == "▁▁██"
+
+
+@given(st.floats())
+def test_the_shortest_decimal_reads_back(value: float) -> None:
+    np.testing.assert_equal(float(number_text(value)), value)
+    assert len(number_text(value)) <= len(repr(value)) + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (-0.0, "-0"),
+        (0.1, "0.1"),
+        (math.inf, "+Inf"),
+        (-math.inf, "-Inf"),
+        (math.nan, "NaN"),
+    ],
+)
+def test_number_text(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_short_numbers_keep_whole_numbers_whole() -> None:
+    assert [short_number(v) for v in (1772366400.0, 1 / 3, 1e15, math.nan)] == [
+        "1772366400", "0.333333", "1e+15", "NaN"
+    ]  # fmt: skip
+    assert [axis_number(v) for v in (0, 1500, 2e7, -3e9, 0.25)] == [
+        "0",
+        "1.5k",
+        "20M",
+        "-3G",
+        "0.25",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ({}, "{}"),
+        ({"__name__": "up"}, "up"),
+        ({"__name__": "up", "job": "a", "x": ""}, 'up{job="a"}'),
+        ({"job": "a", "zone": 'q"\n\\'}, r'{job="a", zone="q\"\n\\"}'),
+        ({"__name__": "http.requests", "a.b": "c"}, '{"http.requests", "a.b"="c"}'),
+        ({"a": "\x1b[31m\u202e"}, r'{a="\x1b[31m\u202e"}'),
+        ({"a": "日本"}, '{a="日本"}'),
+    ],
+)
+def test_series_text(labels: dict[str, str], text: str) -> None:
+    assert series_text(labels) == text
+
+
+@given(st.text(max_size=8))
+def test_no_text_steers_a_terminal(text: str) -> None:
+    assert printable(text).isprintable()
+    assert quoted(text).isprintable()
+
+
+@given(st.integers(0, 10**12))
+def test_durations_read_back(ms: int) -> None:
+    assert duration_ms(duration_text(ms)) == ms
