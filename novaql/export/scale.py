@@ -40,10 +40,17 @@ def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 def time_ticks(start_ms: int, end_ms: int, wanted: int = 7) -> list[tuple[int, str]]:
     """Round UTC times inside start … end with their labels."""
-    rough = max(1, (end_ms - start_ms) / wanted)
-    step = next((s for s in _TIME_STEPS if s >= rough), math.ceil(rough / _DAY / 365) * 365 * _DAY)
+    step = round_step_ms((end_ms - start_ms) / wanted)
     first = -(-start_ms // step) * step
     return [(ms, _tick_label(ms, step)) for ms in range(first, end_ms + 1, step)]
+
+
+def round_step_ms(least_ms: float) -> int:
+    """The shortest round step (10s, 5m, 1h, …) that is not shorter than this."""
+    for step in _TIME_STEPS:
+        if step >= least_ms:
+            return step
+    return math.ceil(least_ms / _DAY / 365) * 365 * _DAY
 
 
 def _tick_label(ms: int, step: int) -> str:

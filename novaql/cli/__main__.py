@@ -1,0 +1,5 @@
+"""`python -m novaql.cli` is `novaql`."""
+
+from novaql.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""Errors on stderr: one line that says what, and for a query the picture of the place."""
+
+from __future__ import annotations
+
+import click
+
+from novaql.errors import QueryError
+from novaql.export.series_text import printable
+
+INTERRUPTED = 130
+USAGE = 2
+
+
+def report(problem: Exception) -> None:
+    """Print an error. Nothing in it can steer the terminal."""
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f"{problem.filename}: " if problem.filename else ""
+        text = f"{where}{problem.strerror}"
+    else:
+        text = str(problem)
+    first, *rest = text.splitlines() or [type(problem).__name__]
+    click.echo(click.style("error: ", fg="red") + printable(first), err=True)
+    indent = "  " if isinstance(problem, QueryError) else ""
+    for line in rest:
+        click.echo(indent + line.replace("\t", " ") if line.isascii() else indent + line, err=True)
+
+
+def note(kind: str, text: str) -> None:
+    """A warning or info beside a result."""
+    click.echo(click.style(f"{kind}: ", fg="yellow") + printable(text), err=True)
+
+
+def usage_code(problem: click.ClickException) -> int:
+    """2 for a wrong command line; click's own code otherwise."""
+    return USAGE if isinstance(problem, click.UsageError) else problem.exit_code

@@ -1,0 +1,108 @@
+"""The command group: names and one-line helps here, everything else in the subcommand's file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from novaql.cli.failures import INTERRUPTED, report, usage_code
+from novaql.errors import NovaqlError
+from tsdb.errors import StoreError
+
+
+class Entry(NamedTuple):
+    """Where a subcommand is and what the list of commands says about it."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "query": Entry("novaql.cli.query", "Answer a query from a database, a file or a server."),
+    "import": Entry("novaql.cli.import_files", "Read files or URLs into a database."),
+    "series": Entry("novaql.cli.series", "List the series that match."),
+    "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
+    "fmt": Entry("novaql.cli.fmt", "Print a query in canonical form."),
+    "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
+    "demo": Entry("novaql.cli.demo", "Start a server with data to look at."),
+    "promqltest": Entry("novaql.cli.promqltest", "Run Prometheus test scripts."),
+    "completion": Entry("novaql.cli.completion", "Print the completion script of a shell."),
+    "version": Entry("novaql.cli.version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads the module of a subcommand when the subcommand is called: a cold start stays short."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = import_module(entry.module).command
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def cli() -> None:
+    """NovaQL: PromQL and more over your own data, in this process.
+
+    \b
+    novaql import metrics.parquet
+    novaql query 'sum by (job) (rate(http_requests_total[5m]))' --start -1h
+
+    Times are RFC 3339, Unix seconds, `now`, or a distance such as `-1h`; durations are `5m` or
+    seconds. Exit code: 0, 1 when the query or the data is at fault, 2 when the command line is.
+    """
+
+
+def run(args: Sequence[str]) -> int:
+    """Carry out one command line and return its exit code. No foreseen failure gets past here."""
+    try:
+        code = cli.main(list(args), prog_name="novaql", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as problem:
+        problem.show()
+        return usage_code(problem)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except (NovaqlError, StoreError, OSError) as problem:
+        report(problem)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The console script."""
+    # A terminal that lacks a character shows an escape instead of stopping the program.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def _quiet_pipe() -> int:
+    """The reader went away (`novaql … | head`): say nothing, not even at interpreter exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

@@ -1,0 +1,86 @@
+"""Options that several commands share, and the click types behind them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import click
+
+from novaql.errors import ArgumentError
+from novaql.timeparse import duration_ms, to_ms
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@lru_cache(maxsize=1)
+def now_ms() -> int:
+    """The clock, read once: `now` is the same instant in every option of a command line."""
+    return time.time_ns() // 1_000_000
+
+
+class Time(click.ParamType[int]):
+    """A time as text; milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return to_ms(str(value), argument=_name(param), now_ms=now_ms())
+        except ArgumentError as problem:
+            self.fail(_without_name(problem), param, ctx)
+
+
+class Duration(click.ParamType[int]):
+    """A duration as text; milliseconds, more than 0."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            ms = duration_ms(str(value), argument=_name(param))
+        except ArgumentError as problem:
+            self.fail(_without_name(problem), param, ctx)
+        if ms == 0:
+            self.fail("must be more than 0", param, ctx)
+        return ms
+
+
+TIME, DURATION = Time(), Duration()
+
+
+def data_option(command: F) -> F:
+    """--data: where the metrics are."""
+    return click.option(
+        "--data",
+        metavar="PATH|URL",
+        help="A database, a file or a URL. Default: $NOVAQL_DATA, else ./novaql-data.",
+    )(command)
+
+
+def window_options(command: F) -> F:
+    """--start and --end of a listing; everything if not given."""
+    command = click.option("--end", type=TIME, help="Only series with samples up to then.")(command)
+    return click.option("--start", type=TIME, help="Only series with samples from then on.")(
+        command
+    )
+
+
+def text_argument(text: str) -> str:
+    """The argument itself, or standard input for `-`."""
+    return sys.stdin.read() if text == "-" else text
+
+
+def _name(param: click.Parameter | None) -> str:
+    return (param.name if param is not None else None) or "argument"
+
+
+def _without_name(problem: ArgumentError) -> str:
+    return str(problem).removeprefix(f"{problem.argument}: ")

@@ -1,0 +1,117 @@
+"""Results to standard output or to a file, in each format."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from novaql.cli.failures import note
+from novaql.export.table import render, table_of
+from novaql.result import Result
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    ARROW = "arrow"
+
+
+FORMAT_OF_SUFFIX = {
+    ".txt": Format.TABLE,
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".arrow": Format.ARROW,
+    ".arrows": Format.ARROW,
+}
+
+
+def chosen_format(given: str | None, output: str | None) -> Format:
+    """The format asked for, else the one of the file's suffix, else a table."""
+    if given is not None:
+        return Format(given)
+    return FORMAT_OF_SUFFIX.get(Path(output).suffix.lower() if output else "", Format.TABLE)
+
+
+def write_result(result: Result, chosen: Format, output: str | None, *, rows: int | None) -> None:
+    """Write a result; warnings and infos go to stderr unless the table shows them.
+
+    rows  how many series a table shows; None: 100 on a terminal, all elsewhere
+    """
+    terminal = output is None and sys.stdout.isatty()
+    if chosen is Format.ARROW and terminal:
+        raise click.UsageError("arrow is not for a terminal: use --output FILE, or a pipe")
+    if chosen is not Format.TABLE:
+        for kind, texts in (("warning", result.warnings), ("info", result.infos)):
+            for text in texts:
+                note(kind, text)
+    with destination(output) as out:
+        match chosen:
+            case Format.TABLE:
+                out.write(_table_text(result, terminal=terminal, rows=rows).encode())
+            case Format.CSV:
+                _write_csv(result, out)
+            case Format.JSON:
+                out.write(result.json().encode() + b"\n")
+            case Format.ARROW:
+                _write_arrow(result, out)
+
+
+@contextmanager
+def destination(output: str | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears whole or not at all."""
+    if output is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(output)
+    if target.exists() and not target.is_file():  # a device or a pipe is written in place
+        with open(target, "wb") as out:
+            yield out
+        return
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:
+    limit = (100 if terminal else None) if rows is None else rows or None
+    width = shutil.get_terminal_size().columns if terminal else None
+    return render(table_of(result, rows=limit, width=width, spark=32)) + "\n"
+
+
+def _write_csv(result: Result, out: BinaryIO) -> None:
+    from novaql.export.csv_text import write_csv  # noqa: PLC0415 - only this format needs it
+
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    write_csv(result, text)
+    text.flush()
+    text.detach()
+
+
+def _write_arrow(result: Result, out: BinaryIO) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - slow to load, only this format needs it
+
+    table = result.arrow()
+    sink: Any = out  # any Python file will do, which the type stubs do not know
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)

@@ -1,0 +1,145 @@
+"""The frame around the subcommands: exit codes, errors on stderr, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import click
+import pytest
+
+from novaql.cli.main import COMMANDS, Entry, run
+from novaql.errors import EvaluationError, NovaqlError, SyntaxProblem
+from novaql.span import Span
+from tsdb.errors import StoreNotFound
+
+
+def fails_with(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
+    """Make `novaql fake` raise."""
+
+    @click.command("fake")
+    def command() -> None:
+        raise problem
+
+    module = ModuleType("fake_command")
+    module.command = command  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fake_command", module)
+    monkeypatch.setitem(COMMANDS, "fake", Entry("fake_command", "Fails."))
+
+
+def test_a_query_error_shows_the_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = SyntaxProblem("unclosed brace", "sum(\nup{", Span(7, 8), suggestion="add '}'")
+    fails_with(monkeypatch, problem)
+
+    assert run(["fake"]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: 2:3: unclosed brace, add '}'\n  up{\n    ^\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (EvaluationError("bad \x1b[31mlabel"), "error: bad \\x1b[31mlabel\n"),
+        (NovaqlError(), "error: NovaqlError\n"),
+        (FileNotFoundError(2, "No such file", "x.csv"), "error: x.csv: No such file\n"),
+        (OSError("odd"), "error: odd\n"),
+        (StoreNotFound("here"), "error: there is no store at here\n"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_foreseen_errors_are_one_line_and_exit_1(
+    problem: Exception,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fails_with(monkeypatch, problem)
+
+    assert run(["fake"]) == 1
+    assert capsys.readouterr().err == text
+
+
+def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails_with(monkeypatch, KeyboardInterrupt())
+
+    assert run(["fake"]) == 130
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails_with(monkeypatch, ZeroDivisionError("a bug"))
+
+    with pytest.raises(ZeroDivisionError):
+        run(["fake"])
+
+
+@pytest.mark.parametrize(
+    "args", [["nonsense"], ["version", "extra"], ["completion", "cmd"], ["--nope"]]
+)
+def test_a_wrong_command_line_exits_2(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(args) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: novaql")
+    assert "Error: " in err
+
+
+def test_help_lists_every_command_without_loading_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+
+    out = capsys.readouterr().out
+    for name, entry in COMMANDS.items():
+        assert name in out
+        assert entry.help in out
+
+
+def test_version_names_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version"]) == 0
+
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names[:3] == ["novaql", "python", "numpy"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+    assert "_NOVAQL_COMPLETE" in capsys.readouterr().out
+
+
+def test_the_process_itself() -> None:
+    def novaql(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "novaql.cli", *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    good, bad = novaql("version"), novaql("version", "x")
+
+    assert (good.returncode, good.stderr) == (0, "")
+    assert bad.returncode == 2
+    assert "Traceback" not in bad.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    program = (
+        "import sys, click, types\n"
+        "from novaql.cli.main import COMMANDS, Entry, run\n"
+        "@click.command('fake')\n"
+        "def command():\n"
+        "    for _ in range(100_000): print('x' * 80)\n"
+        "module = types.ModuleType('fake'); module.command = command\n"
+        "sys.modules['fake'] = module\n"
+        "COMMANDS['fake'] = Entry('fake', '')\n"
+        "sys.exit(run(['fake']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 1
