@@ -1,0 +1,63 @@
+"""Samples on their way in: batches one after the other, whatever they are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from novaql.inputs.table_source import TableSource
+from tsdb.labels import SeriesTable, concat_tables
+from tsdb.selection import Metadata
+from tsdb.tile import Batch
+
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all, now and then, from the reading thread."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """For callers that do not want to know."""
+
+
+@dataclass(slots=True)
+class BatchStream:
+    """Batches that can be read once, and the metadata met on the way.
+
+    metadata is complete when `batches` is exhausted. `files` counts the files opened so far.
+    `skipped` counts samples that were read but cannot be stored (see each reader).
+    """
+
+    batches: Iterator[Batch]
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+    files: int = 0
+    skipped: int = 0
+
+    def collect(self) -> TableSource:
+        """Everything, as a source in memory. Raises `InputError`."""
+        batch = concat_batches(list(self.batches))
+        return TableSource(batch, self.metadata)
+
+
+def concat_batches(batches: Iterable[Batch]) -> Batch:
+    """One batch of all, in order. A table shared by several batches is taken once."""
+    some = list(batches)
+    if len(some) == 1:
+        return some[0]
+    if not some:
+        none = np.zeros(0, np.int64)
+        return Batch(SeriesTable.unlabelled(0), none, none, np.zeros(0))
+    tables: list[SeriesTable] = []
+    first_row: dict[int, int] = {}
+    rows = 0
+    for batch in some:
+        if id(batch.series) not in first_row:
+            first_row[id(batch.series)] = rows
+            tables.append(batch.series)
+            rows += len(batch.series)
+    return Batch(
+        concat_tables(tables),
+        np.concatenate([batch.series_index + first_row[id(batch.series)] for batch in some]),
+        np.concatenate([batch.timestamps for batch in some]),
+        np.concatenate([batch.values for batch in some]),
+    )

@@ -1,0 +1,66 @@
+"""Files that may be packed with gzip or zstandard, read as if they were not."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import Progress, no_progress
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+PACKED_SUFFIXES = (".gz", ".zst")
+
+
+class CountingFile(io.RawIOBase):
+    """A file that tells how much of it, as it lies on the disk, has been read."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._total = path.stat().st_size
+        self._done = 0
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        count = self._file.readinto(buffer)  # type: ignore[arg-type]
+        self._done += count
+        if count:
+            self._progress(self._done, self._total)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryIO]:
+    """The unpacked bytes of a file; what it is packed with is found by its first bytes.
+
+    Raises `InputError` where the file cannot be read or its packing is damaged.
+    """
+    try:
+        with io.BufferedReader(CountingFile(path, progress), 1 << 20) as file:
+            head = file.peek(4)[:4]
+            if head.startswith(_GZIP):
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+            elif head.startswith(_ZSTD):
+                import pyarrow as pa  # noqa: PLC0415 - heavy, and only these files need it
+
+                with pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd") as stream:
+                    yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stream), 1 << 20))
+            else:
+                yield file
+    except (OSError, EOFError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise InputError(f"{path}: {reason}") from problem

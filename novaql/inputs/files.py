@@ -1,0 +1,163 @@
+"""Paths → batches of samples: which reader a file needs, and folders and patterns of files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
+from novaql.inputs.csv_file import read_csv
+from novaql.inputs.exposition import read_exposition
+from novaql.inputs.layout import BY_NAME, Columns
+from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
+from novaql.inputs.parquet_file import read_parquet
+from tsdb.tile import Batch
+
+
+class FileKind(Enum):
+    """How a file is to be read."""
+
+    PARQUET = "Parquet"
+    CSV = "CSV"
+    TEXT = "Prometheus text or OpenMetrics"
+
+
+_BY_SUFFIX = {
+    ".parquet": FileKind.PARQUET,
+    ".pq": FileKind.PARQUET,
+    ".csv": FileKind.CSV,
+    ".tsv": FileKind.CSV,
+    ".prom": FileKind.TEXT,
+    ".om": FileKind.TEXT,
+    ".metrics": FileKind.TEXT,
+    ".openmetrics": FileKind.TEXT,
+    ".txt": FileKind.TEXT,
+}
+
+
+def read_paths(
+    paths: Iterable[str | Path],
+    columns: Columns = BY_NAME,
+    *,
+    default_time_ms: int | None = None,
+    progress: Progress = no_progress,
+) -> BatchStream:
+    """Batches of all files that the paths, folders and patterns (`*.parquet`) name, in order.
+
+    default_time_ms  time of samples that text files give none (None: now)
+
+    Every path is looked at before the first file is read. Raises `InputError`.
+    """
+    steps: list[_Step] = []
+    for path in paths:
+        steps.extend(_steps(Path(path).expanduser(), columns))
+    stream = BatchStream(iter(()))
+    stream.batches = _read_all(steps, stream, default_time_ms, progress)
+    return stream
+
+
+def kind_of(path: Path) -> FileKind:
+    """By the end of the name, else by the first bytes. Raises `InputError`."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in PACKED_SUFFIXES:
+        suffixes.pop()
+    if suffixes and (known := _BY_SUFFIX.get(suffixes[-1])):
+        return known
+    with open_plain(path) as file:
+        head = file.read(4096)
+    if head.startswith(b"PAR1"):
+        return FileKind.PARQUET
+    first_line = head.split(b"\n", 1)[0]
+    if head.startswith(b"#") or b"{" in first_line:
+        return FileKind.TEXT
+    if first_line.count(b",") and not any(c < 9 for c in head):
+        return FileKind.CSV
+    if len(first_line.split()) in (2, 3):
+        return FileKind.TEXT
+    known_names = ", ".join(_BY_SUFFIX)
+    raise InputError(
+        f"{path}: neither name nor content tells what this is; files ending in {known_names} "
+        "are understood, packed as .gz or .zst too"
+    )
+
+
+_Reader = Callable[[BatchStream, int | None, Progress], Iterator[Batch]]
+
+
+class _Step:
+    """One file (or pair of files), its size, and how to read it."""
+
+    def __init__(self, size: int, read: _Reader) -> None:
+        self.size = size
+        self.read = read
+
+
+def _read_all(
+    steps: list[_Step], stream: BatchStream, default_time_ms: int | None, progress: Progress
+) -> Iterator[Batch]:
+    total = sum(step.size for step in steps)
+    before = 0
+    for step in steps:
+        stream.files += 1
+
+        def here(done: int, of: int, step: _Step = step, before: int = before) -> None:
+            progress(before + step.size * done // max(1, of), total)
+
+        yield from step.read(stream, default_time_ms, here)
+        before += step.size
+        progress(before, total)
+
+
+def _steps(path: Path, columns: Columns) -> list[_Step]:
+    if path.is_dir():
+        return _folder_steps(path, columns)
+    if pair := pair_of(path):
+        return [_pair_step(*pair)]
+    if path.is_file():
+        return [_file_step(path, kind_of(path), columns)]
+    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    pairs = sorted({pair for one in found if (pair := pair_of(one))})
+    single = [one for one in found if pair_of(one) is None and one.is_file()]
+    steps = [_file_step(one, kind_of(one), columns) for one in single]
+    steps.extend(_pair_step(*pair) for pair in pairs)
+    if not steps:
+        raise InputError(f"{path}: there is no such file or folder")
+    return steps
+
+
+def _folder_steps(folder: Path, columns: Columns) -> list[_Step]:
+    steps = []
+    for path in sorted(folder.iterdir()):
+        pair = pair_of(path)
+        if pair is not None:
+            if path.name.endswith(SERIES_SUFFIX):
+                steps.append(_pair_step(*pair))
+            continue
+        suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
+        if path.is_file() and suffixes and (kind := _BY_SUFFIX.get(suffixes[-1])):
+            steps.append(_file_step(path, kind, columns))
+    if not steps:
+        raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
+    return steps
+
+
+def _pair_step(series: Path, samples: Path) -> _Step:
+    def read(_: BatchStream, __: int | None, progress: Progress) -> Iterator[Batch]:
+        return read_pair(series, samples, progress)
+
+    return _Step(samples.stat().st_size, read)
+
+
+def _file_step(path: Path, kind: FileKind, columns: Columns) -> _Step:
+    def read(stream: BatchStream, time_ms: int | None, progress: Progress) -> Iterator[Batch]:
+        if kind is FileKind.PARQUET:
+            return read_parquet(path, columns, progress)
+        if kind is FileKind.CSV:
+            return read_csv(path, columns, progress)
+        return read_exposition(path, stream.metadata, default_time_ms=time_ms, progress=progress)
+
+    return _Step(path.stat().st_size, read)

@@ -1,0 +1,83 @@
+"""Tables in memory, whoever made them → batches of samples.
+
+Nothing is imported to find out what an object is: pandas is recognised by its module, everything
+else (polars, DuckDB relations, pyarrow, …) by the Arrow stream that it offers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from novaql.errors import InputError
+from novaql.inputs.arrow_table import ROWS_AT_ONCE, read_arrow
+from novaql.inputs.batch_stream import BatchStream
+from novaql.inputs.layout import BY_NAME, Columns
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow as pa
+
+
+def is_frame(data: object) -> bool:
+    """Whether `read_frame` can read the object."""
+    return _is_pandas(data) or _is_lazy_polars(data) or hasattr(data, "__arrow_c_stream__")
+
+
+def read_frame(data: Any, columns: Columns = BY_NAME, what: str | None = None) -> BatchStream:
+    """Batches from a pandas or polars frame, a DuckDB relation, or any Arrow stream.
+
+    pandas has no absent numbers, so a NaN in a pandas frame is no sample; in every other table
+    null is no sample and NaN is a value. Raises `InputError`.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
+
+    what = what or _describe(data)
+    if _is_pandas(data):
+        data = _from_pandas(data, what)
+    elif _is_lazy_polars(data):
+        data = data.collect()
+    parts: Iterable[pa.RecordBatch]
+    if isinstance(data, pa.Table):
+        schema, parts = data.schema, data.to_batches(max_chunksize=ROWS_AT_ONCE)
+    else:
+        reader = pa.RecordBatchReader.from_stream(data)
+        schema, parts = reader.schema, reader
+    return BatchStream(read_arrow(parts, schema, columns, what))
+
+
+def _is_pandas(data: object) -> bool:
+    module = sys.modules.get("pandas")
+    return module is not None and isinstance(data, module.DataFrame | module.Series)
+
+
+def _is_lazy_polars(data: object) -> bool:
+    module = sys.modules.get("polars")
+    return module is not None and isinstance(data, module.LazyFrame)
+
+
+def _describe(data: object) -> str:
+    kind = type(data)
+    return f"{kind.__module__.partition('.')[0].lstrip('_')} {kind.__name__}"
+
+
+def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.Table:
+    import pandas  # noqa: PLC0415 - imported already, or there would be no such object
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
+
+    frame = data.to_frame() if isinstance(data, pandas.Series) else data
+    if isinstance(frame.columns, pandas.MultiIndex):
+        raise InputError(f"{what}: columns in several levels cannot be read; join their names")
+    index = frame.index
+    counted = isinstance(index, pandas.RangeIndex) and index.name is None
+    if not counted:
+        if index.nlevels == 1 and index.name is None:
+            # A nameless index is the time if the frame has no other.
+            frame = frame.rename_axis("time" if "time" not in frame.columns else "index")
+        frame = frame.reset_index()
+    frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        raise InputError(f"{what}: {problem}") from problem

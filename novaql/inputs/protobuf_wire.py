@@ -1,0 +1,64 @@
+"""The wire format of Protocol Buffers, as much as remote write needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.errors import InputError
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+def read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """An unsigned number of up to 64 bits and the position behind it. Raises `InputError`."""
+    shift = number = 0
+    while at < end:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number & 0xFFFF_FFFF_FFFF_FFFF, at
+        shift += 7
+        if shift > 63:
+            raise InputError(f"byte {at}: a number has more than ten bytes")
+    raise InputError(f"byte {at}: the message ends inside a number")
+
+
+def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Fields of the message in data[at:end]: number, wire type, and where the content lies.
+
+    The content of a varint is its own bytes. Raises `InputError` on a malformed message.
+    """
+    while at < end:
+        key, start = read_varint(data, at, end)
+        number, kind = key >> 3, key & 7
+        if number == 0:
+            raise InputError(f"byte {at}: a field has the number 0")
+        if kind == BYTES:
+            size, start = read_varint(data, start, end)
+            stop = start + size
+        elif kind == VARINT:
+            _, stop = read_varint(data, start, end)
+        elif kind == FIXED64:
+            stop = start + 8
+        elif kind == FIXED32:
+            stop = start + 4
+        else:
+            raise InputError(f"byte {at}: wire type {kind} does not exist here")
+        if stop > end:
+            raise InputError(f"byte {at}: field {number} ends behind its message")
+        yield number, kind, start, stop
+        at = stop
+
+
+def text(data: bytes, start: int, stop: int) -> str:
+    """Raises `InputError` where the bytes are not UTF-8."""
+    try:
+        return data[start:stop].decode()
+    except UnicodeDecodeError as problem:
+        raise InputError(f"byte {start + problem.start}: a text is not valid UTF-8") from problem
+
+
+def signed(number: int) -> int:
+    """A 64-bit varint as the signed number it stands for."""
+    return number - (1 << 64) if number >> 63 else number

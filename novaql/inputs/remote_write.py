@@ -1,0 +1,239 @@
+"""Prometheus remote write 1.0: a snappy block with one `WriteRequest` → a batch of samples.
+
+A sender names the same series again and again. Their label bytes are understood once; later they
+are recognised by comparing bytes, first with what followed the series before them last time. The
+samples themselves are decoded all at once, as arrays.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import cramjam
+import numpy as np
+
+from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.remote_write_samples import decode_samples
+from tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from tsdb.selection import Metadata
+from tsdb.tile import Batch
+
+MOST_BYTES = 64 << 20
+MOST_SERIES_KEPT = 1_000_000
+_MOST_TABLES_KEPT = 64
+_FIRST_FIELD = 0x0A  # number 1, bytes: a time series in the message, a label in a time series
+_MORE_LABELS = b"\x0a"
+_NOBODY = (-1, b"")
+_TYPES = (
+    "unknown",
+    "counter",
+    "gauge",
+    "histogram",
+    "gaugehistogram",
+    "summary",
+    "info",
+    "stateset",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """What one message brings.
+
+    histograms, exemplars  how many native histogram samples and exemplars it held; they are
+                           counted, not kept
+    """
+
+    batch: Batch
+    metadata: dict[str, Metadata]
+    histograms: int = 0
+    exemplars: int = 0
+
+
+class RemoteWriteDecoder:
+    """Decodes messages, on any thread, and remembers the series it has met.
+
+    most_bytes   limit for a message when unpacked
+    most_series  how many series are remembered before memory is given back
+
+    Messages whose series are all known share one `SeriesTable` object.
+    """
+
+    def __init__(
+        self, *, most_bytes: int = MOST_BYTES, most_series: int = MOST_SERIES_KEPT
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._most_series = most_series
+        self._lock = threading.Lock()
+        self._label_sets: list[dict[str, str]] = []
+        self._number_of: dict[frozenset[tuple[str, str]], int] = {}
+        self._known: dict[bytes, int] = {}
+        self._follower: dict[int, tuple[int, bytes]] = {}
+        self._common = SeriesTable.unlabelled(0)
+        self._own_tables: dict[bytes, SeriesTable] = {}
+
+    def decode(self, body: bytes) -> WriteRequest:
+        """Read a packed message.
+
+        Raises `InputError` that says what is malformed and where, and `LimitExceeded` for a
+        message that would be too large; a bad message is refused as a whole.
+        """
+        try:
+            size = cramjam.snappy.decompress_raw_len(body)
+        except Exception as problem:
+            raise InputError(f"the body is no snappy block: {problem}") from problem
+        if size > self._most_bytes:
+            raise LimitExceeded(
+                f"the message has {size} bytes unpacked, the limit is {self._most_bytes}"
+            )
+        try:
+            data = bytes(cramjam.snappy.decompress_raw(body))
+        except Exception as problem:
+            raise InputError(f"the body is no snappy block: {problem}") from problem
+        return self.decode_message(data)
+
+    def decode_message(self, data: bytes) -> WriteRequest:
+        """Read a message that is not packed. Raises `InputError`."""
+        with self._lock:
+            if len(self._label_sets) > self._most_series:
+                self._forget()
+            return self._decode(data)
+
+    def _decode(self, data: bytes) -> WriteRequest:
+        numbers: list[int] = []
+        starts: list[int] = []
+        stops: list[int] = []
+        metadata: dict[str, Metadata] = {}
+        follower, known = self._follower, self._known
+        series_before = len(self._label_sets)
+        last, end, at = -1, len(data), 0
+        while at < end:
+            if data[at] != _FIRST_FIELD:
+                at = self._other_field(data, at, metadata)
+                continue
+            size, start = read_varint(data, at + 1, end)
+            stop = start + size
+            if stop > end:
+                raise InputError(f"byte {at}: a time series ends behind the message")
+            number, labels = follower.get(last, _NOBODY)
+            samples = start + len(labels)
+            if (
+                number < 0
+                or samples > stop
+                or not data.startswith(labels, start)
+                or data[samples : samples + 1] == _MORE_LABELS
+            ):
+                samples = _end_of_labels(data, start, stop)
+                labels = data[start:samples]
+                found = known.get(labels)
+                number = self._learn(labels, start) if found is None else found
+                follower[last] = (number, labels)
+            numbers.append(number)
+            starts.append(samples)
+            stops.append(stop)
+            last = number
+            at = stop
+        decoded = decode_samples(data, np.array(starts, np.int64), np.array(stops, np.int64))
+        rows = np.repeat(np.array(numbers, np.int64), decoded.counts)
+        learned = len(self._label_sets) > series_before
+        table, index = self._table_of(rows, learned)
+        batch = Batch(table, index, decoded.times, decoded.values)
+        return WriteRequest(batch, metadata, decoded.histograms, decoded.exemplars)
+
+    def _other_field(self, data: bytes, at: int, metadata: dict[str, Metadata]) -> int:
+        number, kind, start, stop = next(fields(data, at, len(data)))
+        if number == 3 and kind == BYTES:
+            name, found = _metadata(data, start, stop)
+            metadata[name] = found
+        elif number == 1:
+            raise InputError(f"byte {at}: a time series has wire type {kind}")
+        return stop
+
+    def _learn(self, labels: bytes, at: int) -> int:
+        """The number of a series whose label bytes are new. `at` is where they stand."""
+        try:
+            found = _labels(labels, 0, len(labels))
+        except InputError as problem:
+            raise InputError(f"time series at byte {at}: {problem}") from problem
+        number = self._number_of.setdefault(frozenset(found.items()), len(self._label_sets))
+        if number == len(self._label_sets):
+            self._label_sets.append(found)
+        self._known[labels] = number
+        return number
+
+    def _table_of(self, numbers: Ints, learned: bool) -> tuple[SeriesTable, Ints]:
+        """A table that has these series, and each one's row in it.
+
+        The common table has the first series met, by number. It is made anew when series outside
+        of it are worth it; until then messages with such series have tables of their own.
+        """
+        outside = len(self._label_sets) - len(self._common)
+        worth_it = not learned and outside >= max(1, len(self._common) // 8)
+        if int(numbers.max(initial=-1)) >= len(self._common):
+            if not worth_it:
+                return self._own_table(numbers)
+            self._common = SeriesTable.from_dicts(self._label_sets)
+        return self._common, numbers
+
+    def _own_table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
+        distinct, index = np.unique(numbers, return_inverse=True)
+        key = distinct.tobytes()
+        table = self._own_tables.pop(key, None)
+        if table is None:
+            sets = self._label_sets
+            table = SeriesTable.from_dicts([sets[number] for number in distinct.tolist()])
+            if len(self._own_tables) >= _MOST_TABLES_KEPT:
+                del self._own_tables[next(iter(self._own_tables))]
+        self._own_tables[key] = table  # the youngest stands last
+        return table, index.astype(np.int64, copy=False)
+
+    def _forget(self) -> None:
+        self._label_sets.clear()
+        self._number_of.clear()
+        self._known.clear()
+        self._follower.clear()
+        self._common = SeriesTable.unlabelled(0)
+        self._own_tables.clear()
+
+
+def _end_of_labels(data: bytes, at: int, stop: int) -> int:
+    while at < stop and data[at] == _FIRST_FIELD:
+        size, start = read_varint(data, at + 1, stop)
+        if start + size > stop:
+            raise InputError(f"byte {at}: a label ends behind its time series")
+        at = start + size
+    return at
+
+
+def _labels(data: bytes, start: int, stop: int) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for _, _, first, last in fields(data, start, stop):
+        parts = {1: "", 2: ""}
+        for number, kind, begin, finish in fields(data, first, last):
+            if number in parts:
+                if kind != BYTES:
+                    raise InputError(f"byte {begin}: a label has wire type {kind}")
+                parts[number] = text(data, begin, finish)
+        name, value = parts[1], parts[2]
+        if not name:
+            raise InputError(f"byte {first}: a label has no name")
+        if name in labels:
+            raise InputError(f"byte {first}: the label {name} is given twice")
+        labels[name] = value
+    labels = {name: value for name, value in labels.items() if value}
+    if METRIC_NAME not in labels:
+        raise InputError(f"it has no metric name, its labels are {labels}")
+    return labels
+
+
+def _metadata(data: bytes, start: int, stop: int) -> tuple[str, Metadata]:
+    kind, texts = 0, {2: "", 4: "", 5: ""}
+    for number, wire, first, last in fields(data, start, stop):
+        if number == 1 and wire == VARINT:
+            kind = read_varint(data, first, last)[0]
+        elif number in texts and wire == BYTES:
+            texts[number] = text(data, first, last)
+    said = _TYPES[kind] if kind < len(_TYPES) else "unknown"
+    return texts[2], Metadata(said, texts[4], texts[5])
