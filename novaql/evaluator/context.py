@@ -1,0 +1,120 @@
+"""What one running query shares: its source, options, budget, and what it has to tell."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.steps import Steps
+from novaql.options import NameRemoval, QueryOptions
+from novaql.span import Span
+from tsdb.labels import SeriesTable
+from tsdb.selection import Selection, Source
+
+
+class Cancellation:
+    """Set from any thread; the query stops at its next checkpoint with `QueryCancelled`."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+
+@dataclass(slots=True)
+class Annotations:
+    """Warnings and infos: text → where the expression in question starts. Equal texts are one."""
+
+    warnings: dict[str, Span] = field(default_factory=dict)
+    infos: dict[str, Span] = field(default_factory=dict)
+
+    def warn(self, text: str, span: Span) -> None:
+        self.warnings.setdefault(f"PromQL warning: {text}", span)
+
+    def info(self, text: str, span: Span) -> None:
+        self.infos.setdefault(f"PromQL info: {text}", span)
+
+
+class Context:
+    """One evaluation. Not shared between queries."""
+
+    def __init__(
+        self,
+        source: Source,
+        options: QueryOptions,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self.source = source
+        self.options = options
+        self.annotations = Annotations()
+        self.series_selected = 0
+        self.samples_read = 0
+        self._cancellation = cancellation
+        timeout = options.timeout_s
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    @property
+    def eager_names(self) -> bool:
+        return self.options.name_removal is NameRemoval.EAGER
+
+    def checkpoint(self) -> None:
+        """Called between tiles and operators: stop if cancelled or out of time."""
+        if self._cancellation is not None and self._cancellation.cancelled:
+            raise QueryCancelled("the query was cancelled")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise QueryTimeout(
+                f"the query took longer than its timeout of {self.options.timeout_s:g} s"
+            )
+
+    def admit(self, selection: Selection) -> None:
+        """Count a selection against the budget before any of it is read."""
+        limits = self.options.limits
+        if limits.series and len(selection.series) > limits.series:
+            raise LimitExceeded(
+                f"a selector matches {len(selection.series)} series, the limit is {limits.series}"
+            )
+        self.series_selected += len(selection.series)
+        self.samples_read += selection.samples
+        if limits.samples and self.samples_read > limits.samples:
+            raise LimitExceeded(
+                f"the query would read {self.samples_read} samples, the limit is {limits.samples}"
+            )
+
+    def admit_matrix(self, rows: int, steps: int) -> None:
+        """Refuse a result that would not fit the memory budget, before it is allocated."""
+        wanted = rows * steps * 9  # value and validity
+        limit = self.options.limits.bytes
+        if limit and wanted > limit:
+            raise LimitExceeded(
+                f"a result of {rows} series × {steps} steps needs {wanted >> 20} MiB, "
+                f"the limit is {limit >> 20} MiB"
+            )
+
+    def admit_points(self, steps: Steps) -> None:
+        limit = self.options.limits.points
+        if limit and steps.count > limit:
+            raise LimitExceeded(
+                f"the query asks for {steps.count} points per series, the limit is {limit}"
+            )
+
+
+def allocate(context: Context, series: SeriesTable, steps: Steps) -> StepMatrix:
+    """An all-absent matrix for these series."""
+    rows = len(series)
+    context.admit_matrix(rows, steps.count)
+    return StepMatrix(
+        series,
+        np.zeros((rows, steps.count)),
+        np.zeros((rows, steps.count), np.bool_),
+        np.zeros(rows, np.bool_),
+    )

@@ -1,0 +1,267 @@
+"""Logical plan → values: the one file that knows both plan nodes and operators."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.context import Context
+from novaql.evaluator.fragment import Fragment, Stage
+from novaql.evaluator.kernels.bindings import ROLLUPS
+from novaql.evaluator.kernels.windows import Floats
+from novaql.evaluator.matrix import (
+    Scalar,
+    StepMatrix,
+    TextValue,
+    Value,
+    drop_names,
+    join_equal_rows,
+    matrix,
+)
+from novaql.evaluator.operators.aggregate import aggregate
+from novaql.evaluator.operators.arithmetic import (
+    drops_name,
+    negate,
+    scalar_scalar,
+    vector_scalar_stage,
+)
+from novaql.evaluator.operators.rollup import (
+    check_smoothing,
+    range_argument,
+    rollup_fragment,
+    scalar_arguments,
+    subquery_rollup,
+    unwrap,
+)
+from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
+from novaql.evaluator.operators.transform import (
+    ELEMENTWISE,
+    SCALAR_FUNCTIONS,
+    TRANSFORMS,
+    elementwise_stage,
+)
+from novaql.evaluator.operators.vector_vector import (
+    SAME_LABELS,
+    SET_OPERATORS,
+    set_operation,
+    vector_vector,
+)
+from novaql.evaluator.sinks import collect
+from novaql.evaluator.steps import Steps
+from novaql.language.value_types import ValueType
+from novaql.planner.logical import (
+    Aggregation,
+    BinaryOp,
+    Constant,
+    FunctionCall,
+    Negate,
+    Plan,
+    Select,
+    StepInvariant,
+    SubqueryWindow,
+    TextConstant,
+    Window,
+    type_of,
+)
+from tsdb.labels import SeriesTable
+
+
+class Evaluator:
+    """Runs plans over one context. Implements `protocol.Runner`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def context(self) -> Context:
+        return self._context
+
+    # --- values --------------------------------------------------------------------------
+
+    def value(self, plan: Plan, steps: Steps) -> Value:
+        match type_of(plan):
+            case ValueType.SCALAR:
+                return Scalar(self.scalar(plan, steps))
+            case ValueType.STRING:
+                return TextValue(self.text(plan))
+            case ValueType.VECTOR:
+                return self.vector(plan, steps)
+            case ValueType.MATRIX:
+                raise AssertionError("a range vector is not a value of steps")
+
+    def text(self, plan: Plan) -> str:
+        assert isinstance(plan, TextConstant)
+        return plan.value
+
+    def scalar(self, plan: Plan, steps: Steps) -> Floats:
+        match plan:
+            case Constant(value=value):
+                return np.full(steps.count, value)
+            case StepInvariant(inner=inner):
+                return np.repeat(self.scalar(inner, steps.first()), steps.count)
+            case Negate(operand=operand):
+                return -self.scalar(operand, steps)
+            case BinaryOp(op=op, left=left, right=right):
+                return scalar_scalar(op, self.scalar(left, steps), self.scalar(right, steps))
+            case FunctionCall(function=function):
+                return SCALAR_FUNCTIONS[function](self, plan, steps)
+            case _:
+                raise AssertionError(f"{type(plan).__name__} is not a scalar")
+
+    def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
+        self._context.checkpoint()
+        found = self._vector(plan, steps)
+        if self._context.eager_names and found.nameless.any():
+            return finish_names(found)
+        return found
+
+    def _vector(self, plan: Plan, steps: Steps) -> StepMatrix:
+        fragment = self.fragment(plan, steps)
+        if fragment is not None:
+            return collect(fragment, self._context)
+        match plan:
+            case StepInvariant(inner=inner):
+                return self.vector(inner, steps.first()).broadcast(steps.count)
+            case Negate(operand=operand):
+                return _staged(self.vector(operand, steps), negate, nameless=True)
+            case BinaryOp():
+                return self._binary(plan, steps)
+            case Aggregation():
+                return aggregate(self, plan, steps)
+            case FunctionCall():
+                return self._call(plan, steps)
+            case Constant() | TextConstant() | Select() | Window() | SubqueryWindow():
+                raise AssertionError(f"{type(plan).__name__} is not an instant vector")
+            case _:
+                assert_never(plan)
+
+    def _binary(self, plan: BinaryOp, steps: Steps) -> StepMatrix:
+        left_scalar = type_of(plan.left) is ValueType.SCALAR
+        if left_scalar or type_of(plan.right) is ValueType.SCALAR:
+            operand = self.vector(plan.right if left_scalar else plan.left, steps)
+            return _staged(operand, self._scalar_stage(plan, steps), nameless=drops_name(plan))
+        left, right = self.vector(plan.left, steps), self.vector(plan.right, steps)
+        if plan.op in SET_OPERATORS:
+            return set_operation(plan.op, plan.matching, left, right)
+        return vector_vector(plan, left, right)
+
+    def _scalar_stage(self, plan: BinaryOp, steps: Steps) -> Stage:
+        left_scalar = type_of(plan.left) is ValueType.SCALAR
+        scalar = self.scalar(plan.left if left_scalar else plan.right, steps)
+        return vector_scalar_stage(plan, scalar, scalar_is_left=left_scalar)
+
+    def _call(self, plan: FunctionCall, steps: Steps) -> StepMatrix:
+        name = plan.function
+        if name == "double_exponential_smoothing":
+            check_smoothing(scalar_arguments(self, plan, steps))
+        if name in ROLLUPS:
+            if isinstance(range_argument(plan), SubqueryWindow):
+                return subquery_rollup(self, plan, steps)
+            return collect(rollup_fragment(self, plan, steps), self._context)
+        if name in ELEMENTWISE and plan.arguments:
+            stage = elementwise_stage(self, plan, steps)
+            return _staged(self.vector(plan.arguments[0], steps), stage, nameless=True)
+        return TRANSFORMS[name](self, plan, steps)
+
+    # --- fragments -----------------------------------------------------------------------
+
+    def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
+        if not _runs_by_tile(plan):
+            return None
+        fragment = self._fragment(plan, steps)
+        if self._context.eager_names and fragment.nameless:
+            # Names go here and now. Should rows become equal, the general path must sort it out.
+            bare = drop_names(fragment.series, np.ones(len(fragment.series), np.bool_))
+            if len(np.unique(bare.keys())) < len(bare):
+                return None
+            return replace(fragment, series=bare, nameless=False)
+        return fragment
+
+    def _fragment(self, plan: Plan, steps: Steps) -> Fragment:
+        match plan:
+            case Select():
+                return select_fragment(self._context, plan, steps)
+            case FunctionCall(function=name) if name in ROLLUPS:
+                if name == "double_exponential_smoothing":
+                    check_smoothing(scalar_arguments(self, plan, steps))
+                return rollup_fragment(self, plan, steps)
+            case FunctionCall(function="timestamp", arguments=(operand,)):
+                select = unwrap(operand)
+                assert isinstance(select, Select)
+                return timestamp_fragment(self._context, select, steps)
+            case FunctionCall(arguments=(operand, *_)):
+                stage = elementwise_stage(self, plan, steps)
+                return _with_stage(self._fragment(operand, steps), stage, nameless=True)
+            case Negate(operand=operand):
+                return _with_stage(self._fragment(operand, steps), negate, nameless=True)
+            case BinaryOp():
+                left_scalar = type_of(plan.left) is ValueType.SCALAR
+                operand = plan.right if left_scalar else plan.left
+                return _with_stage(
+                    self._fragment(operand, steps),
+                    self._scalar_stage(plan, steps),
+                    nameless=drops_name(plan),
+                )
+            case _:
+                raise AssertionError(f"{type(plan).__name__} does not run by tile")
+
+
+def _runs_by_tile(plan: Plan) -> bool:
+    """Whether `_fragment` can take this plan."""
+    match plan:
+        case Select(smoothed=smoothed):
+            return not smoothed
+        case FunctionCall(function=name) if name in ROLLUPS:
+            window = range_argument(plan)
+            if not isinstance(window, Window):
+                return False
+            return not (window.select.anchored or window.select.smoothed)
+        case FunctionCall(function="timestamp", arguments=(operand,)):
+            return isinstance(unwrap(operand), Select)
+        case FunctionCall(function=name, arguments=(operand, *_)) if name in ELEMENTWISE:
+            return _runs_by_tile(operand)
+        case Negate(operand=operand):
+            return _runs_by_tile(operand)
+        case BinaryOp(left=left, right=right):
+            if type_of(left) is ValueType.SCALAR:
+                return _runs_by_tile(right)
+            return type_of(right) is ValueType.SCALAR and _runs_by_tile(left)
+        case _:
+            return False
+
+
+def _with_stage(fragment: Fragment, stage: Stage, *, nameless: bool) -> Fragment:
+    return replace(
+        fragment, stages=(*fragment.stages, stage), nameless=fragment.nameless or nameless
+    )
+
+
+def _staged(operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
+    """A stage over a whole matrix."""
+    with np.errstate(all="ignore"):
+        values, valid = stage(operand.values, operand.valid)
+    if valid is not None:
+        valid = np.broadcast_to(valid, values.shape)
+    found = replace(operand, values=values, valid=valid)
+    return (found.mark_nameless() if nameless else found).without_empty_rows()
+
+
+def finish_names(found: StepMatrix) -> StepMatrix:
+    """Take marked names off; rows that become equal are one if they take turns.
+
+    Raises `EvaluationError` where two of them have a value at one step.
+    """
+    bare = replace(
+        found,
+        series=drop_names(found.series, found.nameless),
+        nameless=np.zeros(found.rows, np.bool_),
+    )
+    return join_equal_rows(bare, lambda a, b: EvaluationError(SAME_LABELS))
+
+
+def scalar_as_matrix(values: Floats) -> StepMatrix:
+    """A scalar's range query is one series without labels."""
+    return matrix(SeriesTable.unlabelled(), values[None, :])

@@ -1,0 +1,112 @@
+"""The part of a plan that runs tile by tile.
+
+A fragment is: a selection of tiles, a leaf that turns one tile into a block of steps, and stages
+that change blocks elementwise. Its blocks go into a sink, which either collects them into a matrix
+or folds them into groups (`sinks.py`). One tile and one accumulator are all it holds, so the memory
+of `sum by (job) (rate(...))` does not grow with the number of series.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.steps import Steps
+from tsdb.labels import SeriesTable
+from tsdb.selection import TileRef
+from tsdb.tile import Tile
+
+READ_AHEAD = 3
+"""Tiles being decoded while another one is computed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some series at every step: rows of the fragment's series table, values [S, J].
+
+    valid  None (all there), or broadcasts to [S, J]
+    """
+
+    rows: Ints
+    values: Floats
+    valid: Bools | None
+
+    def presence(self) -> Bools:
+        if self.valid is None:
+            return np.ones(self.values.shape, np.bool_)
+        return np.broadcast_to(self.valid, self.values.shape)
+
+
+Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragment:
+    """series: labels of all rows; nameless: whether the name is marked to go.
+
+    observe  is told each block after the leaf, before the stages (for annotations)
+    """
+
+    series: SeriesTable
+    steps: Steps
+    tiles: Sequence[TileRef]
+    leaf: Callable[[Tile], Block]
+    stages: tuple[Stage, ...]
+    nameless: bool
+    observe: Callable[[Block], None] | None = None
+
+    def block(self, tile: Tile) -> Block:
+        """What one tile gives. Touches nothing shared, so it may run on any thread."""
+        block = self.leaf(tile)
+        values, valid = block.values, block.valid
+        for stage in self.stages:
+            values, valid = stage(values, valid)
+        return Block(block.rows, values, valid)
+
+
+def blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
+    """Run a fragment; the next tiles are decoded on other threads meanwhile."""
+    for tile in _read(fragment.tiles):
+        context.checkpoint()
+        with np.errstate(all="ignore"):
+            if fragment.observe is None:
+                block = fragment.block(tile)
+            else:
+                leaf = fragment.leaf(tile)
+                fragment.observe(leaf)
+                values, valid = leaf.values, leaf.valid
+                for stage in fragment.stages:
+                    values, valid = stage(values, valid)
+                block = Block(leaf.rows, values, valid)
+        yield block
+
+
+def _read(tiles: Sequence[TileRef]) -> Iterator[Tile]:
+    if len(tiles) < 2:
+        for ref in tiles:
+            yield ref.load()
+        return
+    waiting: deque[Future[Tile]] = deque()
+    try:
+        for ref in tiles:
+            waiting.append(_readers().submit(ref.load))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+@cache
+def _readers() -> ThreadPoolExecutor:
+    """Threads that decode tiles, shared by all queries of the process."""
+    return ThreadPoolExecutor(2, thread_name_prefix="novaql-read")

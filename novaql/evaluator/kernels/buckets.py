@@ -1,0 +1,147 @@
+"""Quantiles and fractions of classic histograms: cumulative counts below increasing bounds.
+
+The interpolation follows Prometheus's `bucketQuantile` and `BucketFraction` (promql/quantile.go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+
+SMALL_DELTA_TOLERANCE = 1e-12
+"""Relative decrease between neighbouring buckets that counts as rounding noise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repaired:
+    """Cumulative counts made monotonic, and what that took.
+
+    forced       where a decrease larger than noise was raised, per (histogram, step)
+    least_bound, greatest_bound   bounds of the first and last bucket raised (meaning only there)
+    largest      the largest decrease raised
+    """
+
+    counts: Floats
+    forced: Bools
+    least_bound: Floats
+    greatest_bound: Floats
+    largest: Floats
+
+
+def make_monotonic(bounds: Floats, counts: Floats) -> Repaired:
+    """bounds, counts: [B, H, J], increasing bounds along the first axis."""
+    out = counts.copy()
+    shape = counts.shape[1:]
+    forced = np.zeros(shape, np.bool_)
+    least, greatest = np.full(shape, np.nan), np.full(shape, np.nan)
+    largest = np.zeros(shape)
+    for b in range(1, counts.shape[0]):
+        before, now = out[b - 1], counts[b]
+        delta = np.abs(before - now)
+        close = (before == now) | (
+            delta
+            <= SMALL_DELTA_TOLERANCE * np.minimum(np.abs(before) + np.abs(now), np.finfo(float).max)
+        )
+        raised = ~close & (now < before)
+        if raised.any():
+            least = np.where(raised & ~forced, bounds[b], least)
+            greatest = np.where(raised, bounds[b], greatest)
+            largest = np.where(raised, np.maximum(largest, before - now), largest)
+            forced |= raised
+        out[b] = np.where(close | raised, before, now)
+    return Repaired(out, forced, least, greatest, largest)
+
+
+def merge_equal_bounds(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, Floats, Ints]:
+    """Add up buckets with one bound (`le="1"` and `le="1.0"`). All [B, …]; used: […]."""
+    place = np.arange(bounds.shape[0]).reshape(-1, *([1] * (bounds.ndim - 1)))
+    same = np.zeros(bounds.shape, np.bool_)
+    same[1:] = (bounds[1:] == bounds[:-1]) & (place[1:] < used)
+    if not same.any():
+        return bounds, counts, used
+    target = np.cumsum(~same, axis=0) - 1
+    inside = place < used
+    merged_bounds = np.full(bounds.shape, np.inf)
+    merged_counts = np.zeros(counts.shape)
+    for b in range(bounds.shape[0]):  # as many rounds as there are buckets
+        row = target[b][None]
+        ok = inside[b]
+        old = np.take_along_axis(merged_counts, row, 0)[0]
+        np.put_along_axis(merged_counts, row, np.where(ok, old + counts[b], old)[None], 0)
+        old_bound = np.take_along_axis(merged_bounds, row, 0)[0]
+        np.put_along_axis(merged_bounds, row, np.where(ok, bounds[b], old_bound)[None], 0)
+    return merged_bounds, merged_counts, used - (same & inside).sum(axis=0)
+
+
+def _pick(values: Floats, index: Ints) -> Floats:
+    picked: Floats = np.take_along_axis(values, np.clip(index, 0, len(values) - 1)[None], 0)[0]
+    return picked
+
+
+def bucket_quantile(
+    q: Floats, bounds: Floats, counts: Floats, used: Ints
+) -> tuple[Floats, Repaired]:
+    """Value below which the fraction q of the observations lies.
+
+    q: [J]; bounds, counts: [B, H, J], bounds increasing, cumulative counts; used: [H, J] buckets
+    that count (the rest is padding with +Inf bounds). NaN without a +Inf bucket, with fewer than
+    two buckets or without observations; linear inside a bucket, from 0 in the lowest one.
+    """
+    bounds, counts, used = merge_equal_bounds(bounds, counts, used)
+    shape = counts.shape[1:]
+    repaired = make_monotonic(bounds, counts)
+    counts = repaired.counts
+    top = used - 1
+    total = _pick(counts, top)
+    good = (used >= 2) & np.isposinf(_pick(bounds, top)) & (total != 0) & ~np.isnan(total)
+    rank = q * total
+    place = np.arange(bounds.shape[0])[:, None, None]
+    reached = (counts >= rank) | (place >= top)
+    bucket = np.argmax(reached, axis=0)
+    upper = _pick(bounds, bucket)
+    lower = np.where(bucket > 0, _pick(bounds, bucket - 1), 0.0)
+    below = np.where(bucket > 0, _pick(counts, bucket - 1), 0.0)
+    inside = _pick(counts, bucket) - below
+    out = lower + (upper - lower) * ((rank - below) / inside)
+    out = np.where((bucket == 0) & (upper <= 0), upper, out)
+    out = np.where(bucket == top, _pick(bounds, top - 1), out)
+    out = np.where(good, out, np.nan)
+    out = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, out))
+    return np.where(np.isnan(q), np.nan, np.broadcast_to(out, shape)), repaired
+
+
+def bucket_fraction(
+    low: Floats, high: Floats, bounds: Floats, counts: Floats, used: Ints
+) -> tuple[Floats, Repaired]:
+    """Fraction of the observations between low and high, linear inside buckets. Shapes as above."""
+    bounds, counts, used = merge_equal_bounds(bounds, counts, used)
+    repaired = make_monotonic(bounds, counts)
+    counts = repaired.counts
+    top = used - 1
+    total = _pick(counts, top)
+    good = (used >= 2) & np.isposinf(_pick(bounds, top)) & (total != 0) & ~np.isnan(total)
+
+    def rank_of(x: Floats) -> Floats:
+        place = np.arange(bounds.shape[0])[:, None, None]
+        above = (bounds >= x) | (place >= top)  # first bucket that reaches x
+        bucket = np.argmax(above, axis=0)
+        upper = _pick(bounds, bucket)
+        # The lowest bucket starts at 0 if its bound is positive, else at -Inf.
+        lower = np.where(bucket > 0, _pick(bounds, bucket - 1), np.where(upper > 0, 0.0, -np.inf))
+        below = np.where(bucket > 0, _pick(counts, bucket - 1), 0.0)
+        inside = _pick(counts, bucket) - below
+        share = (x - lower) / (upper - lower)
+        rank = below + inside * share
+        rank = np.where(x <= lower, below, rank)
+        rank = np.where(x == upper, below + inside, rank)
+        # Nothing is known of where observations lie in an infinitely wide bucket.
+        wide = np.isinf(upper - lower) & (x > lower) & (x < upper)
+        return np.where(wide, np.where(bucket == top, below, below), rank)
+
+    fraction = (rank_of(high) - rank_of(low)) / total
+    out = np.where(low >= high, 0.0, fraction)
+    out = np.where(good, out, np.nan)
+    return np.where(np.isnan(low) | np.isnan(high), np.nan, out), repaired

@@ -1,0 +1,73 @@
+"""Arithmetic, comparison and functions of single values, as whole-array operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats
+
+ARITHMETIC: Mapping[str, Callable[[Floats, Floats], Floats]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,  # C's fmod: the sign of the left side
+    "^": np.power,
+    "atan2": np.arctan2,
+}
+
+COMPARISON: Mapping[str, Callable[[Floats, Floats], Bools]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">": np.greater,
+    "<": np.less,
+    ">=": np.greater_equal,
+    "<=": np.less_equal,
+}
+
+
+def sgn(x: Floats) -> Floats:
+    """-1, 0 or 1; 0 and NaN stay as they are."""
+    return np.where((x == 0) | np.isnan(x), x, np.sign(x))
+
+
+FUNCTIONS: Mapping[str, Callable[[Floats], Floats]] = {
+    "abs": np.abs,
+    "ceil": np.ceil,
+    "exp": np.exp,
+    "floor": np.floor,
+    "ln": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "sgn": sgn,
+    "sqrt": np.sqrt,
+    "acos": np.arccos,
+    "acosh": np.arccosh,
+    "asin": np.arcsin,
+    "asinh": np.arcsinh,
+    "atan": np.arctan,
+    "atanh": np.arctanh,
+    "cos": np.cos,
+    "cosh": np.cosh,
+    "sin": np.sin,
+    "sinh": np.sinh,
+    "tan": np.tan,
+    "tanh": np.tanh,
+    "deg": lambda x: x * 180 / np.pi,
+    "rad": lambda x: x * np.pi / 180,
+}
+
+
+def round_to(x: Floats, nearest: Floats) -> Floats:
+    """The nearest multiple of `nearest`, ties up. Dividing by the inverse keeps 0.1 exact."""
+    inverse = 1.0 / nearest
+    return np.floor(x * inverse + 0.5) / inverse
+
+
+def clamp(x: Floats, low: Floats, high: Floats) -> Floats:
+    """Between low and high; NaN where any of the three is. A zero bound loses to a zero value."""
+    out = np.where(x < low, low, x)
+    out = np.where(out > high, high, out)
+    return np.where(np.isnan(low) | np.isnan(high), np.nan, out)

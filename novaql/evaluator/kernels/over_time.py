@@ -1,0 +1,170 @@
+"""The `…_over_time` kernels, less quantiles.
+
+Each takes `Windows` and returns (values [S, J], valid), valid shaped to broadcast against values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from novaql.evaluator.kernels.compensated import add_compensated
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position
+
+
+def _sums(windows: Windows) -> tuple[Floats, Floats]:
+    """Compensated sums, in the order of time: (total, lost)."""
+    total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
+    for index, inside in each_position(windows):
+        value = windows.at(index)
+        if inside is not None:
+            value = np.where(inside, value, 0.0)
+        total, lost = add_compensated(total, lost, value)
+    return total, lost
+
+
+def sum_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    total, lost = _sums(windows)
+    return total + lost, windows.counts > 0
+
+
+def avg_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    """The sum divided by the count; where the sum overflows, the mean is still found."""
+    counts = windows.counts
+    total, lost = _sums(windows)
+    with_count = np.maximum(counts, 1)
+    mean = total / with_count + lost / with_count
+    overflown = np.isinf(total)
+    if overflown.any():
+        mean = np.where(overflown, _mean_of_large(windows), mean)
+    return mean, counts > 0
+
+
+def _mean_of_large(windows: Windows) -> Floats:
+    """Mean of values whose sum may overflow: each is divided before it is added."""
+    counts = np.maximum(windows.counts, 1)
+    total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
+    for index, inside in each_position(windows):
+        value = windows.at(index) / counts
+        if inside is not None:
+            value = np.where(inside, value, 0.0)
+        total, lost = add_compensated(total, lost, value)
+    return total + lost
+
+
+def count_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    counts = windows.counts
+    return np.broadcast_to(counts.astype(np.float64), windows.shape).copy(), counts > 0
+
+
+def present_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return np.ones(windows.shape), windows.counts > 0
+
+
+def last_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return windows.last(), windows.counts > 0
+
+
+def first_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return windows.first(), windows.counts > 0
+
+
+def _extreme(windows: Windows, choose: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Bools]:
+    """Minimum or maximum with two look-ups per window in a sparse table.
+
+    Level k of the table holds the extreme of 2^k neighbours; a window of n samples is covered by
+    two overlapping stretches of the largest 2^k ≤ n. `fmin`/`fmax` ignore NaN unless all are.
+    """
+    counts = windows.counts
+    level_of = np.frexp(np.maximum(counts, 1))[1] - 1  # floor(log2)
+    out = np.full(windows.shape, np.nan)
+    table = windows.values
+    for level in range(int(level_of.max(initial=0)) + 1):
+        if level:
+            half = 1 << (level - 1)
+            table = choose(table[..., :-half], table[..., half:])
+        here = (level_of == level) & (counts > 0)
+        if not here.any():
+            continue
+        left, right = windows.lo, windows.hi - (1 << level)
+        if windows.offsets is None:
+            columns = np.flatnonzero(here)
+            out[:, columns] = choose(table[:, left[columns]], table[:, right[columns]])
+        else:
+            out[here] = choose(table[left[here]], table[right[here]])
+    return out, counts > 0
+
+
+def min_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _extreme(windows, np.fmin)
+
+
+def max_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _extreme(windows, np.fmax)
+
+
+def stdvar_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    """Population variance, by Welford's recurrence with compensation, in the order of time."""
+    mean, mean_lost = np.zeros(windows.shape), np.zeros(windows.shape)
+    square, square_lost = np.zeros(windows.shape), np.zeros(windows.shape)
+    for number, (index, inside) in enumerate(each_position(windows), start=1):
+        value = windows.at(index)
+        delta = value - (mean + mean_lost)
+        new_mean, new_mean_lost = add_compensated(mean, mean_lost, delta / number)
+        grown = delta * (value - (new_mean + new_mean_lost))
+        new_square, new_square_lost = add_compensated(square, square_lost, grown)
+        if inside is None:
+            mean, mean_lost = new_mean, new_mean_lost
+            square, square_lost = new_square, new_square_lost
+        else:
+            mean, mean_lost = (
+                np.where(inside, new_mean, mean),
+                np.where(inside, new_mean_lost, mean_lost),
+            )
+            square = np.where(inside, new_square, square)
+            square_lost = np.where(inside, new_square_lost, square_lost)
+    counts = windows.counts
+    return (square + square_lost) / np.maximum(counts, 1), counts > 0
+
+
+def stddev_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    variance, valid = stdvar_over_time(windows)
+    return np.sqrt(variance), valid
+
+
+def _time_of(windows: Windows, position: Ints) -> tuple[Floats, Bools]:
+    seconds = windows.times_at(position) / 1000.0
+    return np.broadcast_to(seconds, windows.shape).copy(), windows.counts > 0
+
+
+def ts_of_first_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _time_of(windows, windows.lo)
+
+
+def ts_of_last_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _time_of(windows, windows.hi - 1)
+
+
+def _time_of_extreme(
+    windows: Windows, replaces: Callable[[Floats, Floats], Bools]
+) -> tuple[Floats, Bools]:
+    """Seconds of the last sample that holds the extreme; NaN gives way to any number."""
+    best = windows.first()
+    seconds = np.broadcast_to(windows.times_at(windows.lo) / 1000.0, windows.shape).copy()
+    for index, inside in each_position(windows)[1:]:
+        value = windows.at(index)
+        better = replaces(value, best) | np.isnan(best)
+        if inside is not None:
+            better = better & inside
+        best = np.where(better, value, best)
+        seconds = np.where(better, windows.times_at(index) / 1000.0, seconds)
+    return seconds, windows.counts > 0
+
+
+def ts_of_min_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _time_of_extreme(windows, np.less_equal)
+
+
+def ts_of_max_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    return _time_of_extreme(windows, np.greater_equal)

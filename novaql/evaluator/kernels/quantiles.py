@@ -1,0 +1,96 @@
+"""Quantiles and medians over windows and over columns of sorted values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+
+CELLS_AT_ONCE = 1 << 22
+"""Window contents gathered at one time: 32 MiB of values."""
+
+
+def sorted_quantile(ordered: Floats, counts: Ints, q: Floats) -> Floats:
+    """Linear interpolation between ranks q × (n - 1).
+
+    ordered: [n, …], increasing along the first axis with NaN first (NaN is the smallest value);
+    counts and q broadcast to […]; the first counts[…] places hold the values. Outside of 0…1:
+    -Inf below, +Inf above; NaN where q is NaN.
+    """
+    rank = np.where(np.isnan(q), 0.0, np.clip(q, 0.0, 1.0)) * (np.maximum(counts, 1) - 1)
+    lower = np.floor(rank).astype(np.int64)
+    upper = np.minimum(lower + 1, np.maximum(counts - 1, 0))
+    weight = rank - lower
+    shape = ordered.shape[1:]
+    low = np.take_along_axis(ordered, np.broadcast_to(lower, shape)[None], 0)[0]
+    high = np.take_along_axis(ordered, np.broadcast_to(upper, shape)[None], 0)[0]
+    out = low * (1 - weight) + high * weight
+    out = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, out))
+    return np.where(np.isnan(q), np.nan, out)
+
+
+def sort_nan_first(values: Floats, counts: Ints) -> Floats:
+    """Sort along the first axis; of each column only the first `counts` places are values.
+
+    NumPy puts NaN last. Absent places are +Inf with a NaN's rank, so two keys are needed only
+    where NaN occurs: there NaN is moved to the front.
+    """
+    place = np.arange(values.shape[0]).reshape(-1, *([1] * (values.ndim - 1)))
+    inside = place < counts
+    nan = np.isnan(values) & inside
+    if not nan.any():
+        ordered: Floats = np.sort(np.where(inside, values, np.nan), axis=0)
+        return ordered
+    rank = np.where(inside, np.where(nan, 0, 1), 2)
+    order = np.lexsort((np.where(nan | ~inside, 0.0, values), rank), axis=0)
+    return np.take_along_axis(values, order, 0)
+
+
+def _over_windows(windows: Windows, measure: object) -> Floats:
+    """Apply measure(values [n, S, j], counts [.., j], steps) to stretches of steps."""
+    assert callable(measure)
+    out = np.empty(windows.shape)
+    series, steps = windows.shape
+    longest = max(windows.longest, 1)
+    stretch = max(1, CELLS_AT_ONCE // (longest * max(series, 1)))
+    place = np.arange(longest)
+    for first in range(0, steps, stretch):
+        part = slice(first, min(first + stretch, steps))
+        lo, hi = windows.lo[..., part], windows.hi[..., part]
+        counts = hi - lo
+        if windows.offsets is None:
+            index = np.minimum(lo + place[:, None], max(windows.values.shape[1] - 1, 0))
+            gathered = np.moveaxis(windows.values[:, index], 1, 0)
+            counts = np.broadcast_to(counts, gathered.shape[1:])
+        else:
+            index = np.minimum(lo + place[:, None, None], max(len(windows.values) - 1, 0))
+            gathered = windows.values[index]
+        out[:, part] = measure(gathered, counts, part)
+    return out
+
+
+def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
+    """q: [J], one quantile per step."""
+    if windows.values.size == 0:
+        return np.zeros(windows.shape), np.zeros(windows.lo.shape, np.bool_)
+
+    def measure(gathered: Floats, counts: Ints, part: slice) -> Floats:
+        return sorted_quantile(sort_nan_first(gathered, counts), counts, q[part])
+
+    return _over_windows(windows, measure), windows.counts > 0
+
+
+def mad_over_time(windows: Windows) -> tuple[Floats, Bools]:
+    """Median of the absolute deviations from the median; NaN if any value is."""
+    if windows.values.size == 0:
+        return np.zeros(windows.shape), np.zeros(windows.lo.shape, np.bool_)
+
+    def measure(gathered: Floats, counts: Ints, part: slice) -> Floats:
+        half = np.full(1, 0.5)
+        inside = np.arange(gathered.shape[0])[:, None, None] < counts
+        middle = sorted_quantile(sort_nan_first(gathered, counts), counts, half)
+        away = np.abs(gathered - middle)
+        out = sorted_quantile(sort_nan_first(away, counts), counts, half)
+        return np.where((np.isnan(gathered) & inside).any(axis=0), np.nan, out)
+
+    return _over_windows(windows, measure), windows.counts > 0

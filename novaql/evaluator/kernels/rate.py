@@ -1,0 +1,109 @@
+"""rate, increase, delta, irate, idelta, resets, changes: kernels over windows.
+
+Each takes `Windows` and returns (values [S, J], valid), valid shaped to broadcast against values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Windows
+
+
+def extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> tuple[Floats, Bools]:
+    """Difference between the ends of the window, extrapolated to the window's limits.
+
+    As Prometheus's `extrapolatedRate`: an end is extrapolated to all the way if its distance to
+    the nearest sample is under 1.1 mean gaps, else by half a gap; a counter never past the point
+    where it would have been zero. Values per second if `is_rate`. Two samples are needed.
+    """
+    lo, hi = windows.lo, windows.hi
+    counts = hi - lo
+    valid = counts >= 2
+    first = windows.first()
+    result = windows.last() - first
+    if is_counter:
+        add_reset_values(windows, result)
+    first_ms, last_ms = windows.times_at(lo), windows.times_at(hi - 1)
+    sampled = (last_ms - first_ms) / 1000.0
+    mean_gap = sampled / np.maximum(counts - 1, 1)
+    to_start = (first_ms - (windows.ends_ms - windows.range_ms)) / 1000.0
+    to_end = (windows.ends_ms - last_ms) / 1000.0
+    threshold = mean_gap * 1.1
+    to_start = np.where(to_start >= threshold, mean_gap / 2, to_start)
+    to_end = np.where(to_end >= threshold, mean_gap / 2, to_end)
+    if is_counter:
+        # How long before the first sample the line through the window meets zero.
+        zero_before = sampled * (first / result)
+        limits = (result > 0) & (first >= 0) & (zero_before < to_start)
+        to_start = np.where(limits, zero_before, to_start)
+    factor = (sampled + to_start + to_end) / sampled
+    if is_rate:
+        factor = factor / (windows.range_ms / 1000.0)
+    result *= factor
+    return result, valid
+
+
+def add_reset_values(windows: Windows, into: Floats) -> None:
+    """Add to `into` [S, J], for every window, the value before each decrease inside it."""
+    values = windows.values
+    steps = len(windows.ends_ms)
+    if windows.offsets is None:
+        row, before = np.nonzero(values[:, 1:] < values[:, :-1])
+        if len(row) == 0:
+            return
+        amount = values[row, before]
+        base = row * steps
+    else:
+        falls = values[1:] < values[:-1]
+        inside = np.ones(len(falls) + 1, np.bool_)
+        inside[windows.offsets[1:-1] - 1] = False  # the last sample of a row has no next one
+        (before,) = np.nonzero(falls & inside[: len(falls)])
+        if len(before) == 0:
+            return
+        amount = values[before]
+        base = np.zeros(len(before), np.int64)
+    # Bounds do not decrease, so the windows that hold both samples are neighbours.
+    first_step = np.searchsorted(windows.hi.ravel(), before + 1, side="right") + base
+    end_step = np.searchsorted(windows.lo.ravel(), before, side="right") + base
+    spread = np.maximum(end_step - first_step, 0)
+    cell = np.repeat(first_step - (np.cumsum(spread) - spread), spread) + np.arange(spread.sum())
+    np.add.at(into.reshape(-1), cell, np.repeat(amount, spread))
+
+
+def instant_change(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
+    """irate and idelta: between the last two samples. A counter that fell counts from zero."""
+    last, previous = windows.last(), windows.at(windows.hi - 2)
+    valid = windows.counts >= 2
+    if not is_rate:
+        return last - previous, valid
+    seconds = (windows.times_at(windows.hi - 1) - windows.times_at(windows.hi - 2)) / 1000.0
+    return np.where(last < previous, last, last - previous) / seconds, valid
+
+
+def _count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
+    """Events between neighbours inside each window; event [.., n - 1] belongs to (n, n + 1)."""
+    if windows.offsets is None:
+        total = np.zeros((windows.series_count, windows.values.shape[1] + 1))
+        np.cumsum(event, axis=1, out=total[:, 2:], dtype=np.float64)
+        last = np.maximum(windows.hi, 1)
+        out = total[:, last] - total[:, np.minimum(windows.lo + 1, last)]
+    else:
+        flat = np.zeros(len(windows.values) + 1)
+        np.cumsum(event, out=flat[2:], dtype=np.float64)
+        last = np.maximum(windows.hi, 1)
+        out = flat[last] - flat[np.minimum(windows.lo + 1, last)]
+    return out, windows.counts >= 1
+
+
+def resets(windows: Windows) -> tuple[Floats, Bools]:
+    """How often the value fell between neighbouring samples."""
+    values = windows.values
+    return _count_between(windows, values[..., 1:] < values[..., :-1])
+
+
+def changes(windows: Windows) -> tuple[Floats, Bools]:
+    """How often the value changed; from NaN to NaN is no change."""
+    before, after = windows.values[..., :-1], windows.values[..., 1:]
+    differs = (before != after) & ~(np.isnan(before) & np.isnan(after))
+    return _count_between(windows, differs)

@@ -1,0 +1,44 @@
+"""Which rows of two vectors belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Ints
+from novaql.language.ast import Matching
+from tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchKeys:
+    """left [L], right [R]: equal numbers where the match labels are equal; dense, < count."""
+
+    left: Ints
+    right: Ints
+    count: int
+
+
+def match_labels(series: SeriesTable, matching: Matching) -> SeriesTable:
+    """The labels that count."""
+    if matching.on:
+        return series.keep(matching.labels)
+    return series.drop({*matching.labels, METRIC_NAME})
+
+
+def match_keys(left: SeriesTable, right: SeriesTable, matching: Matching) -> MatchKeys:
+    both = concat_tables([match_labels(left, matching), match_labels(right, matching)])
+    keys = both.keys()
+    return MatchKeys(keys[: left.rows], keys[left.rows :], int(keys.max(initial=-1)) + 1)
+
+
+def pairs_of(left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """Row numbers (l, r) of all pairs with equal keys, in order of l."""
+    order = np.argsort(right, kind="stable")
+    ordered = right[order]
+    first = np.searchsorted(ordered, left, side="left")
+    counts = np.searchsorted(ordered, left, side="right") - first
+    rows = np.repeat(np.arange(len(left)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, order[np.repeat(first, counts) + within]

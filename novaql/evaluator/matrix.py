@@ -1,0 +1,165 @@
+"""What expressions evaluate to.
+
+A `StepMatrix` is an instant vector at every step. Absence is the validity mask, never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
+
+NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
+"""Labels that say what a series measures; a function's result is something else."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepMatrix:
+    """series: labels [S]; values [S, J]; valid [S, J] or None (all are there).
+
+    nameless  [S]: the name is to be dropped at the end of the query (delayed name removal)
+    ordered   the order of rows means something (sort, topk), for instant queries
+    """
+
+    series: SeriesTable
+    values: Floats
+    valid: Bools | None
+    nameless: Bools
+    ordered: bool = False
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+    @property
+    def steps(self) -> int:
+        return int(self.values.shape[1])
+
+    def presence(self) -> Bools:
+        """The validity mask, written out."""
+        return np.ones(self.values.shape, np.bool_) if self.valid is None else self.valid
+
+    def steps_present(self) -> Bools:
+        """[J]: whether any row has a value."""
+        some: Bools = np.logical_or.reduce(self.presence(), axis=0)
+        return some
+
+    def take(self, rows: Ints | Bools) -> StepMatrix:
+        return replace(
+            self,
+            series=self.series.take(rows),
+            values=self.values[rows],
+            valid=None if self.valid is None else self.valid[rows],
+            nameless=self.nameless[rows],
+        )
+
+    def without_empty_rows(self) -> StepMatrix:
+        """Rows that have a value at some step."""
+        if self.valid is None:
+            return self
+        some: Bools = np.logical_or.reduce(self.valid, axis=1)
+        return self if some.all() else self.take(some)
+
+    def broadcast(self, steps: int) -> StepMatrix:
+        """One step, repeated."""
+        shape = (self.rows, steps)
+        return replace(
+            self,
+            values=np.broadcast_to(self.values, shape),
+            valid=None if self.valid is None else np.broadcast_to(self.valid, shape),
+        )
+
+    def mark_nameless(self) -> StepMatrix:
+        return replace(self, nameless=np.ones(self.rows, np.bool_))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """One number at every step: values [J]."""
+
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class TextValue:
+    text: str
+
+
+Value = StepMatrix | Scalar | TextValue
+
+
+def matrix(
+    series: SeriesTable, values: Floats, valid: Bools | None = None, *, nameless: bool = False
+) -> StepMatrix:
+    """valid may be any shape that broadcasts against values."""
+    if valid is not None and valid.shape != values.shape:
+        valid = np.broadcast_to(valid, values.shape)
+    return StepMatrix(series, values, valid, np.full(len(series), nameless))
+
+
+def empty_matrix(steps: int) -> StepMatrix:
+    return matrix(SeriesTable.unlabelled(0), np.zeros((0, steps)))
+
+
+def stack(parts: list[StepMatrix]) -> StepMatrix:
+    """Rows of all parts, one below the other."""
+    if len(parts) == 1:
+        return parts[0]
+    valid = None
+    if any(part.valid is not None for part in parts):
+        valid = np.concatenate([part.presence() for part in parts])
+    return StepMatrix(
+        concat_tables([part.series for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        valid,
+        np.concatenate([part.nameless for part in parts]),
+    )
+
+
+def drop_names(table: SeriesTable, nameless: Bools) -> SeriesTable:
+    """Take the name labels off the marked rows."""
+    if not nameless.any():
+        return table
+    if nameless.all():
+        return table.drop(NAME_LABELS)
+    for name in NAME_LABELS:
+        if name in table.columns:
+            column = table.columns[name]
+            codes = np.where(nameless, 0, column.codes).astype(np.int32)
+            table = table.with_column(name, replace(column, codes=codes))
+    return table
+
+
+def join_equal_rows(
+    found: StepMatrix, on_overlap: Callable[[int, int], Exception], keys: Ints | None = None
+) -> StepMatrix:
+    """Make one row of rows with equal labels (or equal `keys`); the first one's labels stay.
+
+    on_overlap(row, other) makes the error to raise when two of them have a value at one step.
+    """
+    if keys is None:
+        keys = found.series.keys()
+    distinct, first = np.unique(keys, return_index=True)
+    if len(distinct) == found.rows:
+        return found
+    by_key = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[by_key], prepend=-1))
+    present = found.presence()[by_key]
+    clash = np.add.reduceat(present.astype(np.int32), starts, axis=0) > 1
+    if clash.any():
+        group, step = (int(x[0]) for x in np.nonzero(clash))
+        end = starts[group + 1] if group + 1 < len(starts) else found.rows
+        members = np.arange(starts[group], end)
+        two = by_key[members[present[members, step]]][:2]
+        raise on_overlap(int(two[0]), int(two[1]))
+    values = np.add.reduceat(np.where(present, found.values[by_key], 0.0), starts, axis=0)
+    valid = np.logical_or.reduceat(present, starts, axis=0)
+    order = np.argsort(first, kind="stable")
+    rows = first[order]
+    return StepMatrix(
+        found.series.take(rows), values[order], valid[order], found.nameless[rows], found.ordered
+    )

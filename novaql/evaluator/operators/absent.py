@@ -1,0 +1,62 @@
+"""absent and absent_over_time: a 1 where there is nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.fragment import blocks
+from novaql.evaluator.kernels.windows import Bools
+from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operators.rollup import (
+    range_argument,
+    rollup_fragment,
+    subquery_rollup,
+    unwrap,
+)
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.steps import Steps
+from novaql.language.value_types import ValueType
+from novaql.planner.logical import FunctionCall, Plan, Select, Window
+from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.matchers import MatchOp
+
+
+def absent(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """`absent(v)`."""
+    operand = run.vector(call.arguments[0], steps)
+    return _result(call.arguments[0], operand.steps_present())
+
+
+def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """`absent_over_time(m)`: over all series together."""
+    present = FunctionCall("present_over_time", call.arguments, ValueType.VECTOR, call.span)
+    window = range_argument(call)
+    some = np.zeros(steps.count, np.bool_)
+    if isinstance(window, Window):
+        for block in blocks(rollup_fragment(run, present, steps), run.context):
+            some |= block.presence().any(axis=0)
+        return _result(window.select, some)
+    return _result(window, subquery_rollup(run, present, steps).steps_present())
+
+
+def _result(operand: Plan, present: Bools) -> StepMatrix:
+    labels = SeriesTable.from_dicts([_told_labels(unwrap(operand))])
+    found = matrix(labels, np.ones((1, len(present))), ~present[None, :])
+    return found.without_empty_rows()
+
+
+def _told_labels(operand: Plan) -> dict[str, str]:
+    """Labels that a plain selector pins with `=`; one that is matched again is left out."""
+    if not isinstance(operand, Select):
+        return {}
+    labels: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in operand.matchers:
+        if matcher.name == METRIC_NAME:
+            continue
+        if matcher.op is MatchOp.EQUAL and matcher.name not in seen:
+            labels[matcher.name] = matcher.value
+            seen.add(matcher.name)
+        else:
+            labels.pop(matcher.name, None)
+    return labels

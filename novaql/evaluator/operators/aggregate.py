@@ -1,0 +1,114 @@
+"""Aggregations: folded per tile where a partial result exists, else over the whole matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.annotation_text import shortest_decimal
+from novaql.evaluator.grouping import Groups, group_rows
+from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
+from novaql.evaluator.kernels.windows import Floats
+from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix
+from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
+from novaql.evaluator.operators.rollup import warn_quantiles
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.sinks import fold, fold_matrix
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import Aggregation
+from tsdb.labels import METRIC_NAME, LabelColumn
+
+ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
+"""Aggregations whose result is some of their rows, as they were."""
+
+
+def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
+    """`op by (…) (operand)`."""
+    if accumulator(node.op, 0, 0) is not None:
+        return _folded(run, node, steps)
+    operand = run.vector(node.operand, steps)
+    groups = group_rows(operand.series, node.grouping, without=node.without)
+    if node.op == "count_values":
+        assert node.parameter is not None
+        return _count_values(operand, groups, run.text(node.parameter))
+    assert node.parameter is not None
+    parameter = run.scalar(node.parameter, steps)
+    if node.op == "quantile":
+        if operand.rows:
+            warn_quantiles(run.context, parameter, operand.steps_present(), node.parameter)
+        return _quantile(operand, groups, parameter)
+    if operand.rows == 0:
+        return operand
+    match node.op:
+        case "topk" | "bottomk":
+            return top_k(
+                operand, groups, parameter, largest=node.op == "topk", instant=steps.count == 1
+            )
+        case "limitk":
+            return limit_k(operand, groups, parameter)
+        case "limit_ratio":
+            return limit_ratio(run.context, operand, parameter, node.parameter.span)
+        case _:
+            raise AssertionError(node.op)
+
+
+def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
+    fragment = run.fragment(node.operand, steps)
+    if fragment is not None:
+        groups = group_rows(fragment.series, node.grouping, without=node.without)
+        fresh = accumulator(node.op, len(groups), steps.count)
+        assert fresh is not None
+        found = fold(fragment, groups, fresh, run.context)
+        nameless = fragment.nameless
+    else:
+        operand = run.vector(node.operand, steps)
+        groups = group_rows(operand.series, node.grouping, without=node.without)
+        fresh = accumulator(node.op, len(groups), steps.count)
+        assert fresh is not None
+        found = fold_matrix(operand, groups, fresh)
+        nameless = bool(operand.nameless.any())
+    if METRIC_NAME in node.grouping and not node.without and nameless:
+        return found.mark_nameless()
+    return found
+
+
+def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
+    """Exact quantiles; groups of one size are sorted together."""
+    values = np.zeros((len(groups), operand.steps))
+    valid = np.zeros(values.shape, np.bool_)
+    present = operand.presence()
+    order = np.argsort(groups.of_row, kind="stable")
+    sizes = np.bincount(groups.of_row, minlength=len(groups))
+    starts = np.cumsum(sizes) - sizes
+    with np.errstate(all="ignore"):
+        for size in np.unique(sizes[sizes > 0]).tolist():
+            of_size = np.flatnonzero(sizes == size)
+            rows = order[starts[of_size] + np.arange(size)[:, None]]  # [size, groups]
+            here = present[rows]
+            counts = here.sum(axis=0)
+            # Present values first, so that the rest is padding.
+            packed = np.take_along_axis(
+                operand.values[rows], np.argsort(~here, axis=0, kind="stable"), 0
+            )
+            values[of_size] = sorted_quantile(sort_nan_first(packed, counts), counts, q)
+            valid[of_size] = counts > 0
+    return matrix(groups.labels, values, valid).without_empty_rows()
+
+
+def _count_values(operand: StepMatrix, groups: Groups, label: str) -> StepMatrix:
+    """One row per group and distinct value; the value is written into `label`."""
+    present = operand.presence()
+    rows, steps = np.nonzero(present)
+    distinct, value_id = np.unique(operand.values[rows, steps], return_inverse=True)
+    cells = groups.of_row[rows] * max(len(distinct), 1) + value_id
+    pairs, pair_of = np.unique(cells, return_inverse=True)
+    counts = np.zeros((len(pairs), operand.steps))
+    np.add.at(counts, (pair_of, steps), 1.0)
+    group, value = pairs // max(len(distinct), 1), pairs % max(len(distinct), 1)
+    texts = [shortest_decimal(v) for v in distinct.tolist()]
+    labels = groups.labels.take(group).with_column(
+        label, LabelColumn.encode(texts[v] for v in value.tolist())
+    )
+    found = matrix(labels, counts, counts > 0)
+    # Only -0 and 0 differ in bits and not in value; rows that came out equal are one.
+    return join_equal_rows(found, lambda a, b: AssertionError("count_values made equal rows"))

@@ -1,0 +1,122 @@
+"""label_replace, label_join, sort_by_label: functions that look at labels alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import re2
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.kernels.windows import Bools, Ints
+from novaql.evaluator.matrix import StepMatrix, join_equal_rows
+from tsdb.labels import METRIC_NAME, LabelColumn
+from tsdb.matchers import compile_regex
+
+SAME_LABELS = "vector cannot contain metrics with the same labelset"
+PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
+
+
+def label_replace(
+    operand: StepMatrix, destination: str, template: str, source: str, pattern: str
+) -> StepMatrix:
+    """Where the source label matches the whole pattern, write the filled-in template."""
+    try:
+        regex = compile_regex(pattern)
+    except ValueError as problem:
+        raise EvaluationError(
+            f"invalid regular expression in label_replace(): {pattern}: {problem}"
+        ) from None
+    if destination == "":
+        raise EvaluationError('invalid destination label name in label_replace(): ""')
+    source_column = operand.series.column(source)
+    old = operand.series.column(destination)
+    texts: list[str | None] = []
+    for value in source_column.values:  # distinct values only
+        match = regex.fullmatch(value)
+        texts.append(None if match is None else _expand(template, match))
+    changed = np.array([text is not None for text in texts], np.bool_)[source_column.codes]
+    if not changed.any():
+        return operand
+    ids = {text: number for number, text in enumerate(old.values)}
+    new_code = np.array(
+        [0 if text is None else ids.setdefault(text, len(ids)) for text in texts], np.int32
+    )
+    codes = np.where(changed, new_code[source_column.codes], old.codes).astype(np.int32)
+    return _written(operand, destination, LabelColumn(codes, tuple(ids)), changed)
+
+
+def _expand(template: str, match: re2._Match[str]) -> str:
+    """Go's Regexp.Expand: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty."""
+    groups = match.groupdict()
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name is None:
+            return "$"
+        if name.isdigit():
+            number = int(name)
+            return (match.group(number) or "") if number <= (match.re.groups or 0) else ""
+        return groups.get(name) or ""
+
+    return PLACEHOLDER.sub(value, template)
+
+
+def label_join(
+    operand: StepMatrix, destination: str, separator: str, sources: list[str]
+) -> StepMatrix:
+    """Write the source labels' values, joined, into the destination label."""
+    if destination == "":
+        raise EvaluationError('invalid destination label name in label_join(): ""')
+    columns = [operand.series.column(source) for source in sources]
+    ids: dict[str, int] = {"": 0}
+    if columns:
+        stacked = np.stack([column.codes for column in columns], axis=1)
+        distinct, of_row = np.unique(stacked, axis=0, return_inverse=True)
+        joined = [
+            separator.join(c.values[code] for c, code in zip(columns, row, strict=True))
+            for row in distinct.tolist()
+        ]
+        new_code = np.array([ids.setdefault(text, len(ids)) for text in joined], np.int32)
+        codes = new_code[of_row.ravel()]
+    else:
+        codes = np.zeros(operand.rows, np.int32)
+    written = np.ones(operand.rows, np.bool_)
+    return _written(operand, destination, LabelColumn(codes, tuple(ids)), written)
+
+
+def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools) -> StepMatrix:
+    nameless = operand.nameless
+    if destination == METRIC_NAME:
+        nameless = nameless & ~rows  # a name that was written is meant
+    found = replace(
+        operand, series=operand.series.with_column(destination, column), nameless=nameless
+    )
+    by_mark = found.series.keys() * 2 + found.nameless
+    return join_equal_rows(found, lambda a, b: EvaluationError(SAME_LABELS), by_mark)
+
+
+def sort_by_label(operand: StepMatrix, names: list[str], *, descending: bool) -> StepMatrix:
+    """In natural order of the labels named, then of the whole label sets."""
+    present = operand.take(np.flatnonzero(operand.presence()[:, 0]))
+    rank = np.empty(present.rows, np.int64)
+    rank[present.series.order()] = np.arange(present.rows)
+    keys: list[Ints] = [rank]
+    for name in reversed(names):
+        column = present.series.column(name)
+        by_size = sorted(range(len(column.values)), key=lambda c: _natural(column.values[c]))
+        place = np.empty(len(by_size), np.int64)
+        place[by_size] = np.arange(len(by_size))
+        keys.append(place[column.codes])
+    order = np.lexsort(keys)
+    return replace(present.take(order[::-1] if descending else order), ordered=True)
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Digits compare as numbers, and before everything else."""
+    return [
+        (0, int(part), part) if part.isdigit() else (1, 0, part)
+        for part in re.split(r"([0-9]+)", text)
+        if part
+    ]

@@ -1,0 +1,122 @@
+"""topk, bottomk, limitk, limit_ratio, sort: some of the rows, or the rows in another order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.annotation_text import go_number
+from novaql.evaluator.context import Context
+from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.windows import Floats, Ints
+from novaql.evaluator.matrix import StepMatrix
+from novaql.span import Span
+from tsdb.labels import SeriesTable
+
+
+def _whole(k: Floats) -> Ints:
+    """The parameter per step as a count. Raises where it is no count at all."""
+    if np.isnan(k).any():
+        raise EvaluationError("Parameter value is NaN")
+    if (k >= 2.0**63).any():
+        raise EvaluationError(f"Scalar value {go_number(float(k.max()))} overflows int64")
+    return np.clip(k, 0, 2.0**62).astype(np.int64)
+
+
+def top_k(
+    operand: StepMatrix, groups: Groups, k: Floats, *, largest: bool, instant: bool
+) -> StepMatrix:
+    """The k rows of each group that are farthest out, step by step; NaN is never preferred.
+
+    An instant result is ordered: group by group, best first.
+    """
+    wanted = _whole(k)
+    present = operand.presence()
+    group = groups.of_row
+    nan = np.isnan(operand.values)
+    size = -operand.values if largest else operand.values
+    by_rank = np.lexsort(
+        (np.where(nan, 0.0, size), nan, ~present, np.broadcast_to(group[:, None], size.shape)),
+        axis=0,
+    )
+    sizes = np.bincount(group, minlength=len(groups))
+    place = np.arange(operand.rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen = np.zeros(present.shape, np.bool_)
+    np.put_along_axis(chosen, by_rank, place[:, None] < wanted, axis=0)
+    chosen &= present
+    found = replace(operand, valid=chosen)
+    if instant:
+        ranked = by_rank[:, 0]
+        return replace(found.take(ranked[chosen[ranked, 0]]), ordered=True)
+    return found.without_empty_rows()
+
+
+def limit_k(operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
+    """The first k rows of each group that are there, step by step."""
+    wanted = _whole(k)
+    present = operand.presence()
+    order = np.argsort(groups.of_row, kind="stable")
+    running = np.cumsum(present[order], axis=0)
+    sizes = np.bincount(groups.of_row, minlength=len(groups))
+    first = np.cumsum(sizes) - sizes
+    before = np.where((first > 0)[:, None], running[np.maximum(first - 1, 0)], 0)
+    number = np.empty(present.shape, np.int64)
+    number[order] = running - np.repeat(before, sizes, axis=0)
+    return replace(operand, valid=present & (number <= wanted)).without_empty_rows()
+
+
+def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:
+    """Rows whose label hash lies below the ratio; for a negative one, the complement's rows."""
+    if np.isnan(ratio).any():
+        raise EvaluationError("Ratio value is NaN")
+    for value in dict.fromkeys(ratio[np.abs(ratio) > 1].tolist()):
+        capped = 1.0 if value > 0 else -1.0
+        context.annotations.warn(
+            f"ratio value should be between -1 and 1, got {go_number(value)}, "
+            f"capping to {go_number(capped)}",
+            span,
+        )
+    ratio = np.clip(ratio, -1.0, 1.0)
+    share = label_hashes(operand.series)[:, None]
+    keep = np.where(ratio >= 0, share < ratio, share >= 1.0 + ratio)
+    return replace(operand, valid=operand.presence() & keep).without_empty_rows()
+
+
+def label_hashes(series: SeriesTable) -> Floats:
+    """[S] in [0, 1): depends on the label set alone, the same in every process.
+
+    Every distinct (name, value) is hashed once; a row's hash mixes those of its labels.
+    """
+    mixed = np.zeros(len(series), np.uint64)
+    for name, column in series.columns.items():
+        words = np.fromiter(
+            (
+                int.from_bytes(
+                    hashlib.blake2b(f"{name}\0{value}".encode(), digest_size=8).digest(), "little"
+                )
+                for value in column.values
+            ),
+            np.uint64,
+            len(column.values),
+        )
+        words[0] = 0
+        mixed += words[column.codes]
+    # A finaliser (splitmix64) so that close sums fall far apart.
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def sort_rows(operand: StepMatrix, *, descending: bool) -> StepMatrix:
+    """By value, NaN last. One step."""
+    present = operand.take(np.flatnonzero(operand.presence()[:, 0]))
+    values = present.values[:, 0]
+    nan = np.isnan(values)
+    order = np.lexsort((np.where(nan, 0.0, -values if descending else values), nan))
+    return replace(present.take(order), ordered=True)

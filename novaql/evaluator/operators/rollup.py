@@ -1,0 +1,197 @@
+"""Functions over range vectors: `rate(m[5m])`, `max_over_time(e[1h:1m])`, …"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.annotation_text import go_number, quote
+from novaql.evaluator.context import Context
+from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import (
+    FunctionCall,
+    Plan,
+    StepInvariant,
+    SubqueryWindow,
+    Window,
+)
+from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.tile import Tile
+
+COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
+
+
+def range_argument(call: FunctionCall) -> Window | SubqueryWindow:
+    """The one argument that is a range vector."""
+    for argument in call.arguments:
+        if isinstance(argument, (Window, SubqueryWindow)):
+            return argument
+    raise AssertionError(f"{call.function} has no range vector")
+
+
+def scalar_arguments(run: Runner, call: FunctionCall, steps: Steps) -> list[Floats]:
+    return [
+        run.scalar(argument, steps)
+        for argument in call.arguments
+        if not isinstance(argument, (Window, SubqueryWindow))
+    ]
+
+
+def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
+    """A rollup of a selector's range, tile by tile."""
+    window = range_argument(call)
+    assert isinstance(window, Window)
+    context = run.context
+    scalars = scalar_arguments(run, call, steps)
+    ends_ms = window_ends(window.select, steps)
+    selection = read(context, window.select, ends_ms, window.range_ms)
+    kernel, eval_ms = ROLLUPS[call.function], steps.times_ms
+
+    def leaf(tile: Tile) -> Block:
+        tile = tile.without_stale()
+        if tile.sample_count == 0:
+            return _nothing(tile, steps)
+        values, valid = kernel(tile_windows(tile, ends_ms, window.range_ms), scalars, eval_ms)
+        return Block(tile.rows, values, valid)
+
+    nameless = call.function not in KEEP_NAME
+    observe = _Observer.of(context, call, selection.series, scalars)
+    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless, observe)
+
+
+def _nothing(tile: Tile, steps: Steps) -> Block:
+    shape = (tile.series_count, steps.count)
+    return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+
+
+class _Observer:
+    """Notices, per block, what deserves a warning or an info."""
+
+    def __init__(
+        self, context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+    ) -> None:
+        self._context, self._call = context, call
+        column = series.column(METRIC_NAME)
+        doubtful = np.zeros(len(column.values), np.bool_)
+        if call.function in COUNTER_ONLY:
+            doubtful[:] = [bool(n) and not n.endswith(COUNTER_SUFFIXES) for n in column.values]
+        self._names = column
+        self._doubtful = doubtful
+        self._quantiles = scalars[0] if call.function == "quantile_over_time" else None
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        call: FunctionCall,
+        series: SeriesTable,
+        scalars: Sequence[Floats],
+    ) -> _Observer | None:
+        observer = cls(context, call, series, scalars)
+        watches = bool(observer._doubtful.any()) or observer._quantiles is not None
+        return observer if watches else None
+
+    def __call__(self, block: Block) -> None:
+        span = range_argument(self._call).span
+        if self._doubtful.any():
+            codes = self._names.codes[block.rows]
+            suspects = np.flatnonzero(self._doubtful[codes])
+            if len(suspects):
+                there = block.presence()[suspects].any(axis=1)
+                for code in np.unique(codes[suspects[there]]).tolist():
+                    name = quote(self._names.values[code])
+                    self._context.annotations.info(
+                        "metric might not be a counter, name does not end in "
+                        f"_total/_sum/_count/_bucket: {name}",
+                        span,
+                    )
+        if self._quantiles is not None:
+            some: Bools = np.logical_or.reduce(block.presence(), axis=0)
+            warn_quantiles(self._context, self._quantiles, some, self._call.arguments[0])
+
+
+def warn_quantiles(context: Context, q: Floats, steps_with_data: Bools, plan: Plan) -> None:
+    """Warn of each quantile outside of 0…1 at a step that has data."""
+    odd = ~((q >= 0) & (q <= 1)) & steps_with_data
+    for value in dict.fromkeys(q[odd].tolist()):
+        context.annotations.warn(
+            f"quantile value should be between 0 and 1, got {go_number(value)}", plan.span
+        )
+
+
+# --- subqueries ------------------------------------------------------------------------------
+
+
+def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> tuple[StepMatrix, Tile]:
+    """The inner expression at all points that any step's window needs, and the same as a tile.
+
+    Rows of the tile are rows of the matrix.
+    """
+    ends_ms = subquery_ends(window, steps)
+    first = (int(ends_ms[0]) - window.range_ms) // window.step_ms * window.step_ms + window.step_ms
+    inner_steps = Steps.between(first, int(ends_ms[-1]), window.step_ms)
+    if inner_steps.count == 0:
+        empty = matrix(SeriesTable.unlabelled(0), np.zeros((0, 0)))
+        none = np.zeros(0, np.int64)
+        return empty, Tile(none, none, np.zeros(0), np.zeros(1, np.int64))
+    inner = run.vector(window.inner, inner_steps)
+    rows = np.arange(inner.rows, dtype=np.int64)
+    times = inner_steps.times_ms
+    if inner.valid is None or inner.valid.all():
+        return inner, Tile(rows, times, np.ascontiguousarray(inner.values))
+    counts = np.count_nonzero(inner.valid, axis=1)
+    flat_times = np.broadcast_to(times, inner.valid.shape)[inner.valid]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return inner, Tile(rows, flat_times, inner.values[inner.valid], offsets)
+
+
+def subquery_ends(window: SubqueryWindow, steps: Steps) -> Ints:
+    if window.at_ms is None:
+        return steps.times_ms - window.offset_ms
+    return np.full(steps.count, window.at_ms - window.offset_ms, np.int64)
+
+
+def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """A rollup of a subquery."""
+    window = range_argument(call)
+    assert isinstance(window, SubqueryWindow)
+    scalars = scalar_arguments(run, call, steps)
+    inner, tile = subquery_points(run, window, steps)
+    run.context.admit_matrix(inner.rows, steps.count)
+    if tile.sample_count == 0:
+        block = _nothing(tile, steps)
+    else:
+        with np.errstate(all="ignore"):
+            kernel = ROLLUPS[call.function]
+            windows = tile_windows(tile, subquery_ends(window, steps), window.range_ms)
+            values, valid = kernel(windows, scalars, steps.times_ms)
+        block = Block(tile.rows, values, valid)
+    observe = _Observer.of(run.context, call, inner.series, scalars)
+    if observe is not None and inner.rows:
+        observe(block)
+    found = matrix(inner.series, block.values, block.presence())
+    nameless = inner.nameless | (call.function not in KEEP_NAME)
+    return StepMatrix(found.series, found.values, found.valid, nameless)
+
+
+def check_smoothing(scalars: Sequence[Floats]) -> None:
+    """Factors of double_exponential_smoothing lie strictly between 0 and 1."""
+    for values, what, short in zip(scalars, ("smoothing", "trend"), ("sf", "tf"), strict=True):
+        wrong = values[~((values > 0) & (values < 1))]
+        if len(wrong):
+            raise EvaluationError(
+                f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
+            )
+
+
+def unwrap(plan: Plan) -> Plan:
+    """The plan below StepInvariant."""
+    return plan.inner if isinstance(plan, StepInvariant) else plan

@@ -1,0 +1,91 @@
+"""Instant selectors: the newest sample of each series within the lookback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.kernels.windows import (
+    Ints,
+    Windows,
+    ragged_windows,
+    regular_windows,
+)
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import Select
+from tsdb.selection import Hints, Selection
+from tsdb.tile import Tile, is_stale
+
+
+def window_ends(select: Select, steps: Steps) -> Ints:
+    """[J]: the right end of the window of each step; all the same where `@` pins it."""
+    if select.at_ms is None:
+        return steps.times_ms - select.offset_ms
+    return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
+
+
+def read(context: Context, select: Select, ends_ms: Ints, reach_ms: int) -> Selection:
+    """Samples of (first end - reach, last end], admitted to the budget."""
+    selection = context.source.select(
+        select.matchers, int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1]), Hints()
+    )
+    context.admit(selection)
+    return selection
+
+
+def tile_windows(tile: Tile, ends_ms: Ints, range_ms: int) -> Windows:
+    """The windows of every step over a tile of either layout."""
+    if tile.offsets is None:
+        return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
+    if len(ends_ms) > 1 and ends_ms[0] == ends_ms[1]:  # pinned: one window, many steps
+        one = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms[:1], range_ms)
+        shape = (tile.series_count, len(ends_ms))
+        lo, hi = np.broadcast_to(one.lo, shape), np.broadcast_to(one.hi, shape)
+        return Windows(tile.values, tile.timestamps, lo, hi, ends_ms, range_ms, tile.offsets)
+    return ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms)
+
+
+def _newest(windows: Windows, rows: Ints) -> Block:
+    values = windows.last()
+    valid = windows.counts > 0
+    # A staleness marker ends its series at once. One sum tells whether any NaN is there.
+    if np.isnan(np.add.reduce(values, axis=None)):
+        valid = valid & ~is_stale(np.ascontiguousarray(values))
+    return Block(rows, values, valid)
+
+
+def _newest_time(windows: Windows, rows: Ints) -> Block:
+    block = _newest(windows, rows)
+    seconds = windows.times_at(windows.hi - 1) / 1000.0
+    return Block(rows, np.broadcast_to(seconds, windows.shape), block.valid)
+
+
+def select_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+    """`m{…}` at every step."""
+    return _fragment(context, select, steps, _newest, nameless=False)
+
+
+def timestamp_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+    """`timestamp(m{…})`: Unix seconds of those samples."""
+    return _fragment(context, select, steps, _newest_time, nameless=True)
+
+
+def _fragment(
+    context: Context,
+    select: Select,
+    steps: Steps,
+    pick: Callable[[Windows, Ints], Block],
+    *,
+    nameless: bool,
+) -> Fragment:
+    lookback_ms = context.options.lookback_ms
+    ends_ms = window_ends(select, steps)
+    selection = read(context, select, ends_ms, lookback_ms)
+
+    def leaf(tile: Tile) -> Block:
+        return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
+
+    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless)

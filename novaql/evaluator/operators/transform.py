@@ -1,0 +1,238 @@
+"""Functions of instant vectors and scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.fragment import Stage
+from novaql.evaluator.kernels import buckets
+from novaql.evaluator.kernels.dates import PARTS, date_part
+from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, round_to
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix, stack
+from novaql.evaluator.operators.absent import absent, absent_over_time
+from novaql.evaluator.operators.classic_histogram import classic_histograms
+from novaql.evaluator.operators.label_calls import label_join, label_replace, sort_by_label
+from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.rollup import warn_quantiles
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.steps import Steps
+from novaql.language.value_types import ValueType
+from novaql.planner.logical import FunctionCall, Plan, type_of
+from tsdb.labels import LabelColumn, SeriesTable
+
+ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
+"""Functions that change each value by itself: stages of a fragment."""
+
+
+def elementwise_stage(run: Runner, call: FunctionCall, steps: Steps) -> Stage:
+    """The function as a change of blocks; its scalar arguments are evaluated now."""
+    name = call.function
+    scalars = [run.scalar(argument, steps) for argument in call.arguments[1:]]
+    if name in FUNCTIONS:
+        function = FUNCTIONS[name]
+        return lambda values, valid: (function(values), valid)
+    if name in PARTS:
+        return lambda values, valid: (date_part(name, values), valid)
+    if name == "round":
+        nearest = scalars[0] if scalars else np.ones(1)
+        return lambda values, valid: (round_to(values, nearest), valid)
+    infinity = np.full(1, np.inf)
+    low = -infinity if name == "clamp_max" else scalars[0]
+    high = infinity if name == "clamp_min" else scalars[-1]
+
+    def stage(values: Floats, valid: Bools | None) -> tuple[Floats, Bools | None]:
+        crossed = low > high
+        if crossed.any():  # nothing lies between
+            kept = ~np.broadcast_to(crossed, (values.shape[1],))
+            valid = kept if valid is None else valid & kept
+        return clamp(values, low, high), valid
+
+    return stage
+
+
+def _unlabelled(values: Floats) -> StepMatrix:
+    return matrix(SeriesTable.unlabelled(), values[None, :])
+
+
+def _to_vector(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    return _unlabelled(run.scalar(call.arguments[0], steps))
+
+
+def _date_of_now(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    return _unlabelled(date_part(call.function, steps.times_ms / 1000.0))
+
+
+def _timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """Of anything but a plain selector (a fragment): the step's time."""
+    operand = run.vector(call.arguments[0], steps)
+    seconds = np.broadcast_to(steps.times_ms / 1000.0, operand.values.shape)
+    return StepMatrix(operand.series, seconds, operand.valid, operand.nameless).mark_nameless()
+
+
+def _texts(run: Runner, call: FunctionCall) -> list[str]:
+    return [run.text(a) for a in call.arguments if type_of(a) is ValueType.STRING]
+
+
+def _label_replace(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    destination, template, source, pattern = _texts(run, call)
+    return label_replace(
+        run.vector(call.arguments[0], steps), destination, template, source, pattern
+    )
+
+
+def _label_join(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    destination, separator, *sources = _texts(run, call)
+    return label_join(run.vector(call.arguments[0], steps), destination, separator, sources)
+
+
+def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    operand = run.vector(call.arguments[0], steps)
+    if not run.context.options.instant:
+        run.context.annotations.warn(
+            "sort is ineffective for range queries since results are always ordered by labels",
+            call.span,
+        )
+    if steps.count != 1:
+        return operand
+    descending = call.function.endswith("_desc")
+    if call.function.startswith("sort_by_label"):
+        return sort_by_label(operand, _texts(run, call), descending=descending)
+    return sort_rows(operand, descending=descending)
+
+
+def _histogram_quantile(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    q_plan, operand_plan = call.arguments
+    operand = run.vector(operand_plan, steps)
+    return _quantile(run, operand, q_plan, operand_plan, steps)
+
+
+def _quantile(
+    run: Runner, operand: StepMatrix, q_plan: Plan, operand_plan: Plan, steps: Steps
+) -> StepMatrix:
+    q = run.scalar(q_plan, steps)
+    if operand.rows:
+        warn_quantiles(run.context, q, operand.steps_present(), q_plan)
+
+    def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
+        return buckets.bucket_quantile(q, bounds, counts, used)
+
+    return classic_histograms(run.context, operand, steps, operand_plan.span, measure)
+
+
+def _histogram_quantiles(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """One row per histogram and quantile, the quantile written into a label."""
+    operand_plan, label_plan, *q_plans = call.arguments
+    operand, label = run.vector(operand_plan, steps), run.text(label_plan)
+    parts = []
+    for q_plan in q_plans:
+        found = _quantile(run, operand, q_plan, operand_plan, steps)
+        q = float(run.scalar(q_plan, steps)[0]) if steps.count else 0.0
+        column = LabelColumn.constant(open_metrics_float(q), found.rows)
+        parts.append(
+            StepMatrix(
+                found.series.with_column(label, column), found.values, found.valid, found.nameless
+            )
+        )
+    together = stack(parts)
+    return join_equal_rows(
+        together,
+        lambda a, b: EvaluationError("vector cannot contain metrics with the same labelset"),
+    )
+
+
+def open_metrics_float(value: float) -> str:
+    """`0.9`, `1.0`, `+Inf`: a number as OpenMetrics writes it in labels."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(float(value))
+
+
+def _histogram_fraction(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    low, high = (run.scalar(argument, steps) for argument in call.arguments[:2])
+    operand_plan = call.arguments[2]
+
+    def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
+        return buckets.bucket_fraction(low, high, bounds, counts, used)
+
+    operand = run.vector(operand_plan, steps)
+    return classic_histograms(run.context, operand, steps, operand_plan.span, measure)
+
+
+def _native_only(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """Functions of native histograms leave floats out."""
+    operand = run.vector(call.arguments[-1], steps)
+    return operand.take(np.zeros(operand.rows, np.bool_))
+
+
+Transform = Callable[[Runner, FunctionCall, Steps], StepMatrix]
+
+TRANSFORMS: Mapping[str, Transform] = {
+    "absent": absent,
+    "absent_over_time": absent_over_time,
+    "vector": _to_vector,
+    "timestamp": _timestamp,
+    "label_replace": _label_replace,
+    "label_join": _label_join,
+    "sort": _sort,
+    "sort_desc": _sort,
+    "sort_by_label": _sort,
+    "sort_by_label_desc": _sort,
+    "histogram_quantile": _histogram_quantile,
+    "histogram_quantiles": _histogram_quantiles,
+    "histogram_fraction": _histogram_fraction,
+    "histogram_count": _native_only,
+    "histogram_sum": _native_only,
+    "histogram_avg": _native_only,
+    "histogram_stddev": _native_only,
+    "histogram_stdvar": _native_only,
+    **dict.fromkeys(PARTS, _date_of_now),
+}
+"""Functions that see whole matrices. Date functions stand here for their form without argument."""
+
+
+def _scalar_of(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
+    """The value of the only series; NaN where there is none or there are several."""
+    operand = run.vector(call.arguments[0], steps)
+    present = operand.presence()
+    one = present.sum(axis=0) == 1
+    return np.where(one, np.where(present, operand.values, 0.0).sum(axis=0), np.nan)
+
+
+def _constant(value: Callable[[Runner, Steps], float]) -> ScalarFunction:
+    return lambda run, call, steps: np.full(steps.count, value(run, steps))
+
+
+ScalarFunction = Callable[[Runner, FunctionCall, Steps], Floats]
+
+
+def _query_range(run: Runner, steps: Steps) -> float:
+    options = run.context.options
+    return 0.0 if options.instant else (options.end_ms - options.start_ms) / 1000.0
+
+
+def _pair(choose: np.ufunc) -> ScalarFunction:
+    def function(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
+        left, right = (run.scalar(argument, steps) for argument in call.arguments)
+        out: Floats = choose(left, right)
+        return out
+
+    return function
+
+
+SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
+    "scalar": _scalar_of,
+    "time": lambda run, call, steps: steps.times_ms / 1000.0,
+    "pi": _constant(lambda run, steps: np.pi),
+    "start": _constant(lambda run, steps: run.context.options.start_ms / 1000.0),
+    "end": _constant(lambda run, steps: run.context.options.end_ms / 1000.0),
+    "range": _constant(_query_range),
+    "step": _constant(lambda run, steps: run.context.options.step_ms / 1000.0),
+    "min_of": _pair(np.minimum),
+    "max_of": _pair(np.maximum),
+}

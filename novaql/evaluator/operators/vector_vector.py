@@ -1,0 +1,204 @@
+"""Arithmetic, comparison and set operators between two vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.label_text import label_text
+from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pairs_of
+from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, stack
+from novaql.evaluator.operators.arithmetic import drops_name
+from novaql.language.ast import Cardinality, Matching
+from novaql.planner.logical import BinaryOp
+from tsdb.labels import SeriesTable
+
+SET_OPERATORS = frozenset({"and", "or", "unless"})
+MANY_TO_ONE_NOT_SAID = (
+    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+)
+GROUPING_NOT_UNIQUE = "multiple matches for labels: grouping labels must ensure unique matches"
+
+
+def present_by_key(keys: Ints, present: Bools, count: int) -> Bools:
+    """[count, J]: is any row of the key there?"""
+    out = np.zeros((count, present.shape[1]), np.bool_)
+    if len(keys):
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        out[keys[order][starts]] = np.logical_or.reduceat(present[order], starts, axis=0)
+    return out
+
+
+def set_operation(op: str, matching: Matching, left: StepMatrix, right: StepMatrix) -> StepMatrix:
+    """and, unless: rows of the left by whether the right has a partner; or: left, then the rest."""
+    keys = match_keys(left.series, right.series, matching)
+    in_left, in_right = left.presence(), right.presence()
+    if op == "or":
+        taken = present_by_key(keys.left, in_left, keys.count)
+        rest = replace(right, valid=in_right & ~taken[keys.right]).without_empty_rows()
+        both = stack([left, rest])
+        by_mark = both.series.keys() * 2 + both.nameless
+        return join_equal_rows(both, lambda a, b: EvaluationError(SAME_LABELS), by_mark)
+    partner = present_by_key(keys.right, in_right, keys.count)[keys.left]
+    keep = in_left & (partner if op == "and" else ~partner)
+    return replace(left, valid=keep).without_empty_rows()
+
+
+SAME_LABELS = "vector cannot contain metrics with the same labelset"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Partners before the operator: rows of both sides side by side.
+
+    many, one    values [P, J]; there [P, J]: both are there (or filled in)
+    labels       of each row, the operator's doing not yet applied
+    """
+
+    many: Floats
+    one: Floats
+    there: Bools
+    labels: SeriesTable
+    nameless: Bools
+    keys: Ints
+
+
+def vector_vector(node: BinaryOp, left: StepMatrix, right: StepMatrix) -> StepMatrix:
+    """The operator between rows that match."""
+    matching = node.matching
+    swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+    many, one = (right, left) if swapped else (left, right)
+    fill_many = matching.fill_right if swapped else matching.fill_left
+    fill_one = matching.fill_left if swapped else matching.fill_right
+    keys = match_keys(many.series, one.series, matching)
+    many_there, one_there = many.presence(), one.presence()
+    if fill_many is None and fill_one is None:
+        # A step at which one side is empty is not even looked at for duplicates.
+        active = many_there.any(axis=0) & one_there.any(axis=0)
+        many_there, one_there = many_there & active, one_there & active
+    many, one = replace(many, valid=many_there), replace(one, valid=one_there)
+    _check_unique(one, keys.right, matching, side="left" if swapped else "right")
+    pairs = _pairs(many, one, keys, matching, fill_many, fill_one)
+    return _apply(node, pairs, swapped=swapped)
+
+
+def _check_unique(one: StepMatrix, keys: Ints, matching: Matching, *, side: str) -> None:
+    """Raise if a key has two rows at one step on the side where it must have one."""
+
+    def clash(row: int, other: int) -> Exception:
+        group = label_text(match_labels(one.series, matching).labels(row))
+        two = ", ".join(label_text(one.series.labels(r)) for r in (other, row))
+        return EvaluationError(
+            f"found duplicate series for the match group {group} on the {side} hand-side of the "
+            f"operation: [{two}];many-to-many matching not allowed: "
+            "matching labels must be unique on one side"
+        )
+
+    join_equal_rows(one, clash, keys)
+
+
+def _pairs(
+    many: StepMatrix,
+    one: StepMatrix,
+    keys: MatchKeys,
+    matching: Matching,
+    fill_many: float | None,
+    fill_one: float | None,
+) -> _Pairs:
+    many_there, one_there = many.presence(), one.presence()
+    if matching.include or len(np.unique(keys.right)) == one.rows:
+        many_row, one_row = pairs_of(keys.left, keys.right)
+        one_values, one_present = one.values[one_row], one_there[one_row]
+    else:
+        # Several rows of one key that take turns are one row, as far as values go.
+        joined = join_equal_rows(one, lambda a, b: AssertionError("checked before"), keys.right)
+        _, first = np.unique(keys.right, return_index=True)
+        joined_keys = keys.right[np.sort(first)]
+        many_row, one_row = pairs_of(keys.left, joined_keys)
+        one_values, one_present = joined.values[one_row], joined.presence()[one_row]
+        one_row = np.sort(first)[one_row]
+    there = many_there[many_row] & one_present
+    parts = [
+        _Pairs(
+            many.values[many_row],
+            one_values,
+            there,
+            _labels(many.series.take(many_row), one.series.take(one_row), matching),
+            many.nameless[many_row],
+            keys.left[many_row],
+        )
+    ]
+    if fill_one is not None:
+        # Rows of the many side at steps where their key has no partner.
+        alone = many_there & ~present_by_key(keys.right, one_there, keys.count)[keys.left]
+        nothing = match_labels(many.series, matching)
+        labels = _labels(many.series, nothing, matching)
+        filled = np.full(many.values.shape, fill_one)
+        parts.append(_Pairs(many.values, filled, alone, labels, many.nameless, keys.left))
+    if fill_many is not None:
+        alone = one_there & ~present_by_key(keys.left, many_there, keys.count)[keys.right]
+        bare = match_labels(one.series, matching)
+        labels = _labels(bare, one.series, matching)
+        filled = np.full(one.values.shape, fill_many)
+        named = np.zeros(one.rows, np.bool_)
+        parts.append(_Pairs(filled, one.values, alone, labels, named, keys.right))
+    return _stacked(parts)
+
+
+def _stacked(parts: list[_Pairs]) -> _Pairs:
+    if len(parts) == 1:
+        return parts[0]
+    tables = stack([StepMatrix(p.labels, p.many, p.there, p.nameless) for p in parts])
+    assert tables.valid is not None
+    return _Pairs(
+        tables.values,
+        np.concatenate([p.one for p in parts]),
+        tables.valid,
+        tables.series,
+        tables.nameless,
+        np.concatenate([p.keys for p in parts]),
+    )
+
+
+def _labels(many: SeriesTable, one: SeriesTable, matching: Matching) -> SeriesTable:
+    """Result labels of pairs: of the many side, with what `group_…(include)` copies."""
+    if matching.cardinality is Cardinality.ONE_TO_ONE:
+        return many.keep(matching.labels) if matching.on else many.drop(matching.labels)
+    for name in matching.include:
+        column = one.columns.get(name)
+        many = many.drop([name]) if column is None else many.with_column(name, column)
+    return many
+
+
+def _apply(node: BinaryOp, pairs: _Pairs, *, swapped: bool) -> StepMatrix:
+    left, right = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
+    labels = pairs.labels
+    if drops_name(node):
+        labels = labels.drop(NAME_LABELS)
+    keep = pairs.there
+    with np.errstate(all="ignore"):
+        if node.op in ARITHMETIC:
+            values = ARITHMETIC[node.op](left, right)
+        else:
+            holds = COMPARISON[node.op](left, right)
+            if node.return_bool:
+                values = holds.astype(np.float64)
+            else:
+                values, keep = left, keep & holds
+    nameless = np.zeros(len(labels), np.bool_) if drops_name(node) else pairs.nameless
+    # Doubles are an error also where the comparison would have removed them.
+    before = StepMatrix(labels, values, pairs.there, nameless)
+    after = replace(before, valid=keep)
+    if node.matching.cardinality is Cardinality.ONE_TO_ONE:
+        join_equal_rows(before, lambda a, b: EvaluationError(MANY_TO_ONE_NOT_SAID), pairs.keys)
+        message = MANY_TO_ONE_NOT_SAID
+    else:
+        message = GROUPING_NOT_UNIQUE
+    join_equal_rows(before, lambda a, b: EvaluationError(message))
+    joined = join_equal_rows(after, lambda a, b: AssertionError("checked before"))
+    return joined.without_empty_rows()

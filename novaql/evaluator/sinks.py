@@ -1,0 +1,61 @@
+"""Where the blocks of a fragment go: into a matrix, or folded into groups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.context import Context, allocate
+from novaql.evaluator.fragment import Block, Fragment, blocks
+from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.group_reduce import Accumulator
+from novaql.evaluator.matrix import StepMatrix, matrix
+
+
+def collect(fragment: Fragment, context: Context) -> StepMatrix:
+    """All rows, as a matrix in the order of the fragment's series; empty rows are left out."""
+    out = allocate(context, fragment.series, fragment.steps)
+    assert out.valid is not None
+    for block in blocks(fragment, context):
+        out.values[block.rows] = block.values
+        out.valid[block.rows] = True if block.valid is None else block.valid
+    complete = bool(out.valid.all())
+    found = StepMatrix(
+        out.series,
+        out.values,
+        None if complete else out.valid,
+        np.full(out.rows, fragment.nameless),
+    )
+    return found.without_empty_rows()
+
+
+def fold(
+    fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
+) -> StepMatrix:
+    """One row per group."""
+    context.admit_matrix(len(groups), fragment.steps.count)
+    for block in blocks(fragment, context):
+        _add(accumulator, groups, block)
+    return _finished(groups, accumulator)
+
+
+def fold_matrix(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
+    """The same for rows that are a matrix already."""
+    if operand.rows:
+        rows = np.arange(operand.rows, dtype=np.int64)
+        _add(accumulator, groups, Block(rows, operand.values, operand.valid))
+    return _finished(groups, accumulator)
+
+
+def _add(accumulator: Accumulator, groups: Groups, block: Block) -> None:
+    present = None if block.valid is None else block.presence()
+    if present is not None and present.all():
+        present = None
+    with np.errstate(all="ignore"):
+        accumulator.add(groups.of_row[block.rows], block.values, present)
+
+
+def _finished(groups: Groups, accumulator: Accumulator) -> StepMatrix:
+    with np.errstate(all="ignore"):
+        values, valid = accumulator.finish()
+    found = matrix(groups.labels, values, None if valid.all() else valid)
+    return found.without_empty_rows()

@@ -1,0 +1,140 @@
+"""Syntax tree → logical plan."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from novaql.language.ast import (
+    Aggregate,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from novaql.language.signatures import FUNCTIONS
+from novaql.options import QueryOptions
+from novaql.planner.durations import Durations
+from novaql.planner.logical import (
+    Aggregation,
+    BinaryOp,
+    Constant,
+    FunctionCall,
+    Negate,
+    Plan,
+    Select,
+    SubqueryWindow,
+    TextConstant,
+    Window,
+)
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+
+
+def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
+    """Resolve durations, `@ start()` and `@ end()`; nothing else changes.
+
+    Raises `TypeProblem` where a duration works out to something impossible.
+    """
+    return _Builder(text, options).plan(expr)
+
+
+class _Builder:
+    def __init__(self, text: str, options: QueryOptions) -> None:
+        self._options = options
+        self._durations = Durations(
+            text, options.step_ms, options.end_ms - options.start_ms if options.step_ms else 0
+        )
+
+    def plan(self, expr: Expr) -> Plan:
+        match expr:
+            case Number(value=value):
+                return Constant(value, expr.span)
+            case Text(value=value):
+                return TextConstant(value, expr.span)
+            case Paren(inner=inner):
+                return self.plan(inner)
+            case VectorSelector():
+                return self._select(expr)
+            case MatrixSelector(selector=selector):
+                range_ms = self._durations.positive_ms(expr.range, "the range")
+                return Window(self._select(selector), range_ms, expr.span)
+            case Subquery():
+                return self._subquery(expr)
+            case Unary(op=op, operand=operand):
+                below = self.plan(operand)
+                return Negate(below, expr.span) if op == "-" else below
+            case Binary():
+                return BinaryOp(
+                    expr.op,
+                    self.plan(expr.left),
+                    self.plan(expr.right),
+                    expr.return_bool,
+                    expr.matching,
+                    expr.span,
+                )
+            case Aggregate():
+                parameter = None if expr.parameter is None else self.plan(expr.parameter)
+                return Aggregation(
+                    expr.op,
+                    self.plan(expr.operand),
+                    parameter,
+                    expr.grouping,
+                    expr.without,
+                    expr.span,
+                )
+            case Call(function=function, arguments=arguments):
+                return FunctionCall(
+                    function,
+                    tuple(self.plan(argument) for argument in arguments),
+                    FUNCTIONS[function].returns,
+                    expr.span,
+                )
+            case _:
+                assert_never(expr)
+
+    def _select(self, selector: VectorSelector) -> Select:
+        matchers = selector.matchers
+        if selector.name is not None:
+            matchers = (*matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name))
+        return Select(
+            matchers,
+            self._durations.offset_ms(selector.offset),
+            self._at_ms(selector.at),
+            selector.anchored,
+            selector.smoothed,
+            selector.span,
+        )
+
+    def _subquery(self, subquery: Subquery) -> SubqueryWindow:
+        step_ms = self._options.subquery_step_ms
+        if subquery.step is not None:
+            step_ms = self._durations.positive_ms(subquery.step, "the step of a subquery")
+        return SubqueryWindow(
+            self.plan(subquery.inner),
+            self._durations.positive_ms(subquery.range, "the range of a subquery"),
+            step_ms,
+            self._durations.offset_ms(subquery.offset),
+            self._at_ms(subquery.at),
+            subquery.span,
+        )
+
+    def _at_ms(self, at: At | None) -> int | None:
+        if at is None:
+            return None
+        match at.when:
+            case AtEdge.START:
+                return self._options.start_ms
+            case AtEdge.END:
+                return self._options.end_ms
+            case int(ms):
+                return ms
+            case _:
+                assert_never(at.when)

@@ -1,0 +1,233 @@
+"""The logical plan: what is to be computed, with every time already in milliseconds.
+
+Nodes are frozen, spans (kept for messages) do not take part in comparison, so equal work compares
+equal. `Plan` is the closed union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import assert_never
+
+from novaql.language.ast import Matching
+from novaql.language.value_types import ValueType
+from novaql.span import NOWHERE, Span
+from tsdb.matchers import Matcher
+
+PLAIN = Matching()
+"""One-to-one on all labels: what an operator without modifiers means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number, the same at every step."""
+
+    value: float
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextConstant:
+    value: str
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """An instant selector: the newest sample of each series within the lookback.
+
+    at_ms  evaluate at this time instead of the step's
+    """
+
+    matchers: tuple[Matcher, ...]
+    offset_ms: int = 0
+    at_ms: int | None = None
+    anchored: bool = False
+    smoothed: bool = False
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A range selector: the samples of `select` in (t - range_ms, t]."""
+
+    select: Select
+    range_ms: int
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SubqueryWindow:
+    """Points of `inner` at multiples of step_ms in (t - offset - range, t - offset]."""
+
+    inner: Plan
+    range_ms: int
+    step_ms: int
+    offset_ms: int = 0
+    at_ms: int | None = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    operand: Plan
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryOp:
+    op: str
+    left: Plan
+    right: Plan
+    return_bool: bool = False
+    matching: Matching = PLAIN
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """without: group by all labels but `grouping`; else by `grouping` alone."""
+
+    op: str
+    operand: Plan
+    parameter: Plan | None = None
+    grouping: tuple[str, ...] = ()
+    without: bool = False
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """returns: the function's result type, so that the plan needs no registry."""
+
+    function: str
+    arguments: tuple[Plan, ...]
+    returns: ValueType
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepInvariant:
+    """`inner` does not depend on the step: it is evaluated once and repeated."""
+
+    inner: Plan
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+Plan = (
+    Constant
+    | TextConstant
+    | Select
+    | Window
+    | SubqueryWindow
+    | Negate
+    | BinaryOp
+    | Aggregation
+    | FunctionCall
+    | StepInvariant
+)
+
+
+def type_of(plan: Plan) -> ValueType:
+    match plan:
+        case Constant():
+            return ValueType.SCALAR
+        case TextConstant():
+            return ValueType.STRING
+        case Select() | Aggregation():
+            return ValueType.VECTOR
+        case Window() | SubqueryWindow():
+            return ValueType.MATRIX
+        case Negate(operand=inner) | StepInvariant(inner=inner):
+            return type_of(inner)
+        case BinaryOp(left=left, right=right):
+            both_scalar = type_of(left) is type_of(right) is ValueType.SCALAR
+            return ValueType.SCALAR if both_scalar else ValueType.VECTOR
+        case FunctionCall(returns=returns):
+            return returns
+        case _:
+            assert_never(plan)
+
+
+def children(plan: Plan) -> tuple[Plan, ...]:
+    match plan:
+        case Constant() | TextConstant() | Select():
+            return ()
+        case Window(select=select):
+            return (select,)
+        case SubqueryWindow(inner=inner) | StepInvariant(inner=inner) | Negate(operand=inner):
+            return (inner,)
+        case BinaryOp(left=left, right=right):
+            return (left, right)
+        case Aggregation(operand=operand, parameter=parameter):
+            return (operand,) if parameter is None else (parameter, operand)
+        case FunctionCall(arguments=arguments):
+            return arguments
+        case _:
+            assert_never(plan)
+
+
+def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
+    """The same node with every child changed; the same object if none did."""
+    match plan:
+        case Constant() | TextConstant() | Select():
+            return plan
+        case Window(select=select):
+            new = change(select)
+            assert isinstance(new, Select)
+            return plan if new is select else replace(plan, select=new)
+        case SubqueryWindow(inner=inner) | StepInvariant(inner=inner):
+            new = change(inner)
+            return plan if new is inner else replace(plan, inner=new)
+        case Negate(operand=operand):
+            new = change(operand)
+            return plan if new is operand else replace(plan, operand=new)
+        case BinaryOp(left=left, right=right):
+            new_left, new_right = change(left), change(right)
+            if new_left is left and new_right is right:
+                return plan
+            return replace(plan, left=new_left, right=new_right)
+        case Aggregation(operand=operand, parameter=parameter):
+            new = change(operand)
+            new_parameter = None if parameter is None else change(parameter)
+            if new is operand and new_parameter is parameter:
+                return plan
+            return replace(plan, operand=new, parameter=new_parameter)
+        case FunctionCall(arguments=arguments):
+            changed = tuple(change(argument) for argument in arguments)
+            if all(a is b for a, b in zip(changed, arguments, strict=True)):
+                return plan
+            return replace(plan, arguments=changed)
+        case _:
+            assert_never(plan)
+
+
+def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
+    """Apply `change` to every node, children first."""
+    return change(with_children(plan, lambda child: rewrite(child, change)))
+
+
+def show(plan: Plan, indent: str = "") -> str:
+    """One line a node, children indented: what `explain` prints."""
+    details = [
+        f"{f.name}={value}"
+        for f in fields(plan)
+        if f.name != "span"
+        and not _is_plan(value := getattr(plan, f.name))
+        and value not in (None, False, (), 0)
+        and not (f.name == "matching" and value == PLAIN)
+        and f.name not in ("returns", "matchers")
+    ]
+    if isinstance(plan, Constant):
+        details = [f"{plan.value:g}"]
+    if isinstance(plan, Select):
+        details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
+    line = f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
+    return "\n".join([line, *(show(child, indent + "  ") for child in children(plan))])
+
+
+def _is_plan(value: object) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and isinstance(value[0], Plan)
+    return isinstance(value, Plan)

@@ -1,0 +1,44 @@
+"""Applies the rules and keeps the trace that `explain` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaql.planner.logical import Plan, show, type_of
+from novaql.planner.rules import REQUIRED, RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The plan after one rule."""
+
+    rule: str
+    plan: Plan
+    changed: bool
+
+
+def optimize(plan: Plan, *, enabled: bool = True) -> Plan:
+    """The plan after all rules. `enabled=False` leaves only those that carry meaning."""
+    return trace(plan, enabled=enabled)[-1].plan
+
+
+def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
+    """The plan as built, then after each rule."""
+    stages = [Stage("as written", plan, changed=True)]
+    for rule in RULES:
+        if not enabled and rule not in REQUIRED:
+            continue
+        after = rule(plan)
+        assert type_of(after) is type_of(plan), f"{rule.__name__} changed the type of the result"
+        stages.append(Stage(rule.__name__, after, changed=after != plan))
+        plan = after
+    return stages
+
+
+def explain(plan: Plan) -> str:
+    """The plan after every rule, as text."""
+    parts = []
+    for stage in trace(plan):
+        body = show(stage.plan, "  ") if stage.changed else "  unchanged"
+        parts.append(f"{stage.rule}\n{body}")
+    return "\n".join(parts)
