@@ -1,0 +1,36 @@
+"""`frame`: a table whose columns are named by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from novaql.inputs.arrow_time import TimeUnit
+from novaql.inputs.layout import Columns
+from novaql.inputs.opening import open_stream
+from novaql.inputs.table_source import TableSource
+
+
+def frame(
+    data: Any,
+    *,
+    time: str | None = None,
+    value: str | Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    name: str | None = None,
+    time_unit: TimeUnit | None = None,
+) -> TableSource:
+    """Read a table whose columns are not called as `query` expects them.
+
+    data       a frame, an Arrow table, a DuckDB relation, or the path of a Parquet or CSV file
+    time       the column of times
+    value      the column of values; or several, then each is a metric of its own
+    labels     the columns that are labels, when not all the others are
+    name       the column with the metric name; or the name itself
+    time_unit  "s", "ms", "us" or "ns" for times that are plain numbers
+
+    >>> query("avg by (room) (temperature)", frame(df, value="celsius", name="temperature"))
+
+    What is not given is found by name and type, as `query` itself does. Raises `InputError`.
+    """
+    return open_stream(data, Columns(time, value, labels, name, time_unit)).collect()

@@ -1,0 +1,135 @@
+"""Copy samples of any kind into a database, part by part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.layout import BY_NAME, Columns
+from novaql.inputs.opening import open_stream
+from tsdb.labels import SeriesTable, concat_tables
+from tsdb.selection import Metadata
+from tsdb.tile import Batch
+
+HELD_SAMPLES = 20_000_000
+"""How many samples may wait in memory until the end of the input is known to be sound."""
+
+_TABLE_ROWS_HELD = 1_000_000
+
+
+class Store(Protocol):
+    """What an import needs of a database."""
+
+    def append(self, batch: Batch, /) -> object: ...
+    def set_metadata(self, metadata: Mapping[str, Metadata], /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was imported, and how long it took."""
+
+    samples: int
+    series: int
+    files: int
+    seconds: float
+
+
+def import_into(
+    database: Store,
+    data: Any,
+    *,
+    columns: Columns = BY_NAME,
+    default_time_ms: int | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Append every sample of `data` (see `open_stream`) to the database.
+
+    Nothing is appended unless all of the input can be read. A small input waits in memory until
+    then; a large one is read twice; of a large stream that can be read only once, what comes
+    before the fault stays. Raises `InputError`.
+
+    progress  called with bytes done and bytes in all
+    """
+    began = time.perf_counter()
+    report = progress or no_progress
+
+    def open_(part: Progress) -> BatchStream:
+        return open_stream(data, columns, default_time_ms=default_time_ms, progress=part)
+
+    def first_half(done: int, total: int) -> None:
+        report(done // 2, total)
+
+    def second_half(done: int, total: int) -> None:
+        report((total + done) // 2, total)
+
+    stream = open_(first_half)
+    held: list[Batch] = []
+    rest: Iterator[Batch] = stream.batches
+    waiting = 0
+    for batch in stream.batches:
+        held.append(batch)
+        waiting += len(batch)
+        if waiting > HELD_SAMPLES:
+            break
+    if waiting > HELD_SAMPLES and _can_be_read_again(data):
+        held.clear()
+        for _ in stream.batches:
+            pass  # only to find out whether all of it is sound
+        stream = open_(second_half)
+        rest = stream.batches
+    samples = 0
+    series = _SeriesCount()
+    while held:
+        samples += _append(database, held.pop(0), series)
+    for batch in rest:
+        samples += _append(database, batch, series)
+    if stream.metadata:
+        database.set_metadata(stream.metadata)
+    report(1, 1)
+    return ImportReport(samples, series.distinct(), stream.files, time.perf_counter() - began)
+
+
+def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:
+    database.append(batch)
+    series.add(batch)
+    return len(batch)
+
+
+def _can_be_read_again(data: Any) -> bool:
+    """Paths and tables can; a stream of record batches runs dry."""
+    return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
+
+
+class _SeriesCount:
+    """Counts distinct label sets over many tables without keeping every table."""
+
+    def __init__(self) -> None:
+        self._tables: list[SeriesTable] = []
+        self._rows = 0
+        self._last: Batch | None = None
+
+    def add(self, batch: Batch) -> None:
+        used = np.unique(batch.series_index)
+        if len(used) == 0:
+            return
+        self._tables.append(batch.series.take(used))
+        self._rows += len(used)
+        if self._rows > _TABLE_ROWS_HELD:
+            self._shrink()
+
+    def distinct(self) -> int:
+        if not self._tables:
+            return 0
+        self._shrink()
+        return self._rows
+
+    def _shrink(self) -> None:
+        table = concat_tables(self._tables)
+        _, firsts = np.unique(table.keys(), return_index=True)
+        self._tables = [table.take(firsts.astype(np.int64, copy=False))]
+        self._rows = len(firsts)

@@ -1,0 +1,71 @@
+"""Anything that holds samples, but is no `Source` yet → a stream of batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.files import read_paths
+from novaql.inputs.frames import is_frame, read_frame
+from novaql.inputs.layout import BY_NAME, Columns
+from tsdb.tile import Batch
+
+WHAT_IS_READ = (
+    "a path, a list of paths, an http:// address, a pandas or polars frame, a DuckDB relation, "
+    "an Arrow table, a tsdb database or another Source"
+)
+
+
+def open_stream(
+    data: Any,
+    columns: Columns = BY_NAME,
+    *,
+    default_time_ms: int | None = None,
+    progress: Progress = no_progress,
+) -> BatchStream:
+    """Batches of a file, several files, an address, a frame or a batch.
+
+    default_time_ms  time of text samples that have none (None: now)
+
+    Raises `InputError`, at once or while the batches are read.
+    """
+    if isinstance(data, Batch):
+        return BatchStream(iter([data]))
+    if is_url(data):
+        from novaql.inputs.scrape import scrape  # noqa: PLC0415 - http and TLS cost 25 ms
+
+        found = scrape(data)
+        if found.error is not None:
+            raise InputError(found.error)
+        return BatchStream(iter([found.batch]), found.metadata, files=1)
+    if isinstance(data, str | os.PathLike):
+        paths: list[str | Path] = [Path(data)]
+        return read_paths(paths, columns, default_time_ms=default_time_ms, progress=progress)
+    if is_path_list(data):
+        return read_paths(
+            [Path(path) for path in data],
+            columns,
+            default_time_ms=default_time_ms,
+            progress=progress,
+        )
+    if is_frame(data):
+        return read_frame(data, columns)
+    raise InputError(f"{type(data).__name__} cannot be read as metrics; give {WHAT_IS_READ}")
+
+
+def is_url(data: object) -> TypeGuard[str]:
+    """Whether the object is the address of a target to be scraped."""
+    return isinstance(data, str) and data.lower().startswith(("http://", "https://"))
+
+
+def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:
+    """Whether the object is a list of paths with at least one in it."""
+    return (
+        isinstance(data, list | tuple)
+        and len(data) > 0
+        and all(isinstance(path, str | os.PathLike) for path in data)
+    )

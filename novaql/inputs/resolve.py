@@ -1,0 +1,99 @@
+"""What a caller hands to `query` as data → a `Source`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from novaql.errors import InputError
+from novaql.inputs.opening import is_url, open_stream
+from tsdb.selection import Source
+
+if TYPE_CHECKING:
+    from tsdb import Database
+
+Data: TypeAlias = Any
+"""Whatever can be queried: see `as_source`. Frames come from packages that may not be there."""
+
+DEFAULT_DATABASE = "novaql-data"
+DATABASE_VARIABLE = "NOVAQL_DATA"
+_DATABASE_FILES = ("MANIFEST", "wal")
+
+
+def as_source(data: Data = None) -> Source:
+    """The source that `data` is or stands for.
+
+    A `Source` is taken as it is; None is the default database; a folder with a database in it is
+    opened for reading (once for the process, again when its files have changed); everything else
+    is read into memory, see `open_stream`. Raises `InputError`.
+    """
+    if data is None:
+        return _default()
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | os.PathLike) and not is_url(data):
+        path = Path(data).expanduser()
+        if is_database(path):
+            return _databases.open(path)
+    return open_stream(data).collect()
+
+
+def default_path() -> Path:
+    """Where the default database lies: NOVAQL_DATA, else ./novaql-data."""
+    return Path(os.environ.get(DATABASE_VARIABLE) or DEFAULT_DATABASE).expanduser()
+
+
+def is_database(path: Path) -> bool:
+    """Whether a path is the folder of a database."""
+    return any((path / name).exists() for name in _DATABASE_FILES)
+
+
+def _default() -> Source:
+    path = default_path()
+    if is_database(path):
+        return _databases.open(path)
+    if os.environ.get(DATABASE_VARIABLE):
+        raise InputError(f"{path}, which {DATABASE_VARIABLE} names, is no database")
+    raise InputError(
+        f"no data was given, and there is no database in ./{DEFAULT_DATABASE}; name a file, a "
+        f"folder or an address, make one with `novaql import`, or set {DATABASE_VARIABLE}"
+    )
+
+
+class _Databases:
+    """Databases opened for reading, by folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[object, Database]] = {}
+
+    def open(self, path: Path) -> Source:
+        import tsdb  # noqa: PLC0415 - the store is loaded only where there is a database
+
+        place = path.resolve()
+        with self._lock:
+            now = _fingerprint(place)
+            before, database = self._open.get(place, (None, None))
+            if database is None or before != now:
+                # The earlier handle may still be in use by a query; it closes when the last does.
+                database = tsdb.open(place, read_only=True)
+                self._open[place] = (now, database)
+            return database
+
+
+_databases = _Databases()
+
+
+def _fingerprint(folder: Path) -> object:
+    """Changes when any file of the folder does."""
+    found = []
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = os.stat(os.path.join(where, name))
+            except FileNotFoundError:
+                continue
+            found.append((where, name, status.st_size, status.st_mtime_ns))
+    return sorted(found)
