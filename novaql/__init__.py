@@ -17,7 +17,6 @@ from novaql.errors import (
     QueryTimeout,
     StorageUnavailable,
 )
-from novaql.language import format_expr as format
 from novaql.language import parse
 from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.result import Result, ResultKind
@@ -43,7 +42,6 @@ __all__ = [
     "__version__",
     "evaluate",
     "explain",
-    "format",
     "parse",
     "query",
 ]

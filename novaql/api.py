@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -28,15 +28,13 @@ from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
 from tsdb.selection import Source
 
-if TYPE_CHECKING:
-    from novaql.inputs.resolve import Data
 
 __all__ = ["Cancellation", "evaluate", "explain", "query"]
 
 
 def query(
     expr: str,
-    data: Data = None,
+    data: Any = None,
     *,
     time: TimeLike | None = None,
     start: TimeLike | None = None,
