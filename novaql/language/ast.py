@@ -12,11 +12,6 @@ from enum import StrEnum
 from novaql.span import NOWHERE, Span
 from tsdb.matchers import Matcher
 
-
-def _span() -> Span:
-    return field(default=NOWHERE, compare=False, repr=False)  # type: ignore[no-any-return]
-
-
 # --- durations -------------------------------------------------------------------------------
 
 
@@ -25,7 +20,7 @@ class DurationLiteral:
     """`5m`, `300` (seconds) or `0.5`; kept in whole nanoseconds as Prometheus does."""
 
     nanoseconds: int
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 class DurationName(StrEnum):
@@ -38,7 +33,7 @@ class DurationQuery:
     """`step()` or `range()`: step and length of the query; both 0 in an instant query."""
 
     name: DurationName
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class DurationUnary:
 
     op: str
     operand: Duration
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +52,16 @@ class DurationBinary:
     op: str
     left: Duration
     right: Duration
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class DurationParen:
     inner: Duration
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-Duration = (
-    DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
-)
+Duration = DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
 
 
 # --- selectors -------------------------------------------------------------------------------
@@ -84,7 +77,7 @@ class At:
     """`@ 1.5` (milliseconds here) or `@ start()` / `@ end()`."""
 
     when: int | AtEdge
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +95,7 @@ class VectorSelector:
     at: At | None = None
     anchored: bool = False
     smoothed: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +104,7 @@ class MatrixSelector:
 
     selector: VectorSelector
     range: Duration
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +116,7 @@ class Subquery:
     step: Duration | None = None
     offset: Duration | None = None
     at: At | None = None
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 # --- expressions -----------------------------------------------------------------------------
@@ -132,7 +125,7 @@ class Subquery:
 @dataclass(frozen=True, slots=True)
 class Number:
     value: float
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     def __eq__(self, other: object) -> bool:
         # NaN is the same number as NaN here, and -0 is another one than 0.
@@ -147,13 +140,13 @@ class Text:
     """A string literal, unquoted."""
 
     value: str
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Paren:
     inner: Expr
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +155,7 @@ class Unary:
 
     op: str
     operand: Expr
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 class Cardinality(StrEnum):
@@ -205,7 +198,7 @@ class Binary:
     right: Expr
     return_bool: bool = False
     matching: Matching = Matching()
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +213,14 @@ class Aggregate:
     parameter: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     function: str
     arguments: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Expr = (

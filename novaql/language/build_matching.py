@@ -1,0 +1,115 @@
+"""The modifiers of an operator (`bool`, `on`, `group_left`, `fill`) → `ast.Matching`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lark import Token
+
+from novaql.language.ast import Cardinality, Matching
+from novaql.language.durations import parse_duration
+from novaql.language.fault import Fault
+from novaql.language.literals import parse_number
+from novaql.language.parsed import Children, Labels, between, span_of
+from novaql.span import Span
+
+
+def number_value(token: Token) -> float:
+    """Of a NUMBER, a CONSTANT, or a DURATION in seconds."""
+    if token.type == "DURATION":
+        return parse_duration(token.value, span_of(token)) / 1e9
+    return parse_number(token.value, span_of(token))
+
+
+def signed_value(children: Children) -> float:
+    """Of a number token behind which a sign may stand."""
+    value = number_value(children[-1])
+    return -value if children[0].type == "SIGN" and children[0].value == "-" else value
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """`fill(v)`, `fill_left(v)`, `fill_right(v)`; `word` in lower case."""
+
+    word: str
+    value: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Modifiers:
+    """What stands between an operator and its right side. A place is None where nothing stands."""
+
+    return_bool: Span | None
+    matching: Matching
+    key: Span | None
+    group: Span | None
+    fill: Span | None
+    include: Span | None
+
+
+class MatchingBuilder:
+    """Rules `modifiers` and `fill`."""
+
+    def fill(self, children: Children) -> Fill:
+        word, _, *number, close = children
+        return Fill(word.value.lower(), signed_value(number), between(word, close))
+
+    def modifiers(self, children: Children) -> Modifiers:
+        return_bool = key = group = fill = include = None
+        matching = Matching()
+        for child in children:
+            match child:
+                case Labels(names) if group is not None:
+                    include = child.span
+                    matching = replace(matching, include=names)
+                case Labels(names):
+                    matching = replace(matching, labels=names)
+                case Fill():
+                    fill = child.span if fill is None else between_spans(fill, child.span)
+                    matching = _filled(matching, child)
+                case Token(type="BOOL"):
+                    return_bool = span_of(child)
+                case Token(type="GROUP"):
+                    group = span_of(child)
+                    left = child.value.lower() == "group_left"
+                    many = Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY
+                    matching = replace(matching, cardinality=many)
+                case _:
+                    key = span_of(child)
+                    matching = replace(matching, on=child.type == "ON")
+        _check_include(matching, include)
+        return Modifiers(return_bool, matching, key, group, fill, include)
+
+
+def between_spans(first: Span, last: Span) -> Span:
+    return Span(first.start, last.end)
+
+
+def _filled(matching: Matching, fill: Fill) -> Matching:
+    left = fill.word != "fill_right"
+    right = fill.word != "fill_left"
+    if (left and matching.fill_left is not None) or (right and matching.fill_right is not None):
+        raise Fault(
+            f"{fill.word} gives a side a second value",
+            fill.span,
+            suggestion="write fill(v), or fill_left(v) fill_right(w)",
+        )
+    return replace(
+        matching,
+        fill_left=fill.value if left else matching.fill_left,
+        fill_right=fill.value if right else matching.fill_right,
+    )
+
+
+def _check_include(matching: Matching, span: Span | None) -> None:
+    if not matching.on or span is None:
+        return
+    both = [name for name in matching.include if name in matching.labels]
+    if both:
+        word = "group_left" if matching.cardinality is Cardinality.MANY_TO_ONE else "group_right"
+        raise Fault(
+            f'the label "{both[0]}" stands in both on (…) and {word} (…)',
+            span,
+            suggestion=f"remove it from {word}: the labels of on are kept anyway",
+        )

@@ -1,0 +1,149 @@
+"""What follows an operand: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from lark import Token
+
+from novaql.language.ast import (
+    At,
+    AtEdge,
+    Duration,
+    DurationLiteral,
+    Expr,
+    MatrixSelector,
+    Subquery,
+    VectorSelector,
+)
+from novaql.language.build_matching import signed_value
+from novaql.language.fault import Fault
+from novaql.language.parsed import Children, between, span_of
+from novaql.span import Span
+
+
+class PostfixBuilder:
+    """Rules `range`, `subquery`, `offset`, `at`, `moment` and `extended`."""
+
+    def range(self, children: Children) -> Expr:
+        operand, _, length, close = children
+        if not isinstance(operand, VectorSelector):
+            raise _range_misplaced(operand, between(children[1], close))
+        if operand.offset is not None or operand.at is not None:
+            word = "offset" if operand.offset is not None else "@"
+            raise Fault(
+                f"{word} stands before the range",
+                between(operand, close),
+                suggestion=f"write the range first: name[5m] {word} …",
+            )
+        _check_positive(length, "a range")
+        return MatrixSelector(operand, length, between(operand, close))
+
+    def subquery(self, children: Children) -> Expr:
+        operand, _, length, _, *step, close = children
+        _check_positive(length, "a range")
+        if step:
+            _check_positive(step[0], "a step")
+        return Subquery(operand, length, step[0] if step else None, span=between(operand, close))
+
+    def offset(self, children: Children) -> Expr:
+        operand, word, shift = children
+        span = between(operand, shift)
+        match operand:
+            case VectorSelector():
+                _check_no_offset(operand.offset, word)
+                return replace(operand, offset=shift, span=span)
+            case MatrixSelector(selector=selector):
+                _check_no_offset(selector.offset, word)
+                return replace(operand, selector=replace(selector, offset=shift), span=span)
+            case Subquery():
+                _check_no_offset(operand.offset, word)
+                return replace(operand, offset=shift, span=span)
+            case _:
+                raise _not_a_selector("offset", between(word, shift))
+
+    def at(self, children: Children) -> Expr:
+        operand, sign, moment = children
+        span = between(operand, moment)
+        match operand:
+            case VectorSelector():
+                _check_no_at(operand.at, sign)
+                return replace(operand, at=moment, span=span)
+            case MatrixSelector(selector=selector):
+                _check_no_at(selector.at, sign)
+                return replace(operand, selector=replace(selector, at=moment), span=span)
+            case Subquery():
+                _check_no_at(operand.at, sign)
+                return replace(operand, at=moment, span=span)
+            case _:
+                raise _not_a_selector("@", between(sign, moment))
+
+    def moment(self, children: Children) -> At:
+        span = between(children[0], children[-1])
+        if children[0].type == "EDGE":
+            return At(AtEdge(children[0].value.lower()), span)
+        seconds = signed_value(children)
+        milliseconds = seconds * 1000
+        if not abs(milliseconds) < 2**63:
+            raise Fault("the time after @ is out of range", span)
+        # Halves away from zero, as Go rounds.
+        rounded = math.floor(abs(milliseconds) + 0.5)
+        return At(-rounded if milliseconds < 0 else rounded, span)
+
+    def extended(self, children: Children) -> Expr:
+        operand, word = children
+        span = between(operand, word)
+        match operand:
+            case VectorSelector():
+                return replace(_extended(operand, word), span=span)
+            case MatrixSelector(selector=selector):
+                return replace(operand, selector=_extended(selector, word), span=span)
+            case _:
+                raise Fault(
+                    f"{word.value.lower()} must follow a selector or a range",
+                    span_of(word),
+                    suggestion=f"as in name[5m] {word.value.lower()}",
+                )
+
+
+def _extended(selector: VectorSelector, word: Token) -> VectorSelector:
+    anchored = word.value.lower() == "anchored"
+    if selector.smoothed if anchored else selector.anchored:
+        raise Fault("anchored and smoothed exclude each other", span_of(word))
+    return replace(selector, anchored=True) if anchored else replace(selector, smoothed=True)
+
+
+def _check_positive(duration: Duration, what: str) -> None:
+    """Of a literal. What an expression comes to is known only when the query runs."""
+    if isinstance(duration, DurationLiteral) and duration.nanoseconds <= 0:
+        raise Fault(f"{what} must be longer than 0", duration.span)
+
+
+def _check_no_offset(given: Duration | None, word: Token) -> None:
+    # As in Prometheus, an offset of 0 may be overwritten.
+    if given is not None and not (isinstance(given, DurationLiteral) and given.nanoseconds == 0):
+        raise Fault("offset is given twice", span_of(word))
+
+
+def _check_no_at(given: At | None, sign: Token) -> None:
+    if given is not None:
+        raise Fault("@ is given twice", span_of(sign))
+
+
+def _not_a_selector(what: str, span: Span) -> Fault:
+    return Fault(
+        f"{what} must follow a selector, a range or a subquery",
+        span,
+        suggestion=f"write it behind the metric name inside: name {what} …",
+    )
+
+
+def _range_misplaced(operand: Expr, span: Span) -> Fault:
+    if isinstance(operand, MatrixSelector | Subquery):
+        return Fault("this has a range already", span)
+    return Fault(
+        "a range can stand only behind a selector",
+        span,
+        suggestion="for the past values of an expression write a subquery, as in (…)[5m:]",
+    )

@@ -1,0 +1,278 @@
+"""The type checker: every operand and argument has the type its place wants."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import assert_never
+
+from novaql.errors import TypeProblem, UnknownName
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from novaql.language.fault import Fault
+from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
+from novaql.language.selector_parts import METRIC_NAME, ONE_OF_NAMES, named_twice
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
+from novaql.language.value_types import ValueType
+from novaql.span import Span
+
+ARTICLES = {
+    ValueType.SCALAR: "a scalar",
+    ValueType.VECTOR: "an instant vector",
+    ValueType.MATRIX: "a range vector",
+    ValueType.STRING: "a string",
+}
+_NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
+
+
+def type_of(expr: Expr) -> ValueType:
+    """The type of a well-typed expression, from its topmost node that decides it."""
+    while isinstance(expr, Paren | Unary):
+        expr = expr.inner if isinstance(expr, Paren) else expr.operand
+    match expr:
+        case Number():
+            return ValueType.SCALAR
+        case Text():
+            return ValueType.STRING
+        case VectorSelector() | Aggregate():
+            return ValueType.VECTOR
+        case MatrixSelector() | Subquery():
+            return ValueType.MATRIX
+        case Call(function=name):
+            return FUNCTIONS[name].returns
+        case Binary(left=left, right=right):
+            both = (type_of(left), type_of(right))
+            return ValueType.VECTOR if ValueType.VECTOR in both else ValueType.SCALAR
+        case _:
+            assert_never(expr)
+
+
+def check(expr: Expr) -> ValueType:
+    """The type of the expression. Raises `Fault` at the first node that is not well typed."""
+    match expr:
+        case Number():
+            return ValueType.SCALAR
+        case Text():
+            return ValueType.STRING
+        case VectorSelector():
+            _check_selects(expr)
+            return ValueType.VECTOR
+        case MatrixSelector(selector=selector):
+            _check_selects(selector)
+            return ValueType.MATRIX
+        case Subquery(inner=inner):
+            _want(check(inner), ValueType.VECTOR, inner.span, "a subquery")
+            return ValueType.MATRIX
+        case Paren(inner=inner):
+            return check(inner)
+        case Unary(op=op, operand=operand):
+            got = check(operand)
+            if got not in _NUMERIC:
+                raise Fault(
+                    f"the sign {op} wants a scalar or an instant vector, got {ARTICLES[got]}",
+                    operand.span,
+                    kind=TypeProblem,
+                    suggestion=_advice(got, ValueType.VECTOR),
+                )
+            return got
+        case Binary():
+            return _check_binary(expr)
+        case Aggregate():
+            return _check_aggregate(expr)
+        case Call():
+            return _check_call(expr)
+        case _:
+            assert_never(expr)
+
+
+def _want(got: ValueType, wanted: ValueType, span: Span, place: str) -> None:
+    if got is not wanted:
+        raise Fault(
+            f"{place} wants {ARTICLES[wanted]}, got {ARTICLES[got]}",
+            span,
+            kind=TypeProblem,
+            suggestion=_advice(got, wanted),
+        )
+
+
+def _advice(got: ValueType, wanted: ValueType) -> str | None:
+    match got, wanted:
+        case ValueType.VECTOR, ValueType.MATRIX:
+            return "add a range such as [5m]"
+        case ValueType.MATRIX, ValueType.VECTOR:
+            return "remove the range or put a function such as rate(…) around it"
+        case ValueType.SCALAR, ValueType.VECTOR:
+            return "make it one with vector(…)"
+        case ValueType.VECTOR, ValueType.SCALAR:
+            return "make it one with scalar(…)"
+        case _:
+            return None
+
+
+def _check_selects(selector: VectorSelector) -> None:
+    """One name, and some condition that refuses the empty value: never means every series."""
+    name = selector.name
+    for matcher in selector.matchers:
+        if matcher.name == METRIC_NAME:
+            # As in Prometheus, an empty name does not count against a second one.
+            if name:
+                message = named_twice(name, matcher.value)
+                raise Fault(message, selector.span, suggestion=ONE_OF_NAMES)
+            name = matcher.value
+    if selector.name or any(not m.matches("") for m in selector.matchers):
+        return
+    raise Fault(
+        "the selector matches every series",
+        selector.span,
+        suggestion="give a metric name or a matcher that does not match the empty value, "
+        'such as {job=~".+"}',
+    )
+
+
+def _check_binary(expr: Binary) -> ValueType:
+    # A chain of operators leans to the left: check it from its lowest node up.
+    chain = [expr]
+    while isinstance(chain[-1].left, Binary):
+        chain.append(chain[-1].left)
+    left = check(chain[-1].left)
+    for node in reversed(chain):
+        left = _check_operation(node, left, check(node.right))
+    return left
+
+
+def _check_operation(expr: Binary, left: ValueType, right: ValueType) -> ValueType:
+    for operand, got in ((expr.left, left), (expr.right, right)):
+        if got not in _NUMERIC:
+            raise Fault(
+                f"{expr.op} wants scalars and instant vectors, got {ARTICLES[got]}",
+                operand.span,
+                kind=TypeProblem,
+                suggestion=_advice(got, ValueType.VECTOR),
+            )
+    if left is right is ValueType.VECTOR:
+        return ValueType.VECTOR
+    scalars = left is right
+    if expr.op in SET_OPERATORS:
+        operand = expr.left if left is ValueType.SCALAR else expr.right
+        raise Fault(
+            f"{expr.op} wants instant vectors on both sides, got a scalar",
+            operand.span,
+            kind=TypeProblem,
+            suggestion="make it one with vector(…)",
+        )
+    if scalars and expr.op in COMPARISONS and not expr.return_bool:
+        raise Fault(
+            "a comparison between scalars needs the bool modifier",
+            expr.span,
+            kind=TypeProblem,
+            suggestion=f"write {expr.op} bool",
+        )
+    if scalars and expr.op in TRIM_OPERATORS:
+        raise Fault(
+            f"{expr.op} wants a histogram on its left, got a scalar",
+            expr.left.span,
+            kind=TypeProblem,
+        )
+    matching = expr.matching
+    if matching.labels or matching.fill_left is not None or matching.fill_right is not None:
+        what = "on or ignoring" if matching.labels else "fill"
+        raise Fault(
+            f"{what} is for two instant vectors, but one side here is a scalar",
+            expr.left.span if left is ValueType.SCALAR else expr.right.span,
+            kind=TypeProblem,
+            suggestion="remove the modifier",
+        )
+    return ValueType.SCALAR if scalars else ValueType.VECTOR
+
+
+def _check_aggregate(expr: Aggregate) -> ValueType:
+    known = AGGREGATORS.get(expr.op)
+    if known is None:
+        raise _unknown(expr.op, expr.span, list(AGGREGATORS), "aggregator")
+    if expr.parameter is not None:
+        wanted = known.parameter
+        if wanted is None:
+            raise Fault(f"{expr.op} takes no parameter", expr.parameter.span, kind=TypeProblem)
+        _want(check(expr.parameter), wanted, expr.parameter.span, f"{expr.op}, as its parameter,")
+    elif known.parameter is not None:
+        raise Fault(f"{expr.op} takes a parameter first", expr.span, kind=TypeProblem)
+    _want(check(expr.operand), ValueType.VECTOR, expr.operand.span, expr.op)
+    return ValueType.VECTOR
+
+
+def _check_call(expr: Call) -> ValueType:
+    signature = FUNCTIONS.get(expr.function)
+    if signature is None:
+        known = [*FUNCTIONS, *AGGREGATORS]
+        name_span = Span(expr.span.start, expr.span.start + len(expr.function))
+        raise _unknown(expr.function, name_span, known, "function")
+    _check_count(expr, signature)
+    for index, argument in enumerate(expr.arguments):
+        if expr.function == "info" and index == 1:
+            _check_info_labels(argument)
+            continue
+        place = f"{expr.function}()"
+        if len(signature.arguments) > 1:
+            place = f"argument {index + 1} of {place}"
+        _want(check(argument), signature.argument_type(index), argument.span, place)
+    return signature.returns
+
+
+def _check_info_labels(argument: Expr) -> None:
+    """`info` takes what looks like a selector; it may match everything and name twice."""
+    if not isinstance(argument, VectorSelector):
+        raise Fault(
+            "info() wants label matchers as its second argument",
+            argument.span,
+            kind=TypeProblem,
+            suggestion='as in {k8s_cluster=~".+"}, with the metric as {__name__="…"}',
+        )
+
+
+def _check_count(expr: Call, signature: Signature) -> None:
+    fewest, most = signature.fewest_arguments, signature.most_arguments
+    got = len(expr.arguments)
+    if got >= fewest and (most is None or got <= most):
+        return
+    if most == 0:
+        wanted = "no arguments"
+    elif fewest == most:
+        wanted = "1 argument" if fewest == 1 else f"{fewest} arguments"
+    elif got < fewest:
+        wanted = f"at least {fewest} argument{'s' if fewest > 1 else ''}"
+    else:
+        wanted = f"at most {most} argument{'s' if most != 1 else ''}"
+    extra = expr.arguments[most] if most is not None and got > most else expr
+    raise Fault(
+        f"{expr.function}() takes {wanted}, got {got}",
+        extra.span,
+        kind=TypeProblem,
+        suggestion=f"its form is {signature}",
+    )
+
+
+def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
+    close = did_you_mean(name, known)
+    return Fault(f'unknown {what} "{name}"', span, kind=UnknownName, suggestion=close)
+
+
+# Names that other versions and dialects use for what is here.
+_RENAMED = {"holt_winters": "double_exponential_smoothing", "mean": "avg", "median": "quantile"}
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str | None:
+    """`did you mean "rate"?`, or None if nothing is close."""
+    renamed = _RENAMED.get(name.lower())
+    close = [renamed] if renamed else difflib.get_close_matches(name.lower()[:64], known, n=1)
+    return f'did you mean "{close[0]}"?' if close else None

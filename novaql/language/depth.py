@@ -1,0 +1,51 @@
+"""How deep a tree is. Everything that reads a tree may recurse, because this bounds it."""
+
+from __future__ import annotations
+
+from novaql.language.ast import (
+    Duration,
+    DurationBinary,
+    DurationParen,
+    DurationUnary,
+    Expr,
+    MatrixSelector,
+    Subquery,
+    VectorSelector,
+)
+from novaql.language.fault import Fault
+from novaql.language.visit import children
+
+MAX_DEPTH = 200
+
+
+def check_depth(expr: Expr) -> None:
+    """Raises `Fault` at a node more than `MAX_DEPTH` levels down."""
+    waiting: list[tuple[Expr | Duration, int]] = [(expr, 1)]
+    while waiting:
+        node, level = waiting.pop()
+        if level > MAX_DEPTH:
+            raise Fault(
+                f"the query is nested more than {MAX_DEPTH} levels deep",
+                node.span,
+                suggestion="split it, or group long chains of operators with parentheses",
+            )
+        waiting.extend((below, level + 1) for below in _below(node))
+
+
+def _below(node: Expr | Duration) -> list[Expr | Duration]:
+    match node:
+        case DurationBinary(left=left, right=right):
+            return [left, right]
+        case DurationUnary(operand=operand):
+            return [operand]
+        case DurationParen(inner=inner):
+            return [inner]
+        case VectorSelector(offset=offset):
+            return [] if offset is None else [offset]
+        case MatrixSelector(selector=selector, range=length):
+            return [selector, length]
+        case Subquery(inner=inner, range=length, step=step, offset=offset):
+            return [inner, *(d for d in (length, step, offset) if d is not None)]
+        case _:
+            # What is left are expressions without durations and durations without parts.
+            return list(children(node)) if isinstance(node, Expr) else []

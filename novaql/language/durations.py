@@ -1,0 +1,97 @@
+"""Durations: `1h30m` to nanoseconds and back."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+from novaql.language.fault import Fault
+from novaql.language.literals import parse_number
+from novaql.span import Span
+
+NANOSECONDS_PER_MS = 1_000_000
+_MAX_INT64 = 2**63 - 1
+
+# Longest first: that is the order they must be written in. Milliseconds each.
+UNITS: dict[str, int] = {
+    "y": 365 * 86_400_000,
+    "w": 7 * 86_400_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+_ORDER = list(UNITS)
+_EXACT_ONLY = ("y", "w")  # 8d is 8d, not 1w1d
+_PART = re.compile(r"([0-9]+)(ms|[smhdwy])")
+
+
+def parse_duration(text: str, span: Span) -> int:
+    """Nanoseconds of `1h30m`: each unit at most once, the longest first.
+
+    Raises `Fault` for another order, a repeated unit, or more than 292 years.
+    """
+    total_ms = 0
+    last = -1
+    for found in _PART.finditer(text):
+        unit = found[2]
+        rank = _ORDER.index(unit)
+        if rank == last:
+            raise Fault(f"the unit {unit} appears twice in the duration {text}", span)
+        if rank < last:
+            raise Fault(
+                f"the units of the duration {text} are out of order",
+                span,
+                suggestion="write the longest first, as in 1h30m",
+            )
+        last = rank
+        if len(found[1]) > 20:
+            raise _too_long(text, span)
+        total_ms += int(found[1]) * UNITS[unit]
+    if total_ms * NANOSECONDS_PER_MS > _MAX_INT64:
+        raise _too_long(text, span)
+    return total_ms * NANOSECONDS_PER_MS
+
+
+def parse_seconds(text: str, span: Span) -> int:
+    """Nanoseconds of a plain number of seconds, `300` or `0.5`."""
+    if re.fullmatch(r"(?:0|[1-9][0-9_]*)?(?:\.[0-9_]*)?", text) and len(text) < 60:
+        exact = Decimal(text.replace("_", "")) * 1_000_000_000
+        nanoseconds = int(exact.to_integral_value(ROUND_HALF_UP))
+    else:
+        value = parse_number(text, span)
+        if not value < 2**63 / 1e9:
+            raise _too_long(text, span)
+        nanoseconds = int(value * 1e9 + 0.5)
+    if nanoseconds > _MAX_INT64:
+        raise _too_long(text, span)
+    return nanoseconds
+
+
+def _too_long(text: str, span: Span) -> Fault:
+    return Fault(f"the duration {text} is longer than 292 years", span)
+
+
+def format_duration(milliseconds: int) -> str:
+    """`1h30m`, `-5m`, `0s`. Years and weeks only where nothing is left over."""
+    if milliseconds == 0:
+        return "0s"
+    rest = abs(milliseconds)
+    parts = ["-"] if milliseconds < 0 else []
+    for unit, size in UNITS.items():
+        if rest < size or (unit in _EXACT_ONLY and rest % size):
+            continue
+        count, rest = divmod(rest, size)
+        parts.append(f"{count}{unit}")
+    return "".join(parts)
+
+
+def format_nanoseconds(nanoseconds: int) -> str:
+    """As a duration where it is whole milliseconds, else as seconds (`0.0000005`)."""
+    milliseconds, rest = divmod(nanoseconds, NANOSECONDS_PER_MS)
+    if not rest:
+        return format_duration(milliseconds)
+    sign = "-" if nanoseconds < 0 else ""
+    seconds, fraction = divmod(abs(nanoseconds), 1_000_000_000)
+    return f"{sign}{seconds}.{fraction:09d}".rstrip("0")

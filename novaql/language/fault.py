@@ -1,0 +1,28 @@
+"""A fault found while a query text is read, before it is known which text it stands in."""
+
+from __future__ import annotations
+
+from novaql.errors import QueryError, SyntaxProblem
+from novaql.span import Span
+
+
+class Fault(Exception):
+    """A sentence and a place; `located` makes the public error of it. Stays in this package."""
+
+    def __init__(
+        self,
+        message: str,
+        span: Span,
+        *,
+        suggestion: str | None = None,
+        kind: type[QueryError] = SyntaxProblem,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+        self.suggestion = suggestion
+        self.kind = kind
+
+    def located(self, text: str) -> QueryError:
+        """The same as a `QueryError` of its kind, in its text."""
+        return self.kind(self.message, text, self.span, suggestion=self.suggestion)

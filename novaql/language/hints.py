@@ -1,0 +1,77 @@
+"""What the parser could not read → the sentence a person needs."""
+
+from __future__ import annotations
+
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from novaql.language.fault import Fault
+from novaql.language.hint_rules import HINTS
+from novaql.language.place import CLOSING, Place
+
+
+def explain(unexpected: UnexpectedInput, text: str) -> Fault:
+    """The first hint that fits, else what was found and what could have stood there."""
+    place = _place(unexpected, text)
+    for hint in HINTS:
+        fault = hint(place)
+        if fault is not None:
+            return fault
+    return place.fault(f"unexpected {place.shown}, expected {expectation(place)}")
+
+
+def _place(unexpected: UnexpectedInput, text: str) -> Place:
+    match unexpected:
+        case UnexpectedCharacters(pos_in_stream=int(at), allowed=allowed):
+            return Place(text, at, frozenset(allowed or ()))
+        case UnexpectedToken(token=token, accepts=accepts, expected=expected):
+            ended = token.type == "$END" or token.start_pos is None
+            at = len(text) if ended or token.start_pos is None else token.start_pos
+            return Place(text, at, frozenset(accepts or expected))
+        case _:
+            return Place(text, len(text), frozenset())
+
+
+_PLAIN = {
+    "LABEL": "a label name",
+    "MATCH_OPERATOR": "one of = != =~ !~",
+    "STRING": "a quoted text",
+    "LPAR": '"("',
+    "LSQB": '"["',
+    "AT": '"@"',
+    "BY": '"by"',
+    "WITHOUT": '"without"',
+    "OFFSET": '"offset"',
+    "EDGE": "start() or end()",
+    "COLON": '":"',
+}
+
+
+def expectation(place: Place) -> str:
+    """What could stand here, in words."""
+    expected = place.expected
+    words: list[str] = []
+    hidden: set[str] = set()
+    if place.wants_operand:
+        words.append("an expression")
+        hidden = {"STRING", "LABEL", "LPAR", "BY", "WITHOUT"}
+    elif "NUMBER" in expected:
+        words.append("a duration" if "QUERY_TIME" in expected else "a number")
+        hidden = {"LPAR"}
+    if place.after_operand:
+        words.append("an operator")
+        hidden |= {"LSQB", "AT", "OFFSET", "LPAR"}
+    elif "ARITHMETIC" in expected:
+        words.append("an operator")
+    words += [said for name, said in _PLAIN.items() if name in expected - hidden]
+    if place.inside:
+        # Tables merged by the parser generator name brackets that are not open here.
+        if "COMMA" in expected and place.inside != "[":
+            words.append('","')
+        words.append(f'"{CLOSING[place.inside]}"')
+    elif place.after_operand:
+        words.append("the end of the query")
+    return _listed(words) or "something else"
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else " or ".join((", ".join(words[:-1]), *words[-1:]))

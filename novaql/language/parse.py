@@ -1,0 +1,61 @@
+"""Text → checked tree."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from lark.exceptions import UnexpectedInput
+
+from novaql.errors import SyntaxProblem
+from novaql.language.ast import Expr
+from novaql.language.check import check
+from novaql.language.depth import check_depth
+from novaql.language.fault import Fault
+from novaql.language.grammar import parser
+from novaql.language.hints import explain
+from novaql.span import Span
+
+MAX_LENGTH = 100_000
+_WORTH_KEEPING = 10_000
+
+
+def parse(text: str) -> Expr:
+    """The tree of a query text, well typed.
+
+    Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Trees of recent texts are kept; they
+    are immutable.
+    """
+    return _parse_kept(text) if len(text) <= _WORTH_KEEPING else _parse(text)
+
+
+def _parse(text: str) -> Expr:
+    _check_text(text)
+    try:
+        expr = _tree(text)
+        check_depth(expr)
+        check(expr)
+    except Fault as fault:
+        raise fault.located(text) from None
+    return expr
+
+
+_parse_kept = lru_cache(maxsize=1024)(_parse)
+
+
+def _tree(text: str) -> Expr:
+    try:
+        return parser().parse(text)  # type: ignore[return-value]  # what the builder makes
+    except UnexpectedInput as unexpected:
+        raise explain(unexpected, text) from None
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise SyntaxProblem(
+            f"the query is longer than {MAX_LENGTH} characters",
+            text,
+            Span(MAX_LENGTH, MAX_LENGTH + 1),
+        )
+    lone = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None)
+    if lone is not None:
+        raise SyntaxProblem("the query is not valid UTF-8", text, Span(lone, lone + 1))

@@ -1,0 +1,22 @@
+"""The one registry of functions and aggregators: checker, completion and reference read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from novaql.language.signatures.aggregations import AGGREGATIONS
+from novaql.language.signatures.dates import DATES
+from novaql.language.signatures.histograms import HISTOGRAMS
+from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.over_time import OVER_TIME
+from novaql.language.signatures.rollups import ROLLUPS
+from novaql.language.signatures.signature import Aggregator, Signature
+from novaql.language.signatures.transforms import TRANSFORMS
+
+FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
+    ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | DATES | HISTOGRAMS
+)
+AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS)
+
+__all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Signature"]

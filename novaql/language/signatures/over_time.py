@@ -1,0 +1,95 @@
+"""Functions that sum up the values of a range, and the times at which they came."""
+
+from __future__ import annotations
+
+from novaql.language.signatures.signature import MATRIX, SCALAR, VECTOR, by_name
+from novaql.language.signatures.signature import Signature as Row
+
+OVER_TIME = by_name(
+    Row(
+        "avg_over_time", (MATRIX,), VECTOR,
+        "Mean of the values in the range, each sample counting alike. NaN if any is NaN.",
+        "avg_over_time(go_goroutines[1h])",
+    ),
+    Row(
+        "sum_over_time", (MATRIX,), VECTOR,
+        "Sum of the values in the range, with compensation for rounding. NaN if any is NaN.",
+        "sum_over_time(errors[1h])",
+    ),
+    Row(
+        "count_over_time", (MATRIX,), VECTOR,
+        "Number of samples in the range, histograms and NaN included. Absent where there is none.",
+        "count_over_time(up[1h])",
+    ),
+    Row(
+        "min_over_time", (MATRIX,), VECTOR,
+        "Smallest value in the range. NaN only if all are NaN.",
+        "min_over_time(node_load1[1h])",
+    ),
+    Row(
+        "max_over_time", (MATRIX,), VECTOR,
+        "Largest value in the range. NaN only if all are NaN.",
+        "max_over_time(node_load1[1h])",
+    ),
+    Row(
+        "stddev_over_time", (MATRIX,), VECTOR,
+        "Population standard deviation of the values in the range, in their unit.",
+        "stddev_over_time(node_load1[1h])",
+    ),
+    Row(
+        "stdvar_over_time", (MATRIX,), VECTOR,
+        "Population variance of the values in the range, in their squared unit.",
+        "stdvar_over_time(node_load1[1h])",
+    ),
+    Row(
+        "quantile_over_time", (SCALAR, MATRIX), VECTOR,
+        "The φ-quantile of the values in the range, linear between neighbouring ranks. -Inf for "
+        "φ < 0, +Inf for φ > 1, both with a warning.",
+        "quantile_over_time(0.95, node_load1[1h])",
+    ),
+    Row(
+        "mad_over_time", (MATRIX,), VECTOR,
+        "Median of the absolute deviations from the median of the range. NaN if any value is NaN.",
+        "mad_over_time(node_load1[1h])",
+        experimental=True,
+    ),
+    Row(
+        "first_over_time", (MATRIX,), VECTOR,
+        "Oldest value in the range, as it is. Keeps the metric name.",
+        "first_over_time(node_load1[1h])",
+    ),
+    Row(
+        "last_over_time", (MATRIX,), VECTOR,
+        "Newest value in the range, as it is. Keeps the metric name.",
+        "last_over_time(backup_last_success_timestamp_seconds[1d])",
+    ),
+    Row(
+        "present_over_time", (MATRIX,), VECTOR,
+        "1 for each series with any sample in the range.",
+        "present_over_time(up[10m])",
+    ),
+    Row(
+        "ts_of_min_over_time", (MATRIX,), VECTOR,
+        "Time of the smallest value in the range, in Unix seconds; of equal ones the last.",
+        "ts_of_min_over_time(node_load1[1d])",
+        experimental=True,
+    ),
+    Row(
+        "ts_of_max_over_time", (MATRIX,), VECTOR,
+        "Time of the largest value in the range, in Unix seconds; of equal ones the last.",
+        "ts_of_max_over_time(node_load1[1d])",
+        experimental=True,
+    ),
+    Row(
+        "ts_of_first_over_time", (MATRIX,), VECTOR,
+        "Time of the oldest sample in the range, in Unix seconds.",
+        "ts_of_first_over_time(node_load1[1d])",
+        experimental=True,
+    ),
+    Row(
+        "ts_of_last_over_time", (MATRIX,), VECTOR,
+        "Time of the newest sample in the range, in Unix seconds.",
+        "ts_of_last_over_time(node_load1[1d])",
+        experimental=True,
+    ),
+)  # fmt: skip

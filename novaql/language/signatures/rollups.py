@@ -1,0 +1,74 @@
+"""Functions that say how a series changes over a range."""
+
+from __future__ import annotations
+
+from novaql.language.signatures.signature import MATRIX, SCALAR, VECTOR, by_name
+from novaql.language.signatures.signature import Signature as Row
+
+ROLLUPS = by_name(
+    Row(
+        "rate", (MATRIX,), VECTOR,
+        "Increase per second of a counter over the range, corrected for resets and extrapolated "
+        "to the ends of the range. Needs two samples, or one whose start timestamp lies in the "
+        "range; absent otherwise.",
+        "rate(http_requests_total[5m])",
+    ),
+    Row(
+        "increase", (MATRIX,), VECTOR,
+        "Increase of a counter over the range, corrected for resets and extrapolated to the ends "
+        "of the range, so seldom a whole number. `rate` times the length of the range.",
+        "increase(http_requests_total[1h])",
+    ),
+    Row(
+        "delta", (MATRIX,), VECTOR,
+        "Difference between the last and the first value of a gauge, extrapolated to the ends of "
+        "the range. Needs two samples.",
+        "delta(cpu_temp_celsius[2h])",
+    ),
+    Row(
+        "irate", (MATRIX,), VECTOR,
+        "Increase per second of a counter between the last two samples of the range, corrected "
+        "for a reset between them.",
+        "irate(http_requests_total[5m])",
+    ),
+    Row(
+        "idelta", (MATRIX,), VECTOR,
+        "Difference between the last two samples of a gauge in the range.",
+        "idelta(cpu_temp_celsius[5m])",
+    ),
+    Row(
+        "resets", (MATRIX,), VECTOR,
+        "How often a counter fell within the range. 0 with a single sample.",
+        "resets(http_requests_total[1d])",
+    ),
+    Row(
+        "changes", (MATRIX,), VECTOR,
+        "How often the value changed within the range. From NaN to NaN is no change. 0 with a "
+        "single sample.",
+        "changes(process_start_time_seconds[1d])",
+    ),
+    Row(
+        "deriv", (MATRIX,), VECTOR,
+        "Slope per second of a gauge by least squares. Needs two floats; 0 for a constant series.",
+        "deriv(node_filesystem_avail_bytes[1h])",
+    ),
+    Row(
+        "predict_linear", (MATRIX, SCALAR), VECTOR,
+        "Value a gauge will have so many seconds after the evaluation time, by least squares over "
+        "the range. Needs two floats.",
+        "predict_linear(node_filesystem_avail_bytes[6h], 4 * 3600)",
+    ),
+    Row(
+        "double_exponential_smoothing", (MATRIX, SCALAR, SCALAR), VECTOR,
+        "Smoothed value of a gauge (Holt's linear method). The smoothing factor and the trend "
+        "factor lie between 0 and 1, both exclusive. Needs two floats.",
+        "double_exponential_smoothing(go_goroutines[1h], 0.5, 0.1)",
+        experimental=True,
+    ),
+    Row(
+        "absent_over_time", (MATRIX,), VECTOR,
+        "1 with the labels of the equality matchers where the range holds no sample of any "
+        "series; absent where it holds one.",
+        'absent_over_time(up{job="api"}[10m])',
+    ),
+)  # fmt: skip

@@ -1,0 +1,81 @@
+"""What is known of a function or aggregator before any data: one row of the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaql.language.value_types import ValueType
+
+SCALAR = ValueType.SCALAR
+VECTOR = ValueType.VECTOR
+MATRIX = ValueType.MATRIX
+STRING = ValueType.STRING
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function.
+
+    arguments     types of the arguments, in order
+    optional      how many of the last ones may be left out
+    variadic      the last one may be repeated
+    most          how many arguments a variadic function takes at most, None: any number
+    returns       type of the result
+    experimental  Prometheus hides it behind a feature flag
+    doc           what comes back: meaning, units, what happens to NaN and absence
+    example       a query that parses
+    """
+
+    name: str
+    arguments: tuple[ValueType, ...]
+    returns: ValueType
+    doc: str
+    example: str
+    optional: int = 0
+    variadic: bool = False
+    most: int | None = None
+    experimental: bool = False
+
+    @property
+    def fewest_arguments(self) -> int:
+        return len(self.arguments) - self.optional
+
+    @property
+    def most_arguments(self) -> int | None:
+        """None: any number."""
+        return self.most if self.variadic else len(self.arguments)
+
+    def argument_type(self, index: int) -> ValueType:
+        """Type wanted at a position, from 0."""
+        return self.arguments[min(index, len(self.arguments) - 1)]
+
+    def __str__(self) -> str:
+        """`round(instant vector, [scalar])`"""
+        shown = [t.value for t in self.arguments]
+        for index in range(self.fewest_arguments, len(shown)):
+            shown[index] = f"[{shown[index]}]"
+        if self.variadic:
+            shown.append("…")
+        return f"{self.name}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """An aggregation operator.
+
+    parameter       type of the argument before the vector, None: there is none
+    parameter_name  what to call it
+    keeps_series    its results are input series with their labels, not groups
+    """
+
+    name: str
+    doc: str
+    example: str
+    parameter: ValueType | None = None
+    parameter_name: str = ""
+    keeps_series: bool = False
+    experimental: bool = False
+
+
+def by_name(*rows: Signature) -> dict[str, Signature]:
+    return {row.name: row for row in rows}

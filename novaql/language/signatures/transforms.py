@@ -1,0 +1,107 @@
+"""Functions that change each value on its own, and those between scalars and vectors."""
+
+from __future__ import annotations
+
+from novaql.language.signatures.signature import SCALAR, VECTOR, Signature, by_name
+from novaql.language.signatures.signature import Signature as Row
+
+
+def _elementwise(name: str, doc: str) -> Signature:
+    return Row(
+        name, (VECTOR,), VECTOR,
+        f"{doc} NaN stays NaN; histograms are dropped.",
+        f"{name}(node_load1)",
+    )  # fmt: skip
+
+
+_ELEMENTWISE = by_name(
+    _elementwise("abs", "Absolute value of each sample."),
+    _elementwise("ceil", "Each value rounded up to a whole number."),
+    _elementwise("floor", "Each value rounded down to a whole number."),
+    _elementwise("exp", "e to the power of each value; +Inf where that is too large."),
+    _elementwise("ln", "Natural logarithm; -Inf for 0, NaN below 0."),
+    _elementwise("log2", "Binary logarithm; -Inf for 0, NaN below 0."),
+    _elementwise("log10", "Decimal logarithm; -Inf for 0, NaN below 0."),
+    _elementwise("sqrt", "Square root; NaN below 0."),
+    _elementwise("sgn", "1 above 0, -1 below 0, 0 for 0."),
+    _elementwise("acos", "Arc cosine in radians; NaN outside -1 to 1."),
+    _elementwise("acosh", "Inverse hyperbolic cosine; NaN below 1."),
+    _elementwise("asin", "Arc sine in radians; NaN outside -1 to 1."),
+    _elementwise("asinh", "Inverse hyperbolic sine."),
+    _elementwise("atan", "Arc tangent in radians, -π/2 to π/2."),
+    _elementwise("atanh", "Inverse hyperbolic tangent; ±Inf at ±1, NaN outside."),
+    _elementwise("cos", "Cosine of an angle in radians; NaN for ±Inf."),
+    _elementwise("cosh", "Hyperbolic cosine."),
+    _elementwise("sin", "Sine of an angle in radians; NaN for ±Inf."),
+    _elementwise("sinh", "Hyperbolic sine."),
+    _elementwise("tan", "Tangent of an angle in radians; NaN for ±Inf."),
+    _elementwise("tanh", "Hyperbolic tangent."),
+    _elementwise("deg", "Radians turned into degrees."),
+    _elementwise("rad", "Degrees turned into radians."),
+)
+
+TRANSFORMS = _ELEMENTWISE | by_name(
+    Row("pi", (), SCALAR, "The number π.", "node_load1 * pi()"),
+    Row(
+        "round", (VECTOR, SCALAR), VECTOR,
+        "Each value rounded to the nearest multiple of the second argument (1 if left out); "
+        "halves go up, for negative values too.",
+        "round(node_load1, 0.5)",
+        optional=1,
+    ),
+    Row(
+        "clamp", (VECTOR, SCALAR, SCALAR), VECTOR,
+        "Each value moved into the given bounds. Nothing if the lower one is the larger; NaN if "
+        "a bound is NaN.",
+        "clamp(node_load1, 0, 10)",
+    ),
+    Row(
+        "clamp_min", (VECTOR, SCALAR), VECTOR,
+        "Each value, or the bound where the value is smaller. NaN if the bound is NaN.",
+        "clamp_min(node_load1, 0)",
+    ),
+    Row(
+        "clamp_max", (VECTOR, SCALAR), VECTOR,
+        "Each value, or the bound where the value is larger. NaN if the bound is NaN.",
+        "clamp_max(node_load1, 10)",
+    ),
+    Row(
+        "absent", (VECTOR,), VECTOR,
+        "1 with the labels of the equality matchers where the argument has no series; absent "
+        "where it has one.",
+        'absent(up{job="api"})',
+    ),
+    Row(
+        "scalar", (VECTOR,), SCALAR,
+        "Value of the only float of the argument; NaN if there is none or more than one.",
+        "scalar(sum(node_load1))",
+    ),
+    Row(
+        "vector", (SCALAR,), VECTOR,
+        "The scalar as one series without labels.",
+        "sum(errors) or vector(0)",
+    ),
+    Row(
+        "sort", (VECTOR,), VECTOR,
+        "The series by rising value, NaN last, histograms dropped. Only in instant queries: range "
+        "results are ordered by labels, and a warning says so.",
+        "sort(node_load1)",
+    ),
+    Row(
+        "sort_desc", (VECTOR,), VECTOR,
+        "The series by falling value, NaN last, histograms dropped. Only in instant queries.",
+        "sort_desc(node_load1)",
+    ),
+    Row(
+        "min_of", (SCALAR, SCALAR), SCALAR,
+        "The smaller of two scalars.",
+        "min_of(step(), 60)",
+        experimental=True,
+    ),
+    Row(
+        "max_of", (SCALAR, SCALAR), SCALAR,
+        "The larger of two scalars.",
+        "max_of(step(), 60)",
+        experimental=True,
+    ),
+)  # fmt: skip

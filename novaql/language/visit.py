@@ -1,0 +1,87 @@
+"""Walking and rebuilding trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions directly below, in the order of the text."""
+    match expr:
+        case Number() | Text() | VectorSelector():
+            return ()
+        case MatrixSelector(selector=selector):
+            return (selector,)
+        case Paren(inner=inner) | Subquery(inner=inner):
+            return (inner,)
+        case Unary(operand=operand):
+            return (operand,)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Aggregate(operand=operand, parameter=parameter):
+            return (operand,) if parameter is None else (parameter, operand)
+        case Call(arguments=arguments):
+            return arguments
+        case _:
+            assert_never(expr)
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """The expression and all below it, parents first, in the order of the text."""
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(children(node)))
+
+
+def rewrite(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The tree with `change` applied to every node, children first.
+
+    Parts that do not change are shared with the input. The selector of a range must stay a
+    selector.
+    """
+    below = children(expr)
+    changed = tuple(rewrite(child, change) for child in below)
+    if any(new is not old for new, old in zip(changed, below, strict=True)):
+        expr = with_children(expr, changed)
+    return change(expr)
+
+
+def with_children(expr: Expr, new: tuple[Expr, ...]) -> Expr:
+    """The node with other children, as many as `children` gives."""
+    match expr, new:
+        case ((Number() | Text() | VectorSelector()), ()):
+            return expr
+        case MatrixSelector(), (VectorSelector() as selector,):
+            return replace(expr, selector=selector)
+        case ((Paren() | Subquery()), (inner,)):
+            return replace(expr, inner=inner)
+        case Unary(), (operand,):
+            return replace(expr, operand=operand)
+        case Binary(), (left, right):
+            return replace(expr, left=left, right=right)
+        case Aggregate(parameter=None), (operand,):
+            return replace(expr, operand=operand)
+        case Aggregate(), (parameter, operand):
+            return replace(expr, parameter=parameter, operand=operand)
+        case Call(), _:
+            return replace(expr, arguments=new)
+        case _:
+            raise TypeError(f"these cannot be the children of a {type(expr).__name__}")
