@@ -61,6 +61,9 @@ class ArrowReader:
             columns[METRIC_NAME] = label_column(part.column(self.layout.name), self.layout.name)
         elif self.layout.metric:
             columns[METRIC_NAME] = LabelColumn.constant(self.layout.metric, part.num_rows)
+        elif self.layout.long and not self.layout.labels:
+            # A time and a value and nothing else: a series needs some label.
+            columns[METRIC_NAME] = LabelColumn.constant(self.layout.values[0], part.num_rows)
         return columns
 
     def _long(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
@@ -68,7 +71,7 @@ class ArrowReader:
         values, present = number_column(part.column(name), name)
         if present is not None:
             index, times, values = index[present], times[present], values[present]
-        return Batch(_named_if_bare(table, name), index, times, values)
+        return Batch(table, index, times, values)
 
     def _wide(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
         names = self.layout.values
@@ -148,19 +151,6 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _label_of(field: pa.Field[Any]) -> str:
     """The label that a column is: its name, or what a novaql result wrote beside it."""
     return (field.metadata or {}).get(b"label", field.name.encode()).decode()
-
-
-def _named_if_bare(table: SeriesTable, column: str) -> SeriesTable:
-    """Give rows without any label the name of the value column: a series needs some label."""
-    bare = np.ones(len(table), np.bool_)
-    for labels in table.columns.values():
-        bare &= labels.codes == 0
-    if not bare.any():
-        return table
-    names = table.column(METRIC_NAME)
-    texts = (*names.values, column) if column not in names.values else names.values
-    codes = np.where(bare, np.int32(texts.index(column)), names.codes).astype(np.int32)
-    return table.with_column(METRIC_NAME, LabelColumn(codes, texts))
 
 
 def _series_of_column(column: str) -> dict[str, str]:

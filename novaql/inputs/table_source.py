@@ -23,7 +23,7 @@ class TableSource:
     def __init__(self, batch: Batch, metadata: Mapping[str, Metadata] | None = None) -> None:
         tidy = tidy_batch(batch)
         tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values)
-        self._hold(tidy.series, tiles, metadata)
+        self._hold(*_in_label_order(tidy.series, tiles), metadata)
 
     @classmethod
     def from_tiles(
@@ -36,12 +36,8 @@ class TableSource:
 
         Label sets are distinct, each row is in at most one tile.
         """
-        order = series.order()
-        position = np.empty(len(series), np.int64)
-        position[order] = np.arange(len(series))
-        moved = [Tile(position[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
         made = cls.__new__(cls)
-        made._hold(series.take(order), moved, metadata)
+        made._hold(*_in_label_order(series, tiles), metadata)
         return made
 
     def _hold(
@@ -150,31 +146,46 @@ class TableSource:
         return wanted
 
 
-def tidy_batch(batch: Batch) -> Batch:
-    """The batch sorted by (label set in order, time); each label set and each time once.
+def _in_label_order(series: SeriesTable, tiles: Sequence[Tile]) -> tuple[SeriesTable, list[Tile]]:
+    order = series.order()
+    position = np.empty(len(series), np.int64)
+    position[order] = np.arange(len(series))
+    moved = [Tile(position[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
+    return series.take(order), moved
 
-    Of samples with the same series and time the last one stays.
+
+def tidy_batch(batch: Batch) -> Batch:
+    """The batch sorted by (row of the series table, time); each label set and each time once.
+
+    Label sets keep the order in which they first stand in the table. Of samples with the same
+    series and time the last one stays.
     """
-    order = batch.series.order()
-    table = batch.series.take(order)
-    keys = table.keys()  # equal label sets are neighbours now
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    row_of = np.empty(len(table), np.int64)
-    row_of[order] = np.cumsum(np.diff(keys, prepend=-1) != 0) - 1 if len(keys) else row_of
-    if len(starts) < len(table):
-        table = table.take(starts)
-    index = row_of[batch.series_index]
+    table = batch.series
+    index = batch.series_index
+    _, firsts, again = np.unique(table.keys(), return_index=True, return_inverse=True)
+    if len(firsts) < len(table):
+        arrival = np.argsort(firsts)
+        rank = np.empty(len(firsts), np.int64)
+        rank[arrival] = np.arange(len(firsts))
+        table = table.take(firsts[arrival])
+        index = rank[again][index]
     times = batch.timestamps.astype(np.int64, copy=False)
     values = batch.values.astype(np.float64, copy=False)
-    step_index = np.diff(index)
-    if not ((step_index > 0) | ((step_index == 0) & (np.diff(times) > 0))).all():
+    if not _is_sorted(index, times):
         by_time = np.lexsort((times, index))  # stable: a later duplicate stays behind
         index, times, values = index[by_time], times[by_time], values[by_time]
-        again = (np.diff(index) == 0) & (np.diff(times) == 0)
-        if again.any():
-            last = np.append(~again, True)
+        double = (index[1:] == index[:-1]) & (times[1:] == times[:-1])
+        if double.any():
+            last = np.append(~double, True)
             index, times, values = index[last], times[last], values[last]
     return Batch(table, index, times, values)
+
+
+def _is_sorted(index: Ints, times: Ints) -> bool:
+    """By (index, time), with no pair twice."""
+    if not (index[1:] >= index[:-1]).all():
+        return False
+    return bool(((times[1:] > times[:-1]) | (index[1:] != index[:-1])).all())
 
 
 def _bounds(tile: Tile, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
