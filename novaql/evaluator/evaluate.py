@@ -28,6 +28,7 @@ from novaql.evaluator.operators.arithmetic import (
     scalar_scalar,
     vector_scalar_stage,
 )
+from novaql.evaluator.operators.extended import smoothed_fragment
 from novaql.evaluator.operators.rollup import (
     check_smoothing,
     range_argument,
@@ -158,9 +159,7 @@ class Evaluator:
         if name == "double_exponential_smoothing":
             check_smoothing(scalar_arguments(self, plan, steps))
         if name in ROLLUPS:
-            if isinstance(range_argument(plan), SubqueryWindow):
-                return subquery_rollup(self, plan, steps)
-            return collect(rollup_fragment(self, plan, steps), self._context)
+            return subquery_rollup(self, plan, steps)
         if name in ELEMENTWISE and plan.arguments:
             stage = elementwise_stage(self, plan, steps)
             return _staged(self.vector(plan.arguments[0], steps), stage, nameless=True)
@@ -182,6 +181,8 @@ class Evaluator:
 
     def _fragment(self, plan: Plan, steps: Steps) -> Fragment:
         match plan:
+            case Select(smoothed=True):
+                return smoothed_fragment(self._context, plan, steps)
             case Select():
                 return select_fragment(self._context, plan, steps)
             case FunctionCall(function=name) if name in ROLLUPS:
@@ -212,13 +213,10 @@ class Evaluator:
 def _runs_by_tile(plan: Plan) -> bool:
     """Whether `_fragment` can take this plan."""
     match plan:
-        case Select(smoothed=smoothed):
-            return not smoothed
+        case Select():
+            return True
         case FunctionCall(function=name) if name in ROLLUPS:
-            window = range_argument(plan)
-            if not isinstance(window, Window):
-                return False
-            return not (window.select.anchored or window.select.smoothed)
+            return isinstance(range_argument(plan), Window)
         case FunctionCall(function="timestamp", arguments=(operand,)):
             return isinstance(unwrap(operand), Select)
         case FunctionCall(function=name, arguments=(operand, *_)) if name in ELEMENTWISE:

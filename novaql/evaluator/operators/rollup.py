@@ -13,6 +13,7 @@ from novaql.evaluator.fragment import Block, Fragment
 from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
@@ -50,6 +51,8 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     window = range_argument(call)
     assert isinstance(window, Window)
     context = run.context
+    if window.select.anchored or window.select.smoothed:
+        return extended_fragment(context, call, window, steps)
     scalars = scalar_arguments(run, call, steps)
     ends_ms = window_ends(window.select, steps)
     selection = read(context, window.select, ends_ms, window.range_ms)

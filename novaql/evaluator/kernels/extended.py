@@ -1,0 +1,127 @@
+"""Windows with exact ends: the `anchored` and `smoothed` modifiers (Prometheus proposal PROM-52).
+
+Anchored: the value at the left end is that of the last sample at or before it; at the right end,
+of the last sample in the range. Smoothed: values at both ends are interpolated between the samples
+around them. Nothing is extrapolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.evaluator.kernels.rate import add_reset_values, changes, resets
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extended:
+    """left, right: values at the ends [S, J]. inner: the samples strictly between the ends.
+
+    valid: shaped like the bounds
+    """
+
+    left: Floats
+    right: Floats
+    inner: Windows
+    valid: Bools
+
+    @property
+    def empty(self) -> Bools:
+        """Where no sample lies between the ends."""
+        return self.inner.hi <= self.inner.lo
+
+
+def extend(
+    base: Windows, wide: Windows, before_end: Ints, *, smoothed: bool, counter: bool
+) -> Extended:
+    """Find the ends.
+
+    base        windows (end - range, end]
+    wide        the same samples, windows reaching one lookback further left (smoothed: and right)
+    before_end  how many samples lie before each end: position of the first one at or after it
+    """
+    start_ms = base.ends_ms - base.range_ms
+    newest = np.maximum(wide.hi - 1, wide.lo)
+    first = np.maximum(wide.lo, np.minimum(base.lo, newest) - 1)
+    last = np.minimum(before_end, newest) if smoothed else newest
+    valid = (wide.hi > wide.lo) & (base.times_at(last) > start_ms)
+    first_ms, last_ms = base.times_at(first), base.times_at(last)
+    left, right = base.at(first), base.at(last)
+    if smoothed:
+        between = first_ms < start_ms
+        left = np.where(
+            between, _interpolate(base, first, start_ms, reset_left=True, counter=counter), left
+        )
+        beyond = (last_ms > base.ends_ms) & (last > wide.lo)
+        right = np.where(
+            beyond,
+            _interpolate(base, last - 1, base.ends_ms, reset_left=False, counter=counter),
+            right,
+        )
+    inner_lo = first + (first_ms <= start_ms)
+    inner_hi = np.maximum(last + (last_ms < base.ends_ms), inner_lo)
+    return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), valid)
+
+
+def _interpolate(
+    windows: Windows, before: Ints, at_ms: Ints, *, reset_left: bool, counter: bool
+) -> Floats:
+    """Value at `at_ms` on the line from a sample to its successor.
+
+    A counter that fell between the two restarted: it is taken to rise from zero, or, seen from
+    its left, to go on rising by its new value.
+    """
+    low, high = windows.at(before), windows.at(before + 1)
+    low_ms, high_ms = windows.times_at(before), windows.times_at(before + 1)
+    if counter:
+        fell = high < low
+        if reset_left:
+            low = np.where(fell, 0.0, low)
+        else:
+            high = np.where(fell, high + low, high)
+    return low + (high - low) * (at_ms - low_ms) / (high_ms - low_ms)
+
+
+def extended_rate(window: Extended, *, is_counter: bool, is_rate: bool) -> tuple[Floats, Bools]:
+    """rate, increase or delta between the exact ends."""
+    result = window.right - window.left
+    if is_counter:
+        inner, empty = window.inner, window.empty
+        newest = np.where(empty, window.left, inner.at(inner.hi - 1))
+        oldest = np.where(empty, window.right, inner.at(inner.lo))
+        result = result + np.where(oldest < window.left, window.left, 0.0)
+        result = result + np.where(~empty & (window.right < newest), newest, 0.0)
+        add_reset_values(inner, result)
+    if is_rate:
+        result = result / (window.inner.range_ms / 1000.0)
+    return result, window.valid
+
+
+def _with_edges(window: Extended, between: Floats, left: Bools, right: Bools) -> Floats:
+    empty = window.empty
+    counted = np.where(empty, 0.0, between)
+    return counted + left + np.where(empty, 0.0, right)
+
+
+def extended_changes(window: Extended) -> tuple[Floats, Bools]:
+    """Changes among the left end, the samples between, and the right end."""
+    inner, empty = window.inner, window.empty
+    oldest = np.where(empty, window.right, inner.at(inner.lo))
+    newest = inner.at(inner.hi - 1)
+
+    def differ(a: Floats, b: Floats) -> Bools:
+        return (a != b) & ~(np.isnan(a) & np.isnan(b))
+
+    edges = differ(window.left, oldest), differ(newest, window.right)
+    return _with_edges(window, changes(inner)[0], *edges), window.valid
+
+
+def extended_resets(window: Extended) -> tuple[Floats, Bools]:
+    """Decreases among the left end, the samples between, and the right end."""
+    inner, empty = window.inner, window.empty
+    oldest = np.where(empty, window.right, inner.at(inner.lo))
+    newest = inner.at(inner.hi - 1)
+    edges = oldest < window.left, window.right < newest
+    return _with_edges(window, resets(inner)[0], *edges), window.valid

@@ -1,0 +1,107 @@
+"""`rate(m[5m] anchored)`, `increase(m[5m] smoothed)`, `m smoothed`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.context import Context
+from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.kernels.extended import (
+    Extended,
+    extend,
+    extended_changes,
+    extended_rate,
+    extended_resets,
+)
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import FunctionCall, Select, Window
+from tsdb.tile import Tile
+
+ANCHORED = ("changes", "delta", "increase", "rate", "resets")
+SMOOTHED = ("delta", "increase", "rate")
+
+
+def check_modifier(call: FunctionCall, select: Select) -> None:
+    """Only functions that know what to do with exact ends take them."""
+    for set_, name, allowed in (
+        (select.anchored, "anchored", ANCHORED),
+        (select.smoothed, "smoothed", SMOOTHED),
+    ):
+        if set_ and call.function not in allowed:
+            raise EvaluationError(
+                f"{name} modifier can only be used with: {', '.join(allowed)} - "
+                f"not with {call.function}"
+            )
+
+
+def extended_windows(
+    tile: Tile, ends_ms: Ints, range_ms: int, lookback_ms: int, *, smoothed: bool, counter: bool
+) -> Extended:
+    """The windows of a tile with their ends found. The tile holds no staleness markers."""
+    reach_ms = lookback_ms if smoothed else 0
+    base = tile_windows(tile, ends_ms, range_ms)
+    wide = tile_windows(tile, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
+    before_end = tile_windows(tile, ends_ms - 1, range_ms).hi
+    return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
+
+
+def _kernel(function: str, window: Extended) -> tuple[Floats, Bools]:
+    match function:
+        case "changes":
+            return extended_changes(window)
+        case "resets":
+            return extended_resets(window)
+        case _:
+            return extended_rate(window, is_counter=function != "delta", is_rate=function == "rate")
+
+
+def extended_fragment(
+    context: Context, call: FunctionCall, window: Window, steps: Steps
+) -> Fragment:
+    """A rollup with exact ends, tile by tile."""
+    select = window.select
+    check_modifier(call, select)
+    lookback_ms = context.options.lookback_ms
+    ends_ms = window_ends(select, steps)
+    reach_ms = lookback_ms if select.smoothed else 0
+    selection = read(context, select, ends_ms + reach_ms, window.range_ms + lookback_ms + reach_ms)
+    counter = call.function in ("rate", "increase")
+
+    def leaf(tile: Tile) -> Block:
+        tile = tile.without_stale()
+        if tile.sample_count == 0:
+            shape = (tile.series_count, steps.count)
+            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+        found = extended_windows(
+            tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
+        )
+        values, valid = _kernel(call.function, found)
+        return Block(tile.rows, values, valid)
+
+    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=True)
+
+
+def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
+    """`m smoothed`: interpolated at each step; the last value where nothing follows."""
+    lookback_ms = context.options.lookback_ms
+    ends_ms = window_ends(select, steps)
+    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
+
+    def leaf(tile: Tile) -> Block:
+        tile = tile.without_stale()
+        if tile.sample_count == 0:
+            shape = (tile.series_count, steps.count)
+            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+        behind = tile_windows(tile, ends_ms, lookback_ms)
+        ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms)
+        low, high = behind.last(), behind.at(behind.hi)
+        low_ms, high_ms = behind.times_at(behind.hi - 1), behind.times_at(behind.hi)
+        share = (ends_ms - low_ms) / np.maximum(high_ms - low_ms, 1)
+        followed = (ahead.hi > ahead.lo) & (low_ms < ends_ms)
+        values = np.where(followed, low + (high - low) * share, low)
+        return Block(tile.rows, values, behind.counts > 0)
+
+    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=False)
