@@ -6,11 +6,12 @@ The forms themselves are in `novaql/export/`, one a file, and load when they are
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,15 +183,26 @@ class Result:
     def csv(self, path: str | os.PathLike[str]) -> None: ...
     def csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
         """The long layout as CSV: the text, or written to a file (UTF-8)."""
-        from novaql.export.csv_text import write_csv  # noqa: PLC0415 - loaded when asked for
+        from novaql.export.csv_text import write_csv  # noqa: PLC0415 - loads pyarrow
 
         if path is None:
-            text = io.StringIO(newline="")
+            text = io.BytesIO()
             write_csv(self, text)
-            return text.getvalue()
-        with open(path, "w", encoding="utf-8", newline="") as file:
+            return text.getvalue().decode()
+        with open(path, "wb") as file:
             write_csv(self, file)
         return None
+
+    def json(self) -> str:
+        """JSON as the `data` of Prometheus's API: `{"resultType": …, "result": …}`."""
+        from novaql.export.prometheus_json import prometheus_data  # noqa: PLC0415 - when asked for
+
+        return prometheus_data(self).decode()
+
+    def to_prometheus(self) -> dict[str, Any]:
+        """What `json` holds, as Python objects: values are texts, times are seconds."""
+        data: dict[str, Any] = json.loads(self.json())
+        return data
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw with matplotlib (extra `plot`): lines for a matrix, bars for a vector."""

@@ -57,12 +57,21 @@ TIME, DURATION = Time(), Duration()
 
 
 def data_option(command: F) -> F:
-    """--data: where the metrics are."""
+    """--data: where the metrics are; see `data_argument`."""
     return click.option(
         "--data",
+        multiple=True,
         metavar="PATH|URL",
-        help="A database, a file or a URL. Default: $NOVAQL_DATA, else ./novaql-data.",
+        help="A database, file (repeat for several) or URL. "
+        "Default: $NOVAQL_DATA, else ./novaql-data.",
     )(command)
+
+
+def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
+    """What `query` and `as_source` take for the values of --data."""
+    if not data:
+        return None
+    return data[0] if len(data) == 1 else list(data)
 
 
 def window_options(command: F) -> F:

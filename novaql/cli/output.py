@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sys
@@ -102,10 +101,7 @@ def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:
 def _write_csv(result: Result, out: BinaryIO) -> None:
     from novaql.export.csv_text import write_csv  # noqa: PLC0415 - only this format needs it
 
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
-    write_csv(result, text)
-    text.flush()
-    text.detach()
+    write_csv(result, out)
 
 
 def _write_arrow(result: Result, out: BinaryIO) -> None:

@@ -1,0 +1,49 @@
+"""`novaql labels`: label names and their values."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from novaql.cli.options import data_argument, data_option, window_options
+from novaql.cli.selectors import matcher_sets
+from novaql.export.series_text import printable
+from novaql.inputs.resolve import as_source
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+
+
+@click.command("labels")
+@click.argument("name", required=False)
+@click.option(
+    "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only of these series."
+)
+@data_option
+@window_options
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+def command(
+    name: str | None,
+    matchers: tuple[str, ...],
+    data: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    format_: str,
+) -> None:
+    """List label names, or the values of one label, one a line.
+
+    \b
+    novaql labels
+    novaql labels instance --match 'up{job="api"}'
+    """
+    source, chosen = as_source(data_argument(data)), matcher_sets(matchers)
+    first = MIN_TIME_MS if start is None else start
+    last = MAX_TIME_MS if end is None else end
+    if name is None:
+        texts = source.label_names(chosen, first, last)
+    else:
+        texts = source.label_values(name, chosen, first, last)
+    if format_ == "json":
+        click.echo(json.dumps(texts, ensure_ascii=False))
+    else:
+        sys.stdout.writelines(printable(text) + "\n" for text in texts)

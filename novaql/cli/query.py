@@ -1,0 +1,96 @@
+"""`novaql query`: one query, answered in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from novaql.api import explain, query, query_options
+from novaql.cli.options import (
+    DURATION,
+    TIME,
+    data_argument,
+    data_option,
+    now_ms,
+    text_argument,
+)
+from novaql.cli.output import Format, chosen_format, write_result
+from novaql.export.scale import round_step_ms
+
+WANTED_STEPS = 240
+
+
+@click.command("query")
+@click.argument("expr")
+@data_option
+@click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
+@click.option("--start", type=TIME, help="Evaluate over a range from here …")
+@click.option("--end", type=TIME, help="… to here. Default: now.")
+@click.option("--step", type=DURATION, help="Distance of the steps. Default: about 240 steps.")
+@click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
+@click.option("--timeout", type=DURATION, help="Give up after this long.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([kind.value for kind in Format]),
+    help="Default: table.",
+)
+@click.option("--output", "-o", metavar="FILE", help="Write here; the suffix chooses the format.")
+@click.option("--rows", type=click.IntRange(min=0), help="Series a table shows; 0: all.")
+@click.option("--stats", is_flag=True, help="Say on stderr what the query cost.")
+@click.option("--explain", "explain_", is_flag=True, help="Print the plan in place of the answer.")
+def command(
+    expr: str,
+    data: tuple[str, ...],
+    time_: int | None,
+    start: int | None,
+    end: int | None,
+    step: int | None,
+    lookback: int | None,
+    timeout: int | None,
+    format_: str | None,
+    output: str | None,
+    rows: int | None,
+    stats: bool,
+    explain_: bool,
+) -> None:
+    """Answer a query; `-` reads it from standard input.
+
+    \b
+    novaql query up
+    novaql query 'rate(http_requests_total[5m])' --start -1h --step 1m
+    novaql query 'max_over_time(temperature[1d])' --data readings.parquet --time 2026-03-01
+    """
+    options: dict[str, Any] = _times(time_, start, end, step)
+    if lookback is not None:
+        options["lookback"] = lookback / 1000
+    if timeout is not None:
+        options["timeout"] = timeout / 1000
+    text = text_argument(expr)
+    if explain_:
+        click.echo(explain(text, query_options(**options)))
+        return
+    result = query(text, data_argument(data), **options)
+    write_result(result, chosen_format(format_, output), output, rows=rows)
+    if stats:
+        cost = result.stats
+        stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())
+        click.echo(f"{cost.series} series, {cost.samples} samples; {stages}", err=True)
+
+
+def _times(
+    time_: int | None, start: int | None, end: int | None, step: int | None
+) -> dict[str, float]:
+    """Arguments of `query`, in seconds. Raises `click.UsageError` for a mix that makes no sense."""
+    if start is None:
+        if end is not None or step is not None:
+            raise click.UsageError("--end and --step need --start")
+        return {"time": (now_ms() if time_ is None else time_) / 1000}
+    if time_ is not None:
+        raise click.UsageError("--time is for one instant, --start for a range: give one of them")
+    last = now_ms() if end is None else end
+    if last < start:
+        raise click.UsageError("--end is before --start")
+    every = step or round_step_ms((last - start) / WANTED_STEPS)
+    return {"start": start / 1000, "end": last / 1000, "step": every / 1000}

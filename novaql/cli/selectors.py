@@ -1,0 +1,26 @@
+"""Selectors on the command line: `up`, `{job="api"}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from novaql.errors import TypeProblem
+from novaql.language import parse
+from novaql.language.ast import Paren, VectorSelector
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+
+
+def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
+    """One list of matchers for each selector. Raises `QueryError`."""
+    return [_matchers(text) for text in selectors]
+
+
+def _matchers(text: str) -> list[Matcher]:
+    expr = parse(text)
+    while isinstance(expr, Paren):
+        expr = expr.inner
+    if not isinstance(expr, VectorSelector) or expr.offset is not None or expr.at is not None:
+        raise TypeProblem('a selector such as up{job="api"} is wanted here', text, expr.span)
+    name = [] if expr.name is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, expr.name)]
+    return [*name, *expr.matchers]
