@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from novaql.language.check import type_of
+from novaql.language.layout import format_expr
 from novaql.language.parse import parse
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.value_types import ValueType
 
-__all__ = ["parse", "type_of"]
+format = format_expr
+
+__all__ = [
+    "AGGREGATORS",
+    "FUNCTIONS",
+    "Aggregator",
+    "Signature",
+    "ValueType",
+    "format",
+    "format_expr",
+    "parse",
+    "type_of",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from lark import Token
@@ -17,7 +16,7 @@ from novaql.language.ast import (
     Subquery,
     VectorSelector,
 )
-from novaql.language.build_matching import signed_value
+from novaql.language.durations import NANOSECONDS_PER_MS, parse_duration, scaled
 from novaql.language.fault import Fault
 from novaql.language.parsed import Children, between, span_of
 from novaql.span import Span
@@ -83,13 +82,15 @@ class PostfixBuilder:
         span = between(children[0], children[-1])
         if children[0].type == "EDGE":
             return At(AtEdge(children[0].value.lower()), span)
-        seconds = signed_value(children)
-        milliseconds = seconds * 1000
-        if not abs(milliseconds) < 2**63:
-            raise Fault("the time after @ is out of range", span)
-        # Halves away from zero, as Go rounds.
-        rounded = math.floor(abs(milliseconds) + 0.5)
-        return At(-rounded if milliseconds < 0 else rounded, span)
+        token = children[-1]
+        if token.type == "DURATION":
+            milliseconds = parse_duration(token.value, span_of(token)) // NANOSECONDS_PER_MS
+        else:
+            scaled_up = scaled(token.value, span_of(token), 1000)
+            if scaled_up is None or scaled_up >= 2**63:
+                raise Fault("the time after @ is out of range", span)
+            milliseconds = scaled_up
+        return At(-milliseconds if children[0].value == "-" else milliseconds, span)
 
     def extended(self, children: Children) -> Expr:
         operand, word = children

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -56,17 +57,25 @@ def parse_duration(text: str, span: Span) -> int:
 
 def parse_seconds(text: str, span: Span) -> int:
     """Nanoseconds of a plain number of seconds, `300` or `0.5`."""
-    if re.fullmatch(r"(?:0|[1-9][0-9_]*)?(?:\.[0-9_]*)?", text) and len(text) < 60:
-        exact = Decimal(text.replace("_", "")) * 1_000_000_000
-        nanoseconds = int(exact.to_integral_value(ROUND_HALF_UP))
-    else:
-        value = parse_number(text, span)
-        if not value < 2**63 / 1e9:
-            raise _too_long(text, span)
-        nanoseconds = int(value * 1e9 + 0.5)
-    if nanoseconds > _MAX_INT64:
+    nanoseconds = scaled(text, span, 1_000_000_000)
+    if nanoseconds is None or nanoseconds > _MAX_INT64:
         raise _too_long(text, span)
     return nanoseconds
+
+
+_PLAIN_DECIMAL = re.compile(r"(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?|\.[0-9_]+")
+
+
+def scaled(text: str, span: Span, factor: int) -> int | None:
+    """A number literal times a factor, halves rounded up; None if it is not finite.
+
+    Exact for plain decimals, so that printed times read back as they were.
+    """
+    if _PLAIN_DECIMAL.fullmatch(text) and len(text) < 60:
+        product = Decimal(text.replace("_", "")) * factor
+        return int(product.to_integral_value(ROUND_HALF_UP))
+    product_float = parse_number(text, span) * factor
+    return math.floor(product_float + 0.5) if math.isfinite(product_float) else None
 
 
 def _too_long(text: str, span: Span) -> Fault:

@@ -37,7 +37,7 @@ _FRACTION = re.compile(r"([0-9]*\.[0-9]+)(ms|[smhdwy])")
 def bad_number(place: Place) -> Fault | None:
     """`1.5h`, `5x`, `1h30`, `1..2`."""
     found = _NUMERIC.match(place.text, place.at)
-    if found is None:
+    if found is None or not (place.after_operand or "NUMBER" in place.expected):
         return None
     word = found[0]
     span = Span(*found.span())
@@ -132,7 +132,7 @@ def dashboard_variable(place: Place) -> Fault | None:
 
 _OTHER_SPELLINGS = {
     "&&": "and", "&": "and", "||": "or", "|": "or", "<>": "!=", "**": "^", "=>": ">=",
-    "=<": "<=", "!": "unless", "===": "==", "|>": None,
+    "=<": "<=", "===": "==",
 }  # fmt: skip
 
 
@@ -147,6 +147,8 @@ def foreign_operator(place: Place) -> Fault | None:
     spelling = place.rest[:2] if place.rest[:2] in _OTHER_SPELLINGS else place.word
     if place.after_operand and spelling == "=":
         return place.fault("= is for labels in braces", "compare with ==")
+    if place.word == "!" and place.wants_operand:
+        return place.fault("nothing can be negated with !", "compare with 0, or use unless")
     meant = _OTHER_SPELLINGS.get(spelling)
     if meant is None:
         if place.previous == "*" and spelling == "*":
@@ -231,7 +233,12 @@ def operands_side_by_side(place: Place) -> Fault | None:
 
 def aggregate_without_parentheses(place: Place) -> Fault | None:
     """`sum by (job) foo`"""
-    if place.expected != {"LPAR"} or place.at_end:
+    if place.expected != {"LPAR"}:
+        return None
+    if place.at_end and place.previous.lower() in ("on", "ignoring"):
+        word = place.previous.lower()
+        return place.fault(f"labels in parentheses must follow {word}", f"as in {word} (job)")
+    if place.at_end:
         return None
     words = [word.text.lower() for word in place.before]
     if place.previous == ")" and ("by" in words or "without" in words):
@@ -277,16 +284,17 @@ def missing_moment(place: Place) -> Fault | None:
 
 
 def dotted_name(place: Place) -> Fault | None:
-    """`http.requests`: names with dots need quotes."""
-    if not place.word.startswith(".") or not place.after_operand or not place.before:
+    """`http.requests`, `{service.name="x"}`: names with dots need quotes."""
+    if not re.match(r"\.[^\W\d]", place.word) or not place.before:
         return None
     last = place.before[-1]
-    if last.span.end != place.at:
+    if last.span.end != place.at or not re.fullmatch(r"[\w:]+", last.text):
         return None
     name = place.text[last.span.start : place.at] + place.word
+    quoted = f'"{_short(name)}"'
     return place.fault(
         f"the name {_short(name)} must be quoted",
-        f'write {{"{_short(name)}"}}',
+        f"write {{{quoted}}}" if place.after_operand else f"write {quoted}",
         span=Span(last.span.start, place.at + len(place.word)),
     )
 
@@ -350,11 +358,11 @@ HINTS: tuple[Hint, ...] = (
     unclosed_string,
     several_queries,
     dashboard_variable,
-    missing_offset,
-    missing_moment,
     unclosed_bracket,  # before what would be missing inside of the bracket
     dotted_name,  # before numbers: a dot may start one
     bad_number,
+    missing_offset,
+    missing_moment,
     stray_closing,
     trailing_comma,
     missing_range,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from novaql.language.fault import Fault
@@ -20,15 +22,16 @@ def explain(unexpected: UnexpectedInput, text: str) -> Fault:
 
 
 def _place(unexpected: UnexpectedInput, text: str) -> Place:
-    match unexpected:
-        case UnexpectedCharacters(pos_in_stream=int(at), allowed=allowed):
-            return Place(text, at, frozenset(allowed or ()))
-        case UnexpectedToken(token=token, accepts=accepts, expected=expected):
-            ended = token.type == "$END" or token.start_pos is None
-            at = len(text) if ended or token.start_pos is None else token.start_pos
-            return Place(text, at, frozenset(accepts or expected))
-        case _:
-            return Place(text, len(text), frozenset())
+    if isinstance(unexpected, UnexpectedCharacters):
+        at_character = cast(int, unexpected.pos_in_stream)  # Lark annotates it as None
+        return Place(text, at_character, frozenset(unexpected.allowed or ()))
+    if isinstance(unexpected, UnexpectedToken):
+        token = unexpected.token
+        at = token.start_pos
+        if at is None or token.type == "$END":
+            at = len(text)
+        return Place(text, at, frozenset(unexpected.accepts or unexpected.expected))
+    return Place(text, len(text), frozenset())
 
 
 _PLAIN = {

@@ -1,0 +1,259 @@
+"""Tree → canonical text, as Prometheus prints it.
+
+`parse(format_expr(tree)) == tree` for every tree that `parse` can make. Trees that lack
+parentheses which their text needs get them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import assert_never
+
+from novaql.language.ast import (
+    Aggregate,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Cardinality,
+    Duration,
+    DurationBinary,
+    DurationLiteral,
+    DurationParen,
+    DurationQuery,
+    DurationUnary,
+    Expr,
+    Matching,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from novaql.language.durations import format_nanoseconds
+from novaql.language.literals import format_number, quote
+from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
+from tsdb.matchers import Matcher
+
+_ATOM = 100
+_METRIC_NAME = re.compile(
+    r"(?!(?:bool|on|ignoring|group_left|group_right|atan2|inf|nan)$)[a-zA-Z_:][a-zA-Z0-9_:]*", re.I
+)
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def one_line(expr: Expr) -> str:
+    match expr:
+        case Number(value=value):
+            return format_number(value)
+        case Text(value=value):
+            return quote(value)
+        case Paren(inner=inner):
+            return f"({one_line(inner)})"
+        case VectorSelector():
+            return _selected(expr) + shifts(expr)
+        case MatrixSelector(selector=selector, range=length):
+            return f"{_selected(selector)}[{_duration(length)}]{shifts(selector)}"
+        case Subquery(inner=inner):
+            return closed(inner, one_line(inner)) + brackets(expr)
+        case Unary(op=op, operand=operand):
+            return op + enclosed_operand(expr, operand, one_line(operand))
+        case Binary(left=left, right=right):
+            left_text = enclosed_left(expr, one_line(left))
+            return f"{left_text} {operator(expr)} {enclosed_right(expr, one_line(right))}"
+        case Aggregate():
+            return f"{head(expr)}({', '.join(map(one_line, operands(expr)))})"
+        case Call(function=function, arguments=arguments):
+            return f"{function}({', '.join(map(one_line, arguments))})"
+        case _:
+            assert_never(expr)
+
+
+# --- parentheses -----------------------------------------------------------------------------
+
+
+def _binding(expr: Expr) -> int:
+    match expr:
+        case Binary(op=op):
+            return PRECEDENCE[op]
+        case Unary():
+            return UNARY_PRECEDENCE
+        case Number(value=value):
+            return UNARY_PRECEDENCE if format_number(value)[0] in "+-" else _ATOM
+        case _:
+            return _ATOM
+
+
+def _is_signed(expr: Expr) -> bool:
+    """Whether the text begins with a sign; such a one needs no parentheses on the right."""
+    return isinstance(expr, Unary) or (isinstance(expr, Number) and _binding(expr) < _ATOM)
+
+
+def enclosed_left(expr: Binary, text: str) -> str:
+    least = PRECEDENCE[expr.op] + (expr.op in RIGHT_ASSOCIATIVE)
+    return text if _binding(expr.left) >= least else f"({text})"
+
+
+def enclosed_right(expr: Binary, text: str) -> str:
+    least = PRECEDENCE[expr.op] + (expr.op not in RIGHT_ASSOCIATIVE)
+    return text if _binding(expr.right) >= least or _is_signed(expr.right) else f"({text})"
+
+
+def enclosed_operand(_expr: Unary, operand: Expr, text: str) -> str:
+    plain = _binding(operand) > UNARY_PRECEDENCE or _is_signed(operand)
+    return text if plain else f"({text})"
+
+
+def closed(expr: Expr, text: str) -> str:
+    """In parentheses unless something may stand right behind it."""
+    return text if _binding(expr) == _ATOM else f"({text})"
+
+
+# --- selectors -------------------------------------------------------------------------------
+
+
+def metric_or_quoted(name: str) -> str:
+    return name if _METRIC_NAME.fullmatch(name) else quote(name)
+
+
+def _label(name: str) -> str:
+    return name if _LABEL_NAME.fullmatch(name) else quote(name)
+
+
+def _selected(selector: VectorSelector) -> str:
+    name = selector.name or ""
+    inside = [_matcher(m) for m in selector.matchers]
+    if name and not _METRIC_NAME.fullmatch(name):
+        inside.insert(0, quote(name))
+        name = ""
+    return f"{name}{{{','.join(inside)}}}" if inside or not name else name
+
+
+def _matcher(matcher: Matcher) -> str:
+    return f"{_label(matcher.name)}{matcher.op.value}{quote(matcher.value)}"
+
+
+def shifts(node: VectorSelector | Subquery) -> str:
+    """`anchored`, `@` and `offset`, each with a blank in front."""
+    text = ""
+    if isinstance(node, VectorSelector):
+        text += " anchored" if node.anchored else " smoothed" if node.smoothed else ""
+    if node.at is not None:
+        text += f" @ {_moment(node.at)}"
+    if node.offset is not None:
+        text += f" offset {_shift(node.offset)}"
+    return text
+
+
+def brackets(expr: Subquery) -> str:
+    step = "" if expr.step is None else _duration(expr.step)
+    return f"[{_duration(expr.range)}:{step}]{shifts(expr)}"
+
+
+def _moment(at: At) -> str:
+    if isinstance(at.when, AtEdge):
+        return f"{at.when.value}()"
+    seconds, milliseconds = divmod(abs(at.when), 1000)
+    return f"{'-' if at.when < 0 else ''}{seconds}.{milliseconds:03d}"
+
+
+# --- operators and calls ---------------------------------------------------------------------
+
+
+def operator(expr: Binary) -> str:
+    """The operator with its modifiers."""
+    return f"{expr.op}{' bool' if expr.return_bool else ''}{_matching(expr.matching)}"
+
+
+def _matching(matching: Matching) -> str:
+    grouped = {Cardinality.MANY_TO_ONE: "left", Cardinality.ONE_TO_MANY: "right"}
+    side = grouped.get(matching.cardinality)
+    text = ""
+    if matching.on or matching.labels or side:
+        text = f" {'on' if matching.on else 'ignoring'} ({_labels(matching.labels)})"
+    if side:
+        text += f" group_{side} ({_labels(matching.include)})"
+    left, right = matching.fill_left, matching.fill_right
+    if left is not None and repr(left) == repr(right):
+        return f"{text} fill ({format_number(left)})"
+    if left is not None:
+        text += f" fill_left ({format_number(left)})"
+    if right is not None:
+        text += f" fill_right ({format_number(right)})"
+    return text
+
+
+def _labels(names: Iterable[str]) -> str:
+    return ", ".join(map(_label, names))
+
+
+def head(expr: Aggregate) -> str:
+    """What stands before an aggregate's arguments: `sum by (job) `, or `sum` alone."""
+    if not expr.grouping and not expr.without:
+        return expr.op
+    return f"{expr.op} {'without' if expr.without else 'by'} ({_labels(expr.grouping)}) "
+
+
+def operands(expr: Aggregate) -> tuple[Expr, ...]:
+    return (expr.operand,) if expr.parameter is None else (expr.parameter, expr.operand)
+
+
+# --- durations -------------------------------------------------------------------------------
+
+
+def _duration(duration: Duration) -> str:
+    match duration:
+        case DurationLiteral(nanoseconds=nanoseconds):
+            return format_nanoseconds(nanoseconds)
+        case DurationQuery(name=name):
+            return f"{name.value}()"
+        case DurationParen(inner=inner):
+            return f"({_duration(inner)})"
+        case DurationUnary(op=op, operand=operand):
+            plain = _duration_binding(operand) > UNARY_PRECEDENCE or _has_sign(operand)
+            return op + (_duration(operand) if plain else f"({_duration(operand)})")
+        case DurationBinary(op=("min_of" | "max_of") as op, left=left, right=right):
+            return f"{op}({_duration(left)}, {_duration(right)})"
+        case DurationBinary(op=op, left=left, right=right):
+            least = PRECEDENCE[op]
+            to_right = op in RIGHT_ASSOCIATIVE
+            left_text, right_text = _duration(left), _duration(right)
+            if _duration_binding(left) < least + to_right:
+                left_text = f"({left_text})"
+            if _duration_binding(right) < least + (not to_right) and not _has_sign(right):
+                right_text = f"({right_text})"
+            return f"{left_text} {op} {right_text}"
+        case _:
+            assert_never(duration)
+
+
+def _shift(duration: Duration) -> str:
+    """As an offset, which takes one item and its signs."""
+    text = _duration(duration)
+    loose = isinstance(duration, DurationBinary) and duration.op in PRECEDENCE
+    if isinstance(duration, DurationUnary) and not _has_sign(duration.operand):
+        operand = duration.operand
+        if isinstance(operand, DurationBinary) and operand.op in PRECEDENCE:
+            return f"{duration.op}({_duration(operand)})"
+    return f"({text})" if loose else text
+
+
+def _duration_binding(duration: Duration) -> int:
+    match duration:
+        case DurationBinary(op=op):
+            return PRECEDENCE.get(op, _ATOM)
+        case DurationUnary():
+            return UNARY_PRECEDENCE
+        case DurationLiteral(nanoseconds=nanoseconds):
+            return UNARY_PRECEDENCE if nanoseconds < 0 else _ATOM
+        case _:
+            return _ATOM
+
+
+def _has_sign(duration: Duration) -> bool:
+    return isinstance(duration, DurationUnary | DurationLiteral) and (
+        _duration_binding(duration) == UNARY_PRECEDENCE
+    )
