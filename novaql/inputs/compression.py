@@ -30,6 +30,13 @@ class CountingFile(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._done = self._file.seek(offset, whence)
+        return self._done
+
     def readinto(self, buffer: object) -> int:
         count = self._file.readinto(buffer)  # type: ignore[arg-type]
         self._done += count
@@ -64,3 +71,14 @@ def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryI
     except (OSError, EOFError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise InputError(f"{path}: {reason}") from problem
+
+
+def read_tail(path: Path, size: int) -> bytes:
+    """The last bytes of a file, unpacked. A packed file is read through for them."""
+    tail = b""
+    with open_plain(path) as file:
+        if isinstance(file, io.BufferedReader) and isinstance(file.raw, CountingFile):
+            file.seek(max(0, path.stat().st_size - size))
+        while block := file.read(1 << 20):
+            tail = (tail + block)[-size:]
+    return tail

@@ -17,7 +17,7 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
-from novaql.inputs.compression import open_plain
+from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
 from novaql.inputs.series_text import parse_series
 from tsdb.labels import Ints, SeriesTable
@@ -268,13 +268,7 @@ def is_openmetrics(path: Path) -> bool:
     """By name, else by the last line."""
     if {".om", ".openmetrics"} & {suffix.lower() for suffix in path.suffixes}:
         return True
-    tail = b""
-    with open_plain(path) as file:
-        if path.suffix not in (".gz", ".zst"):
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 16))
-        while block := file.read(1 << 20):
-            tail = (tail + block)[-16:]
+    tail = read_tail(path, 16)
     return tail.rstrip(b"\r\n").rpartition(b"\n")[2] == _EOF
 
 

@@ -114,6 +114,8 @@ def _parse_braces(text: str, at: int, labels: dict[str, str], query_notation: bo
             raise SeriesTextProblem(at, _what_is_wrong(text, at))
         bare, quoted, equals, value = item.groups()
         if equals is None:
+            if text[item.end() : item.end() + 1] == "=":
+                raise SeriesTextProblem(at, _what_is_wrong(text, at))
             if quoted is None:
                 raise SeriesTextProblem(item.end(), f'expected ="…" behind the label {bare}')
             if METRIC_NAME in labels:
