@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def _fetch(url: str, timeout: float, most_bytes: int) -> tuple[bytes, str]:
     """Unpacked body and content type. Raises `InputError`."""
     if not url.lower().startswith(("http://", "https://")):
         raise InputError(f"{url}: only http and https can be scraped")
-    request = urllib.request.Request(  # noqa: S310 - the scheme has just been checked
+    request = urllib.request.Request(  # noqa: S310 - checked above, and see _opener
         url,
         headers={
             "Accept": ACCEPT,
@@ -96,7 +97,7 @@ def _fetch(url: str, timeout: float, most_bytes: int) -> tuple[bytes, str]:
     )
     deadline = time.monotonic() + timeout
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - as above
+        with _opener().open(request, timeout=timeout) as answer:
             packed = answer.headers.get("Content-Encoding", "").lower() == "gzip"
             unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
             parts: list[bytes] = []
@@ -125,6 +126,22 @@ def _fetch(url: str, timeout: float, most_bytes: int) -> tuple[bytes, str]:
         if isinstance(reason, TimeoutError):
             reason = f"no connection within {timeout:g} s"
         raise InputError(f"{url}: {reason}") from problem
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Speaks http and https only, redirects included, and asks no proxy of the environment."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def _nothing() -> Batch:

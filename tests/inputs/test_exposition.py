@@ -43,7 +43,7 @@ def parse(text: bytes, *, openmetrics: bool = False, skip: bool = False) -> Batc
 
 def by_prometheus_client(text: bytes) -> Plain:
     out: Plain = {}
-    families = text_string_to_metric_families(text.decode())  # type: ignore[no-untyped-call]
+    families = text_string_to_metric_families(text.decode())
     for family in families:
         for sample in family.samples:
             labels = {"__name__": sample.name, **sample.labels}
@@ -125,7 +125,8 @@ def test_openmetrics_with_exemplars_and_seconds() -> None:
     expected: Plain = {}
     text = OPENMETRICS.decode().replace("http_requests requests", "http_requests ")
     text = text.replace("# UNIT http_requests \n", "")
-    for family in openmetrics_oracle.text_string_to_metric_families(text):
+    families = openmetrics_oracle.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    for family in families:
         for sample in family.samples:
             labels = {"__name__": sample.name, **sample.labels}
             time = NOW if sample.timestamp is None else round(float(sample.timestamp) * 1000)
