@@ -17,7 +17,7 @@ from novaql.errors import (
     QueryTimeout,
     StorageUnavailable,
 )
-from novaql.language import parse
+from novaql.language import format, parse
 from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.result import Result, ResultKind
 
@@ -42,6 +42,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "explain",
+    "format",
     "parse",
     "query",
 ]

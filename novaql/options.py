@@ -38,6 +38,8 @@ class QueryOptions:
     lookback_ms                how long a sample stays visible to an instant selector
     subquery_step_ms           step of a subquery that names none
     timeout_s                  wall-clock budget, None for no limit
+    left_closed                ranges, subqueries and the lookback include their left end, as in
+                               Prometheus before 3.0
     """
 
     start_ms: int
@@ -48,6 +50,7 @@ class QueryOptions:
     timeout_s: float | None = 120.0
     name_removal: NameRemoval = NameRemoval.DELAYED
     start_timestamps: bool = True
+    left_closed: bool = False
     limits: Limits = field(default_factory=Limits)
 
     @property

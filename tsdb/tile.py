@@ -111,6 +111,10 @@ class Batch:
         return len(self.values)
 
 
+SMALL_TILE = 2048
+"""Groups of fewer values are not worth a tile of their own and join a ragged one."""
+
+
 def tiles_from_flat(
     series_index: Ints, timestamps: Ints, values: Floats, *, max_values: int = 1 << 17
 ) -> list[Tile]:
@@ -126,17 +130,17 @@ def tiles_from_flat(
     offsets = np.append(starts, len(series_index)).astype(np.int64)
     rows = series_index[starts].astype(np.int64)
     lengths = np.diff(offsets)
-    group, grid_of_group = _timestamp_groups(timestamps, offsets, lengths)
+    group, grid_of_group = timestamp_groups(timestamps, offsets, lengths)
     order = np.argsort(group, kind="stable")
     bounds = np.flatnonzero(np.diff(group[order], prepend=-1, append=len(grid_of_group) + 1))
     tiles: list[Tile] = []
     lonely: list[Ints] = []
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         members = order[first:last]
-        if len(members) == 1:
+        width = int(lengths[members[0]])
+        if len(members) == 1 or len(members) * width < SMALL_TILE:
             lonely.append(members)
             continue
-        width = int(lengths[members[0]])
         grid = timestamps[offsets[members[0]] : offsets[members[0]] + width]
         tall = max(1, max_values // max(1, width))
         for at in range(0, len(members), tall):
@@ -148,7 +152,7 @@ def tiles_from_flat(
     return tiles
 
 
-def _timestamp_groups(
+def timestamp_groups(
     timestamps: Ints, offsets: Ints, lengths: Ints
 ) -> tuple[Ints, Sequence[int]]:
     """Number the distinct timestamp arrays; equal arrays, equal numbers."""

@@ -67,6 +67,10 @@ class Context:
     def eager_names(self) -> bool:
         return self.options.name_removal is NameRemoval.EAGER
 
+    def reach_ms(self, range_ms: int) -> int:
+        """How far left of its right end a window of this length reaches, exclusively."""
+        return range_ms + 1 if self.options.left_closed else range_ms
+
     def checkpoint(self) -> None:
         """Called between tiles and operators: stop if cancelled or out of time."""
         if self._cancellation is not None and self._cancellation.cancelled:

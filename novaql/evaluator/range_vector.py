@@ -25,7 +25,7 @@ def range_vector(
         series, tiles = drop_names(inner.series, inner.nameless), [tile]
     else:
         ends_ms = window_ends(plan.select, steps)
-        selection = read(run.context, plan.select, ends_ms, plan.range_ms)
+        selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
         series = selection.series
         tiles = []
         for ref in selection.tiles:

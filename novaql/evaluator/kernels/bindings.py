@@ -8,7 +8,7 @@ from novaql.evaluator.kernels import over_time, quantiles, rate, regression
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
-"""(windows, scalar arguments as [J] each in the order of the call, evaluation times [J])."""
+"""(windows, scalar arguments in the order of the call, evaluation times): each shaped like lo."""
 
 
 def _plain(kernel: Callable[[Windows], tuple[Floats, Bools]]) -> WindowKernel:

@@ -88,7 +88,7 @@ def _extreme(windows: Windows, choose: Callable[[Floats, Floats], Floats]) -> tu
         if not here.any():
             continue
         left, right = windows.lo, windows.hi - (1 << level)
-        if windows.offsets is None:
+        if windows.cells is None:
             columns = np.flatnonzero(here)
             out[:, columns] = choose(table[:, left[columns]], table[:, right[columns]])
         else:

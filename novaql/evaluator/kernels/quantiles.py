@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
@@ -46,33 +48,32 @@ def sort_nan_first(values: Floats, counts: Ints) -> Floats:
     return np.take_along_axis(values, order, 0)
 
 
-def _over_windows(windows: Windows, measure: object) -> Floats:
-    """Apply measure(values [n, S, j], counts [.., j], steps) to stretches of steps."""
-    assert callable(measure)
+def _over_windows(windows: Windows, measure: Callable[[Floats, Ints, slice], Floats]) -> Floats:
+    """Apply measure(values [n, …], counts […], part) to stretches of windows.
+
+    values: the contents of the windows of one stretch, [n, S, j] or [n, c]; part: that stretch.
+    """
     out = np.empty(windows.shape)
-    series, steps = windows.shape
     longest = max(windows.longest, 1)
-    stretch = max(1, CELLS_AT_ONCE // (longest * max(series, 1)))
-    place = np.arange(longest)
-    for first in range(0, steps, stretch):
-        part = slice(first, min(first + stretch, steps))
-        lo, hi = windows.lo[..., part], windows.hi[..., part]
-        counts = hi - lo
-        if windows.offsets is None:
-            index = np.minimum(lo + place[:, None], max(windows.values.shape[1] - 1, 0))
-            gathered = np.moveaxis(windows.values[:, index], 1, 0)
-            counts = np.broadcast_to(counts, gathered.shape[1:])
-        else:
-            index = np.minimum(lo + place[:, None, None], max(len(windows.values) - 1, 0))
-            gathered = windows.values[index]
-        out[:, part] = measure(gathered, counts, part)
+    rows = windows.grid[0] if windows.cells is None else 1
+    stretch = max(1, CELLS_AT_ONCE // (longest * max(rows, 1)))
+    place = np.arange(longest)[:, None]
+    last = max(windows.values.shape[-1] - 1, 0)
+    for first in range(0, len(windows.lo), stretch):
+        part = slice(first, first + stretch)
+        lo, hi = windows.lo[part], windows.hi[part]
+        gathered = windows.values[..., np.minimum(lo + place, last)]
+        if windows.cells is None:
+            gathered = np.moveaxis(gathered, 1, 0)
+        counts = np.broadcast_to(hi - lo, gathered.shape[1:])
+        out[..., part] = measure(gathered, counts, part)
     return out
 
 
 def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
-    """q: [J], one quantile per step."""
+    """q: one quantile per window, shaped like lo."""
     if windows.values.size == 0:
-        return np.zeros(windows.shape), np.zeros(windows.lo.shape, np.bool_)
+        return np.zeros(windows.shape), windows.counts > 0
 
     def measure(gathered: Floats, counts: Ints, part: slice) -> Floats:
         return sorted_quantile(sort_nan_first(gathered, counts), counts, q[part])
@@ -83,11 +84,11 @@ def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
 def mad_over_time(windows: Windows) -> tuple[Floats, Bools]:
     """Median of the absolute deviations from the median; NaN if any value is."""
     if windows.values.size == 0:
-        return np.zeros(windows.shape), np.zeros(windows.lo.shape, np.bool_)
+        return np.zeros(windows.shape), windows.counts > 0
+    half = np.full(1, 0.5)
 
-    def measure(gathered: Floats, counts: Ints, part: slice) -> Floats:
-        half = np.full(1, 0.5)
-        inside = np.arange(gathered.shape[0])[:, None, None] < counts
+    def measure(gathered: Floats, counts: Ints, _: slice) -> Floats:
+        inside = np.arange(len(gathered)).reshape(-1, *([1] * counts.ndim)) < counts
         middle = sorted_quantile(sort_nan_first(gathered, counts), counts, half)
         away = np.abs(gathered - middle)
         out = sorted_quantile(sort_nan_first(away, counts), counts, half)

@@ -47,7 +47,7 @@ def extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> tuple[
 def add_reset_values(windows: Windows, into: Floats) -> None:
     """Add to `into` [S, J], for every window, the value before each decrease inside it."""
     values = windows.values
-    steps = len(windows.ends_ms)
+    steps = windows.grid[1]
     if windows.offsets is None:
         row, before = np.nonzero(values[:, 1:] < values[:, :-1])
         if len(row) == 0:
@@ -64,8 +64,8 @@ def add_reset_values(windows: Windows, into: Floats) -> None:
         amount = values[before]
         base = np.zeros(len(before), np.int64)
     # Bounds do not decrease, so the windows that hold both samples are neighbours.
-    first_step = np.searchsorted(windows.hi.ravel(), before + 1, side="right") + base
-    end_step = np.searchsorted(windows.lo.ravel(), before, side="right") + base
+    first_step = np.searchsorted(windows.hi, before + 1, side="right") + base
+    end_step = np.searchsorted(windows.lo, before, side="right") + base
     spread = np.maximum(end_step - first_step, 0)
     cell = np.repeat(first_step - (np.cumsum(spread) - spread), spread) + np.arange(spread.sum())
     np.add.at(into.reshape(-1), cell, np.repeat(amount, spread))
@@ -84,7 +84,7 @@ def instant_change(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
 def _count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
     """Events between neighbours inside each window; event [.., n - 1] belongs to (n, n + 1)."""
     if windows.offsets is None:
-        total = np.zeros((windows.series_count, windows.values.shape[1] + 1))
+        total = np.zeros((windows.grid[0], windows.values.shape[1] + 1))
         np.cumsum(event, axis=1, out=total[:, 2:], dtype=np.float64)
         last = np.maximum(windows.hi, 1)
         out = total[:, last] - total[:, np.minimum(windows.lo + 1, last)]

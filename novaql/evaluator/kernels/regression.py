@@ -9,7 +9,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_
 
 
 def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
-    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo, or [J])."""
+    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo)."""
     shape = windows.shape
     first = windows.first()
     constant = np.ones(shape, np.bool_)
@@ -43,7 +43,7 @@ def deriv(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def predict_linear(windows: Windows, eval_ms: Ints, seconds: Floats) -> tuple[Floats, Bools]:
-    """The line's value `seconds` after the evaluation time. eval_ms, seconds: [J]."""
+    """The line's value `seconds` after the evaluation time. eval_ms, seconds: shaped like lo."""
     slope, at_eval = _line(windows, eval_ms)
     return slope * seconds + at_eval, windows.counts >= 2
 
@@ -51,7 +51,7 @@ def predict_linear(windows: Windows, eval_ms: Ints, seconds: Floats) -> tuple[Fl
 def double_exponential_smoothing(
     windows: Windows, smoothing: Floats, trend: Floats
 ) -> tuple[Floats, Bools]:
-    """Holt's linear method, first two samples as start. smoothing, trend: [J]."""
+    """Holt's linear method, first two samples as start. smoothing, trend: like lo."""
     positions = each_position(windows)
     valid = windows.counts >= 2
     if len(positions) < 2:

@@ -8,6 +8,7 @@ without a search: each sample knows by arithmetic at which step it enters and le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,19 @@ Bools = NDArray[np.bool_]
 class Windows:
     """Samples and the windows to be computed over them.
 
+    Regular: all S series have the same J windows. Ragged: each series has its own, and only those
+    that hold a sample are here, C of them, series after series (most are empty where series come
+    and go). A kernel computes an array of `shape`, [S, J] or [C], and need not know which.
+
     values    regular: [S, T]; ragged: flat [N]
     times     milliseconds; regular: [T]; ragged: flat [N]
-    lo, hi    first and one-past-last sample of each window: regular [J]; ragged [S, J], as
-              positions in the flat arrays. Not decreasing along the steps
-    ends_ms   [J] right end of each window (included)
+    lo, hi    first and one-past-last sample of each window: [J], or [C] as positions in the flat
+              arrays. They do not decrease
+    ends_ms   right end of each window (included), shaped like lo
     range_ms  length of each window; its left end is ends_ms - range_ms (excluded)
+    cells     None: regular. Ragged: [C], where each window belongs in a flat [S × J]
+    grid      (S, J)
     offsets   None: regular. Ragged: [S + 1]
-
-    Whatever the layout, `at(index)` gives values for an index array shaped like `lo`, as [S, J].
     """
 
     values: Floats
@@ -38,15 +43,13 @@ class Windows:
     hi: Ints
     ends_ms: Ints
     range_ms: int
+    grid: tuple[int, int]
+    cells: Ints | None = None
     offsets: Ints | None = None
 
     @property
-    def series_count(self) -> int:
-        return self.values.shape[0] if self.offsets is None else len(self.offsets) - 1
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.series_count, len(self.ends_ms)
+    def shape(self) -> tuple[int, ...]:
+        return self.grid if self.cells is None else self.cells.shape
 
     @property
     def counts(self) -> Ints:
@@ -59,12 +62,10 @@ class Windows:
 
     def at(self, index: Ints) -> Floats:
         """Values at positions shaped like `lo`; positions out of range are pulled to the edge."""
-        if self.offsets is None:
-            if self.values.shape[1] == 0:
-                return np.zeros(self.shape)
-            return self.values.take(index, axis=1, mode="clip")
         if self.values.size == 0:
             return np.zeros(self.shape)
+        if self.cells is None:
+            return self.values.take(index, axis=1, mode="clip")
         return self.values.take(index, mode="clip")
 
     def times_at(self, index: Ints) -> Ints:
@@ -79,26 +80,54 @@ class Windows:
     def last(self) -> Floats:
         return self.at(self.hi - 1)
 
+    def per_step(self, of_step: NDArray[Any]) -> NDArray[Any]:
+        """[J] (one item per step) brought to the shape of `lo`."""
+        return of_step if self.cells is None else of_step[self.cells % self.grid[1]]
+
+    def on_grid(self, out: Floats, valid: Bools) -> tuple[Floats, Bools]:
+        """A kernel's output as [S, J] values and a mask that broadcasts against them."""
+        if self.cells is None:
+            return out, valid
+        values, there = np.zeros(self.grid), np.zeros(self.grid, np.bool_)
+        values.reshape(-1)[self.cells] = out
+        there.reshape(-1)[self.cells] = valid
+        return values, there
+
 
 def regular_windows(values: Floats, times: Ints, ends_ms: Ints, range_ms: int) -> Windows:
-    """values [S, T], times [T]: every series has the same windows."""
+    """values [S, T], times [T], ends_ms [J]: every series has the same windows."""
     lo = np.searchsorted(times, ends_ms - range_ms, side="right")
     hi = np.searchsorted(times, ends_ms, side="right")
-    return Windows(values, times, lo, hi, ends_ms, range_ms)
+    return Windows(values, times, lo, hi, ends_ms, range_ms, (len(values), len(ends_ms)))
 
 
 def ragged_windows(
-    values: Floats, times: Ints, offsets: Ints, ends_ms: Ints, range_ms: int
+    values: Floats,
+    times: Ints,
+    offsets: Ints,
+    ends_ms: Ints,
+    range_ms: int,
+    cells: Ints | None = None,
 ) -> Windows:
-    """Flat values and times, series i at offsets[i]:offsets[i + 1]. ends_ms evenly spaced."""
+    """Flat values and times, series i at offsets[i]:offsets[i + 1].
+
+    ends_ms: [J], evenly spaced or all equal. cells: these windows, instead of the non-empty ones.
+    """
     series, steps = len(offsets) - 1, len(ends_ms)
     step_ms = int(ends_ms[1] - ends_ms[0]) if steps > 1 else 1
+    distinct = steps if step_ms else 1  # all equal: one window, repeated
     row = np.repeat(np.arange(series, dtype=np.int64), np.diff(offsets))
-    base = row * (steps + 1)
+    base = row * (distinct + 1)
     since = times - ends_ms[0]
-    hi = _passed(since, step_ms, base, series, steps) + offsets[:-1, None]
-    lo = _passed(since + range_ms, step_ms, base, series, steps) + offsets[:-1, None]
-    return Windows(values, times, lo, hi, ends_ms, range_ms, offsets)
+    hi = _passed(since, step_ms or 1, base, series, distinct) + offsets[:-1, None]
+    lo = _passed(since + range_ms, step_ms or 1, base, series, distinct) + offsets[:-1, None]
+    if distinct < steps:
+        lo, hi = np.repeat(lo, steps, axis=1), np.repeat(hi, steps, axis=1)
+    if cells is None:
+        cells = np.flatnonzero(hi > lo)
+    ends = ends_ms[cells % steps]
+    flat_lo, flat_hi = lo.reshape(-1)[cells], hi.reshape(-1)[cells]
+    return Windows(values, times, flat_lo, flat_hi, ends, range_ms, (series, steps), cells, offsets)
 
 
 def _passed(since: Ints, step_ms: int, base: Ints, series: int, steps: int) -> Ints:
@@ -115,7 +144,7 @@ def each_position(windows: Windows) -> list[tuple[Ints, Bools | None]]:
     long as the longest window, whatever the number of series.
     """
     counts = windows.counts
-    shortest = int(counts.min(initial=0)) if counts.size else 0
+    shortest = int(counts.min()) if counts.size else 0
     out: list[tuple[Ints, Bools | None]] = []
     for k in range(windows.longest):
         index = windows.lo + k

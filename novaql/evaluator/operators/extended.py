@@ -42,9 +42,9 @@ def extended_windows(
 ) -> Extended:
     """The windows of a tile with their ends found. The tile holds no staleness markers."""
     reach_ms = lookback_ms if smoothed else 0
-    base = tile_windows(tile, ends_ms, range_ms)
     wide = tile_windows(tile, ends_ms + reach_ms, range_ms + lookback_ms + reach_ms)
-    before_end = tile_windows(tile, ends_ms - 1, range_ms).hi
+    base = tile_windows(tile, ends_ms, range_ms, like=wide)
+    before_end = tile_windows(tile, ends_ms - 1, range_ms, like=wide).hi
     return extend(base, wide, before_end, smoothed=smoothed, counter=counter)
 
 
@@ -78,8 +78,7 @@ def extended_fragment(
         found = extended_windows(
             tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
         )
-        values, valid = _kernel(call.function, found)
-        return Block(tile.rows, values, valid)
+        return Block(tile.rows, *found.inner.on_grid(*_kernel(call.function, found)))
 
     return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=True)
 
@@ -96,12 +95,12 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
             shape = (tile.series_count, steps.count)
             return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
         behind = tile_windows(tile, ends_ms, lookback_ms)
-        ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms)
+        ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms, like=behind)
         low, high = behind.last(), behind.at(behind.hi)
         low_ms, high_ms = behind.times_at(behind.hi - 1), behind.times_at(behind.hi)
-        share = (ends_ms - low_ms) / np.maximum(high_ms - low_ms, 1)
-        followed = (ahead.hi > ahead.lo) & (low_ms < ends_ms)
+        share = (behind.ends_ms - low_ms) / np.maximum(high_ms - low_ms, 1)
+        followed = (ahead.hi > ahead.lo) & (low_ms < behind.ends_ms)
         values = np.where(followed, low + (high - low) * share, low)
-        return Block(tile.rows, values, behind.counts > 0)
+        return Block(tile.rows, *behind.on_grid(values, behind.counts > 0))
 
     return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=False)

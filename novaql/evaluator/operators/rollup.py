@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
-from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS, WindowKernel
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
@@ -55,19 +56,28 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         return extended_fragment(context, call, window, steps)
     scalars = scalar_arguments(run, call, steps)
     ends_ms = window_ends(window.select, steps)
-    selection = read(context, window.select, ends_ms, window.range_ms)
+    reach_ms = context.reach_ms(window.range_ms)
+    selection = read(context, window.select, ends_ms, reach_ms)
     kernel, eval_ms = ROLLUPS[call.function], steps.times_ms
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
             return _nothing(tile, steps)
-        values, valid = kernel(tile_windows(tile, ends_ms, window.range_ms), scalars, eval_ms)
-        return Block(tile.rows, values, valid)
+        windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=window.range_ms)
+        return _rolled(kernel, windows, scalars, eval_ms, tile)
 
     nameless = call.function not in KEEP_NAME
     observe = _Observer.of(context, call, selection.series, scalars)
     return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless, observe)
+
+
+def _rolled(
+    kernel: WindowKernel, windows: Windows, scalars: Sequence[Floats], eval_ms: Ints, tile: Tile
+) -> Block:
+    per_window = [windows.per_step(scalar) for scalar in scalars]
+    out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
+    return Block(tile.rows, *windows.on_grid(out, valid))
 
 
 def _nothing(tile: Tile, steps: Steps) -> Block:
@@ -139,7 +149,8 @@ def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> tuple[
     Rows of the tile are rows of the matrix.
     """
     ends_ms = subquery_ends(window, steps)
-    first = (int(ends_ms[0]) - window.range_ms) // window.step_ms * window.step_ms + window.step_ms
+    left_ms = int(ends_ms[0]) - run.context.reach_ms(window.range_ms)
+    first = left_ms // window.step_ms * window.step_ms + window.step_ms
     inner_steps = Steps.between(first, int(ends_ms[-1]), window.step_ms)
     if inner_steps.count == 0:
         empty = matrix(SeriesTable.unlabelled(0), np.zeros((0, 0)))
@@ -174,9 +185,10 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     else:
         with np.errstate(all="ignore"):
             kernel = ROLLUPS[call.function]
-            windows = tile_windows(tile, subquery_ends(window, steps), window.range_ms)
-            values, valid = kernel(windows, scalars, steps.times_ms)
-        block = Block(tile.rows, values, valid)
+            reach_ms = run.context.reach_ms(window.range_ms)
+            windows = tile_windows(tile, subquery_ends(window, steps), reach_ms)
+            windows = replace(windows, range_ms=window.range_ms)
+            block = _rolled(kernel, windows, scalars, steps.times_ms, tile)
     observe = _Observer.of(run.context, call, inner.series, scalars)
     if observe is not None and inner.rows:
         observe(block)

@@ -36,16 +36,17 @@ def read(context: Context, select: Select, ends_ms: Ints, reach_ms: int) -> Sele
     return selection
 
 
-def tile_windows(tile: Tile, ends_ms: Ints, range_ms: int) -> Windows:
-    """The windows of every step over a tile of either layout."""
+def tile_windows(
+    tile: Tile, ends_ms: Ints, range_ms: int, *, like: Windows | None = None
+) -> Windows:
+    """The windows of every step over a tile of either layout.
+
+    like: for these windows (of the same tile) and no others, be they empty.
+    """
     if tile.offsets is None:
         return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
-    if len(ends_ms) > 1 and ends_ms[0] == ends_ms[1]:  # pinned: one window, many steps
-        one = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms[:1], range_ms)
-        shape = (tile.series_count, len(ends_ms))
-        lo, hi = np.broadcast_to(one.lo, shape), np.broadcast_to(one.hi, shape)
-        return Windows(tile.values, tile.timestamps, lo, hi, ends_ms, range_ms, tile.offsets)
-    return ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms)
+    cells = None if like is None else like.cells
+    return ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
 
 
 def _newest(windows: Windows, rows: Ints) -> Block:
@@ -53,14 +54,15 @@ def _newest(windows: Windows, rows: Ints) -> Block:
     valid = windows.counts > 0
     # A staleness marker ends its series at once. One sum tells whether any NaN is there.
     if np.isnan(np.add.reduce(values, axis=None)):
-        valid = valid & ~is_stale(np.ascontiguousarray(values))
-    return Block(rows, values, valid)
+        valid = valid & ~is_stale(values)
+    return Block(rows, *windows.on_grid(values, valid))
 
 
 def _newest_time(windows: Windows, rows: Ints) -> Block:
-    block = _newest(windows, rows)
     seconds = windows.times_at(windows.hi - 1) / 1000.0
-    return Block(rows, np.broadcast_to(seconds, windows.shape), block.valid)
+    valid = (windows.counts > 0) & ~is_stale(windows.last())
+    there = np.broadcast_to(seconds, windows.shape)
+    return Block(rows, *windows.on_grid(there, valid))
 
 
 def select_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
@@ -81,7 +83,7 @@ def _fragment(
     *,
     nameless: bool,
 ) -> Fragment:
-    lookback_ms = context.options.lookback_ms
+    lookback_ms = context.reach_ms(context.options.lookback_ms)
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms, lookback_ms)
 
