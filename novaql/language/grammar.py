@@ -7,7 +7,9 @@ the tables are made anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -26,36 +28,54 @@ _FOLDER = Path(grammar_folder.__file__).parent
 @cache
 def parser() -> lark.Lark:
     """Lark's LALR parser, which builds the tree while it reads."""
+    return _ready(_kept_tables() or _made_tables())
+
+
+def _ready(tables: bytes) -> lark.Lark:
+    # Lark's own load() takes no transformer; the method below is what it calls.
+    made = lark.Lark.__new__(lark.Lark)
+    made._load(io.BytesIO(tables), transformer=PromqlBuilder())
+    return made
+
+
+def _made_tables() -> bytes:
+    """The tables, made from the grammar, and kept for the next process if that can be."""
+    made = lark.Lark.open(str(_FOLDER / "promql.lark"), parser="lalr", maybe_placeholders=False)
+    buffer = io.BytesIO()
+    made.save(buffer)
+    with contextlib.suppress(OSError):
+        _keep(_cache_folder() / _table_name(), buffer.getvalue())
+    return buffer.getvalue()
+
+
+def _keep(file: Path, tables: bytes) -> None:
+    """Raises `OSError` where that is not possible, or not safe."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _private(file.parent.lstat()):
+        raise PermissionError(f"{file.parent} can be written by others")
+    # Others must see the whole file or none.
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".making-")
     try:
-        kept = _cache_folder() / _table_name()
-        if _only_ours(kept):
-            return _open(kept)
-        _make_folder(kept.parent)
-        return _open_and_keep(kept)
-    except OSError:
-        return _open(None)
-
-
-def _open(table: Path | None) -> lark.Lark:
-    return lark.Lark.open(
-        str(_FOLDER / "promql.lark"),
-        parser="lalr",
-        maybe_placeholders=False,
-        transformer=PromqlBuilder(),
-        cache=str(table) if table else False,
-    )
-
-
-def _open_and_keep(kept: Path) -> lark.Lark:
-    # Lark writes in place; others must see the whole file or none.
-    handle, name = tempfile.mkstemp(dir=kept.parent, prefix=".making-")
-    os.close(handle)
-    try:
-        made = _open(Path(name))
-        Path(name).replace(kept)
+        with os.fdopen(handle, "wb") as making:
+            making.write(hashlib.sha256(tables).digest() + tables)
+        Path(name).replace(file)
     finally:
         Path(name).unlink(missing_ok=True)
-    return made
+
+
+def _kept_tables() -> bytes | None:
+    """None if there are none, they are damaged, or someone else could have written them."""
+    try:
+        file = _cache_folder() / _table_name()
+        if not (stat.S_ISREG(file.lstat().st_mode) and _private(file.lstat())):
+            return None
+        if not _private(file.parent.lstat()):
+            return None
+        content = file.read_bytes()
+    except OSError:
+        return None
+    digest, tables = content[:32], content[32:]
+    return tables if hashlib.sha256(tables).digest() == digest else None
 
 
 def _cache_folder() -> Path:
@@ -76,22 +96,6 @@ def _table_name() -> str:
         digest.update(path.read_bytes())
     digest.update(f"{lark.__version__} {sys.version_info[:2]} {sys.implementation.name}".encode())
     return f"grammar-{digest.hexdigest()[:24]}.table"
-
-
-def _make_folder(folder: Path) -> None:
-    """Raises `OSError` unless it is ours alone to write to."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _private(folder.lstat()):
-        raise PermissionError(f"{folder} can be written by others")
-
-
-def _only_ours(file: Path) -> bool:
-    """Whether the file exists, and nobody else could have written or placed it."""
-    try:
-        found = file.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(found.st_mode) and _private(found) and _private(file.parent.lstat())
 
 
 def _private(found: os.stat_result) -> bool:
