@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
+from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import TIME, VALUE, long_form, wide_form, wide_names
 from novaql.result import Result
 from tsdb.labels import Ints, LabelColumn
-from tsdb.tile import Floats
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 LABEL = pa.dictionary(pa.int32(), pa.string())
@@ -19,14 +18,14 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 def long_table(result: Result) -> pa.Table:
     """One row a sample; the field of a label column has its label name as metadata."""
     form = long_form(result)
-    times = pa.array(form.times_ms, pa.int64()).cast(TIMESTAMP)
+    times = numbers(form.times_ms, TIMESTAMP)
     if form.text is not None:
-        return pa.table({TIME: times, VALUE: pa.array([form.text], pa.string())})
+        return pa.table({TIME: times, VALUE: strings([form.text])})
     fields: list[pa.Field[Any]] = [
         pa.field(TIME, TIMESTAMP, nullable=False),
         pa.field(VALUE, pa.float64(), nullable=False),
     ]
-    arrays: list[pa.Array[Any]] = [times, _floats(form.values)]
+    arrays: list[pa.Array[Any]] = [times, numbers(form.values, pa.float64())]
     for name, (label, column) in form.labels.items():
         fields.append(pa.field(name, LABEL, metadata={"label": label}))
         arrays.append(_dictionary(column, form.row))
@@ -40,19 +39,14 @@ def wide_table(result: Result) -> pa.Table:
     form = wide_form(result)
     names = wide_names(result)
     columns = [
-        pa.array(values, pa.float64(), mask=None if form.valid is None else ~form.valid[row])
+        numbers(values, pa.float64(), None if form.valid is None else form.valid[row])
         for row, values in enumerate(form.values)
     ]
-    times = pa.array(form.times_ms, pa.int64()).cast(TIMESTAMP)
+    times = numbers(form.times_ms, TIMESTAMP)
     return pa.Table.from_arrays([times, *columns], names=[TIME, *names])
-
-
-def _floats(values: Floats) -> pa.Array[Any]:
-    # Explicitly without from_pandas: NaN is a value, not a null.
-    return pa.array(np.ascontiguousarray(values), pa.float64(), from_pandas=False)
 
 
 def _dictionary(column: LabelColumn, row: Ints) -> pa.Array[Any]:
     codes = column.codes[row]
-    indices = pa.array(codes - 1, pa.int32(), mask=codes == 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(column.values[1:], pa.string()))
+    indices = numbers(codes - 1, pa.int32(), codes != 0)
+    return pa.DictionaryArray.from_arrays(indices, strings(column.values[1:]))

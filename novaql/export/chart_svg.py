@@ -62,7 +62,7 @@ def line_chart(times_ms: Ints, values: Floats, valid: Bools | None, names: Seque
         )
     for row, name in enumerate(names):
         some_times, some_values, some_valid = thinned(times_ms, values[row], drawn[row], across)
-        path = _path(x_of(some_times), y_of(some_values), some_valid)
+        path = _path(x_of(some_times), y_of(np.where(some_valid, some_values, low)), some_valid)
         if path:
             colour = PALETTE[row % len(PALETTE)]
             parts.append(

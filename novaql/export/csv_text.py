@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from novaql.export.arrow_arrays import booleans, numbers, strings
 from novaql.export.columns import TIME, VALUE, long_form
 from novaql.export.time_text import time_texts
 from novaql.result import Result
@@ -18,6 +19,9 @@ _CHUNK = 1 << 17
 
 # The stubs of Arrow's kernels know fewer argument types than the kernels.
 compute: Any = pc
+
+# As Arrow's own scalars, because a Python text would make Arrow import pandas.
+NOTHING, COMMA, LINE_END = strings(["", ",", END])
 
 
 def write_csv(result: Result, out: BinaryIO) -> None:
@@ -33,21 +37,21 @@ def write_csv(result: Result, out: BinaryIO) -> None:
         return
     # Every distinct text is quoted once; rows are put together by Arrow, column by column.
     distinct, instant = np.unique(form.times_ms, return_inverse=True)
-    times = pa.array(time_texts(distinct), pa.string())
+    times = strings(time_texts(distinct))
     labels = [
-        (pa.array([_cell(text) for text in column.values], pa.string()), column.codes)
+        (strings([_cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
     ]
     for start in range(0, len(form.values), _CHUNK):
         some = slice(start, start + _CHUNK)
         row = form.row[some]
         cells: list[Any] = [
-            times.take(pa.array(instant[some], pa.int64())),
+            times.take(numbers(instant[some], pa.int64())),
             _value_cells(form.values[some]),
         ]
-        cells += [texts.take(pa.array(codes[row], pa.int32())) for texts, codes in labels]
-        last = compute.binary_join_element_wise(cells.pop(), "", END)
-        out.write(_bytes(compute.binary_join_element_wise(*cells, last, ",")))
+        cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
+        last = compute.binary_join_element_wise(cells.pop(), NOTHING, LINE_END)
+        out.write(_bytes(compute.binary_join_element_wise(*cells, last, COMMA)))
 
 
 def _cell(text: str) -> str:
@@ -57,18 +61,24 @@ def _cell(text: str) -> str:
 
 
 def _value_cells(values: Floats) -> pa.Array[Any]:
-    cells: pa.Array[Any] = pa.array(values, pa.float64(), from_pandas=False).cast(pa.string())
+    cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
     odd = ~np.isfinite(values)
     if odd.any():
         names = np.array(["NaN", "+Inf", "-Inf"])
         which = np.where(np.isnan(values), 0, np.where(values > 0, 1, 2))[odd]
-        cells = compute.replace_with_mask(cells, pa.array(odd), pa.array(names[which], pa.string()))
+        cells = compute.replace_with_mask(cells, booleans(odd), strings(names[which].tolist()))
     return cells
 
 
 def _bytes(texts: pa.Array[Any]) -> bytes:
     """All texts, one behind the other."""
-    bounds = pa.array([0, len(texts)], pa.int32())
-    joined: pa.Array[Any] = compute.binary_join(pa.ListArray.from_arrays(bounds, texts), "")
-    joined_bytes: bytes = joined[0].as_buffer().to_pybytes()
-    return joined_bytes
+    start, end = np.frombuffer(memoryview(_buffer(texts, 1)), np.int32)[
+        [texts.offset, texts.offset + len(texts)]
+    ]
+    return _buffer(texts, 2)[int(start) : int(end)].to_pybytes()
+
+
+def _buffer(texts: pa.Array[Any], number: int) -> pa.Buffer:
+    buffer = texts.buffers()[number]
+    assert buffer is not None
+    return buffer

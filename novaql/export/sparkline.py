@@ -24,8 +24,9 @@ def sparkline(values: Floats, valid: Bools | None = None, *, width: int = 24) ->
     if not drawn.any():
         return " " * min(width, len(values))
     # Scaled before any sum, so that the largest floats do not overflow.
-    scale = float(np.abs(values[finite]).max()) if finite.any() else 0.0
-    unit = np.where(finite, values / scale if scale else 0.0, 0.0)
+    known = np.where(finite, values, 0.0)
+    scale = float(np.abs(known).max())
+    unit = known / scale if scale else known
     low = float(unit[finite].min()) if finite.any() else 0.0
     high = float(unit[finite].max()) if finite.any() else 0.0
     unit = np.where(drawn & ~finite, np.where(values > 0, high, low), unit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
@@ -181,3 +183,17 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(ImportError, match=r"pip install 'novaql\[pandas\]'"):
         scalar(1).pandas()
+
+
+def test_arrow_and_csv_do_not_load_pandas() -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from novaql.result import Result, ResultKind\n"
+        "from tsdb.labels import SeriesTable\n"
+        "series = SeriesTable.from_dicts([{'a': '1'}, {}])\n"
+        "values = np.array([[1.0], [np.nan]])\n"
+        "result = Result(ResultKind.VECTOR, series, np.array([0]), values, values == 1)\n"
+        "result.arrow(), result.arrow(layout='wide'), result.csv()\n"
+        "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
