@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Bits = NDArray[np.uint64]
 
 STALE_BITS = 0x7FF0000000000002
-"""Bit pattern of the staleness marker, a NaN with a payload of its own (Prometheus `value.StaleNaN`)."""
+"""Bit pattern of the staleness marker, a NaN with a payload of its own (`value.StaleNaN`)."""
 
 STALE: float = float(np.array([STALE_BITS], np.uint64).view(np.float64)[0])
 """The staleness marker as a float. Compare bits, not values: it is a NaN."""
@@ -85,9 +85,7 @@ class Tile:
         assert flat.offsets is not None
         keep = ~is_stale(flat.values)
         kept_before = np.concatenate([[0], np.cumsum(keep)])
-        return Tile(
-            self.rows, flat.timestamps[keep], flat.values[keep], kept_before[flat.offsets]
-        )
+        return Tile(self.rows, flat.timestamps[keep], flat.values[keep], kept_before[flat.offsets])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,13 +146,13 @@ def tiles_from_flat(
             picked = values[offsets[some][:, None] + np.arange(width)]
             tiles.append(Tile(rows[some], grid, picked))
     if lonely:
-        tiles.extend(_ragged_tiles(np.concatenate(lonely), rows, offsets, timestamps, values, max_values))
+        tiles.extend(
+            _ragged_tiles(np.concatenate(lonely), rows, offsets, timestamps, values, max_values)
+        )
     return tiles
 
 
-def timestamp_groups(
-    timestamps: Ints, offsets: Ints, lengths: Ints
-) -> tuple[Ints, Sequence[int]]:
+def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[Ints, Sequence[int]]:
     """Number the distinct timestamp arrays; equal arrays, equal numbers."""
     # (length, first, last, sum, sum of squares mod 2^64) tells grids apart but for deliberate
     # collisions, so members are then compared with their group's first one, whole.

@@ -1,0 +1,271 @@
+"""Tiles out of layers: which series of which layer go into which tile, and how it is read.
+
+Planning looks at directories only (and at the few timestamps that the range cuts through); values
+are read when a tile is loaded. Series that share their timestamps in every layer make regular
+tiles. Small groups, and series whose layers overlap in time, are pooled into ragged ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
+
+import numpy as np
+
+from tsdb.cache import ByteCache
+from tsdb.labels import Bools, Ints, combine_codes
+from tsdb.selection import TileRef
+from tsdb.stratum import Stratum
+from tsdb.tile import Floats, Tile
+
+TILE_VALUES = 1 << 17
+REGULAR_FROM = 4096
+"""A group with fewer values than this is pooled: the cost of a tile would outweigh its worth."""
+
+TileArrays = tuple[Ints, Floats, Ints | None]
+TileCache = ByteCache[TileArrays]
+
+
+def tile_bytes(arrays: TileArrays) -> int:
+    return sum(array.nbytes for array in arrays if array is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Series of one stratum that take part in a selection.
+
+    series  stratum series
+    rows    row of each in the selection's table
+    """
+
+    stratum: Stratum
+    series: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A piece and, for each of its series, the part of its grid that lies in the range.
+
+    low, high    [series] positions in the grid, low < high
+    first, last  [series] bounds of the times there: exact where the range leaves the grid whole
+    """
+
+    stratum: Stratum
+    series: Ints
+    rows: Ints
+    low: Ints
+    high: Ints
+    first: Ints
+    last: Ints
+
+    def take(self, some: Ints) -> Cut:
+        return Cut(
+            self.stratum, self.series[some], self.rows[some],
+            self.low[some], self.high[some], self.first[some], self.last[some],
+        )  # fmt: skip
+
+    def renumbered(self, number: Ints) -> Cut:
+        """The same for another table: row r is row number[r] there."""
+        return replace(self, rows=number[self.rows])
+
+    def key(self) -> Hashable:
+        """Equal for cuts that read the same samples in the same order."""
+        content = blake2b(self.series.tobytes(), digest_size=16)
+        content.update(self.low.tobytes())
+        content.update(self.high.tobytes())
+        return (self.stratum.identity, content.digest())
+
+    def times(self) -> Ints:
+        grids = self.stratum.grid_of[self.series]
+        return self.stratum.times.ints(
+            self.stratum.grid_start[grids] + self.low, self.high - self.low
+        )
+
+    def values(self) -> Floats:
+        return self.stratum.values.floats(
+            self.stratum.value_start[self.series] + self.low, self.high - self.low
+        )
+
+
+def cut_pieces(pieces: Sequence[Piece], start_ms: int, end_ms: int) -> list[Cut]:
+    """What each piece has in the range; pieces and series that have nothing there are left out."""
+    return [cut for piece in pieces if len((cut := _cut(piece, start_ms, end_ms)).rows)]
+
+
+def _cut(piece: Piece, start_ms: int, end_ms: int) -> Cut:
+    stratum = piece.stratum
+    grids, place = np.unique(stratum.grid_of[piece.series], return_inverse=True)
+    low, high = stratum.window(grids, start_ms, end_ms)
+    first = np.maximum(stratum.grid_first[grids], start_ms)
+    last = np.minimum(stratum.grid_last[grids], end_ms)
+    whole = Cut(
+        stratum, piece.series, piece.rows, low[place], high[place], first[place], last[place]
+    )
+    inside = high > low
+    return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
+
+
+def plan_tiles(cuts: Sequence[Cut], rows: int, cache: TileCache) -> list[TileRef]:
+    """Tiles that hold all samples of the cuts; `rows` series in the selection's table.
+
+    Cuts stand in order of age: of equal series and times the last one counts.
+    """
+    if not cuts:
+        return []
+    group, lead = _groups(cuts, rows)
+    apart = _apart(cuts, group)
+    widths = _widths(cuts, rows)
+    counts = np.bincount(group)
+    group_width = np.zeros(len(counts), np.int64)
+    group_width[group] = widths
+    regular = apart & (counts > 1) & (counts * group_width >= REGULAR_FROM)
+    regular[0] = False
+    order = np.lexsort((lead, group))
+    order = order[group[order] > 0]
+    in_regular = regular[group[order]]
+    slots = _slots(cuts, rows)
+    refs = []
+    for members in _split_groups(order[in_regular], group, group_width):
+        width = int(group_width[group[members[0]]])
+        load = partial(_load_regular, cuts, slots, members, cache)
+        refs.append(TileRef(load, width * len(members)))
+    rest = order[~in_regular]
+    if len(rest):
+        rest = rest[np.argsort(lead[rest], kind="stable")]
+        pool = (np.cumsum(widths[rest]) - 1) // TILE_VALUES
+        for members in np.split(rest, np.flatnonzero(np.diff(pool)) + 1):
+            load = partial(_load_ragged, cuts, slots, members, cache)
+            refs.append(TileRef(load, int(widths[members].sum())))
+    return refs
+
+
+def _slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
+    """For each cut: table row → position in the cut, -1 where it has no such row."""
+    slots = []
+    for cut in cuts:
+        slot = np.full(rows, -1)
+        slot[cut.rows] = np.arange(len(cut.rows))
+        slots.append(slot)
+    return slots
+
+
+def _widths(cuts: Sequence[Cut], rows: int) -> Ints:
+    widths = np.zeros(rows, np.int64)
+    for cut in cuts:
+        widths[cut.rows] += cut.high - cut.low
+    return widths
+
+
+def _groups(cuts: Sequence[Cut], rows: int) -> tuple[Ints, Ints]:
+    """Group of each row, and a number by which rows stand in the order of the youngest layer.
+
+    Rows of one group have the same grid in every layer. Group 0: rows without samples.
+    """
+    codes = []
+    lead = np.zeros(rows, np.int64)
+    for cut in cuts:
+        code = np.zeros(rows, np.int64)
+        code[cut.rows] = cut.stratum.grid_of[cut.series] + 1
+        codes.append(code)
+        lead[cut.rows] = cut.series
+    group = combine_codes(codes, rows) if len(cuts) > 1 else codes[0]
+    absent = np.ones(rows, np.bool_)
+    for cut in cuts:
+        absent[cut.rows] = False
+    _, dense = np.unique(np.append(-1, np.where(absent, -1, group)), return_inverse=True)
+    return dense[1:].astype(np.int64), lead
+
+
+def _apart(cuts: Sequence[Cut], group: Ints) -> Bools:
+    """For each group whether its layers follow one another in time, none overlapping another."""
+    count = int(group.max()) + 1
+    if len(cuts) == 1:
+        return np.ones(count, np.bool_)
+    never = np.iinfo(np.int64).max
+    first = np.full((len(cuts), count), never)
+    last = np.full((len(cuts), count), never)
+    for number, cut in enumerate(cuts):
+        first[number, group[cut.rows]] = cut.first
+        last[number, group[cut.rows]] = cut.last
+    order = np.argsort(first, axis=0, kind="stable")
+    first = np.take_along_axis(first, order, 0)
+    last = np.take_along_axis(last, order, 0)
+    apart: Bools = ((last[:-1] < first[1:]) | (first[1:] == never)).all(axis=0)
+    return apart
+
+
+def _split_groups(order: Ints, group: Ints, group_width: Ints) -> list[Ints]:
+    """Members of each group, in portions of about `TILE_VALUES` values."""
+    if len(order) == 0:
+        return []
+    groups = group[order]
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    within = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    tall = np.maximum(1, TILE_VALUES // group_width[groups])
+    return np.split(order, np.flatnonzero(within % tall == 0)[1:])
+
+
+def _members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[Cut]:
+    chosen = []
+    for cut, slot in zip(cuts, slots, strict=True):
+        places = slot[rows]
+        places = places[places >= 0]
+        if len(places):
+            chosen.append(cut.take(places))
+    return chosen
+
+
+def _load_regular(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
+    chosen = sorted(_members_of(cuts, slots, rows), key=lambda cut: int(cut.first[0]))
+    key = ("regular", *(cut.key() for cut in chosen))
+    arrays = cache.get(key)
+    if arrays is None:
+        arrays = _read_regular(chosen, len(rows))
+        cache.put(key, arrays)
+    return Tile(rows, arrays[0], arrays[1])
+
+
+def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
+    one = np.zeros(1, np.int64)
+    times = [cut.take(one).times() for cut in cuts]
+    if len(cuts) == 1:
+        return times[0], cuts[0].values().reshape(series, -1), None
+    values = np.empty((series, sum(len(part) for part in times)))
+    at = 0
+    for cut, part in zip(cuts, times, strict=True):
+        values[:, at : at + len(part)] = cut.values().reshape(series, -1)
+        at += len(part)
+    return np.concatenate(times), values, None
+
+
+def _load_ragged(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
+    chosen = _members_of(cuts, slots, rows)
+    key: Hashable = ("ragged", rows.tobytes(), *((cut.key(), cut.rows.tobytes()) for cut in chosen))
+    if len(chosen) == 1:
+        key = ("ragged", chosen[0].key())
+    arrays = cache.get(key)
+    if arrays is None:
+        arrays = _read_ragged(chosen, rows)
+        cache.put(key, arrays)
+    return Tile(rows, *arrays)
+
+
+def _read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
+    if len(cuts) == 1:
+        lengths = cuts[0].high - cuts[0].low
+        return cuts[0].times(), cuts[0].values(), np.append(0, np.cumsum(lengths))
+    place = np.zeros(int(rows.max()) + 1, np.int64)
+    place[rows] = np.arange(len(rows))
+    owner = np.concatenate([np.repeat(place[cut.rows], cut.high - cut.low) for cut in cuts])
+    times = np.concatenate([cut.times() for cut in cuts])
+    values = np.concatenate([cut.values() for cut in cuts])
+    order = np.lexsort((times, owner))  # stable: of equal ones the youngest layer comes last
+    owner, times, values = owner[order], times[order], values[order]
+    stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)
+    if not stays.all():
+        owner, times, values = owner[stays], times[stays], values[stays]
+    counts = np.bincount(owner, minlength=len(rows))
+    return times, values, np.append(0, np.cumsum(counts))

@@ -1,0 +1,147 @@
+"""The bytes of a block that are not columns: header, tail, description. FORMAT.md, "Block"."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from tsdb.codec.checksum import checksum
+from tsdb.errors import Corrupted, UnknownFormat
+from tsdb.fsio import ReadFile
+
+FORMAT = 1
+MAGIC = b"NOVABLK\n"
+HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
+TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
+HEADER_BYTES = HEADER.size + 4  # and the checksum of the header
+
+PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
+    b"values",
+    b"times",
+    b"section",
+    b"describe",
+    b"header",
+)
+"""Kinds, mixed into checksums."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A column somewhere in the file. `count` numbers (or texts) in `length` bytes."""
+
+    offset: int
+    length: int
+    count: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSections:
+    """One label: codes of all series, and the texts of codes 1, 2, … in byte order."""
+
+    name: str
+    codes: Section
+    texts: Section
+
+
+@dataclass(frozen=True, slots=True)
+class PageSections:
+    """Directory of a stream's pages: numbers, bytes and checksum of each, and where they begin."""
+
+    offset: int
+    counts: Section
+    lengths: Section
+    checksums: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the file holds. Times in milliseconds, both ends included."""
+
+    series: int
+    samples: int
+    first_ms: int
+    last_ms: int
+    grids: int
+    grid_of: Section
+    grid_length: Section
+    grid_first: Section
+    grid_last: Section
+    times: PageSections
+    values: PageSections
+    labels: tuple[LabelSections, ...]
+
+
+def encode_header(identity: bytes) -> bytes:
+    fields = HEADER.pack(MAGIC, FORMAT, 0, identity)
+    return fields + checksum(identity, HEAD, 0, fields).to_bytes(4, "little")
+
+
+def encode_description(identity: bytes, description: Description, offset: int) -> bytes:
+    """The description and the tail, to be written at `offset`, the end of the file."""
+    text = json.dumps(asdict(description), ensure_ascii=False, separators=(",", ":")).encode()
+    crc = checksum(identity, DESCRIPTION, offset, text)
+    return text + TAIL.pack(offset, len(text), crc, MAGIC)
+
+
+def read_description(file: ReadFile, path: Path, identity: bytes) -> Description:
+    """Check header and tail, and read the description.
+
+    Raises `Corrupted`, also when this is the file of another block.
+    """
+    head = file.pread(0, HEADER_BYTES)
+    if len(head) < HEADER_BYTES:
+        raise Corrupted(path, "header", f"only {len(head)} bytes")
+    magic, version, _, found = HEADER.unpack_from(head)
+    if magic != MAGIC:
+        raise Corrupted(path, "header", f"begins with {magic!r}")
+    if version != FORMAT:
+        raise UnknownFormat(path, "header", f"format {version}; this program knows {FORMAT}")
+    if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
+        raise Corrupted(path, "header", "checksum differs")
+    if found != identity:
+        raise Corrupted(path, "header", "it is the file of another block")
+    tail = file.pread(file.size - TAIL.size, TAIL.size) if file.size > TAIL.size else b""
+    if len(tail) < TAIL.size:
+        raise Corrupted(path, "tail", "the file is cut off")
+    offset, length, crc, magic = TAIL.unpack(tail)
+    if magic != MAGIC or offset + length + TAIL.size != file.size:
+        raise Corrupted(path, "tail", "the file is cut off or damaged")
+    text = file.pread(offset, length)
+    if crc != checksum(identity, DESCRIPTION, offset, text):
+        raise Corrupted(path, "description", "checksum differs")
+    return _description(json.loads(text))
+
+
+def _description(fields: dict[str, Any]) -> Description:
+    # The checksum has been verified, so the shape is what `encode_description` wrote.
+    def section(name: str) -> Section:
+        return Section(**fields[name])
+
+    def pages(name: str) -> PageSections:
+        inner = fields[name]
+        return PageSections(
+            inner["offset"],
+            *(Section(**inner[part]) for part in ("counts", "lengths", "checksums")),
+        )
+
+    return Description(
+        series=fields["series"],
+        samples=fields["samples"],
+        first_ms=fields["first_ms"],
+        last_ms=fields["last_ms"],
+        grids=fields["grids"],
+        grid_of=section("grid_of"),
+        grid_length=section("grid_length"),
+        grid_first=section("grid_first"),
+        grid_last=section("grid_last"),
+        times=pages("times"),
+        values=pages("values"),
+        labels=tuple(
+            LabelSections(label["name"], Section(**label["codes"]), Section(**label["texts"]))
+            for label in fields["labels"]
+        ),
+    )

@@ -1,0 +1,122 @@
+"""A stream of numbers in pages on disk; pages are checked and decoded when touched."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tsdb.block.format import TIME_PAGE
+from tsdb.cache import ByteCache
+from tsdb.codec.checksum import checksum
+from tsdb.codec.columns import Undecodable, decode_numbers
+from tsdb.errors import Corrupted, ReadFailed
+from tsdb.fsio import ReadFile
+from tsdb.labels import Ints
+from tsdb.stratum import ArrayStream
+from tsdb.tile import Floats
+
+PageCache = ByteCache["Ints | Floats"]
+
+_READ_AHEAD = 1 << 20
+
+
+def page_bytes(page: Ints | Floats) -> int:
+    return page.nbytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PagedStream:
+    """`Stream` over pages of a file.
+
+    first     [P + 1] number of the first value of each page, and of all values
+    offset    [P + 1] where each page begins in the file, and where the last one ends
+    checksums [P]
+    """
+
+    file: ReadFile
+    path: Path
+    identity: bytes
+    kind: bytes
+    first: Ints
+    offset: Ints
+    checksums: Ints
+    cache: PageCache
+
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        local, numbers = self._pages_for(starts, lengths)
+        return ArrayStream(numbers).ints(local, lengths)
+
+    def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        local, numbers = self._pages_for(starts, lengths)
+        return ArrayStream(numbers).floats(local, lengths)
+
+    def _pages_for(self, starts: Ints, lengths: Ints) -> tuple[Ints, Ints | Floats]:
+        """Touched pages joined, and where in them each piece begins."""
+        low = np.searchsorted(self.first, starts, side="right") - 1
+        high = np.searchsorted(self.first, starts + lengths, side="left")
+        touched = np.zeros(len(self.first), np.int64)
+        np.add.at(touched, low, 1)
+        np.add.at(touched, high, -1)
+        pages = np.flatnonzero(np.cumsum(touched) > 0)
+        decoded = self._decoded(pages)
+        sizes = self.first[pages + 1] - self.first[pages]
+        begins = np.zeros(len(self.first), np.int64)
+        begins[pages] = np.cumsum(sizes) - sizes
+        joined: Any = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
+        local: Ints = starts - self.first[low] + begins[low]
+        return local, joined
+
+    def _decoded(self, pages: Ints) -> list[Ints | Floats]:
+        numbers = pages.tolist()
+        found: dict[int, Ints | Floats] = {}
+        missing: list[int] = []
+        for page in numbers:
+            kept = self.cache.get(self._key(page))
+            if kept is None:
+                missing.append(page)
+            else:
+                found[page] = kept
+        for begin, end in _runs(missing, self.offset):
+            data = self._read(int(self.offset[begin]), int(self.offset[end]))
+            base = int(self.offset[begin])
+            for page in range(begin, end):
+                some = data[int(self.offset[page]) - base : int(self.offset[page + 1]) - base]
+                found[page] = self._decode(page, some)
+                self.cache.put(self._key(page), found[page])
+        return [found[page] for page in numbers]
+
+    def _key(self, page: int) -> Hashable:
+        return (self.identity, self.kind, page)
+
+    def _read(self, begin: int, end: int) -> bytes:
+        try:
+            return self.file.pread(begin, end - begin)
+        except OSError as problem:
+            raise ReadFailed(f"{self.path}: {problem}") from problem
+
+    def _decode(self, page: int, data: bytes) -> Ints | Floats:
+        place = f"{self.kind.decode()} page {page}"
+        if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
+            raise Corrupted(self.path, place, "checksum differs")
+        count = int(self.first[page + 1] - self.first[page])
+        try:
+            if self.kind == TIME_PAGE:
+                return decode_numbers(data, np.int64, count).view(np.int64)
+            return decode_numbers(data, np.float64, count).view(np.float64)
+        except Undecodable as problem:
+            raise Corrupted(self.path, place, str(problem)) from problem
+
+
+def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:
+    """Neighbouring pages as (first, one past last), no run much longer than `_READ_AHEAD` bytes."""
+    runs: list[tuple[int, int]] = []
+    for page in pages:
+        if runs and runs[-1][1] == page and offset[page] - offset[runs[-1][0]] < _READ_AHEAD:
+            runs[-1] = (runs[-1][0], page + 1)
+        else:
+            runs.append((page, page + 1))
+    return runs

@@ -1,0 +1,123 @@
+"""Verifies a store: every checksum, every count, every order that the rest relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tsdb import manifest as manifests
+from tsdb.block.pages import page_bytes
+from tsdb.block.reader import Block, BlockEntry
+from tsdb.cache import ByteCache
+from tsdb.codec.columns import Undecodable
+from tsdb.errors import Corrupted, ReadFailed, StoreNotFound
+from tsdb.files import BLOCKS, LOG
+from tsdb.fsio import Disk, RealDisk
+from tsdb.index.match import label_table
+from tsdb.stratum import Stratum
+from tsdb.wal.record import Damage, decode, read_records
+from tsdb.wal.writer import segment_name, segment_number
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that is not as it must be: in which file, where, and what."""
+
+    path: Path
+    place: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.place}: {self.problem}"
+
+
+def check(path: str | Path) -> list[Violation]:
+    """Verify the store at a path, open or not. Empty: all is well.
+
+    Raises `StoreNotFound`. Nothing is changed. Blocks that a writer retires meanwhile may be
+    reported as missing.
+    """
+    return check_files(RealDisk(), Path(path))
+
+
+def check_files(disk: Disk, path: Path) -> list[Violation]:
+    """The same over any disk."""
+    try:
+        manifest = manifests.read(disk, path)
+    except Corrupted as problem:
+        return [Violation(problem.path, problem.place, problem.reason)]
+    if manifest is None:
+        raise StoreNotFound(path)
+    found: list[Violation] = []
+    sequences = [entry.sequence for entry in manifest.blocks]
+    if sequences != sorted(set(sequences)) or any(n >= manifest.next_block for n in sequences):
+        found.append(Violation(path / manifests.NAME, "blocks", "their sequence is not increasing"))
+    for entry in manifest.blocks:
+        found.extend(_check_block(disk, path / BLOCKS, entry))
+    for name in disk.names(path / LOG):
+        number = segment_number(name)
+        if number is not None and number >= manifest.log_start:
+            found.extend(_check_segment(disk, path / LOG, number, manifest.store))
+    return found
+
+
+def _check_block(disk: Disk, folder: Path, entry: BlockEntry) -> Iterator[Violation]:
+    block = Block(disk, folder, entry, ByteCache(0, page_bytes))
+    try:
+        for place, problem in _block_problems(block):
+            yield Violation(block.path, place, problem)
+    except Corrupted as problem:
+        yield Violation(problem.path, problem.place, problem.reason)
+    except ReadFailed as problem:
+        yield Violation(block.path, "file", str(problem))
+
+
+def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
+    description = block.describe()
+    table = label_table(block, np.arange(block.rows))
+    if len(np.unique(table.keys())) != block.rows:
+        yield "labels", "a label set stands for two series"
+    stratum = block.stratum()
+    if len(stratum.grid_of) != block.rows or len(stratum.grid_length) != description.grids:
+        yield "directories", "counts of series or grids differ from the description"
+        return
+    if stratum.samples != description.samples:
+        yield "directories", f"{stratum.samples} samples, not {description.samples}"
+    yield from _time_problems(stratum)
+    for start in range(0, block.rows, 64):
+        some = np.arange(start, min(block.rows, start + 64))
+        lengths = stratum.grid_length[stratum.grid_of[some]]
+        read = stratum.values.floats(stratum.value_start[some], lengths)
+        if len(read) != int(lengths.sum()):
+            yield f"series {start}", "fewer values than times"
+
+
+def _time_problems(stratum: Stratum) -> Iterator[tuple[str, str]]:
+    for grid in range(len(stratum.grid_length)):
+        one = np.array([grid])
+        times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])
+        if (np.diff(times) <= 0).any():
+            yield f"grid {grid}", "times do not increase"
+        if times[0] != stratum.grid_first[grid] or times[-1] != stratum.grid_last[grid]:
+            yield f"grid {grid}", "first or last time differs from the directory"
+
+
+def _check_segment(disk: Disk, folder: Path, number: int, store: bytes) -> Iterator[Violation]:
+    path = folder / segment_name(number)
+    try:
+        data = disk.read_all(path)
+    except OSError as problem:
+        yield Violation(path, "file", str(problem))
+        return
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            what = "after the last whole record" if item.tail else "that are not a record"
+            yield Violation(path, f"offset {item.offset}", f"{item.length} bytes {what}")
+            continue
+        try:
+            decode(item[1])
+        except Undecodable as problem:
+            yield Violation(path, f"offset {item[0]}", str(problem))

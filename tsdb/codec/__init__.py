@@ -1,0 +1,1 @@
+"""Columns to bytes and back, pure: no files, no labels, no time."""

@@ -1,0 +1,103 @@
+"""Everything the store raises on purpose.
+
+StoreError
+├── StoreNotFound     there is no store at this path
+├── NotAStore         the path holds something else
+├── StoreLocked       another process (or another Database) writes here
+├── StoreClosed       the database was closed
+├── ReadOnly          a write to a store that was opened for reading
+├── InvalidBatch      the batch breaks the contract of `Batch`; nothing of it was stored
+├── WriteFailed       the disk refused a write; it is not acknowledged, trying again is right
+│   └── StorageFull   … because there is no space left
+├── ReadFailed        the disk refused a read
+└── Corrupted         bytes on disk are not what was written: names the file and the place
+    └── UnknownFormat a newer version wrote this
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """Base of all of them."""
+
+
+class StoreNotFound(StoreError):
+    """There is no store at this path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"there is no store at {path}")
+
+
+class NotAStore(StoreError):
+    """The path is a file, or a directory with other people's files in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} holds other files and no store")
+
+
+class StoreLocked(StoreError):
+    """Another writer holds the store. `holder` is what it wrote into the lock file."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path, self.holder = path, holder
+        super().__init__(f"{path} is being written by {holder or 'another process'}")
+
+
+class StoreClosed(StoreError):
+    """The database was closed before this call."""
+
+    def __init__(self) -> None:
+        super().__init__("this database is closed")
+
+
+class ReadOnly(StoreError):
+    """A write to a store that was opened with `read_only=True`."""
+
+    def __init__(self) -> None:
+        super().__init__("this database was opened for reading only")
+
+
+class InvalidBatch(StoreError, ValueError):
+    """A batch that cannot be stored. Nothing of it was."""
+
+
+class WriteFailed(StoreError):
+    """The disk refused a write. What was being written does not count as stored; try it again."""
+
+
+class StorageFull(WriteFailed):
+    """There is no space left (or a quota is used up). Reads go on; writes will when there is."""
+
+
+class ReadFailed(StoreError):
+    """The disk refused a read."""
+
+
+class Corrupted(StoreError):
+    """Bytes on disk are not what was written there.
+
+    path    the file
+    place   which part of it: "header", "page 7", …
+    """
+
+    def __init__(self, path: Path, place: str, reason: str) -> None:
+        self.path, self.place, self.reason = path, place, reason
+        super().__init__(f"{path}: {place}: {reason}")
+
+
+class UnknownFormat(Corrupted):
+    """A version of the format that this program does not know."""
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def write_failure(problem: OSError, what: str) -> WriteFailed:
+    """The error to raise for a write, fsync or rename that failed."""
+    kind = StorageFull if problem.errno in FULL else WriteFailed
+    return kind(f"{what}: {problem.strerror or problem}")

@@ -1,0 +1,86 @@
+"""The head's samples become blocks, one for each range of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tsdb.block.layout import Content, arrange
+from tsdb.block.reader import BlockEntry
+from tsdb.block.writer import new_identity, write_block
+from tsdb.fsio import Disk
+from tsdb.head.head import HeadPart
+from tsdb.stratum import Stratum
+
+BLOCK_MS = 2 * 3600 * 1000
+_LADDER = (1, 3, 12, 48, 192)
+_MOST_BLOCKS = 512
+SUFFIX = ".block"
+
+
+def block_name(number: int) -> str:
+    return f"{number:010d}{SUFFIX}"
+
+
+def block_width(stratum: Stratum, block_ms: int) -> int:
+    """How much time a block should cover: `block_ms`, or a multiple where the data spans far more.
+
+    A live head spans little more than a block. History that is loaded in one go spans days, and
+    many small blocks of it would only have to be merged again. A few stray samples decide nothing.
+    """
+    first = stratum.grid_first[stratum.grid_of]
+    last = stratum.grid_last[stratum.grid_of]
+    span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
+    width = next(
+        (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
+    )
+    whole = int(last.max()) - int(first.min())
+    while whole // width > _MOST_BLOCKS:
+        width *= 4
+    return width
+
+
+def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
+    """What goes into each block, by time. The head must have a single run."""
+    for run in head.runs:
+        stratum = run.stratum
+        width = block_width(stratum, block_ms)
+        grids = np.arange(len(stratum.grid_length))
+        begin = int(stratum.grid_first.min()) // width
+        end = int(stratum.grid_last.max()) // width
+        for number in range(begin, end + 1):
+            low, high = stratum.window(grids, number * width, (number + 1) * width - 1)
+            content = arrange(stratum, run.ids, head.index(), low, high)
+            if content is not None:
+                yield content
+
+
+def write_head(
+    disk: Disk, folder: Path, head: HeadPart, first_number: int, block_ms: int
+) -> list[BlockEntry]:
+    """Write a head's blocks. Raises `OSError`; blocks written before stay, unlisted."""
+    entries = []
+    for number, content in enumerate(contents(head, block_ms), first_number):
+        identity = new_identity()
+        path = folder / block_name(number)
+        if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
+            disk.unlink(path)
+        described = write_block(disk, path, identity, content)
+        file = disk.read(path)
+        size = file.size
+        file.close()
+        entries.append(
+            BlockEntry(
+                name=path.name,
+                identity=identity.hex(),
+                sequence=number,
+                first_ms=described.first_ms,
+                last_ms=described.last_ms,
+                series=described.series,
+                samples=described.samples,
+                bytes=size,
+            )
+        )
+    return entries

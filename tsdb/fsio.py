@@ -1,0 +1,216 @@
+"""The only module that opens, reads, writes, syncs, renames and removes files.
+
+Everything else holds a `Disk` and calls it, so a disk that fails or forgets can take its place.
+`OSError` passes through; callers know whether they were reading or writing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+Buffer = bytes | memoryview
+
+
+class AppendFile(Protocol):
+    """A file that grows at its end. `size` is where the next append goes."""
+
+    size: int
+
+    def append(self, pieces: Sequence[Buffer]) -> None:
+        """Write all pieces one after the other. On `OSError`, some of them may be there."""
+        ...
+
+    def truncate(self, size: int) -> None: ...
+    def fsync(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class ReadFile(Protocol):
+    """A file to read at any place, from any thread."""
+
+    size: int
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Fewer bytes than asked for only at the end of the file."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    """An exclusive claim on a directory; goes away with the process that made it."""
+
+    def release(self) -> None: ...
+
+
+class Disk(Protocol):
+    """What the store asks of a file system."""
+
+    def create(self, path: Path) -> AppendFile:
+        """A new, empty file. `FileExistsError` if there is one."""
+        ...
+
+    def read(self, path: Path) -> ReadFile: ...
+    def read_all(self, path: Path) -> bytes: ...
+    def truncate(self, path: Path, size: int) -> None:
+        """Cut a file that nobody has open for appending, and sync it."""
+        ...
+
+    def rename(self, old: Path, new: Path) -> None: ...
+    def unlink(self, path: Path) -> None: ...
+    def fsync_dir(self, path: Path) -> None: ...
+    def make_dir(self, path: Path) -> None:
+        """Also parents. A directory that is there already is fine."""
+        ...
+
+    def names(self, path: Path) -> list[str]:
+        """Names in a directory, sorted; none if there is no such directory."""
+        ...
+
+    def exists(self, path: Path) -> bool: ...
+    def lock(self, path: Path, holder: str) -> Lock:
+        """`BlockingIOError` if another holds it; its args[0] is what that one wrote."""
+        ...
+
+
+class RealAppendFile:
+    """`AppendFile` over a descriptor; every append goes to the kernel at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self.size = 0
+
+    def append(self, pieces: Sequence[Buffer]) -> None:
+        todo = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
+        while todo:
+            written = os.pwritev(self._fd, todo[:512], self.size)
+            self.size += written
+            while todo and written >= len(todo[0]):
+                written -= len(todo.pop(0))
+            if written:
+                todo[0] = todo[0][written:]
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self.size = size
+
+    def fsync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class RealReadFile:
+    """`ReadFile` over a descriptor."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
+
+    def pread(self, offset: int, length: int) -> bytes:
+        found = os.pread(self._fd, length, offset)
+        while len(found) < min(length, max(0, self.size - offset)):
+            more = os.pread(self._fd, length - len(found), offset + len(found))
+            if not more:
+                break
+            found += more
+        return found
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class RealLock:
+    """flock on a file. The kernel lets go when the process ends, so no lock can be stale."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
+            os.close(self._fd)
+            raise BlockingIOError(other) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, holder.encode() + b"\n", 0)
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class RealDisk:
+    """The file system of this machine."""
+
+    def create(self, path: Path) -> AppendFile:
+        return RealAppendFile(path)
+
+    def read(self, path: Path) -> ReadFile:
+        return RealReadFile(path)
+
+    def read_all(self, path: Path) -> bytes:
+        return path.read_bytes()
+
+    def truncate(self, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, old: Path, new: Path) -> None:
+        os.rename(old, new)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def fsync_dir(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def make_dir(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+
+    def names(self, path: Path) -> list[str]:
+        try:
+            return sorted(os.listdir(path))
+        except FileNotFoundError:
+            return []
+
+    def exists(self, path: Path) -> bool:
+        return path.exists()
+
+    def lock(self, path: Path, holder: str) -> Lock:
+        return RealLock(path, holder)
+
+
+def replace_file(disk: Disk, path: Path, content: bytes) -> None:
+    """Put a whole file in place of another at once: after a crash it is the old or the new one."""
+    fresh = path.with_name(path.name + ".new")
+    if disk.exists(fresh):
+        disk.unlink(fresh)
+    file = disk.create(fresh)
+    try:
+        file.append([content])
+        file.fsync()
+    finally:
+        file.close()
+    disk.rename(fresh, path)
+    disk.fsync_dir(path.parent)

@@ -1,0 +1,1 @@
+"""Recent samples in memory: cheap to add to, cheap to look at."""

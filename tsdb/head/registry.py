@@ -1,0 +1,220 @@
+"""Label sets of the head, each with a small number of its own: its id."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.errors import InvalidBatch
+from tsdb.index.match import IndexedColumn
+from tsdb.labels import Bools, Codes, Ints, SeriesTable
+
+Tokens = NDArray[np.uint64]
+
+_REMEMBERED_TABLES = 256
+_REMEMBERED_ROWS = 1 << 22
+
+
+class _Column:
+    """One label: a dictionary of texts that grows, and a code for each series."""
+
+    def __init__(self, rng: np.random.Generator, rows: int) -> None:
+        self._rng = rng
+        self.codes: Codes = np.zeros(max(16, rows), np.int32)
+        self.values: list[str] = [""]
+        self.lookup: dict[str, int] = {"": 0}
+        self._tokens: Tokens = np.zeros((16, 2), np.uint64)
+
+    def codes_of(self, texts: Sequence[str]) -> Codes:
+        """Codes of texts; new texts get new codes."""
+        before = len(self.values)
+        lookup, values = self.lookup, self.values
+        found = list(map(lookup.get, texts))
+        if None in found:
+            for at, text in enumerate(texts):
+                if found[at] is None:
+                    text.encode()  # a lone surrogate has no bytes
+                    found[at] = lookup.setdefault(text, len(values))
+                    if found[at] == len(values):
+                        values.append(text)
+            self._draw_tokens(before)
+        return np.array(found, np.int32)
+
+    def tokens_of(self, codes: Codes) -> Tokens:
+        return self._tokens[codes]
+
+    def _draw_tokens(self, before: int) -> None:
+        count = len(self.values)
+        if count > len(self._tokens):
+            grown: Tokens = np.zeros((max(count, 2 * len(self._tokens)), 2), np.uint64)
+            grown[:before] = self._tokens[:before]
+            self._tokens = grown
+        self._tokens[before:count] = self._rng.integers(
+            0, 2**64, (count - before, 2), np.uint64, endpoint=False
+        )
+
+    def put(self, start: int, codes: Codes) -> None:
+        end = start + len(codes)
+        if end > len(self.codes):
+            # A fresh array, since readers hold views of the old one.
+            grown = np.zeros(max(end, 2 * len(self.codes)), np.int32)
+            grown[:start] = self.codes[:start]
+            self.codes = grown
+        self.codes[start:end] = codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadColumn:
+    """A label as a reader of the head sees it; later texts and series are cut off."""
+
+    codes: Codes
+    distinct: int
+    values: Sequence[str]
+    lookup: Mapping[str, int]
+
+    def find(self, text: str) -> int:
+        code = self.lookup.get(text, -1)
+        return code if code < self.distinct else -1
+
+    def texts(self, codes: Ints) -> list[str]:
+        values = self.values
+        return [values[code] for code in codes.tolist()]
+
+    def beginning_with(self, prefix: str) -> Ints:
+        some = self.values[1 : self.distinct]
+        return np.array([n for n, text in enumerate(some, 1) if text.startswith(prefix)], np.int64)
+
+    def rows_of(self, code: int) -> Ints:
+        return np.flatnonzero(self.codes == code)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadIndex:
+    """`LabelIndex` over the first `rows` series of a registry."""
+
+    rows: int
+    columns: Mapping[str, HeadColumn] = field(repr=False)
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return sorted(self.columns, key=str.encode)
+
+    def column(self, name: str) -> IndexedColumn | None:
+        return self.columns.get(name)
+
+
+class Registry:
+    """Label set → id, ids counting from 0 in order of appearance.
+
+    A label set is known by a 128-bit key: the sum of random tokens, one drawn for each
+    (name, value) pair. So keys of a whole table are a few array additions, and equal label sets
+    have equal keys whatever columns the table has. Nobody outside can aim for a collision.
+
+    One thread writes. `index()` may be called by others; what it returns does not change.
+    """
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(secrets.randbits(128))
+        self._columns: dict[str, _Column] = {}
+        self._ids: dict[bytes, int] = {}
+        self._known: OrderedDict[int, tuple[SeriesTable, Ints]] = OrderedDict()
+        self._known_rows = 0
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids_of(self, table: SeriesTable) -> Ints:
+        """[table.rows] the id of each row; unknown label sets are entered.
+
+        The same table object again costs nothing. Raises `InvalidBatch` for a row without labels
+        and for text that is not Unicode.
+        """
+        if (known := self._known.get(id(table))) is not None and known[0] is table:
+            return known[1]
+        try:
+            ids = self._look_up(table)
+        except UnicodeEncodeError as problem:
+            raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
+        self._remember(table, ids)
+        return ids
+
+    def _look_up(self, table: SeriesTable) -> Ints:
+        keys: Tokens = np.zeros((table.rows, 2), np.uint64)
+        labelled = np.zeros(table.rows, np.bool_)
+        coded: dict[str, Codes] = {}
+        _check_labels(table)
+        for name, column in table.columns.items():
+            codes, texts = column.codes, column.values
+            if len(texts) > 2 * table.rows + 16:  # mostly texts of other rows
+                used = np.unique(codes)
+                texts = tuple(texts[code] for code in used.tolist())
+                codes = np.searchsorted(used, codes).astype(np.int32)
+            own = self._columns.get(name)
+            if own is None:
+                name.encode()
+                own = self._columns[name] = _Column(self._rng, len(self._ids))
+            coded[name] = own.codes_of(texts)[codes]
+            labelled |= coded[name] != 0
+            keys += own.tokens_of(coded[name])
+        _need_labels(labelled)
+        return self._enter(keys, coded)
+
+    def _enter(self, keys: Tokens, coded: Mapping[str, Codes]) -> Ints:
+        texts: list[bytes] = keys.view("V16").ravel().tolist()
+        found = list(map(self._ids.get, texts))
+        if None not in found:
+            return np.array(found, np.int64)
+        start = len(self._ids)
+        fresh: list[int] = []
+        for row, key in enumerate(texts):
+            if found[row] is None:
+                number = start + len(fresh)
+                found[row] = self._ids.setdefault(key, number)
+                if found[row] == number:
+                    fresh.append(row)
+        rows = np.array(fresh, np.int64)
+        for name, column in self._columns.items():
+            codes = coded.get(name)
+            column.put(start, np.zeros(len(rows), np.int32) if codes is None else codes[rows])
+        return np.array(found, np.int64)
+
+    def _remember(self, table: SeriesTable, ids: Ints) -> None:
+        # Keeping the table alive keeps its id() from being given to another one.
+        self._known[id(table)] = (table, ids)
+        self._known_rows += table.rows
+        while len(self._known) > _REMEMBERED_TABLES or (
+            self._known_rows > _REMEMBERED_ROWS and len(self._known) > 1
+        ):
+            _, (old, _) = self._known.popitem(last=False)
+            self._known_rows -= old.rows
+
+    def index(self) -> HeadIndex:
+        """What is known now, for readers. The writer must not be inside `ids_of`."""
+        rows = len(self._ids)
+        return HeadIndex(
+            rows,
+            {
+                name: HeadColumn(c.codes[:rows], len(c.values), c.values, c.lookup)
+                for name, c in self._columns.items()
+            },
+        )
+
+
+def _check_labels(table: SeriesTable) -> None:
+    for name, column in table.columns.items():
+        if not name:
+            raise InvalidBatch("a label has an empty name")
+        if column.codes.shape != (table.rows,):
+            raise InvalidBatch(f"label {name!r}: {len(column.codes)} codes for {table.rows} series")
+        if table.rows and not 0 <= column.codes.min() <= column.codes.max() < len(column.values):
+            raise InvalidBatch(f"label {name!r}: a code points outside its dictionary")
+
+
+def _need_labels(labelled: Bools) -> None:
+    if not labelled.all():
+        raise InvalidBatch(f"series {int(np.argmin(labelled))} of the batch has no labels")

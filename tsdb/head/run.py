@@ -1,0 +1,175 @@
+"""A sorted layer of the head, and how two of them become one."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.labels import Ints, combine_codes
+from tsdb.stratum import ArrayStream, Stratum, flat_positions
+from tsdb.tile import Bits, Floats, timestamp_groups
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Samples of some series of the head; each series and each of its times once.
+
+    ids        [R] ids of the series, increasing
+    stratum    their samples
+    duplicates samples that were dropped because a later one had the same series and time …
+    conflicts  … and those of them whose value was another one, bit for bit
+    """
+
+    ids: Ints
+    stratum: Stratum
+    duplicates: int = 0
+    conflicts: int = 0
+
+    @property
+    def samples(self) -> int:
+        return len(_stream(self.stratum.values))
+
+    def flat(self) -> tuple[Ints, Ints, Floats]:
+        """(ids, times, values) of every sample, by series, then time."""
+        s = self.stratum
+        lengths = s.grid_length[s.grid_of]
+        times = s.times.ints(s.grid_start[s.grid_of], lengths)
+        return np.repeat(self.ids, lengths), times, s.values.floats(s.value_start, lengths)
+
+
+def build_run(ids: Ints, times: Ints, values: Floats) -> Run:
+    """From samples in order of arrival; of equal series and time the later one stays."""
+    order = _order(ids, times)
+    if order is not None:
+        ids, times, values = ids[order], times[order], values[order]
+    duplicates = conflicts = 0
+    same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
+    if same.any():
+        bits: Bits = values.view(np.uint64)
+        duplicates = int(np.count_nonzero(same))
+        conflicts = int(np.count_nonzero(same & (bits[1:] != bits[:-1])))
+        keep = np.append(~same, True)
+        ids, times, values = ids[keep], times[keep], values[keep]
+    starts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    offsets = np.append(starts, len(ids)).astype(np.int64)
+    lengths = np.diff(offsets)
+    group, _ = timestamp_groups(times, offsets, lengths)
+    _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
+    grid_length = lengths[leader]
+    grid_times = times[flat_positions(offsets[leader], grid_length)]
+    stratum = _stratum(grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values)
+    return Run(ids[starts], stratum, duplicates, conflicts)
+
+
+def _order(ids: Ints, times: Ints) -> Ints | None:
+    """A stable order by (id, time); None if it is so already."""
+    first, last = int(times.min()), int(times.max())
+    span = last - first + 1
+    if int(ids.max()) < 2**62 // span:
+        key = ids * span + (times - first)
+        if bool((key[1:] >= key[:-1]).all()):
+            return None
+        return np.argsort(key, kind="stable")
+    return np.lexsort((times, ids))
+
+
+def _stratum(
+    grid_of: Ints, value_start: Ints, grid_length: Ints, grid_times: Ints, values: Floats
+) -> Stratum:
+    ends = np.cumsum(grid_length)
+    starts = ends - grid_length
+    return Stratum(
+        identity=("run", next(_numbers)),
+        grid_of=grid_of,
+        value_start=value_start,
+        grid_start=starts,
+        grid_length=grid_length,
+        grid_first=grid_times[starts],
+        grid_last=grid_times[ends - 1],
+        times=ArrayStream(grid_times),
+        values=ArrayStream(values),
+    )
+
+
+def merge_runs(older: Run, newer: Run) -> Run:
+    """Both in one; where both have a series and time, the newer one's sample stays."""
+    ids = np.union1d(older.ids, newer.ids)
+    in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
+    if not _apart(len(ids), in_older, older.stratum, in_newer, newer.stratum):
+        flats = (older.flat(), newer.flat())
+        merged = build_run(
+            np.concatenate([flat[0] for flat in flats]),
+            np.concatenate([flat[1] for flat in flats]),
+            np.concatenate([flat[2] for flat in flats]),
+        )
+        stratum, duplicates, conflicts = merged.stratum, merged.duplicates, merged.conflicts
+    else:
+        stratum = _stitch(len(ids), in_older, older.stratum, in_newer, newer.stratum)
+        duplicates = conflicts = 0
+    return Run(
+        ids,
+        stratum,
+        older.duplicates + newer.duplicates + duplicates,
+        older.conflicts + newer.conflicts + conflicts,
+    )
+
+
+def _apart(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: Stratum) -> bool:
+    """Whether every series that both have ends in `older` before it begins in `newer`."""
+    last = np.full(series, np.iinfo(np.int64).min)
+    last[in_older] = older.grid_last[older.grid_of]
+    return bool((last[in_newer] < newer.grid_first[newer.grid_of]).all())
+
+
+def _stitch(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: Stratum) -> Stratum:
+    """Every series' older samples followed by its newer ones, without sorting anything.
+
+    Series whose grids were the same in both share a grid again.
+    """
+    old_grid, new_grid = np.full(series, -1), np.full(series, -1)
+    old_grid[in_older] = older.grid_of
+    new_grid[in_newer] = newer.grid_of
+    _, leader, grid_of = np.unique(
+        combine_codes([old_grid + 1, new_grid + 1], series), return_index=True, return_inverse=True
+    )
+    pair = (old_grid[leader], new_grid[leader])
+    grid_length, grid_times = _interleave(
+        [
+            (grids[grids >= 0], np.flatnonzero(grids >= 0), s)
+            for grids, s in zip(pair, (older, newer), strict=True)
+        ],
+        len(leader),
+    )
+    lengths = grid_length[grid_of]
+    value_start = np.cumsum(lengths) - lengths
+    values = np.empty(int(lengths.sum()))
+    before = np.zeros(series, np.int64)
+    for rows, part in ((in_older, older), (in_newer, newer)):
+        size = part.grid_length[part.grid_of]
+        target = flat_positions(value_start[rows] + before[rows], size)
+        values[target] = part.values.floats(part.value_start, size)
+        before[rows] += size
+    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values)
+
+
+def _interleave(sources: list[tuple[Ints, Ints, Stratum]], count: int) -> tuple[Ints, Ints]:
+    """Times of `count` grids, each made of grids (numbers, target grids) of the sources in turn."""
+    lengths = np.zeros(count, np.int64)
+    for grids, targets, part in sources:
+        lengths[targets] += part.grid_length[grids]
+    starts = np.cumsum(lengths) - lengths
+    times = np.empty(int(lengths.sum()), np.int64)
+    for grids, targets, part in sources:
+        size = part.grid_length[grids]
+        times[flat_positions(starts[targets], size)] = part.times.ints(part.grid_start[grids], size)
+        starts[targets] += size
+    return lengths, times
+
+
+def _stream(stream: object) -> Floats | Ints:
+    assert isinstance(stream, ArrayStream)
+    return stream.numbers

@@ -1,0 +1,1 @@
+"""Which series satisfy a set of matchers, by dictionary columns and postings."""

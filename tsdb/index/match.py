@@ -1,0 +1,134 @@
+"""Matchers to row numbers: the smallest posting list first, the rest as filters on codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from tsdb.index.patterns import listed_texts, literal_prefix
+from tsdb.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+
+
+class IndexedColumn(Protocol):
+    """One label of an index. Code 0 is the absent label, whose text is ""."""
+
+    @property
+    def codes(self) -> Codes:
+        """[rows]"""
+        ...
+
+    @property
+    def distinct(self) -> int:
+        """Codes are below this."""
+        ...
+
+    def find(self, text: str) -> int:
+        """The code of a text, -1 if no row has it."""
+        ...
+
+    def texts(self, codes: Ints) -> list[str]: ...
+
+    def beginning_with(self, prefix: str) -> Ints:
+        """Codes (not 0) that may begin with this text, at least all that do."""
+        ...
+
+    def rows_of(self, code: int) -> Ints:
+        """Rows with this code, increasing."""
+        ...
+
+
+class LabelIndex(Protocol):
+    """Label columns of the series of one part of the store."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def label_names(self) -> Sequence[str]: ...
+
+    def column(self, name: str) -> IndexedColumn | None: ...
+
+
+def match_rows(index: LabelIndex, matchers: Sequence[Matcher]) -> Ints:
+    """Rows that satisfy every matcher, increasing."""
+    rows: Ints | None = None
+    for matcher in sorted(matchers, key=_cost):
+        if rows is not None and len(rows) == 0:
+            return rows
+        rows = _narrow(index, matcher, rows)
+    return np.arange(index.rows) if rows is None else rows
+
+
+def _cost(matcher: Matcher) -> tuple[int, bool]:
+    """The metric name usually cuts most; regexes wait until few texts are left to try."""
+    selective = matcher.op is MatchOp.EQUAL and matcher.value != ""
+    return (0 if selective else 2 if matcher.op.is_regex else 1, matcher.name != METRIC_NAME)
+
+
+def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
+    column = index.column(matcher.name)
+    if column is None:
+        if matcher.matches(""):
+            return np.arange(index.rows) if rows is None else rows
+        return np.empty(0, np.int64)
+    if matcher.op is MatchOp.EQUAL:
+        code = column.find(matcher.value)
+        if code < 0:
+            return np.empty(0, np.int64)
+        if rows is None:
+            return column.rows_of(code)
+        kept: Ints = rows[column.codes[rows] == code]
+        return kept
+    codes = column.codes if rows is None else column.codes[rows]
+    hits = _matching_codes(column, matcher, codes)
+    mask = hits[codes]
+    return np.flatnonzero(mask) if rows is None else rows[mask]
+
+
+def _matching_codes(column: IndexedColumn, matcher: Matcher, present: Codes) -> Bools:
+    """For each code whether its text satisfies the matcher; right for the codes in `present`."""
+    hits = np.zeros(column.distinct, np.bool_)
+    if not matcher.op.is_regex:
+        listed: tuple[str, ...] | None = (matcher.value,)
+    else:
+        listed = listed_texts(matcher.value)
+    if listed is not None:
+        for text in listed:
+            if (code := column.find(text)) >= 0:
+                hits[code] = True
+        return ~hits if matcher.op.is_negative else hits
+    positive = Matcher(matcher.name, MatchOp.REGEX, matcher.value)
+    seen = np.zeros(column.distinct, np.bool_)
+    seen[present] = True
+    prefix = literal_prefix(matcher.value)
+    if prefix:
+        possible = column.beginning_with(prefix)
+        candidates = possible[seen[possible]]
+    else:
+        candidates = np.flatnonzero(seen)
+    hits[candidates] = positive.matching_codes(column.texts(candidates))
+    return ~hits if matcher.op.is_negative else hits
+
+
+def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = None) -> SeriesTable:
+    """Label sets of some rows, with only the texts that they use."""
+    wanted = index.label_names if names is None else names
+    columns: dict[str, LabelColumn] = {}
+    for name in wanted:
+        column = index.column(name)
+        if column is None:
+            continue
+        codes = column.codes[rows]
+        used = np.zeros(column.distinct, np.bool_)
+        used[codes] = True
+        used[0] = False
+        kept = np.flatnonzero(used)
+        if len(kept) == 0:
+            continue
+        translate = np.zeros(column.distinct, np.int32)
+        translate[kept] = np.arange(1, len(kept) + 1, dtype=np.int32)
+        columns[name] = LabelColumn(translate[codes], ("", *column.texts(kept)))
+    return SeriesTable.from_columns(len(rows), columns)

@@ -1,0 +1,86 @@
+"""The one small file that says which blocks exist and from where on the log is still owed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from pathlib import Path
+
+import google_crc32c
+
+from tsdb.block.reader import BlockEntry
+from tsdb.errors import Corrupted, UnknownFormat
+from tsdb.fsio import Disk, replace_file
+from tsdb.selection import Metadata
+
+FORMAT = 1
+NAME = "MANIFEST"
+_WORD = b"novaql-store"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the store consists of.
+
+    store         identity of the store, mixed into the checksums of its log
+    log_start     samples in earlier segments of the log are in blocks
+    next_block    number of the next block
+    blocks        in order of `sequence`
+    """
+
+    store: bytes
+    log_start: int = 1
+    next_block: int = 1
+    blocks: tuple[BlockEntry, ...] = ()
+    metadata: Mapping[str, Metadata] = field(default_factory=dict)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """FORMAT.md, "Manifest": a line with format and checksum, then JSON."""
+    body = json.dumps(
+        {
+            "store": manifest.store.hex(),
+            "log_start": manifest.log_start,
+            "next_block": manifest.next_block,
+            "blocks": [asdict(entry) for entry in manifest.blocks],
+            "metadata": {name: astuple(entry) for name, entry in manifest.metadata.items()},
+        },
+        indent=1,
+    ).encode()
+    return b"%s %d %08x\n" % (_WORD, FORMAT, google_crc32c.value(body)) + body
+
+
+def decode(content: bytes, path: Path) -> Manifest:
+    """Raises `Corrupted`."""
+    line, _, body = content.partition(b"\n")
+    words = line.split(b" ")
+    if len(words) != 3 or words[0] != _WORD or not words[1].isdigit():
+        raise Corrupted(path, "first line", f"is {line[:40]!r}")
+    if int(words[1]) != FORMAT:
+        raise UnknownFormat(path, "first line", f"format {int(words[1])}, not {FORMAT}")
+    if words[2] != b"%08x" % google_crc32c.value(body):
+        raise Corrupted(path, "body", "checksum differs")
+    fields = json.loads(body)
+    return Manifest(
+        bytes.fromhex(fields["store"]),
+        fields["log_start"],
+        fields["next_block"],
+        tuple(BlockEntry(**entry) for entry in fields["blocks"]),
+        {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
+    )
+
+
+def read(disk: Disk, folder: Path) -> Manifest | None:
+    """The manifest of a store; None where there is none. Raises `Corrupted` or `OSError`."""
+    path = folder / NAME
+    try:
+        content = disk.read_all(path)
+    except FileNotFoundError:
+        return None
+    return decode(content, path)
+
+
+def write(disk: Disk, folder: Path, manifest: Manifest) -> None:
+    """Put it in place of the old one, at once. Raises `OSError`; the old one stands then."""
+    replace_file(disk, folder / NAME, encode(manifest))

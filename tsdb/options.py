@@ -1,0 +1,119 @@
+"""How a store is kept, and what it tells about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
+from tsdb.flush import BLOCK_MS
+from tsdb.wal.writer import SEGMENT_BYTES
+
+
+class Sync(StrEnum):
+    """When an append is safe from a power cut. A killed process loses nothing in any mode.
+
+    ALWAYS    when `append` returns; appends that wait together share one fsync
+    INTERVAL  at most `sync_interval_s` later
+    OS        when the kernel writes it out
+    """
+
+    ALWAYS = "always"
+    INTERVAL = "interval"
+    OS = "os"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """
+    sync, sync_interval_s    see `Sync`
+    block_ms                 time range of a block; ranges are aligned to multiples of it
+    flush_samples            the head is flushed when it holds this many samples …
+    flush_after_s            … or when its first sample is this old
+    close_flush_samples      `close()` flushes a head of at least this many; a smaller one stays in
+                             the log
+    cache_bytes              decoded pages and tiles kept in memory, 0 for none
+    out_of_order_ms          samples older than the newest one by more than this are rejected;
+                             None takes them however late
+    """
+
+    sync: Sync = Sync.INTERVAL
+    sync_interval_s: float = 1.0
+    block_ms: int = BLOCK_MS
+    flush_samples: int = 10_000_000
+    flush_after_s: float = 2 * 3600
+    close_flush_samples: int = 200_000
+    segment_bytes: int = SEGMENT_BYTES
+    cache_bytes: int = DEFAULT_CACHE_BYTES
+    out_of_order_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.cache_bytes < 0:
+            raise ValueError(f"cache_bytes must not be negative, but is {self.cache_bytes}")
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What became of a batch.
+
+    appended    samples taken in
+    duplicates  those of them that repeat the time of the newest sample of their series, as a
+                message sent twice does; the later one stands
+    late        those of them that are older than the newest sample of their series
+    rejected    samples not taken in, being older than `out_of_order_ms` allows
+    """
+
+    appended: int = 0
+    duplicates: int = 0
+    late: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReport:
+    """What opening found.
+
+    replayed    samples read back from the log
+    torn_bytes  bytes after the last whole record of the log: a write that was under way at a crash
+    damaged     places in the log that cannot be read although more follows: bytes were changed
+    orphans     samples lost because the record that names their series is damaged
+    removed     files that belonged to no block: a flush that was under way at a crash
+    """
+
+    replayed: int = 0
+    torn_bytes: int = 0
+    damaged: tuple[str, ...] = ()
+    orphans: int = 0
+    removed: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was lost."""
+        return not (self.torn_bytes or self.damaged or self.orphans)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """Figures of a database at one moment.
+
+    head_samples  samples in memory, equal ones counted once as far as they have been noticed
+    duplicates    samples replaced by a later one of the same series and time, and …
+    conflicts     … those among them that had another value
+    """
+
+    version: int = 0
+    blocks: int = 0
+    block_samples: int = 0
+    block_bytes: int = 0
+    head_series: int = 0
+    head_samples: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    log_segment: int = 0
+    cache: CacheStats = field(default_factory=lambda: CacheStats(0, 0, 0, 0, 0))

@@ -1,0 +1,68 @@
+"""A part of the store as a reader sees it: an index of series, and layers of their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tsdb.index.match import LabelIndex
+from tsdb.labels import Ints
+from tsdb.stratum import Stratum
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A stratum, and where in it the series of the part's index are.
+
+    ids  [R] index row of each series of the stratum, increasing; None: the same numbers
+    """
+
+    stratum: Stratum
+    ids: Ints | None = None
+
+    def locate(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Of index rows those that this layer has: (positions in `rows`, stratum series)."""
+        if self.ids is None:
+            return np.arange(len(rows)), rows
+        if len(self.ids) == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        place = np.minimum(np.searchsorted(self.ids, rows), len(self.ids) - 1)
+        there = np.flatnonzero(self.ids[place] == rows)
+        return there, place[there]
+
+
+class Part(Protocol):
+    """Unchanging. Of equal series and times, a later layer's sample stands for both.
+
+    identity   equal for two parts only if they have the same index rows
+    first_ms   no sample is earlier
+    last_ms    no sample is later
+    """
+
+    @property
+    def identity(self) -> Hashable: ...
+
+    @property
+    def first_ms(self) -> int: ...
+
+    @property
+    def last_ms(self) -> int: ...
+
+    def index(self) -> LabelIndex: ...
+
+    def layers(self) -> Sequence[Layer]: ...
+
+
+def series_bounds(part: Part, rows: Ints) -> tuple[Ints, Ints]:
+    """First and last time of each of these series, over all layers; first > last if it has none."""
+    limits = np.iinfo(np.int64)
+    first, last = np.full(len(rows), limits.max), np.full(len(rows), limits.min)
+    for layer in part.layers():
+        at, series = layer.locate(rows)
+        grids = layer.stratum.grid_of[series]
+        first[at] = np.minimum(first[at], layer.stratum.grid_first[grids])
+        last[at] = np.maximum(last[at], layer.stratum.grid_last[grids])
+    return first, last

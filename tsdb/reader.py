@@ -1,0 +1,177 @@
+"""One look at the store: parts of it merged for matchers and a range of time.
+
+Each part names its series in its own way, so the label sets that the parts found are united first;
+what that gives depends on parts and matchers alone and is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.assemble import Piece, TileCache, cut_pieces, plan_tiles
+from tsdb.cache import ByteCache
+from tsdb.index.match import label_table, match_rows
+from tsdb.labels import Ints, SeriesTable, concat_tables
+from tsdb.matchers import Matcher
+from tsdb.part import Part, series_bounds
+from tsdb.selection import Selection
+
+UNION_CACHE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Union:
+    """Series that several parts found: each once in `table`.
+
+    found  for each part its index rows and the table row of each
+    """
+
+    table: SeriesTable
+    found: tuple[tuple[Ints, Ints], ...]
+
+
+UnionCache = ByteCache[Union]
+
+
+def union_bytes(union: Union) -> int:
+    columns = len(union.table.columns)
+    texts = sum(len(column.values) for column in union.table.columns.values())
+    return (
+        4 * columns * union.table.rows
+        + 100 * texts
+        + 16 * sum(len(rows) for rows, _ in union.found)
+        + 500
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What the readers of one database share."""
+
+    tiles: TileCache
+    unions: UnionCache
+
+
+def select(
+    parts: Sequence[Part], matchers: Sequence[Matcher], start_ms: int, end_ms: int, caches: Caches
+) -> Selection:
+    """`Source.select` over parts in order of age."""
+    parts = overlapping(parts, start_ms, end_ms)
+    union = _united(parts, matchers, caches.unions)
+    pieces = []
+    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
+        for layer in part.layers():
+            at, series = layer.locate(rows)
+            if len(at):
+                pieces.append(Piece(layer.stratum, series, table_rows[at]))
+    cuts = cut_pieces(pieces, start_ms, end_ms)
+    present = np.zeros(union.table.rows, np.bool_)
+    for cut in cuts:
+        present[cut.rows] = True
+    if present.all():
+        return Selection(union.table, plan_tiles(cuts, union.table.rows, caches.tiles))
+    number = np.cumsum(present) - 1
+    cuts = [cut.renumbered(number) for cut in cuts]
+    table = union.table.take(present)
+    return Selection(table, plan_tiles(cuts, table.rows, caches.tiles))
+
+
+def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
+    """Parts that may have samples in the range."""
+    return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
+
+
+def _united(parts: Sequence[Part], matchers: Sequence[Matcher], cache: UnionCache) -> Union:
+    key = (tuple(part.identity for part in parts), tuple(matchers))
+    union = cache.get(key)
+    if union is None:
+        union = unite([(part, match_rows(part.index(), matchers)) for part in parts])
+        cache.put(key, union)
+    return union
+
+
+def unite(found: Sequence[tuple[Part, Ints]]) -> Union:
+    """Label sets of index rows of several parts, equal ones once."""
+    tables = [label_table(part.index(), rows) for part, rows in found]
+    if len(tables) == 1:
+        rows = found[0][1]
+        return Union(tables[0], ((rows, np.arange(len(rows))),))
+    if not tables:
+        return Union(SeriesTable.unlabelled(0), ())
+    stacked = concat_tables(tables)
+    keys = stacked.keys()
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    # Number series by first appearance: the order of the oldest part is kept.
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+    number = rank[number.ravel()]
+    ends = np.cumsum([len(rows) for _, rows in found])
+    pieces = np.split(number, ends[:-1])
+    return Union(
+        stacked.take(np.sort(first)),
+        tuple((rows, piece) for (_, rows), piece in zip(found, pieces, strict=True)),
+    )
+
+
+def matching_series(
+    part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+) -> Ints:
+    """Index rows that satisfy any set (no sets: all) and may have samples in the range."""
+    index = part.index()
+    if not matcher_sets:
+        rows = np.arange(index.rows)
+    else:
+        chosen = np.zeros(index.rows, np.bool_)
+        for matchers in matcher_sets:
+            chosen[match_rows(index, matchers)] = True
+        rows = np.flatnonzero(chosen)
+    first, last = series_bounds(part, rows)
+    return rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
+
+
+def series(
+    parts: Sequence[Part], matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+) -> SeriesTable:
+    """`Source.series`."""
+    parts = overlapping(parts, start_ms, end_ms)
+    table = unite(
+        [(part, matching_series(part, matcher_sets, start_ms, end_ms)) for part in parts]
+    ).table
+    return table.take(table.order())
+
+
+def label_names(
+    parts: Sequence[Part], matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+) -> list[str]:
+    """`Source.label_names`."""
+    names: set[str] = set()
+    for part in overlapping(parts, start_ms, end_ms):
+        rows = matching_series(part, matcher_sets, start_ms, end_ms)
+        index = part.index()
+        for name in index.label_names:
+            if name not in names:
+                column = index.column(name)
+                if column is not None and column.codes[rows].any():
+                    names.add(name)
+    return sorted(names, key=str.encode)
+
+
+def label_values(
+    parts: Sequence[Part],
+    name: str,
+    matcher_sets: Sequence[Sequence[Matcher]],
+    start_ms: int,
+    end_ms: int,
+) -> list[str]:
+    """`Source.label_values`."""
+    values: set[str] = set()
+    for part in overlapping(parts, start_ms, end_ms):
+        column = part.index().column(name)
+        if column is not None:
+            rows = matching_series(part, matcher_sets, start_ms, end_ms)
+            used = np.unique(column.codes[rows])
+            values.update(column.texts(used[used > 0].astype(np.int64)))
+    return sorted(values, key=str.encode)

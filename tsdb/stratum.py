@@ -1,0 +1,143 @@
+"""Samples of one sorted layer of the store, as flat streams with directories.
+
+A stratum holds each of its series once. Series with the same timestamps share one *grid*, so a
+grid's times are stored once. Whether the streams are arrays in memory or pages on disk is the
+stream's own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tsdb.labels import Ints
+from tsdb.tile import Floats
+
+
+class Stream(Protocol):
+    """A long column of numbers of which pieces can be read."""
+
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        """Pieces one after the other, flat. For a stream of timestamps."""
+        ...
+
+    def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        """Pieces one after the other, flat. For a stream of values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stratum:
+    """Directories of one layer; R series, G grids.
+
+    identity     tells strata apart in caches, for as long as the process lives
+    grid_of      [R] grid of each series
+    value_start  [R] where a series' values begin in `values`
+    grid_start   [G] where a grid's times begin in `times`
+    grid_length  [G] how many, at least one
+    grid_first   [G] earliest and …
+    grid_last    [G] … latest of them, milliseconds
+    """
+
+    identity: Hashable
+    grid_of: Ints
+    value_start: Ints
+    grid_start: Ints
+    grid_length: Ints
+    grid_first: Ints
+    grid_last: Ints
+    times: Stream
+    values: Stream
+
+    @property
+    def samples(self) -> int:
+        return int(self.grid_length[self.grid_of].sum())
+
+    def window(self, grids: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
+        """For each grid the first and one-past-last of its times inside the range.
+
+        Times are read only of grids that the range cuts.
+        """
+        low = np.zeros(len(grids), np.int64)
+        high = self.grid_length[grids].copy()
+        first, last = self.grid_first[grids], self.grid_last[grids]
+        outside = (last < start_ms) | (first > end_ms)
+        high[outside] = 0
+        cut = np.flatnonzero(~outside & ((first < start_ms) | (last > end_ms)))
+        for some in _in_portions(cut, self.grid_length[grids[cut]]):
+            lengths = self.grid_length[grids[some]]
+            times = self.times.ints(self.grid_start[grids[some]], lengths)
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            low[some] = bisect_pieces(times, offsets, start_ms, after=False)
+            high[some] = bisect_pieces(times, offsets, end_ms, after=True)
+        return low, high
+
+
+def _in_portions(members: Ints, lengths: Ints, most: int = 1 << 22) -> list[Ints]:
+    """Split so that no portion's lengths sum to much more than `most`."""
+    if len(members) == 0:
+        return []
+    portion = np.cumsum(lengths) // most
+    return np.split(members, np.flatnonzero(np.diff(portion)) + 1)
+
+
+def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int, *, after: bool) -> Ints:
+    """`searchsorted` in each of many sorted pieces at once; positions count from a piece's start.
+
+    times: flat; offsets: [P + 1]; after: count times equal to `wanted_ms` as smaller.
+    """
+    bound = wanted_ms + 1 if after else wanted_ms
+    if len(offsets) <= 9:  # few pieces: the plain way is quicker
+        return np.array(
+            [
+                np.searchsorted(times[a:b], bound)
+                for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+            ],
+            np.int64,
+        )
+    low, high = offsets[:-1].copy(), offsets[1:].copy()
+    while True:
+        open_ = low < high
+        if not open_.any():
+            return low - offsets[:-1]
+        middle = (low + high) >> 1
+        smaller = np.zeros(len(low), np.bool_)
+        smaller[open_] = times[middle[open_]] < bound
+        low = np.where(smaller, middle + 1, low)
+        high = np.where(open_ & ~smaller, middle, high)
+
+
+def flat_positions(starts: Ints, lengths: Ints) -> Ints:
+    """Positions of all pieces, one piece after the other: start, start + 1, …, next start, …"""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    positions: Ints = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayStream:
+    """A stream in memory: `numbers` is int64 times or float64 values."""
+
+    numbers: Ints | Floats
+
+    def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        return _gather(self.numbers, starts, lengths).view(np.int64)
+
+    def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        return _gather(self.numbers, starts, lengths).view(np.float64)
+
+
+def _gather(numbers: Ints | Floats, starts: Ints, lengths: Ints) -> Ints | Floats:
+    if len(starts) == 0:
+        return numbers[:0]
+    first, total = int(starts[0]), int(lengths.sum())
+    # Pieces that lie end to end are one slice, and no copy.
+    if int(starts[-1] + lengths[-1]) - first == total and (
+        len(starts) == 1 or bool((starts[1:] == starts[:-1] + lengths[:-1]).all())
+    ):
+        return numbers[first : first + total]
+    return numbers[flat_positions(starts, lengths)]

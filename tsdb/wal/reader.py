@@ -1,0 +1,122 @@
+"""Reads the log back into a head, and says what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tsdb.codec.columns import Undecodable
+from tsdb.fsio import Disk
+from tsdb.head.head import Head
+from tsdb.labels import Ints, SeriesTable
+from tsdb.selection import Metadata
+from tsdb.tile import Floats
+from tsdb.wal.record import (
+    RECORD,
+    SEGMENT_HEADER,
+    Damage,
+    MetadataRecord,
+    SamplesRecord,
+    SeriesRecord,
+    decode,
+    read_records,
+)
+from tsdb.wal.writer import segment_name
+
+
+@dataclass(slots=True)
+class Replay:
+    """What the log gave.
+
+    torn     segment → size at which its last whole record ends, where more bytes follow
+    damaged  segment → places that were unreadable although records follow, in words
+    orphans  samples whose series were in a damaged record; they are lost
+    """
+
+    segments: int = 0
+    records: int = 0
+    samples: int = 0
+    bytes: int = 0
+    torn: dict[int, int] = field(default_factory=dict)
+    torn_bytes: int = 0
+    damaged: dict[int, list[str]] = field(default_factory=dict)
+    orphans: int = 0
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+
+
+def replay(disk: Disk, folder: Path, store: bytes, numbers: Iterable[int], head: Head) -> Replay:
+    """Add everything readable in these segments to a head, oldest first.
+
+    Raises `OSError` if a segment cannot be read at all.
+    """
+    result = Replay()
+    for number in numbers:
+        data = disk.read_all(folder / segment_name(number))
+        result.segments += 1
+        result.bytes += len(data)
+        _replay_segment(data, store, number, head, result)
+    return result
+
+
+def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: Replay) -> None:
+    known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
+    end = min(len(data), SEGMENT_HEADER.size)
+    for item in read_records(data, store, number):
+        if isinstance(item, Damage):
+            _note_damage(item, number, end, result)
+            continue
+        offset, payload = item
+        end = offset + RECORD.size + len(payload)
+        try:
+            record = decode(payload)
+        except Undecodable as problem:
+            result.damaged.setdefault(number, []).append(f"offset {offset}: {problem}")
+            continue
+        result.records += 1
+        match record:
+            case SeriesRecord(ids=ids, table=table):
+                known = _learn(known, ids, table, head)
+            case SamplesRecord(ids=ids, times=times, values=values):
+                _add(known, ids, times, values, head, result)
+            case MetadataRecord(metadata=metadata):
+                result.metadata.update(metadata)
+
+
+def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
+    if damage.tail:
+        result.torn[number] = end if damage.offset else 0
+        result.torn_bytes += damage.length
+    else:
+        place = f"offset {damage.offset}: {damage.length} bytes are not a record"
+        result.damaged.setdefault(number, []).append(place)
+
+
+def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
+    most = int(ids.max(initial=-1)) + 1
+    if most > len(known):
+        grown = np.full(max(most, 2 * len(known)), -1)
+        grown[: len(known)] = known
+        known = grown
+    with head.registry_lock:
+        known[ids] = head.registry.ids_of(table)
+    return known
+
+
+def _add(known: Ints, ids: Ints, times: Ints, values: Floats, head: Head, result: Replay) -> None:
+    if len(ids) == 0:
+        return
+    if int(ids.max()) >= len(known):
+        grown = np.full(int(ids.max()) + 1, -1)
+        grown[: len(known)] = known
+        known = grown
+    own = known[ids]
+    there = own >= 0
+    if not there.all():
+        result.orphans += int(np.count_nonzero(~there))
+        own, times, values = own[there], times[there], values[there]
+    if len(own):
+        head.add(own, times, values)
+        result.samples += len(own)

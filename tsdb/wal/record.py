@@ -1,0 +1,198 @@
+"""The bytes of the log: segment header, records, and what is in them. FORMAT.md, "Log"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
+from struct import Struct
+from struct import error as StructError
+
+import numpy as np
+
+from tsdb.codec.checksum import checksum
+from tsdb.codec.columns import TextColumn, Undecodable, encode_texts
+from tsdb.labels import Ints, LabelColumn, SeriesTable
+from tsdb.selection import Metadata
+from tsdb.tile import Floats
+
+FORMAT = 1
+MAGIC = b"NOVAWAL\n"
+SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
+RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
+MARKER = b"\xf7rec"
+MOST_SAMPLES = 1 << 20
+"""Samples in one record; a larger batch becomes several."""
+
+SERIES, SAMPLES, METADATA = 1, 2, 3
+_KIND = Struct("<BBHI")  # kind, flags, 0, count
+_COUNT = Struct("<I")
+_IDS_COUNT_UP, _ONE_TIME = 1, 2
+
+
+def encode_segment_header(store: bytes, number: int) -> bytes:
+    fields = SEGMENT_HEADER.pack(MAGIC, FORMAT, number, store, 0)[:-4]
+    return fields + _COUNT.pack(checksum(store, b"segment", number, fields))
+
+
+def encode_record(store: bytes, number: int, offset: int, *pieces: bytes) -> list[bytes]:
+    """A record that stands at `offset` of segment `number`, ready to be written."""
+    head = RECORD.pack(MARKER, sum(len(piece) for piece in pieces), 0)[:8]
+    crc = checksum(store + number.to_bytes(8, "little"), b"record", offset, head, *pieces)
+    return [head + _COUNT.pack(crc), *pieces]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a segment that hold no record. `tail`: nothing readable comes after them."""
+
+    offset: int
+    length: int
+    tail: bool
+
+
+def read_records(data: bytes, store: bytes, number: int) -> Iterator[tuple[int, bytes] | Damage]:
+    """(offset, payload) of each whole record of a segment, and what lies between them.
+
+    After damage, the next place where a record with a right checksum begins is searched for.
+    """
+    at = SEGMENT_HEADER.size
+    if data[:at] != encode_segment_header(store, number):
+        yield Damage(0, min(at, len(data)), tail=len(data) <= at)
+    while at < len(data):
+        payload = _payload_at(data, at, store, number)
+        if payload is not None:
+            yield at, payload
+            at += RECORD.size + len(payload)
+            continue
+        after = data.find(MARKER, at + 1)
+        while after >= 0 and _payload_at(data, after, store, number) is None:
+            after = data.find(MARKER, after + 1)
+        end = len(data) if after < 0 else after
+        yield Damage(at, end - at, tail=after < 0)
+        at = end
+
+
+def _payload_at(data: bytes, at: int, store: bytes, number: int) -> bytes | None:
+    if len(data) - at < RECORD.size:
+        return None
+    marker, length, crc = RECORD.unpack_from(data, at)
+    begin = at + RECORD.size
+    if marker != MARKER or begin + length > len(data):
+        return None
+    payload = data[begin : begin + length]
+    identity = store + number.to_bytes(8, "little")
+    right = checksum(identity, b"record", at, data[at : at + 8], payload) == crc
+    return payload if right else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesRecord:
+    """Label sets and the ids by which samples in this segment call them."""
+
+    ids: Ints
+    table: SeriesTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplesRecord:
+    """[N] ids, milliseconds, values, in order of arrival."""
+
+    ids: Ints
+    times: Ints
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRecord:
+    """Metric name → metadata."""
+
+    metadata: Mapping[str, Metadata]
+
+
+def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
+    pieces = [
+        _KIND.pack(SERIES, 0, 0, len(ids)),
+        _COUNT.pack(len(table.columns)),
+        ids.astype("<u4").tobytes(),
+    ]
+    for name, column in table.columns.items():
+        label, texts = name.encode(), encode_texts(column.values[1:])
+        pieces += [
+            _COUNT.pack(len(label)), label,
+            column.codes.astype("<u4").tobytes(),
+            _COUNT.pack(len(column.values) - 1), _COUNT.pack(len(texts)), texts,
+        ]  # fmt: skip
+    return pieces
+
+
+def encode_samples(ids: Ints, times: Ints, values: Floats) -> list[bytes]:
+    """Ids that count up by one, and a time that all samples share, are written once."""
+    flags = 0
+    if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 and bool((np.diff(ids) == 1).all()):
+        flags |= _IDS_COUNT_UP
+    if bool((times == times[0]).all()):
+        flags |= _ONE_TIME
+    return [
+        _KIND.pack(SAMPLES, flags, 0, len(ids)),
+        (ids[:1] if flags & _IDS_COUNT_UP else ids).astype("<u4").tobytes(),
+        (times[:1] if flags & _ONE_TIME else times).astype("<i8", copy=False).tobytes(),
+        values.astype("<f8", copy=False).tobytes(),
+    ]
+
+
+def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
+    text = json.dumps({name: astuple(entry) for name, entry in metadata.items()})
+    return [_KIND.pack(METADATA, 0, 0, len(metadata)), text.encode()]
+
+
+def decode(payload: bytes) -> SeriesRecord | SamplesRecord | MetadataRecord:
+    """What a record says. Raises `Undecodable` for one that this format does not know."""
+    try:
+        kind, flags, _, count = _KIND.unpack_from(payload)
+        if kind == SERIES:
+            return _decode_series(payload, count)
+        if kind == SAMPLES:
+            return _decode_samples(payload, flags, count)
+        if kind == METADATA:
+            entries = json.loads(payload[_KIND.size :])
+            return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})
+    except (StructError, ValueError, TypeError) as problem:
+        raise Undecodable(f"a record cannot be read: {problem}") from problem
+    raise Undecodable(f"a record of unknown kind {kind}")
+
+
+def _decode_series(payload: bytes, count: int) -> SeriesRecord:
+    at = _KIND.size
+    (names,) = _COUNT.unpack_from(payload, at)
+    at += _COUNT.size
+    ids = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
+    at += 4 * count
+    columns: dict[str, LabelColumn] = {}
+    for _ in range(names):
+        (size,) = _COUNT.unpack_from(payload, at)
+        name = payload[at + 4 : at + 4 + size].decode()
+        at += 4 + size
+        codes = np.frombuffer(payload, "<u4", count, at).astype(np.int32)
+        at += 4 * count
+        texts, size = _COUNT.unpack_from(payload, at)[0], _COUNT.unpack_from(payload, at + 4)[0]
+        at += 8
+        values = TextColumn(payload[at : at + size], texts).all()
+        at += size
+        columns[name] = LabelColumn(codes, ("", *values))
+    return SeriesRecord(ids, SeriesTable.from_columns(count, columns))
+
+
+def _decode_samples(payload: bytes, flags: int, count: int) -> SamplesRecord:
+    at = _KIND.size
+    stored = 1 if flags & _IDS_COUNT_UP else count
+    ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
+    at += 4 * stored
+    if flags & _IDS_COUNT_UP:
+        ids = ids[0] + np.arange(count)
+    stored = 1 if flags & _ONE_TIME else count
+    times = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
+    at += 8 * stored
+    if flags & _ONE_TIME:
+        times = np.full(count, times[0])
+    return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at))

@@ -1,0 +1,207 @@
+"""Appends to the log, makes it durable, and cuts it back when a write fails."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tsdb.errors import WriteFailed, write_failure
+from tsdb.fsio import AppendFile, Disk
+from tsdb.head.registry import Registry
+from tsdb.index.match import label_table
+from tsdb.labels import Bools, Ints
+from tsdb.tile import Floats
+from tsdb.wal.record import (
+    MOST_SAMPLES,
+    encode_record,
+    encode_samples,
+    encode_segment_header,
+    encode_series,
+)
+
+SEGMENT_BYTES = 64 << 20
+SUFFIX = ".wal"
+
+
+def segment_name(number: int) -> str:
+    return f"{number:010d}{SUFFIX}"
+
+
+def segment_number(name: str) -> int | None:
+    stem = name.removesuffix(SUFFIX)
+    return int(stem) if name.endswith(SUFFIX) and stem.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the log: everything before it was written earlier."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The open segment and how much of it is whole records."""
+
+    file: AppendFile
+    position: Position
+
+
+class Log:
+    """Every segment declares the series that it uses, so any of them can go once its samples are
+    in a block. The caller appends from one thread at a time; `sync` may be called from any.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        folder: Path,
+        store: bytes,
+        first_segment: int,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync_when_full: bool = True,
+    ) -> None:
+        self._disk, self._folder, self._store = disk, folder, store
+        self._next = first_segment
+        self._segment_bytes, self._sync_when_full = segment_bytes, sync_when_full
+        self._declared: Bools = np.zeros(0, np.bool_)
+        self._tail: _Tail | None = None
+        self._syncing = threading.Lock()
+        self._moving = threading.Lock()  # inside `_syncing`, never the other way round
+        self._synced = Position(0, 0)
+        self._unsynced_segments: set[int] = set()
+        self.sync_failed = False
+        """Set when the disk could not keep a promise; the samples should go to a block soon."""
+
+    @property
+    def next_segment(self) -> int:
+        return self._next
+
+    def append(self, registry: Registry, ids: Ints, times: Ints, values: Floats) -> Position:
+        """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
+        tail = self._open_tail(len(registry))
+        declared = self._declared[ids]
+        fresh = np.unique(ids[~declared]) if not declared.all() else ids[:0]
+        payloads = []
+        if len(fresh):
+            payloads.append(encode_series(fresh, label_table(registry.index(), fresh)))
+        for at in range(0, len(ids), MOST_SAMPLES):
+            some = slice(at, at + MOST_SAMPLES)
+            payloads.append(encode_samples(ids[some], times[some], values[some]))
+        position = self._write(tail, payloads)
+        self._declared[fresh] = True
+        return position
+
+    def append_payload(self, payload: list[bytes]) -> Position:
+        """Write one record of another kind."""
+        return self._write(self._open_tail(0), [payload])
+
+    def _write(self, tail: _Tail, payloads: list[list[bytes]]) -> Position:
+        at = tail.position
+        pieces: list[bytes] = []
+        offset = at.offset
+        for payload in payloads:
+            record = encode_record(self._store, at.segment, offset, *payload)
+            offset += sum(len(piece) for piece in record)
+            pieces += record
+        try:
+            tail.file.append(pieces)
+        except OSError as problem:
+            self._cut_back(tail)
+            raise write_failure(problem, "writing the log") from problem
+        position = Position(at.segment, offset)
+        with self._moving:
+            if at.segment not in self._unsynced_segments:  # forsaken while we wrote
+                self._tail = _Tail(tail.file, position)
+        return position
+
+    def _cut_back(self, tail: _Tail) -> None:
+        """Nothing may be written behind a torn record."""
+        try:
+            tail.file.truncate(tail.position.offset)
+        except OSError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Leave the segment as it is; the next append begins another."""
+        if self._tail is not None:
+            self._tail.file.close()
+            self._tail = None
+
+    def _open_tail(self, series: int) -> _Tail:
+        if self._tail is not None and self._tail.position.offset >= self._segment_bytes:
+            self.rotate()
+        if self._tail is None:
+            self._tail = self._create(self._next)
+            self._next += 1
+            self._declared = np.zeros(series, np.bool_)
+        if series > len(self._declared):
+            grown = np.zeros(2 * series, np.bool_)
+            grown[: len(self._declared)] = self._declared
+            self._declared = grown
+        return self._tail
+
+    def _create(self, number: int) -> _Tail:
+        path = self._folder / segment_name(number)
+        try:
+            if self._disk.exists(path):  # what an earlier failed attempt left
+                self._disk.unlink(path)
+            file = self._disk.create(path)
+            try:
+                file.append([encode_segment_header(self._store, number)])
+                self._disk.fsync_dir(self._folder)
+            except OSError:
+                file.close()
+                raise
+        except OSError as problem:
+            raise write_failure(problem, f"creating {path}") from problem
+        return _Tail(file, Position(number, file.size))
+
+    def sync(self, position: Position | None = None) -> None:
+        """Return once everything before `position` (None: everything) is durable.
+
+        Callers that wait while another one syncs share the next sync. Raises `WriteFailed` if the
+        disk does not confirm; a failed fsync is never tried again on the same file.
+        """
+        with self._syncing:
+            tail = self._tail
+            if position is not None and position.segment in self._unsynced_segments:
+                raise WriteFailed("the log could not be synced")
+            if tail is None or self._synced >= (position or tail.position):
+                return
+            try:
+                tail.file.fsync()
+            except OSError as problem:
+                self._forsake(tail)
+                raise write_failure(problem, "syncing the log") from problem
+            self._synced = tail.position
+
+    def _forsake(self, tail: _Tail) -> None:
+        with self._moving:
+            self._unsynced_segments.add(tail.position.segment)
+            self.sync_failed = True
+            if self._tail is not None and self._tail.file is tail.file:
+                self._tail = None
+
+    def rotate(self) -> int:
+        """Close the open segment, durably. Returns the number of the segment that comes next."""
+        with self._syncing:
+            tail = self._tail
+            if tail is not None:
+                if self._sync_when_full and self._synced < tail.position:
+                    try:
+                        tail.file.fsync()
+                    except OSError:
+                        self._forsake(tail)
+                self._synced = max(self._synced, tail.position)
+                tail.file.close()
+                self._tail = None
+        return self._next
+
+    def close(self) -> None:
+        self.rotate()
