@@ -1,0 +1,62 @@
+"""What a query gave, in the words of the test scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.result import Result, ResultKind
+
+Sample = float | FloatHistogram
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A result as plain values.
+
+    series    label set → time in milliseconds → sample, in the order of the result
+    repeated  label sets that came more than once (never in a right result)
+    """
+
+    kind: ResultKind
+    series: dict[Labels, dict[int, Sample]]
+    repeated: tuple[Labels, ...] = ()
+    text: str | None = None
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+
+    @property
+    def scalar(self) -> Sample | None:
+        """The one number of a scalar result."""
+        if self.kind is not ResultKind.SCALAR:
+            return None
+        return next(iter(self.series[()].values()))
+
+    def at(self, time_ms: int) -> Outcome:
+        """The points at one time, as an instant query would give them."""
+        picked = {
+            labels: {time_ms: samples[time_ms]}
+            for labels, samples in self.series.items()
+            if time_ms in samples
+        }
+        return Outcome(ResultKind.VECTOR, picked, self.repeated)
+
+    @property
+    def sorted(self) -> bool:
+        """Whether the series stand in order of their labels."""
+        keys = [[(n.encode(), v.encode()) for n, v in labels] for labels in self.series]
+        return keys == sorted(keys)
+
+
+def outcome_of(result: Result) -> Outcome:
+    """The values of a result."""
+    series: dict[Labels, dict[int, Sample]] = {}
+    repeated: list[Labels] = []
+    for one in result:
+        labels = labels_of(one.labels)
+        if labels in series:
+            repeated.append(labels)
+        times = one.times.astype("datetime64[ms]").astype("int64").tolist()
+        series[labels] = dict(zip(times, one.values.tolist(), strict=True))
+    return Outcome(result.kind, series, tuple(repeated), result.text, result.warnings, result.infos)

@@ -1,0 +1,185 @@
+"""`name{a="b"} 0+10x3 _ stale {{count:1}}`: a series with values at consecutive places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from novaql.inputs.series_text import SeriesTextProblem, parse_series_start
+from novaql.promqltest.floats import format_float, parse_float
+from novaql.promqltest.histogram import FloatHistogram, IncompatibleHistograms, add, subtract
+from novaql.promqltest.histogram_notation import format_histogram, parse_histogram
+from novaql.promqltest.problems import NotationProblem
+from tsdb.tile import STALE
+
+Labels = tuple[tuple[str, str], ...]
+"""A label set: pairs by name, empty values left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHint:
+    """A histogram of an expectation; `hint_given` says whether its reset hint counts."""
+
+    histogram: FloatHistogram
+    hint_given: bool
+
+
+Item = float | NamedHint | None
+"""What stands at one place: a float, a histogram, or a gap."""
+
+_FLOAT = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|nan)"
+_FLOAT_RUN = re.compile(
+    rf"({_FLOAT})(?:([+-])({_FLOAT.removeprefix('[+-]?')}))?(?:x([0-9]+))?", re.I
+)
+_GAPS = re.compile(r"_(?:x([0-9]+))?")
+_HISTOGRAM = r"\{\{[^}]*\}\}"
+_HISTOGRAM_RUN = re.compile(rf"({_HISTOGRAM})(?:([+-])({_HISTOGRAM}))?(?:x([0-9]+))?")
+_WORD = re.compile(rf"(?:{_HISTOGRAM}|[^\s{{}}]+)+")
+_NAME_OF_HISTOGRAM = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?=\{\{)")
+_BLANKS = re.compile(r"\s*")
+_MOST_ITEMS = 1_000_000
+
+
+def labels_of(label_set: Mapping[str, str]) -> Labels:
+    """The label set in its canonical order: by name, bytes."""
+    return tuple(sorted(label_set.items(), key=lambda pair: pair[0].encode()))
+
+
+def split_series(line: str) -> tuple[Labels, str]:
+    """Label set that the line begins with, and the rest of the line.
+
+    Raises `NotationProblem`.
+    """
+    if name := _NAME_OF_HISTOGRAM.match(line):
+        return (("__name__", name[1]),), line[name.end(1) :]
+    try:
+        label_set, end = parse_series_start(line, query_notation=True)
+    except SeriesTextProblem as problem:
+        raise NotationProblem(
+            f"{problem.reason} (column {problem.position + 1} of the line)"
+        ) from None
+    if end == 0:
+        raise NotationProblem(f"expected a series, found {line!r}")
+    return labels_of(label_set), line[end:]
+
+
+def parse_values(text: str) -> list[Item]:
+    """The items of a sequence, one per place. Raises `NotationProblem`."""
+    items: list[Item] = []
+    for word in _words(text):
+        items.extend(_expand(word))
+        if len(items) > _MOST_ITEMS:
+            raise NotationProblem(f"more than {_MOST_ITEMS} values in one series")
+    return items
+
+
+def _words(text: str) -> Iterator[str]:
+    at = _end_of_blanks(text, 0)
+    while at < len(text):
+        word = _WORD.match(text, at)
+        if word is None:
+            raise NotationProblem(f"cannot read the values from {text[at:]!r} on")
+        yield word[0]
+        at = _end_of_blanks(text, word.end())
+
+
+def _end_of_blanks(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    assert blanks is not None
+    return blanks.end()
+
+
+def _expand(word: str) -> list[Item]:
+    if word == "stale":
+        return [STALE]
+    if gaps := _GAPS.fullmatch(word):
+        return [None] * _times(gaps[1] or "1")
+    if run := _FLOAT_RUN.fullmatch(word):
+        first, sign, increment, times = run.groups()
+        return _float_run(first, sign, increment, times)
+    if run := _HISTOGRAM_RUN.fullmatch(word):
+        first, sign, increment, times = run.groups()
+        return _histogram_run(first, sign, increment, times)
+    raise NotationProblem(f"{word!r} is no value")
+
+
+def _float_run(
+    first: str, sign: str | None, increment: str | None, times: str | None
+) -> list[Item]:
+    value = parse_float(first)
+    step = 0.0 if increment is None else parse_float(increment)
+    assert value is not None
+    assert step is not None
+    if sign is not None and times is None:
+        raise NotationProblem(f"{first}{sign}{increment} lacks how many times, as in x10")
+    if sign == "-":
+        step = -step
+    items: list[Item] = [value]
+    for _ in range(_times(times or "0")):
+        # Added again and again, as upstream does; with an increment of 0 nothing may change.
+        value = value + step if increment is not None else value
+        items.append(value)
+    return items
+
+
+def _histogram_run(
+    first: str, sign: str | None, increment: str | None, times: str | None
+) -> list[Item]:
+    histogram, hint_given = parse_histogram(first)
+    if increment is None:
+        return [NamedHint(histogram, hint_given)] * (_times(times or "0") + 1)
+    if times is None:
+        raise NotationProblem(f"{first}{sign}{increment} lacks how many times, as in x10")
+    step, hint_given = parse_histogram(increment)
+    combine = add if sign == "+" else subtract
+    items: list[Item] = [NamedHint(histogram, hint_given)]
+    for _ in range(_times(times)):
+        if histogram.schema > step.schema:
+            raise NotationProblem(
+                "error combining histograms: "
+                f"schema {histogram.schema} is finer than schema {step.schema}"
+            )
+        try:
+            histogram = combine(histogram, step)
+        except IncompatibleHistograms as problem:
+            raise NotationProblem(f"error combining histograms: {problem}") from None
+        items.append(NamedHint(histogram, hint_given))
+    return items
+
+
+def _times(text: str) -> int:
+    if len(text) > 9 or int(text) > _MOST_ITEMS:
+        raise NotationProblem(f"x{text}: more than {_MOST_ITEMS} values in one series")
+    return int(text)
+
+
+def format_item(item: float | FloatHistogram | NamedHint | None) -> str:
+    """One place of a sequence as the notation has it."""
+    if item is None:
+        return "_"
+    if isinstance(item, NamedHint):
+        return format_histogram(item.histogram)
+    if isinstance(item, FloatHistogram):
+        return format_histogram(item)
+    return format_float(item)
+
+
+def format_labels(labels: Labels) -> str:
+    """`name{a="b"}`; names that are not plain stand in quotes inside the braces."""
+    name = dict(labels).get("__name__", "")
+    plain = re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name) is not None
+    inside = [] if plain or not name else [_quoted(name)]
+    for label, value in labels:
+        if label != "__name__":
+            bare = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", label) is not None
+            inside.append(f"{label if bare else _quoted(label)}={_quoted(value)}")
+    braces = "{" + ", ".join(inside) + "}"
+    if plain:
+        return name + (braces if inside else "")
+    return braces
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,52 @@
+"""A query pinned to its time with `@`, so that it must give the same at any evaluation time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from novaql.language.ast import At, Call, Expr, Subquery, VectorSelector
+from novaql.language.visit import children, walk, with_children
+
+DEPENDS_ON_TIME = frozenset(
+    {
+        "time", "timestamp", "predict_linear", "start", "end", "range", "step",
+        "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
+        "month", "year",
+    }
+)  # fmt: skip
+"""Functions whose value depends on the evaluation time even if their argument does not."""
+
+_RANGE_DEPENDENT = re.compile(r"\b(start|end|range|step)\s*\(\s*\)")
+
+
+def pinned(expr: Expr, time_ms: int) -> Expr:
+    """The query with `@ time` on every selector and subquery that has none.
+
+    Nothing changes inside a subquery: its own `@` decides there.
+    """
+    match expr:
+        case VectorSelector(at=None) | Subquery(at=None):
+            return replace(expr, at=At(time_ms))
+        case VectorSelector() | Subquery():
+            return expr
+        case _:
+            return with_children(expr, tuple(pinned(child, time_ms) for child in children(expr)))
+
+
+def can_be_pinned(expr: Expr) -> bool:
+    """Whether the pinned query must give the same at any time."""
+    calls = (node.function for node in walk(expr) if isinstance(node, Call))
+    return not any(function in DEPENDS_ON_TIME for function in calls)
+
+
+def other_times(time_ms: int) -> tuple[int, ...]:
+    """Times at which a pinned query is run again."""
+    if time_ms == 0:
+        return (-1000, 0, 1000)
+    return (-10 * time_ms, 0, time_ms // 5, time_ms, 10 * time_ms)
+
+
+def depends_on_range(query: str) -> bool:
+    """Whether the text has `start()`, `end()`, `range()` or `step()`."""
+    return _RANGE_DEPENDENT.search(query) is not None
