@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-
-CELLS_AT_ONCE = 1 << 22
-"""Window contents gathered at one time: 32 MiB of values."""
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, gathered
 
 
 def sorted_quantile(ordered: Floats, counts: Ints, q: Floats) -> Floats:
@@ -48,37 +43,16 @@ def sort_nan_first(values: Floats, counts: Ints) -> Floats:
     return np.take_along_axis(values, order, 0)
 
 
-def _over_windows(windows: Windows, measure: Callable[[Floats, Ints, slice], Floats]) -> Floats:
-    """Apply measure(values [n, …], counts […], part) to stretches of windows.
-
-    values: the contents of the windows of one stretch, [n, S, j] or [n, c]; part: that stretch.
-    """
-    out = np.empty(windows.shape)
-    longest = max(windows.longest, 1)
-    rows = windows.grid[0] if windows.cells is None else 1
-    stretch = max(1, CELLS_AT_ONCE // (longest * max(rows, 1)))
-    place = np.arange(longest)[:, None]
-    last = max(windows.values.shape[-1] - 1, 0)
-    for first in range(0, len(windows.lo), stretch):
-        part = slice(first, first + stretch)
-        lo, hi = windows.lo[part], windows.hi[part]
-        gathered = windows.values[..., np.minimum(lo + place, last)]
-        if windows.cells is None:
-            gathered = np.moveaxis(gathered, 1, 0)
-        counts = np.broadcast_to(hi - lo, gathered.shape[1:])
-        out[..., part] = measure(gathered, counts, part)
-    return out
-
-
 def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
     """q: one quantile per window, shaped like lo."""
     if windows.values.size == 0:
         return np.zeros(windows.shape), windows.counts > 0
 
-    def measure(gathered: Floats, counts: Ints, part: slice) -> Floats:
-        return sorted_quantile(sort_nan_first(gathered, counts), counts, q[part])
-
-    return _over_windows(windows, measure), windows.counts > 0
+    out, counts = np.empty(windows.shape), windows.counts
+    for part, values, _, _ in gathered(windows):
+        n = np.broadcast_to(counts[part], values.shape[1:])
+        out[..., part] = sorted_quantile(sort_nan_first(values, n), n, q[part])
+    return out, counts > 0
 
 
 def mad_over_time(windows: Windows) -> tuple[Floats, Bools]:
@@ -86,12 +60,12 @@ def mad_over_time(windows: Windows) -> tuple[Floats, Bools]:
     if windows.values.size == 0:
         return np.zeros(windows.shape), windows.counts > 0
     half = np.full(1, 0.5)
-
-    def measure(gathered: Floats, counts: Ints, _: slice) -> Floats:
-        inside = np.arange(len(gathered)).reshape(-1, *([1] * counts.ndim)) < counts
-        middle = sorted_quantile(sort_nan_first(gathered, counts), counts, half)
-        away = np.abs(gathered - middle)
-        out = sorted_quantile(sort_nan_first(away, counts), counts, half)
-        return np.where((np.isnan(gathered) & inside).any(axis=0), np.nan, out)
-
-    return _over_windows(windows, measure), windows.counts > 0
+    out, counts = np.empty(windows.shape), windows.counts
+    for part, values, _, inside in gathered(windows):
+        n = np.broadcast_to(counts[part], values.shape[1:])
+        middle = sorted_quantile(sort_nan_first(values, n), n, half)
+        away = np.abs(values - middle)
+        spread = sorted_quantile(sort_nan_first(away, n), n, half)
+        unknown = (np.isnan(values) & inside).any(axis=0)
+        out[..., part] = np.where(unknown, np.nan, spread)
+    return out, counts > 0

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels.compensated import add_compensated
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position, gathered
 
 
 def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
-    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo)."""
-    shape = windows.shape
-    first = windows.first()
-    constant = np.ones(shape, np.bool_)
-    sums = [(np.zeros(shape), np.zeros(shape)) for _ in range(4)]
-    for index, inside in each_position(windows):
-        x = (windows.times_at(index) - zero_ms) / 1000.0
-        y = windows.at(index)
-        here = np.ones(1, np.bool_) if inside is None else inside
-        constant &= (y == first) | ~here
-        for place, term in enumerate((x, y, x * y, x * x)):
-            masked = np.broadcast_to(np.where(here, term, 0.0), shape)
-            sums[place] = add_compensated(*sums[place], masked)
-    n = np.broadcast_to(np.maximum(windows.counts, 1), shape)
-    sum_x, sum_y, sum_xy, sum_xx = (total + lost for total, lost in sums)
-    covariance = sum_xy - sum_x * sum_y / n
-    variance = sum_xx - sum_x * sum_x / n
-    slope = covariance / variance
-    intercept = sum_y / n - slope * sum_x / n
-    # A constant series has slope 0 exactly, unless the constant is no number.
-    flat = np.isinf(first)
-    slope = np.where(constant, np.where(flat, np.nan, 0.0), slope)
-    intercept = np.where(constant, np.where(flat, np.nan, first), intercept)
-    return slope, intercept
+    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo).
+
+    Times and values are taken from the first sample of each window, which keeps the sums small:
+    with them centred so, plain sums lose less than compensated sums of the raw values do.
+    """
+    first, first_ms = windows.first(), windows.times_at(windows.lo)
+    slope, at_first = np.empty(windows.shape), np.empty(windows.shape)
+
+    def measure(part: slice, values: Floats, times: Ints, inside: Bools, counts: Ints) -> None:
+        x = np.where(inside, (times - first_ms[part]) / 1000.0, 0.0)
+        y = np.where(inside, values - first[..., part], 0.0)
+        n = np.maximum(counts, 1)
+        sum_x, sum_y = x.sum(axis=0), y.sum(axis=0)
+        covariance = (x * y).sum(axis=0) - sum_x * sum_y / n
+        variance = (x * x).sum(axis=0) - sum_x * sum_x / n
+        rise = covariance / variance
+        # A constant series has slope 0 exactly.
+        constant = (~inside | (values == first[..., part])).all(axis=0)
+        slope[..., part] = np.where(constant, 0.0, rise)
+        at_first[..., part] = np.where(constant, 0.0, sum_y / n - rise * sum_x / n)
+
+    for part, values, times, inside in gathered(windows):
+        measure(part, values, times, inside, windows.counts[part])
+    # Where all values are one infinity there is no line.
+    slope = np.where(np.isinf(first), np.nan, slope)
+    return slope, first + at_first + slope * ((zero_ms - first_ms) / 1000.0)
 
 
 def deriv(windows: Windows) -> tuple[Floats, Bools]:

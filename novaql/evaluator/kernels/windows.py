@@ -7,6 +7,7 @@ without a search: each sample knows by arithmetic at which step it enters and le
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +136,33 @@ def _passed(since: Ints, step_ms: int, base: Ints, series: int, steps: int) -> I
     first_step = np.clip(-(-since // step_ms), 0, steps)  # ceiling
     marks = np.bincount(base + first_step, minlength=series * (steps + 1))
     return np.cumsum(marks.reshape(series, steps + 1)[:, :steps], axis=1)
+
+
+CELLS_AT_ONCE = 1 << 22
+"""Window contents gathered at one time: 32 MiB of values."""
+
+
+def gathered(windows: Windows) -> Iterator[tuple[slice, Floats, Ints, Bools]]:
+    """Contents of the windows, a stretch of windows at a time.
+
+    Yields (part, values, times, inside): part, the stretch; values [n, S, j] or [n, c], place by
+    place of each window; times and inside broadcast against it; inside: the place is in the window.
+    """
+    longest = max(windows.longest, 1)
+    rows = windows.grid[0] if windows.cells is None else 1
+    stretch = max(1, CELLS_AT_ONCE // (longest * max(rows, 1)))
+    place = np.arange(longest)[:, None]
+    last = max(windows.values.shape[-1] - 1, 0)
+    for first in range(0, len(windows.lo), stretch):
+        part = slice(first, first + stretch)
+        index = windows.lo[part] + place
+        inside = index < windows.hi[part]
+        index = np.minimum(index, last)
+        values, times = windows.values[..., index], windows.times[index]
+        if windows.cells is None:
+            yield part, np.moveaxis(values, 1, 0), times[:, None], inside[:, None]
+        else:
+            yield part, values, times, inside
 
 
 def each_position(windows: Windows) -> list[tuple[Ints, Bools | None]]:

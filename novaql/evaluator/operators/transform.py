@@ -15,6 +15,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.classic_histogram import classic_histograms
+from novaql.evaluator.operators.info import info
 from novaql.evaluator.operators.label_calls import label_join, label_replace, sort_by_label
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.operators.rollup import warn_quantiles
@@ -170,12 +171,19 @@ def _native_only(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     return operand.take(np.zeros(operand.rows, np.bool_))
 
 
+def _nothing_known(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """start_timestamp: of samples whose source tells none, which is every source so far."""
+    operand = run.vector(call.arguments[0], steps)
+    return operand.take(np.zeros(operand.rows, np.bool_))
+
+
 Transform = Callable[[Runner, FunctionCall, Steps], StepMatrix]
 
 TRANSFORMS: Mapping[str, Transform] = {
     "absent": absent,
     "absent_over_time": absent_over_time,
     "vector": _to_vector,
+    "info": info,
     "timestamp": _timestamp,
     "label_replace": _label_replace,
     "label_join": _label_join,
@@ -186,6 +194,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     "histogram_quantile": _histogram_quantile,
     "histogram_quantiles": _histogram_quantiles,
     "histogram_fraction": _histogram_fraction,
+    "start_timestamp": _nothing_known,
     "histogram_count": _native_only,
     "histogram_sum": _native_only,
     "histogram_avg": _native_only,

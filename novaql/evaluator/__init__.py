@@ -1,0 +1,1 @@
+"""Plan → numbers: fragments run over tiles, operators over what fragments answer."""

@@ -1,0 +1,1 @@
+"""What a plan node does: operators know series and labels, and call kernels."""
