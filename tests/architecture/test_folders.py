@@ -1,0 +1,55 @@
+"""Every folder of code says what it is: a README, or a module docstring."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from tests.support.repository import ROOT, python_files, repository_files
+
+HOUSES = ("benchmarks", "grammar", "novaql", "server", "tsdb")
+
+
+def folders() -> list[Path]:
+    found = {path.parent for path in python_files() if path.parts[0] in HOUSES}
+    return sorted(found)
+
+
+def docstring(path: Path) -> str | None:
+    return ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+
+
+def test_every_folder_introduces_itself() -> None:
+    files = set(repository_files())
+    silent = [
+        str(folder)
+        for folder in folders()
+        if folder / "README.md" not in files
+        and not (folder / "__init__.py" in files and docstring(folder / "__init__.py"))
+    ]
+
+    assert silent == []
+
+
+def test_every_module_introduces_itself() -> None:
+    silent = [
+        str(path)
+        for path in python_files()
+        if path.parts[0] in HOUSES
+        and (ROOT / path).read_text(encoding="utf-8").strip()
+        and docstring(path) is None
+    ]
+
+    assert silent == []
+
+
+def test_installed_packages_are_importable_folders() -> None:
+    """A folder without `__init__.py` would be left out of a wheel."""
+    files = set(repository_files())
+
+    assert [
+        str(folder)
+        for folder in folders()
+        if folder.parts[0] in ("grammar", "novaql", "server", "tsdb")
+        and folder / "__init__.py" not in files
+    ] == []

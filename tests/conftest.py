@@ -1,0 +1,24 @@
+"""How hard property tests try, chosen by HYPOTHESIS_PROFILE.
+
+dev   25 examples: the loop while working (the default)
+ci    100 examples from a fixed seed: a red run means the change, not the draw
+deep  2 000 examples: for a timer or a person who hunts
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# The first example of a test pays for imports and caches, and machines are shared: no deadlines.
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is not a wrong test
+)
+settings.register_profile("deep", max_examples=2_000, stateful_step_count=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
