@@ -1,0 +1,114 @@
+"""The first page: a query box, a chart, a table and JSON over `POST /v1/novaql`.
+
+Static files only, no build step, nothing fetched from elsewhere. The page is at `/`; what it loads
+lies under `/console/<digest>/`, where the digest covers every file, so that browsers may keep the
+files for a year and still see a new version at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+STATIC = Path(__file__).parent / "static"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """One file of the page: its bytes and what to call them."""
+
+    body: bytes
+    media_type: str
+
+
+def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
+    """Every file below `folder` by its path with slashes, and a digest of them all."""
+    digest = hashlib.sha256()
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        body = path.read_bytes()
+        digest.update(f"{name}\0{len(body)}\0".encode() + body)
+        guessed = mimetypes.guess_type(name)[0] or "text/plain"
+        files[name] = StaticFile(body, _MEDIA_TYPES.get(path.suffix, guessed))
+    return files, digest.hexdigest()[:12]
+
+
+def mount_console(app: FastAPI) -> None:
+    """Serve the page at `/` and its files under `/console/`, without a token.
+
+    The files are read once, here. A path that names no file is left to the application's own 404.
+    """
+    from fastapi import HTTPException, Request, Response  # noqa: PLC0415 - heavy, server only
+
+    files, digest = read_static()
+    page = files["index.html"].body.replace(b"{{assets}}", f"/console/{digest}".encode())
+    etag = f'"{hashlib.sha256(page).hexdigest()[:16]}"'
+
+    def index(request: Request) -> Response:
+        headers = {**SECURITY_HEADERS, "Cache-Control": "no-cache", "ETag": etag}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(page, media_type=_MEDIA_TYPES[".html"], headers=headers)
+
+    def asset(version: str, path: str) -> Response:
+        found = files.get(path)
+        if version != digest or found is None or path == "index.html":
+            raise HTTPException(404, f"There is no console file {path!r} of version {version!r}.")
+        return Response(
+            found.body,
+            media_type=found.media_type,
+            headers={**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
+        )
+
+    # FastAPI resolves annotations in module globals, where the lazily imported names are not.
+    index.__annotations__ = {"request": Request}
+    asset.__annotations__ = {"version": str, "path": str}
+    methods = ["GET", "HEAD"]
+    app.add_api_route("/", index, methods=methods, include_in_schema=False, name="console")
+    app.add_api_route(
+        "/console/{version}/{path:path}",
+        asset,
+        methods=methods,
+        include_in_schema=False,
+        name="console_file",
+    )

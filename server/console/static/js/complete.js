@@ -1,0 +1,81 @@
+// What may stand at the caret: metric, function, label name or label value.
+
+import { labelNames, labelValues, metricNames } from "./api.js";
+import { AGGREGATORS, FUNCTIONS, KEYWORDS } from "./words.js";
+
+/** Where the caret stands: {kind, from, typed, metric?, label?}, or null where nothing completes. */
+export function contextAt(text, caret) {
+  const before = text.slice(0, caret);
+  let brace = -1;
+  let quote = null;
+  let quoteAt = -1;
+  for (let i = 0; i < before.length; i += 1) {
+    const c = before[i];
+    if (quote) {
+      if (c === "\\" && quote !== "`") i += 1;
+      else if (c === quote) quote = null;
+    } else if (c === '"' || c === "'" || c === "`") {
+      quote = c;
+      quoteAt = i;
+    } else if (c === "#") {
+      const newline = before.indexOf("\n", i);
+      if (newline < 0) return null;
+      i = newline;
+    } else if (c === "{") brace = i;
+    else if (c === "}") brace = -1;
+  }
+  if (brace >= 0) {
+    const metric = before.slice(0, brace).match(/([A-Za-z_:][\w:]*)\s*$/)?.[1] ?? null;
+    if (quote) {
+      const label = before.slice(brace + 1, quoteAt).match(/([A-Za-z_]\w*)\s*(?:=~|!~|!=|=)\s*$/)?.[1];
+      if (!label) return null;
+      return { kind: "value", from: quoteAt + 1, typed: before.slice(quoteAt + 1), metric, label };
+    }
+    const typed = before.match(/[A-Za-z_]\w*$/)?.[0] ?? "";
+    const lead = before.slice(brace + 1, caret - typed.length).trimEnd();
+    if (lead !== "" && !lead.endsWith(",")) return null;
+    return { kind: "label", from: caret - typed.length, typed, metric };
+  }
+  if (quote) return null;
+  const typed = before.match(/[A-Za-z_:][\w:]*$/)?.[0] ?? "";
+  const lead = before.slice(0, caret - typed.length);
+  if (/\d$/.test(lead) || /\[[^\]]*$/.test(lead)) return null; // 5m, [5m]
+  if (/\b(by|without|on|ignoring|group_left|group_right)\s*\([^()]*$/i.test(lead)) {
+    return { kind: "label", from: caret - typed.length, typed, metric: null };
+  }
+  return { kind: "name", from: caret - typed.length, typed };
+}
+
+async function candidates(context) {
+  switch (context.kind) {
+    case "value":
+      return (await labelValues(context.label, context.metric)).map((text) => ({ text, note: context.label }));
+    case "label":
+      return (await labelNames(context.metric))
+        .filter((text) => text !== "__name__")
+        .map((text) => ({ text, note: "label" }));
+    default:
+      return [
+        ...(await metricNames()).map((text) => ({ text, note: "metric" })),
+        ...AGGREGATORS.map((text) => ({ text, note: "aggregation", call: true })),
+        ...Object.entries(FUNCTIONS).map(([text, { signature, note }]) => ({
+          text, note: `${signature} · ${note}`, call: true,
+        })),
+        ...KEYWORDS.map((text) => ({ text, note: "keyword" })),
+      ];
+  }
+}
+
+/** At most 40 completions, those that begin with the typed text first. */
+export async function completionsAt(text, caret) {
+  const context = contextAt(text, caret);
+  if (context === null) return null;
+  const typed = context.typed.toLowerCase();
+  const ranked = [];
+  for (const candidate of await candidates(context)) {
+    const at = candidate.text.toLowerCase().indexOf(typed);
+    if (at >= 0 && candidate.text !== context.typed) ranked.push({ ...candidate, at });
+  }
+  ranked.sort((a, b) => Math.min(a.at, 1) - Math.min(b.at, 1));
+  return { context, items: ranked.slice(0, 40) };
+}

@@ -1,0 +1,210 @@
+// Where everything meets: state in the address, controls, running, showing.
+
+import { ApiError, runQuery, serverVersion } from "./api.js";
+import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart.js";
+import { byId } from "./dom.js";
+import { markFault, queryText, setQuery, startEditor } from "./editor.js";
+import { EXAMPLES, markExample, showExamples } from "./examples.js";
+import { guessUnit, localField } from "./format.js";
+import { clearJson, showJson } from "./json_view.js";
+import { hideError, showError, showNotices, showStats } from "./notices.js";
+import { readState, RANGES, seconds, window_, writeState } from "./state.js";
+import { clearTable, showTable } from "./table.js";
+import { startTheme } from "./theme.js";
+import { askForToken, takeTokenFromAddress, token } from "./token.js";
+
+const TABS = ["chart", "table", "json"];
+let state;
+let running = null;
+let timer = null;
+let before = null; // the range to go back to after zooming
+
+function setState(changes, options) {
+  state = { ...state, ...changes };
+  writeState(state, options);
+  showControls();
+}
+
+function showControls() {
+  for (const button of byId("ranges").children) {
+    button.setAttribute("aria-pressed", String(button.dataset.range === state.range));
+  }
+  byId("step").value = state.step;
+  byId("refresh").value = state.refresh;
+  byId("unit").value = state.unit;
+  byId("custom").hidden = state.range !== "custom";
+  if (state.range === "custom") {
+    byId("from").value = localField(state.from);
+    byId("to").value = localField(state.to);
+  }
+  for (const name of TABS) {
+    const selected = name === state.tab;
+    byId(`tab-${name}`).setAttribute("aria-selected", String(selected));
+    byId(`tab-${name}`).tabIndex = selected ? 0 : -1;
+    byId(`panel-${name}`).hidden = !selected;
+  }
+  markExample(state.q);
+  schedule();
+}
+
+function schedule() {
+  clearTimeout(timer);
+  if (state.refresh === "off") return;
+  timer = setTimeout(async () => {
+    if (!document.hidden && running === null) await run({ quiet: true });
+    schedule();
+  }, seconds(state.refresh) * 1000);
+}
+
+/** Run what stands in the box, for the tab on show. The newest run wins. */
+async function run({ quiet = false } = {}) {
+  const query = quiet ? state.q : queryText();
+  running?.abort();
+  if (!query.trim()) return;
+  const mine = new AbortController();
+  running = mine;
+  if (!quiet) {
+    if (query !== state.q) forgetHidden();
+    setState({ q: query }, { push: true });
+  }
+  const span = window_(state);
+  const ranged = state.tab !== "table";
+  const request = ranged ? { query, start: span.start, end: span.end, step: `${span.step}s` } : { query, time: span.now };
+  byId("progress").hidden = quiet;
+  byId("run").setAttribute("aria-busy", "true");
+  try {
+    const answer = await runQuery(request, mine.signal);
+    if (running === mine) show(answer, request, span);
+  } catch (problem) {
+    if (running === mine) fail(problem, query);
+  } finally {
+    if (running === mine) {
+      running = null;
+      byId("progress").hidden = true;
+      byId("run").removeAttribute("aria-busy");
+    }
+  }
+}
+
+function show(answer, request, span) {
+  const { body } = answer;
+  hideError();
+  markFault(null);
+  showNotices(body);
+  const rows = Array.isArray(body.result) && body.result[0]?.metric ? body.result.length : body.result_type === "scalar" || body.result_type === "string" ? 1 : 0;
+  showStats(body.stats, rows, answer.ms);
+  const unit = state.unit === "auto" ? guessUnit(request.query) : state.unit;
+  if (state.tab === "json") showJson(answer, request);
+  else if (state.tab === "table") showTable(body, unit);
+  else if (body.result_type === "matrix" && body.result.length) showChart(body.result, span, unit);
+  else if (body.result_type === "string") clearChart("A text has no chart.", "The table shows it.");
+  else clearChart("The query answers nothing in this range.", "Try a longer range, or check the names.");
+}
+
+function fail(problem, query) {
+  if (problem.name === "AbortError") return;
+  if (!(problem instanceof ApiError)) throw problem;
+  showNotices({});
+  showError(problem, query);
+  byId("stats").textContent = "";
+  if (problem.line && query === queryText()) markFault(problem);
+  clearChart("No result.");
+  clearTable("No result.");
+  clearJson("No result.");
+}
+
+function pick(query, unit, live) {
+  setQuery(query);
+  setState({ unit, ...(live && state.range !== "15m" ? { range: "15m" } : {}) });
+  run();
+}
+
+function chooseRange(range) {
+  before = null;
+  if (range === "custom") {
+    const { now } = window_(state);
+    const length = state.range === "custom" ? state.to - state.from : RANGES[state.range];
+    setState({ range, to: Math.floor(now), from: Math.floor(now - length), refresh: "off" });
+    byId("from").focus();
+  } else setState({ range });
+  run();
+}
+
+function customRange() {
+  const [from, to] = ["from", "to"].map((id) => new Date(byId(id).value).getTime() / 1000);
+  const good = Number.isFinite(from) && Number.isFinite(to) && from < to;
+  byId("to").setCustomValidity(good ? "" : "The end has to come after the beginning.");
+  if (!good) {
+    byId("to").reportValidity();
+    return;
+  }
+  setState({ range: "custom", from, to });
+  run();
+}
+
+function chooseTab(name) {
+  setState({ tab: name });
+  run();
+}
+
+function startControls() {
+  for (const button of byId("ranges").children) button.addEventListener("click", () => chooseRange(button.dataset.range));
+  for (const id of ["step", "unit"]) byId(id).addEventListener("change", (event) => { setState({ [id]: event.target.value }); run(); });
+  byId("refresh").addEventListener("change", (event) => setState({ refresh: event.target.value }));
+  for (const id of ["from", "to"]) byId(id).addEventListener("change", customRange);
+  byId("run").addEventListener("click", () => run());
+  byId("run-key").textContent = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘↵" : "Ctrl ↵";
+  byId("token-button").addEventListener("click", async () => { if (await askForToken()) run(); });
+  for (const name of TABS) {
+    const tab = byId(`tab-${name}`);
+    tab.addEventListener("click", () => chooseTab(name));
+    tab.addEventListener("keydown", (event) => {
+      const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (move === undefined) return;
+      const next = TABS[(TABS.indexOf(name) + move + TABS.length) % TABS.length];
+      byId(`tab-${next}`).focus();
+      chooseTab(next);
+    });
+  }
+}
+
+async function watchServer() {
+  const version = await serverVersion();
+  const badge = byId("server");
+  badge.dataset.state = version === null ? "down" : "up";
+  badge.textContent = version === null ? "server unreachable" : `${version ? `v${version.replace(/^v/, "")} · ` : ""}ready`;
+}
+
+takeTokenFromAddress();
+state = readState();
+startTheme(redraw);
+startEditor({ run, edited: () => byId("error").hidden || hideError() });
+startControls();
+startChart({
+  zoomed: (from, to) => {
+    before ??= { range: state.range, from: state.from, to: state.to };
+    setState({ range: "custom", from, to, refresh: "off" }, { push: true });
+    run();
+  },
+  reset: () => {
+    if (!before) return;
+    setState(before);
+    before = null;
+    run();
+  },
+});
+showExamples(pick);
+if (!state.q) state = { ...state, q: EXAMPLES[0][1][0][1], unit: EXAMPLES[0][1][0][2] };
+setQuery(state.q);
+showControls();
+clearChart("Running the query …");
+if (token()) await watchServer();
+await run();
+if (!token()) await watchServer();
+setInterval(watchServer, 30_000);
+addEventListener("popstate", () => {
+  state = readState();
+  setQuery(state.q);
+  showControls();
+  run();
+});

@@ -1,0 +1,47 @@
+// What the page shows, in the address: the query, the range, the step, the tab. A link is the state.
+
+export const RANGES = { "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400 };
+const DEFAULTS = { q: "", range: "6h", from: null, to: null, step: "auto", refresh: "off", unit: "auto", tab: "chart" };
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86400 };
+
+export function readState() {
+  const state = { ...DEFAULTS };
+  const given = new URLSearchParams(location.search);
+  for (const key of Object.keys(DEFAULTS)) if (given.has(key)) state[key] = given.get(key);
+  for (const key of ["from", "to"]) {
+    const number = Number(state[key]);
+    state[key] = state[key] !== null && Number.isFinite(number) ? number : null;
+  }
+  const custom = state.range === "custom" && state.from !== null && state.to > state.from;
+  if (!custom && !(state.range in RANGES)) state.range = DEFAULTS.range;
+  if (!["chart", "table", "json"].includes(state.tab)) state.tab = "chart";
+  return state;
+}
+
+export function writeState(state, { push = false } = {}) {
+  const out = new URLSearchParams();
+  for (const [key, value] of Object.entries(state)) {
+    if (value !== null && value !== DEFAULTS[key]) out.set(key, String(value));
+  }
+  if (state.range !== "custom") {
+    out.delete("from");
+    out.delete("to");
+  }
+  const search = out.toString();
+  const address = location.pathname + (search ? `?${search}` : "");
+  if (address === location.pathname + location.search) return;
+  history[push ? "pushState" : "replaceState"](null, "", address);
+}
+
+export const seconds = (text) => Number(text.slice(0, -1)) * SECONDS[text.slice(-1)];
+
+/** {start, end, step} in seconds. Steps fall on multiples of the step, so refreshing does not wobble. */
+export function window_(state, now = Date.now() / 1000) {
+  const custom = state.range === "custom";
+  const end = custom ? state.to : now;
+  const start = custom ? state.from : now - RANGES[state.range];
+  const wanted = (end - start) / 360;
+  const step = state.step === "auto" ? STEPS.find((s) => s >= wanted) ?? 86400 * Math.ceil(wanted / 86400) : seconds(state.step);
+  return { start: Math.ceil(start / step) * step, end: Math.max(Math.ceil(start / step), Math.floor(end / step)) * step, step, now: end };
+}
