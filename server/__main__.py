@@ -1,0 +1,43 @@
+"""python -m server: `novaql serve` without the shell around it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from novaql.errors import ArgumentError
+from server.run import serve
+from server.settings import Settings, parse_listen
+from tsdb.errors import StoreError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve as the arguments and the environment say; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m server", description="Serve a NovaQL store.")
+    parser.add_argument("--data", type=Path, help="directory of the store")
+    parser.add_argument("--listen", help="HOST:PORT")
+    parser.add_argument("--no-auth", action="store_true", help="ask for no token (loopback only)")
+    parser.add_argument("--sync", choices=["always", "interval", "os"])
+    parser.add_argument("--log-level", default="info")
+    given = parser.parse_args(arguments)
+    try:
+        host, port = (None, None) if given.listen is None else parse_listen(given.listen)
+        settings = Settings.from_environment(
+            os.environ,
+            data=given.data,
+            host=host,
+            port=port,
+            auth=False if given.no_auth else None,
+            sync=given.sync,
+        )
+        serve(settings, log_level=given.log_level)
+    except (ArgumentError, StoreError, ValueError) as problem:
+        sys.stderr.write(f"error: {problem}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

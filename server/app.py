@@ -1,0 +1,146 @@
+"""create_app(): where everything meets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+import tsdb
+from novaql import __version__
+from novaql.inputs.remote_write import RemoteWriteDecoder
+from server.console import mount_console
+from server.platform.compression import Compression
+from server.platform.context import ServerContext
+from server.platform.edge import Edge, request_id_of
+from server.platform.endpoint import add_endpoint
+from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
+from server.platform.openapi import openapi_document
+from server.platform.problem import problem_response
+from server.platform.store import Store, numeric_stats
+from server.platform.telemetry import Telemetry
+from server.platform.tokens import FileTokenStore, TokenStore
+from server.platform.workers import QueryWorkers
+from server.routes import ROUTES
+from server.settings import Settings
+
+
+class Job(Protocol):
+    """Background work, such as a scraper, that lives as long as the server."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def create_app(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    tokens: TokenStore | None = None,
+    jobs: Sequence[Job] = (),
+) -> FastAPI:
+    """The application, with its store open.
+
+    store   an open database; None opens the one in `settings.data`. Closed with the application
+    tokens  where tokens are kept; None is a file in the data directory. Not used without auth
+    jobs    started with the application, stopped before the store closes
+
+    Raises a `StoreError` if the store cannot be opened, `ValueError` for a broken token file.
+    """
+    database = open_store(settings) if store is None else store
+    context = ServerContext(
+        settings,
+        database,
+        token_store(settings, tokens),
+        Telemetry(__version__, lambda: numeric_stats(database)),
+        QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        ThreadPoolExecutor(2, thread_name_prefix="write"),
+        RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
+    )
+    app = FastAPI(
+        title="NovaQL",
+        version=__version__,
+        lifespan=_lifespan(context, jobs),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    for endpoint in ROUTES:
+        add_endpoint(app, endpoint)
+    mount_console(app)
+    document = openapi_document(ROUTES, version=__version__)
+    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    app.add_exception_handler(HTTPException, _plain_http_error)
+    app.add_middleware(Compression, smallest=settings.compress_bytes)
+    app.add_middleware(Edge, telemetry=context.telemetry, loopback_only=not settings.auth)
+    return app
+
+
+def open_store(settings: Settings) -> tsdb.Database:
+    """The database in the data directory."""
+    return tsdb.open(settings.data, sync=settings.sync, sync_interval_s=settings.sync_interval_s)
+
+
+def token_store(settings: Settings, tokens: TokenStore | None = None) -> TokenStore | None:
+    """The tokens to ask for; None when authentication is off."""
+    if not settings.auth:
+        return None
+    return FileTokenStore(settings.data / "server" / "tokens.json") if tokens is None else tokens
+
+
+def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for job in jobs:
+            job.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(_close, context, jobs)
+
+    return lifespan
+
+
+def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.stop()
+    context.workers.close()
+    context.writers.shutdown()
+    context.store.close()
+
+
+async def _plain_http_error(request: Request, error: Exception) -> Response:
+    """What the framework refuses, in the API's own shape."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    shown: ServerError
+    if error.status_code == 405:
+        allowed = allowed_methods(request)
+        message = f"{request.method} is not for {path}; it takes {allowed}"
+        shown = MethodNotAllowed(message, headers={"Allow": allowed})
+    elif error.status_code == 404:
+        usual = error.detail == "Not Found"
+        shown = NotFound(f"there is nothing at {path}" if usual else error.detail)
+    else:
+        shown = InvalidRequest(error.detail)
+    return problem_response(shown, path, request_id_of(request))
+
+
+def allowed_methods(request: Request) -> str:
+    """The methods of all routes with this path, as the Allow header has them."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return ", ".join(sorted(found))

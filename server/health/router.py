@@ -1,0 +1,50 @@
+"""/healthz, /readyz, /metrics and /v1/openapi.json."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from server.platform.context import context_of
+from server.platform.endpoint import Endpoint
+from server.platform.telemetry import CONTENT_TYPE
+
+
+class Health(BaseModel):
+    """The state of the server."""
+
+    status: Literal["ok"]
+
+
+async def healthz(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
+    """The process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """The store is open and answers."""
+    await asyncio.to_thread(context_of(request).store.stats)
+    return JSONResponse({"status": "ok"})
+
+
+async def metrics(request: Request) -> Response:
+    """The server's own metrics in Prometheus's text format."""
+    text = await asyncio.to_thread(context_of(request).telemetry.exposition)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+async def openapi(request: Request) -> Response:
+    """This document."""
+    return JSONResponse(request.app.openapi())
+
+
+ENDPOINTS = (
+    Endpoint(("GET",), "/healthz", healthz, None, "health", answer=Health),
+    Endpoint(("GET",), "/readyz", readyz, None, "health", (503,), answer=Health),
+    Endpoint(("GET",), "/metrics", metrics, None, "health", media=("text/plain",)),
+    Endpoint(("GET",), "/v1/openapi.json", openapi, None, "health", media=("application/json",)),
+)

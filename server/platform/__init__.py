@@ -1,0 +1,1 @@
+"""What every domain leans on: errors, tokens, bodies, threads, telemetry. Names no domain."""

@@ -1,0 +1,37 @@
+"""Request bodies up to a limit."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from server.platform.errors import BodyTooLarge, UnsupportedMedia
+
+
+async def read_body(request: Request, *, limit: int, encodings: tuple[str, ...] = ()) -> bytes:
+    """The body as sent; never more than `limit` bytes are held.
+
+    encodings  content encodings that the caller undoes itself; any other is refused
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity" and encoding not in encodings:
+        raise UnsupportedMedia(f"content encoding {encoding!r} is not taken here")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """Content type without parameters, in lower case; "" if there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes", headers={"Connection": "close"})

@@ -1,0 +1,105 @@
+"""The outermost layer: an id for each request, the shape of every error, one line of log.
+
+Pure ASGI, so that a disconnect still reaches the endpoint that waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.platform.api_version import CURRENT
+from server.platform.errors import INTERNAL, Forbidden, kind_of
+from server.platform.problem import problem_response
+from server.platform.request_ids import new_id
+from server.platform.telemetry import Telemetry
+from server.settings import is_loopback
+
+log = logging.getLogger("novaql.server")
+
+_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+class Edge:
+    """Wraps the whole application.
+
+    loopback_only  refuse requests whose Host is not this machine: without authentication a web
+                   page must not reach the server through a name of its own
+    """
+
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, loopback_only: bool) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = new_id("req")
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/v1"):
+                    headers["API-Version"] = state.get("api_version", CURRENT)
+            await send(message)
+
+        try:
+            if self._loopback_only:
+                _need_loopback_host(scope)
+            await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            if kind_of(error) is INTERNAL:
+                log.exception("request failed", extra={"request_id": request_id})
+            if status:  # too late for another answer: the connection is closed
+                raise
+            problem = problem_response(error, scope["path"], request_id)
+            await problem(scope, receive, answer)
+        finally:
+            self._tell(scope, status or 499, time.perf_counter() - began, request_id)
+
+    def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", None) or "unmatched"
+        method = scope["method"] if path != "unmatched" else "any"
+        self._telemetry.observe(path, method, status, seconds)
+        log.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+            },
+        )
+
+
+def _need_loopback_host(scope: Scope) -> None:
+    host = Headers(scope=scope).get("host", "")
+    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.split(":")[0]
+    if not is_loopback(name):
+        raise Forbidden("without authentication this server answers to localhost only")
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the answer will carry."""
+    found = request.scope["state"]["request_id"]
+    assert isinstance(found, str)
+    return found

@@ -1,0 +1,146 @@
+"""What the server refuses, and the one table from errors to status and code.
+
+ServerError
+├── InvalidRequest        400  a field, parameter or header is wrong; `details` name each
+├── InvalidApiVersion     400  the API-Version header
+├── Unauthenticated       401
+├── Forbidden             403  the token's role is too low
+├── NotFound              404
+├── MethodNotAllowed      405
+├── NotAcceptable         406
+├── BodyTooLarge          413
+├── UnsupportedMedia      415
+└── Busy                  503  too many queries at once, or not ready
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from novaql.errors import (
+    ArgumentError,
+    EvaluationError,
+    InputError,
+    LimitExceeded,
+    QueryCancelled,
+    QueryError,
+    QueryTimeout,
+    StorageUnavailable,
+    SyntaxProblem,
+    TypeProblem,
+    UnknownName,
+)
+from tsdb.errors import InvalidBatch, StoreError, WriteFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One thing that is wrong. `pointer` is a JSON pointer into the body ("" is all of it)."""
+
+    pointer: str
+    message: str
+
+
+class ServerError(Exception):
+    """Base of all of them. `message` is for the client; `headers` go with the answer."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(ServerError):
+    """Malformed or invalid input."""
+
+
+class InvalidApiVersion(InvalidRequest):
+    """The API-Version header names no version this server has."""
+
+
+class Unauthenticated(ServerError):
+    """No token, or not a good one."""
+
+
+class Forbidden(ServerError):
+    """The token is good, its role is not enough."""
+
+
+class NotFound(ServerError):
+    """There is nothing here."""
+
+
+class MethodNotAllowed(ServerError):
+    """The path exists, not for this method."""
+
+
+class NotAcceptable(ServerError):
+    """None of the formats asked for exists."""
+
+
+class BodyTooLarge(ServerError):
+    """The body is larger than the limit."""
+
+
+class UnsupportedMedia(ServerError):
+    """A body of this content type or encoding is not taken."""
+
+
+class Busy(ServerError):
+    """Try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How an error shows: HTTP status, code of the envelope, errorType of Prometheus's API."""
+
+    status: int
+    code: str
+    error_type: str
+    prometheus_status: int = field(default=0)
+
+    def status_for(self, *, prometheus: bool) -> int:
+        return (self.prometheus_status or self.status) if prometheus else self.status
+
+
+INTERNAL = Kind(500, "internal_error", "internal")
+
+KINDS: Mapping[type[Exception], Kind] = {
+    InvalidRequest: Kind(400, "validation_error", "bad_data"),
+    InvalidApiVersion: Kind(400, "invalid_api_version", "bad_data"),
+    Unauthenticated: Kind(401, "unauthorized", "unauthorized"),
+    Forbidden: Kind(403, "forbidden", "forbidden"),
+    NotFound: Kind(404, "not_found", "not_found"),
+    MethodNotAllowed: Kind(405, "method_not_allowed", "bad_data"),
+    NotAcceptable: Kind(406, "not_acceptable", "not_acceptable"),
+    BodyTooLarge: Kind(413, "body_too_large", "bad_data"),
+    UnsupportedMedia: Kind(415, "unsupported_media_type", "bad_data"),
+    Busy: Kind(503, "busy", "unavailable"),
+    ArgumentError: Kind(400, "validation_error", "bad_data"),
+    SyntaxProblem: Kind(422, "syntax_error", "bad_data", 400),
+    TypeProblem: Kind(422, "type_error", "bad_data", 400),
+    UnknownName: Kind(422, "unknown_name", "bad_data", 400),
+    QueryError: Kind(422, "query_error", "bad_data", 400),
+    EvaluationError: Kind(422, "execution_error", "execution"),
+    LimitExceeded: Kind(422, "query_limit", "execution"),
+    QueryTimeout: Kind(422, "query_limit", "timeout", 503),
+    QueryCancelled: Kind(499, "cancelled", "canceled"),
+    InputError: Kind(400, "invalid_input", "bad_data"),
+    StorageUnavailable: Kind(503, "storage_unavailable", "internal", 500),
+    InvalidBatch: Kind(400, "invalid_input", "bad_data"),
+    WriteFailed: Kind(503, "storage_unavailable", "unavailable"),
+    StoreError: Kind(503, "storage_unavailable", "internal", 500),
+}
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The most specific entry wins; an unlisted error is our fault."""
+    return next((KINDS[c] for c in type(error).__mro__ if c in KINDS), INTERNAL)

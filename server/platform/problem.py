@@ -1,0 +1,71 @@
+"""An error as an answer: the envelope of the API, or Prometheus's on its base."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from novaql.errors import ArgumentError, QueryError
+from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
+
+PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
+SORRY = "something went wrong on our side; quote the request id when you report it"
+
+
+def is_prometheus(path: str) -> bool:
+    """Whether a path speaks Prometheus's dialect."""
+    return path.startswith(PROMETHEUS_BASES)
+
+
+def problem_response(error: BaseException, path: str, request_id: str) -> Response:
+    """The answer to a request that failed. Nothing of an unlisted error reaches the client."""
+    kind = kind_of(error)
+    prometheus = is_prometheus(path)
+    message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
+    if prometheus:
+        body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
+    else:
+        body = {"error": {"code": kind.code, "message": message, "request_id": request_id}}
+        body["error"].update(_place(error))
+        if details := _details(error):
+            body["error"]["details"] = [
+                {"pointer": d.pointer, "message": d.message} for d in details
+            ]
+    return Response(
+        orjson.dumps(body),
+        kind.status_for(prometheus=prometheus),
+        error.headers if isinstance(error, ServerError) else None,
+        "application/json",
+    )
+
+
+def _message(error: BaseException, *, prometheus: bool) -> str:
+    if isinstance(error, QueryError):
+        if prometheus:
+            place = f"{error.line}:{error.column}"
+            return f'invalid parameter "query": {place}: parse error: {error.sentence}'
+        return error.sentence
+    return error.message if isinstance(error, ServerError) else str(error)
+
+
+def _place(error: BaseException) -> dict[str, Any]:
+    if not isinstance(error, QueryError):
+        return {}
+    return {
+        "line": error.line,
+        "column": error.column,
+        "length": error.length,
+        "suggestion": error.suggestion,
+        "picture": error.span.picture(error.text),
+    }
+
+
+def _details(error: BaseException) -> tuple[Detail, ...]:
+    if isinstance(error, ServerError):
+        return error.details
+    if isinstance(error, ArgumentError):
+        pointer = "/" + error.argument.replace("~", "~0").replace("/", "~1")
+        return (Detail(pointer, str(error).removeprefix(f"{error.argument}: ")),)
+    return ()

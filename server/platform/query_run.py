@@ -1,0 +1,63 @@
+"""Running a query in a worker thread, within the server's budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import NovaqlError
+from novaql.options import Limits, QueryOptions
+from novaql.result import Result
+from server.platform.context import ServerContext, context_of
+
+Answer = TypeVar("Answer")
+
+
+async def run_query(
+    request: Request,
+    text: str,
+    options: QueryOptions,
+    shape: Callable[[Result], Answer],
+) -> Answer:
+    """Evaluate and shape the result, both in a worker thread.
+
+    The server's limits are added to the options. Raises what `novaql.evaluate` raises, and
+    `Busy`.
+    """
+    context = context_of(request)
+    bounded = within_budget(context, options)
+
+    def work(cancellation: Cancellation) -> Answer:
+        result = evaluate(text, context.store, bounded, cancellation=cancellation)
+        context.telemetry.query_samples.inc(result.stats.samples)
+        return shape(result)
+
+    assert bounded.timeout_s is not None
+    try:
+        answer = await context.workers.run(request, work, timeout_s=bounded.timeout_s)
+    except NovaqlError as error:
+        context.telemetry.queries.labels(type(error).__name__).inc()
+        raise
+    context.telemetry.queries.labels("ok").inc()
+    return answer
+
+
+async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
+    """Run what reads the store but is no query (labels, series) under the same bounds."""
+    context = context_of(request)
+    return await context.workers.run(
+        request, lambda _: work(), timeout_s=context.settings.query_timeout_s
+    )
+
+
+def within_budget(context: ServerContext, options: QueryOptions) -> QueryOptions:
+    """The options with the server's limits; a longer timeout than its own is cut to that."""
+    settings = context.settings
+    asked = options.timeout_s
+    timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
+    limits = Limits(samples=settings.max_query_samples, points=settings.max_query_points)
+    return replace(options, timeout_s=timeout, limits=limits)

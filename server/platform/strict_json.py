@@ -1,0 +1,122 @@
+"""JSON bodies, read strictly: what is wrong is named by JSON pointer."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from server.platform.bodies import media_type, read_body
+from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
+    """The body as a model. Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`."""
+    if media_type(request) != "application/json":
+        raise UnsupportedMedia("this endpoint takes application/json")
+    return validate(model, parse_json(await read_body(request, limit=limit)))
+
+
+def parse_json(body: bytes) -> Any:
+    """The value in a JSON text; NaN, overflowing numbers and duplicate keys are refused."""
+    try:
+        return json.loads(
+            body.decode("utf-8", "strict"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+        )
+    except UnicodeDecodeError as problem:
+        raise _invalid("", f"not UTF-8 at byte {problem.start}") from None
+    except json.JSONDecodeError as problem:
+        place = f"line {problem.lineno} column {problem.colno}"
+        raise _invalid("", f"not JSON: {problem.msg} at {place}") from None
+    except RecursionError:
+        raise _invalid("", "nested too deeply") from None
+    except ValueError as problem:  # an integer of more digits than Python converts
+        raise _invalid("", f"not JSON this server reads: {problem}") from None
+
+
+def validate(model: type[Model], value: Any) -> Model:
+    """The value as a model, without any conversion of types."""
+    if (found := _lone_surrogate(value)) is not None:
+        raise _invalid(found, "not valid Unicode: a surrogate stands alone")
+    try:
+        return model.model_validate(value, strict=True)
+    except ValidationError as problem:
+        details = {_pointer(e["loc"], value): e["msg"] for e in reversed(problem.errors())}
+        found_details = [Detail(pointer, message) for pointer, message in details.items()]
+        found_details.reverse()
+        first = found_details[0]
+        where = first.pointer or "the body"
+        raise InvalidRequest(f"{where}: {first.message}", details=found_details) from None
+
+
+def _invalid(pointer: str, message: str) -> InvalidRequest:
+    where = pointer or "the body"
+    return InvalidRequest(f"{where}: {message}", details=[Detail(pointer, message)])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in out:
+            raise _invalid(f"/{_escaped(name)}", "the key stands twice in its object")
+        out[name] = value
+    return out
+
+
+def _constant(text: str) -> NoReturn:
+    raise _invalid("", f"{text} is not JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _invalid("", f"{text} is too large for a number")
+    return number
+
+
+def _lone_surrogate(value: Any) -> str | None:
+    """Pointer to the first text that is not Unicode."""
+    waiting = [("", value)]
+    while waiting:
+        pointer, item = waiting.pop()
+        match item:
+            case str() if not _is_unicode(item):
+                return pointer
+            case dict():
+                for name, inside in item.items():
+                    if not _is_unicode(name):
+                        return pointer
+                    waiting.append((f"{pointer}/{_escaped(name)}", inside))
+            case list():
+                waiting.extend((f"{pointer}/{i}", inside) for i, inside in enumerate(item))
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _pointer(place: tuple[int | str, ...], value: Any) -> str:
+    """Pydantic's place less the names of union members, which are not part of the body."""
+    pointer = ""
+    here = value
+    for part in place:
+        if isinstance(here, dict):
+            pointer += f"/{_escaped(str(part))}"
+            here = here.get(str(part))
+        elif isinstance(here, list) and isinstance(part, int):
+            pointer += f"/{part}"
+            here = here[part] if part < len(here) else None
+    return pointer
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,75 @@
+"""The server's own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+
+
+class Telemetry:
+    """Counters and gauges of one server, in a registry of its own."""
+
+    def __init__(self, version: str, store_stats: Callable[[], Mapping[str, float]]) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._registry.register(_StoreStats(store_stats))
+        self.requests = Counter(
+            "novaql_http_requests",
+            "HTTP requests by route and status code.",
+            ["route", "method", "code"],
+            registry=self._registry,
+        )
+        self.latency = Histogram(
+            "novaql_http_request_duration_seconds",
+            "Time from the request's head to the answer's end.",
+            ["route"],
+            buckets=_LATENCIES,
+            registry=self._registry,
+        )
+        self.query_samples = Counter(
+            "novaql_query_samples", "Samples read by queries.", registry=self._registry
+        )
+        self.queries = Counter(
+            "novaql_queries", "Queries by outcome.", ["outcome"], registry=self._registry
+        )
+        self.ingested_samples = Counter(
+            "novaql_ingested_samples", "Samples stored.", registry=self._registry
+        )
+        build = Gauge("novaql_build_info", "Always 1.", ["version"], registry=self._registry)
+        build.labels(version).set(1)
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self.requests.labels(route, method, str(status)).inc()
+        self.latency.labels(route).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _StoreStats(Collector):
+    def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, value in self._read().items():
+            yield GaugeMetricFamily(f"novaql_tsdb_{name}", f"{name} of the store.", value)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        return iter(())

@@ -1,0 +1,67 @@
+"""Query work, off the event loop: bounded threads, a bounded queue, an end for each task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from novaql.api import Cancellation
+from novaql.errors import QueryCancelled, QueryTimeout
+from server.platform.errors import Busy
+
+Answer = TypeVar("Answer")
+
+
+class QueryWorkers:
+    """Runs at most `threads` tasks; `queue` more wait; the next is refused with `Busy`.
+
+    A task gets a `Cancellation` and must heed it. It is set when the client goes away and when
+    the time is up. The place of a task is free when the task ends, not when the client leaves.
+    """
+
+    def __init__(self, *, threads: int, queue: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="query")
+        self._room = threads + queue
+        self.running = 0
+
+    async def run(
+        self, request: Request, work: Callable[[Cancellation], Answer], *, timeout_s: float
+    ) -> Answer:
+        """The task's answer. The request's body must have been read before."""
+        if self.running >= self._room:
+            raise Busy("too many queries at once", headers={"Retry-After": "1"})
+        cancellation = Cancellation()
+        loop = asyncio.get_running_loop()
+        self.running += 1
+        task = loop.run_in_executor(self._pool, work, cancellation)
+        task.add_done_callback(self._left)
+        gone = asyncio.ensure_future(_client_gone(request))
+        either: set[asyncio.Future[Any]] = {task, gone}
+        try:
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if gone.done():
+                raise QueryCancelled("the client went away")
+            raise QueryTimeout(f"the query took longer than its timeout of {timeout_s:g} s")
+        finally:
+            gone.cancel()
+            cancellation.cancel()
+
+    def close(self) -> None:
+        """Forget waiting tasks, wait for running ones."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _left(self, task: asyncio.Future[Answer]) -> None:
+        self.running -= 1
+        if not task.cancelled():
+            task.exception()  # seen: a task whose client left may fail unheard
+
+
+async def _client_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,40 @@
+"""`{"status": "success", "data": …}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel
+from starlette.responses import Response
+
+MOST_ANNOTATIONS = 10
+
+
+class PrometheusAnswer(BaseModel):
+    """Every success."""
+
+    status: Literal["success"]
+    data: Any
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+
+
+def success(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
+    """An answer around JSON that is ready. Of warnings and infos, ten each are told."""
+    tail = b""
+    if warnings:
+        tail += b',"warnings":' + orjson.dumps(capped(warnings, "warning"))
+    if infos:
+        tail += b',"infos":' + orjson.dumps(capped(infos, "info"))
+    body = b'{"status":"success","data":' + data + tail + b"}"
+    return Response(body, media_type="application/json")
+
+
+def capped(texts: Sequence[str], word: str) -> list[str]:
+    """The first ten, and a line that says how many more there were."""
+    shown = list(texts[:MOST_ANNOTATIONS])
+    if more := len(texts) - len(shown):
+        shown.append(f"{more} more {word} annotations omitted")
+    return shown

@@ -1,0 +1,98 @@
+"""query, query_range and format_query."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.export.prometheus_json import prometheus_data, series_count
+from novaql.language import format_expr, parse
+from novaql.options import QueryOptions
+from novaql.result import QueryStats, Result
+from server.platform.context import context_of
+from server.platform.errors import InvalidRequest
+from server.platform.query_run import run_query
+from server.prometheus.envelope import success
+from server.prometheus.parameters import Parameters, bad_parameter, read_parameters
+
+_LOOKBACK_MS = 300_000
+_TRUNCATED = "results truncated due to limit"
+
+
+async def query(request: Request) -> Response:
+    """Evaluate a query at one time."""
+    parameters = await _parameters(request)
+    now_ms = int(time.time() * 1000)
+    at_ms = parameters.time_ms("time", now_ms)
+    return await _answer(request, parameters, at_ms, at_ms, 0)
+
+
+async def query_range(request: Request) -> Response:
+    """Evaluate a query at steps from `start` to `end`."""
+    parameters = await _parameters(request)
+    start_ms, end_ms = parameters.time_ms("start"), parameters.time_ms("end")
+    if end_ms < start_ms:
+        raise bad_parameter("end", "end timestamp must not be before start time")
+    step_ms = parameters.duration_ms("step")
+    if step_ms <= 0:
+        raise bad_parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. "
+            "Try a positive integer",
+        )
+    most = context_of(request).settings.max_query_points
+    if (end_ms - start_ms) // step_ms > most:
+        raise InvalidRequest(
+            f"exceeded maximum resolution of {most:,} points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)"
+        )
+    return await _answer(request, parameters, start_ms, end_ms, step_ms)
+
+
+async def format_query(request: Request) -> Response:
+    """The query in its canonical form."""
+    parameters = await _parameters(request)
+    return success(orjson.dumps(format_expr(parse(parameters.text("query")))))
+
+
+async def _parameters(request: Request) -> Parameters:
+    return await read_parameters(request, limit=context_of(request).settings.max_body_bytes)
+
+
+async def _answer(
+    request: Request, parameters: Parameters, start_ms: int, end_ms: int, step_ms: int
+) -> Response:
+    limit = parameters.count("limit")
+    lookback_ms = parameters.duration_ms("lookback_delta", _LOOKBACK_MS) or _LOOKBACK_MS
+    timeout_s = parameters.duration_ms("timeout", 0) / 1000 or None
+    told_stats = bool(parameters.text("stats"))
+    options = QueryOptions(start_ms, end_ms, step_ms, lookback_ms, timeout_s=timeout_s)
+
+    def shape(result: Result) -> Response:
+        warnings = list(result.warnings)
+        if limit and series_count(result) > limit:
+            warnings.append(_TRUNCATED)
+        data = prometheus_data(result, limit=limit)
+        if told_stats:
+            data = data[:-1] + b',"stats":' + orjson.dumps(_stats(result.stats)) + b"}"
+        return success(data, warnings, result.infos)
+
+    return await run_query(request, parameters.text("query"), options, shape)
+
+
+def _stats(stats: QueryStats) -> dict[str, dict[str, float]]:
+    plan, run = stats.seconds.get("plan", 0.0), stats.seconds.get("evaluate", 0.0)
+    return {
+        "timings": {
+            "evalTotalTime": plan + run,
+            "resultSortTime": 0,
+            "queryPreparationTime": plan,
+            "innerEvalTime": run,
+            "execQueueTime": 0,
+            "execTotalTime": plan + run,
+        },
+        "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.samples},
+    }

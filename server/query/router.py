@@ -1,0 +1,59 @@
+"""POST /v1/novaql."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.api import explain, query_options
+from novaql.result import Result
+from server.platform.context import context_of
+from server.platform.endpoint import Endpoint
+from server.platform.query_run import run_query
+from server.platform.scopes import Role
+from server.platform.strict_json import read_json
+from server.query.formats import MEDIA, encode, format_of
+from server.query.schema import NovaqlAnswer, NovaqlRequest
+
+
+async def novaql(request: Request) -> Response:
+    """Evaluate a query.
+
+    An instant query gives `query` and perhaps `time`; a range query gives `query`, `start`, `end`
+    and `step`. JSON, CSV or an Arrow IPC stream, by `format` or the Accept header. A query that
+    is wrong is a 422 with line, column, length, a suggestion and a picture of the place.
+    """
+    limit = context_of(request).settings.max_body_bytes
+    body = await read_json(request, NovaqlRequest, limit=limit)
+    form = format_of(body.format, request.headers.get("accept", ""))
+    options = query_options(
+        time=body.time,
+        start=body.start,
+        end=body.end,
+        step=body.step,
+        timeout=body.timeout,
+        lookback="5m" if body.lookback is None else body.lookback,
+    )
+
+    def shape(result: Result) -> bytes:
+        plan = explain(body.query, options) if body.explain else ""
+        return encode(result, form, options, limit=body.limit or 0, plan=plan)
+
+    content = await run_query(request, body.query, options, shape)
+    headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
+    return Response(content, headers=headers)
+
+
+ENDPOINTS = (
+    Endpoint(
+        ("POST",),
+        "/v1/novaql",
+        novaql,
+        Role.READ_ONLY,
+        "query",
+        errors=(406, 413, 415, 422, 503),
+        answer=NovaqlAnswer,
+        media=("text/csv", "application/vnd.apache.arrow.stream"),
+        body=NovaqlRequest,
+    ),
+)

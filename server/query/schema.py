@@ -1,0 +1,72 @@
+"""Wire shapes of POST /v1/novaql."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Time = float | int | str
+Number = float | Literal["NaN", "+Inf", "-Inf"]
+
+
+class NovaqlRequest(BaseModel):
+    """A query: at one `time` (default now), or at `start`, `start + step`, … ≤ `end`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    query: str = Field(description="PromQL, or more", examples=["sum by (job) (rate(up[5m]))"])
+    time: Time | None = Field(None, description="Unix seconds, RFC 3339, or relative like `-1h`")
+    start: Time | None = None
+    end: Time | None = None
+    step: Time | None = Field(None, description="a duration like `1m`, or seconds")
+    timeout: Time | None = Field(None, description="a duration, or seconds")
+    lookback: Time | None = Field(
+        None, description="how long a sample stays visible to an instant selector; default `5m`"
+    )
+    limit: int | None = Field(None, ge=0, description="keep the first so many series; 0: all")
+    explain: bool = Field(False, description="add the plan as text")
+    strict_promql: bool = Field(
+        False, description="PromQL and no more; the language has no extensions yet"
+    )
+    format: Literal["json", "csv", "arrow"] | None = Field(
+        None, description="wins over the Accept header"
+    )
+
+
+class QueryStatsOut(BaseModel):
+    """What the query cost."""
+
+    series: int
+    samples: int
+    bytes: int
+    ms: dict[str, float] = Field(description="milliseconds by stage")
+
+
+class WindowOut(BaseModel):
+    """The times that were used, in seconds. `step` is 0 for an instant query."""
+
+    start: float
+    end: float
+    step: float
+    lookback: float
+
+
+class SeriesOut(BaseModel):
+    """One series: `values` in a matrix, `value` in a vector."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, Number]] | None = None
+    value: tuple[float, Number] | None = None
+
+
+class NovaqlAnswer(BaseModel):
+    """The answer as JSON."""
+
+    result_type: Literal["matrix", "vector", "scalar", "string"]
+    result: list[SeriesOut] | tuple[float, Number | str]
+    warnings: list[str]
+    infos: list[str]
+    stats: QueryStatsOut
+    window: WindowOut
+    explain: str | None = Field(None, description="the plan after each rule, if asked for")

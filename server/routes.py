@@ -1,0 +1,11 @@
+"""One table: every endpoint of the server hangs here, with the role it needs."""
+
+from __future__ import annotations
+
+from server.health.router import ENDPOINTS as HEALTH
+from server.ingest.router import ENDPOINTS as INGEST
+from server.platform.endpoint import Endpoint
+from server.prometheus.router import ENDPOINTS as PROMETHEUS
+from server.query.router import ENDPOINTS as QUERY
+
+ROUTES: tuple[Endpoint, ...] = (*QUERY, *PROMETHEUS, *INGEST, *HEALTH)

@@ -1,0 +1,91 @@
+"""serve(): a running server, from settings to a clean stop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from novaql.errors import ArgumentError
+from server.app import Job, create_app, token_store
+from server.platform.logs import log_to_stderr
+from server.platform.scopes import Role
+from server.platform.store import Store
+from server.settings import Settings
+
+log = logging.getLogger("novaql.server")
+
+
+def serve(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    jobs: Sequence[Job] = (),
+    extend: Callable[[FastAPI], None] | None = None,
+    started: Callable[[str, str | None], None] | None = None,
+    log_level: str = "info",
+) -> None:
+    """Serve until SIGINT or SIGTERM; then running requests end and the store closes.
+
+    store    an open database instead of the one in `settings.data`
+    extend   adds routes of its own to the application
+    started  called with the address and the first admin token (None if there were tokens before
+             or authentication is off) once the socket is open, instead of printing them
+
+    Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
+    """
+    log_to_stderr(log_level)
+    sock = listen(settings)
+    try:
+        tokens = token_store(settings)
+        app = create_app(settings, store=store, tokens=tokens, jobs=jobs)
+        if extend is not None:
+            extend(app)
+        first = None
+        if tokens is not None and tokens.is_empty():
+            _, first = tokens.add("first", Role.ADMIN)
+        (started or _say)(address_of(sock), first)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(settings.max_lag_s)),
+        )
+        uvicorn.Server(config).run(sockets=[sock])
+    finally:
+        sock.close()
+    log.info("stopped")
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket on the address of the settings."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+        sock.listen(2048)
+    except OSError as problem:
+        sock.close()
+        where = f"{settings.host}:{settings.port}"
+        raise ArgumentError("listen", f"{where} cannot be used: {problem.strerror}") from problem
+    return sock
+
+
+def address_of(sock: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _say(address: str, token: str | None) -> None:
+    lines = [f"NovaQL listens on {address}"]
+    if token is not None:
+        lines += ["The first admin token, shown this once:", f"  {token}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

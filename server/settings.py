@@ -1,0 +1,110 @@
+"""What a server can be told: arguments, or `NOVAQL_*` in the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from novaql.errors import ArgumentError
+
+SyncMode = Literal["always", "interval", "os"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything configurable. Raises `ArgumentError` for what cannot be served safely.
+
+    data                directory of the store; what the server itself keeps is in `data/server`
+    host, port          where to listen; port 0 takes a free one
+    auth                ask for tokens. Without, only a loopback address is accepted
+    sync                when a write reaches the disk: before it is acknowledged (`always`), at
+                        least every `sync_interval_s` (`interval`), or when the system likes (`os`)
+    query_threads       queries that run at one time; `query_queue` more may wait, the rest get 503
+    query_timeout_s     budget of a query that asks for none, and the most it may ask for
+    max_query_samples, max_query_points   budget of one query: samples read, steps of a range
+    max_body_bytes      largest request body to a JSON endpoint
+    max_write_bytes     largest remote-write body, as sent and unpacked
+    compress_bytes      answers from this size on are compressed for clients that accept it
+    max_lag_s           graceful stop: how long running requests may take to end
+    """
+
+    data: Path = Path("novaql-data")
+    host: str = "127.0.0.1"
+    port: int = 9490
+    auth: bool = True
+    sync: SyncMode = "interval"
+    sync_interval_s: float = 1.0
+    query_threads: int = 2
+    query_queue: int = 64
+    query_timeout_s: float = 120.0
+    max_query_samples: int = 500_000_000
+    max_query_points: int = 11_000
+    max_body_bytes: int = 1 << 20
+    max_write_bytes: int = 64 << 20
+    compress_bytes: int = 4096
+    max_lag_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.auth and not is_loopback(self.host):
+            raise ArgumentError(
+                "listen",
+                f"without authentication the server listens on this machine only, "
+                f"not on {self.host!r}; use 127.0.0.1 or leave authentication on",
+            )
+        if self.sync not in get_args(SyncMode):
+            raise ArgumentError("sync", f"is one of {', '.join(get_args(SyncMode))}")
+        if not 0 <= self.port <= 65535:
+            raise ArgumentError("listen", f"{self.port} is no port number")
+        for name in ("query_threads", "max_body_bytes", "max_write_bytes"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(name, "must be at least 1")
+        for name in ("sync_interval_s", "query_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ArgumentError(name, "must be greater than 0")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], **arguments: Any) -> Settings:
+        """Arguments that are not None win over `NOVAQL_<NAME>`, and that over the default."""
+        chosen: dict[str, Any] = {}
+        hints = get_type_hints(cls)
+        for field in fields(cls):
+            text = environ.get(f"NOVAQL_{field.name.upper()}")
+            if text is not None:
+                chosen[field.name] = _read(field.name, text, hints[field.name])
+        chosen.update({name: value for name, value in arguments.items() if value is not None})
+        return cls(**chosen)
+
+
+def _read(name: str, text: str, wanted: Any) -> Any:
+    variable = f"NOVAQL_{name.upper()}"
+    if wanted is bool:
+        if text.lower() not in {"1", "0", "true", "false", "on", "off"}:
+            raise ArgumentError(variable, f"{text!r} is neither on nor off")
+        return text.lower() in {"1", "true", "on"}
+    if wanted in (int, float, Path):
+        try:
+            return wanted(text)
+        except ValueError:
+            raise ArgumentError(variable, f"{text!r} is not a number") from None
+    return text
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `:PORT` (this machine only) or `[IPV6]:PORT` as host and port."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        raise ArgumentError("listen", f"{text!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
