@@ -57,11 +57,14 @@ def import_into(
     """
     began = time.perf_counter()
     report = progress or no_progress
+    total_bytes = 1
 
     def open_(part: Progress) -> BatchStream:
         return open_stream(data, columns, default_time_ms=default_time_ms, progress=part)
 
     def first_half(done: int, total: int) -> None:
+        nonlocal total_bytes
+        total_bytes = total
         report(done // 2, total)
 
     def second_half(done: int, total: int) -> None:
@@ -90,7 +93,7 @@ def import_into(
         samples += _append(database, batch, series)
     if stream.metadata:
         database.set_metadata(stream.metadata)
-    report(1, 1)
+    report(total_bytes, total_bytes)
     return ImportReport(samples, series.distinct(), stream.files, time.perf_counter() - began)
 
 

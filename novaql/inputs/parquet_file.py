@@ -37,8 +37,10 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, read_dictionary=texts)
     except pa.ArrowInvalid as problem:
         raise InputError(f"{path}: this is no readable Parquet file: {problem}") from problem
-    except OSError as problem:
-        raise InputError(f"{path}: {problem.strerror or problem}") from problem
+    except (FileNotFoundError, PermissionError) as problem:
+        raise InputError(f"{path}: {problem.strerror}") from problem
+    except OSError as problem:  # what Arrow calls some kinds of damage
+        raise InputError(f"{path}: this is no readable Parquet file: {problem}") from problem
 
 
 def row_groups(

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from novaql.errors import InputError
+from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs.opening import is_url, open_stream
 from tsdb.selection import Source
 
@@ -19,7 +19,7 @@ Data: TypeAlias = Any
 
 DEFAULT_DATABASE = "novaql-data"
 DATABASE_VARIABLE = "NOVAQL_DATA"
-_DATABASE_FILES = ("MANIFEST", "wal")
+_MANIFEST = "MANIFEST"  # every database has one
 
 
 def as_source(data: Data = None) -> Source:
@@ -27,7 +27,8 @@ def as_source(data: Data = None) -> Source:
 
     A `Source` is taken as it is; None is the default database; a folder with a database in it is
     opened for reading (once for the process, again when its files have changed); everything else
-    is read into memory, see `open_stream`. Raises `InputError`.
+    is read into memory, see `open_stream`. Raises `InputError`, and `StorageUnavailable` for a
+    database that cannot be opened.
     """
     if data is None:
         return _default()
@@ -47,7 +48,7 @@ def default_path() -> Path:
 
 def is_database(path: Path) -> bool:
     """Whether a path is the folder of a database."""
-    return any((path / name).exists() for name in _DATABASE_FILES)
+    return (path / _MANIFEST).is_file()
 
 
 def _default() -> Source:
@@ -78,7 +79,10 @@ class _Databases:
             before, database = self._open.get(place, (None, None))
             if database is None or before != now:
                 # The earlier handle may still be in use by a query; it closes when the last does.
-                database = tsdb.open(place, read_only=True)
+                try:
+                    database = tsdb.open(place, read_only=True)
+                except tsdb.StoreError as problem:
+                    raise StorageUnavailable(f"{path}: {problem}") from problem
                 self._open[place] = (now, database)
             return database
 

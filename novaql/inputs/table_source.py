@@ -70,7 +70,6 @@ class TableSource:
     def samples(self) -> int:
         return sum(tile.sample_count for tile in self._tiles)
 
-    @property
     def time_range(self) -> tuple[int, int] | None:
         """First and last time in milliseconds, None when there are no samples."""
         if self.samples == 0:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tsdb.tile
 from novaql.inputs.table_source import TableSource, tidy_batch
 from tests.support.batches import batches, plain, read_plain
 from tsdb.labels import SeriesTable
@@ -15,14 +16,31 @@ from tsdb.tile import Batch, Tile, tiles_from_flat
 ALL = (MIN_TIME_MS, MAX_TIME_MS)
 
 
-@given(batches())
-def test_a_source_answers_with_the_samples_it_was_given(batch: Batch) -> None:
-    assert read_plain(TableSource(batch)) == plain(batch)
+few_times = st.integers(-3, 3)
 
 
-@given(batches(), st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6))
-def test_a_range_cuts_both_ends_inclusively(batch: Batch, start: int, end: int) -> None:
-    source = TableSource(batch)
+def source_of(batch: Batch, small_tile: int) -> TableSource:
+    """With a limit of 0 even the smallest groups of series become matrices."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tsdb.tile, "SMALL_TILE", small_tile)
+        return TableSource(batch)
+
+
+@given(batches() | batches(at=few_times), st.sampled_from([0, 2048]))
+def test_a_source_answers_with_the_samples_it_was_given(batch: Batch, small_tile: int) -> None:
+    assert read_plain(source_of(batch, small_tile)) == plain(batch)
+
+
+@given(
+    batches() | batches(at=few_times),
+    st.integers(-(10**6), 10**6) | few_times,
+    st.integers(-(10**6), 10**6) | few_times,
+    st.sampled_from([0, 2048]),
+)
+def test_a_range_cuts_both_ends_inclusively(
+    batch: Batch, start: int, end: int, small_tile: int
+) -> None:
+    source = source_of(batch, small_tile)
     expected = {}
     for labels, samples in plain(batch).items():
         if inside := {t: v for t, v in samples.items() if start <= t <= end}:
@@ -51,7 +69,7 @@ def test_from_tiles_equals_the_batch(batch: Batch) -> None:
     assert read_plain(source) == plain(batch)
 
 
-def small() -> TableSource:
+def small(small_tile: int = 2048) -> TableSource:
     series = SeriesTable.from_dicts(
         [
             {"__name__": "up", "job": "b"},
@@ -60,15 +78,15 @@ def small() -> TableSource:
             {"__name__": "never"},
         ]
     )
-    return TableSource(
-        Batch(
-            series,
-            np.array([0, 1, 0, 1, 2, 2]),
-            np.array([10, 10, 20, 20, 5, 50]),
-            np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
-        ),
-        {"up": Metadata("gauge", "Is it up?")},
+    batch = Batch(
+        series,
+        np.array([0, 1, 0, 1, 2, 2]),
+        np.array([10, 10, 20, 20, 5, 50]),
+        np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tsdb.tile, "SMALL_TILE", small_tile)
+        return TableSource(batch, {"up": Metadata("gauge", "Is it up?")})
 
 
 def test_metadata_of_the_label_kind() -> None:
@@ -79,18 +97,19 @@ def test_metadata_of_the_label_kind() -> None:
     assert source.label_values("__name__", [], *ALL) == ["load", "up"]
     assert source.label_values("__name__", [], 6, 49) == ["up"]
     assert source.metadata() == {"up": Metadata("gauge", "Is it up?")}
-    assert source.time_range == (5, 50)
+    assert source.time_range() == (5, 50)
     assert source.samples == 6
 
 
 def test_series_are_in_order_and_shared_timestamps_make_a_matrix() -> None:
-    source = small()
+    source = small(small_tile=0)
     assert [labels.get("job") for labels in source.series([], *ALL)] == [None, "a", "b"]
     selection = source.select([Matcher("__name__", MatchOp.EQUAL, "up")], 15, 25)
     (ref,) = selection.tiles
     tile = ref.load()
     assert tile.offsets is None
     assert tile.values[np.argsort(tile.rows)].tolist() == [[4.0], [3.0]]
+    assert tile.timestamps.tolist() == [20]
     assert tile.values.flags.c_contiguous
 
 
@@ -108,4 +127,4 @@ def test_a_source_without_samples(rows: int) -> None:
     source = TableSource(Batch(series, empty, empty, np.zeros(0)))
     assert source.select([], *ALL).samples == 0
     assert len(source.series([], *ALL)) == 0
-    assert source.time_range is None
+    assert source.time_range() is None

@@ -1,0 +1,311 @@
+"""Long and wide form, through Arrow, pandas, polars, DuckDB, Parquet and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from novaql.errors import InputError
+from novaql.inputs.arrow_table import read_arrow
+from novaql.inputs.frame import frame
+from novaql.inputs.layout import BY_NAME
+from novaql.inputs.opening import open_stream
+from tests.support.batches import Plain, batches, bits, floats, plain, read_plain
+from tsdb.tile import Batch
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+ms_times = st.integers(0, 10**13)
+tame = st.text("abcXYZ09 ,;é\"'{}=", min_size=1, max_size=5)
+on_disk = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def long_table(batch: Batch) -> pa.Table:
+    """One row a sample, in the order of the batch."""
+    columns: dict[str, Any] = {
+        "time": pa.array(batch.timestamps).cast(pa.timestamp("ms", "UTC")),
+        "value": pa.array(batch.values),
+    }
+    for name, column in batch.series.columns.items():
+        texts = [text or None for text in column.texts()]
+        columns[name] = pa.array(texts, pa.string()).take(batch.series_index)
+    return pa.table(columns)
+
+
+def mapped_table(batch: Batch) -> pa.Table:
+    sets = [list(labels.items()) for labels in batch.series]
+    labels = pa.array(sets, pa.map_(pa.string(), pa.string()))
+    return pa.table(
+        {
+            "timestamp_ms": pa.array(batch.timestamps),
+            "labels": labels.take(batch.series_index),
+            "value": pa.array(batch.values),
+        }
+    )
+
+
+def read(data: Any) -> Plain:
+    return read_plain(open_stream(data).collect())
+
+
+@given(batches(at=ms_times))
+def test_long_form_round_trip_keeps_every_bit(batch: Batch) -> None:
+    assert read(long_table(batch)) == plain(batch)
+
+
+@given(batches(at=ms_times))
+def test_labels_in_one_map(batch: Batch) -> None:
+    assert read(mapped_table(batch)) == plain(batch)
+    assert read(mapped_table(batch).slice(1)) == plain(
+        Batch(batch.series, batch.series_index[1:], batch.timestamps[1:], batch.values[1:])
+    )
+
+
+@given(batches(at=ms_times), st.integers(1, 5))
+def test_batches_may_be_cut_anywhere(batch: Batch, rows: int) -> None:
+    table = long_table(batch)
+    parts = table.to_batches(max_chunksize=rows)
+    found = list(read_arrow(parts, table.schema, BY_NAME, "a table"))
+    assert sum(len(part) for part in found) == len(batch)
+    assert read(pa.RecordBatchReader.from_batches(table.schema, parts)) == plain(batch)
+
+
+@settings(max_examples=40)
+@given(batches(values=finite, at=ms_times))
+def test_frames_of_others(batch: Batch) -> None:
+    table = long_table(batch)
+    assert read(table.to_pandas()) == plain(batch)
+    assert read(pl.DataFrame(table)) == plain(batch)
+    assert read(pl.DataFrame(table).lazy()) == plain(batch)
+
+
+@settings(max_examples=25)
+@given(batches(values=floats, at=ms_times))
+def test_duckdb_relations(batch: Batch) -> None:
+    table = long_table(batch)
+    with duckdb.connect() as connection:
+        assert read(connection.from_arrow(table)) == plain(batch)
+
+
+@on_disk
+@given(batch=batches(at=ms_times))
+def test_parquet_round_trip(batch: Batch, tmp_path: Path) -> None:
+    pq.write_table(long_table(batch), tmp_path / "long.parquet", row_group_size=7)
+    pq.write_table(mapped_table(batch), tmp_path / "map.parquet", row_group_size=7)
+    assert read(tmp_path / "long.parquet") == plain(batch)
+    assert read(str(tmp_path / "map.parquet")) == plain(batch)
+
+
+@on_disk
+@given(batch=batches(values=finite, at=ms_times, text=tame))
+def test_csv_round_trip(batch: Batch, tmp_path: Path) -> None:
+    pacsv.write_csv(long_table(batch), tmp_path / "long.csv")
+    assert read(tmp_path / "long.csv") == plain(batch)
+
+
+@given(batches(at=ms_times))
+def test_wide_form_round_trip(batch: Batch) -> None:
+    said = plain(batch)
+    times = sorted({time for samples in said.values() for time in samples})
+    columns: dict[str, Any] = {"time": pa.array(times, pa.int64()).cast(pa.timestamp("ms"))}
+    for key, samples in said.items():
+        labels = dict(key)
+        name = labels.pop("__name__")
+        inside = ",".join(f"{label}={quoted(text)}" for label, text in labels.items())
+        values = [np.frombuffer(samples[t])[0] if t in samples else None for t in times]
+        columns[f"{name}{{{inside}}}"] = pa.array(values, pa.float64())
+    assert len(columns) == 1 or read(pa.table(columns)) == said
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def test_wide_form_with_label_columns() -> None:
+    table = pa.table(
+        {
+            "ts": [10, 20, 20],
+            "host": ["a", "a", "b"],
+            "cpu": [0.5, None, 0.75],
+            'requests{code="200"}': [1, 2, 3],
+        }
+    )
+    assert read(table) == {
+        (("__name__", "cpu"), ("host", "a")): {10_000: bits(0.5)},
+        (("__name__", "cpu"), ("host", "b")): {20_000: bits(0.75)},
+        (("__name__", "requests"), ("code", "200"), ("host", "a")): {
+            10_000: bits(1.0),
+            20_000: bits(2.0),
+        },
+        (("__name__", "requests"), ("code", "200"), ("host", "b")): {20_000: bits(3.0)},
+    }
+
+
+def test_pandas_index_and_absent_numbers() -> None:
+    index = pd.to_datetime([1, 2], unit="s", utc=True)
+    wide = pd.DataFrame({"up": [1.0, np.nan], "load": [2.0, 3.0]}, index=index)
+    assert read(wide) == {
+        (("__name__", "load"),): {1000: bits(2.0), 2000: bits(3.0)},
+        (("__name__", "up"),): {1000: bits(1.0)},
+    }
+    assert read(wide["load"]) == {(("__name__", "load"),): {1000: bits(2.0), 2000: bits(3.0)}}
+    two_levels = wide.set_index(pd.Index(["x", "y"], name="job"), append=True)
+    two_levels.index.names = ["time", "job"]
+    assert read(two_levels[["load"]]) == {
+        (("__name__", "load"), ("job", "x")): {1000: bits(2.0)},
+        (("__name__", "load"), ("job", "y")): {2000: bits(3.0)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "expected"),
+    [
+        ("time", pa.array([1_700_000_000]), 1_700_000_000_000),
+        ("time", pa.array([1_700_000_000.25]), 1_700_000_000_250),
+        ("time", pa.array([1_700_000_000_000]), 1_700_000_000_000),
+        ("time", pa.array([1_700_000_000_000_000]), 1_700_000_000_000),
+        ("time", pa.array([1_700_000_000_000_000_000]), 1_700_000_000_000),
+        ("timestamp_ms", pa.array([5]), 5),
+        ("ts_s", pa.array([5]), 5000),
+        ("time_us", pa.array([5999]), 5),
+        ("time", pa.array([-1], pa.timestamp("us")), -1),
+        ("date", pa.array([1], pa.date32()), 86_400_000),
+        ("when", pa.array([7], pa.timestamp("s")), 7000),
+        ("Timestamp", pa.array(["2025-06-01T12:00:00Z"]), 1_748_779_200_000),
+        ("time", pa.array(["2025-06-01 12:00"]), 1_748_779_200_000),
+        ("time", pa.array(["2025-06-01T14:00:00.5+02:00"]), 1_748_779_200_500),
+        ("time", pa.array(["1748779200"]), 1_748_779_200_000),
+        ("time", pa.array([3], pa.uint64()), 3000),
+    ],
+)
+def test_times_in_every_unit(column: str, numbers: pa.Array[Any], expected: int) -> None:
+    assert read(pa.table({column: numbers, "up": [1.0]})) == {
+        (("__name__", "up"),): {expected: bits(1.0)}
+    }
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pa.array(["a", None]).dictionary_encode(),
+        pa.array(["a", ""]),
+        pa.array(["a", None], pa.string_view()),
+        pa.array(["a", None], pa.large_string()),
+    ],
+)
+def test_label_types_and_absence(labels: pa.Array[Any]) -> None:
+    table = pa.table({"time": [1, 2], "name": ["up", "up"], "job": labels, "value": [1.0, 2.0]})
+    assert read(table) == {
+        (("__name__", "up"), ("job", "a")): {1000: bits(1.0)},
+        (("__name__", "up"),): {2000: bits(2.0)},
+    }
+
+
+def test_integer_and_boolean_labels_are_written_out() -> None:
+    table = pa.table({"time": [1], "status": [200], "ok": [True], "value": [1]})
+    assert read(table) == {(("ok", "true"), ("status", "200")): {1000: bits(1.0)}}
+
+
+def test_structs_and_lists_of_pairs() -> None:
+    struct = pa.array([{"__name__": "up", "job": "a"}, {"__name__": "up", "job": None}])
+    pairs = pa.array([[{"key": "__name__", "value": "up"}, {"key": "job", "value": "a"}], None])
+    expected = {(("__name__", "up"), ("job", "a")): {1000: bits(1.0)}}
+    for labels in (struct, pairs):
+        found = read(pa.table({"time": [1, 2], "labels": labels, "value": [1.0, 2.0]}))
+        assert {k: v for k, v in found.items() if ("job", "a") in k} == expected
+        assert len(found) == 2
+
+
+def test_frame_names_columns() -> None:
+    df = pd.DataFrame({"when": [1, 2], "room": ["x", "y"], "celsius": [20.0, 21.0], "note": "z"})
+    source = frame(df, time="when", time_unit="ms", value="celsius", labels=["room"], name="temp")
+    assert read_plain(source) == {
+        (("__name__", "temp"), ("room", "x")): {1: bits(20.0)},
+        (("__name__", "temp"), ("room", "y")): {2: bits(21.0)},
+    }
+    several = frame(df.assign(humidity=[0.5, 0.6]), time="when", value=["celsius", "humidity"])
+    assert [labels["__name__"] for labels in several.series([], 0, 10**6)] == [
+        "celsius",
+        "celsius",
+        "humidity",
+        "humidity",
+    ]
+
+
+def test_csv_in_other_dialects(tmp_path: Path) -> None:
+    path = tmp_path / "german.csv"
+    path.write_text("time;host;cpu;load\n2025-06-01T12:00:00Z;a;0.5;\n2025-06-01T12:00:01Z;b;;2\n")
+    assert read(path) == {
+        (("__name__", "cpu"), ("host", "a")): {1_748_779_200_000: bits(0.5)},
+        (("__name__", "load"), ("host", "b")): {1_748_779_201_000: bits(2.0)},
+    }
+
+
+def test_csv_labels_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "buckets.csv"
+    path.write_text("timestamp,__name__,le,value\n1,b,0.50,1\n1,b,007,NaN\n")
+    found = read(path)
+    assert set(found) == {(("__name__", "b"), ("le", "0.50")), (("__name__", "b"), ("le", "007"))}
+
+
+def two_columns_of_one_name() -> pa.Table:
+    numbers = pa.array([1])
+    return pa.Table.from_arrays([numbers, numbers, numbers], names=["time", "a", "a"])
+
+
+Table = Callable[[], Any]
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (lambda: pa.table({"a": [1.0], "b": [2.0]}), "no column is called time.* a, b"),
+        (lambda: pa.table({"time": [1], "job": ["x"]}), "no column of numbers"),
+        (lambda: pa.table({"time": [1, None], "up": [1, 2]}), "column time: row 1 has no time"),
+        (lambda: pa.table({"time": [1.0, float("nan")], "up": [1, 2]}), "row 1 has the time nan"),
+        (
+            lambda: pa.table({"time": ["2025-01-01", "soon"], "up": [1, 2]}),
+            "row 1: 'soon'",
+        ),
+        (lambda: pa.table({"time": [b"x"], "up": [1]}), "binary cannot be read as a time"),
+        (lambda: pa.table({"time": [1], "value": [1.0], "x": [0.5]}), "column x: double cannot be"),
+        (lambda: pa.table({"time": [1], "up{job=x}": [1.0]}), "is no series"),
+        (two_columns_of_one_name, "several columns called"),
+        (
+            lambda: pd.DataFrame(
+                [[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])
+            ),
+            "several levels",
+        ),
+        (lambda: 17, "int cannot be read as metrics"),
+        (list, "list cannot be read as metrics"),
+    ],
+)
+def test_tables_that_are_no_metrics(table: Table, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        open_stream(table()).collect()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"time": "tiem"}, "no column 'tiem'; did you mean 'time'"),
+        ({"value": "job"}, "column job is string, a value must be a number"),
+        ({"labels": ["jop"]}, "did you mean 'job'"),
+        ({"value": []}, "names no column"),
+    ],
+)
+def test_frame_says_which_argument_is_wrong(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        frame(pa.table({"time": [1], "job": ["x"], "value": [1.0]}), **wrong)
