@@ -41,6 +41,7 @@ NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
         "2026-03-01 12:00",
         "2026-03-01T11:59:59.9999Z",
     ],
+    ids=repr,
 )
 def test_noon_in_every_form(value: TimeLike) -> None:
     assert to_ms(value) == NOON
@@ -62,6 +63,7 @@ def test_a_day_is_its_midnight(value: TimeLike) -> None:
         ("+250ms", 250),
         ("-1w1d", -8 * 86_400_000),
     ],
+    ids=repr,
 )
 def test_relative_to_the_clock(text: str, shift: int) -> None:
     assert to_ms(text, now_ms=NOON) == NOON + shift
@@ -107,6 +109,7 @@ def test_the_edges_of_time_as_prometheus_clients_write_them() -> None:
         10**30,
         "-99999y",
     ],
+    ids=repr,
 )
 def test_what_is_not_a_time_is_refused_by_name(value: TimeLike) -> None:
     with pytest.raises(ArgumentError, match=r"^start: ") as caught:
@@ -163,6 +166,7 @@ def test_seconds_with_three_decimals_are_exact(ms: int) -> None:
         ("0s", 0),
         (timedelta(0), 0),
     ],
+    ids=repr,
 )
 def test_durations(value: DurationLike, ms: int) -> None:
     assert duration_ms(value) == ms
@@ -192,6 +196,7 @@ def test_durations(value: DurationLike, ms: int) -> None:
         pd.NaT,
         "99999999999999999y",
     ],
+    ids=repr,
 )
 def test_what_is_not_a_duration_is_refused_by_name(value: DurationLike) -> None:
     with pytest.raises(ArgumentError, match=r"^step: "):
