@@ -102,6 +102,8 @@ class PromqlBuilder(DurationBuilder, MatchingBuilder, PostfixBuilder):
         names = tuple(label_name(t) for t in children if t.type in ("LABEL", "STRING"))
         return Labels(names, between(children[0], children[-1]))
 
+    match_labels = labels
+
     # --- calls ---
 
     def arguments(self, children: Children) -> Arguments:

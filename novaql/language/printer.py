@@ -94,7 +94,9 @@ def _is_signed(expr: Expr) -> bool:
 
 def enclosed_left(expr: Binary, text: str) -> str:
     least = PRECEDENCE[expr.op] + (expr.op in RIGHT_ASSOCIATIVE)
-    return text if _binding(expr.left) >= least else f"({text})"
+    if _binding(expr.left) >= least:
+        return text
+    return "Inf" if text == "+Inf" else f"({text})"
 
 
 def enclosed_right(expr: Binary, text: str) -> str:
