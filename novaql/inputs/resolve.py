@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from novaql.errors import InputError, StorageUnavailable
-from novaql.inputs.opening import is_url, open_stream
 from tsdb.selection import Source
 
 if TYPE_CHECKING:
@@ -34,10 +33,12 @@ def as_source(data: Data = None) -> Source:
         return _default()
     if isinstance(data, Source):
         return data
-    if isinstance(data, str | os.PathLike) and not is_url(data):
+    if isinstance(data, str | os.PathLike):
         path = Path(data).expanduser()
         if is_database(path):
             return _databases.open(path)
+    from novaql.inputs.opening import open_stream  # noqa: PLC0415 - 15 ms a database never needs
+
     return open_stream(data).collect()
 
 
