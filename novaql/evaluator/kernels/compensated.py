@@ -17,22 +17,24 @@ Bools = NDArray[np.bool_]
 def add_compensated(total: Floats, lost: Floats, value: Floats) -> tuple[Floats, Floats]:
     """total + lost + value as a new pair; `lost` collects what rounding took from `total`.
 
-    Once a total is infinite or NaN, what was lost means nothing and is 0.
+    The error of each addition is found exactly and without comparing magnitudes: Knuth's TwoSum
+    (The Art of Computer Programming 2, section 4.2.2). Once a total is infinite or NaN, what was
+    lost means nothing and is 0.
     """
     after = total + value
-    error = np.where(
-        np.abs(total) >= np.abs(value), (total - after) + value, (value - after) + total
-    )
-    finite = np.isfinite(after)
-    return after, np.where(finite, lost + error, 0.0)
+    of_value = after - total
+    error = (total - (after - of_value)) + (value - of_value)
+    error += lost
+    if not np.isfinite(np.add.reduce(error, axis=None)):
+        error = np.where(np.isfinite(after), error, 0.0)
+    return after, error
 
 
 def add_pairs(
     total: Floats, lost: Floats, other_total: Floats, other_lost: Floats
 ) -> tuple[Floats, Floats]:
     """Sum of two compensated sums."""
-    after, lost = add_compensated(total, lost, other_total)
-    return after, np.where(np.isfinite(after), lost + other_lost, 0.0)
+    return add_compensated(total, lost + other_lost, other_total)
 
 
 def sum_runs(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
@@ -41,9 +43,6 @@ def sum_runs(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
     values: [S, J], rows of a run adjacent; starts: [G], first row of each run, increasing, the
     first is 0. Returns (total, lost), each [G, J].
     """
-    if values.min(initial=0.0) >= 0.0:
-        # Nothing can cancel: each plain sum is right to (rows × 1e-16), relative.
-        return np.add.reduceat(values, starts, axis=0), np.zeros((len(starts), values.shape[1]))
     rows = values.shape[0]
     lengths = np.diff(starts, append=rows)
     total, lost = values, np.zeros_like(values)

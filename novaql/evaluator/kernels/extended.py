@@ -81,7 +81,8 @@ def _interpolate(
             low = np.where(fell, 0.0, low)
         else:
             high = np.where(fell, high + low, high)
-    return low + (high - low) * (at_ms - low_ms) / (high_ms - low_ms)
+    between: Floats = low + (high - low) * (at_ms - low_ms) / (high_ms - low_ms)
+    return between
 
 
 def extended_rate(window: Extended, *, is_counter: bool, is_rate: bool) -> tuple[Floats, Bools]:
@@ -112,7 +113,8 @@ def extended_changes(window: Extended) -> tuple[Floats, Bools]:
     newest = inner.at(inner.hi - 1)
 
     def differ(a: Floats, b: Floats) -> Bools:
-        return (a != b) & ~(np.isnan(a) & np.isnan(b))
+        unequal: Bools = (a != b) & ~(np.isnan(a) & np.isnan(b))
+        return unequal
 
     edges = differ(window.left, oldest), differ(newest, window.right)
     return _with_edges(window, changes(inner)[0], *edges), window.valid

@@ -83,6 +83,8 @@ def instant_change(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
 
 def _count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
     """Events between neighbours inside each window; event [.., n - 1] belongs to (n, n + 1)."""
+    if windows.values.size == 0:
+        return np.zeros(windows.shape), windows.counts >= 1
     if windows.offsets is None:
         total = np.zeros((windows.grid[0], windows.values.shape[1] + 1))
         np.cumsum(event, axis=1, out=total[:, 2:], dtype=np.float64)

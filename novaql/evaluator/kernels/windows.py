@@ -148,6 +148,8 @@ def gathered(windows: Windows) -> Iterator[tuple[slice, Floats, Ints, Bools]]:
     Yields (part, values, times, inside): part, the stretch; values [n, S, j] or [n, c], place by
     place of each window; times and inside broadcast against it; inside: the place is in the window.
     """
+    if windows.values.size == 0:
+        return
     longest = max(windows.longest, 1)
     rows = windows.grid[0] if windows.cells is None else 1
     stretch = max(1, CELLS_AT_ONCE // (longest * max(rows, 1)))
