@@ -137,9 +137,10 @@ def bucket_fraction(
         rank = below + inside * share
         rank = np.where(x <= lower, below, rank)
         rank = np.where(x == upper, below + inside, rank)
-        # Nothing is known of where observations lie in an infinitely wide bucket.
+        # Nothing is known of where observations lie in an infinitely wide bucket: its observations
+        # count as lying towards the infinite end, so that they add nothing beside a finite bound.
         wide = np.isinf(upper - lower) & (x > lower) & (x < upper)
-        return np.where(wide, np.where(bucket == top, below, below), rank)
+        return np.where(wide, np.where(np.isinf(lower), below + inside, below), rank)
 
     fraction = (rank_of(high) - rank_of(low)) / total
     out = np.where(low >= high, 0.0, fraction)

@@ -155,10 +155,17 @@ class Variance:
         runs = _Runs(group)
         rows = runs.rows(values, present, 0.0)
         n = runs.counts(present, values.shape[1])
-        total, lost = sum_runs(rows, runs.starts)
-        mean = (total + lost) / np.maximum(n, 1)
         lengths = np.diff(runs.starts, append=len(runs.order))
-        away = rows - np.repeat(mean, lengths, axis=0)
+        # Distances from one of the values, so that equal values have a variance of exactly 0.
+        pivot = np.fmin.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
+        pivot = np.where(np.isfinite(pivot), pivot, 0.0)
+        away = rows - np.repeat(pivot, lengths, axis=0)
+        if present is not None:
+            away = np.where(present[runs.order], away, 0.0)
+        total, lost = sum_runs(away, runs.starts)
+        beyond = (total + lost) / np.maximum(n, 1)
+        mean = pivot + beyond
+        away -= np.repeat(beyond, lengths, axis=0)
         if present is not None:
             away = np.where(present[runs.order], away, 0.0)
         squares = np.add.reduceat(away * away, runs.starts, axis=0)

@@ -37,19 +37,17 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
         if operand.rows:
             warn_quantiles(run.context, parameter, operand.steps_present(), node.parameter)
         return _quantile(operand, groups, parameter)
-    if operand.rows == 0:
-        return operand
     match node.op:
-        case "topk" | "bottomk":
+        case "topk" | "bottomk" if operand.rows:
             return top_k(
                 operand, groups, parameter, largest=node.op == "topk", instant=steps.count == 1
             )
-        case "limitk":
+        case "limitk" if operand.rows:
             return limit_k(operand, groups, parameter)
         case "limit_ratio":
             return limit_ratio(run.context, operand, parameter, node.parameter.span)
         case _:
-            raise AssertionError(node.op)
+            return operand
 
 
 def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:

@@ -9,8 +9,10 @@ import numpy as np
 import re2
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.annotation_text import quote
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
+from novaql.language.literals import is_utf8
 from tsdb.labels import METRIC_NAME, LabelColumn
 from tsdb.matchers import compile_regex
 
@@ -28,8 +30,7 @@ def label_replace(
         raise EvaluationError(
             f"invalid regular expression in label_replace(): {pattern}: {problem}"
         ) from None
-    if destination == "":
-        raise EvaluationError('invalid destination label name in label_replace(): ""')
+    _check_destination(destination, "label_replace")
     source_column = operand.series.column(source)
     old = operand.series.column(destination)
     texts: list[str | None] = []
@@ -67,8 +68,7 @@ def label_join(
     operand: StepMatrix, destination: str, separator: str, sources: list[str]
 ) -> StepMatrix:
     """Write the source labels' values, joined, into the destination label."""
-    if destination == "":
-        raise EvaluationError('invalid destination label name in label_join(): ""')
+    _check_destination(destination, "label_join")
     columns = [operand.series.column(source) for source in sources]
     ids: dict[str, int] = {"": 0}
     if columns:
@@ -84,6 +84,12 @@ def label_join(
         codes = np.zeros(operand.rows, np.int32)
     written = np.ones(operand.rows, np.bool_)
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), written)
+
+
+def _check_destination(name: str, function: str) -> None:
+    """Any UTF-8 text but the empty one may name a label."""
+    if name == "" or not is_utf8(name):
+        raise EvaluationError(f"invalid destination label name in {function}(): {quote(name)}")
 
 
 def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools) -> StepMatrix:

@@ -115,8 +115,7 @@ def _quantile(
     run: Runner, operand: StepMatrix, q_plan: Plan, operand_plan: Plan, steps: Steps
 ) -> StepMatrix:
     q = run.scalar(q_plan, steps)
-    if operand.rows:
-        warn_quantiles(run.context, q, operand.steps_present(), q_plan)
+    warn_quantiles(run.context, q, np.ones(steps.count, np.bool_), q_plan)  # data or no data
 
     def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
         return buckets.bucket_quantile(q, bounds, counts, used)

@@ -73,8 +73,9 @@ def vector_vector(node: BinaryOp, left: StepMatrix, right: StepMatrix) -> StepMa
     matching = node.matching
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
-    fill_many = matching.fill_right if swapped else matching.fill_left
-    fill_one = matching.fill_left if swapped else matching.fill_right
+    # Prometheus swaps the sides under group_right, but not the fills: there fill_left fills in the
+    # many side, though that stands on the right.
+    fill_many, fill_one = matching.fill_left, matching.fill_right
     keys = match_keys(many.series, one.series, matching)
     many_there, one_there = many.presence(), one.presence()
     if fill_many is None and fill_one is None:
@@ -92,7 +93,7 @@ def _check_unique(one: StepMatrix, keys: Ints, matching: Matching, *, side: str)
 
     def clash(row: int, other: int) -> Exception:
         group = label_text(match_labels(one.series, matching).labels(row))
-        two = ", ".join(label_text(one.series.labels(r)) for r in (other, row))
+        two = ", ".join(sorted(label_text(one.series.labels(r)) for r in (row, other)))
         return EvaluationError(
             f"found duplicate series for the match group {group} on the {side} hand-side of the "
             f"operation: [{two}];many-to-many matching not allowed: "
