@@ -71,15 +71,21 @@ class Verdict:
 
 def run_script(script: Script, engine: Engine = evaluate) -> Iterator[Verdict]:
     """Run the commands in order, one verdict per eval."""
+    for case, storage in cases(script):
+        yield run_eval(case, storage, engine)
+
+
+def cases(script: Script) -> Iterator[tuple[Eval, Storage]]:
+    """Every eval, and what the loads before it have put in. Loads never change a given storage."""
     storage = Storage()
     for command in script.commands:
         match command:
             case Clear():
-                storage.clear()
+                storage = Storage()
             case Load():
-                storage.load(command)
+                storage = storage.with_load(command)
             case Eval():
-                yield run_eval(command, storage, engine)
+                yield command, storage
 
 
 def run_eval(case: Eval, storage: Storage, engine: Engine = evaluate) -> Verdict:

@@ -16,7 +16,7 @@ from tsdb.tile import Batch
 
 @dataclass(slots=True)
 class Storage:
-    """Samples of a script.
+    """Samples of a script; unchanged once made.
 
     floats      series → time in milliseconds → value
     histograms  series with native histogram samples. The store has no place for these yet, so
@@ -29,21 +29,20 @@ class Storage:
     starts: set[Labels] = field(default_factory=set)
     _source: TableSource | None = None
 
-    def clear(self) -> None:
-        self.floats.clear()
-        self.histograms.clear()
-        self.starts.clear()
-        self._source = None
-
-    def load(self, load: Load) -> None:
-        """Add a block. Of two lines with the same labels the later one counts."""
+    def with_load(self, load: Load) -> Storage:
+        """This and a block more. Of two lines with the same labels the later one counts."""
+        more = Storage(
+            {labels: dict(samples) for labels, samples in self.floats.items()},
+            {labels: dict(samples) for labels, samples in self.histograms.items()},
+            set(self.starts),
+        )
         last = {series.labels: series for series in load.series}
         for series in last.values():
-            self._add(series, load.step_ms)
+            more._add(series, load.step_ms)
         if load.custom_buckets:
             for series in custom_bucket_series(last.values()):
-                self._add(series, load.step_ms)
-        self._source = None
+                more._add(series, load.step_ms)
+        return more
 
     def _add(self, series: SeriesValues, step_ms: int) -> None:
         for place, item in enumerate(series.items):
