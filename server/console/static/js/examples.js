@@ -19,7 +19,7 @@ export const EXAMPLES = [
   / sum by (service) (rate(http_request_duration_seconds_count[5m]))`, "percent"],
   ]],
   ["The fleet", [
-    ["Who is up", "sum by (service) (up)", "number"],
+    ["Who is up", `sum by (service) (up{job="shop"})`, "number"],
     ["Counter resets, 24 h", "sum by (instance) (resets(process_cpu_seconds_total[24h])) > 0", "number"],
     ["Memory by instance", `process_resident_memory_bytes{job="shop"}`, "bytes"],
     ["Queue depth", "max by (service) (queue_depth)", "number"],
@@ -30,7 +30,7 @@ export const EXAMPLES = [
     ["CPU by mode", "sum by (mode) (rate(node_cpu_seconds_total[1m]))", "number"],
     ["Memory in use", "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "percent"],
     ["Network in", "rate(node_network_receive_bytes_total[1m])", "bytes/s"],
-    ["Queries answered", `sum by (job) (rate({__name__=~"novaql_.*_total", job="novaql"}[5m]))`, "/s"],
+    ["Queries answered", "sum by (outcome) (rate(novaql_queries_total[1m]))", "/s"],
   ]],
 ];
 

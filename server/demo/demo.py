@@ -1,0 +1,137 @@
+"""run_demo(): data to look at and a server to look at it with, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from server.app import open_store, token_store
+from server.demo.fleet import Fleet
+from server.demo.live import FleetJob, SelfScrape, load_history, now_ms
+from server.demo.machine import mount_node_metrics
+from server.platform.scopes import Role
+from server.run import serve
+from server.settings import Settings
+
+Report = Callable[[int, int], None]
+
+
+def run_demo(
+    settings: Settings | None = None,
+    *,
+    data: Path | None = None,
+    open_browser: bool = False,
+    out: TextIO | None = None,
+    log_level: str = "warning",
+) -> None:
+    """Load the fleet, serve it with this machine's metrics, and go on until SIGINT or SIGTERM.
+
+    settings      where to listen and whether to ask for tokens; `settings.data` is not used
+    data          directory of the store, kept afterwards. None: a temporary one that goes
+    open_browser  show the first page
+    out           where the address, the token and three commands are printed (standard output)
+
+    Raises `ArgumentError` if the address cannot be listened on, `StoreError` for a store that
+    cannot be opened.
+    """
+    out = sys.stdout if out is None else out
+    with _directory(data) as folder:
+        chosen = replace(settings or Settings(), data=folder, sync="os")
+        store = open_store(chosen)
+        try:
+            tokens = token_store(chosen)
+            token = None if tokens is None else tokens.add("demo", Role.ADMIN)[1]
+            fleet = Fleet(now_ms())
+            with _progress(out) as progress:
+                samples = load_history(fleet, store, progress)
+            scrapes = SelfScrape(store)
+        except BaseException:
+            store.close()
+            raise
+
+        def started(address: str, _: str | None) -> None:
+            scrapes.address = reachable(address)
+            link = f"{scrapes.address}/" + (f"#token={token}" if token else "")
+            out.write(welcome(scrapes.address, token, folder, samples, kept=data is not None))
+            out.flush()
+            if open_browser:
+                webbrowser.open(link)
+
+        serve(
+            chosen,
+            store=store,
+            jobs=[FleetJob(fleet, store), scrapes],
+            extend=mount_node_metrics,
+            started=started,
+            log_level=log_level,
+        )
+    out.write("\nStopped.\n" if data is not None else "\nStopped; the demo's data is gone.\n")
+    out.flush()
+
+
+def reachable(address: str) -> str:
+    """The address to call from this machine, where the server listens on all of them."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def welcome(address: str, token: str | None, folder: Path, samples: int, *, kept: bool) -> str:
+    """What the demo prints once it can be used."""
+    header = f' -H "Authorization: Bearer {token}"' if token else ""
+    page = f"{address}/" + (f"#token={token}" if token else "")
+    lines = [
+        "",
+        f"  NovaQL demo: {samples:,} samples of a small fleet, and this machine, live.",
+        "",
+        f"  Open    {page}",
+    ]
+    if token:
+        lines.append(f"  Token   {token}")
+    lines += [
+        f"  Data    {folder}" + ("" if kept else "  (goes when the demo ends)"),
+        "",
+        "  Shell",
+        f"    novaql query 'sum by (job) (up)' --data {folder}",
+        "  Python",
+        "    from novaql import query",
+        f"    query('sum by (job) (up)', {str(folder)!r})",
+        "  HTTP",
+        f"    curl -s {address}/v1/novaql{header} \\",
+        "      -H 'Content-Type: application/json' \\",
+        """      -d '{"query": "sum by (job) (up)"}'""",
+        "",
+        "  Something broke three and a half hours ago. Ctrl-C stops.",
+        "",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _directory(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="novaql-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _progress(out: TextIO) -> Iterator[Report]:
+    """A progress bar where a person watches, else silence."""
+    if not out.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - heavy, only for a terminal
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - likewise
+
+    columns = (TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=Console(file=out), transient=True) as bars:
+        task = bars.add_task("Replaying a day of the fleet")
+        yield lambda done, total: bars.update(task, completed=done, total=total)

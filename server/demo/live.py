@@ -1,0 +1,113 @@
+"""Background work of the demo: the fleet's next samples, and scrapes of this very server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from novaql.inputs.scraper import Scraper, Target
+from server.demo.fleet import METADATA, Fleet
+from server.demo.machine import NODE_METRICS_PATH
+from server.platform.store import Store
+from tsdb.tile import Batch
+
+log = logging.getLogger(__name__)
+
+SCRAPE_S = 5.0
+LOAD_STEPS = 240
+"""Steps of history that are appended at one time: an hour."""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def load_history(fleet: Fleet, store: Store, progress: Callable[[int, int], None]) -> int:
+    """Append the fleet's past; how many samples that was.
+
+    A store that already has a newer part, because the demo ran on it before, gets what it lacks.
+    `progress` is called with the steps done and the steps there are.
+    """
+    known = store.label_values("service", [], fleet.next_ms, now_ms())
+    newest = _newest(store) if known else None
+    store.set_metadata(METADATA)
+    done, samples = 0, 0
+    while done < fleet.history_steps:
+        steps = min(LOAD_STEPS, fleet.history_steps - done)
+        batch = fleet.take(steps)
+        if newest is not None:
+            batch = _after(batch, newest)
+        if len(batch):
+            store.append(batch)
+        done += steps
+        samples += len(batch)
+        progress(done, fleet.history_steps)
+    return samples
+
+
+class FleetJob:
+    """Appends what the fleet has brought since, every few seconds, between `start` and `stop`."""
+
+    def __init__(self, fleet: Fleet, store: Store, *, every_s: float = SCRAPE_S) -> None:
+        self._fleet = fleet
+        self._store = store
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demo fleet", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the append that is under way."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                batch = self._fleet.until(now_ms())
+                if batch is not None:
+                    self._store.append(batch)
+            except Exception:
+                # As a scrape that is lost: the next one goes on.
+                log.exception("samples of the demo's fleet could not be stored")
+            self._stop.wait(self._every_s)
+
+
+class SelfScrape:
+    """Scrapes the server itself and this machine's metrics, once the server has an address."""
+
+    def __init__(self, store: Store, *, every_s: float = SCRAPE_S) -> None:
+        self.address: str | None = None
+        self._store = store
+        self._every_s = every_s
+        self._scrapers: Sequence[Scraper] = ()
+
+    def start(self) -> None:
+        assert self.address is not None, "the server tells its address before its jobs start"
+        self._scrapers = [
+            Scraper(Target(f"{self.address}{path}", job, interval=self._every_s), self._store)
+            for path, job in ((NODE_METRICS_PATH, "node"), ("/metrics", "novaql"))
+        ]
+        for scraper in self._scrapers:
+            scraper.start()
+
+    def stop(self) -> None:
+        for scraper in self._scrapers:
+            # The server no longer answers while it stops; a scrape that waits for it ends alone.
+            scraper.stop(timeout=1.0)
+
+
+def _newest(store: Store) -> int | None:
+    range_of = getattr(store, "time_range", None)
+    found: tuple[int, int] | None = range_of() if range_of is not None else None
+    return found[1] if found else None
+
+
+def _after(batch: Batch, time_ms: int) -> Batch:
+    keep = batch.timestamps > time_ms
+    return Batch(batch.series, batch.series_index[keep], batch.timestamps[keep], batch.values[keep])

@@ -1,0 +1,203 @@
+"""This machine's own metrics, under the names that node_exporter made familiar.
+
+`mount_node_metrics` exposes them as text for a scraper, as any target of Prometheus does. What
+the system does not tell (no disks in a container, no load average) is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import psutil
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from server.platform.errors import Forbidden
+from server.settings import is_loopback
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+NODE_METRICS_PATH = "/demo/node/metrics"
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MEMORY = {
+    "total": "MemTotal",
+    "available": "MemAvailable",
+    "free": "MemFree",
+    "cached": "Cached",
+    "buffers": "Buffers",
+}
+_DEVICE_PREFIXES_LEFT_OUT = ("loop", "ram", "zram", "dm-")
+
+
+class NodeCollector(Collector):
+    """Reads the machine afresh at every scrape."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+
+    def collect(self) -> Iterator[Metric]:
+        parts: tuple[Callable[[], Iterable[Metric]], ...] = (
+            _cpu,
+            _memory,
+            _load,
+            _network,
+            _disks,
+            _filesystems,
+            self._own_process,
+        )
+        for part in parts:
+            # What this system does not know is absent, and takes nothing else with it.
+            with contextlib.suppress(OSError, AttributeError, NotImplementedError, psutil.Error):
+                yield from list(part())
+
+    def _own_process(self) -> Iterator[Metric]:
+        with self._process.oneshot():
+            times = self._process.cpu_times()
+            memory = self._process.memory_info()
+            threads = self._process.num_threads()
+            born = self._process.create_time()
+        yield _counter(
+            "process_cpu_seconds", "Processor time of NovaQL.", times.user + times.system
+        )
+        yield _gauge("process_resident_memory_bytes", "Memory of NovaQL.", memory.rss)
+        yield _gauge("process_threads", "Threads of NovaQL.", threads)
+        yield _gauge("process_start_time_seconds", "When NovaQL started, since 1970.", born)
+
+
+def node_registry() -> CollectorRegistry:
+    """A registry with the machine's metrics and nothing else."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(NodeCollector())
+    return registry
+
+
+def mount_node_metrics(app: FastAPI) -> None:
+    """Serve the machine's metrics at `NODE_METRICS_PATH`, to this machine only."""
+    from fastapi import Request, Response  # noqa: PLC0415 - heavy, server only
+
+    registry = node_registry()
+
+    def node_metrics(request: Request) -> Response:
+        if request.client is None or not is_loopback(request.client.host):
+            raise Forbidden("the metrics of this machine are for this machine only")
+        return Response(generate_latest(registry), headers={"Content-Type": _CONTENT_TYPE})
+
+    # FastAPI resolves annotations in module globals, where the lazily imported names are not.
+    node_metrics.__annotations__ = {"request": Request}
+    app.add_api_route(NODE_METRICS_PATH, node_metrics, include_in_schema=False)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _cpu() -> Iterator[Metric]:
+    family = CounterMetricFamily(
+        "node_cpu_seconds", "Seconds each processor spent in each mode.", labels=["cpu", "mode"]
+    )
+    for cpu, times in enumerate(psutil.cpu_times(percpu=True)):
+        for mode, seconds in times._asdict().items():
+            if not mode.startswith("guest"):  # already part of user and nice
+                family.add_metric([str(cpu), mode], seconds)
+    yield family
+
+
+def _memory() -> Iterator[Metric]:
+    memory = psutil.virtual_memory()._asdict()
+    for field, name in _MEMORY.items():
+        if field in memory:
+            yield _gauge(f"node_memory_{name}_bytes", f"Memory: {field}.", memory[field])
+    swap = psutil.swap_memory()
+    yield _gauge("node_memory_SwapTotal_bytes", "Swap space.", swap.total)
+    yield _gauge("node_memory_SwapFree_bytes", "Swap space not in use.", swap.free)
+
+
+def _load() -> Iterator[Metric]:
+    for minutes, load in zip((1, 5, 15), psutil.getloadavg(), strict=True):
+        yield _gauge(f"node_load{minutes}", f"Load, mean of {minutes} min.", load)
+    yield _gauge(
+        "node_boot_time_seconds", "When the machine started, since 1970.", psutil.boot_time()
+    )
+
+
+def _network() -> Iterator[Metric]:
+    yield from _by_device(
+        psutil.net_io_counters(pernic=True),
+        "node_network",
+        {
+            "receive_bytes": ("bytes_recv", 1.0),
+            "transmit_bytes": ("bytes_sent", 1.0),
+            "receive_packets": ("packets_recv", 1.0),
+            "transmit_packets": ("packets_sent", 1.0),
+            "receive_errs": ("errin", 1.0),
+            "transmit_errs": ("errout", 1.0),
+            "receive_drop": ("dropin", 1.0),
+            "transmit_drop": ("dropout", 1.0),
+        },
+    )
+
+
+def _disks() -> Iterator[Metric]:
+    disks = psutil.disk_io_counters(perdisk=True) or {}
+    yield from _by_device(
+        {n: d for n, d in disks.items() if not n.startswith(_DEVICE_PREFIXES_LEFT_OUT)},
+        "node_disk",
+        {
+            "reads_completed": ("read_count", 1.0),
+            "writes_completed": ("write_count", 1.0),
+            "read_bytes": ("read_bytes", 1.0),
+            "written_bytes": ("write_bytes", 1.0),
+            "read_time_seconds": ("read_time", 1e-3),
+            "write_time_seconds": ("write_time", 1e-3),
+        },
+    )
+
+
+def _by_device(
+    devices: Mapping[str, object], prefix: str, fields: Mapping[str, tuple[str, float]]
+) -> Iterator[Metric]:
+    """One counter a field, one series a device. fields: name → psutil's name, factor."""
+    for name, (field, factor) in fields.items():
+        family = CounterMetricFamily(
+            f"{prefix}_{name}", f"{name.replace('_', ' ')} of each device.", labels=["device"]
+        )
+        for device, counters in sorted(devices.items()):
+            value = getattr(counters, field, None)
+            if value is not None:
+                family.add_metric([device], value * factor)
+        if family.samples:
+            yield family
+
+
+def _filesystems() -> Iterator[Metric]:
+    names = {"size": "total", "avail": "free"}
+    families = {
+        name: GaugeMetricFamily(
+            f"node_filesystem_{name}_bytes",
+            f"File system space: {name}.",
+            labels=["device", "fstype", "mountpoint"],
+        )
+        for name in names
+    }
+    seen = set()
+    for disk in psutil.disk_partitions(all=False):
+        if disk.device in seen:
+            continue
+        seen.add(disk.device)
+        try:
+            usage = psutil.disk_usage(disk.mountpoint)
+        except OSError:
+            continue  # a mount point that this user may not look into
+        for name, field in names.items():
+            families[name].add_metric(
+                [disk.device, disk.fstype, disk.mountpoint], getattr(usage, field)
+            )
+    yield from (family for family in families.values() if family.samples)

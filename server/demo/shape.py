@@ -1,0 +1,106 @@
+"""What happens in the fleet when: its services, the rhythm of a day, and the incident.
+
+Pure functions of time. Times are seconds since 1970 in arrays [T]; what depends on the instance is
+[T, I]. Chance is added by `server/demo/fleet.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.tile import Floats
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of the fleet.
+
+    rate     requests per second of the whole service at a busy hour
+    median   seconds that half of the requests take
+    errors   share of requests that fail on an ordinary day
+    cpu      seconds of processor time per request
+    memory   bytes of one instance
+    """
+
+    name: str
+    instances: int
+    rate: float
+    median: float
+    errors: float
+    cpu: float
+    memory: float
+    version: str
+    error_status: str = "500"
+
+
+SERVICES = (
+    Service("gateway", 3, 96.0, 0.031, 0.0011, 0.0026, 310e6, "5.2.0", "502"),
+    Service("catalog", 2, 52.0, 0.012, 0.0004, 0.0031, 480e6, "3.9.4"),
+    Service("search", 2, 31.0, 0.058, 0.0019, 0.0140, 890e6, "1.18.2", "503"),
+    Service("auth", 2, 22.0, 0.009, 0.0006, 0.0042, 150e6, "4.0.1"),
+    Service("checkout", 3, 12.0, 0.074, 0.0024, 0.0090, 260e6, "2.14.3"),
+    Service("payments", 2, 6.5, 0.140, 0.0031, 0.0065, 210e6, "7.1.0", "503"),
+)
+BROKEN = "checkout"
+BAD_VERSION = "2.15.0"
+RESTARTED = "checkout-2"
+
+# At the height of the incident: share of failing requests, and how many times longer they take.
+EXTRA_ERRORS = {"checkout": 0.24, "gateway": 0.031, "payments": 0.008}
+SLOWDOWN = {"checkout": 11.0, "gateway": 2.4, "payments": 1.3}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A release that goes wrong. Seconds since 1970.
+
+    From `start` to `rollback` the broken service runs `BAD_VERSION`; one instance is gone between
+    `down` and `back`; at `end` all is as before.
+    """
+
+    start: float
+    down: float
+    back: float
+    rollback: float
+    end: float
+
+    @classmethod
+    def before(cls, now: float) -> Incident:
+        """The incident of the day that ends at `now`: three and a half hours ago."""
+        start = now - 3.5 * 3600
+        return cls(start, start + 660, start + 810, start + 1380, start + 1500)
+
+    def severity(self, times: Floats) -> Floats:
+        """0 … 1: how bad it is; three minutes to get bad, two to get well."""
+        rise = (times - self.start) / 180
+        fall = (self.end - times) / (self.end - self.rollback)
+        return np.clip(np.minimum(rise, fall), 0, 1)
+
+    def is_down(self, times: Floats) -> Flags:
+        return (times >= self.down) & (times < self.back)
+
+    def runs_bad_version(self, times: Floats) -> Flags:
+        return (times >= self.start) & (times < self.rollback)
+
+
+def daily(times: Floats) -> Floats:
+    """The rhythm of a day in UTC: about 0.35 before dawn, 1 in the afternoon, a dip at noon."""
+    hour = (times / 3600) % 24
+    main = 0.5 - 0.5 * np.cos((hour - 3.5) / 24 * 2 * np.pi)
+    noon = 0.09 * np.exp(-(((hour - 12.4) / 0.8) ** 2))
+    rhythm: Floats = 0.35 + 0.65 * main**1.3 - noon
+    return rhythm
+
+
+def wobble(times: Floats, phases: Floats) -> Floats:
+    """Slow ups and downs within ±1, other ones for each of `phases` [I]: [T, I]."""
+    total = np.zeros((len(times), len(phases)))
+    for period, weight in ((420.0, 0.2), (1130.0, 0.25), (2970.0, 0.3), (8123.0, 0.25)):
+        angle = times[:, None] * (2 * np.pi / period) + phases * (1 + period % 7)
+        total += weight * np.sin(angle)
+    return total
