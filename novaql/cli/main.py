@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import click
 
-from novaql.cli.failures import INTERRUPTED, report, usage_code
-from novaql.errors import NovaqlError
+from novaql.cli.failures import INTERRUPTED, USAGE, report, usage_code
+from novaql.errors import ArgumentError, NovaqlError
 from tsdb.errors import StoreError
 
 
@@ -86,6 +86,9 @@ def run(args: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _quiet_pipe()
+    except ArgumentError as problem:
+        report(problem)
+        return USAGE
     except (NovaqlError, StoreError, OSError) as problem:
         report(problem)
         return 1

@@ -13,13 +13,14 @@ class MissingLibrary(NovaqlError, ImportError):
 
 
 @contextmanager
-def needs(library: str, *, extra: str) -> Iterator[None]:
-    """Turn an `ImportError` of `library` inside the block into advice."""
+def needs(*libraries: str, extra: str) -> Iterator[None]:
+    """Turn an `ImportError` of one of the libraries inside the block into advice."""
     try:
         yield
     except ImportError as problem:
-        if (problem.name or "").partition(".")[0] != library:
+        missing = (problem.name or "").partition(".")[0]
+        if missing not in libraries:
             raise
         raise MissingLibrary(
-            f"{library} is not installed; pip install 'novaql[{extra}]' brings it", name=library
+            f"{missing} is not installed; pip install 'novaql[{extra}]' brings it", name=missing
         ) from problem

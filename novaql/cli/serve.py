@@ -1,0 +1,53 @@
+"""`novaql serve`: the HTTP server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from novaql.export.missing import needs
+
+with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
+    from server.run import serve
+    from server.settings import Settings, parse_listen
+
+
+@click.command("serve")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
+)
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 takes a free one."
+)
+@click.option("--no-auth", is_flag=True, help="Ask for no token; then only this machine is served.")
+@click.option(
+    "--sync",
+    type=click.Choice(["always", "interval", "os"]),
+    help="When a write reaches the disk. Default: interval, every second.",
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
+)
+def command(
+    data: Path | None, listen: str | None, no_auth: bool, sync: str | None, log_level: str
+) -> None:
+    """Serve a database over HTTP, until Ctrl-C or SIGTERM.
+
+    \b
+    novaql serve --data fleet --listen 127.0.0.1:9490 --no-auth
+
+    Under /v1 is the Nova API, under /prometheus/api/v1 the one of Prometheus. The first start
+    prints an admin token. Settings can stand in the environment too: NOVAQL_PORT and so on.
+    """
+    arguments: dict[str, Any] = {"data": data, "sync": sync}
+    if listen is not None:
+        arguments["host"], arguments["port"] = parse_listen(listen)
+    if no_auth:
+        arguments["auth"] = False
+    serve(Settings.from_environment(os.environ, **arguments), log_level=log_level)
