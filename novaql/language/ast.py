@@ -129,10 +129,10 @@ class Number:
 
     def __eq__(self, other: object) -> bool:
         # NaN is the same number as NaN here, and -0 is another one than 0.
-        return isinstance(other, Number) and repr(self.value) == repr(other.value)
+        return isinstance(other, Number) and repr(float(self.value)) == repr(float(other.value))
 
     def __hash__(self) -> int:
-        return hash(repr(self.value))
+        return hash(repr(float(self.value)))
 
 
 @dataclass(frozen=True, slots=True)
