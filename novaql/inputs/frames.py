@@ -70,10 +70,13 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
     if isinstance(frame.columns, pandas.MultiIndex):
         raise InputError(f"{what}: columns in several levels cannot be read; join their names")
     index = frame.index
-    counted = isinstance(index, pandas.RangeIndex) and index.name is None
-    if not counted:
+    # A nameless index of whole numbers counts rows: it is what `concat` and filters leave behind.
+    counted = index.nlevels == 1 and index.name is None and pandas.api.types.is_integer_dtype(index)
+    if counted:
+        frame = frame.reset_index(drop=True)
+    else:
         if index.nlevels == 1 and index.name is None:
-            # A nameless index is the time if the frame has no other.
+            # Any other nameless index is the time if the frame has no other.
             frame = frame.rename_axis("time" if "time" not in frame.columns else "index")
         frame = frame.reset_index()
     frame = frame.set_axis([str(column) for column in frame.columns], axis=1)

@@ -168,6 +168,14 @@ def test_pandas_index_and_absent_numbers() -> None:
     }
 
 
+def test_row_numbers_of_pandas_are_no_label() -> None:
+    rows = pd.DataFrame({"timestamp": [1, 2, 3], "up": [1.0, 0.0, 1.0]})
+    expected = {(("__name__", "up"),): {1000: bits(1.0), 3000: bits(1.0)}}
+
+    assert read(rows[rows["up"] > 0]) == expected
+    assert read(pd.concat([rows[:1], rows[2:]])) == expected
+
+
 @pytest.mark.parametrize(
     ("column", "numbers", "expected"),
     [
