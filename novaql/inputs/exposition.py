@@ -24,8 +24,9 @@ from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Batch, Floats
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 MOST_SERIES_KEPT = 1_000_000
+_MOST_TABLES_KEPT = 16
 _SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
 _VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
 _TEXT = re.compile(
@@ -69,8 +70,7 @@ class ExpositionParser:
         self._series = _SeriesNumbers(canonical_bounds)
         self._lines_before = 0
         self._ended = False
-        self._last_numbers: Ints = np.zeros(0, np.int64)
-        self._last_table = SeriesTable.unlabelled(0)
+        self._tables: dict[bytes, SeriesTable] = {}
 
     def start(self, default_time_ms: int, *, openmetrics: bool) -> None:
         """Begin another text with the same series, such as the next scrape of a target."""
@@ -81,6 +81,7 @@ class ExpositionParser:
         self._ended = False
         if len(self._series) > MOST_SERIES_KEPT:
             self._series.forget()
+            self._tables.clear()
 
     def feed(self, block: bytes) -> Batch:
         """Samples of whole lines; each line ends in a newline. Raises `InputError`.
@@ -186,10 +187,14 @@ class ExpositionParser:
 
     def _batch(self, numbers: Ints, times: Ints, values: Floats) -> Batch:
         distinct, index = np.unique(numbers, return_inverse=True)
-        if not np.array_equal(distinct, self._last_numbers):
-            self._last_numbers = distinct
-            self._last_table = self._series.table(distinct)
-        return Batch(self._last_table, index.astype(np.int64, copy=False), times, values)
+        key = distinct.tobytes()
+        table = self._tables.pop(key, None)
+        if table is None:
+            table = self._series.table(distinct)
+            if len(self._tables) >= _MOST_TABLES_KEPT:
+                del self._tables[next(iter(self._tables))]
+        self._tables[key] = table  # the youngest stands last
+        return Batch(table, index.astype(np.int64, copy=False), times, values)
 
 
 class _SeriesNumbers(dict[bytes, int]):

@@ -15,14 +15,19 @@ import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
-from novaql.inputs.remote_write_samples import decode_samples
-from tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from novaql.inputs.remote_write_labels import quick_labels, read_labels
+from novaql.inputs.remote_write_pattern import MessagePattern
+from novaql.inputs.remote_write_samples import SamplePlaces, decode_samples
+from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 MOST_BYTES = 64 << 20
 MOST_SERIES_KEPT = 1_000_000
 _MOST_TABLES_KEPT = 64
+_MOST_PATTERN_BYTES = 128 << 20
+_MOST_PATTERNS_ALIKE = 4
+_MOST_SIGHTS_KEPT = 10_000
 _FIRST_FIELD = 0x0A  # number 1, bytes: a time series in the message, a label in a time series
 _MORE_LABELS = b"\x0a"
 _NOBODY = (-1, b"")
@@ -73,6 +78,9 @@ class RemoteWriteDecoder:
         self._follower: dict[int, tuple[int, bytes]] = {}
         self._common = SeriesTable.unlabelled(0)
         self._own_tables: dict[bytes, SeriesTable] = {}
+        self._patterns: dict[tuple[int, bytes], list[MessagePattern]] = {}
+        self._seen_once: set[int] = set()
+        self._pattern_bytes = 0
 
     def decode(self, body: bytes) -> WriteRequest:
         """Read a packed message.
@@ -97,6 +105,10 @@ class RemoteWriteDecoder:
     def decode_message(self, data: bytes) -> WriteRequest:
         """Read a message that is not packed. Raises `InputError`."""
         with self._lock:
+            for pattern in self._patterns.get(_outline(data), ()):
+                batch = pattern.read(data)
+                if batch is not None:
+                    return WriteRequest(batch, {})
             if len(self._label_sets) > self._most_series:
                 self._forget()
             return self._decode(data)
@@ -140,6 +152,8 @@ class RemoteWriteDecoder:
         learned = len(self._label_sets) > series_before
         table, index = self._table_of(rows, learned)
         batch = Batch(table, index, decoded.times, decoded.values)
+        if decoded.places is not None and not metadata and len(batch):
+            self._remember(data, decoded.places, batch)
         return WriteRequest(batch, metadata, decoded.histograms, decoded.exemplars)
 
     def _other_field(self, data: bytes, at: int, metadata: dict[str, Metadata]) -> int:
@@ -154,7 +168,7 @@ class RemoteWriteDecoder:
     def _learn(self, labels: bytes, at: int) -> int:
         """The number of a series whose label bytes are new. `at` is where they stand."""
         try:
-            found = _labels(labels, 0, len(labels))
+            found = quick_labels(labels) or read_labels(labels)
         except InputError as problem:
             raise InputError(f"time series at byte {at}: {problem}") from problem
         number = self._number_of.setdefault(frozenset(found.items()), len(self._label_sets))
@@ -175,7 +189,30 @@ class RemoteWriteDecoder:
             if not worth_it:
                 return self._own_table(numbers)
             self._common = SeriesTable.from_dicts(self._label_sets)
+            self._forget_patterns()
         return self._common, numbers
+
+    def _remember(self, data: bytes, places: SamplePlaces, batch: Batch) -> None:
+        """Keep the pattern of a message that comes for the second time."""
+        sight = (len(data), id(batch.series), batch.series_index.tobytes())
+        known = hash(sight)
+        if known not in self._seen_once:
+            if len(self._seen_once) >= _MOST_SIGHTS_KEPT:
+                self._seen_once.clear()
+            self._seen_once.add(known)
+            return
+        if self._pattern_bytes + 2 * len(data) > _MOST_PATTERN_BYTES:
+            self._forget_patterns()
+        pattern = MessagePattern.of(data, places, batch.series, batch.series_index)
+        alike = self._patterns.setdefault(_outline(data), [])
+        alike.insert(0, pattern)
+        del alike[_MOST_PATTERNS_ALIKE:]
+        self._pattern_bytes += 2 * len(data)
+
+    def _forget_patterns(self) -> None:
+        self._patterns.clear()
+        self._seen_once.clear()
+        self._pattern_bytes = 0
 
     def _own_table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
         distinct, index = np.unique(numbers, return_inverse=True)
@@ -196,6 +233,14 @@ class RemoteWriteDecoder:
         self._follower.clear()
         self._common = SeriesTable.unlabelled(0)
         self._own_tables.clear()
+        self._forget_patterns()
+
+
+def _outline(data: bytes) -> tuple[int, bytes]:
+    """The length of a message and the labels of its first series: what tells patterns apart."""
+    if len(data) < 4 or data[1] < 0x80:
+        return len(data), data[: max(0, data[1] - 16) if len(data) > 1 else 0]
+    return len(data), data[: max(0, (data[1] & 0x7F) + (data[2] << 7) - 15)]
 
 
 def _end_of_labels(data: bytes, at: int, stop: int) -> int:
@@ -205,27 +250,6 @@ def _end_of_labels(data: bytes, at: int, stop: int) -> int:
             raise InputError(f"byte {at}: a label ends behind its time series")
         at = start + size
     return at
-
-
-def _labels(data: bytes, start: int, stop: int) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for _, _, first, last in fields(data, start, stop):
-        parts = {1: "", 2: ""}
-        for number, kind, begin, finish in fields(data, first, last):
-            if number in parts:
-                if kind != BYTES:
-                    raise InputError(f"byte {begin}: a label has wire type {kind}")
-                parts[number] = text(data, begin, finish)
-        name, value = parts[1], parts[2]
-        if not name:
-            raise InputError(f"byte {first}: a label has no name")
-        if name in labels:
-            raise InputError(f"byte {first}: the label {name} is given twice")
-        labels[name] = value
-    labels = {name: value for name, value in labels.items() if value}
-    if METRIC_NAME not in labels:
-        raise InputError(f"it has no metric name, its labels are {labels}")
-    return labels
 
 
 def _metadata(data: bytes, start: int, stop: int) -> tuple[str, Metadata]:

@@ -25,15 +25,29 @@ _DOUBLE = struct.Struct("<d")
 _SAMPLE, _EXEMPLAR, _HISTOGRAM = 2, 3, 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplePlaces:
+    """Where each sample begins, and whether it has 18 bytes (full) or 9."""
+
+    at: Ints
+    full: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DecodedSamples:
-    """counts: samples of each series. times, values: of all of them, series after series."""
+    """Samples of all series, one series after the other.
+
+    counts         how many each series has
+    times, values  of all samples
+    places         where they are, if every one is of a usual size
+    """
 
     counts: Ints
     times: Ints
     values: Floats
     histograms: int
     exemplars: int
+    places: SamplePlaces | None
 
 
 def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
@@ -49,9 +63,9 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     before = np.cumsum(counts[full]) - counts[full]
     owner = np.repeat(full, counts[full])
     nth = np.arange(len(owner)) - np.repeat(before, counts[full])
-    full_ok, full_times, full_values = _full_samples(octets, starts[owner] + _FULL * nth)
+    full_ok, full_times, full_values = full_samples(octets, starts[owner] + _FULL * nth)
     zero = np.flatnonzero(sizes == _ZERO)
-    zero_ok, zero_times = _zero_samples(octets, starts[zero])
+    zero_ok, zero_times = zero_samples(octets, starts[zero])
 
     odd = ~usual_size
     odd[owner[~full_ok]] = True
@@ -71,16 +85,24 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
     for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True):
         there = slice(int(places[at]), int(places[at]) + len(found.times))
         times[there], values[there] = found.times, found.values
+    usual = None
+    if not odd.any():
+        usual = SamplePlaces(np.empty(total, np.int64), np.ones(total, np.bool_))
+        usual.at[to] = starts[owner] + _FULL * nth
+        usual.at[places[zero]] = starts[zero]
+        usual.full[places[zero]] = False
     return DecodedSamples(
         counts,
         times,
         values,
         sum(found.histograms for found in slowly),
         sum(found.exemplars for found in slowly),
+        usual,
     )
 
 
-def _full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Floats]:
+def full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Floats]:
+    """Samples of 18 bytes: which really are, their times and values."""
     if len(at) == 0:
         return np.zeros(0, np.bool_), np.zeros(0, np.int64), np.zeros(0)
     rows = sliding_window_view(octets, _FULL)[at]
@@ -90,7 +112,8 @@ def _full_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints, Flo
     return ok, _six_byte_varint(rows[:, 12:]), values
 
 
-def _zero_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints]:
+def zero_samples(octets: NDArray[np.uint8], at: Ints) -> tuple[Bools, Ints]:
+    """Samples of 9 bytes: which really are, and their times."""
     if len(at) == 0:
         return np.zeros(0, np.bool_), np.zeros(0, np.int64)
     rows = sliding_window_view(octets, _ZERO)[at]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from tests.support.batches import Plain, bits, floats, label_sets, plain
 from tests.support.remote_write_messages import Series, message_of, packed
 from tsdb.selection import Metadata
@@ -92,6 +93,38 @@ def test_known_series_share_one_table() -> None:
     assert usual.batch.series is tables[-1]
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(floats | st.just(0.0), min_size=6, max_size=6), min_size=4, max_size=8),
+    st.integers(1_600_000_000_000, 1_900_000_000_000),
+)
+def test_messages_that_repeat_are_read_by_their_pattern(
+    scrapes: list[list[float]], time: int
+) -> None:
+    decoder = RemoteWriteDecoder()
+    for repeat in range(2):
+        for at, values in enumerate(scrapes):
+            stamp = time + 15_000 * at + repeat
+            message = [node(number, stamp, value) for number, value in enumerate(values)]
+            message.append(({"__name__": "many"}, [(stamp, 1.0), (stamp + 1, values[0])]))
+            found = decoder.decode(packed(message_of(message)))
+            assert plain(found.batch) == said(message)
+
+
+def test_a_pattern_is_found_again_and_fits_only_its_own_series() -> None:
+    decoder = RemoteWriteDecoder()
+    times = [1_700_000_000_000 + 15_000 * scrape for scrape in range(5)]
+    batches = []
+    for time in times:
+        message = [node(number, time, float(number + time % 7)) for number in range(1, 9)]
+        batches.append(decoder.decode(packed(message_of(message))).batch)
+        assert plain(batches[-1]) == said(message)
+    # Only the pattern hands out the same index.
+    assert batches[-2].series_index is batches[-1].series_index
+    other = [node(9 - number, 1_700_000_100_000, 2.5) for number in range(1, 9)]
+    assert plain(decoder.decode(packed(message_of(other))).batch) == said(other)
+
+
 def test_stale_markers_and_zeros_keep_their_bits() -> None:
     time = 1_700_000_000_000
     message = message_of([node(0, time, STALE), node(1, time, 0.0), node(2, time, -0.0)])
@@ -114,6 +147,23 @@ def test_metadata_and_what_is_only_counted() -> None:
         "requests_total": Metadata("counter", "Requests.", "s"),
         "odd": Metadata("unknown"),
     }
+
+
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=150), max_size=4), st.data())
+def test_quick_and_thorough_reading_of_labels_agree(
+    labels: dict[str, str], data: st.DataObject
+) -> None:
+    message = message_of([({"__name__": "up", **labels}, [])])
+    (one,) = message.timeseries
+    whole = b"".join(
+        b"\x0a" + bytes([len(label) & 127]) + label
+        for label in (label.SerializeToString() for label in one.labels)
+    )
+    damaged = bytearray(whole)
+    damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    for written in (whole, bytes(damaged)):
+        quick = quick_labels(written)
+        assert quick is None or quick == read_labels(written)
 
 
 @pytest.mark.parametrize(
