@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -108,6 +112,47 @@ def test_version_names_the_libraries(capsys: pytest.CaptureFixture[str]) -> None
 def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", shell]) == 0
     assert "_NOVAQL_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "position", "offered"),
+    [
+        ("novaql se", "1", ["series", "serve"]),
+        ("novaql query --sta", "2", ["--start", "--stats"]),
+        ("novaql query up --format ", "4", ["table", "csv", "json", "arrow"]),
+    ],
+)
+def test_completion_offers_commands_options_and_choices(
+    words: str, position: str, offered: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from novaql.cli import main; main()"],
+        env={
+            **os.environ,
+            "_NOVAQL_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": position,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [line.split(",")[1] for line in done.stdout.splitlines()] == offered
+
+
+def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
+    """A query that reads from a pipe nobody writes to is stopped like Ctrl-C does."""
+    command = [sys.executable, "-m", "novaql.cli", "query", "-", "--data", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_the_process_itself() -> None:

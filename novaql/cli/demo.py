@@ -1,0 +1,38 @@
+"""`novaql demo`: something to look at within seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from novaql.export.missing import needs
+
+with needs(
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "psutil"), extra="server"
+):
+    from server.demo.demo import run_demo
+    from server.settings import Settings, parse_listen
+
+
+@click.command("demo")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep the data here. Default: a temporary directory that goes when the demo ends.",
+)
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 takes a free one."
+)
+@click.option("--no-auth", is_flag=True, help="Ask for no token; then only this machine is served.")
+@click.option("--open", "open_browser", is_flag=True, help="Show the first page in the browser.")
+def command(data: Path | None, listen: str | None, no_auth: bool, open_browser: bool) -> None:
+    """Serve a day of a small fleet with an incident in it, and this machine, live."""
+    arguments: dict[str, Any] = {"auth": False} if no_auth else {}
+    if listen is not None:
+        arguments["host"], arguments["port"] = parse_listen(listen)
+    settings = Settings.from_environment(os.environ, **arguments)
+    run_demo(settings, data=data, open_browser=open_browser)
