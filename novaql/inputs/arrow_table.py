@@ -133,19 +133,18 @@ def _rejoined(parts: Iterable[pa.RecordBatch], names: list[str]) -> Iterator[pa.
         waiting.append(part.select(names))
         rows += part.num_rows
         if rows >= ROWS_AT_ONCE:
-            yield _joined(waiting)
+            yield from _joined(waiting)
             waiting, rows = [], 0
-    if waiting:
-        yield _joined(waiting)
+    yield from _joined(waiting)
 
 
-def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+def _joined(parts: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The same rows in one batch, or in a few where the text of a column is too long for one."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
 
-    if len(parts) == 1:
-        return parts[0]
-    joined: pa.RecordBatch = pa.concat_batches(parts)  # type: ignore[attr-defined]
-    return joined
+    if len(parts) < 2:
+        return parts
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()
 
 
 def _label_of(field: pa.Field[Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from novaql.errors import InputError, StorageUnavailable
+from novaql.inputs.table_source import TableSource
 from tsdb.selection import Source
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ Data: TypeAlias = Any
 
 DEFAULT_DATABASE = "novaql-data"
 DATABASE_VARIABLE = "NOVAQL_DATA"
+_SAME_EVERY_TIME = (".parquet", ".pq", ".csv")  # text may take the time of reading
+_MOST_SAMPLES_HELD = 10_000_000
 _MANIFEST = "MANIFEST"  # every database has one
 
 
@@ -26,7 +29,8 @@ def as_source(data: Data = None) -> Source:
 
     A `Source` is taken as it is; None is the default database; a folder with a database in it is
     opened for reading (once for the process, again when its files have changed); everything else
-    is read into memory, see `open_stream`. Raises `InputError`, and `StorageUnavailable` for a
+    is read into memory, see `open_stream`; the table file read last is kept there while it does
+    not change. Raises `InputError`, and `StorageUnavailable` for a
     database that cannot be opened.
     """
     if data is None:
@@ -37,6 +41,8 @@ def as_source(data: Data = None) -> Source:
         path = Path(data).expanduser()
         if is_database(path):
             return _databases.open(path)
+        if path.suffix.lower() in _SAME_EVERY_TIME and path.is_file():
+            return _last_file.read(path)
     from novaql.inputs.opening import open_stream  # noqa: PLC0415 - 15 ms a database never needs
 
     return open_stream(data).collect()
@@ -88,7 +94,29 @@ class _Databases:
             return database
 
 
+class _LastFile:
+    """The table file that was read last: notebooks ask one file again and again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: tuple[object, TableSource] | None = None
+
+    def read(self, path: Path) -> TableSource:
+        from novaql.inputs.opening import open_stream  # noqa: PLC0415 - as above
+
+        place = path.resolve()
+        status = place.stat()
+        key = (place, status.st_size, status.st_mtime_ns, status.st_ino)
+        with self._lock:
+            if self._held is not None and self._held[0] == key:
+                return self._held[1]
+            source = open_stream(path).collect()
+            self._held = (key, source) if source.samples <= _MOST_SAMPLES_HELD else None
+            return source
+
+
 _databases = _Databases()
+_last_file = _LastFile()
 
 
 def _fingerprint(folder: Path) -> object:

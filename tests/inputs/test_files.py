@@ -253,6 +253,17 @@ def test_a_database_is_opened_once_and_again_when_it_has_changed(
     assert again.label_values("__name__", [], 0, 10) == ["later", "up"]
 
 
+def test_a_table_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,up\n1,1\n")
+    first = as_source(path)
+    assert as_source(str(path)) is first
+    path.write_text("time,up\n1,1\n2,1\n")
+    again = as_source(path)
+    assert again.select([], 0, 10**6).samples == 2
+    assert first.select([], 0, 10**6).samples == 1
+
+
 def test_a_broken_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "MANIFEST").write_bytes(b"nonsense")
     with pytest.raises(StorageUnavailable, match=str(tmp_path)):
