@@ -75,6 +75,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context
     for endpoint in ROUTES:
         add_endpoint(app, endpoint)

@@ -24,7 +24,8 @@ class Settings:
                         least every `sync_interval_s` (`interval`), or when the system likes (`os`)
     query_threads       queries that run at one time; `query_queue` more may wait, the rest get 503
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
-    max_query_samples, max_query_points   budget of one query: samples read, steps of a range
+    max_query_samples, max_query_points   budget of one query: samples read, and steps of
+                        a range after the first
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest remote-write body, as sent and unpacked
     compress_bytes      answers from this size on are compressed for clients that accept it

@@ -59,5 +59,7 @@ def within_budget(context: ServerContext, options: QueryOptions) -> QueryOptions
     settings = context.settings
     asked = options.timeout_s
     timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
-    limits = Limits(samples=settings.max_query_samples, points=settings.max_query_points)
+    # Prometheus counts the intervals between steps, of which there is one less.
+    points = settings.max_query_points + 1
+    limits = Limits(samples=settings.max_query_samples, points=points)
     return replace(options, timeout_s=timeout, limits=limits)

@@ -47,6 +47,9 @@ class Telemetry:
         self.queries = Counter(
             "novaql_queries", "Queries by outcome.", ["outcome"], registry=self._registry
         )
+        self.queries_running = Gauge(
+            "novaql_queries_running", "Queries that run or wait.", registry=self._registry
+        )
         self.ingested_samples = Counter(
             "novaql_ingested_samples", "Samples stored.", registry=self._registry
         )

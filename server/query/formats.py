@@ -83,7 +83,7 @@ def limited(result: Result, limit: int) -> Result:
     last = int(points.offsets[rows[-1] + 1])  # rows without points own nothing in between
     offsets = np.append(points.offsets[rows], last)
     raw = Points(offsets - offsets[0], points.times_ms[:last], points.values[:last])
-    return replace(result, series=result.series.take(rows), values=result.values[rows], raw=raw)
+    return replace(result, series=result.series.take(rows), raw=raw)
 
 
 def _weight(media: str, accept: str) -> float:

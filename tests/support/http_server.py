@@ -1,0 +1,171 @@
+"""Servers for tests: one in this process, and one that is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+import tsdb
+from server.app import create_app
+from server.platform.scopes import Role
+from server.platform.store import Store
+from server.platform.tokens import Token, is_well_formed, new_secret
+from server.run import address_of, listen
+from server.settings import Settings
+from tests.support.remote_write_messages import Series, message_of, packed
+
+ROOT = Path(__file__).parents[2]
+WRITE_HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+
+
+@dataclass
+class MemoryTokens:
+    """Tokens that live as long as the test; the secret itself is the key."""
+
+    known: dict[str, Token] = field(default_factory=dict)
+
+    def find(self, secret: str) -> Token | None:
+        return self.known.get(secret) if is_well_formed(secret) else None
+
+    def add(self, name: str, role: Role) -> tuple[Token, str]:
+        secret = new_secret(role)
+        token = Token(f"tok_{name}", name, role, "", "2026-01-01T00:00:00Z", "2026-04-01")
+        self.known[secret] = token
+        return token, secret
+
+    def is_empty(self) -> bool:
+        return not self.known
+
+
+@dataclass
+class LocalServer:
+    """The application in this process, a client, and a token of each role."""
+
+    client: httpx.Client
+    store: Store
+    tokens: Mapping[Role, str]
+
+    def bearer(self, role: Role = Role.ADMIN) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[role]}"}
+
+    def novaql(self, role: Role = Role.READ_ONLY, **body: Any) -> httpx.Response:
+        return self.client.post("/v1/novaql", json=body, headers=self.bearer(role))
+
+    def prometheus(self, path: str, **parameters: Any) -> httpx.Response:
+        url = f"/prometheus/api/v1/{path}"
+        return self.client.get(url, params=parameters, headers=self.bearer(Role.READ_ONLY))
+
+    def write(self, series: Sequence[Series]) -> httpx.Response:
+        headers = WRITE_HEADERS | self.bearer(Role.OPERATOR)
+        body = packed(message_of(series))
+        return self.client.post("/prometheus/api/v1/write", content=body, headers=headers)
+
+
+@contextmanager
+def local_server(store: Store | None = None, **settings: Any) -> Iterator[LocalServer]:
+    """A server over an empty store in memory, or over the given one."""
+    database = tsdb.memory() if store is None else store
+    tokens = MemoryTokens()
+    secrets = {role: tokens.add(role.value, role)[1] for role in Role}
+    app = create_app(Settings(**settings), store=database, tokens=tokens)
+    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield LocalServer(client, database, secrets)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application behind a real socket, in a thread; its URL."""
+    sock = listen(Settings(port=0))
+    running = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        yield address_of(sock)
+    finally:
+        running.should_exit = True
+        thread.join(timeout=30)
+        sock.close()
+
+
+@dataclass
+class ServerProcess:
+    """`python -m server`, listening. `token` is None without authentication."""
+
+    process: subprocess.Popen[str]
+    url: str
+    token: str | None
+
+    def kill(self) -> None:
+        """As by `kill -9`."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As by the system: SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def server_process(data: Path, *arguments: str) -> Iterator[ServerProcess]:
+    """A server on a free port of this machine. Ended when the block is left."""
+    command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
+    had_tokens = (data / "server" / "tokens.json").exists()
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
+    with (data.parent / f"{data.name}.log").open("a") as log:
+        process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("NovaQL listens on "), log.name
+        token = None
+        if "--no-auth" not in arguments and not had_tokens:
+            assert "token" in process.stdout.readline()
+            token = process.stdout.readline().strip()
+        url = first.split()[-1]
+        wait_until_ready(f"{url}/readyz", process)
+        yield ServerProcess(process, url, token)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[str], seconds: float = 30) -> None:
+    """Return once the URL answers 200."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the process ended with {process.returncode}"
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} was not ready within {seconds} s")
