@@ -1,0 +1,162 @@
+"""Random queries over random data: this engine against a real Prometheus 2.53.
+
+Everything drawn comes from one seed, printed with the counts; NOVAQL_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from novaql.api import evaluate
+from novaql.errors import NovaqlError
+from novaql.inputs.table_source import TableSource
+from novaql.options import NameRemoval, QueryOptions
+from tests.support.prometheus_server import PrometheusServer, QueryRefused, running_prometheus
+from tests.support.query_answers import (
+    Answer,
+    answer_of_prometheus,
+    answer_of_result,
+    disagreement,
+    ranking_disagreement,
+)
+from tests.support.random_queries import QueryMaker
+from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
+
+FLEET = Fleet(instances=5, minutes=60)
+SEED = int(os.environ.get("NOVAQL_SEED", "2053"))
+# 17 s past a minute: whole windows and subqueries away from every sample and every subquery point.
+FIRST_MS = START_MS - START_MS % 60_000 + 10 * 60_000 + 17_000
+MINUTES = 45
+
+Peers = tuple[PrometheusServer, TableSource]
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    series = random_fleet(random.Random(SEED), FLEET)
+    with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
+        server.write(series)
+        yield server, TableSource(batch_of(series))
+
+
+def test_a_few_hundred_random_queries_agree(peers: Peers) -> None:
+    _compare(peers, SEED, 400)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_random_queries_agree(peers: Peers) -> None:
+    _compare(peers, SEED + 1, 20_000)
+
+
+def _compare(peers: Peers, seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    at_times = [(FIRST_MS + m * 60_000) // 1000 for m in (5, 20, 40)]
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    for _ in range(count):
+        query = QueryMaker(rng, at_times).query()
+        options = _options(rng)
+        outcome, difference = _agreement(peers, query, options)
+        outcomes[outcome] += 1
+        if difference is not None:
+            wrong.append(f"{query}\n  {options.start_ms}…{options.end_ms}: {difference}")
+    print(f"seed {seed}: {dict(outcomes)}")  # noqa: T201 - the counts say what was compared
+
+    shown = "\n".join(wrong[:10])
+    assert not wrong, f"{len(wrong)} of {count} queries disagree (seed {seed}):\n{shown}"
+    assert outcomes["equal"] > 0.6 * count
+
+
+def _options(rng: random.Random) -> QueryOptions:
+    start = FIRST_MS + rng.randrange(MINUTES) * 60_000
+    if rng.random() < 0.5:
+        return QueryOptions(start, start, name_removal=NameRemoval.EAGER)
+    step = rng.choice((60_000, 120_000, 300_000))
+    end = start + rng.randrange(1, 20) * 60_000
+    return QueryOptions(start, end, step, name_removal=NameRemoval.EAGER)
+
+
+def _agreement(peers: Peers, query: str, options: QueryOptions) -> tuple[str, str | None]:
+    """What came of a comparison, and the difference if there is one."""
+    server, source = peers
+    try:
+        expected: Answer | str = answer_of_prometheus(_asked(server, query, options))
+    except QueryRefused as refusal:
+        expected = str(refusal)
+    try:
+        found: Answer | str = answer_of_result(evaluate(query, source, options))
+    except NovaqlError as error:
+        found = str(error)
+    if isinstance(expected, str) and isinstance(found, str):
+        return "both refuse", None
+    if isinstance(expected, str) or isinstance(found, str):
+        difference: str | None = f"expected {_short(expected)}, found {_short(found)}"
+    else:
+        compare = ranking_disagreement if re.match("topk|bottomk", query) else disagreement
+        difference = compare(expected, found)
+        if difference is None:
+            return ("equal" if expected else "equal and empty"), None
+    for name, applies in KNOWN_DIFFERENCES.items():
+        if applies(Case(query, expected, found)):
+            return f"known: {name}", None
+    return "different", difference
+
+
+def _asked(server: PrometheusServer, query: str, options: QueryOptions) -> object:
+    if options.instant:
+        return server.instant(query, options.start_ms)
+    return server.range(query, options.start_ms, options.end_ms, options.step_ms)
+
+
+def _short(answer: Answer | str) -> str:
+    return answer if isinstance(answer, str) else f"{len(answer)} series"
+
+
+# --- where 2.53 and today's Prometheus differ --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A query and what both gave: an answer, or the text of an error."""
+
+    query: str
+    expected: Answer | str
+    found: Answer | str
+
+
+def _duplicates_in_filters(case: Case) -> bool:
+    """Since 3.9 duplicate matches are errors also where the comparison would remove them."""
+    compares = re.search(r"(==|!=|>=?|<=?)(?! bool)", case.query) is not None
+    return compares and isinstance(case.found, str) and "match" in case.found
+
+
+def _equal_series_that_take_turns(case: Case) -> bool:
+    """label_replace, label_join and minus: series that become equal at different times are one."""
+    changes = "label_" in case.query or "-(" in case.query
+    return changes and isinstance(case.expected, str) and "same labelset" in case.expected
+
+
+def _unnoticed_equal_series(case: Case) -> bool:
+    """2.53 does not notice that label_join made two series equal."""
+    return "label_join" in case.query and isinstance(case.found, str)
+
+
+def _infinite_deviation(case: Case) -> bool:
+    """An infinite value first makes stddev and stdvar NaN since 3.0."""
+    makes_infinities = re.search(r"[/%^]|Inf|exp|ln|log|tanh|sinh|cosh", case.query) is not None
+    return re.search(r"stddev|stdvar", case.query) is not None and makes_infinities
+
+
+KNOWN_DIFFERENCES: dict[str, Callable[[Case], bool]] = {
+    "duplicates removed by a filter": _duplicates_in_filters,
+    "equal series that take turns": _equal_series_that_take_turns,
+    "label_join makes equal series": _unnoticed_equal_series,
+    "deviation of infinite values": _infinite_deviation,
+}

@@ -1,0 +1,88 @@
+"""Answers to a query from different engines, brought to one form and compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from novaql.result import Result, ResultKind
+
+LabelSet = tuple[tuple[str, str], ...]
+Answer = dict[LabelSet, dict[int, float]]
+"""Label set → time in milliseconds → value. A scalar is the series without labels."""
+
+
+def label_set(labels: Mapping[str, str]) -> LabelSet:
+    return tuple(sorted(labels.items()))
+
+
+def answer_of_result(result: Result) -> Answer:
+    """What this engine gives."""
+    out: Answer = {}
+    for one in result:
+        times = one.times.astype("datetime64[ms]").astype("int64").tolist()
+        key = label_set(one.labels)
+        assert key not in out, f"{key} comes twice"
+        out[key] = dict(zip(times, one.values.tolist(), strict=True))
+    return out
+
+
+def answer_of_prometheus(data: Any) -> Answer:
+    """`data` of the Prometheus API."""
+    kind, result = data["resultType"], data["result"]
+    if kind == ResultKind.SCALAR:
+        return {(): dict([_point(result)])}
+    out: Answer = {}
+    for series in result:
+        points = series["values"] if kind == ResultKind.MATRIX else [series["value"]]
+        out[label_set(series["metric"])] = dict(map(_point, points))
+    return out
+
+
+def _point(pair: tuple[float, str]) -> tuple[int, float]:
+    return round(pair[0] * 1000), float(pair[1])
+
+
+def values_close(a: float, b: float, relative: float, absolute: float) -> bool:
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
+    return a == b or math.isclose(a, b, rel_tol=relative, abs_tol=absolute)
+
+
+def disagreement(
+    expected: Answer, found: Answer, *, relative: float = 1e-9, absolute: float = 1e-9
+) -> str | None:
+    """The first difference in words, or None."""
+    for key in sorted(expected.keys() | found.keys()):
+        if key not in found:
+            return f"{key} is missing: {_some(expected[key])}"
+        if key not in expected:
+            return f"{key} is too much: {_some(found[key])}"
+        for moment in sorted(expected[key].keys() | found[key].keys()):
+            a, b = expected[key].get(moment), found[key].get(moment)
+            if a is None or b is None or not values_close(a, b, relative, absolute):
+                return f"{key} at {moment}: expected {a!r}, found {b!r}"
+    return None
+
+
+def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) -> str | None:
+    """The same for topk and bottomk: ties are free, so only the values per time are compared."""
+
+    def ranked(answer: Answer) -> Answer:
+        by_time: dict[int, list[float]] = {}
+        for points in answer.values():
+            for moment, value in points.items():
+                by_time.setdefault(moment, []).append(value)
+        return {
+            (("rank", str(i)),): {moment: value}
+            for moment, values in by_time.items()
+            for i, value in enumerate(sorted(values, key=lambda v: (math.isnan(v), v)))
+        }
+
+    a, b = ranked(expected), ranked(found)
+    return disagreement(a, b, **tolerance)
+
+
+def _some(points: dict[int, float]) -> str:
+    return ", ".join(f"{value!r} at {moment}" for moment, value in list(points.items())[:3])
