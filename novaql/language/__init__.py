@@ -7,6 +7,7 @@ from novaql.language.layout import format_expr
 from novaql.language.parse import parse
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.language.value_types import ValueType
+from novaql.language.visit import children, rewrite, walk
 
 format = format_expr
 
@@ -16,8 +17,11 @@ __all__ = [
     "Aggregator",
     "Signature",
     "ValueType",
+    "children",
     "format",
     "format_expr",
     "parse",
+    "rewrite",
     "type_of",
+    "walk",
 ]

@@ -20,7 +20,7 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from novaql.language.fault import Fault
+from novaql.language.fault import Fault, brief
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
 from novaql.language.selector_parts import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
@@ -264,7 +264,7 @@ def _check_count(expr: Call, signature: Signature) -> None:
 
 def _unknown(name: str, span: Span, known: Sequence[str], what: str) -> Fault:
     close = did_you_mean(name, known)
-    return Fault(f'unknown {what} "{name}"', span, kind=UnknownName, suggestion=close)
+    return Fault(f'unknown {what} "{brief(name)}"', span, kind=UnknownName, suggestion=close)
 
 
 # Names that other versions and dialects use for what is here.

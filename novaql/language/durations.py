@@ -6,7 +6,7 @@ import math
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
-from novaql.language.fault import Fault
+from novaql.language.fault import Fault, brief
 from novaql.language.literals import parse_number
 from novaql.span import Span
 
@@ -39,10 +39,10 @@ def parse_duration(text: str, span: Span) -> int:
         unit = found[2]
         rank = _ORDER.index(unit)
         if rank == last:
-            raise Fault(f"the unit {unit} appears twice in the duration {text}", span)
+            raise Fault(f"the unit {unit} appears twice in the duration {brief(text)}", span)
         if rank < last:
             raise Fault(
-                f"the units of the duration {text} are out of order",
+                f"the units of the duration {brief(text)} are out of order",
                 span,
                 suggestion="write the longest first, as in 1h30m",
             )
@@ -79,7 +79,7 @@ def scaled(text: str, span: Span, factor: int) -> int | None:
 
 
 def _too_long(text: str, span: Span) -> Fault:
-    return Fault(f"the duration {text} is longer than 292 years", span)
+    return Fault(f"the duration {brief(text)} is longer than 292 years", span)
 
 
 def format_duration(milliseconds: int) -> str:

@@ -26,3 +26,8 @@ class Fault(Exception):
     def located(self, text: str) -> QueryError:
         """The same as a `QueryError` of its kind, in its text."""
         return self.kind(self.message, text, self.span, suggestion=self.suggestion)
+
+
+def brief(text: str, most: int = 40) -> str:
+    """Text of the query as it may stand in a sentence: cut if it is long."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from novaql.language.fault import Fault
+from novaql.language.fault import Fault, brief
 from novaql.span import Span
 
 _MAX_INT64 = 2**63 - 1
@@ -26,10 +26,10 @@ def parse_number(text: str, span: Span) -> float:
     if whole is not None and whole <= _MAX_INT64:
         return float(whole)
     if folded.startswith("0x"):
-        raise Fault(f"the number {text} is too large for 64 bits", span)
+        raise Fault(f"the number {brief(text)} is too large for 64 bits", span)
     value = float(folded.replace("_", ""))
     if math.isinf(value):
-        raise Fault(f"the number {text} is too large for a 64-bit float", span)
+        raise Fault(f"the number {brief(text)} is too large for a 64-bit float", span)
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lark import Token
 
-from novaql.language.fault import Fault
+from novaql.language.fault import Fault, brief
 from novaql.language.literals import is_utf8, unquote
 from novaql.language.parsed import Braces, Condition, between, span_of
 from tsdb.matchers import Matcher, MatchOp, compile_regex
@@ -45,9 +45,9 @@ def condition(name: Token, op: Token, value: Token) -> Condition:
         try:
             compile_regex(matcher.value)
         except ValueError as problem:
-            raise Fault(
-                f'bad regular expression for the label "{matcher.name}": {problem}', span_of(value)
-            ) from None
+            reason = brief(str(problem), 200)
+            message = f'bad regular expression for the label "{brief(matcher.name)}": {reason}'
+            raise Fault(message, span_of(value)) from None
     return Condition(matcher, False, between(name, value))
 
 
@@ -71,4 +71,4 @@ ONE_OF_NAMES = 'for one of several names write {__name__=~"a|b"}'
 
 
 def named_twice(first: str, second: str) -> str:
-    return f'the metric name is given twice: "{first}" and "{second}"'
+    return f'the metric name is given twice: "{brief(first)}" and "{brief(second)}"'

@@ -184,3 +184,16 @@ def test_depth_just_within_the_limit_is_fine() -> None:
 def test_very_long_text_is_refused() -> None:
     with pytest.raises(SyntaxProblem, match="longer than 100000 characters"):
         parse("a" * 100_001)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1" * 9000, "x[" + "1m" * 4000 + "]", "f" * 9000 + "(x)", 'x{a=~"' + "(a|" * 3000 + '"}',
+     "a." * 4000, "{" + "a" * 5000 + "=b}"],
+    ids=["number", "duration", "function", "pattern", "dots", "label"],
+)  # fmt: skip
+def test_sentences_stay_short(text: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+
+    assert len(caught.value.sentence) < 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_queries_of_prometheus_scripts_parse() -> None:
     assert len(queries) > 1000
 
     for query in queries:
+        _check(query)
+
+
+@pytest.mark.skipif(
+    not (_SHARED / "peerbench" / "queries.py").is_file(),
+    reason="needs the benchmark's queries in shared/peerbench, beside the checkout",
+)
+def test_queries_of_the_peer_benchmark_parse() -> None:
+    module = ast.parse((_SHARED / "peerbench" / "queries.py").read_text())
+    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
+    named = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "Q"]
+    queries = [ast.literal_eval(call.args[2]) for call in named]
+    assert len(queries) > 20
+
+    for query in filter(None, queries):
         _check(query)
 
 
