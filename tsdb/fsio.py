@@ -112,6 +112,7 @@ class RealReadFile:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._close = os.close  # at the end of the process, when `os` may be gone
         self.size = os.fstat(self._fd).st_size
 
     def pread(self, offset: int, length: int) -> bytes:
@@ -125,7 +126,7 @@ class RealReadFile:
 
     def close(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._close(self._fd)
             self._fd = -1
 
     def __del__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
-from tsdb.tile import Tile
+from tsdb.tile import HistogramTile, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +24,33 @@ class TileRef:
 
 
 @dataclass(frozen=True, slots=True)
+class HistogramRef:
+    """A tile of native histograms that is read when asked for, as `TileRef`."""
+
+    load: Callable[[], HistogramTile]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Series and their samples in a time range.
 
     Each row of `series` appears in at most one tile, with all of its samples of the range in time
     order and no time twice, whatever parts of the store they come from. Label sets in `series`
     are distinct. A series without a sample in the range may be left out or be in no tile.
+
+    Native histograms come apart from the floats: a row may be in one tile and in one histogram
+    tile, and never has a sample in both at one time.
     """
 
     series: SeriesTable
     tiles: Sequence[TileRef]
+    histograms: Sequence[HistogramRef] = ()
 
     @property
     def samples(self) -> int:
-        return sum(tile.samples for tile in self.tiles)
+        floats = sum(tile.samples for tile in self.tiles)
+        return floats + sum(tile.samples for tile in self.histograms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,7 @@ NO_HINTS = Hints()
 MIN_TIME_MS = -(2**62)
 MAX_TIME_MS = 2**62
 __all__ = [
+    "HistogramRef",
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NO_HINTS",

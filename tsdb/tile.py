@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.histograms import Histograms
 from tsdb.labels import Ints, SeriesTable
 
 Floats = NDArray[np.float64]
@@ -89,6 +90,33 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HistogramTile:
+    """Native histogram samples of several series, each sorted by time with no time twice.
+
+    rows        row numbers in the series table of the selection, one per series of this tile
+    timestamps  [N] milliseconds
+    histograms  N of them
+    offsets     [S + 1], series i owns offsets[i]:offsets[i + 1]
+
+    The end of a series of histograms is marked by a staleness marker among its floats.
+    """
+
+    rows: Ints
+    timestamps: Ints
+    histograms: Histograms
+    offsets: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistogramSamples:
+    """Native histograms to be written: [N] rows of the batch's series table, times, histograms."""
+
+    series_index: Ints
+    timestamps: Ints
+    histograms: Histograms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Samples to be written, column by column: labels once per series, then arrays.
 
@@ -97,6 +125,8 @@ class Batch:
     timestamps    [N] milliseconds since 1970
     values        [N] any float64; a staleness marker keeps its bits
 
+    native        native histogram samples beside the floats, if there are any
+
     Samples may stand in any order.
     """
 
@@ -104,9 +134,10 @@ class Batch:
     series_index: Ints
     timestamps: Ints
     values: Floats
+    native: HistogramSamples | None = None
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values) + (0 if self.native is None else len(self.native.timestamps))
 
 
 SMALL_TILE = 2048

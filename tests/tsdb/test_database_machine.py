@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -59,7 +60,7 @@ class DatabaseMachine(RuleBasedStateMachine):
     )
     def begin(self, block_ms: int, segment_bytes: int, cache_bytes: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="novaql-machine-"))
-        self.options = {
+        self.options: dict[str, Any] = {
             "block_ms": block_ms,
             "segment_bytes": segment_bytes,
             "cache_bytes": cache_bytes,

@@ -1,0 +1,74 @@
+"""A disk that refuses some calls, for tests of what the store does then."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tsdb.fsio import AppendFile, Buffer, RealDisk
+
+
+@dataclass
+class Refusals:
+    """Which calls fail now. `room`: bytes that may still be written, None for no end of them."""
+
+    room: int | None = None
+    fsync: bool = False
+    truncate: bool = False
+    rename: bool = False
+    fsyncs: list[int] = field(default_factory=list)
+
+
+class FailingDisk(RealDisk):
+    """The real disk, but for what `refusals` says."""
+
+    def __init__(self) -> None:
+        self.refusals = Refusals()
+
+    def create(self, path: Path) -> AppendFile:
+        return _FailingFile(super().create(path), self.refusals)
+
+    def rename(self, old: Path, new: Path) -> None:
+        if self.refusals.rename:
+            raise OSError(errno.EIO, "rename refused")
+        super().rename(old, new)
+
+
+class _FailingFile:
+    def __init__(self, file: AppendFile, refusals: Refusals) -> None:
+        self._file, self._refusals = file, refusals
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+    @size.setter
+    def size(self, value: int) -> None:
+        self._file.size = value
+
+    def append(self, pieces: Sequence[Buffer]) -> None:
+        room = self._refusals.room
+        if room is None:
+            self._file.append(pieces)
+            return
+        data = b"".join(bytes(piece) for piece in pieces)
+        self._file.append([data[:room]])
+        self._refusals.room = max(0, room - len(data))
+        if len(data) > room:
+            raise OSError(errno.ENOSPC, "no room left")
+
+    def truncate(self, size: int) -> None:
+        if self._refusals.truncate:
+            raise OSError(errno.EIO, "truncate refused")
+        self._file.truncate(size)
+
+    def fsync(self) -> None:
+        if self._refusals.fsync:
+            raise OSError(errno.EIO, "fsync refused")
+        self._refusals.fsyncs.append(self._file.size)
+        self._file.fsync()
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,116 @@
+"""The head's runs against sorting everything at once."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given, settings
+
+from tsdb.head.head import BUFFER_SAMPLES, Head
+from tsdb.head.registry import Registry
+from tsdb.head.run import build_run, merge_runs
+from tsdb.labels import SeriesTable
+
+arrivals = st.lists(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),
+    min_size=1,
+    max_size=6,
+)
+
+
+def arrays(pairs: list[tuple[int, int]], start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return (
+        np.array([series for series, _ in pairs]),
+        np.array([time for _, time in pairs]),
+        np.arange(start, start + len(pairs), dtype=float),
+    )
+
+
+@given(arrivals)
+@settings(deadline=None)
+def test_merging_runs_is_like_sorting_at_once(batches: list[list[tuple[int, int]]]) -> None:
+    expected: dict[tuple[int, int], float] = {}
+    merged = None
+    start = 0
+    for pairs in batches:
+        ids, times, values = arrays(pairs, start)
+        start += len(pairs)
+        expected.update(zip(pairs, values.tolist(), strict=True))
+        run = build_run(ids, times, values)
+        merged = run if merged is None else merge_runs(merged, run)
+    assert merged is not None
+    ids, times, values = merged.flat()
+    found = list(zip(ids.tolist(), times.tolist(), values.tolist(), strict=True))
+    assert found == sorted((series, time, value) for (series, time), value in expected.items())
+    assert merged.duplicates == start - len(expected)
+    assert merged.conflicts == merged.duplicates  # every value is another one
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(1, 6))
+@settings(deadline=None)
+def test_scrapes_keep_one_grid(widths: list[int], series: int) -> None:
+    """Runs that follow one another are stitched, and series that share times go on sharing them."""
+    merged = None
+    now = 0
+    for width in widths:
+        times = np.tile(np.arange(now, now + width), series)
+        run = build_run(np.repeat(np.arange(series), width), times, np.zeros(series * width))
+        now += width
+        merged = run if merged is None else merge_runs(merged, run)
+    assert merged is not None
+    assert len(merged.stratum.grid_length) == 1
+    assert merged.samples == series * now
+
+
+def test_runs_stay_few_however_often_the_head_is_read() -> None:
+    head = Head()
+    table = SeriesTable.from_dicts([{"i": str(i)} for i in range(10)])
+    ids = head.registry.ids_of(table)
+    for step in range(300):
+        head.add(ids, np.full(10, step), np.full(10, float(step)))
+        part = head.part()
+        assert part.samples == 10 * (step + 1)
+        assert len(part.runs) <= 10
+    assert head.part() is head.part()
+    assert len(head.compact().runs) == 1
+
+
+def test_large_and_small_batches_keep_their_order() -> None:
+    """Of equal samples the later one stands, whichever way they came in."""
+    head = Head()
+    ids = head.registry.ids_of(SeriesTable.from_dicts([{"a": "b"}]))
+    many = np.arange(BUFFER_SAMPLES)
+    zeros = np.zeros(BUFFER_SAMPLES, np.int64)
+    head.add(ids, np.array([5]), np.array([1.0]))
+    head.add(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0))
+    head.add(ids, np.array([6]), np.array([3.0]))
+    _, times, values = head.compact().runs[0].flat()
+    assert (times == many).all()
+    assert values[[5, 6, 7]].tolist() == [2.0, 3.0, 2.0]
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "x", "y"]), min_size=1),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_equal_label_sets_have_one_id(label_sets: list[dict[str, str]]) -> None:
+    label_sets = [{**labels, "m": "1"} for labels in label_sets]
+    registry = Registry()
+    at_once = registry.ids_of(SeriesTable.from_dicts(label_sets)).tolist()
+    one_by_one = [int(registry.ids_of(SeriesTable.from_dicts([one]))[0]) for one in label_sets]
+    assert at_once == one_by_one
+    keys = [frozenset((k, v) for k, v in labels.items() if v) for labels in label_sets]
+    assert len(registry) == len(set(keys))
+    assert [keys.index(key) for key in keys] == [at_once.index(number) for number in at_once]
+
+
+def test_a_table_with_mostly_foreign_texts_adds_only_its_own() -> None:
+    registry = Registry()
+    table = SeriesTable.from_dicts([{"pod": f"p{i}"} for i in range(500)])
+    registry.ids_of(table.take(np.array([3, 4])))
+    column = registry.index().column("pod")
+    assert column is not None
+    assert column.distinct <= 3

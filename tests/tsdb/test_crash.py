@@ -1,0 +1,226 @@
+"""What is left after a process is killed, a record is torn, or a bit is flipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tsdb
+from tests.support.store_model import Labels, Model, Sample, batch_of, read_all
+from tsdb.errors import StoreError
+
+ROOT = Path(__file__).parents[2]
+
+WRITER = """
+import sys
+import numpy as np
+import tsdb
+from tsdb import Batch, SeriesTable
+
+table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(20)])
+database = tsdb.open(sys.argv[1], sync=sys.argv[2], flush_samples=2000)
+rows = np.arange(20)
+for step in range(int(sys.argv[3]), 10**9):
+    database.append(Batch(table, rows, np.full(20, step), np.arange(20) + step / 8))
+    print(step, flush=True)
+    if step % 97 == 96:
+        database.flush()
+"""
+
+
+def kill_a_writer(path: Path, mode: str, first: int, seconds: float) -> int:
+    """Let a process append until it is killed; the last step that it acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), mode, str(first)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # it has begun
+    time.sleep(seconds)
+    os.kill(process.pid, signal.SIGKILL)
+    rest = process.stdout.read().split()
+    process.wait()
+    process.stdout.close()
+    return int(rest[-1]) if rest else first
+
+
+@pytest.mark.parametrize("mode", ["interval", "always", "os"])
+def test_kill_loses_nothing_acknowledged(tmp_path: Path, mode: str) -> None:
+    acknowledged = -1
+    for seconds in (0.05, 0.2, 0.31):
+        acknowledged = kill_a_writer(tmp_path / "store", mode, acknowledged + 1, seconds)
+        with tsdb.open(tmp_path / "store") as database:
+            assert database.check() == []
+            found = read_all(database)
+        assert len(found) == 20
+        steps: list[int] = []
+        for series, samples in found.items():
+            number = int(dict(series)["i"])
+            steps = [time for time, _ in samples]
+            assert steps[: acknowledged + 1] == list(range(acknowledged + 1))
+            expected = Model()
+            expected.append([(dict(series), step, number + step / 8) for step in steps])
+            assert samples == expected.select()[series]
+        acknowledged = max(acknowledged, steps[-1])
+
+
+SMALL: list[Sample] = [
+    ({"__name__": "up", "job": "a"}, 1000, 1.0),
+    ({"__name__": "up", "job": "b"}, 1000, 0.0),
+    ({"__name__": "up", "job": "a"}, 2000, 3.5),
+]
+MORE: list[Sample] = [({"__name__": "up", "job": "c"}, 3000, 2.25), (SMALL[0][0], 3000, 9.0)]
+
+
+def test_torn_tail_is_cut_at_the_last_whole_record(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    database = tsdb.open(path)
+    database.append(batch_of(SMALL))
+    (segment,) = (path / "wal").iterdir()
+    whole = segment.stat().st_size
+    database.append(batch_of(MORE[:1]))
+    size = segment.stat().st_size
+    database.close()
+    content = segment.read_bytes()
+    before, after = Model(), Model()
+    before.append(SMALL)
+    after.append([*SMALL, *MORE[:1]])
+    for length in range(whole, size + 1):
+        segment.write_bytes(content[:length])
+        with tsdb.open(path) as reopened:
+            assert read_all(reopened) in ([before.select()] if length < size else [after.select()])
+            report = reopened.open_report
+            assert report.clean == (report.torn_bytes == 0)
+            assert report.torn_bytes <= length - whole
+            if length in (whole, size):
+                assert report.clean
+        with tsdb.open(path) as again:
+            assert again.open_report.clean
+            assert again.check() == []
+    assert segment.exists()
+
+
+def test_every_truncation_of_the_log_leaves_what_came_before(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with tsdb.open(path) as database:
+        database.append(batch_of(SMALL))
+    (segment,) = (path / "wal").iterdir()
+    content = segment.read_bytes()
+    for length in range(len(content)):
+        segment.write_bytes(content[:length])
+        with tsdb.open(path) as reopened:
+            assert read_all(reopened) == {}
+            reopened.append(batch_of(MORE))
+        with tsdb.open(path) as reopened:
+            model = Model()
+            model.append(MORE)
+            assert read_all(reopened) == model.select()
+        for other in (path / "wal").iterdir():
+            other.unlink()
+
+
+def small_store(path: Path) -> dict[Labels, list[tuple[int, int]]]:
+    """A store with a block, a log, and every kind of record."""
+    with tsdb.open(path) as database:
+        database.set_metadata({"up": tsdb.selection.Metadata("gauge", "Whether it is up.")})
+        database.append(batch_of(SMALL))
+        database.flush()
+        database.append(batch_of(MORE))
+        return read_all(database)
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    """Each byte of each file, one bit: an error, a report, or the right answer. Never another."""
+    expected = small_store(tmp_path / "store")
+    names = [p.relative_to(tmp_path / "store") for p in (tmp_path / "store").rglob("*")]
+    files = [name for name in names if (tmp_path / "store" / name).is_file()]
+    assert len(files) == 4
+    noticed = 0
+    for name in files:
+        content = (tmp_path / "store" / name).read_bytes()
+        for at in range(len(content)):
+            shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+            shutil.copytree(tmp_path / "store", tmp_path / "copy")
+            changed = bytearray(content)
+            changed[at] ^= 1 << (at % 8)
+            (tmp_path / "copy" / name).write_bytes(changed)
+            try:
+                with tsdb.open(tmp_path / "copy", read_only=True) as database:
+                    found = read_all(database)
+                    clean = database.open_report.clean
+            except StoreError:
+                noticed += 1
+                continue
+            if clean:
+                assert found == expected, f"byte {at} of {name} changed the answer in silence"
+            else:
+                noticed += 1
+                assert found.items() <= expected.items() or all(
+                    set(samples) <= set(expected[key]) for key, samples in found.items()
+                )
+    assert noticed > 500
+
+
+def test_damage_inside_the_log_costs_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with tsdb.open(path) as database:
+        database.append(batch_of(SMALL))
+        (segment,) = (path / "wal").iterdir()
+        begin = segment.stat().st_size
+        database.append(batch_of(SMALL[:1]))
+        database.append(batch_of(MORE))
+    content = bytearray(segment.read_bytes())
+    content[begin + 20] ^= 4
+    segment.write_bytes(content)
+    model = Model()
+    model.append([*SMALL, *MORE])
+    with tsdb.open(path) as reopened:
+        assert read_all(reopened) == model.select()
+        assert len(reopened.open_report.damaged) == 1
+        assert not reopened.open_report.clean
+        assert len(reopened.check()) == 1
+        reopened.flush()
+    assert [p.name for p in (path / "damaged").iterdir()] == [segment.name]
+    with tsdb.open(path) as again:
+        assert read_all(again) == model.select()
+        assert again.open_report.clean
+
+
+def test_a_flush_that_was_killed_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    expected = small_store(path)
+    (path / "blocks" / "0000000002.block").write_bytes(b"half a blo")
+    (path / "blocks" / "0000000003.block.writing").write_bytes(b"")
+    with tsdb.open(path) as database:
+        assert database.open_report.removed == (
+            "blocks/0000000002.block",
+            "blocks/0000000003.block.writing",
+        )
+        assert database.open_report.clean
+        assert read_all(database) == expected
+
+
+def test_blocks_cannot_be_swapped(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with tsdb.open(path) as database:
+        for start in (0, 10_000):
+            database.append(batch_of([({"__name__": "m"}, start, 1.0)]))
+            database.flush()
+    one, two = sorted((path / "blocks").iterdir())
+    one.rename(tmp_path / "kept")
+    two.rename(one)
+    (tmp_path / "kept").rename(two)
+    with (
+        tsdb.open(path, read_only=True) as database,
+        pytest.raises(tsdb.Corrupted, match="another block"),
+    ):
+        read_all(database)
+    assert len(tsdb.check(path)) == 2

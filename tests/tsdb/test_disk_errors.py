@@ -1,0 +1,114 @@
+"""A disk that is full or fails: writes are refused, reads go on, nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import tsdb
+from tests.support.failing_disk import FailingDisk
+from tests.support.store_model import Model, Sample, batch_of, read_all
+
+
+def samples(start: int, count: int = 10) -> list[Sample]:
+    return [({"__name__": "m", "i": str(i % 3)}, start + i, i / 4) for i in range(count)]
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 100, 250])
+@pytest.mark.parametrize("truncate_fails", [False, True])
+def test_full_disk(tmp_path: Path, room: int, truncate_fails: bool) -> None:
+    disk, model = FailingDisk(), Model()
+    database = tsdb.open(tmp_path, disk=disk)
+    database.append(batch_of(samples(0)))
+    model.append(samples(0))
+    disk.refusals.room, disk.refusals.truncate = room, truncate_fails
+    with pytest.raises(tsdb.StorageFull, match="no room left"):
+        database.append(batch_of(samples(100, 60)))
+    assert read_all(database) == model.select()
+    disk.refusals.room, disk.refusals.truncate = None, False
+    database.append(batch_of(samples(200)))
+    model.append(samples(200))
+    assert read_all(database) == model.select()
+    database.close()
+    with tsdb.open(tmp_path) as reopened:
+        assert read_all(reopened) == model.select()
+        assert reopened.open_report.damaged == ()
+
+
+@pytest.mark.parametrize("trouble", ["room", "rename", "fsync"])
+def test_failed_flush_is_tried_again(tmp_path: Path, trouble: str) -> None:
+    disk, model = FailingDisk(), Model()
+    database = tsdb.open(tmp_path, disk=disk, sync="os")
+    database.append(batch_of(samples(0)))
+    model.append(samples(0))
+    setattr(disk.refusals, trouble, 50 if trouble == "room" else True)
+    with pytest.raises(tsdb.WriteFailed, match="flushing"):
+        database.flush()
+    assert read_all(database) == model.select()
+    setattr(disk.refusals, trouble, None if trouble == "room" else False)
+    database.append(batch_of(samples(5)))
+    model.append(samples(5))
+    database.flush()
+    assert database.stats().blocks == 2
+    assert read_all(database) == model.select()
+    assert list((tmp_path / "wal").iterdir()) == []
+    database.close()
+    with tsdb.open(tmp_path) as reopened:
+        assert read_all(reopened) == model.select()
+
+
+def test_failed_fsync_is_not_acknowledged(tmp_path: Path) -> None:
+    disk, model = FailingDisk(), Model()
+    database = tsdb.open(tmp_path, disk=disk, sync="always")
+    database.append(batch_of(samples(0)))
+    disk.refusals.fsync = True
+    with pytest.raises(tsdb.WriteFailed, match="fsync refused"):
+        database.append(batch_of(samples(100)))
+    disk.refusals.fsync = False
+    database.append(batch_of(samples(100)))  # as a client does that got no acknowledgement
+    model.append([*samples(0), *samples(100)])
+    assert len(list((tmp_path / "wal").iterdir())) == 2  # nothing goes behind a failed fsync
+    database.flush_if_due()  # what the disk did not confirm is brought to safety
+    assert database.stats().blocks == 1
+    assert read_all(database) == model.select()
+    database.close()
+
+
+def test_always_means_synced_and_callers_share(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    database = tsdb.open(tmp_path, disk=disk, sync="always")
+    barrier = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        for step in range(20):
+            database.append(batch_of([({"__name__": "m", "i": str(number)}, step, 1.0)]))
+            (segment,) = (tmp_path / "wal").iterdir()
+            assert disk.refusals.fsyncs[-1] <= segment.stat().st_size
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (segment,) = (tmp_path / "wal").iterdir()
+    assert disk.refusals.fsyncs[-1] == segment.stat().st_size
+    assert sum(len(found) for found in read_all(database).values()) == 160
+    database.close()
+
+
+def test_interval_syncs_in_the_background(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    database = tsdb.open(tmp_path, disk=disk, sync="interval", sync_interval_s=0.02)
+    database.append(batch_of(samples(0)))
+    (segment,) = (tmp_path / "wal").iterdir()
+    size = segment.stat().st_size
+    pause = threading.Event()
+    for _ in range(500):
+        if size in disk.refusals.fsyncs:
+            break
+        pause.wait(0.01)
+    assert size in disk.refusals.fsyncs
+    database.close()
