@@ -113,11 +113,11 @@ NO_HINTS = Hints()
 MIN_TIME_MS = -(2**62)
 MAX_TIME_MS = 2**62
 __all__ = [
-    "HistogramRef",
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NO_HINTS",
     "Hints",
+    "HistogramRef",
     "Metadata",
     "Selection",
     "Source",

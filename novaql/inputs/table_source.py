@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from tsdb.labels import Bools, Ints, SeriesTable
 from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
-from tsdb.tile import Batch, Tile, tiles_from_flat
+from tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile, tiles_from_flat
 
 
 class TableSource:
@@ -23,7 +24,8 @@ class TableSource:
     def __init__(self, batch: Batch, metadata: Mapping[str, Metadata] | None = None) -> None:
         tidy = tidy_batch(batch)
         tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values)
-        self._hold(*_in_label_order(tidy.series, tiles), metadata)
+        native = [] if tidy.native is None else [_histogram_tile(tidy.native)]
+        self._hold(*_in_label_order(tidy.series, tiles, native), metadata)
 
     @classmethod
     def from_tiles(
@@ -37,17 +39,19 @@ class TableSource:
         Label sets are distinct, each row is in at most one tile.
         """
         made = cls.__new__(cls)
-        made._hold(*_in_label_order(series, tiles), metadata)
+        made._hold(*_in_label_order(series, tiles, []), metadata)
         return made
 
     def _hold(
         self,
         series: SeriesTable,
         tiles: Sequence[Tile],
+        native: Sequence[HistogramTile],
         metadata: Mapping[str, Metadata] | None,
     ) -> None:
         self._series = series
         self._tiles = tuple(tiles)
+        self._native = tuple(native)
         self._metadata = dict(metadata or {})
         # A row without samples keeps first > last and is never found.
         self._first = np.full(len(series), np.iinfo(np.int64).max)
@@ -62,13 +66,19 @@ class TableSource:
                 filled = tile.offsets[1:] > tile.offsets[:-1]
                 self._first[tile.rows[filled]] = tile.timestamps[tile.offsets[:-1][filled]]
                 self._last[tile.rows[filled]] = tile.timestamps[tile.offsets[1:][filled] - 1]
+        for part in self._native:
+            first = part.timestamps[part.offsets[:-1]]
+            last = part.timestamps[part.offsets[1:] - 1]
+            self._first[part.rows] = np.minimum(self._first[part.rows], first)
+            self._last[part.rows] = np.maximum(self._last[part.rows], last)
 
     def __repr__(self) -> str:
         return f"TableSource({len(self._series)} series, {self.samples} samples)"
 
     @property
     def samples(self) -> int:
-        return sum(tile.sample_count for tile in self._tiles)
+        floats = sum(tile.sample_count for tile in self._tiles)
+        return floats + sum(len(tile.timestamps) for tile in self._native)
 
     def time_range(self) -> tuple[int, int] | None:
         """First and last time in milliseconds, None when there are no samples."""
@@ -100,7 +110,15 @@ class TableSource:
             if samples:
                 rows = new_row[tile.rows[members]]
                 refs.append(TileRef(partial(_cut, tile, members, rows, lo, hi), samples))
-        return Selection(self._series.take(wanted), refs)
+        native = []
+        for part in self._native:
+            members = np.flatnonzero(wanted[part.rows])
+            if len(members):
+                lo, hi = _flat_bounds(part, members, start_ms, end_ms)
+                rows = new_row[part.rows[members]]
+                if samples := int((hi - lo).sum()):
+                    native.append(HistogramRef(partial(_cut_native, part, rows, lo, hi), samples))
+        return Selection(self._series.take(wanted), refs, native)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
@@ -137,20 +155,35 @@ class TableSource:
         # A series may span the range with a hole where the range is.
         unsure = wanted & (self._first < start_ms) & (self._last > end_ms)
         if unsure.any():
+            wanted &= ~unsure
             for tile in self._tiles:
                 members = np.flatnonzero(unsure[tile.rows])
                 if len(members):
                     lo, hi = _bounds(tile, members, start_ms, end_ms)
-                    wanted[tile.rows[members]] = lo < hi
+                    wanted[tile.rows[members]] |= lo < hi
+            for part in self._native:
+                members = np.flatnonzero(unsure[part.rows])
+                if len(members):
+                    lo, hi = _flat_bounds(part, members, start_ms, end_ms)
+                    wanted[part.rows[members]] |= lo < hi
         return wanted
 
 
-def _in_label_order(series: SeriesTable, tiles: Sequence[Tile]) -> tuple[SeriesTable, list[Tile]]:
+def _in_label_order(
+    series: SeriesTable, tiles: Sequence[Tile], native: Sequence[HistogramTile]
+) -> tuple[SeriesTable, list[Tile], list[HistogramTile]]:
     order = series.order()
     position = np.empty(len(series), np.int64)
     position[order] = np.arange(len(series))
     moved = [Tile(position[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
-    return series.take(order), moved
+    return series.take(order), moved, [replace(t, rows=position[t.rows]) for t in native]
+
+
+def _histogram_tile(native: HistogramSamples) -> HistogramTile:
+    """Samples sorted by (series, time) as one tile."""
+    starts = np.flatnonzero(np.diff(native.series_index, prepend=-1))
+    offsets = np.append(starts, len(native.series_index)).astype(np.int64)
+    return HistogramTile(native.series_index[starts], native.timestamps, native.histograms, offsets)
 
 
 def tidy_batch(batch: Batch) -> Batch:
@@ -162,12 +195,24 @@ def tidy_batch(batch: Batch) -> Batch:
     table = batch.series
     index = batch.series_index
     _, firsts, again = np.unique(table.keys(), return_index=True, return_inverse=True)
+    new_row = np.arange(len(table), dtype=np.int64)
     if len(firsts) < len(table):
         arrival = np.argsort(firsts)
         rank = np.empty(len(firsts), np.int64)
         rank[arrival] = np.arange(len(firsts))
         table = table.take(firsts[arrival])
-        index = rank[again][index]
+        new_row = rank[again]
+        index = new_row[index]
+    native = batch.native
+    if native is not None:
+        of_row = new_row[native.series_index]
+        by_time = np.lexsort((native.timestamps, of_row))
+        last = np.diff(of_row[by_time], append=-1) != 0
+        last |= np.diff(native.timestamps[by_time], append=-1) != 0
+        by_time = by_time[last]
+        native = HistogramSamples(
+            of_row[by_time], native.timestamps[by_time], native.histograms.take(by_time)
+        )
     times = batch.timestamps.astype(np.int64, copy=False)
     values = batch.values.astype(np.float64, copy=False)
     if not _is_sorted(index, times):
@@ -177,7 +222,7 @@ def tidy_batch(batch: Batch) -> Batch:
         if double.any():
             last = np.append(~double, True)
             index, times, values = index[last], times[last], values[last]
-    return Batch(table, index, times, values)
+    return Batch(table, index, times, values, native)
 
 
 def _is_sorted(index: Ints, times: Ints) -> bool:
@@ -196,11 +241,26 @@ def _bounds(tile: Tile, members: Ints, start_ms: int, end_ms: int) -> tuple[Ints
         lo = np.searchsorted(tile.timestamps, start_ms, "left")
         hi = np.searchsorted(tile.timestamps, end_ms, "right")
         return np.asarray(lo), np.asarray(max(lo, hi))
+    return _flat_bounds(tile, members, start_ms, end_ms)
+
+
+def _flat_bounds(
+    tile: Tile | HistogramTile, members: Ints, start_ms: int, end_ms: int
+) -> tuple[Ints, Ints]:
     first = _first_not_before(tile, members, start_ms)
     return first, np.maximum(first, _first_not_before(tile, members, end_ms + 1))
 
 
-def _first_not_before(tile: Tile, members: Ints, time_ms: int) -> Ints:
+def _cut_native(tile: HistogramTile, rows: Ints, lo: Ints, hi: Ints) -> HistogramTile:
+    size = hi - lo
+    some = size > 0
+    size, lo = size[some], lo[some]
+    offsets = np.concatenate([[0], np.cumsum(size)])
+    flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
+    return HistogramTile(rows[some], tile.timestamps[flat], tile.histograms.take(flat), offsets)
+
+
+def _first_not_before(tile: Tile | HistogramTile, members: Ints, time_ms: int) -> Ints:
     """Binary search in every member of a ragged tile at once; flat positions."""
     assert tile.offsets is not None
     lo = tile.offsets[members]
