@@ -1,0 +1,165 @@
+"""Write the reference pages that are drawn from the code: `python -m docs.generate`.
+
+Functions come from the registry the checker reads, commands from their own help, Python names
+from their docstrings. tests/docs/test_reference.py fails when a page is not what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+from click.testing import CliRunner
+
+import novaql
+from novaql.cli.main import COMMANDS, cli
+from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
+from novaql.language.signatures.aggregations import AGGREGATIONS
+from novaql.language.signatures.dates import DATES
+from novaql.language.signatures.histograms import HISTOGRAMS
+from novaql.language.signatures.labels import LABELS
+from novaql.language.signatures.over_time import OVER_TIME
+from novaql.language.signatures.rollups import ROLLUPS
+from novaql.language.signatures.transforms import TRANSFORMS
+
+REFERENCE = Path(__file__).parent / "reference"
+WIDTH = 96
+GENERATED = "<!-- Written by `python -m docs.generate`; edit the code it is drawn from. -->"
+EXPERIMENTAL = " Experimental in Prometheus."
+
+SECTIONS: tuple[tuple[str, str, Mapping[str, Signature]], ...] = (
+    ("Change over a range", "They take a range vector and answer one value a series.", ROLLUPS),
+    ("Summaries over a range", "They take a range vector and summarise its samples.", OVER_TIME),
+    ("Value by value", "They take an instant vector and change or order its values.", TRANSFORMS),
+    ("Labels", "They change label sets and leave values alone.", LABELS),
+    ("Dates", "Parts of a time in UTC. Without an argument: of the evaluation time.", DATES),
+    ("Histograms", "Classic histograms are series with the label `le`.", HISTOGRAMS),
+)
+
+
+def functions_page() -> str:
+    parts = [
+        "# Functions and aggregators",
+        GENERATED,
+        f"{len(FUNCTIONS)} functions and {len(AGGREGATORS)} aggregators. Every example parses; the "
+        "registry that the type checker reads is the source of this page.",
+        "## Aggregators",
+        "`by (labels)` keeps those labels, `without (labels)` drops them; with neither, everything "
+        "is one group.",
+        *(_aggregator(row) for row in AGGREGATIONS.values()),
+    ]
+    for title, introduction, rows in SECTIONS:
+        parts += [f"## {title}", introduction, *(_function(row) for row in rows.values())]
+    listed = {name for _, _, rows in SECTIONS for name in rows}
+    assert listed == set(FUNCTIONS), sorted(listed ^ set(FUNCTIONS))
+    return _page(parts)
+
+
+def _aggregator(row: Aggregator) -> str:
+    shown = f"{row.parameter_name}, " if row.parameter is not None else ""
+    return _entry(f"{row.name}({shown}instant vector)", row.doc, row.example, row.experimental)
+
+
+def _function(row: Signature) -> str:
+    return _entry(f"{row} → {row.returns.value}", row.doc, row.example, row.experimental)
+
+
+def _entry(heading: str, doc: str, example: str, experimental: bool) -> str:
+    note = EXPERIMENTAL if experimental else ""
+    return f"### `{heading}`\n\n{doc}{note}\n\n```promql\n{example}\n```"
+
+
+def commands_page() -> str:
+    parts = ["# The `novaql` command", GENERATED, _block(_help([]))]
+    for name in COMMANDS:
+        parts += [f"## `novaql {name}`", _block(_help([name]))]
+    return _page(parts)
+
+
+def _help(path: list[str]) -> str:
+    runner = CliRunner(env={"COLUMNS": str(WIDTH), "NO_COLOR": "1"})
+    run = runner.invoke(
+        cli, [*path, "--help"], prog_name="novaql", terminal_width=WIDTH, catch_exceptions=False
+    )
+    assert run.exit_code == 0, run.output
+    return click.unstyle(run.output)
+
+
+def python_page() -> str:
+    parts = [
+        "# Python",
+        GENERATED,
+        "Everything below comes from `import novaql`. Frames whose columns have other names than "
+        "usual are described with `novaql.inputs.frame.frame`; databases are opened with `tsdb`.",
+    ]
+    for name in sorted(novaql.__all__, key=lambda n: (n[0].isupper(), n.lower())):
+        value = getattr(novaql, name)
+        if inspect.isclass(value):
+            parts += _class(name, value)
+        elif inspect.isfunction(value):
+            parts += [f"## `{name}`", _signature(name, value), _doc(value)]
+    return _page(parts)
+
+
+def _class(name: str, value: type) -> Iterable[str]:
+    yield f"## `{name}`"
+    bases = [base.__name__ for base in value.__bases__ if base.__module__.startswith("novaql")]
+    if bases:
+        yield f"A {' and a '.join(f'`{base}`' for base in bases)}."
+    yield _doc(value)
+    for method_name, method in vars(value).items():
+        if inspect.isfunction(method) and not method_name.startswith("_") and method.__doc__:
+            yield f"### `{name}.{method_name}`"
+            yield _signature(method_name, method)
+            yield _doc(method)
+
+
+def _signature(name: str, value: object) -> str:
+    assert callable(value)
+    signature = inspect.signature(value)
+    shown = f"{name}{signature}".replace("'", "")
+    if len(shown) > WIDTH:
+        parameters = [str(p).replace("'", "") for p in signature.parameters.values()]
+        keyword_only = [
+            i for i, p in enumerate(signature.parameters.values()) if p.kind is p.KEYWORD_ONLY
+        ]
+        if keyword_only:
+            parameters.insert(keyword_only[0], "*")
+        answer = str(signature.return_annotation).replace("'", "")
+        lines = "".join(f"    {parameter},\n" for parameter in parameters)
+        shown = f"{name}(\n{lines}) -> {answer}"
+    return f"```text\n{shown}\n```"
+
+
+def _doc(value: object) -> str:
+    return _block(inspect.getdoc(value) or "")
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text.strip()}\n```"
+
+
+def _page(parts: Iterable[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Path → text of every generated page."""
+    return {
+        REFERENCE / "functions.md": functions_page(),
+        REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "python.md": python_page(),
+    }
+
+
+def main() -> None:
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Every example in the documentation runs and prints what the page says."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.documents import Reader, blocks, same, shell_commands
+from tests.support.repository import ROOT
+
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    if any(b.language in ("python", "console") for b in blocks(page.read_text(encoding="utf-8")))
+)
+
+PROGRAMS = {"promtool": "prometheus", "prometheus": "prometheus", "curl": "curl"}
+"""Programs that pages call → the Debian package that brings them."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_examples_are_true(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOVAQL_DATA", raising=False)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    called = {
+        command.split()[0]
+        for block in blocks(text)
+        if block.language == "console"
+        for command, _ in shell_commands(block.text)
+    }
+    for program in sorted(called & PROGRAMS.keys()):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: apt-get install {PROGRAMS[program]}")
+
+    Reader(tmp_path).follow(text)
+
+
+def test_pages_were_found() -> None:
+    assert Path("README.md") in PAGES
+    assert len(PAGES) > 4
+
+
+def test_a_wrong_output_is_found(tmp_path: Path) -> None:
+    page = "```python\nprint(1 + 1)\n```\n\n```output\n3\n```\n"
+
+    with pytest.raises(AssertionError, match="the page says"):
+        Reader(tmp_path).follow(page)
+
+
+def test_a_failing_command_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="false"):
+        Reader(tmp_path).follow("```console\n$ false\n```\n")
+
+
+def test_an_ellipsis_is_any_text() -> None:
+    assert same("a … c\n", "a b b c")
+    assert not same("a … c\n", "a b b d")

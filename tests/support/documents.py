@@ -1,0 +1,171 @@
+"""Runs the examples of a Markdown page as a reader would, top to bottom in one folder.
+
+```python   runs; names stay for the next block of the page
+```output   directly below: what it printed
+```console  lines that begin with `$ ` run in a shell, the lines below are what they print;
+            a command that ends in ` &` is a server and runs until the page ends
+
+In outputs `…` stands for any text. Port 9490 of a page is replaced by a free one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.repository import ROOT
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+DOCUMENTED_PORT = "9490"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block: its language, its text, the line it starts at."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: str) -> list[Block]:
+    return [Block(m[1], m[2], page.count("\n", 0, m.start()) + 1) for m in FENCE.finditer(page)]
+
+
+def shell_commands(text: str) -> Iterator[tuple[str, str]]:
+    """Commands of a console block, each with the output below it. A `\\` at the end goes on."""
+    command: str | None = None
+    output: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if line.startswith("$ "):
+            if command is not None:
+                yield command, "".join(output)
+            command, output = line[2:], []
+        elif command is not None and command.endswith("\\\n"):
+            command += line
+        else:
+            output.append(line)
+    if command is not None:
+        yield command.rstrip("\n"), "".join(output)
+
+
+def same(expected: str, actual: str) -> bool:
+    """Whether an output is the one documented: `…` is any text, trailing blanks do not count."""
+
+    def clean(text: str) -> str:
+        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+    pattern = ".*?".join(re.escape(part) for part in clean(expected).split("…"))
+    return re.fullmatch(pattern, clean(actual), flags=re.DOTALL) is not None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Reader:
+    """Someone who follows a page in `folder`."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    names: dict[str, object] = field(default_factory=lambda: {"__name__": "__main__"})
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def follow(self, page: str) -> None:
+        """Run every block; raises AssertionError that names the line which is not true."""
+        (self.folder / "bin").mkdir()
+        for name, module in (("novaql", " -m novaql.cli"), ("python", "")):
+            program = self.folder / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n')
+            program.chmod(0o755)
+        work = self.folder / "work"
+        work.mkdir()
+        before = Path.cwd()
+        os.chdir(work)
+        try:
+            printed = ""
+            for block in blocks(page):
+                text = block.text.replace(DOCUMENTED_PORT, str(self.port))
+                if block.language == "python":
+                    printed = self._python(text, block.line)
+                elif block.language == "output":
+                    self._expect(text, printed, block.line)
+                elif block.language == "console":
+                    for command, expected in shell_commands(text):
+                        self._shell(command.strip(), expected, block.line)
+        finally:
+            os.chdir(before)
+            self._stop()
+
+    def _python(self, text: str, line: int) -> str:
+        code = compile("\n" * line + text, "page", "exec")
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, self.names)
+        return out.getvalue()
+
+    def _shell(self, command: str, expected: str, line: int) -> None:
+        environment = {
+            **os.environ,
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+        }
+        environment.pop("NOVAQL_DATA", None)
+        if command.endswith(" &"):
+            log = self.folder / f"server-{line}.log"
+            with log.open("wb") as out:
+                server = subprocess.Popen(
+                    "exec " + command.removesuffix(" &"),
+                    shell=True, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            self.servers.append(server)
+            self._wait_until_it_listens(server, log, line)
+            return
+        run = subprocess.run(
+            command, shell=True, env=environment, text=True, check=False, timeout=60,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if "error" not in expected:
+            assert run.returncode == 0, f"line {line}: {command}\n{run.stdout}"
+        self._expect(expected, run.stdout, line, command)
+
+    def _expect(self, expected: str, actual: str, line: int, what: str = "") -> None:
+        if expected.strip() and not same(expected, actual):
+            raise AssertionError(
+                f"line {line}: {what}\nthe page says\n{expected}\nbut it prints\n{actual}"
+            )
+
+    def _wait_until_it_listens(self, server: subprocess.Popen[bytes], log: Path, line: int) -> None:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            if server.poll() is not None:
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"line {line}: the server did not come up\n{log.read_text()}")
+
+    def _stop(self) -> None:
+        for server in reversed(self.servers):
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
