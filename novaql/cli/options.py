@@ -62,7 +62,7 @@ def data_option(command: F) -> F:
         "--data",
         multiple=True,
         metavar="PATH|URL",
-        help="A database, file (repeat for several) or URL. "
+        help="A database, a file (repeat for several) or the URL of a metrics page. "
         "Default: $NOVAQL_DATA, else ./novaql-data.",
     )(command)
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from novaql.api import explain, query, query_options
+from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
     TIME,
@@ -73,6 +74,8 @@ def command(
         return
     result = query(text, data_argument(data), **options)
     write_result(result, chosen_format(format_, output), output, rows=rows)
+    if time_ is None and start is None and len(result) == 0 and result.text is None:
+        note("info", "nothing at this moment; --time or --start look at older data")
     if stats:
         cost = result.stats
         stages = ", ".join(f"{name} {1000 * s:.1f} ms" for name, s in cost.seconds.items())

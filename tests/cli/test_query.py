@@ -131,6 +131,16 @@ def test_a_wrong_query_is_shown_with_its_place(metrics: str, capfd: Text) -> Non
     assert "^" in err.splitlines()[-1]
 
 
+def test_nothing_now_says_where_to_look(metrics: str, capfd: Text) -> None:
+    assert run(["query", "up", "--data", metrics]) == 0
+
+    out, err = capfd.readouterr()
+    assert out.startswith("vector: 0 series at ")
+    assert "--time or --start" in err
+    assert run(["query", "nope", "--data", metrics, *AT_NOON]) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_data_that_is_not_there(capfd: Text, tmp_path: Path) -> None:
     assert run(["query", "up", "--data", str(tmp_path / "missing.parquet")]) == 1
     assert "missing.parquet" in capfd.readouterr().err
