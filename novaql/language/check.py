@@ -21,8 +21,8 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.fault import Fault, brief
+from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
-from novaql.language.selector_parts import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
 from novaql.language.value_types import ValueType
 from novaql.span import Span

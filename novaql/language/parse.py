@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from lark.exceptions import UnexpectedInput
-
 from novaql.errors import SyntaxProblem
 from novaql.language.ast import Expr
 from novaql.language.check import check
 from novaql.language.depth import check_depth
 from novaql.language.fault import Fault
-from novaql.language.grammar import parser
-from novaql.language.hints import explain
 from novaql.span import Span
 
 MAX_LENGTH = 100_000
@@ -29,9 +25,12 @@ def parse(text: str) -> Expr:
 
 
 def _parse(text: str) -> Expr:
+    # Lark takes 30 ms to import, which a program that never parses should not pay.
+    from novaql.language.reading import read  # noqa: PLC0415
+
     _check_text(text)
     try:
-        expr = _tree(text)
+        expr = read(text)
         check_depth(expr)
         check(expr)
     except Fault as fault:
@@ -40,13 +39,6 @@ def _parse(text: str) -> Expr:
 
 
 _parse_kept = lru_cache(maxsize=1024)(_parse)
-
-
-def _tree(text: str) -> Expr:
-    try:
-        return parser().parse(text)  # type: ignore[return-value]  # what the builder makes
-    except UnexpectedInput as unexpected:
-        raise explain(unexpected, text) from None
 
 
 def _check_text(text: str) -> None:

@@ -6,10 +6,9 @@ from lark import Token
 
 from novaql.language.fault import Fault, brief
 from novaql.language.literals import is_utf8, unquote
+from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.parsed import Braces, Condition, between, span_of
 from tsdb.matchers import Matcher, MatchOp, compile_regex
-
-METRIC_NAME = "__name__"
 
 
 def plain_text(token: Token, what: str) -> str:
@@ -65,10 +64,3 @@ def name_and_matchers(
             raise Fault(named_twice(name, given.matcher.value), given.span, suggestion=ONE_OF_NAMES)
         name = given.matcher.value
     return name, tuple(matchers)
-
-
-ONE_OF_NAMES = 'for one of several names write {__name__=~"a|b"}'
-
-
-def named_twice(first: str, second: str) -> str:
-    return f'the metric name is given twice: "{brief(first)}" and "{brief(second)}"'

@@ -1,0 +1,12 @@
+"""The label that holds a metric's name, and what to say where there are two."""
+
+from __future__ import annotations
+
+from novaql.language.fault import brief
+
+METRIC_NAME = "__name__"
+ONE_OF_NAMES = 'for one of several names write {__name__=~"a|b"}'
+
+
+def named_twice(first: str, second: str) -> str:
+    return f'the metric name is given twice: "{brief(first)}" and "{brief(second)}"'
