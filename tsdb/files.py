@@ -155,7 +155,9 @@ def _take_replay(files: Files, found: Replay, removed: Sequence[str], began: flo
 def _prepare(disk: Disk, path: Path) -> Lock:
     """Make the directories and claim them."""
     try:
-        if path.is_file() or not _OURS.issuperset(disk.names(path)):
+        # A store may have guests (lost+found, what a server keeps); a new one starts alone.
+        names = set() if path.is_file() else set(disk.names(path))
+        if path.is_file() or (manifests.NAME not in names and not names <= _OURS):
             raise NotAStore(path)
         for folder in (path, path / LOG, path / BLOCKS):
             disk.make_dir(folder)

@@ -254,3 +254,14 @@ def test_import_is_light() -> None:
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert ran.stdout == "[]\n"
+
+
+def test_a_store_may_have_guests(tmp_path: Path) -> None:
+    tsdb.open(tmp_path / "store").close()
+    guest = tmp_path / "store" / "guest"
+    guest.mkdir()
+    (guest / "file").write_text("mine")
+
+    tsdb.open(tmp_path / "store").close()
+
+    assert (guest / "file").read_text() == "mine"
