@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,6 +20,7 @@ from server.platform.scopes import Role
 from server.platform.store import Store
 from server.settings import Settings
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
 
 
@@ -56,10 +60,26 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.max_lag_s)),
         )
-        uvicorn.Server(config).run(sockets=[sock])
+        PoliteServer(config).run(sockets=[sock])
     finally:
         sock.close()
     log.info("stopped")
+
+
+class PoliteServer(uvicorn.Server):
+    """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -7,6 +7,7 @@ numbers become tokens all at once, and one join makes the text.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from itertools import chain
 
@@ -48,8 +49,10 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     points = result.points()
     quote = b'"' if style is ValueStyle.TEXT else b""
     if result.kind is ResultKind.SCALAR:
-        values = _values(points.values[:1], style)
-        return b"[%s,%s%s%s]" % (_seconds(points.times_ms[:1])[0], quote, values[0], quote)
+        value = _values(points.values[:1], style)[0]
+        if style is ValueStyle.TEXT and b"e" in value:
+            value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
+        return b"[%s,%s%s%s]" % (_seconds(points.times_ms[:1])[0], quote, value, quote)
     rows = np.flatnonzero(np.diff(points.offsets))
     if limit:
         rows = rows[:limit]

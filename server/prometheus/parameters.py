@@ -44,7 +44,10 @@ class Parameters:
                 return to_ms(text, argument=name)
             except ArgumentError:
                 pass
-        raise bad_parameter(name, f'cannot parse "{text}" to a valid timestamp')
+        reason = f'cannot parse "{text}" to a valid timestamp'
+        if default_ms is not None:  # Prometheus says it twice where a time may be left out
+            reason = f"Invalid time value for '{name}': {reason}"
+        raise bad_parameter(name, reason)
 
     def duration_ms(self, name: str, default_ms: int | None = None) -> int:
         """A duration like `5m`, or seconds; never negative."""

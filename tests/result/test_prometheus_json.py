@@ -137,6 +137,17 @@ def test_scalars_and_strings() -> None:
     assert result_json(scalar, ValueStyle.NUMBER) == b'[1.5,"NaN"]'
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e-7, "0.0000001"), (1e21, "1000000000000000000000"), (2.5, "2.5")]
+)
+def test_prometheus_writes_scalars_without_exponent(value: float, text: str) -> None:
+    time = np.array([1_000], np.int64)
+    scalar = Result(ResultKind.SCALAR, SeriesTable.unlabelled(), time, np.array([[value]]))
+
+    assert json.loads(prometheus_data(scalar))["result"] == [1, text]
+    assert json.loads(result_json(scalar, ValueStyle.NUMBER), parse_int=float) == [1, value]
+
+
 def test_limit_keeps_the_first_series_that_have_points() -> None:
     table = SeriesTable.from_dicts([{"i": "0"}, {"i": "1"}, {"i": "2"}])
     points = Points(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import numpy as np
@@ -92,7 +93,7 @@ class SlowTiles:
 
     def select(self, *_: object) -> Selection:
         table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(500)])
-        return Selection(table, [TileRef(lambda i=i: self._load(i), 1) for i in range(500)])
+        return Selection(table, [TileRef(partial(self._load, i), 1) for i in range(500)])
 
     def _load(self, row: int) -> Tile:
         self.loaded += 1
