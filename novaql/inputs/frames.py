@@ -6,6 +6,7 @@ else (polars, DuckDB relations, pyarrow, …) by the Arrow stream that it offers
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,8 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only frames need it
 
     frame = data.to_frame() if isinstance(data, pandas.Series) else data
-    if isinstance(frame.columns, pandas.MultiIndex):
-        raise InputError(f"{what}: columns in several levels cannot be read; join their names")
+    if frame.columns.nlevels > 1 or frame.columns.name is not None:
+        frame = frame.set_axis(_series_names(frame.columns, what), axis=1)
     index = frame.index
     # A nameless index of whole numbers counts rows: it is what `concat` and filters leave behind.
     counted = index.nlevels == 1 and index.name is None and pandas.api.types.is_integer_dtype(index)
@@ -84,3 +85,24 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
         raise InputError(f"{what}: {problem}") from problem
+
+
+def _series_names(columns: pandas.Index[Any], what: str) -> list[str]:
+    """Columns under named headings, as `pivot` makes them: each heading is a label."""
+    labels = list(columns.names)
+    if any(label is None for label in labels):
+        raise InputError(
+            f"{what}: the columns have several levels without names; "
+            "name each after the label that it holds: frame.columns.names = […]"
+        )
+    rows = [values if isinstance(values, tuple) else (values,) for values in columns]
+    return [
+        "{"
+        + ",".join(
+            f"{json.dumps(str(label))}={json.dumps(str(value))}"
+            for label, value in zip(labels, values, strict=True)
+            if value is not None and value == value and value != ""
+        )
+        + "}"
+        for values in rows
+    ]

@@ -22,7 +22,9 @@ from novaql.inputs.arrow_table import read_arrow
 from novaql.inputs.frame import frame
 from novaql.inputs.layout import BY_NAME
 from novaql.inputs.opening import open_stream
+from novaql.result import Result, ResultKind
 from tests.support.batches import Plain, batches, bits, floats, plain, read_plain
+from tsdb.labels import SeriesTable
 from tsdb.tile import Batch
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -176,6 +178,40 @@ def test_row_numbers_of_pandas_are_no_label() -> None:
     assert read(pd.concat([rows[:1], rows[2:]])) == expected
 
 
+def test_pandas_columns_under_a_heading_are_labels() -> None:
+    rows = pd.DataFrame({"time": [1, 1], "host": ["a", 'b"\n'], "cpu": [0.5, 0.75]})
+    assert read(rows.pivot(index="time", columns="host", values="cpu")) == {
+        (("host", "a"),): {1000: bits(0.5)},
+        (("host", 'b"\n'),): {1000: bits(0.75)},
+    }
+
+
+def result(rows: int) -> Result:
+    sets = [{"mode": f"m{row}", "time": "x"} if row else {"mode": "m0"} for row in range(rows)]
+    values = np.arange(3.0 * rows).reshape(rows, 3) + 0.25
+    valid = np.ones((rows, 3), np.bool_)
+    valid[0, 1] = False
+    times = np.arange(3, dtype=np.int64) * 60_000 + 1_700_000_000_000
+    return Result(ResultKind.MATRIX, SeriesTable.from_dicts(sets), times, values, valid)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_results_are_read_back(rows: int) -> None:
+    made = result(rows)
+    points = made.points()
+    index = np.repeat(np.arange(rows), np.diff(points.offsets))
+    expected = plain(Batch(made.series, index, points.times_ms, points.values))
+    assert read(made.arrow()) == expected
+    assert read(made.arrow(layout="wide")) == expected
+    assert read(made.pandas(wide=True)) == expected
+    # Frames lose Arrow's metadata, so there a label called time keeps its column's name.
+    renamed = {
+        tuple(sorted(("label_time" if n == "time" else n, v) for n, v in key)): samples
+        for key, samples in expected.items()
+    }
+    assert read(made.polars()) == read(made.pandas()) == renamed
+
+
 @pytest.mark.parametrize(
     ("column", "numbers", "expected"),
     [
@@ -294,7 +330,7 @@ Table = Callable[[], Any]
             lambda: pd.DataFrame(
                 [[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])
             ),
-            "several levels",
+            "several levels without names",
         ),
         (lambda: 17, "int cannot be read as metrics"),
         (list, "list cannot be read as metrics"),
