@@ -16,6 +16,7 @@ from server.app import open_store, token_store
 from server.demo.fleet import Fleet
 from server.demo.live import FleetJob, SelfScrape, load_history, now_ms
 from server.demo.machine import mount_node_metrics
+from server.demo.stopping import until_told_to_stop
 from server.platform.scopes import Role
 from server.run import serve
 from server.settings import Settings
@@ -42,7 +43,7 @@ def run_demo(
     cannot be opened.
     """
     out = sys.stdout if out is None else out
-    with _directory(data) as folder:
+    with until_told_to_stop(), _directory(data) as folder:
         chosen = replace(settings or Settings(), data=folder, sync="os")
         store = open_store(chosen)
         try:

@@ -59,12 +59,12 @@ export async function runQuery(request, signal) {
 
 const remembered = new Map();
 
-/** A list from the Prometheus base, kept for half a minute. Completion never asks for a token. */
-async function list(path) {
+/** A list from the Prometheus base, kept for half a minute. Asks for a token only with `ask`. */
+async function list(path, ask = false) {
   const known = remembered.get(path);
   if (known && Date.now() - known.at < 30_000) return known.values;
   try {
-    const { body } = await send(`/prometheus/api/v1/${path}`, {}, false);
+    const { body } = await send(`/prometheus/api/v1/${path}`, {}, ask);
     const values = body.data ?? [];
     remembered.set(path, { at: Date.now(), values });
     return values;
@@ -75,19 +75,15 @@ async function list(path) {
 
 const of = (metric) => (metric ? `?match[]=${encodeURIComponent(metric)}` : "");
 
-export const metricNames = () => list("label/__name__/values");
+export const metricNames = ({ ask = false } = {}) => list("label/__name__/values", ask);
 export const labelNames = (metric) => list(`labels${of(metric)}`);
 export const labelValues = (name, metric) =>
   list(`label/${encodeURIComponent(name)}/values${of(metric)}`);
 
-/** The server's version, or null if it does not answer. */
-export async function serverVersion() {
+export async function serverIsUp() {
   try {
-    const response = await fetch("/healthz", { cache: "no-store" });
-    if (!response.ok) return null;
-    const { body } = await send("/prometheus/api/v1/status/buildinfo", {}, false);
-    return body?.data?.version ?? "";
-  } catch (problem) {
-    return problem instanceof ApiError && problem.status > 0 ? "" : null;
+    return (await fetch("/healthz", { cache: "no-store" })).ok;
+  } catch {
+    return false;
   }
 }

@@ -59,6 +59,7 @@ export function redraw() {
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function draw() {
+  const at = plot && !tip.hidden ? { left: plot.cursor.left, top: plot.cursor.top } : null;
   destroy();
   const { times, lines, unit, window, all } = shown;
   const narrow = box.clientWidth < 560;
@@ -95,6 +96,7 @@ function draw() {
   tip = el("div", { className: "tip", hidden: true });
   box.append(tip);
   showLegend(shown, () => hidden, toggle, all);
+  if (at) plot.setCursor(at); // a refresh does not take the values from under the pointer
 }
 
 /** The scale from 0 where the values are near it, with some air above. */

@@ -1,10 +1,10 @@
 // Where everything meets: state in the address, controls, running, showing.
 
-import { ApiError, runQuery, serverVersion } from "./api.js";
+import { ApiError, metricNames, runQuery, serverIsUp } from "./api.js";
 import { clearChart, forgetHidden, redraw, showChart, startChart } from "./chart.js";
 import { byId } from "./dom.js";
 import { markFault, queryText, setQuery, startEditor } from "./editor.js";
-import { EXAMPLES, markExample, showExamples } from "./examples.js";
+import { fitting, markExample, showExamples } from "./examples.js";
 import { guessUnit, localField } from "./format.js";
 import { clearJson, showJson } from "./json_view.js";
 import { hideError, showError, showNotices, showStats } from "./notices.js";
@@ -169,10 +169,9 @@ function startControls() {
 }
 
 async function watchServer() {
-  const version = await serverVersion();
-  const badge = byId("server");
-  badge.dataset.state = version === null ? "down" : "up";
-  badge.textContent = version === null ? "server unreachable" : `${version ? `v${version.replace(/^v/, "")} · ` : ""}ready`;
+  const up = await serverIsUp();
+  byId("server").dataset.state = up ? "up" : "down";
+  byId("server").textContent = up ? "ready" : "server unreachable";
 }
 
 takeTokenFromAddress();
@@ -193,14 +192,20 @@ startChart({
     run();
   },
 });
-showExamples(pick);
-if (!state.q) state = { ...state, q: EXAMPLES[0][1][0][1], unit: EXAMPLES[0][1][0][2] };
 setQuery(state.q);
 showControls();
-clearChart("Running the query …");
-if (token()) await watchServer();
+clearChart(state.q ? "Running the query …" : "Looking what is here …");
 await run();
-if (!token()) await watchServer();
+const groups = fitting(await metricNames({ ask: true }));
+showExamples(groups, pick);
+if (!state.q) {
+  const [, query, unit] = groups[0].queries[0];
+  setQuery(query);
+  setState({ q: query, unit });
+  await run();
+}
+markExample(state.q);
+await watchServer();
 setInterval(watchServer, 30_000);
 addEventListener("popstate", () => {
   state = readState();
