@@ -17,7 +17,7 @@ import numpy as np
 from tsdb.cache import ByteCache
 from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.selection import TileRef
-from tsdb.stratum import Stratum
+from tsdb.stratum import ArrayStream, Stratum
 from tsdb.tile import Floats, Tile
 
 TILE_VALUES = 1 << 17
@@ -231,14 +231,15 @@ def _load_regular(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache:
 def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
     one = np.zeros(1, np.int64)
     times = [cut.take(one).times() for cut in cuts]
-    if len(cuts) == 1:
-        return times[0], cuts[0].values().reshape(series, -1), None
+    if len(cuts) == 1 and isinstance(cuts[0].stratum.values, ArrayStream):
+        return times[0], cuts[0].values().reshape(series, -1), None  # often a view, no copy
     values = np.empty((series, sum(len(part) for part in times)))
     at = 0
     for cut, part in zip(cuts, times, strict=True):
-        values[:, at : at + len(part)] = cut.values().reshape(series, -1)
+        starts = cut.stratum.value_start[cut.series] + cut.low
+        cut.stratum.values.fill(values[:, at : at + len(part)], starts)
         at += len(part)
-    return np.concatenate(times), values, None
+    return times[0] if len(times) == 1 else np.concatenate(times), values, None
 
 
 def _load_ragged(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:

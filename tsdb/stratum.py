@@ -28,6 +28,10 @@ class Stream(Protocol):
         """Pieces one after the other, flat. For a stream of values."""
         ...
 
+    def fill(self, out: Floats, starts: Ints) -> None:
+        """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stratum:
@@ -129,6 +133,25 @@ class ArrayStream:
 
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
         return _gather(self.numbers, starts, lengths).view(np.float64)
+
+    def fill(self, out: Floats, starts: Ints) -> None:
+        copy_pieces(out, self.numbers, starts)
+
+
+def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
+    """Copy the piece of `numbers` that begins at starts[i] into out[i], for each row of `out`."""
+    count, width = out.shape
+    if count > 1:
+        step = int(starts[1] - starts[0])
+        if step < width or not bool(((starts[1:] - starts[:-1]) == step).all()):
+            out[:] = numbers[starts[:, None] + np.arange(width)]
+            return
+    else:
+        step = width
+    # Pieces at equal distances are a matrix already.
+    out[:] = np.ndarray(
+        (count, width), np.float64, numbers, offset=8 * int(starts[0]), strides=(8 * step, 8)
+    )
 
 
 def _gather(numbers: Ints | Floats, starts: Ints, lengths: Ints) -> Ints | Floats:

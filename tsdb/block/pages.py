@@ -16,7 +16,7 @@ from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.errors import Corrupted, ReadFailed
 from tsdb.fsio import ReadFile
 from tsdb.labels import Ints
-from tsdb.stratum import ArrayStream
+from tsdb.stratum import ArrayStream, copy_pieces
 from tsdb.tile import Floats
 
 PageCache = ByteCache["Ints | Floats"]
@@ -54,24 +54,41 @@ class PagedStream:
         local, numbers = self._pages_for(starts, lengths)
         return ArrayStream(numbers).floats(local, lengths)
 
+    def fill(self, out: Floats, starts: Ints) -> None:
+        page = self.first.searchsorted(starts, side="right") - 1
+        if bool((starts + out.shape[1] > self.first[page + 1]).any()):  # some piece spans pages
+            lengths = np.full(len(starts), out.shape[1])
+            out[:] = self.floats(starts, lengths).reshape(out.shape)
+            return
+        begins = np.append(0, np.flatnonzero(page[1:] != page[:-1]) + 1)
+        pages = page[begins].tolist()
+        ends = [*begins[1:].tolist(), len(starts)]
+        for number, decoded, begin, end in zip(
+            pages, self._decoded(pages), begins.tolist(), ends, strict=True
+        ):
+            copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
+
     def _pages_for(self, starts: Ints, lengths: Ints) -> tuple[Ints, Ints | Floats]:
         """Touched pages joined, and where in them each piece begins."""
-        low = np.searchsorted(self.first, starts, side="right") - 1
-        high = np.searchsorted(self.first, starts + lengths, side="left")
-        touched = np.zeros(len(self.first), np.int64)
-        np.add.at(touched, low, 1)
-        np.add.at(touched, high, -1)
-        pages = np.flatnonzero(np.cumsum(touched) > 0)
-        decoded = self._decoded(pages)
-        sizes = self.first[pages + 1] - self.first[pages]
-        begins = np.zeros(len(self.first), np.int64)
-        begins[pages] = np.cumsum(sizes) - sizes
+        ends = starts + lengths
+        begin = int(self.first.searchsorted(starts.min(), side="right")) - 1
+        end = int(self.first.searchsorted(ends.max()))
+        if end - begin == 1:  # by far the most usual case for timestamps
+            return starts - self.first[begin], self._decoded([begin])[0]
+        first = self.first[begin : end + 1]
+        low = first.searchsorted(starts, side="right") - 1
+        high = first.searchsorted(ends)
+        touched = np.bincount(low, minlength=len(first)) - np.bincount(high, minlength=len(first))
+        pages = np.flatnonzero(touched.cumsum() > 0)
+        sizes = first[pages + 1] - first[pages]
+        begins = np.zeros(len(first), np.int64)
+        begins[pages] = sizes.cumsum() - sizes
+        decoded = self._decoded((pages + begin).tolist())
         joined: Any = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
-        local: Ints = starts - self.first[low] + begins[low]
+        local: Ints = starts - first[low] + begins[low]
         return local, joined
 
-    def _decoded(self, pages: Ints) -> list[Ints | Floats]:
-        numbers = pages.tolist()
+    def _decoded(self, numbers: list[int]) -> list[Ints | Floats]:
         found: dict[int, Ints | Floats] = {}
         missing: list[int] = []
         for page in numbers:
