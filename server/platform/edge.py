@@ -21,6 +21,8 @@ from server.settings import is_loopback
 
 log = logging.getLogger("novaql.server")
 
+# Anyone may make up methods and paths; the labels of our metrics are few all the same.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -77,7 +79,7 @@ class Edge:
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = scope.get("route")
         path = getattr(route, "path", None) or "unmatched"
-        method = scope["method"] if path != "unmatched" else "any"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         self._telemetry.observe(path, method, status, seconds)
         log.info(
             "request",

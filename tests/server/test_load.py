@@ -133,6 +133,7 @@ def test_own_metrics_count_what_happened() -> None:
         server.novaql(query="m", time=2)
         server.client.get("/nothing/here")
         server.client.get("/nothing/there")
+        server.client.request("PROPFIND", "/nothing")
         answer = server.client.get("/metrics")
 
     lines = answer.text.splitlines()
@@ -140,6 +141,7 @@ def test_own_metrics_count_what_happened() -> None:
     assert "novaql_ingested_samples_total 2.0" in lines
     assert 'novaql_queries_total{outcome="ok"} 1.0' in lines
     assert 'novaql_http_requests_total{code="200",method="POST",route="/v1/novaql"} 1.0' in lines
-    assert 'novaql_http_requests_total{code="404",method="any",route="unmatched"} 2.0' in lines
+    assert 'novaql_http_requests_total{code="404",method="GET",route="unmatched"} 2.0' in lines
+    assert 'novaql_http_requests_total{code="404",method="other",route="unmatched"} 1.0' in lines
     assert any(line.startswith("novaql_tsdb_head_samples ") for line in lines)
     assert any(line.startswith("process_cpu_seconds_total ") for line in lines)

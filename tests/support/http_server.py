@@ -157,7 +157,7 @@ def server_process(data: Path, *arguments: str) -> Iterator[ServerProcess]:
         process.stdout.close()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[str], seconds: float = 30) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[Any], seconds: float = 30) -> None:
     """Return once the URL answers 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
