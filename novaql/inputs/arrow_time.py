@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from tsdb.labels import Ints
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,7 @@ class TimeColumn:
         types = pa.types
         kind = array.type
         if types.is_timestamp(kind):
-            return _scaled(array.view(pa.int64()).to_numpy(), _PER_SECOND[kind.unit])
+            return self._scaled(array.view(pa.int64()).to_numpy(), kind.unit, first_row)
         if types.is_date32(kind):
             return array.view(pa.int32()).to_numpy().astype(np.int64) * _DAY_MS
         if types.is_date64(kind):
@@ -52,12 +53,25 @@ class TimeColumn:
                 whole = array.cast(pa.int64()).to_numpy()
             except pa.ArrowInvalid as problem:
                 raise InputError(f"column {self.column}: {problem}") from problem
-            return _scaled(whole, _PER_SECOND[self._settle(whole)])
+            return self._scaled(whole, self._settle(whole), first_row)
         if types.is_floating(kind) or types.is_decimal(kind):
             return self._from_floats(array.cast(pa.float64()).to_numpy(), first_row)
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return self._from_text(array.cast(pa.string()), first_row)
         raise InputError(f"column {self.column}: {kind} cannot be read as a time")
+
+    def _scaled(self, numbers: Ints, unit: str, first_row: int) -> Ints:
+        per_second = _PER_SECOND[unit]
+        if per_second >= 1000:
+            milliseconds = numbers // (per_second // 1000)
+        else:
+            milliseconds = numbers * (1000 // per_second)
+            numbers = numbers.astype(np.float64) * 1000  # does not wrap around
+        outside = (numbers > MAX_TIME_MS) | (numbers < MIN_TIME_MS)
+        if per_second <= 1000 and outside.any():
+            row = first_row + int(np.argmax(outside))
+            raise InputError(f"column {self.column}: the time in row {row} is out of range")
+        return milliseconds
 
     def _settle(self, numbers: NDArray[np.int64] | NDArray[np.float64]) -> TimeUnit:
         if self._unit is None and len(numbers):
@@ -104,13 +118,6 @@ def is_time(kind: pa.DataType) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
 
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
-def _scaled(numbers: Ints, per_second: int) -> Ints:
-    if per_second >= 1000:
-        divisor = per_second // 1000
-        return numbers.astype(np.int64) if divisor == 1 else numbers // divisor
-    return numbers * (1000 // per_second)
 
 
 def _unit_of_name(column: str) -> TimeUnit | None:

@@ -25,13 +25,11 @@ class BatchStream:
     """Batches that can be read once, and the metadata met on the way.
 
     metadata is complete when `batches` is exhausted. `files` counts the files opened so far.
-    `skipped` counts samples that were read but cannot be stored (see each reader).
     """
 
     batches: Iterator[Batch]
     metadata: dict[str, Metadata] = field(default_factory=dict)
     files: int = 0
-    skipped: int = 0
 
     def collect(self) -> TableSource:
         """Everything, as a source in memory. Raises `InputError`."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
@@ -75,14 +76,15 @@ def import_into(
     rest: Iterator[Batch] = stream.batches
     waiting = 0
     for batch in stream.batches:
+        _need_labels(batch)
         held.append(batch)
         waiting += len(batch)
         if waiting > HELD_SAMPLES:
             break
     if waiting > HELD_SAMPLES and _can_be_read_again(data):
         held.clear()
-        for _ in stream.batches:
-            pass  # only to find out whether all of it is sound
+        for batch in stream.batches:
+            _need_labels(batch)
         stream = open_(second_half)
         rest = stream.batches
     samples = 0
@@ -103,6 +105,18 @@ def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:
     return len(batch)
 
 
+def _need_labels(batch: Batch) -> None:
+    """A series without any label can be queried, but not stored."""
+    bare = np.ones(len(batch.series), np.bool_)
+    for column in batch.series.columns.values():
+        bare &= column.codes == 0
+    if bare.any() and bare[batch.series_index].any():
+        raise InputError(
+            "there are samples without a metric name and without labels, which cannot be stored; "
+            "give them a name"
+        )
+
+
 def _can_be_read_again(data: Any) -> bool:
     """Paths and tables can; a stream of record batches runs dry."""
     return not hasattr(data, "read_next_batch") and not hasattr(data, "__next__")
@@ -114,7 +128,6 @@ class _SeriesCount:
     def __init__(self) -> None:
         self._tables: list[SeriesTable] = []
         self._rows = 0
-        self._last: Batch | None = None
 
     def add(self, batch: Batch) -> None:
         used = np.unique(batch.series_index)

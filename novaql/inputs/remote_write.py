@@ -19,7 +19,7 @@ from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from novaql.inputs.remote_write_pattern import MessagePattern
 from novaql.inputs.remote_write_samples import SamplePlaces, decode_samples
 from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import Metadata
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tsdb.tile import Batch
 
 MOST_BYTES = 64 << 20
@@ -148,6 +148,9 @@ class RemoteWriteDecoder:
             last = number
             at = stop
         decoded = decode_samples(data, np.array(starts, np.int64), np.array(stops, np.int64))
+        outside = (decoded.times > MAX_TIME_MS) | (decoded.times < MIN_TIME_MS)
+        if outside.any():
+            raise InputError(f"the time {decoded.times[outside][0]} is out of range")
         rows = np.repeat(np.array(numbers, np.int64), decoded.counts)
         learned = len(self._label_sets) > series_before
         table, index = self._table_of(rows, learned)

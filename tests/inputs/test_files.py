@@ -206,6 +206,15 @@ def test_nothing_of_a_bad_input_is_appended(
     assert sum(len(batch) for batch in memory.batches) == 26
 
 
+def test_samples_without_any_label_are_refused_before_anything_is_stored() -> None:
+    table = pa.table({"time": [1, 2], "job": ["a", None], "value": [1.0, 2.0]})
+    memory = Memory()
+    with pytest.raises(InputError, match="without a metric name and without labels"):
+        import_into(memory, table)
+    assert memory.batches == []
+    assert len(read_plain(as_source(table))) == 2
+
+
 def test_a_stream_that_runs_dry_is_imported_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importer, "HELD_SAMPLES", 0)
     table = pa.table({"time": [1, 2, 3], "up": [1.0, 2.0, 3.0]})

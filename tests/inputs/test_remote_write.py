@@ -188,6 +188,12 @@ def test_a_label_given_twice_is_refused() -> None:
         RemoteWriteDecoder().decode(packed(message))
 
 
+@pytest.mark.parametrize("time", [2**62 + 1, -(2**62) - 1])
+def test_times_out_of_range_are_refused(time: int) -> None:
+    with pytest.raises(InputError, match=f"the time {time} is out of range"):
+        RemoteWriteDecoder().decode(packed(message_of([node(0, 1), node(1, time)])))
+
+
 def test_text_that_is_not_utf8_is_refused() -> None:
     broken = message_of([node(0, 1)]).SerializeToString().replace(b"node-0", b"node-\xff")
     with pytest.raises(InputError, match="UTF-8"):
