@@ -11,8 +11,11 @@ from tsdb.labels import METRIC_NAME, Ints, SeriesTable
 from tsdb.stratum import Stratum
 
 PAGE_VALUES = 4096
-"""A page is filled up to this with whole series; one long series is cut into pages of …"""
+"""A page of short series is filled up to this, whole series only."""
+OWN_PAGE_VALUES = 1024
+"""A series this long has a page of its own: mixed with others it compresses up to 20 % worse."""
 LONG_PAGE_VALUES = 32768
+"""A longer one is cut into several."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,25 +75,29 @@ def arrange(
 def page_counts(lengths: Ints, breaks: Ints) -> Ints:
     """How many values go into each page of a stream of rows of these lengths.
 
-    A page holds whole rows, `PAGE_VALUES` or a little less, and ends where a run of rows that are
-    read together ends, if such a place is in its second half. A row that is longer than a page
-    has pages of its own.
+    Short rows share pages, `PAGE_VALUES` or a little less; such a page ends where a run of rows
+    that are read together ends, if such a place is in its second half. Longer rows have pages of
+    their own.
 
     breaks: numbers of rows before which a page would best begin, increasing.
     """
     ends = np.cumsum(lengths)
+    long_rows = np.flatnonzero(lengths >= OWN_PAGE_VALUES)
     counts: list[int] = []
     row = 0
     at = 0
     while row < len(lengths):
         length = int(lengths[row])
-        if length > PAGE_VALUES:
+        if length >= OWN_PAGE_VALUES:
             pieces = -(-length // LONG_PAGE_VALUES)
             counts += [length * (i + 1) // pieces - length * i // pieces for i in range(pieces)]
             row += 1
         else:
             after = int(np.searchsorted(ends, at + PAGE_VALUES, side="right"))
             earliest = int(np.searchsorted(ends, at + PAGE_VALUES // 2, side="right"))
+            next_long = int(np.searchsorted(long_rows, row))
+            if next_long < len(long_rows):
+                after = min(after, int(long_rows[next_long]))
             place = int(np.searchsorted(breaks, after, side="right")) - 1
             if place >= 0 and breaks[place] > max(row, earliest):
                 after = int(breaks[place])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tsdb.block.layout import LONG_PAGE_VALUES, PAGE_VALUES, page_counts
+from tsdb.block.layout import LONG_PAGE_VALUES, OWN_PAGE_VALUES, PAGE_VALUES, page_counts
 from tsdb.flush import BLOCK_MS, block_width
 from tsdb.head.run import build_run
 
@@ -29,7 +29,7 @@ def test_pages_hold_whole_rows(row_lengths: list[int], breaks: set[int]) -> None
     begins = {0, *np.cumsum(counts).tolist()}
     ends = np.cumsum(rows)
     for length, end in zip(rows.tolist(), ends.tolist(), strict=True):
-        if length > PAGE_VALUES:  # alone in its pages
+        if length >= OWN_PAGE_VALUES:  # alone in its pages
             assert {end - length, end} <= begins
         else:  # not cut
             assert not any(end - length < place < end for place in begins)
