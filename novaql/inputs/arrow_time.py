@@ -62,16 +62,12 @@ class TimeColumn:
 
     def _scaled(self, numbers: Ints, unit: str, first_row: int) -> Ints:
         per_second = _PER_SECOND[unit]
-        if per_second >= 1000:
-            milliseconds = numbers // (per_second // 1000)
-        else:
-            milliseconds = numbers * (1000 // per_second)
-            numbers = numbers.astype(np.float64) * 1000  # does not wrap around
-        outside = (numbers > MAX_TIME_MS) | (numbers < MIN_TIME_MS)
+        factor = 1000 // per_second if per_second < 1000 else 1
+        outside = (numbers > MAX_TIME_MS // factor) | (numbers < MIN_TIME_MS // factor)
         if per_second <= 1000 and outside.any():
             row = first_row + int(np.argmax(outside))
             raise InputError(f"column {self.column}: the time in row {row} is out of range")
-        return milliseconds
+        return numbers * factor if per_second < 1000 else numbers // (per_second // 1000)
 
     def _settle(self, numbers: NDArray[np.int64] | NDArray[np.float64]) -> TimeUnit:
         if self._unit is None and len(numbers):
