@@ -40,11 +40,12 @@ def check(path: str | Path) -> list[Violation]:
     Raises `StoreNotFound`. Nothing is changed. Blocks that a writer retires meanwhile may be
     reported as missing.
     """
-    return check_files(RealDisk(), Path(path))
+    disk = RealDisk()
+    return check_blocks(disk, Path(path)) + check_log(disk, Path(path))
 
 
-def check_files(disk: Disk, path: Path) -> list[Violation]:
-    """The same over any disk."""
+def check_blocks(disk: Disk, path: Path) -> list[Violation]:
+    """Manifest and blocks."""
     try:
         manifest = manifests.read(disk, path)
     except Corrupted as problem:
@@ -57,6 +58,18 @@ def check_files(disk: Disk, path: Path) -> list[Violation]:
         found.append(Violation(path / manifests.NAME, "blocks", "their sequence is not increasing"))
     for entry in manifest.blocks:
         found.extend(_check_block(disk, path / BLOCKS, entry))
+    return found
+
+
+def check_log(disk: Disk, path: Path) -> list[Violation]:
+    """Segments that the manifest still owes; nothing if the manifest cannot be read."""
+    try:
+        manifest = manifests.read(disk, path)
+    except Corrupted:
+        return []
+    found: list[Violation] = []
+    if manifest is None:
+        return found
     for name in disk.names(path / LOG):
         number = segment_number(name)
         if number is not None and number >= manifest.log_start:

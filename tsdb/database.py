@@ -19,7 +19,7 @@ from tsdb.batches import checked
 from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
-from tsdb.check import Violation, check_files
+from tsdb.check import Violation, check_blocks, check_log
 from tsdb.errors import ReadOnly, StoreClosed
 from tsdb.files import Files
 from tsdb.head.head import Head
@@ -319,8 +319,11 @@ class Database:
             raise StoreClosed
         if self._files is None:
             return []
-        with self._flushing, self._writing:
-            return check_files(self._files.disk, self._files.path)
+        files = self._files
+        with self._flushing:
+            found = check_blocks(files.disk, files.path)
+            with self._writing:  # a record that is half written would look torn
+                return found + check_log(files.disk, files.path)
 
     # Ending
 

@@ -6,6 +6,7 @@ Everything else holds a `Disk` and calls it, so a disk that fails or forgets can
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -80,8 +81,11 @@ class Disk(Protocol):
 class RealAppendFile:
     """`AppendFile` over a descriptor; every append goes to the kernel at once."""
 
+    _fd = -1  # if opening fails
+
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._close = os.close  # at the end of the process, when `os` may be gone
         self.size = 0
 
     def append(self, pieces: Sequence[Buffer]) -> None:
@@ -103,16 +107,21 @@ class RealAppendFile:
 
     def close(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class RealReadFile:
     """`ReadFile` over a descriptor."""
 
+    _fd = -1
+
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._close = os.close  # at the end of the process, when `os` may be gone
+        self._close = os.close
         self.size = os.fstat(self._fd).st_size
 
     def pread(self, offset: int, length: int) -> bytes:
@@ -136,21 +145,28 @@ class RealReadFile:
 class RealLock:
     """flock on a file. The kernel lets go when the process ends, so no lock can be stale."""
 
+    _fd = -1
+
     def __init__(self, path: Path, holder: str) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._close = os.close
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
-            os.close(self._fd)
+            self.release()
             raise BlockingIOError(other) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, holder.encode() + b"\n", 0)
+        with contextlib.suppress(OSError):  # a full disk does not keep a store from opening
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, holder.encode() + b"\n", 0)
 
     def release(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.release()
 
 
 class RealDisk:

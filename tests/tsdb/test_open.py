@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +76,24 @@ def test_a_lock_does_not_outlive_its_process(tmp_path: Path) -> None:
     assert ended.returncode == 9
     with tsdb.open(tmp_path) as database:
         assert database.open_report.clean
+
+
+def test_a_database_that_nobody_holds_lets_go(tmp_path: Path) -> None:
+    database = tsdb.open(tmp_path)
+    database.append(batch_of(SAMPLES))
+    expected = read_all(database)
+    del database
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while True:  # its threads notice at their next turn
+        try:
+            database = tsdb.open(tmp_path)
+            break
+        except tsdb.StoreLocked:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert read_all(database) == expected
+    database.close()
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
