@@ -17,6 +17,7 @@ from novaql.errors import (
     QueryTimeout,
     StorageUnavailable,
 )
+from novaql.inputs.frame import frame
 from novaql.language import format, parse
 from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.result import Result, ResultKind
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate",
     "explain",
     "format",
+    "frame",
     "parse",
     "query",
 ]
