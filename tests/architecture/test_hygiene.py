@@ -13,7 +13,7 @@ REGISTRY_HOST = re.compile(
     r"https?://[a-z0-9.-]*(" + "py" + "pi|python" + "hosted|npm" + "js|deb[.]" + "debian)"
 )
 MACHINE_PATH = re.compile(r"(^|[^A-Za-z0-9_.*\-/])/(work|farm|root|home)/[a-z.]")
-UNFINISHED = re.compile(r"\bNotImplemented" + r"Error|\b(TO" + "DO|FIX" + r"ME|XX" + r"X)\b")
+UNFINISHED = re.compile(r"\braise NotImplemented" + r"|\b(TO" + "DO|FIX" + r"ME|XX" + r"X)\b")
 
 
 def text_lines(paths: Iterator[Path] | list[Path]) -> Iterator[tuple[Path, int, str]]:
@@ -56,6 +56,7 @@ def test_the_patterns_find_what_they_look_for() -> None:
     assert REGISTRY_HOST.search("see https://" + "py" + "pi.org/simple")
     assert MACHINE_PATH.search("open('/" + "work/main')")
     assert UNFINISHED.search("# TO" + "DO: more")
+    assert UNFINISHED.search("raise NotImplemented" + "Error")
     assert not MACHINE_PATH.search("import novaql/work/main")
 
 
