@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tsdb import manifest as manifests
@@ -29,7 +30,10 @@ _READ_ATTEMPTS = 50
 
 @dataclass(slots=True)
 class Files:
-    """A store's directory while it is open. Everything here is called by one thread at a time."""
+    """A store's directory while it is open.
+
+    One thread may commit a head while another one writes to the log and commits metadata.
+    """
 
     disk: Disk
     path: Path
@@ -38,6 +42,7 @@ class Files:
     log: Log | None
     report: OpenReport
     damaged_segments: frozenset[int] = frozenset()
+    changing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def blocks_path(self) -> Path:
@@ -60,7 +65,8 @@ class Files:
             manifests.write(self.disk, self.path, changed)
         except OSError as problem:
             raise write_failure(problem, "flushing to a block") from problem
-        self.manifest = changed
+        with self.changing:  # metadata may have come meanwhile; the log after `log_start` has it
+            self.manifest = replace(changed, metadata=self.manifest.metadata)
         self.drop_log()
         return entries
 
@@ -68,7 +74,9 @@ class Files:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""
         assert self.log is not None
         self.log.append_payload(encode_metadata(metadata))
-        self.manifest = replace(self.manifest, metadata={**self.manifest.metadata, **metadata})
+        with self.changing:
+            known = self.manifest.metadata
+            self.manifest = replace(self.manifest, metadata={**known, **metadata})
 
     def drop_log(self) -> None:
         """Remove segments whose samples are in blocks. What cannot be removed goes another time."""

@@ -16,6 +16,7 @@ import pytest
 import tsdb
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
+from tsdb.fsio import RealDisk
 
 SAMPLES: list[Sample] = [
     ({"__name__": "up", "job": "a"}, 1000, 1.0),
@@ -230,6 +231,25 @@ def test_metadata_is_kept(tmp_path: Path) -> None:
             assert database.metadata() == {"up": up, "m": Metadata("gauge", unit="s")}
             database.append(batch_of(SAMPLES))
             database.flush()
+
+
+def test_metadata_that_comes_during_a_flush_is_kept(tmp_path: Path) -> None:
+    class Telling(RealDisk):
+        """Sets metadata at the moment when the manifest is replaced."""
+
+        def rename(self, old: Path, new: Path) -> None:
+            super().rename(old, new)
+            if new.name == "MANIFEST" and database is not None:
+                database.set_metadata({"late": Metadata("gauge")})
+
+    database: Database | None = None
+    database = tsdb.open(tmp_path, disk=Telling())
+    for _ in range(2):
+        database.append(batch_of(SAMPLES))
+        database.flush()
+    database.close()
+    with tsdb.open(tmp_path) as reopened:
+        assert reopened.metadata() == {"late": Metadata("gauge")}
 
 
 def test_a_damaged_page_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
