@@ -192,6 +192,12 @@ startChart({
     run();
   },
 });
+addEventListener("popstate", () => {
+  state = readState();
+  setQuery(state.q);
+  showControls();
+  run();
+});
 setQuery(state.q);
 showControls();
 clearChart(state.q ? "Running the query …" : "Looking what is here …");
@@ -207,9 +213,3 @@ if (!state.q) {
 markExample(state.q);
 await watchServer();
 setInterval(watchServer, 30_000);
-addEventListener("popstate", () => {
-  state = readState();
-  setQuery(state.q);
-  showControls();
-  run();
-});

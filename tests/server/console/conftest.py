@@ -1,0 +1,74 @@
+"""A demo-like server in this process, and one headless Chromium for all tests of the page."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, sync_playwright
+
+import tsdb
+from server.demo.fleet import Fleet
+from server.platform.scopes import Role
+from tests.support.console_page import Console
+from tests.support.http_server import LocalServer, local_server
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[LocalServer]:
+    """A server with the fleet's last day in memory."""
+    store = tsdb.memory()
+    fleet = Fleet(time.time_ns() // 1_000_000)
+    store.append(fleet.take(fleet.history_steps))
+    with local_server(store) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium in PATH; install Debian's package `chromium`")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("chromium"),
+            executable_path=CHROMIUM,
+            headless=False,  # the new headless mode is asked for by the arguments
+            args=ARGUMENTS,
+            viewport={"width": 1280, "height": 860},
+            timezone_id="UTC",
+            locale="en-US",
+        )
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def console(browser: BrowserContext, demo: LocalServer) -> Iterator[Console]:
+    page = browser.new_page()
+    page.set_default_timeout(20_000)
+    address = str(demo.client.base_url).rstrip("/") + "/"
+    made = Console(page, address, demo.tokens[Role.READ_ONLY])
+    page.on("console", made.hear)
+    page.on("pageerror", lambda error: made.complaints.append(str(error)))
+    yield made
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def static() -> Path:
+    return Path(__file__).parents[3] / "server" / "console" / "static"

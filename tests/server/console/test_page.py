@@ -1,0 +1,285 @@
+"""The page in a real browser, against a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.console_page import Console
+
+REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
+
+
+def drawn_colours(console: Console) -> int:
+    """How many different colours the chart's canvas shows."""
+    count = console.page.evaluate(
+        """() => {
+          const canvas = document.querySelector("#chart canvas");
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const seen = new Set();
+          for (let i = 0; i < data.length; i += 4) {
+            if (data[i + 3] > 250) seen.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+          }
+          return seen.size;
+        }"""
+    )
+    assert isinstance(count, int)
+    return count
+
+
+def test_it_opens_with_a_chart_and_no_complaints(console: Console) -> None:
+    console.open()
+    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
+    assert drawn_colours(console) > 6
+    expect(console.page.locator("#stats")).to_contain_text("series read")
+    expect(console.page.locator("#server")).to_have_text("ready")
+    assert console.complaints == []
+
+
+def test_the_token_in_the_address_is_kept_and_leaves_the_address(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    assert "token" not in console.page.url
+    held = console.page.evaluate("sessionStorage.getItem('novaql-token')")
+    assert held == console.token
+
+
+def test_without_a_token_it_asks_once_and_goes_on(console: Console) -> None:
+    console.open(f"?q={REQUESTS}", token=False)
+    dialog = console.page.locator("#token-dialog")
+    expect(dialog).to_be_visible()
+    console.page.fill("#token", console.token)
+    console.page.press("#token", "Enter")
+    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
+    expect(dialog).to_be_hidden()
+    console.page.reload()
+    expect(console.page.locator("#legend tbody tr")).to_have_count(6)
+
+
+def test_a_wrong_token_is_asked_for_again_with_the_reason(console: Console) -> None:
+    console.token = console.token[:-1] + ("0" if console.token[-1] != "0" else "1")
+    console.open(f"?q={REQUESTS}")
+    expect(console.page.locator("#token-problem")).to_contain_text("does not know")
+    console.page.click("#token-dialog button[value=cancel]")
+    expect(console.page.locator("#error")).to_be_visible()
+
+
+def test_an_error_is_shown_where_it_is(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    console.run("sum(\n  rat(http_requests_total[5m])\n)")
+    error = console.page.locator("#error")
+    expect(error).to_be_visible()
+    expect(error).to_contain_text("rat")
+    expect(error).to_contain_text("line 2, column 3")
+    assert error.locator("pre").inner_text().split("\n") == [
+        "  rat(http_requests_total[5m])",
+        "  ^^^",
+    ]
+    expect(console.page.locator("#paint .t-mark")).to_have_text("rat")
+    console.run("sum(rate(http_requests_total[5m]))")
+    expect(error).to_be_hidden()
+    expect(console.page.locator("#legend tbody tr")).to_have_count(1)
+
+
+def test_a_column_behind_an_emoji_counts_characters(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    console.run('up{job="🙂"} + rat(up[5m])')
+    expect(console.page.locator("#paint .t-mark")).to_have_text("rat")
+
+
+def test_the_table_sorts_by_value_and_by_label(console: Console) -> None:
+    console.open(f"?tab=table&q={REQUESTS}")
+    values = console.page.locator("#panel-table tbody td.number")
+    expect(values).to_have_count(6)
+    exact = "nodes => nodes.map(node => Number(node.title))"
+    head = console.page.locator("#panel-table th")
+    head.filter(has_text="value").locator("button").click()
+    falling = values.evaluate_all(exact)
+    assert falling == sorted(falling, reverse=True)
+    head.filter(has_text="value").locator("button").click()
+    assert values.evaluate_all(exact) == sorted(falling)
+    expect(head.filter(has_text="value")).to_have_attribute("aria-sort", "ascending")
+    head.filter(has_text="service").locator("button").click()
+    names = console.page.locator("#panel-table tbody td:first-child").all_inner_texts()
+    assert names == ["auth", "catalog", "checkout", "gateway", "payments", "search"]
+
+
+def test_json_is_the_answer_as_it_came(console: Console) -> None:
+    console.open("?tab=json&q=vector(1)")
+    text = console.page.locator(".json-text").inner_text()
+    answer = json.loads(text)
+    assert answer["result_type"] == "matrix"
+    assert {value for _, value in answer["result"][0]["values"]} == {1}
+
+
+def test_a_scalar_and_a_string_are_tables_of_one_row(console: Console) -> None:
+    console.open("?tab=table&q=3 * 7")
+    expect(console.page.locator("#panel-table td.number")).to_have_text("21")
+    console.run('"hello"')
+    expect(console.page.locator("#panel-table td.number")).to_have_text("hello")
+    assert console.complaints == []
+
+
+def test_the_address_is_the_state(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    console.run("max(queue_depth)")
+    console.page.click("#ranges [data-range='24h']")
+    console.page.select_option("#step", "15m")
+    expect(console.page.locator("#legend tbody tr")).to_have_count(1)
+    assert "range=24h" in console.page.url
+    assert "step=15m" in console.page.url
+    console.page.reload()
+    expect(console.page.locator("#query")).to_have_value("max(queue_depth)")
+    expect(console.page.locator("#ranges [data-range='24h']")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    console.page.go_back()
+    expect(console.page.locator("#query")).to_have_value(REQUESTS)
+
+
+def test_names_labels_and_values_complete_by_keyboard(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    console.page.fill("#query", "")
+    query = console.page.locator("#query")
+    query.press_sequentially("queue_d")
+    expect(console.page.locator("#completion li").first).to_contain_text("queue_depth")
+    query.press("Enter")
+    query.press_sequentially("{serv")
+    expect(console.page.locator("#completion li").first).to_contain_text("service")
+    query.press("Tab")
+    expect(query).to_have_value('queue_depth{service="')
+    expect(console.page.locator("#completion li")).to_have_count(6)
+    query.press("ArrowDown")
+    query.press("Enter")
+    expect(query).to_have_value('queue_depth{service="catalog"')
+    expect(query).to_be_focused()
+
+
+def test_escape_leaves_the_list_and_tab_moves_on(console: Console) -> None:
+    console.open()
+    console.page.wait_for_selector("#legend tbody tr")
+    console.page.fill("#query", "")
+    query = console.page.locator("#query")
+    query.press_sequentially("rat")
+    expect(console.page.locator("#completion")).to_be_visible()
+    query.press("Escape")
+    expect(console.page.locator("#completion")).to_be_hidden()
+    query.press("Tab")
+    expect(query).not_to_be_focused()
+
+
+def test_the_crosshair_tells_values_and_the_gap_is_a_gap(console: Console) -> None:
+    console.open('?q=process_cpu_seconds_total{instance="checkout-2"}&range=6h&step=15s')
+    expect(console.page.locator("#legend tbody tr")).to_have_count(1)
+    over = console.page.locator("#chart .u-over").bounding_box()
+    assert over is not None
+    middle = over["y"] + over["height"] / 2
+    gap = 1 - (3.5 * 3600 - 735) / (6 * 3600)  # the instance is down for 150 s around here
+    console.page.mouse.move(over["x"] + over["width"] * gap, middle)
+    expect(console.page.locator(".tip")).to_contain_text("no samples")
+    console.page.mouse.move(over["x"] + over["width"] * 0.9, middle)
+    expect(console.page.locator(".tip")).to_contain_text(re.compile(r"\d"))
+    expect(console.page.locator(".tip td").last).not_to_be_empty()
+
+
+def test_the_legend_switches_series(console: Console) -> None:
+    console.open(f"?q={REQUESTS}")
+    buttons = console.page.locator("#legend tbody button")
+    expect(buttons).to_have_count(6)
+    before = drawn_colours(console)
+    for index in range(5):
+        buttons.nth(index).click()
+    expect(console.page.locator("#legend tr.off")).to_have_count(5)
+    console.page.wait_for_timeout(100)
+    assert drawn_colours(console) < before
+    buttons.nth(5).click(modifiers=["Alt"])
+    expect(console.page.locator("#legend tr.off")).to_have_count(0)
+
+
+def test_dragging_zooms_and_a_double_click_goes_back(console: Console) -> None:
+    console.open(f"?q={REQUESTS}")
+    console.page.wait_for_selector("#legend tbody tr")
+    over = console.page.locator("#chart .u-over").bounding_box()
+    assert over is not None
+    y = over["y"] + 60
+    console.page.mouse.move(over["x"] + over["width"] * 0.25, y)
+    console.page.mouse.down()
+    console.page.mouse.move(over["x"] + over["width"] * 0.75, y, steps=5)
+    console.page.mouse.up()
+    expect(console.page.locator("#custom")).to_be_visible()
+    found = re.search(r"from=(\d+)&to=(\d+)", console.page.url)
+    assert found is not None
+    length = int(found[2]) - int(found[1])
+    assert length == pytest.approx(3 * 3600, rel=0.05)
+    console.page.dblclick("#chart .u-over")
+    expect(console.page.locator("#custom")).to_be_hidden()
+
+
+def test_an_example_runs_at_a_click(console: Console) -> None:
+    console.open()
+    console.page.click("text=Error ratio by service")
+    expect(console.page.locator("#legend tbody td").nth(1)).to_contain_text("%")
+    assert "unit=percent" in console.page.url
+    # Examples whose metrics are not here are not offered.
+    expect(console.page.locator("#examples h2", has_text="The fleet")).to_have_count(1)
+    expect(console.page.locator("#examples h2", has_text="This machine")).to_have_count(0)
+    assert console.complaints == []
+
+
+def test_warnings_of_the_engine_are_shown(console: Console) -> None:
+    console.open("?q=rate(queue_depth[5m])&tab=table")
+    expect(console.page.locator("#notices .notice")).to_contain_text(["counter"])
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_width_scrolls_sideways(console: Console, width: int) -> None:
+    console.page.set_viewport_size({"width": width, "height": 800})
+    console.open(f"?q={REQUESTS}")
+    console.page.wait_for_selector("#legend tbody tr")
+    console.page.wait_for_timeout(200)
+    wide = console.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide <= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_contrast(console: Console, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for text, computed from the colours that the browser resolved."""
+    console.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    console.open(f"?q={REQUESTS}")
+    console.page.wait_for_selector("#legend tbody tr")
+    low = console.page.evaluate(
+        """() => {
+          const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+          const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+          const light = ([r, g, b]) =>
+            0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+          const ground = (node) => {
+            for (let at = node; at; at = at.parentElement) {
+              const colour = parse(getComputedStyle(at).backgroundColor);
+              if (colour.length === 3 || colour[3] === 1) return colour;
+            }
+            return [255, 255, 255];
+          };
+          const found = [];
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+            const node = text.parentElement;
+            if (!text.data.trim() || !node.checkVisibility() || node.id === "query") continue;
+            const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))];
+            const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            if (ratio < 4.5) found.push(`${text.data.trim()}: ${ratio.toFixed(2)}`);
+          }
+          return found;
+        }"""
+    )
+    assert low == []
+    console.page.emulate_media(color_scheme="light")
