@@ -19,12 +19,18 @@ def stored(fleet: Fleet, folder: Path) -> Path:
 
 
 def bench_open(benchmark: BenchmarkFixture, sized_fleet: Fleet, tmp_path: Path) -> None:
-    """Decides what may be read at open. It should not grow with samples, hardly with series."""
+    """Open and list the values of a label: decides what may be read at open.
+
+    It should not grow with samples, and hardly with series.
+    """
     folder = stored(sized_fleet, tmp_path / "store")
 
-    database = benchmark(tsdb.open, folder, read_only=True)
+    def jobs() -> list[str]:
+        with tsdb.open(folder, read_only=True) as database:
+            return database.label_values("job", [], 0, sized_fleet.end_ms)
 
-    found = database.label_values("job", [], 0, sized_fleet.end_ms)
+    found = benchmark(jobs)
+
     assert found[0] == "job-0"
     assert len(found) == min(10, len(sized_fleet.targets))
 
