@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints, SeriesTable
 from tsdb.tile import Floats
 
@@ -49,6 +50,18 @@ class QueryStats:
     samples: int = 0
     bytes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeCells:
+    """Which values are native histograms.
+
+    histograms  those that occur, and perhaps others
+    which       shaped like the values: number of the histogram, or -1 where the value is a float
+    """
+
+    histograms: Histograms
+    which: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

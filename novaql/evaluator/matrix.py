@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.result import NativeCells
+from tsdb.histograms import concat_histograms
 from tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
 
 NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
@@ -21,6 +23,7 @@ NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
 class StepMatrix:
     """series: labels [S]; values [S, J]; valid [S, J] or None (all are there).
 
+    native    cells that hold native histograms; None: there are none. Their `values` are 0
     nameless  [S]: the name is to be dropped at the end of the query (delayed name removal)
     ordered   the order of rows means something (sort, topk), for instant queries
     """
@@ -30,6 +33,7 @@ class StepMatrix:
     valid: Bools | None
     nameless: Bools
     ordered: bool = False
+    native: NativeCells | None = None
 
     @property
     def rows(self) -> int:
@@ -48,6 +52,23 @@ class StepMatrix:
         some: Bools = np.logical_or.reduce(self.presence(), axis=0)
         return some
 
+    def floats(self) -> Bools:
+        """[S, J]: where there is a float."""
+        there = self.presence()
+        return there if self.native is None else there & (self.native.which < 0)
+
+    def histograms(self) -> Bools:
+        """[S, J]: where there is a native histogram."""
+        if self.native is None:
+            return np.zeros(self.values.shape, np.bool_)
+        return self.presence() & (self.native.which >= 0)
+
+    def floats_only(self) -> StepMatrix:
+        """The same without the histograms."""
+        if self.native is None:
+            return self
+        return replace(self, valid=self.floats(), native=None).without_empty_rows()
+
     def take(self, rows: Ints | Bools) -> StepMatrix:
         return replace(
             self,
@@ -55,6 +76,9 @@ class StepMatrix:
             values=self.values[rows],
             valid=None if self.valid is None else self.valid[rows],
             nameless=self.nameless[rows],
+            native=None
+            if self.native is None
+            else NativeCells(self.native.histograms, self.native.which[rows]),
         )
 
     def without_empty_rows(self) -> StepMatrix:
@@ -71,6 +95,9 @@ class StepMatrix:
             self,
             values=np.broadcast_to(self.values, shape),
             valid=None if self.valid is None else np.broadcast_to(self.valid, shape),
+            native=None
+            if self.native is None
+            else NativeCells(self.native.histograms, np.broadcast_to(self.native.which, shape)),
         )
 
     def mark_nameless(self) -> StepMatrix:
@@ -117,7 +144,23 @@ def stack(parts: list[StepMatrix]) -> StepMatrix:
         np.concatenate([part.values for part in parts]),
         valid,
         np.concatenate([part.nameless for part in parts]),
+        native=_stack_native(parts),
     )
+
+
+def _stack_native(parts: list[StepMatrix]) -> NativeCells | None:
+    if all(part.native is None for part in parts):
+        return None
+    held, which, before = [], [], 0
+    for part in parts:
+        if part.native is None:
+            which.append(np.full(part.values.shape, -1, np.int32))
+            continue
+        moved = part.native.which + np.int32(before)
+        which.append(np.where(part.native.which < 0, np.int32(-1), moved))
+        held.append(part.native.histograms)
+        before += len(part.native.histograms)
+    return NativeCells(concat_histograms(held), np.concatenate(which))
 
 
 def drop_names(table: SeriesTable, nameless: Bools) -> SeriesTable:
@@ -160,6 +203,16 @@ def join_equal_rows(
     valid = np.logical_or.reduceat(present, starts, axis=0)
     order = np.argsort(first, kind="stable")
     rows = first[order]
+    native = None
+    if found.native is not None:
+        which = np.where(present, found.native.which[by_key], -1)
+        joined = np.maximum.reduceat(which, starts, axis=0)
+        native = NativeCells(found.native.histograms, joined[order])
     return StepMatrix(
-        found.series.take(rows), values[order], valid[order], found.nameless[rows], found.ordered
+        found.series.take(rows),
+        values[order],
+        valid[order],
+        found.nameless[rows],
+        found.ordered,
+        native,
     )
