@@ -12,6 +12,9 @@ from tsdb.tile import Batch, Floats
 
 def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
     """(series_index, timestamps, values) with the right types. Raises `InvalidBatch`."""
+    if batch.native is not None and len(batch.native.timestamps):
+        # Refused rather than dropped: format 1 has no place for them.
+        raise InvalidBatch("native histograms cannot be stored; only float samples can")
     index = _whole("series_index", batch.series_index)
     times = _whole("timestamps", batch.timestamps)
     values = np.asarray(batch.values)

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import tsdb
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
 from tsdb.fsio import RealDisk
+from tsdb.histograms import Histograms
+from tsdb.tile import HistogramSamples
 
 SAMPLES: list[Sample] = [
     ({"__name__": "up", "job": "a"}, 1000, 1.0),
@@ -160,11 +163,13 @@ def test_options_are_checked(tmp_path: Path) -> None:
 
 
 GOOD = batch_of(SAMPLES)
+NATIVE = HistogramSamples(np.array([0]), np.array([1000]), cast(Histograms, None))
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
+        (replace(GOOD, native=NATIVE), "native histograms cannot be stored"),
         (replace(GOOD, series_index=np.array([0, 2])), "sample 1 belongs to series 2"),
         (replace(GOOD, series_index=np.array([-1, 0])), "sample 0 belongs to series -1"),
         (replace(GOOD, series_index=np.array([0])), "series_index has shape"),
