@@ -74,14 +74,13 @@ def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) ->
         for points in answer.values():
             for moment, value in points.items():
                 by_time.setdefault(moment, []).append(value)
-        return {
-            (("rank", str(i)),): {moment: value}
-            for moment, values in by_time.items()
-            for i, value in enumerate(sorted(values, key=lambda v: (math.isnan(v), v)))
-        }
+        ranks: Answer = {}
+        for moment, values in by_time.items():
+            for i, value in enumerate(sorted(values, key=lambda v: (math.isnan(v), v))):
+                ranks.setdefault((("rank", str(i)),), {})[moment] = value
+        return ranks
 
-    a, b = ranked(expected), ranked(found)
-    return disagreement(a, b, **tolerance)
+    return disagreement(ranked(expected), ranked(found), **tolerance)
 
 
 def _some(points: dict[int, float]) -> str:

@@ -22,6 +22,10 @@ ROLLUPS = (
     "avg_over_time", "sum_over_time", "count_over_time", "min_over_time", "max_over_time",
     "stddev_over_time", "stdvar_over_time", "last_over_time", "present_over_time",
 )  # fmt: skip
+MODERN_ROLLUPS = (
+    "mad_over_time", "first_over_time", "ts_of_min_over_time", "ts_of_max_over_time",
+    "ts_of_first_over_time", "ts_of_last_over_time",
+)  # fmt: skip
 AGGREGATORS = ("sum", "avg", "count", "min", "max", "group", "stddev", "stdvar")
 COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
 LABELS = ("job", "instance", "zone", "code")
@@ -32,11 +36,13 @@ class QueryMaker:
     """Draws one query after another from `rng`.
 
     at_times  times in whole seconds that `@` may name
+    modern    also what Prometheus 2.53 does not know, and subqueries within subqueries
     """
 
     rng: random.Random
     at_times: Sequence[int]
     depth: int = 3
+    modern: bool = False
     in_subquery: bool = field(default=False, init=False)
 
     def query(self) -> str:
@@ -59,7 +65,7 @@ class QueryMaker:
                 'job="api"', 'job!="api"', 'instance=~"i[0-2]"', 'zone=""', 'zone!~"a|c"',
                 'code="200"', 'job=~".+"',
             )
-            if self.rng.random() < 0.12
+            if self.rng.random() < 0.05
         ]  # fmt: skip
         return name + ("{" + ",".join(conditions) + "}" if conditions else "")
 
@@ -74,10 +80,10 @@ class QueryMaker:
 
     def window(self, depth: int) -> str:
         """A range vector."""
-        if depth > 0 and not self.in_subquery and self.rng.random() < 0.25:
-            self.in_subquery = True
+        if depth > 0 and (self.modern or not self.in_subquery) and self.rng.random() < 0.25:
+            outside, self.in_subquery = self.in_subquery, True
             inner = self.vector(depth - 1)
-            self.in_subquery = False
+            self.in_subquery = outside
             step = self.rng.choice(("30s", "1m", ""))
             return f"({inner})[{self.rng.choice(RANGES[1:])}:{step}]{self.modifiers()}"
         return f"{self.selector()}[{self.rng.choice(RANGES)}]{self.modifiers()}"
@@ -105,7 +111,10 @@ class QueryMaker:
             )
         if roll < 0.14:
             return f"predict_linear({window}, {self.rng.choice(('60', '-30', '3600'))})"
-        return f"{self.rng.choice(ROLLUPS)}({window})"
+        if self.modern and roll < 0.2:
+            return f"double_exponential_smoothing({window}, 0.3, 0.6)"
+        names = ROLLUPS + MODERN_ROLLUPS if self.modern else ROLLUPS
+        return f"{self.rng.choice(names)}({window})"
 
     def grouping(self) -> str:
         roll = self.rng.random()
@@ -115,13 +124,13 @@ class QueryMaker:
         return f" {'by' if roll < 0.7 else 'without'} ({', '.join(names)})"
 
     def _aggregate(self, depth: int) -> str:
-        inner = self.vector(depth - 1)
         roll = self.rng.random()
-        if roll < 0.1:
+        if roll < 0.05:  # of exact values only: a last digit would make another label
+            return f'count_values{self.grouping()} ("value", {self.selector()})'
+        inner = self.vector(depth - 1)
+        if roll < 0.15:
             q = self.rng.choice(("0", "0.25", "0.5", "0.9", "1", "-1", "2"))
             return f"quantile{self.grouping()} ({q}, {inner})"
-        if roll < 0.15:
-            return f'count_values{self.grouping()} ("value", {inner})'
         return f"{self.rng.choice(AGGREGATORS)}{self.grouping()} ({inner})"
 
     def _vector_scalar(self, depth: int) -> str:
@@ -181,6 +190,9 @@ class QueryMaker:
         window = self.rng.choice(RANGES)
         rate = f"rate(seconds_bucket[{window}])"
         grouped = self.rng.choice((rate, f"sum by (le, job) ({rate})", "seconds_bucket"))
+        if self.modern and self.rng.random() < 0.3:
+            low, high = self.rng.sample(("-Inf", "0", "0.3", "1", "2", "7", "Inf"), 2)
+            return f"histogram_fraction({low}, {high}, {grouped})"
         return f"histogram_quantile({q}, {grouped})"
 
     def _label_call(self, depth: int) -> str:

@@ -25,11 +25,15 @@ SeriesSamples = list[tuple[dict[str, str], Samples]]
 
 @dataclass(frozen=True)
 class Fleet:
-    """What to make: how many instances, how long, how often scraped."""
+    """What to make: how many instances, how long, how often scraped.
+
+    on_edges  samples at whole seconds, so that they meet the edges of windows; else never
+    """
 
     instances: int = 4
     minutes: int = 60
     interval_s: int = 15
+    on_edges: bool = False
 
 
 def random_fleet(rng: random.Random, fleet: Fleet) -> SeriesSamples:
@@ -53,14 +57,20 @@ def random_fleet(rng: random.Random, fleet: Fleet) -> SeriesSamples:
 
 
 def _scrapes(rng: random.Random, fleet: Fleet) -> list[int]:
+    if fleet.on_edges and rng.random() < 0.7:
+        return [START_MS - START_MS % 60_000 + s * 1000 for s in _seconds(fleet)]
     phase = rng.randrange(1, 1000)
     jitter = rng.choice((0, 0, 400))
     times = []
-    for second in range(0, fleet.minutes * 60, fleet.interval_s):
+    for second in _seconds(fleet):
         late = rng.randint(0, jitter)
         moment = second * 1000 + (phase + late) % 1000
         times.append(START_MS + moment + (moment % 1000 == 0))
     return times
+
+
+def _seconds(fleet: Fleet) -> range:
+    return range(0, fleet.minutes * 60, fleet.interval_s)
 
 
 def _thinned(rng: random.Random, times: list[int]) -> list[int]:

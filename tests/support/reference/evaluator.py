@@ -1,0 +1,320 @@
+"""An expression at one time after the other."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from novaql.language.ast import (
+    Aggregate,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Duration,
+    DurationLiteral,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from tests.support.reference import histograms, labels, matching, numbers, windows
+from tests.support.reference.aggregations import aggregate
+from tests.support.reference.values import (
+    NAME,
+    Element,
+    LabelSet,
+    Sample,
+    Series,
+    Vector,
+    is_stale,
+    mapped,
+    refuse_equal,
+)
+from tests.support.reference.windows import Window
+from tsdb.matchers import Matcher, MatchOp
+
+Value = float | str | Vector
+SUBQUERY_STEP_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The data and the frame of a query: its steps, lookback, and when names go."""
+
+    data: list[Series]
+    start_ms: int
+    end_ms: int
+    step_ms: int = 0
+    lookback_ms: int = 300_000
+    eager_names: bool = False
+
+    def answer(self, expr: Expr) -> dict[LabelSet, dict[int, float]]:
+        """Label set → time → value; a scalar is the series without labels.
+
+        Raises `RefusedError` or `UnsureError`.
+        """
+        out: dict[LabelSet, dict[int, float]] = {}
+        for now in range(self.start_ms, self.end_ms + 1, self.step_ms or 1):
+            value = self.value(expr, now)
+            if isinstance(value, float):
+                value = [Element({}, value)]
+            assert not isinstance(value, str)
+            for element in refuse_equal([element.bare() for element in value]):
+                out.setdefault(element.key, {})[now] = element.value
+        return out
+
+    def value(self, expr: Expr, now: int) -> Value:
+        found = self._value(expr, now)
+        if self.eager_names and isinstance(found, list):
+            return refuse_equal([element.bare() for element in found])
+        return found
+
+    def _value(self, expr: Expr, now: int) -> Value:
+        match expr:
+            case Number(value=number):
+                return number
+            case Text(value=text):
+                return text
+            case Paren(inner=inner):
+                return self.value(inner, now)
+            case VectorSelector():
+                return [element for element, _ in self._newest(expr, now)]
+            case Unary(op="+", operand=operand):
+                return self.value(operand, now)
+            case Unary(operand=operand):
+                value = self.value(operand, now)
+                if isinstance(value, float):
+                    return -value
+                assert isinstance(value, list)
+                return mapped(value, [-element.value for element in value])
+            case Binary():
+                return self._binary(expr, now)
+            case Aggregate():
+                parameter = None if expr.parameter is None else self.value(expr.parameter, now)
+                assert not isinstance(parameter, list)
+                return aggregate(
+                    expr.op,
+                    self.vector(expr.operand, now),
+                    parameter,
+                    expr.grouping,
+                    drop=expr.without,
+                )
+            case Call():
+                return self._call(expr, now)
+            case MatrixSelector() | Subquery():
+                raise AssertionError("a range vector has no value at one time")
+
+    def vector(self, expr: Expr, now: int) -> Vector:
+        value = self.value(expr, now)
+        assert isinstance(value, list)
+        return value
+
+    def scalar(self, expr: Expr, now: int) -> float:
+        value = self.value(expr, now)
+        assert isinstance(value, float)
+        return value
+
+    # --- selectors -----------------------------------------------------------------------
+
+    def _end(self, now: int, offset: Duration | None, at: At | None) -> int:
+        if at is not None:
+            edges = {AtEdge.START: self.start_ms, AtEdge.END: self.end_ms}
+            now = edges[at.when] if isinstance(at.when, AtEdge) else at.when
+        return now - (0 if offset is None else _milliseconds(offset))
+
+    def _newest(self, selector: VectorSelector, now: int) -> list[tuple[Element, int]]:
+        """The newest sample of each series within the lookback, and its time."""
+        end = self._end(now, selector.offset, selector.at)
+        out = []
+        for series in self._matching(selector):
+            seen = [s for s in series.samples if end - self.lookback_ms < s[0] <= end]
+            if seen and not is_stale(seen[-1][1]):
+                out.append((Element(series.labels, seen[-1][1]), seen[-1][0]))
+        return out
+
+    def _matching(self, selector: VectorSelector) -> list[Series]:
+        conditions = list(selector.matchers)
+        if selector.name is not None:
+            conditions.append(Matcher(NAME, MatchOp.EQUAL, selector.name))
+        return [s for s in self.data if all(_holds(c, s.labels) for c in conditions)]
+
+    def _windows(self, expr: Expr, now: int) -> list[tuple[Element, Window]]:
+        """The range vector: labels (on an element without meaning otherwise) and samples."""
+        while isinstance(expr, Paren):
+            expr = expr.inner
+        if isinstance(expr, MatrixSelector):
+            selector, range_ms = expr.selector, _milliseconds(expr.range)
+            end = self._end(now, selector.offset, selector.at)
+            found = [
+                (Element(series.labels, math.nan), series.samples)
+                for series in self._matching(selector)
+            ]
+        else:
+            assert isinstance(expr, Subquery)
+            range_ms = _milliseconds(expr.range)
+            end = self._end(now, expr.offset, expr.at)
+            found = self._points(expr, end - range_ms, end)
+        out = []
+        for element, samples in found:
+            inside = [s for s in samples if end - range_ms < s[0] <= end and not is_stale(s[1])]
+            if inside:
+                out.append((element, Window(inside, end, range_ms, now)))
+        return out
+
+    def _points(
+        self, subquery: Subquery, left: int, end: int
+    ) -> list[tuple[Element, list[Sample]]]:
+        step = SUBQUERY_STEP_MS if subquery.step is None else _milliseconds(subquery.step)
+        series: dict[tuple[LabelSet, bool], tuple[Element, list[Sample]]] = {}
+        for moment in range((left // step + 1) * step, end + 1, step):
+            for element in refuse_equal(self.vector(subquery.inner, moment)):
+                key = (element.key, element.nameless)
+                series.setdefault(key, (element, []))[1].append((moment, element.value))
+        return list(series.values())
+
+    # --- operators and calls -------------------------------------------------------------
+
+    def _binary(self, node: Binary, now: int) -> Value:
+        left, right = self.value(node.left, now), self.value(node.right, now)
+        assert not isinstance(left, str)
+        assert not isinstance(right, str)
+        if isinstance(left, float) and isinstance(right, float):
+            value = matching.apply(node, left, right, kept=left)
+            assert value is not None  # comparisons of scalars have bool
+            return value
+        if isinstance(left, float):
+            assert isinstance(right, list)
+            return matching.vector_scalar(node, right, left, scalar_left=True)
+        if isinstance(right, float):
+            return matching.vector_scalar(node, left, right, scalar_left=False)
+        if node.op in ("and", "or", "unless"):
+            return matching.set_operation(node.op, node.matching, left, right)
+        return matching.vector_vector(node, left, right)
+
+    def _call(self, call: Call, now: int) -> Value:
+        name, arguments = call.function, call.arguments
+        if name in windows.PLAIN:
+            rolled = [(e, windows.PLAIN[name](w)) for e, w in self._windows(arguments[0], now)]
+            return _rolled(rolled, nameless=name not in windows.KEEP_NAME)
+        if name in numbers.ELEMENTWISE:
+            vector = self.vector(arguments[0], now)
+            return mapped(vector, [numbers.ELEMENTWISE[name](e.value) for e in vector])
+        if name in numbers.DATE_PARTS:
+            if not arguments:
+                return [Element({}, numbers.date_part(name, now / 1000))]
+            vector = self.vector(arguments[0], now)
+            return mapped(vector, [numbers.date_part(name, e.value) for e in vector])
+        match name:
+            case "time":
+                return now / 1000
+            case "pi":
+                return math.pi
+            case "vector":
+                return [Element({}, self.scalar(arguments[0], now))]
+            case "scalar":
+                vector = self.vector(arguments[0], now)
+                return vector[0].value if len(vector) == 1 else math.nan
+            case "timestamp":
+                return self._timestamp(arguments[0], now)
+            case "absent":
+                there = self.vector(arguments[0], now)
+                return [] if there else [Element(labels.labels_of_absence(arguments[0]), 1.0)]
+            case "absent_over_time":
+                in_range = self._windows(arguments[0], now)
+                return [] if in_range else [Element(labels.labels_of_absence(arguments[0]), 1.0)]
+            case "sort" | "sort_desc":
+                return self.vector(arguments[0], now)
+            case "round":
+                vector = self.vector(arguments[0], now)
+                nearest = self.scalar(arguments[1], now) if len(arguments) > 1 else 1.0
+                return mapped(vector, [numbers.round_to(e.value, nearest) for e in vector])
+            case "clamp" | "clamp_min" | "clamp_max":
+                return self._clamp(call, now)
+            case "quantile_over_time":
+                q = self.scalar(arguments[0], now)
+                return _rolled(
+                    [
+                        (e, windows.quantile_over_time(w, q))
+                        for e, w in self._windows(arguments[1], now)
+                    ]
+                )
+            case "predict_linear":
+                ahead = self.scalar(arguments[1], now)
+                return _rolled(
+                    [
+                        (e, windows.predict_linear(w, ahead))
+                        for e, w in self._windows(arguments[0], now)
+                    ]
+                )
+            case "double_exponential_smoothing":
+                level, trend = (self.scalar(argument, now) for argument in arguments[1:])
+                return _rolled(
+                    [
+                        (e, windows.smoothed(w, level, trend))
+                        for e, w in self._windows(arguments[0], now)
+                    ]
+                )
+            case "label_replace":
+                texts = [str(self.value(argument, now)) for argument in arguments[1:]]
+                return labels.label_replace(self.vector(arguments[0], now), *texts)
+            case "label_join":
+                texts = [str(self.value(argument, now)) for argument in arguments[1:]]
+                return labels.label_join(self.vector(arguments[0], now), *texts)
+            case "histogram_quantile":
+                q = self.scalar(arguments[0], now)
+                return histograms.histogram_quantile(q, self.vector(arguments[1], now))
+            case "histogram_fraction":
+                low, high = (self.scalar(argument, now) for argument in arguments[:2])
+                return histograms.histogram_fraction(low, high, self.vector(arguments[2], now))
+            case _:
+                raise AssertionError(f"the reference has no {name}")
+
+    def _timestamp(self, argument: Expr, now: int) -> Vector:
+        while isinstance(argument, Paren):
+            argument = argument.inner
+        if isinstance(argument, VectorSelector):
+            return [
+                replace(element, value=moment / 1000, nameless=True)
+                for element, moment in self._newest(argument, now)
+            ]
+        vector = self.vector(argument, now)
+        return mapped(vector, [now / 1000] * len(vector))
+
+    def _clamp(self, call: Call, now: int) -> Vector:
+        vector = self.vector(call.arguments[0], now)
+        bounds = [self.scalar(argument, now) for argument in call.arguments[1:]]
+        low = -math.inf if call.function == "clamp_max" else bounds[0]
+        high = math.inf if call.function == "clamp_min" else bounds[-1]
+        if low > high:
+            return []
+        return mapped(vector, [numbers.clamp(e.value, low, high) for e in vector])
+
+
+def _rolled(rolled: list[tuple[Element, float | None]], *, nameless: bool = True) -> Vector:
+    return [
+        Element(e.labels, value, e.nameless or nameless) for e, value in rolled if value is not None
+    ]
+
+
+def _holds(condition: Matcher, label_set: dict[str, str]) -> bool:
+    text = label_set.get(condition.name, "")
+    match condition.op:
+        case MatchOp.EQUAL:
+            return text == condition.value
+        case MatchOp.NOT_EQUAL:
+            return text != condition.value
+        case MatchOp.REGEX:
+            return re.fullmatch(condition.value, text, re.DOTALL) is not None
+        case MatchOp.NOT_REGEX:
+            return re.fullmatch(condition.value, text, re.DOTALL) is None
+
+
+def _milliseconds(duration: Duration) -> int:
+    assert isinstance(duration, DurationLiteral)
+    return duration.nanoseconds // 1_000_000
