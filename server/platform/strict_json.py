@@ -44,17 +44,18 @@ def parse_json(body: bytes) -> Any:
 
 def validate(model: type[Model], value: Any) -> Model:
     """The value as a model, without any conversion of types."""
-    if (found := _lone_surrogate(value)) is not None:
-        raise _invalid(found, "not valid Unicode: a surrogate stands alone")
+    if (place := _lone_surrogate(value)) is not None:
+        raise _invalid(place, "not valid Unicode: a surrogate stands alone")
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
-        details = {_pointer(e["loc"], value): e["msg"] for e in reversed(problem.errors())}
-        found_details = [Detail(pointer, message) for pointer, message in details.items()]
-        found_details.reverse()
-        first = found_details[0]
-        where = first.pointer or "the body"
-        raise InvalidRequest(f"{where}: {first.message}", details=found_details) from None
+        told: dict[str, str] = {}
+        for found in problem.errors():  # of a union's members, the first speaks for it
+            missing = found["type"] == "missing"
+            told.setdefault(_pointer(found["loc"], value, missing=missing), found["msg"])
+        details = [Detail(pointer, message) for pointer, message in told.items()]
+        where = details[0].pointer or "the body"
+        raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
 
 
 def _invalid(pointer: str, message: str) -> InvalidRequest:
@@ -104,14 +105,18 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def _pointer(place: tuple[int | str, ...], value: Any) -> str:
-    """Pydantic's place less the names of union members, which are not part of the body."""
+def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
+    """Pydantic's place less the names of union members, which are not part of the body.
+
+    missing  the last part names a field that ought to be there
+    """
     pointer = ""
     here = value
-    for part in place:
+    for number, part in enumerate(place, 1):
         if isinstance(here, dict):
-            pointer += f"/{_escaped(str(part))}"
-            here = here.get(str(part))
+            if part in here or (missing and number == len(place)):
+                pointer += f"/{_escaped(str(part))}"
+                here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int):
             pointer += f"/{part}"
             here = here[part] if part < len(here) else None

@@ -23,11 +23,11 @@ _TRUNCATED = "results truncated due to limit"
 async def series(request: Request) -> Response:
     """Label sets of the series that a selector finds."""
     parameters = await _parameters(request)
-    wanted = parameters.matcher_sets(needed=True)
     start_ms, end_ms = parameters.range_ms()
     store = context_of(request).store
 
     def find() -> Response:
+        wanted = parameters.matcher_sets(needed=True)
         table = store.series(wanted, start_ms, end_ms)
         return _list(table.dicts(), parameters.count("limit"))
 
@@ -37,12 +37,12 @@ async def series(request: Request) -> Response:
 async def labels(request: Request) -> Response:
     """Names of labels."""
     parameters = await _parameters(request)
-    wanted = parameters.matcher_sets()
     start_ms, end_ms = parameters.range_ms()
     store = context_of(request).store
 
     def find() -> Response:
-        return _list(store.label_names(wanted, start_ms, end_ms), parameters.count("limit"))
+        names = store.label_names(parameters.matcher_sets(), start_ms, end_ms)
+        return _list(names, parameters.count("limit"))
 
     return await run_in_worker(request, find)
 
@@ -51,12 +51,11 @@ async def label_values(request: Request) -> Response:
     """Values of one label. The name may be escaped as `U__…`."""
     name = unescaped_name(request.path_params["name"])
     parameters = await _parameters(request)
-    wanted = parameters.matcher_sets()
     start_ms, end_ms = parameters.range_ms()
     store = context_of(request).store
 
     def find() -> Response:
-        values = store.label_values(name, wanted, start_ms, end_ms)
+        values = store.label_values(name, parameters.matcher_sets(), start_ms, end_ms)
         return _list(values, parameters.count("limit"))
 
     return await run_in_worker(request, find)

@@ -120,7 +120,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return not text.isspace()
+    return text == text.strip()
 
 
 def _matchers(text: str) -> list[Matcher]:

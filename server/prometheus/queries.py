@@ -14,7 +14,7 @@ from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
-from server.platform.query_run import run_query
+from server.platform.query_run import run_in_worker, run_query
 from server.prometheus.envelope import success
 from server.prometheus.parameters import Parameters, bad_parameter, read_parameters
 
@@ -54,8 +54,12 @@ async def query_range(request: Request) -> Response:
 
 async def format_query(request: Request) -> Response:
     """The query in its canonical form."""
-    parameters = await _parameters(request)
-    return success(orjson.dumps(format_expr(parse(parameters.text("query")))))
+    text = (await _parameters(request)).text("query")
+
+    def canonical() -> Response:
+        return success(orjson.dumps(format_expr(parse(text))))
+
+    return await run_in_worker(request, canonical)
 
 
 async def _parameters(request: Request) -> Parameters:
