@@ -14,7 +14,8 @@ from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
 from tsdb.labels import SeriesTable
-from tsdb.selection import Selection, Source
+from tsdb.matchers import Matcher
+from tsdb.selection import Hints, Selection, Source
 
 
 class Cancellation:
@@ -59,6 +60,7 @@ class Context:
         self.annotations = Annotations()
         self.series_selected = 0
         self.samples_read = 0
+        self._selections: dict[tuple[tuple[Matcher, ...], int, int], Selection] = {}
         self._cancellation = cancellation
         timeout = options.timeout_s
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -79,6 +81,15 @@ class Context:
             raise QueryTimeout(
                 f"the query took longer than its timeout of {self.options.timeout_s:g} s"
             )
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> Selection:
+        """A selection of the source, admitted to the budget. The same one is asked for once."""
+        key = matchers, start_ms, end_ms
+        if key not in self._selections:
+            selection = self.source.select(matchers, start_ms, end_ms, Hints())
+            self.admit(selection)
+            self._selections[key] = selection
+        return self._selections[key]
 
     def admit(self, selection: Selection) -> None:
         """Count a selection against the budget before any of it is read."""

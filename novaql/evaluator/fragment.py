@@ -52,6 +52,7 @@ class Fragment:
     """series: labels of all rows; nameless: whether the name is marked to go.
 
     observe  is told each block after the leaf, before the stages (for annotations)
+    has_histograms  the selection holds native histograms, which a fragment cannot take
     """
 
     series: SeriesTable
@@ -61,6 +62,7 @@ class Fragment:
     stages: tuple[Stage, ...]
     nameless: bool
     observe: Callable[[Block], None] | None = None
+    has_histograms: bool = False
 
     def block(self, tile: Tile) -> Block:
         """What one tile gives. Touches nothing shared, so it may run on any thread."""

@@ -80,7 +80,15 @@ def extended_fragment(
         )
         return Block(tile.rows, *found.inner.on_grid(*_kernel(call.function, found)))
 
-    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=True)
+    return Fragment(
+        selection.series,
+        steps,
+        selection.tiles,
+        leaf,
+        (),
+        nameless=True,
+        has_histograms=bool(selection.histograms),
+    )
 
 
 def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
@@ -103,4 +111,12 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
         values = np.where(followed, low + (high - low) * share, low)
         return Block(tile.rows, *behind.on_grid(values, behind.counts > 0))
 
-    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless=False)
+    return Fragment(
+        selection.series,
+        steps,
+        selection.tiles,
+        leaf,
+        (),
+        nameless=False,
+        has_histograms=bool(selection.histograms),
+    )

@@ -69,7 +69,16 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
 
     nameless = call.function not in KEEP_NAME
     observe = _Observer.of(context, call, selection.series, scalars)
-    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless, observe)
+    return Fragment(
+        selection.series,
+        steps,
+        selection.tiles,
+        leaf,
+        (),
+        nameless,
+        observe,
+        bool(selection.histograms),
+    )
 
 
 def _rolled(

@@ -16,7 +16,7 @@ from novaql.evaluator.kernels.windows import (
 )
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
-from tsdb.selection import Hints, Selection
+from tsdb.selection import Selection
 from tsdb.tile import Tile, is_stale
 
 
@@ -29,11 +29,7 @@ def window_ends(select: Select, steps: Steps) -> Ints:
 
 def read(context: Context, select: Select, ends_ms: Ints, reach_ms: int) -> Selection:
     """Samples of (first end - reach, last end], admitted to the budget."""
-    selection = context.source.select(
-        select.matchers, int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1]), Hints()
-    )
-    context.admit(selection)
-    return selection
+    return context.select(select.matchers, int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1]))
 
 
 def tile_windows(
@@ -90,4 +86,12 @@ def _fragment(
     def leaf(tile: Tile) -> Block:
         return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
 
-    return Fragment(selection.series, steps, selection.tiles, leaf, (), nameless)
+    return Fragment(
+        selection.series,
+        steps,
+        selection.tiles,
+        leaf,
+        (),
+        nameless,
+        has_histograms=bool(selection.histograms),
+    )

@@ -1,0 +1,119 @@
+"""Instant selectors over series that may hold native histograms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.operators.selector import read, tile_windows, window_ends
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import Select
+from novaql.result import NativeCells
+from tsdb.histograms import Histograms, concat_histograms
+from tsdb.selection import Selection
+from tsdb.tile import HistogramTile, is_stale
+
+NEVER = np.iinfo(np.int64).min
+
+
+def histogram_windows(tile: HistogramTile, ends_ms: Ints, range_ms: int) -> Windows:
+    """Windows over histograms; the value of a sample is its position in the tile."""
+    positions = np.arange(len(tile.timestamps), dtype=np.float64)
+    return ragged_windows(positions, tile.timestamps, tile.offsets, ends_ms, range_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Newest:
+    """The newest (or oldest) sample of each series in each window, [S, J].
+
+    times_ms  its time, NEVER where the window is empty
+    values    the float, 0 for a histogram
+    which     number of the histogram, -1 for a float
+    """
+
+    times_ms: Ints
+    values: Floats
+    which: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+    histograms: Histograms
+
+    @property
+    def there(self) -> Bools:
+        there: Bools = self.times_ms != NEVER
+        return there
+
+
+def newest_samples(
+    selection: Selection, ends_ms: Ints, range_ms: int, *, oldest: bool = False, stale: bool
+) -> Newest:
+    """stale: staleness markers count as samples; else they are skipped."""
+    shape = (len(selection.series), len(ends_ms))
+    times = np.full(shape, NEVER, np.int64)
+    values, which = np.zeros(shape), np.full(shape, -1, np.int32)
+    for ref in selection.tiles:
+        tile = ref.load() if stale else ref.load().without_stale()
+        if tile.sample_count == 0:
+            continue
+        windows = tile_windows(tile, ends_ms, range_ms)
+        place = windows.lo if oldest else windows.hi - 1
+        there = windows.counts > 0
+        found, valid = windows.on_grid(windows.at(place), there)
+        at = np.broadcast_to(windows.times_at(place).astype(np.float64), windows.shape)
+        at_ms, _ = windows.on_grid(at, there)
+        values[tile.rows] = found
+        times[tile.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
+    held: list[Histograms] = []
+    before = 0
+    for native in selection.histograms:
+        part = native.load()
+        windows = histogram_windows(part, ends_ms, range_ms)
+        place = windows.lo if oldest else windows.hi - 1
+        there = windows.counts > 0
+        position, valid = windows.on_grid(windows.at(place), there)
+        at_ms, _ = windows.on_grid(windows.times_at(place).astype(np.float64), there)
+        at_int = np.where(valid, at_ms.astype(np.int64), NEVER)
+        mine = times[part.rows]
+        wins = valid & (mine == NEVER)
+        wins |= valid & ((at_int < mine) if oldest else (at_int > mine))
+        times[part.rows] = np.where(wins, at_int, mine)
+        numbers = position.astype(np.int32) + np.int32(before)
+        which[part.rows] = np.where(wins, numbers, which[part.rows])
+        held.append(part.histograms)
+        before += len(part.histograms)
+    values[which >= 0] = 0.0
+    return Newest(times, values, which, concat_histograms(held))
+
+
+def mixed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+    """`m{…}` at every step, floats and histograms."""
+    newest, selection, valid = _visible(run, select, steps)
+    found = StepMatrix(
+        selection.series,
+        newest.values,
+        valid,
+        np.zeros(len(selection.series), np.bool_),
+        native=NativeCells(newest.histograms, newest.which),
+    )
+    return found.without_empty_rows()
+
+
+def mixed_timestamp(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+    """`timestamp(m{…})`."""
+    newest, selection, valid = _visible(run, select, steps)
+    seconds = np.where(valid, newest.times_ms / 1000.0, 0.0)
+    nameless = np.ones(len(selection.series), np.bool_)
+    return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
+
+
+def _visible(run: Runner, select: Select, steps: Steps) -> tuple[Newest, Selection, Bools]:
+    context = run.context
+    lookback_ms = context.reach_ms(context.options.lookback_ms)
+    ends_ms = window_ends(select, steps)
+    selection = read(context, select, ends_ms, lookback_ms)
+    context.admit_matrix(len(selection.series), steps.count)
+    newest = newest_samples(selection, ends_ms, lookback_ms, stale=True)
+    ended = (newest.which < 0) & is_stale(newest.values)
+    return newest, selection, newest.there & ~ended
