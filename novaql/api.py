@@ -28,7 +28,6 @@ from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
 from tsdb.selection import Source
 
-
 __all__ = ["Cancellation", "evaluate", "explain", "query"]
 
 

@@ -63,7 +63,7 @@ def _to_vector(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     return _unlabelled(run.scalar(call.arguments[0], steps))
 
 
-def _date_of_now(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+def _date_of_now(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:  # noqa: ARG001 - one signature for all
     return _unlabelled(date_part(call.function, steps.times_ms / 1000.0))
 
 
@@ -219,7 +219,7 @@ def _constant(value: Callable[[Runner, Steps], float]) -> ScalarFunction:
 ScalarFunction = Callable[[Runner, FunctionCall, Steps], Floats]
 
 
-def _query_range(run: Runner, steps: Steps) -> float:
+def _query_range(run: Runner, steps: Steps) -> float:  # noqa: ARG001 - one signature for all
     options = run.context.options
     return 0.0 if options.instant else (options.end_ms - options.start_ms) / 1000.0
 
