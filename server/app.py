@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -28,7 +27,7 @@ from server.platform.problem import problem_response
 from server.platform.store import Store, numeric_stats
 from server.platform.telemetry import Telemetry
 from server.platform.tokens import FileTokenStore, TokenStore
-from server.platform.workers import QueryWorkers
+from server.platform.workers import QueryWorkers, Writers
 from server.routes import ROUTES
 from server.settings import Settings
 
@@ -63,7 +62,7 @@ def create_app(
         token_store(settings, tokens),
         Telemetry(__version__, lambda: numeric_stats(database)),
         QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
-        ThreadPoolExecutor(2, thread_name_prefix="write"),
+        Writers(threads=2, room=settings.write_queue),
         RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
     )
     app = FastAPI(
@@ -117,7 +116,7 @@ def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
     for job in jobs:
         job.stop()
     context.workers.close()
-    context.writers.shutdown()
+    context.writers.close()
     context.store.close()
 
 

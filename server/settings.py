@@ -23,6 +23,7 @@ class Settings:
     sync                when a write reaches the disk: before it is acknowledged (`always`), at
                         least every `sync_interval_s` (`interval`), or when the system likes (`os`)
     query_threads       queries that run at one time; `query_queue` more may wait, the rest get 503
+    write_queue         remote-write bodies held at one time; the rest get 503 and come again
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
@@ -40,6 +41,7 @@ class Settings:
     sync_interval_s: float = 1.0
     query_threads: int = 2
     query_queue: int = 64
+    write_queue: int = 32
     query_timeout_s: float = 120.0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
@@ -59,7 +61,7 @@ class Settings:
             raise ArgumentError("sync", f"is one of {', '.join(get_args(SyncMode))}")
         if not 0 <= self.port <= 65535:
             raise ArgumentError("listen", f"{self.port} is no port number")
-        for name in ("query_threads", "max_body_bytes", "max_write_bytes"):
+        for name in ("query_threads", "write_queue", "max_body_bytes", "max_write_bytes"):
             if getattr(self, name) < 1:
                 raise ArgumentError(name, "must be at least 1")
         for name in ("sync_interval_s", "query_timeout_s"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,9 +32,9 @@ async def write(request: Request) -> Response:
         )
     context = context_of(request)
     limit = context.settings.max_write_bytes
-    body = await read_body(request, limit=limit, encodings=("snappy",))
-    loop = asyncio.get_running_loop()
-    written = await loop.run_in_executor(context.writers, store_message, context, body)
+    with context.writers.place():
+        body = await read_body(request, limit=limit, encodings=("snappy",))
+        written = await context.writers.run(partial(store_message, context, body))
     headers = {"X-Prometheus-Remote-Write-Samples-Written": str(written)}
     return Response(status_code=204, headers=headers)
 

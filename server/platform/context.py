@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from server.platform.scopes import Principal
 from server.platform.store import Store
 from server.platform.telemetry import Telemetry
 from server.platform.tokens import TokenStore
-from server.platform.workers import QueryWorkers
+from server.platform.workers import QueryWorkers, Writers
 from server.settings import Settings
 
 
@@ -29,7 +28,7 @@ class ServerContext:
     tokens: TokenStore | None
     telemetry: Telemetry
     workers: QueryWorkers
-    writers: ThreadPoolExecutor
+    writers: Writers
     decoder: RemoteWriteDecoder
     started_at: float = field(default_factory=time.time)
 

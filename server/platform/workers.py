@@ -1,10 +1,11 @@
-"""Query work, off the event loop: bounded threads, a bounded queue, an end for each task."""
+"""Work off the event loop: bounded threads, bounded queues, an end for each query."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -60,6 +61,35 @@ class QueryWorkers:
         self.running -= 1
         if not task.cancelled():
             task.exception()  # seen: a task whose client left may fail unheard
+
+
+class Writers:
+    """Threads that decode and store. More than `room` bodies at once are refused with `Busy`."""
+
+    def __init__(self, *, threads: int, room: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
+        self._room = room
+        self._taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one body; taken before it is read, so that memory stays bounded."""
+        if self._taken >= self._room:
+            raise Busy("too many writes at once", headers={"Retry-After": "1"})
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """The answer of work done in a thread. It ends even when the client leaves."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, work)
+
+    def close(self) -> None:
+        """Wait for what is being stored."""
+        self._pool.shutdown()
 
 
 async def _client_gone(request: Request) -> None:

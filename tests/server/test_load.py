@@ -81,6 +81,40 @@ def test_a_query_that_waits_too_long_times_out(slow: tuple[LocalServer, SlowStor
     assert late.json()["errorType"] == "timeout"
 
 
+class SlowWrites:
+    """A memory store whose appends take as long as the test wants."""
+
+    def __init__(self) -> None:
+        self._store = tsdb.memory()
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def append(self, batch: tsdb.Batch) -> object:
+        self.entered.release()
+        self.leave.wait(20)
+        return self._store.append(batch)
+
+
+def test_too_many_writes_are_told_to_come_again() -> None:
+    store = SlowWrites()
+    with (
+        local_server(store, write_queue=1) as server,  # type: ignore[arg-type]
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(server.write, [({"__name__": "m"}, [(1000, 1.0)])])
+        assert store.entered.acquire(timeout=10)
+        refused = server.write([({"__name__": "m"}, [(2000, 2.0)])])
+        store.leave.set()
+        taken = first.result(timeout=20)
+        later = server.write([({"__name__": "m"}, [(2000, 2.0)])])
+
+    assert refused.status_code == 503  # a remote writer tries again after a 5xx
+    assert taken.status_code == later.status_code == 204
+
+
 class SlowTiles:
     """A memory store that selects 500 series, each in a tile of its own that loads slowly."""
 
