@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.annotation_text import shortest_decimal
+from novaql.errors import EvaluationError
+from novaql.evaluator.annotation_text import quote, shortest_decimal
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Floats
-from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
+from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation
 from tsdb.labels import METRIC_NAME, LabelColumn
 
@@ -30,7 +32,7 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
         assert node.parameter is not None
-        return _count_values(operand, groups, run.text(node.parameter))
+        return _count_values(operand, groups, node, run.text(node.parameter))
     assert node.parameter is not None
     parameter = run.scalar(node.parameter, steps)
     if node.op == "quantile":
@@ -93,20 +95,22 @@ def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
     return matrix(groups.labels, values, valid).without_empty_rows()
 
 
-def _count_values(operand: StepMatrix, groups: Groups, label: str) -> StepMatrix:
+def _count_values(operand: StepMatrix, groups: Groups, node: Aggregation, label: str) -> StepMatrix:
     """One row per group and distinct value; the value is written into `label`."""
+    if label == "" or not is_utf8(label):
+        raise EvaluationError(f"invalid label name {quote(label)}")
     present = operand.presence()
     rows, steps = np.nonzero(present)
     distinct, value_id = np.unique(operand.values[rows, steps], return_inverse=True)
+    texts = LabelColumn.encode(shortest_decimal(v) for v in distinct.tolist())
     cells = groups.of_row[rows] * max(len(distinct), 1) + value_id
     pairs, pair_of = np.unique(cells, return_inverse=True)
-    counts = np.zeros((len(pairs), operand.steps))
-    np.add.at(counts, (pair_of, steps), 1.0)
-    group, value = pairs // max(len(distinct), 1), pairs % max(len(distinct), 1)
-    texts = [shortest_decimal(v) for v in distinct.tolist()]
-    labels = groups.labels.take(group).with_column(
-        label, LabelColumn.encode(texts[v] for v in value.tolist())
-    )
-    found = matrix(labels, counts, counts > 0)
-    # Only -0 and 0 differ in bits and not in value; rows that came out equal are one.
-    return join_equal_rows(found, lambda a, b: AssertionError("count_values made equal rows"))
+    group, value = np.divmod(pairs, max(len(distinct), 1))
+    labels = groups.labels.take(group).with_column(label, texts.take(value))
+    if node.without and label in node.grouping:
+        labels = labels.drop([label])
+    # Groups that differed in what `label` was before are one.
+    _, first, row_of = np.unique(labels.keys(), return_index=True, return_inverse=True)
+    counts = np.zeros((len(first), operand.steps))
+    np.add.at(counts, (row_of[pair_of], steps), 1.0)
+    return matrix(labels.take(first), counts, counts > 0)

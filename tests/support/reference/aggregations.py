@@ -34,6 +34,14 @@ def aggregate(
     op: str, vector: Vector, parameter: float | str | None, names: tuple[str, ...], *, drop: bool
 ) -> Vector:
     """`op by (names)`, or with `drop` `op without (names)`."""
+    if op == "count_values":
+        assert isinstance(parameter, str)
+        # The value becomes a label first; then the elements are counted by that label, too.
+        vector = [
+            Element(with_label(e.labels, parameter, decimal_text(e.value)), 0.0) for e in vector
+        ]
+        names = names if drop else (*names, parameter)
+        op = "count"
     groups: dict[LabelSet, Vector] = {}
     for element in vector:
         kept = without(element.labels, NAME, *names) if drop else only(element.labels, names)
@@ -46,13 +54,6 @@ def aggregate(
         elif op == "quantile":
             assert isinstance(parameter, float)
             out.append(Element(labels, numbers.quantile(parameter, values)))
-        elif op == "count_values":
-            assert isinstance(parameter, str)
-            texts = [decimal_text(value) for value in values]
-            out += [
-                Element(with_label(labels, parameter, text), float(texts.count(text)))
-                for text in dict.fromkeys(texts)
-            ]
         else:
             assert isinstance(parameter, float)
             out += _ranked(op, members, parameter)
