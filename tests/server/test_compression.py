@@ -30,7 +30,7 @@ def test_the_encoding_the_client_likes_best(accept: str, encoding: str | None) -
 
 
 def test_zstd_reads_back(server: LocalServer) -> None:
-    query = {"query": "up", "start": NOW_S - 600, "end": NOW_S, "step": 1}
+    query: dict[str, str | int] = {"query": "up", "start": NOW_S - 600, "end": NOW_S, "step": 1}
     url = "/prometheus/api/v1/query_range"
 
     def raw(encoding: str) -> tuple[str | None, bytes]:
