@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -64,17 +65,41 @@ class NativeCells:
     which: NDArray[np.int32]
 
 
+def native_where(
+    native: NativeCells | None, cells: Bools | slice | EllipsisType
+) -> NativeCells | None:
+    """The chosen cells, flat; None if none of them is a histogram."""
+    if native is None:
+        return None
+    which = native.which[cells].ravel()
+    return NativeCells(native.histograms, which) if (which >= 0).any() else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Ragged form: row i owns times_ms[offsets[i]:offsets[i + 1]] and the values beside them."""
+    """Ragged form: row i owns times_ms[offsets[i]:offsets[i + 1]] and the values beside them.
+
+    native  which points are native histograms (`which` is flat, as the values are), or None: none
+            is; the values of those that are mean nothing
+    """
 
     offsets: Ints
     times_ms: Ints
     values: Floats
+    native: NativeCells | None = None
+
+    def floats(self) -> Floats:
+        """The values, NaN for each that is a histogram."""
+        if self.native is None:
+            return self.values
+        return np.where(self.native.which < 0, self.values, np.nan)
 
 
 class Series(NamedTuple):
-    """One series of a result: its labels, and [T] times (datetime64[ms], UTC) and values."""
+    """One series of a result: its labels, and [T] times (datetime64[ms], UTC) and values.
+
+    A value that is a native histogram is NaN here; `Result.points` has the histograms.
+    """
 
     labels: dict[str, str]
     times: NDArray[np.datetime64]
@@ -96,6 +121,8 @@ class Result:
     raw       samples with times of their own (instant query of a range vector); then
               times_ms and values are empty
     text      a string result
+    native    which values are native histograms (`which`: [S, J]), or None: none is; their floats
+              mean nothing. Of raw samples: `raw.native`
     """
 
     kind: ResultKind
@@ -105,6 +132,7 @@ class Result:
     valid: Bools | None = None
     raw: Points | None = None
     text: str | None = None
+    native: NativeCells | None = None
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
     stats: QueryStats = field(default_factory=QueryStats)
@@ -119,10 +147,16 @@ class Result:
                 np.arange(rows + 1, dtype=np.int64) * steps,
                 np.tile(self.times_ms, rows),
                 self.values.ravel(),
+                native_where(self.native, ...),
             )
         counts: NDArray[np.int64] = np.count_nonzero(self.valid, axis=1).astype(np.int64)
         times = np.broadcast_to(self.times_ms, self.valid.shape)[self.valid]
-        return Points(np.concatenate([[0], np.cumsum(counts)]), times, self.values[self.valid])
+        return Points(
+            np.concatenate([[0], np.cumsum(counts)]),
+            times,
+            self.values[self.valid],
+            native_where(self.native, self.valid),
+        )
 
     def __len__(self) -> int:
         return self.series.rows
@@ -131,9 +165,10 @@ class Result:
         points = self.points()
         bounds = points.offsets.tolist()
         times = points.times_ms.astype("datetime64[ms]")
+        values = points.floats()
         for row, labels in enumerate(self.series):
             first, last = bounds[row], bounds[row + 1]
-            yield Series(labels, times[first:last], points.values[first:last])
+            yield Series(labels, times[first:last], values[first:last])
 
     def arrow(self, *, layout: Layout = "long") -> pa.Table:
         """An Arrow table.
