@@ -233,6 +233,36 @@ def test_an_example_runs_at_a_click(console: Console) -> None:
     assert console.complaints == []
 
 
+def test_it_refreshes_by_itself_and_stops_when_told(console: Console) -> None:
+    asked: list[str] = []
+    console.page.on("request", lambda request: asked.append(request.url))
+    console.page.clock.install()
+    console.open("?q=max(queue_depth)&refresh=15s")
+    console.page.wait_for_selector("#legend tbody tr")
+
+    def queries() -> int:
+        return sum(url.endswith("/v1/novaql") for url in asked)
+
+    assert queries() == 1
+    with console.page.expect_response("**/v1/novaql"):
+        console.page.clock.run_for(15_100)
+    assert queries() == 2
+    console.page.select_option("#refresh", "off")
+    console.page.clock.run_for(60_000)
+    console.page.wait_for_timeout(100)
+    assert queries() == 2
+
+
+def test_arrow_keys_read_the_chart_aloud(console: Console) -> None:
+    console.open(f"?q={REQUESTS}")
+    console.page.wait_for_selector("#legend tbody tr")
+    chart = console.page.locator("#chart")
+    chart.press("End")
+    chart.press("ArrowLeft")
+    expect(console.page.locator("#readout")).to_contain_text("gateway")
+    expect(console.page.locator(".tip")).to_be_visible()
+
+
 def test_warnings_of_the_engine_are_shown(console: Console) -> None:
     console.open("?q=rate(queue_depth[5m])&tab=table")
     expect(console.page.locator("#notices .notice")).to_contain_text(["counter"])

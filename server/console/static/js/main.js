@@ -98,6 +98,7 @@ function show(answer, request, span) {
   else if (state.tab === "table") showTable(body, unit);
   else if (body.result_type === "matrix" && body.result.length) showChart(body.result, span, unit);
   else if (body.result_type === "string") clearChart("A text has no chart.", "The table shows it.");
+  else if (state.refresh !== "off") clearChart("Nothing yet.", "A rate takes two samples; the chart refreshes by itself.");
   else clearChart("The query answers nothing in this range.", "Try a longer range, or check the names.");
 }
 
@@ -115,7 +116,8 @@ function fail(problem, query) {
 
 function pick(query, unit, live) {
   setQuery(query);
-  setState({ unit, ...(live && state.range !== "15m" ? { range: "15m" } : {}) });
+  // What began with the server fills the chart while one watches.
+  setState({ unit, ...(live ? { range: "15m", refresh: state.refresh === "off" ? "5s" : state.refresh } : {}) });
   run();
 }
 
