@@ -233,6 +233,30 @@ def test_an_example_runs_at_a_click(console: Console) -> None:
     assert console.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("unit", "values", "labels"),
+    [
+        ("bytes", [0, 2**28, 2**30], ["0 B", "256 MiB", "1 GiB"]),
+        ("seconds", [0.0005, 1.5, 120], ["500 µs", "1.5 s", "2 min"]),
+        ("percent", [0, 0.001, 0.0015], ["0 %", "0.1 %", "0.15 %"]),
+        ("number", [1000000, 1000001], ["1M", "1.000001M"]),
+        ("/s", [0.5, 2000], ["500 m/s", "2 k/s"]),
+    ],
+)
+def test_axis_labels_tell_neighbours_apart_in_their_unit(
+    console: Console, unit: str, values: list[float], labels: list[str]
+) -> None:
+    console.open("?q=vector(1)")
+    console.page.wait_for_selector("#legend tbody tr")
+    module = console.page.locator("script[type=module]").get_attribute("src")
+    assert module is not None
+    shown = console.page.evaluate(
+        "async ([path, splits, unit]) => (await import(path)).axisLabels(splits, unit)",
+        [module.replace("main.js", "chart.js"), values, unit],
+    )
+    assert shown == labels
+
+
 def test_it_refreshes_by_itself_and_stops_when_told(console: Console) -> None:
     asked: list[str] = []
     console.page.on("request", lambda request: asked.append(request.url))

@@ -77,7 +77,7 @@ function draw() {
       scales: { x: { time: true, range: [window.start, Math.max(window.end, window.start + 1)] }, y: { range: rangeOf } },
       axes: [
         { ...axis, space: narrow ? 70 : 90, values: clockLabels },
-        { ...axis, size: widthOfLabels, gap: 6, values: (_, splits) => axisLabels(splits, unit) },
+        { ...axis, size: widthOfLabels, gap: 6, incrs: incrementsOf(unit), values: (_, splits) => axisLabels(splits, unit) },
       ],
       series: [{}, ...lines.map((line, index) => ({
         label: line.name,
@@ -124,6 +124,14 @@ function clockLabels(u, splits, _axis, _space, increment) {
     day = date;
     return label;
   });
+}
+
+/** Round distances of the lines in units that do not count in tens; undefined: uPlot's own. */
+function incrementsOf(unit) {
+  if (unit.startsWith("bytes")) return Array.from({ length: 61 }, (_, power) => 2 ** (power - 4));
+  if (unit !== "seconds") return undefined;
+  const below = [-9, -8, -7, -6, -5, -4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+  return [...below, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 864000, 4320000, 8640000, 86400000, 864000000, 8640000000];
 }
 
 /** Labels with just as many digits as tell neighbours apart. */
