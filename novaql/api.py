@@ -15,7 +15,9 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
 from novaql.inputs.resolve import as_source
-from novaql.language import parse
+from novaql.inputs.table_source import TableSource
+from novaql.language import parse, walk
+from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
 from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.planner import build_plan, optimize
@@ -27,6 +29,9 @@ from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
 from tsdb.selection import Source
+
+NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
+"""What a query without selectors is evaluated over."""
 
 __all__ = ["Cancellation", "evaluate", "explain", "query"]
 
@@ -67,8 +72,9 @@ def query(
         name_removal=name_removal,
         limits=limits,
     )
-    parse(expr)  # a wrong query is told before any data is opened
-    return evaluate(expr, as_source(data), options)
+    tree = parse(expr)  # a wrong query is told before any data is opened
+    needs_data = data is not None or any(isinstance(node, VectorSelector) for node in walk(tree))
+    return evaluate(expr, as_source(data) if needs_data else NO_DATA, options)
 
 
 def query_options(

@@ -69,6 +69,15 @@ class Tile:
             np.arange(series + 1, dtype=np.int64) * width,
         )
 
+    def rows_between(self, first: int, end: int) -> Tile:
+        """The series at places first … end - 1, as views."""
+        rows = self.rows[first:end]
+        if self.offsets is None:
+            return Tile(rows, self.timestamps, self.values[first:end])
+        part = slice(int(self.offsets[first]), int(self.offsets[end]))
+        offsets = self.offsets[first : end + 1] - self.offsets[first]
+        return Tile(rows, self.timestamps[part], self.values[part], offsets)
+
     def without_stale(self) -> Tile:
         """The same samples less the staleness markers."""
         # The sum is NaN if any value is, so one cheap pass settles the usual case.

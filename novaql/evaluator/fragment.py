@@ -27,6 +27,10 @@ READ_AHEAD = 3
 """Tiles being decoded while another one is computed."""
 
 
+COST_AT_ONCE = 1 << 25
+"""Samples looked at between two checkpoints: some tenths of a second of work at most."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """Some series at every step: rows of the fragment's series table, values [S, J].
@@ -52,6 +56,8 @@ class Fragment:
     """series: labels of all rows; nameless: whether the name is marked to go.
 
     observe  is told each block after the leaf, before the stages (for annotations)
+    row_cost  about how many samples the leaf looks at for one series; a tile that asks for too many
+              is worked off in pieces, so that a checkpoint is never far
     has_histograms  the selection holds native histograms, which a fragment cannot take
     """
 
@@ -63,6 +69,7 @@ class Fragment:
     nameless: bool
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
+    row_cost: int = 0
 
     def block(self, tile: Tile) -> Block:
         """What one tile gives. Touches nothing shared, so it may run on any thread."""
@@ -75,7 +82,7 @@ class Fragment:
 
 def blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
     """Run a fragment; the next tiles are decoded on other threads meanwhile."""
-    for tile in _read(fragment.tiles):
+    for tile in _pieces(_read(fragment.tiles), fragment.row_cost):
         context.checkpoint()
         with np.errstate(all="ignore"):
             if fragment.observe is None:
@@ -88,6 +95,16 @@ def blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
                     values, valid = stage(values, valid)
                 block = Block(leaf.rows, values, valid)
         yield block
+
+
+def _pieces(tiles: Iterator[Tile], row_cost: int) -> Iterator[Tile]:
+    for tile in tiles:
+        tall = max(1, COST_AT_ONCE // max(row_cost, 1))
+        if tile.series_count <= tall:
+            yield tile
+            continue
+        for first in range(0, tile.series_count, tall):
+            yield tile.rows_between(first, min(first + tall, tile.series_count))
 
 
 def _read(tiles: Sequence[TileRef]) -> Iterator[Tile]:

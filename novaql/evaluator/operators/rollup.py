@@ -28,6 +28,15 @@ from novaql.planner.logical import (
 from tsdb.labels import METRIC_NAME, SeriesTable
 from tsdb.tile import Tile
 
+WHOLE_WINDOW = frozenset(
+    {
+        "avg_over_time", "sum_over_time", "stddev_over_time", "stdvar_over_time", "mad_over_time",
+        "quantile_over_time", "deriv", "predict_linear", "double_exponential_smoothing",
+        "ts_of_min_over_time", "ts_of_max_over_time",
+    }
+)  # fmt: skip
+"""Rollups whose work grows with the number of samples in a window."""
+
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -69,6 +78,8 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
 
     nameless = call.function not in KEEP_NAME
     observe = _Observer.of(context, call, selection.series, scalars)
+    # As if a sample came every second: a bound on the work, not a guess of it.
+    row_cost = steps.count * max(1, min(window.range_ms // 1000, 1 << 20))
     return Fragment(
         selection.series,
         steps,
@@ -78,6 +89,7 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         nameless,
         observe,
         bool(selection.histograms),
+        row_cost if call.function in WHOLE_WINDOW else 0,
     )
 
 

@@ -1,0 +1,74 @@
+"""A query stops soon after it is cancelled or out of time, also inside a large tile."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
+from novaql.inputs.table_source import TableSource
+from novaql.options import Limits, QueryOptions
+from tsdb.labels import SeriesTable
+from tsdb.tile import Batch
+
+
+@pytest.fixture(scope="module")
+def heavy() -> TableSource:
+    """30 series of 3000 samples a second apart, in one tile."""
+    series, samples = 30, 3000
+    table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])
+    return TableSource(
+        Batch(
+            table,
+            np.repeat(np.arange(series), samples),
+            np.tile(np.arange(samples) * 1000, series),
+            np.random.default_rng(1).normal(size=series * samples),
+        )
+    )
+
+
+HEAVY = "sum(quantile_over_time(0.9, m[50m]))"
+HEAVY_OPTIONS = QueryOptions(0, 3_000_000, 1000)
+
+
+def test_cancelled_inside_a_tile(heavy: TableSource) -> None:
+    cancellation = Cancellation()
+    threading.Timer(0.2, cancellation.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(QueryCancelled):
+        evaluate(HEAVY, heavy, HEAVY_OPTIONS, cancellation=cancellation)
+    # Not a measure of speed: all of it takes many times as long.
+    assert time.monotonic() - began < 5
+
+
+def test_timeout_inside_a_tile(heavy: TableSource) -> None:
+    options = QueryOptions(0, 3_000_000, 1000, timeout_s=0.2)
+    with pytest.raises(QueryTimeout, match=r"0\.2 s"):
+        evaluate(HEAVY, heavy, options)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(samples=1000), "90000 samples, the limit is 1000"),
+        (Limits(series=10), "30 series, the limit is 10"),
+        (Limits(points=100), "3001 points per series, the limit is 100"),
+        (Limits(bytes=1000), "the limit is 0 MiB"),
+    ],
+)
+def test_limits(heavy: TableSource, limits: Limits, message: str) -> None:
+    options = QueryOptions(0, 3_000_000, 1000, limits=limits)
+    with pytest.raises(LimitExceeded, match=message):
+        evaluate("rate(m[1h])", heavy, options)
+
+
+def test_pieces_give_the_same_answer(heavy: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = QueryOptions(0, 3_000_000, 60_000)
+    whole = evaluate("avg_over_time(m[10m])", heavy, options)
+    monkeypatch.setattr("novaql.evaluator.fragment.COST_AT_ONCE", 1)
+    pieces = evaluate("avg_over_time(m[10m])", heavy, options)
+    np.testing.assert_array_equal(whole.values, pieces.values)
