@@ -12,7 +12,7 @@ Populations are absolute. Buckets are sparse: only those that are not empty are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -123,6 +123,13 @@ class Histograms:
     def is_custom(self) -> Bools:
         custom: Bools = self.schema == CUSTOM_SCHEMA
         return custom
+
+    def without_reset_hints(self) -> Histograms:
+        """The same, with nothing known of counter resets; gauges stay gauges."""
+        unknown = np.int8(ResetHint.UNKNOWN)
+        return replace(
+            self, hint=np.where(self.hint == ResetHint.GAUGE, self.hint, unknown).astype(np.int8)
+        )
 
     def take(self, rows: Ints) -> Histograms:
         """Rows by number, in any order, any number of times."""

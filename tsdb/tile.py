@@ -81,7 +81,9 @@ class Tile:
     def without_stale(self) -> Tile:
         """The same samples less the staleness markers."""
         # The sum is NaN if any value is, so one cheap pass settles the usual case.
-        if not np.isnan(np.add.reduce(self.values, axis=None)):
+        with np.errstate(invalid="ignore"):  # the marker is a signalling NaN
+            total = np.add.reduce(self.values, axis=None)
+        if not np.isnan(total):
             return self
         stale = is_stale(self.values)
         if not stale.any():

@@ -34,10 +34,10 @@ from novaql.evaluator.operators.rollup import (
     range_argument,
     rollup_fragment,
     scalar_arguments,
-    subquery_rollup,
     unwrap,
 )
 from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
+from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.operators.transform import (
     ELEMENTWISE,
     SCALAR_FUNCTIONS,

@@ -6,8 +6,8 @@ import numpy as np
 
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
-from novaql.evaluator.operators.rollup import subquery_points
 from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import SubqueryWindow, Window
@@ -21,8 +21,9 @@ def range_vector(
 ) -> tuple[SeriesTable, Points]:
     """Series that have samples in the window of the only step, and those samples."""
     if isinstance(plan, SubqueryWindow):
-        inner, tile = subquery_points(run, plan, steps)
-        series, tiles = drop_names(inner.series, inner.nameless), [tile]
+        points = subquery_points(run, plan, steps)
+        series = drop_names(points.inner.series, points.inner.nameless)
+        tiles = [points.floats]
     else:
         ends_ms = window_ends(plan.select, steps)
         selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))

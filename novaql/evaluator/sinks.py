@@ -13,19 +13,23 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 
 def collect(fragment: Fragment, context: Context) -> StepMatrix:
     """All rows, as a matrix in the order of the fragment's series; empty rows are left out."""
+    return collect_all(fragment, context).without_empty_rows()
+
+
+def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
+    """The same with its empty rows: row i of the matrix is row i of the fragment's series."""
     out = allocate(context, fragment.series, fragment.steps)
     assert out.valid is not None
     for block in blocks(fragment, context):
         out.values[block.rows] = block.values
         out.valid[block.rows] = True if block.valid is None else block.valid
     complete = bool(out.valid.all())
-    found = StepMatrix(
+    return StepMatrix(
         out.series,
         out.values,
         None if complete else out.valid,
         np.full(out.rows, fragment.nameless),
     )
-    return found.without_empty_rows()
 
 
 def fold(

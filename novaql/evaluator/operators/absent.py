@@ -10,9 +10,9 @@ from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.rollup import (
     range_argument,
     rollup_fragment,
-    subquery_rollup,
     unwrap,
 )
+from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType

@@ -13,7 +13,6 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
 from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS, WindowKernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
@@ -26,6 +25,7 @@ from novaql.planner.logical import (
     Window,
 )
 from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.selection import TileRef
 from tsdb.tile import Tile
 
 WHOLE_WINDOW = frozenset(
@@ -63,34 +63,44 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     context = run.context
     if window.select.anchored or window.select.smoothed:
         return extended_fragment(context, call, window, steps)
-    scalars = scalar_arguments(run, call, steps)
     ends_ms = window_ends(window.select, steps)
-    reach_ms = context.reach_ms(window.range_ms)
-    selection = read(context, window.select, ends_ms, reach_ms)
-    kernel, eval_ms = ROLLUPS[call.function], steps.times_ms
+    selection = read(context, window.select, ends_ms, context.reach_ms(window.range_ms))
+    found = windows_fragment(
+        run, call, steps, selection.series, selection.tiles, ends_ms, window.range_ms
+    )
+    return replace(found, has_histograms=bool(selection.histograms))
+
+
+def windows_fragment(
+    run: Runner,
+    call: FunctionCall,
+    steps: Steps,
+    series: SeriesTable,
+    tiles: Sequence[TileRef],
+    ends_ms: Ints,
+    range_ms: int,
+) -> Fragment:
+    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends."""
+    context = run.context
+    scalars = scalar_arguments(run, call, steps)
+    reach_ms, eval_ms = context.reach_ms(range_ms), steps.times_ms
+    kernel = ROLLUPS[call.function]
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
-            return _nothing(tile, steps)
-        windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=window.range_ms)
+            shape = (tile.series_count, steps.count)
+            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+        windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=range_ms)
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
     nameless = call.function not in KEEP_NAME
-    observe = _Observer.of(context, call, selection.series, scalars)
+    observe = _Observer.of(context, call, series, scalars)
     # As if a sample came every second: a bound on the work, not a guess of it.
-    row_cost = steps.count * max(1, min(window.range_ms // 1000, 1 << 20))
-    return Fragment(
-        selection.series,
-        steps,
-        selection.tiles,
-        leaf,
-        (),
-        nameless,
-        observe,
-        bool(selection.histograms),
-        row_cost if call.function in WHOLE_WINDOW else 0,
-    )
+    row_cost = steps.count * max(1, min(range_ms // 1000, 1 << 20))
+    if call.function not in WHOLE_WINDOW:
+        row_cost = 0
+    return Fragment(series, steps, tiles, leaf, (), nameless, observe, row_cost=row_cost)
 
 
 def _rolled(
@@ -99,11 +109,6 @@ def _rolled(
     per_window = [windows.per_step(scalar) for scalar in scalars]
     out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
     return Block(tile.rows, *windows.on_grid(out, valid))
-
-
-def _nothing(tile: Tile, steps: Steps) -> Block:
-    shape = (tile.series_count, steps.count)
-    return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
 
 
 class _Observer:
@@ -159,63 +164,6 @@ def warn_quantiles(context: Context, q: Floats, steps_with_data: Bools, plan: Pl
         context.annotations.warn(
             f"quantile value should be between 0 and 1, got {go_number(value)}", plan.span
         )
-
-
-# --- subqueries ------------------------------------------------------------------------------
-
-
-def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> tuple[StepMatrix, Tile]:
-    """The inner expression at all points that any step's window needs, and the same as a tile.
-
-    Rows of the tile are rows of the matrix.
-    """
-    ends_ms = subquery_ends(window, steps)
-    left_ms = int(ends_ms[0]) - run.context.reach_ms(window.range_ms)
-    first = left_ms // window.step_ms * window.step_ms + window.step_ms
-    inner_steps = Steps.between(first, int(ends_ms[-1]), window.step_ms)
-    if inner_steps.count == 0:
-        empty = matrix(SeriesTable.unlabelled(0), np.zeros((0, 0)))
-        none = np.zeros(0, np.int64)
-        return empty, Tile(none, none, np.zeros(0), np.zeros(1, np.int64))
-    inner = run.vector(window.inner, inner_steps)
-    rows = np.arange(inner.rows, dtype=np.int64)
-    times = inner_steps.times_ms
-    if inner.valid is None or inner.valid.all():
-        return inner, Tile(rows, times, np.ascontiguousarray(inner.values))
-    counts = np.count_nonzero(inner.valid, axis=1)
-    flat_times = np.broadcast_to(times, inner.valid.shape)[inner.valid]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return inner, Tile(rows, flat_times, inner.values[inner.valid], offsets)
-
-
-def subquery_ends(window: SubqueryWindow, steps: Steps) -> Ints:
-    if window.at_ms is None:
-        return steps.times_ms - window.offset_ms
-    return np.full(steps.count, window.at_ms - window.offset_ms, np.int64)
-
-
-def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """A rollup of a subquery."""
-    window = range_argument(call)
-    assert isinstance(window, SubqueryWindow)
-    scalars = scalar_arguments(run, call, steps)
-    inner, tile = subquery_points(run, window, steps)
-    run.context.admit_matrix(inner.rows, steps.count)
-    if tile.sample_count == 0:
-        block = _nothing(tile, steps)
-    else:
-        with np.errstate(all="ignore"):
-            kernel = ROLLUPS[call.function]
-            reach_ms = run.context.reach_ms(window.range_ms)
-            windows = tile_windows(tile, subquery_ends(window, steps), reach_ms)
-            windows = replace(windows, range_ms=window.range_ms)
-            block = _rolled(kernel, windows, scalars, steps.times_ms, tile)
-    observe = _Observer.of(run.context, call, inner.series, scalars)
-    if observe is not None and inner.rows:
-        observe(block)
-    found = matrix(inner.series, block.values, block.presence())
-    nameless = inner.nameless | (call.function not in KEEP_NAME)
-    return StepMatrix(found.series, found.values, found.valid, nameless)
 
 
 def check_smoothing(scalars: Sequence[Floats]) -> None:

@@ -1,0 +1,1 @@
+"""Kernels over native histograms: whole columns of them in, columns and masks out."""

@@ -1,0 +1,201 @@
+"""Histograms added, subtracted, scaled and compared, pair by pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.evaluator.kernels.native.layout import compatible, kept, reconcile, upper_bounds
+from tsdb.histograms import (
+    Buckets,
+    Floats,
+    Histograms,
+    ResetHint,
+    Small,
+    concat_histograms,
+)
+from tsdb.labels import Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Combined:
+    """What became of N pairs.
+
+    histograms          the results; where the pair is not compatible, the left one
+    compatible          [N] both exponential or both custom
+    conflicting_resets  [N] one follows a counter reset, the other says that there was none
+    bounds_differed     [N] only the custom bounds that both had remain
+    """
+
+    histograms: Histograms
+    compatible: Bools
+    conflicting_resets: Bools
+    bounds_differed: Bools
+
+
+def add(a: Histograms, b: Histograms) -> Combined:
+    """a + b, pair by pair."""
+    return _combined(a, b, 1.0)
+
+
+def subtract(a: Histograms, b: Histograms, *, gauge: bool = True) -> Combined:
+    """a - b, pair by pair. The result is a gauge; with gauge=False its hint is that of a sum."""
+    combined = _combined(a, b, -1.0)
+    if gauge:
+        return replace(combined, histograms=with_hint(combined.histograms, ResetHint.GAUGE))
+    return combined
+
+
+def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
+    alike = compatible(a, b)
+    hint = combined_hints(a.hint, b.hint)
+    conflict: Bools = alike & (np.minimum(a.hint, b.hint) == ResetHint.RESET)
+    conflict &= np.maximum(a.hint, b.hint) == ResetHint.NOT_RESET
+    a, b, differed = reconcile(a, b)
+    factor = np.where(alike, sign, 0.0)
+
+    def together(left: Floats, right: Floats) -> Floats:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.where(alike, left + sign * right, left)
+
+    def sides(left: Buckets, right: Buckets) -> Buckets:
+        right = kept(right, _counts(b, right) & alike[right.rows()])
+        rows = np.concatenate([left.rows(), right.rows()])
+        index = np.concatenate([left.index, right.index]).astype(np.int64)
+        population = np.concatenate([left.population, right.population * factor[right.rows()]])
+        with np.errstate(invalid="ignore", over="ignore"):
+            return Buckets.of_flat(rows, index, population, len(a))
+
+    result = replace(
+        a,
+        hint=np.where(alike, hint, a.hint).astype(np.int8),
+        count=together(a.count, b.count),
+        sum=together(a.sum, b.sum),
+        zero_count=together(a.zero_count, b.zero_count),
+        positive=sides(a.positive, b.positive),
+        negative=sides(a.negative, b.negative),
+    )
+    return Combined(result, alike, conflict, differed)
+
+
+def _counts(h: Histograms, side: Buckets) -> Bools:
+    """[P] buckets that are not inside the zero bucket, where their observations are counted."""
+    rows = side.rows()
+    if not h.zero_threshold.any():
+        return np.ones(len(rows), np.bool_)
+    inside: Bools = upper_bounds(h.schema[rows], side.index) <= h.zero_threshold[rows]
+    return ~inside | h.is_custom[rows]
+
+
+def combined_hints(a: Small, b: Small) -> Small:
+    """[N] hint of a sum: equal ones stay, gauge wins, everything else is unknown."""
+    gauge = np.maximum(a, b) == ResetHint.GAUGE
+    mixed = np.where(gauge, ResetHint.GAUGE, ResetHint.UNKNOWN)
+    return np.where(a == b, a, mixed).astype(np.int8)
+
+
+def with_hint(h: Histograms, hint: ResetHint) -> Histograms:
+    """The same with one hint for all."""
+    return replace(h, hint=np.full(len(h), hint, np.int8))
+
+
+def scale(h: Histograms, factor: Floats | float) -> Histograms:
+    """h × factor, one factor or one a row. A negative factor makes a gauge."""
+    factors = np.broadcast_to(np.asarray(factor, np.float64), (len(h),))
+
+    def times(side: Buckets) -> Buckets:
+        return _populated(replace(side, population=side.population * factors[side.rows()]))
+
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        return replace(
+            h,
+            hint=_gauge_where(h, factors < 0),
+            count=h.count * factors,
+            sum=h.sum * factors,
+            zero_count=h.zero_count * factors,
+            positive=times(h.positive),
+            negative=times(h.negative),
+        )
+
+
+def divide(h: Histograms, divisor: Floats | float) -> Histograms:
+    """h / divisor, one divisor or one a row. A negative divisor makes a gauge.
+
+    Divided by 0, count, sum and zero count are infinite or NaN, and no bucket remains.
+    """
+    divisors = np.broadcast_to(np.asarray(divisor, np.float64), (len(h),))
+
+    def shared(side: Buckets) -> Buckets:
+        of_bucket = divisors[side.rows()]
+        quotient = replace(side, population=side.population / of_bucket)
+        return kept(quotient, (quotient.population != 0) & (of_bucket != 0))
+
+    with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
+        return replace(
+            h,
+            hint=_gauge_where(h, divisors < 0),
+            count=h.count / divisors,
+            sum=h.sum / divisors,
+            zero_count=h.zero_count / divisors,
+            positive=shared(h.positive),
+            negative=shared(h.negative),
+        )
+
+
+def negate(h: Histograms) -> Histograms:
+    """-h: a gauge."""
+    return scale(h, -1.0)
+
+
+def zero_like(h: Histograms) -> Histograms:
+    """Empty histograms with the resolution and the custom bounds of h; zero threshold 0."""
+    zero = np.zeros(len(h))
+    return replace(
+        with_hint(h, ResetHint.UNKNOWN),
+        count=zero,
+        sum=zero,
+        zero_count=zero,
+        zero_threshold=zero,
+        positive=Buckets.none(len(h)),
+        negative=Buckets.none(len(h)),
+    )
+
+
+def choose(mask: Bools, a: Histograms, b: Histograms) -> Histograms:
+    """Row by row a where the mask [N] is set, else b."""
+    rows = np.arange(len(mask), dtype=np.int64)
+    return concat_histograms([a, b]).take(np.where(mask, rows, rows + len(mask)))
+
+
+def equal(a: Histograms, b: Histograms) -> Bools:
+    """[N] the same layout and the same numbers bit by bit: NaN equals NaN, 0 is not -0.
+
+    Hints are not compared.
+    """
+    numbers = {bounds: number for number, bounds in enumerate(a.custom_bounds)}
+    theirs = np.array([numbers.get(bounds, -2) for bounds in b.custom_bounds] + [-1], np.int32)
+    same: Bools = (a.schema == b.schema) & (a.bounds == theirs[b.bounds])
+    same &= a.zero_threshold == b.zero_threshold
+    for one, other in ((a.count, b.count), (a.sum, b.sum), (a.zero_count, b.zero_count)):
+        same &= _bits(one) == _bits(other)
+    for side, other_side in ((a.positive, b.positive), (a.negative, b.negative)):
+        same &= side.sizes == other_side.sizes
+        rows = np.flatnonzero(same)
+        ours, yours = side.take(rows), other_side.take(rows)
+        differ = (ours.index != yours.index) | (_bits(ours.population) != _bits(yours.population))
+        same[rows[ours.rows()[differ]]] = False
+    return same
+
+
+def _bits(values: Floats) -> NDArray[np.int64]:
+    return np.ascontiguousarray(values).view(np.int64)
+
+
+def _populated(side: Buckets) -> Buckets:
+    return kept(side, side.population != 0)
+
+
+def _gauge_where(h: Histograms, mask: Bools) -> Small:
+    return np.where(mask, ResetHint.GAUGE, h.hint).astype(np.int8)

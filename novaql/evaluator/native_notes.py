@@ -1,0 +1,55 @@
+"""Warnings and infos about native histograms: their texts in one place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.annotation_text import quote
+from novaql.evaluator.context import Context
+from novaql.evaluator.kernels.windows import Bools
+from novaql.span import Span
+from tsdb.labels import METRIC_NAME, SeriesTable
+
+MIXED_FLOATS = "encountered a mix of histograms and floats for metric name {}"
+MIXED_SCHEMAS = (
+    "vector contains a mix of histograms with exponential and custom buckets schemas "
+    "for metric name {}"
+)
+NOT_COUNTER = "this native histogram metric is not a counter: {}"
+NOT_GAUGE = "this native histogram metric is not a gauge: {}"
+IGNORED_IN_RANGE = (
+    "ignored histograms in a range containing both floats and histograms for metric name {}"
+)
+
+
+class Notes:
+    """Says things about series by the name of their metric, at one place of the query."""
+
+    def __init__(self, context: Context, series: SeriesTable, span: Span) -> None:
+        self._annotations = context.annotations
+        self._names = series.column(METRIC_NAME)
+        self._span = span
+
+    def _texts(self, template: str, cells: Bools) -> list[str]:
+        rows = cells if cells.ndim == 1 else np.logical_or.reduce(cells, axis=1)
+        codes = np.unique(self._names.codes[rows]).tolist()
+        return [template.format(quote(self._names.values[code])) for code in codes]
+
+    def warn(self, template: str, cells: Bools) -> None:
+        """cells: [S] or [S, J], which series are meant."""
+        for text in self._texts(template, cells):
+            self._annotations.warn(text, self._span)
+
+    def info(self, template: str, cells: Bools) -> None:
+        for text in self._texts(template, cells):
+            self._annotations.info(text, self._span)
+
+    def conflicting_resets(self, operation: str) -> None:
+        self._annotations.warn(
+            f"conflicting counter resets during histogram {operation}", self._span
+        )
+
+    def bounds_reconciled(self, operation: str) -> None:
+        self._annotations.info(
+            f"mismatched custom buckets were reconciled during {operation}", self._span
+        )

@@ -1,0 +1,92 @@
+"""Subqueries: an expression evaluated at steps of its own, as a range vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.evaluator.kernels.bindings import KEEP_NAME
+from novaql.evaluator.kernels.windows import Ints
+from novaql.evaluator.matrix import StepMatrix, empty_matrix
+from novaql.evaluator.operators.rollup import range_argument, windows_fragment
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.sinks import collect_all
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import FunctionCall, SubqueryWindow
+from tsdb.selection import TileRef
+from tsdb.tile import HistogramTile, Tile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubqueryPoints:
+    """The inner expression at all points that any step's window needs.
+
+    inner   as a matrix; floats and natives: the same as tiles, whose rows are its rows
+    """
+
+    inner: StepMatrix
+    floats: Tile
+    natives: tuple[HistogramTile, ...]
+
+
+def subquery_ends(window: SubqueryWindow, steps: Steps) -> Ints:
+    """[J]: right ends of the windows."""
+    if window.at_ms is None:
+        return steps.times_ms - window.offset_ms
+    return np.full(steps.count, window.at_ms - window.offset_ms, np.int64)
+
+
+def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> SubqueryPoints:
+    """Evaluate the inner expression once, for the windows of all steps."""
+    ends_ms = subquery_ends(window, steps)
+    left_ms = int(ends_ms[0]) - run.context.reach_ms(window.range_ms)
+    first = left_ms // window.step_ms * window.step_ms + window.step_ms
+    inner_steps = Steps.between(first, int(ends_ms[-1]), window.step_ms)
+    if inner_steps.count == 0:
+        none = np.zeros(0, np.int64)
+        return SubqueryPoints(
+            empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
+        )
+    inner = run.vector(window.inner, inner_steps)
+    rows = np.arange(inner.rows, dtype=np.int64)
+    times = inner_steps.times_ms
+    there = inner.floats()
+    if there.all():
+        return SubqueryPoints(inner, Tile(rows, times, np.ascontiguousarray(inner.values)), ())
+    flat_times = np.broadcast_to(times, there.shape)[there]
+    floats = Tile(rows, flat_times, inner.values[there], _offsets(there))
+    if inner.native is None:
+        return SubqueryPoints(inner, floats, ())
+    native = inner.histograms()
+    some = native.any(axis=1)
+    histograms = inner.native.histograms.take(inner.native.which[native].astype(np.int64))
+    # What lies between two points is not known, so neither is what the samples knew of resets.
+    tile = HistogramTile(
+        rows[some],
+        np.broadcast_to(times, native.shape)[native],
+        histograms.without_reset_hints(),
+        _offsets(native[some]),
+    )
+    return SubqueryPoints(inner, floats, (tile,))
+
+
+def _offsets(there: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Ints:
+    counts = np.count_nonzero(there, axis=1)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """A rollup of a subquery."""
+    window = range_argument(call)
+    assert isinstance(window, SubqueryWindow)
+    points = subquery_points(run, window, steps)
+    tile = points.floats
+    refs = [TileRef(lambda: tile, tile.sample_count)]
+    ends_ms = subquery_ends(window, steps)
+    fragment = windows_fragment(
+        run, call, steps, points.inner.series, refs, ends_ms, window.range_ms
+    )
+    found = collect_all(fragment, run.context)
+    nameless = points.inner.nameless | (call.function not in KEEP_NAME)
+    return replace(found, nameless=nameless).without_empty_rows()
