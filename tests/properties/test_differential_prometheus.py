@@ -103,7 +103,9 @@ def _agreement(peers: Peers, query: str, options: QueryOptions) -> tuple[str, st
         difference: str | None = f"expected {_short(expected)}, found {_short(found)}"
     else:
         compare = ranking_disagreement if re.match("topk|bottomk", query) else disagreement
-        difference = compare(expected, found)
+        # Welford's method, which 2.53 uses for deviations, loses digits of large values.
+        relative = 1e-6 if "std" in query else 1e-9
+        difference = compare(expected, found, relative=relative)
         if difference is None:
             return ("equal" if expected else "equal and empty"), None
     for name, applies in KNOWN_DIFFERENCES.items():

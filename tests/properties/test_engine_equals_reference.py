@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from novaql.api import evaluate
@@ -19,7 +20,7 @@ from tests.support.query_answers import (
     disagreement,
     ranking_disagreement,
 )
-from tests.support.random_queries import QueryMaker
+from tests.support.random_queries import INEXACT, QueryMaker
 from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
 from tests.support.reference.evaluator import Reference
 from tests.support.reference.values import RefusedError, Series, UnsureError
@@ -65,4 +66,19 @@ def test_engine_equals_reference(seed: int, instant: bool, optimized: bool) -> N
         return
     compare = ranking_disagreement if re.match("topk|bottomk", query) else disagreement
     difference = compare(expected, found)
+    if difference is not None and INEXACT.search(query):
+        assume(not _hangs_on_a_last_digit(reference, query, expected))
     assert difference is None, about + str(difference)
+
+
+def _hangs_on_a_last_digit(reference: Reference, query: str, expected: Answer) -> bool:
+    """Whether data that differs in the thirteenth digit gives the reference another answer."""
+    almost = [
+        Series(one.labels, [(moment, value * (1 + 1e-13)) for moment, value in one.samples])
+        for one in reference.data
+    ]
+    try:
+        moved = replace(reference, data=almost).answer(parse(query))
+    except (RefusedError, UnsureError):
+        return True
+    return disagreement(expected, moved) is not None

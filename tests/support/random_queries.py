@@ -7,6 +7,7 @@ runs at 17 s past a minute; topk stands only outermost, because ties are free.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,13 @@ MODERN_ROLLUPS = (
     "ts_of_first_over_time", "ts_of_last_over_time",
 )  # fmt: skip
 AGGREGATORS = ("sum", "avg", "count", "min", "max", "group", "stddev", "stdvar")
+INEXACT = re.compile(
+    r"[/^]|%|atan2|avg|std|quantile|rate|increase|delta|deriv|predict|smoothing|fraction|"
+    + "|".join(
+        rf"\b{name}\(" for name in ELEMENTWISE if name not in ("abs", "ceil", "floor", "sgn")
+    )
+)
+"""Where a query computes with rounding, so that two right answers may differ in a last digit."""
 COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
 LABELS = ("job", "instance", "zone", "code")
 

@@ -30,6 +30,13 @@ def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
     return _guarded(lambda x: -INF if x == 0 else function(x) if x > 0 else NAN)
 
 
+def _near(x: float) -> float:
+    """An angle whose last digit does not turn it by much."""
+    if math.isfinite(x) and abs(x) > 1e6:
+        raise UnsureError("an angle of many turns")
+    return x
+
+
 def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
     return lambda x: float(function(x)) if math.isfinite(x) else x
 
@@ -44,9 +51,9 @@ ELEMENTWISE: dict[str, Callable[[float], float]] = {
     "log10": _logarithm(math.log10),
     "sgn": lambda x: x if math.isnan(x) or x == 0 else math.copysign(1.0, x),
     "sqrt": _guarded(math.sqrt),
-    "sin": _guarded(math.sin),
-    "cos": _guarded(math.cos),
-    "tan": _guarded(math.tan),
+    "sin": _guarded(lambda x: math.sin(_near(x))),
+    "cos": _guarded(lambda x: math.cos(_near(x))),
+    "tan": _guarded(lambda x: math.tan(_near(x))),
     "asin": _guarded(math.asin),
     "acos": _guarded(math.acos),
     "atan": math.atan,
@@ -122,7 +129,7 @@ def variance(values: list[float]) -> float:
     if not all(math.isfinite(v) for v in values):
         return NAN
     middle = mean(values)
-    return total([(v - middle) ** 2 for v in values]) / len(values)
+    return total([(v - middle) * (v - middle) for v in values]) / len(values)
 
 
 def quantile(q: float, values: list[float]) -> float:

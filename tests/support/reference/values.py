@@ -18,7 +18,7 @@ class RefusedError(Exception):
 
 
 class UnsureError(Exception):
-    """The definition does not say what comes out (dates beyond the calendar)."""
+    """What comes out is not defined (dates beyond the calendar), or hangs on a last digit."""
 
 
 @dataclass(frozen=True)
