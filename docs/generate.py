@@ -7,7 +7,8 @@ from their docstrings. tests/docs/test_reference.py fails when a page is not wha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from pathlib import Path
 
 import click
@@ -92,7 +93,7 @@ def python_page() -> str:
         "# Python",
         GENERATED,
         "Everything below comes from `import novaql`. Frames whose columns have other names than "
-        "usual are described with `novaql.inputs.frame.frame`; databases are opened with `tsdb`.",
+        "usual are described with `frame`; databases are opened with `tsdb`.",
     ]
     for name in sorted(novaql.__all__, key=lambda n: (n[0].isupper(), n.lower())):
         value = getattr(novaql, name)
@@ -116,21 +117,32 @@ def _class(name: str, value: type) -> Iterable[str]:
             yield _doc(method)
 
 
-def _signature(name: str, value: object) -> str:
-    assert callable(value)
+def _signature(name: str, value: Callable[..., object]) -> str:
     signature = inspect.signature(value)
-    shown = f"{name}{signature}".replace("'", "")
+    parameters: list[str] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parameters:
+            parameters.append("*")
+        parameters.append(_parameter(parameter))
+    answer = f" -> {signature.return_annotation}"
+    shown = f"{name}({', '.join(parameters)}){answer}"
     if len(shown) > WIDTH:
-        parameters = [str(p).replace("'", "") for p in signature.parameters.values()]
-        keyword_only = [
-            i for i, p in enumerate(signature.parameters.values()) if p.kind is p.KEYWORD_ONLY
-        ]
-        if keyword_only:
-            parameters.insert(keyword_only[0], "*")
-        answer = str(signature.return_annotation).replace("'", "")
-        lines = "".join(f"    {parameter},\n" for parameter in parameters)
-        shown = f"{name}(\n{lines}) -> {answer}"
+        lines = "".join(f"    {one},\n" for one in parameters)
+        shown = f"{name}(\n{lines}){answer}"
     return f"```text\n{shown}\n```"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    shown = parameter.name
+    if parameter.annotation is not parameter.empty:
+        shown += f": {parameter.annotation}"  # a text: annotations are not evaluated here
+    if parameter.default is not parameter.empty:
+        default = parameter.default
+        if isinstance(default, Enum):
+            shown += f" = {type(default).__name__}.{default.name}"
+        else:
+            shown += f" = {default!r}"
+    return shown
 
 
 def _doc(value: object) -> str:

@@ -28,6 +28,8 @@ NOVAQL = {
     "__version__",
     "evaluate",
     "explain",
+    "format",
+    "frame",
     "parse",
     "query",
 }
