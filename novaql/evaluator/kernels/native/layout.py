@@ -33,7 +33,7 @@ def upper_bounds(schema: NDArray[np.integer], index: NDArray[np.integer]) -> Flo
     exponent = np.clip(position // _FINEST, -2000, 2000)
     fraction = _FRACTIONS[position % _FINEST]
     with np.errstate(over="ignore", under="ignore"):
-        bound = np.ldexp(fraction, exponent.astype(np.int32))
+        bound: Floats = np.ldexp(fraction, exponent.astype(np.int32))
     bound[(exponent == 1024) & (fraction == 1.0)] = _LARGEST
     return bound
 
@@ -160,20 +160,16 @@ class BoundSets:
     def intersections(self, left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.int32]:
         """[N] numbers of the bounds that both sets of a pair have; -1 where one is -1."""
         joint = left.copy()
-        differ = left != right
-        pairs, which = np.unique(
-            np.stack([left[differ], right[differ]]), axis=1, return_inverse=True
-        )
+        differ = np.flatnonzero(left != right)
+        (ones, others), which = _distinct_pairs(left[differ], right[differ])
+        common = np.full(len(ones), -1, np.int32)
         sets = self.sets
-        common = []
-        for one, other in pairs.T.tolist():
-            if min(one, other) < 0:
-                common.append(-1)
-                continue
-            theirs = set(sets[other])
-            both = tuple(bound for bound in sets[one] if bound in theirs)
-            common.append(self._numbers.setdefault(both, len(self._numbers)))
-        joint[differ] = np.array(common, np.int32)[which.ravel()]
+        for place, (one, other) in enumerate(zip(ones.tolist(), others.tolist(), strict=True)):
+            if min(one, other) >= 0:
+                theirs = set(sets[other])
+                both = tuple(bound for bound in sets[one] if bound in theirs)
+                common[place] = self._numbers.setdefault(both, len(self._numbers))
+        joint[differ] = common[which]
         return joint
 
     @property
@@ -181,48 +177,57 @@ class BoundSets:
         return tuple(self._numbers)
 
 
-def rebucketed(
-    h: Histograms, bounds: NDArray[np.int32], sets: tuple[Bounds, ...]
-) -> Histograms:
+def _distinct_pairs(
+    left: NDArray[np.int32], right: NDArray[np.int32]
+) -> tuple[tuple[Ints, Ints], Ints]:
+    """Each pair once, and [N] which of them every pair is. The numbers are -1 or more."""
+    width = int(right.max(initial=0)) + 2
+    key = (left.astype(np.int64) + 1) * width + (right + 1)
+    distinct, which = np.unique(key, return_inverse=True)
+    return (distinct // width - 1, distinct % width - 1), which.astype(np.int64)
+
+
+def rebucketed(h: Histograms, bounds: NDArray[np.int32], sets: tuple[Bounds, ...]) -> Histograms:
     """Custom rows with fewer bounds: bounds [N] are numbers in `sets`, -1 for exponential rows.
 
     Every new bound is one that the row has already.
     """
+    moved = replace(h, bounds=bounds.astype(np.int32), custom_bounds=sets)
     rows = h.positive.rows()
-    index = moved_to_bounds(h.positive.index, h.bounds[rows], h.custom_bounds, bounds[rows], sets)
-    positive = h.positive
-    if not np.array_equal(index, positive.index):
-        positive = Buckets.of_flat(rows, index, positive.population, len(h))
-    return replace(h, bounds=bounds.astype(np.int32), custom_bounds=sets, positive=positive)
-
-
-def moved_to_bounds(
-    index: NDArray[np.int32],
-    old: NDArray[np.int32],
-    old_sets: tuple[Bounds, ...],
-    new: NDArray[np.int32],
-    new_sets: tuple[Bounds, ...],
-) -> Ints:
-    """[P] numbers that custom buckets `index` [P] have when the bounds change from `old` to `new`.
-
-    old, new: [P] numbers in old_sets and new_sets; where one is negative the bucket stays.
-    """
-    moved = index.astype(np.int64)
-    custom = np.flatnonzero((old >= 0) & (new >= 0))
-    if not len(custom):
+    index = moved_index(h.positive.index, rows, h, moved)
+    if index is None:
         return moved
-    pairs, which = np.unique(np.stack([old[custom], new[custom]]), axis=1, return_inverse=True)
-    places, first = [], [0]
-    for one, other in pairs.T.tolist():
-        target = new_sets[other]
-        # The last bucket reaches to +Inf, before and after.
-        places.append(np.append(np.searchsorted(target, old_sets[one]), len(target)))
-        first.append(first[-1] + len(places[-1]))
+    return replace(moved, positive=Buckets.of_flat(rows, index, h.positive.population, len(h)))
+
+
+def moved_index(
+    index: NDArray[np.integer], rows: Ints, before: Histograms, after: Histograms
+) -> Ints | None:
+    """[P] numbers of buckets of `before` in the custom bounds of `after`; None: all stay.
+
+    index, rows: [P] buckets and the histograms they belong to. Bounds of after [N] are those of
+    before or fewer.
+    """
+    (ones, others), which = _distinct_pairs(before.bounds, after.bounds)
+    tables, first = [], [0]
+    changes = False
+    for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+        table = np.zeros(0, np.int64)
+        if one >= 0 and before.custom_bounds[one] != after.custom_bounds[other]:
+            target = after.custom_bounds[other]
+            # The last bucket reaches to +Inf, before and after.
+            ends = np.searchsorted(np.array(target), np.array(before.custom_bounds[one]))
+            table = np.append(ends, len(target)).astype(np.int64)
+            changes = True
+        tables.append(table)
+        first.append(first[-1] + len(table))
+    if not changes:
+        return None
     starts = np.array(first)
-    last = np.diff(starts)[which.ravel()] - 1
-    moved[custom] = np.concatenate(places)[
-        starts[which.ravel()] + np.clip(moved[custom], 0, last)
-    ]
+    size, start = np.diff(starts)[which][rows], starts[:-1][which][rows]
+    place = np.clip(index, 0, np.maximum(size - 1, 0)) + start
+    table = np.append(np.concatenate(tables), 0)
+    moved: Ints = np.where(size > 0, table[np.minimum(place, len(table) - 1)], index)
     return moved
 
 
@@ -239,7 +244,7 @@ def reconcile(a: Histograms, b: Histograms) -> tuple[Histograms, Histograms, Boo
     common = sets.intersections(left, np.where(differed, right, left))
     a = rebucketed(a, common, sets.sets)
     b = rebucketed(b, np.where(alike, common, right), sets.sets)
-    threshold = np.where(alike, common_threshold(a, b), 0.0)
+    threshold = np.where(alike & ~a.is_custom, common_threshold(a, b), 0.0)
     a, b = _absorbed(a, threshold), _absorbed(b, threshold)
     schema = np.minimum(a.schema, b.schema)
     a = coarsened(a, np.where(alike, schema, a.schema))
