@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.native_columns import histogram_at
 from novaql.promqltest.series_notation import Labels, labels_of
-from novaql.result import Result, ResultKind
+from novaql.result import Points, Result, ResultKind
 
 Sample = float | FloatHistogram
 
@@ -53,10 +54,21 @@ def outcome_of(result: Result) -> Outcome:
     """The values of a result."""
     series: dict[Labels, dict[int, Sample]] = {}
     repeated: list[Labels] = []
-    for one in result:
-        labels = labels_of(one.labels)
+    points = result.points()
+    samples = _samples(points)
+    times, bounds = points.times_ms.tolist(), points.offsets.tolist()
+    for label_set, first, last in zip(result.series, bounds[:-1], bounds[1:], strict=True):
+        labels = labels_of(label_set)
         if labels in series:
             repeated.append(labels)
-        times = one.times.astype("datetime64[ms]").astype("int64").tolist()
-        series[labels] = dict(zip(times, one.values.tolist(), strict=True))
+        series[labels] = dict(zip(times[first:last], samples[first:last], strict=True))
     return Outcome(result.kind, series, tuple(repeated), result.text, result.warnings, result.infos)
+
+
+def _samples(points: Points) -> list[Sample]:
+    values: list[Sample] = points.values.tolist()
+    if points.native is not None:
+        for place, number in enumerate(points.native.which.tolist()):
+            if number >= 0:
+                values[place] = histogram_at(points.native.histograms, number)
+    return values

@@ -8,33 +8,32 @@ import numpy as np
 
 from novaql.inputs.table_source import TableSource
 from novaql.promqltest.classic import custom_bucket_series
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.script import Load, SeriesValues
 from novaql.promqltest.series_notation import Labels, NamedHint
+from novaql.promqltest.stored_hints import Stored, with_stored_hints
 from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from tsdb.tile import Batch, HistogramSamples
 
 
 @dataclass(slots=True)
 class Storage:
     """Samples of a script; unchanged once made.
 
-    floats      series → time in milliseconds → value
-    histograms  series with native histogram samples. The store has no place for these yet, so
-                they are kept beside it, and evals that would read them fail
-    starts      series with start timestamps, likewise
+    samples  series → time in milliseconds → float or native histogram
+    starts   series with start timestamps. Sources have no place for these yet, so that the engine
+             does not see them
     """
 
-    floats: dict[Labels, dict[int, float]] = field(default_factory=dict)
-    histograms: dict[Labels, dict[int, NamedHint]] = field(default_factory=dict)
+    samples: dict[Labels, dict[int, Stored]] = field(default_factory=dict)
     starts: set[Labels] = field(default_factory=set)
     _source: TableSource | None = None
 
     def with_load(self, load: Load) -> Storage:
         """This and a block more. Of two lines with the same labels the later one counts."""
         more = Storage(
-            {labels: dict(samples) for labels, samples in self.floats.items()},
-            {labels: dict(samples) for labels, samples in self.histograms.items()},
-            set(self.starts),
+            {labels: dict(samples) for labels, samples in self.samples.items()}, set(self.starts)
         )
         last = {series.labels: series for series in load.series}
         for series in last.values():
@@ -46,34 +45,50 @@ class Storage:
 
     def _add(self, series: SeriesValues, step_ms: int) -> None:
         for place, item in enumerate(series.items):
-            if isinstance(item, NamedHint):
-                self.histograms.setdefault(series.labels, {})[place * step_ms] = item
-            elif item is not None:
-                self.floats.setdefault(series.labels, {})[place * step_ms] = item
+            if item is not None:
+                sample = item.histogram if isinstance(item, NamedHint) else item
+                self.samples.setdefault(series.labels, {})[place * step_ms] = sample
         if series.starts_ms is not None:
             self.starts.add(series.labels)
 
     def source(self) -> TableSource:
-        """The float samples."""
+        """All samples, reset hints as Prometheus's storage gives them back."""
         if self._source is None:
             self._source = TableSource(self._batch())
         return self._source
 
     def _batch(self) -> Batch:
-        columns = list(self.floats.values())
-        lengths = [len(column) for column in columns]
-        size = sum(lengths)
+        floats = [
+            (row, time, sample)
+            for row, samples in enumerate(self.samples.values())
+            for time, sample in samples.items()
+            if isinstance(sample, float)
+        ]
+        native = [
+            (row, time, histogram)
+            for row, samples in enumerate(self.samples.values())
+            for time, histogram in with_stored_hints(samples).items()
+        ]
         return Batch(
-            SeriesTable.from_dicts([dict(labels) for labels in self.floats]),
-            np.repeat(np.arange(len(columns), dtype=np.int64), lengths),
-            np.fromiter((time for column in columns for time in column), np.int64, size),
-            np.fromiter((value for column in columns for value in column.values()), float, size),
+            SeriesTable.from_dicts([dict(labels) for labels in self.samples]),
+            np.array([row for row, _, _ in floats], np.int64),
+            np.array([time for _, time, _ in floats], np.int64),
+            np.array([value for _, _, value in floats], np.float64),
+            HistogramSamples(
+                np.array([row for row, _, _ in native], np.int64),
+                np.array([time for _, time, _ in native], np.int64),
+                columns_of([histogram for _, _, histogram in native]),
+            )
+            if native
+            else None,
         )
 
     def histogram_table(self) -> SeriesTable:
         """Label sets of the series with native histograms."""
-        return SeriesTable.from_dicts([dict(labels) for labels in self.histograms])
-
-    def start_table(self) -> SeriesTable:
-        """Label sets of the series with start timestamps."""
-        return SeriesTable.from_dicts([dict(labels) for labels in self.starts])
+        return SeriesTable.from_dicts(
+            [
+                dict(labels)
+                for labels, samples in self.samples.items()
+                if any(isinstance(sample, FloatHistogram) for sample in samples.values())
+            ]
+        )

@@ -18,10 +18,8 @@ from novaql.promqltest.runner import cases, run_eval
 from novaql.promqltest.script import Eval
 from novaql.promqltest.script_parser import read_script
 from novaql.promqltest.storage import Storage
-
-HERE = Path(__file__).parent
-CONFORMANCE = HERE.parents[2] / "shared" / "conformance" / "promqltest"
-KNOWN_FAILURES = HERE / "known_failures.txt"
+from tests.promql import known_failures
+from tests.promql.known_failures import CONFORMANCE, KNOWN_FAILURES
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -39,7 +37,7 @@ class ConformanceScripts(pytest.File):
         if not CONFORMANCE.is_dir():
             yield MissingScripts.from_parent(self, name="conformance scripts")
             return
-        known = read_known_failures(KNOWN_FAILURES)
+        known = known_failures.read()
         for path in sorted(CONFORMANCE.glob("*.test")):
             script: ScriptFile = ScriptFile.from_parent(self, path=path, name=path.name)
             script.known_failures = known.get(path.name, {})
@@ -96,16 +94,3 @@ class EvalItem(pytest.Item):
 
 class DiffersError(Exception):
     """The eval does not give what is expected; the text is the diff."""
-
-
-def read_known_failures(path: Path) -> dict[str, dict[int, str]]:
-    """File name → line → reason. A line of the list: `file:line[,line…] reason`."""
-    found: dict[str, dict[int, str]] = {}
-    for text in path.read_text(encoding="utf-8").splitlines():
-        if not text.strip() or text.startswith("#"):
-            continue
-        where, reason = text.split(maxsplit=1)
-        file, lines = where.split(":")
-        for line in lines.split(","):
-            found.setdefault(file, {})[int(line)] = reason
-    return found

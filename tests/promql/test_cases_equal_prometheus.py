@@ -7,7 +7,7 @@ the time itself are only asked in the first state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from novaql.promqltest.script_parser import read_script
 from novaql.promqltest.series_notation import Labels
 from novaql.promqltest.step_invariance import can_be_pinned
 from novaql.promqltest.storage import Storage
+from novaql.promqltest.stored_hints import Stored
 from novaql.result import ResultKind
 from tests.support.prometheus_server import PrometheusServer, QueryRefused, running_prometheus
 from tests.support.query_answers import answer_of_prometheus
+from tests.support.remote_write_messages import Series
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.test"))
 SHIFT_MS = 10 * 86_400_000
@@ -59,13 +61,13 @@ def _loaded(server: PrometheusServer, script: Script) -> Iterator[tuple[Eval, in
         if not any(storage is state for state in states):
             states.append(storage)
             shift_ms = (len(states) - 1) * SHIFT_MS
-            server.write(
-                [
-                    (dict(labels), [(time + shift_ms, value) for time, value in samples.items()])
-                    for labels, samples in storage.floats.items()
-                ]
-            )
+            server.write([_moved(*one, shift_ms) for one in storage.samples.items()])
         yield case, (len(states) - 1) * SHIFT_MS
+
+
+def _moved(labels: Labels, samples: Mapping[int, Stored], shift_ms: int) -> Series:
+    floats = [(time + shift_ms, v) for time, v in samples.items() if isinstance(v, float)]
+    return dict(labels), floats
 
 
 def _differences(server: PrometheusServer, case: Eval, shift_ms: int) -> list[str]:

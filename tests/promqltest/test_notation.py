@@ -21,19 +21,7 @@ from novaql.promqltest.series_notation import (
     parse_values,
     split_series,
 )
-
-counts = st.lists(st.integers(0, 9).map(float), max_size=6).map(tuple)
-histograms = st.builds(
-    FloatHistogram,
-    schema=st.integers(-4, 8),
-    count=st.floats(0, 1e6),
-    sum=st.floats(allow_nan=False),
-    zero_count=st.integers(0, 9).map(float),
-    zero_threshold=st.sampled_from([0.0, 0.001, 0.5]),
-    positive=st.builds(Span, st.integers(-9, 9), counts).map(lambda span: (span,)),
-    negative=st.builds(Span, st.integers(-9, 9), counts).map(lambda span: (span,)),
-    hint=st.sampled_from(ResetHint),
-)
+from tests.support.float_histograms import float_histograms
 
 
 @pytest.mark.parametrize(
@@ -146,7 +134,7 @@ def test_start_timestamps_expand() -> None:
 # --- native histograms -----------------------------------------------------------------------
 
 
-@given(histograms)
+@given(float_histograms())
 def test_histograms_read_back(histogram: FloatHistogram) -> None:
     back, hint_given = parse_histogram(format_histogram(histogram))
 

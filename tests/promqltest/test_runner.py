@@ -13,10 +13,12 @@ from novaql.api import evaluate
 from novaql.language import format_expr, parse
 from novaql.options import QueryOptions
 from novaql.promqltest import main
+from novaql.promqltest.histogram_notation import parse_histogram
+from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.runner import Engine, Verdict, run_script
 from novaql.promqltest.script_parser import parse_script
 from novaql.promqltest.step_invariance import can_be_pinned, other_times, pinned
-from novaql.result import Result
+from novaql.result import NativeCells, Result
 from tsdb.selection import Source
 
 DATA = 'load 1m\n  a{x="1"} 1 2 3\n  a{x="2"} 4 5 6\n\n'
@@ -112,13 +114,35 @@ def test_a_crash_is_a_failure_even_where_one_is_expected() -> None:
     assert "crashed" in found.differences[1]
 
 
-def test_native_histograms_are_counted_apart_and_fail() -> None:
-    script = "load 1m\n  h {{count:1}}\n  f 1\n\neval instant at 0 h\n\neval instant at 0 f\n  f 1"
+def _histogram_at_every_step(_query: str, source: Source, options: QueryOptions) -> Result:
+    found = evaluate("vector(0)", source, options)
+    one = columns_of([parse_histogram("{{count:3 buckets:[1 2]}}")[0]])
+    return replace(found, native=NativeCells(one, np.zeros(found.values.shape, np.int32)))
 
-    touching, plain = run_script(parse_script(script, "x.test"))
 
-    assert (touching.native, touching.passed) == (True, False)
-    assert (plain.native, plain.passed) == (False, True)
+def test_native_histograms_are_compared() -> None:
+    right = verdict(
+        "eval instant at 1m a\n  {} {{count:3 buckets:[1 2]}}", _histogram_at_every_step
+    )
+    wrong = verdict(
+        "eval instant at 1m a\n  {} {{count:3 buckets:[1 3]}}", _histogram_at_every_step
+    )
+    no_float = verdict("eval instant at 1m a\n  {} 0", _histogram_at_every_step)
+
+    assert right.differences == ()
+    assert "+ {} {{count:3 buckets:[1 2]}}" in wrong.differences
+    assert not no_float.passed
+
+
+def test_native_histograms_are_counted_apart() -> None:
+    script = (
+        "load 1m\n  h {{count:1}}\n  f 1\n\neval instant at 0 h * 2\n\n"
+        "eval instant at 0 f\n  f {{count:1}}\n\neval instant at 0 f\n  f 1"
+    )
+
+    touched = [found.native for found in run_script(parse_script(script, "x.test"))]
+
+    assert touched == [True, True, False]
 
 
 @pytest.mark.parametrize(

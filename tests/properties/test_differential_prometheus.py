@@ -168,7 +168,9 @@ def _dates_beyond_the_calendar(case: Case) -> bool:
 
 def _last_digit_before_a_jump(case: Case) -> bool:
     """Another last digit decides on which side of a jump or threshold a value lies."""
-    jumps = r"%|floor|ceil|round|sgn|==|!=|>|<|changes|resets|clamp"
+    jumps = (
+        r"%|floor|ceil|round|sgn|==|!=|>|<|changes|resets|clamp|(sin|cos|tan)\(.*(exp|sinh|cosh)"
+    )
     return re.search(jumps, case.query) is not None and isinstance(case.found, dict)
 
 

@@ -28,11 +28,10 @@ MODERN_ROLLUPS = (
     "ts_of_first_over_time", "ts_of_last_over_time",
 )  # fmt: skip
 AGGREGATORS = ("sum", "avg", "count", "min", "max", "group", "stddev", "stdvar")
+EXACT = ("abs", "ceil", "floor", "sgn")
 INEXACT = re.compile(
     r"[/^]|%|atan2|avg|std|quantile|rate|increase|delta|deriv|predict|smoothing|fraction|"
-    + "|".join(
-        rf"\b{name}\(" for name in ELEMENTWISE if name not in ("abs", "ceil", "floor", "sgn")
-    )
+    + "|".join(rf"\b{name}\(" for name in ELEMENTWISE if name not in EXACT)
 )
 """Where a query computes with rounding, so that two right answers may differ in a last digit."""
 COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
