@@ -1,6 +1,6 @@
 """Collects test scripts: one item per eval, named `aggregators.test::12: eval instant …`.
 
-`cases/*.test` are ours and must pass. Scripts of Prometheus itself are taken from
+`cases/*.test` are ours and must pass, with and without the optimiser. Scripts of Prometheus itself are taken from
 `../shared/conformance/promqltest` beside the checkout where that folder exists; an eval listed in
 `known_failures.txt` must fail there, so the list can only shrink.
 """
@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from novaql.api import evaluate
 from novaql.promqltest.comparison import joined
 from novaql.promqltest.problems import ScriptError
 from novaql.promqltest.runner import cases, run_eval
@@ -20,6 +22,9 @@ from novaql.promqltest.script_parser import read_script
 from novaql.promqltest.storage import Storage
 from tests.promql import known_failures
 from tests.promql.known_failures import CONFORMANCE, KNOWN_FAILURES
+
+HERE = Path(__file__).parent
+UNOPTIMIZED = partial(evaluate, optimizer=False)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -74,6 +79,8 @@ class EvalItem(pytest.Item):
 
     def runtest(self) -> None:
         verdict = run_eval(self.case, self.storage)
+        if verdict.passed and self.path.is_relative_to(HERE):
+            verdict = run_eval(self.case, self.storage, UNOPTIMIZED)
         if self.reason is None and not verdict.passed:
             raise DiffersError(joined(verdict.differences))
         if self.reason is not None and verdict.passed:
