@@ -3,43 +3,104 @@
 with tsdb.open("metrics") as database:
     database.append(batch)
     database.select([Matcher("__name__", MatchOp.EQUAL, "up")], start_ms, end_ms)
+
+The names below are loaded when they are first used: the engine needs the contracts (`labels`,
+`tile`, `selection`, …), and not the store behind them, until there is a database to open.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from tsdb.check import Violation, check
-from tsdb.database import Database
-from tsdb.errors import (
-    Corrupted,
-    InvalidBatch,
-    NotAStore,
-    ReadFailed,
-    ReadOnly,
-    StorageFull,
-    StoreClosed,
-    StoreError,
-    StoreLocked,
-    StoreNotFound,
-    UnknownFormat,
-    WriteFailed,
-)
-from tsdb.files import open_files
-from tsdb.fsio import Disk, RealDisk
-from tsdb.head.head import Head
-from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.options import AppendResult, OpenReport, StoreOptions, StoreStats, Sync
-from tsdb.selection import Hints, Metadata, Selection, Source, TileRef
-from tsdb.tile import STALE, Batch, Tile
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tsdb.database import Database
+    from tsdb.errors import (
+        Corrupted,
+        InvalidBatch,
+        NotAStore,
+        ReadFailed,
+        ReadOnly,
+        StorageFull,
+        StoreClosed,
+        StoreError,
+        StoreLocked,
+        StoreNotFound,
+        UnknownFormat,
+        WriteFailed,
+    )
+    from tsdb.fsio import Disk
+    from tsdb.histograms import Histograms
+    from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
+    from tsdb.matchers import Matcher, MatchOp
+    from tsdb.options import AppendResult, OpenReport, StoreOptions, StoreStats, Sync
+    from tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
+    from tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
+    from tsdb.verify import Violation, check
+
+_MODULE_OF = {
+    "METRIC_NAME": "labels",
+    "STALE": "tile",
+    "AppendResult": "options",
+    "Batch": "tile",
+    "Corrupted": "errors",
+    "Database": "database",
+    "Disk": "fsio",
+    "Hints": "selection",
+    "HistogramRef": "selection",
+    "HistogramSamples": "tile",
+    "HistogramTile": "tile",
+    "Histograms": "histograms",
+    "InvalidBatch": "errors",
+    "LabelColumn": "labels",
+    "MatchOp": "matchers",
+    "Matcher": "matchers",
+    "Metadata": "selection",
+    "NotAStore": "errors",
+    "OpenReport": "options",
+    "ReadFailed": "errors",
+    "ReadOnly": "errors",
+    "Selection": "selection",
+    "SeriesTable": "labels",
+    "Source": "selection",
+    "StorageFull": "errors",
+    "StoreClosed": "errors",
+    "StoreError": "errors",
+    "StoreLocked": "errors",
+    "StoreNotFound": "errors",
+    "StoreOptions": "options",
+    "StoreStats": "options",
+    "Sync": "options",
+    "Tile": "tile",
+    "TileRef": "selection",
+    "UnknownFormat": "errors",
+    "Violation": "verify",
+    "WriteFailed": "errors",
+    "check": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        if name in _MODULE_OF.values():  # `tsdb.selection` works after `import tsdb`
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def open(
     path: str | Path,
     *,
-    sync: Sync | str = Sync.INTERVAL,
+    sync: Sync | str = "interval",
     read_only: bool = False,
     disk: Disk | None = None,
     **options: Any,
@@ -53,14 +114,16 @@ def open(
     Raises `StoreNotFound`, `NotAStore`, `StoreLocked` (another writer has it), `Corrupted`,
     `WriteFailed`, `ReadFailed`; `ValueError` and `TypeError` for a wrong option.
     """
-    settings = StoreOptions(sync=Sync(sync), **options)
-    files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
-    return Database(files, head, settings)
+    from tsdb.database import open_database  # noqa: PLC0415 - the store is loaded at first use
+
+    return open_database(path, sync=sync, read_only=read_only, disk=disk, **options)
 
 
 def memory(**options: Any) -> Database:
     """An empty database that lives in memory alone, with the same interface."""
-    return Database(None, Head(), StoreOptions(**options))
+    from tsdb.database import memory_database  # noqa: PLC0415 - as above
+
+    return memory_database(**options)
 
 
 __all__ = [
@@ -72,6 +135,10 @@ __all__ = [
     "Database",
     "Disk",
     "Hints",
+    "HistogramRef",
+    "HistogramSamples",
+    "HistogramTile",
+    "Histograms",
     "InvalidBatch",
     "LabelColumn",
     "MatchOp",

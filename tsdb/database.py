@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from tsdb.batches import checked
 from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
-from tsdb.check import Violation, check_blocks, check_log
 from tsdb.errors import ReadOnly, StoreClosed
-from tsdb.files import Files
+from tsdb.files import Files, open_files
+from tsdb.fsio import Disk, RealDisk
 from tsdb.head.head import Head
 from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher
@@ -29,6 +29,7 @@ from tsdb.options import AppendResult, OpenReport, StoreOptions, StoreStats, Syn
 from tsdb.part import Part
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
 from tsdb.tile import Batch
+from tsdb.verify import Violation, check_blocks, check_log
 from tsdb.wal.writer import Position
 
 
@@ -356,6 +357,20 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def open_database(
+    path: str | Path, *, sync: Sync | str, read_only: bool, disk: Disk | None, **options: Any
+) -> Database:
+    """See `tsdb.open`."""
+    settings = StoreOptions(sync=Sync(sync), **options)
+    files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
+    return Database(files, head, settings)
+
+
+def memory_database(**options: Any) -> Database:
+    """See `tsdb.memory`."""
+    return Database(None, Head(), StoreOptions(**options))
 
 
 def _counted(head: Head, ids: Ints, times: Ints, rejected: int) -> AppendResult:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from novaql.evaluator.steps import Steps
 from tsdb.labels import SeriesTable
 from tsdb.selection import TileRef
 from tsdb.tile import Tile
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 READ_AHEAD = 3
 """Tiles being decoded while another one is computed."""
@@ -128,4 +131,6 @@ def _read(tiles: Sequence[TileRef]) -> Iterator[Tile]:
 @cache
 def _readers() -> ThreadPoolExecutor:
     """Threads that decode tiles, shared by all queries of the process."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
+
     return ThreadPoolExecutor(2, thread_name_prefix="novaql-read")

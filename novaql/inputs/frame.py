@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from novaql.inputs.arrow_time import TimeUnit
-from novaql.inputs.layout import Columns
-from novaql.inputs.opening import open_stream
 from novaql.inputs.table_source import TableSource
+
+if TYPE_CHECKING:
+    from novaql.inputs.arrow_time import TimeUnit
 
 
 def frame(
@@ -33,4 +33,8 @@ def frame(
 
     What is not given is found by name and type, as `query` itself does. Raises `InputError`.
     """
+    # What reads tables takes 15 ms to load, which a program without tables should not pay.
+    from novaql.inputs.layout import Columns  # noqa: PLC0415
+    from novaql.inputs.opening import open_stream  # noqa: PLC0415
+
     return open_stream(data, Columns(time, value, labels, name, time_unit)).collect()

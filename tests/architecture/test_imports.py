@@ -59,21 +59,82 @@ def test_every_module_of_novaql_and_tsdb_has_its_place_in_a_contract() -> None:
         assert sorted(modules) == sorted(m for m in modules if (house, m) in placed)
 
 
-def modules_after(statement: str) -> set[str]:
-    """Top-level packages loaded in a fresh interpreter after a statement."""
-    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+def modules_after(statement: str, *, whole: bool = False) -> set[str]:
+    """Packages loaded in a fresh interpreter after a statement; `whole`: every module by name."""
+    name = "name" if whole else "name.partition('.')[0]"
+    code = f"{statement}\nimport sys\nprint(*{{{name} for name in sys.modules}})"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return set(run.stdout.split())
 
 
-def test_importing_novaql_loads_nothing_heavy() -> None:
-    assert modules_after("import novaql").isdisjoint(HEAVY)
+LATE = {
+    "concurrent.futures": "threads that read tiles, started by the first query",
+    "difflib": "what a misspelt name was meant to be",
+    "hashlib": "loads OpenSSL; limit_ratio and grammar caching",
+    "http": "scraping",
+    "json": "answers as JSON, files as JSON",
+    "lark": "parsing",
+    "logging": "nothing here logs at import",
+    "novaql.cli": "the shell",
+    "novaql.export": "answers in other forms",
+    "novaql.inputs.arrow_table": "tables",
+    "novaql.inputs.exposition": "text formats",
+    "novaql.inputs.files": "files",
+    "novaql.inputs.opening": "everything that is no database",
+    "pcodec": "blocks on disk",
+    "tsdb.block": "blocks on disk",
+    "tsdb.database": "the store; the engine needs its contracts alone",
+    "tsdb.files": "the store on disk",
+    "tsdb.head": "the store",
+    "tsdb.manifest": "the store on disk",
+    "tsdb.verify": "checks of a store",
+    "tsdb.wal": "the log",
+    "zlib": "compressed files",
+}
+"""Modules that `import novaql` leaves alone, and what loads them: together 80 ms."""
+
+
+def test_importing_novaql_loads_nothing_heavy_and_nothing_early() -> None:
+    loaded = modules_after("import novaql", whole=True)
+
+    assert loaded.isdisjoint(HEAVY)
+    # numpy brings what it brings.
+    own = loaded - modules_after("import numpy, numpy.typing", whole=True)
+    assert sorted(own & set(LATE)) == []
+
+
+def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
+    loaded = modules_after("import tsdb.labels, tsdb.tile, tsdb.selection", whole=True)
+
+    assert {name for name in loaded if name.startswith("tsdb.")} == {
+        "tsdb.histograms",
+        "tsdb.labels",
+        "tsdb.matchers",
+        "tsdb.selection",
+        "tsdb.tile",
+    }
+
+
+def test_every_name_of_the_store_is_there_when_asked_for() -> None:
+    code = (
+        "import tsdb, inspect\n"
+        "assert set(tsdb.__all__) <= set(dir(tsdb))\n"
+        "from tsdb import *\n"
+        "assert inspect.isfunction(check) and tsdb.check is check\n"
+        "assert tsdb.selection.Metadata is Metadata\n"
+        "try:\n    tsdb.nothing\n"
+        "except AttributeError as problem:\n    assert 'nothing' in str(problem)\n"
+        "else:\n    raise AssertionError"
+    )
+    assert "tsdb" in modules_after(code)
 
 
 def test_importing_the_store_loads_nothing_heavy_and_no_engine() -> None:
-    assert modules_after("import tsdb").isdisjoint({*HEAVY, "novaql", "server", "lark"})
+    loaded = modules_after("import tsdb\ntsdb.memory()")
+
+    assert loaded.isdisjoint({*HEAVY, "novaql", "server", "lark"})
 
 
 def test_a_query_over_memory_loads_nothing_heavy() -> None:
