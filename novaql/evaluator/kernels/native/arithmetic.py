@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.evaluator.kernels.native.layout import compatible, kept, reconcile, upper_bounds
+from novaql.evaluator.kernels.native.layout import (
+    compatible,
+    kept,
+    outside_zero_bucket,
+    reconcile,
+)
 from tsdb.histograms import (
     Buckets,
     Floats,
@@ -61,7 +66,7 @@ def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
             return np.where(alike, left + sign * right, left)
 
     def sides(left: Buckets, right: Buckets) -> Buckets:
-        right = kept(right, _counts(b, right) & alike[right.rows()])
+        right = kept(right, outside_zero_bucket(b, right) & alike[right.rows()])
         rows = np.concatenate([left.rows(), right.rows()])
         index = np.concatenate([left.index, right.index]).astype(np.int64)
         population = np.concatenate([left.population, right.population * factor[right.rows()]])
@@ -78,15 +83,6 @@ def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
         negative=sides(a.negative, b.negative),
     )
     return Combined(result, alike, conflict, differed)
-
-
-def _counts(h: Histograms, side: Buckets) -> Bools:
-    """[P] buckets that are not inside the zero bucket, where their observations are counted."""
-    rows = side.rows()
-    if not h.zero_threshold.any():
-        return np.ones(len(rows), np.bool_)
-    inside: Bools = upper_bounds(h.schema[rows], side.index) <= h.zero_threshold[rows]
-    return ~inside | h.is_custom[rows]
 
 
 def combined_hints(a: Small, b: Small) -> Small:

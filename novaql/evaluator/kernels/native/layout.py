@@ -84,7 +84,7 @@ def widened(h: Histograms, threshold: Floats) -> Histograms:
     A threshold inside a populated bucket moves to that bucket's end. Populated buckets below the
     threshold go into the zero bucket. Custom rows stay.
     """
-    return _absorbed(h, past_populated(h, np.maximum(threshold, h.zero_threshold)))
+    return absorbed(h, past_populated(h, np.maximum(threshold, h.zero_threshold)))
 
 
 def past_populated(h: Histograms, threshold: Floats) -> Floats:
@@ -109,8 +109,8 @@ def past_populated(h: Histograms, threshold: Floats) -> Floats:
     return reached
 
 
-def _absorbed(h: Histograms, threshold: Floats) -> Histograms:
-    """Zero buckets up to threshold [N], which cuts no populated bucket where it is wider."""
+def absorbed(h: Histograms, threshold: Floats) -> Histograms:
+    """Zero buckets up to threshold [N], where that is wider; it cuts no populated bucket."""
     grows = threshold > h.zero_threshold
     if not grows.any():
         return h
@@ -194,16 +194,15 @@ def rebucketed(h: Histograms, bounds: NDArray[np.int32], sets: tuple[Bounds, ...
     """
     moved = replace(h, bounds=bounds.astype(np.int32), custom_bounds=sets)
     rows = h.positive.rows()
-    index = moved_index(h.positive.index, rows, h, moved)
-    if index is None:
+    before = h.positive.index.astype(np.int64)
+    index = moved_index(before, rows, h, moved)
+    if index is before:
         return moved
     return replace(moved, positive=Buckets.of_flat(rows, index, h.positive.population, len(h)))
 
 
-def moved_index(
-    index: NDArray[np.integer], rows: Ints, before: Histograms, after: Histograms
-) -> Ints | None:
-    """[P] numbers of buckets of `before` in the custom bounds of `after`; None: all stay.
+def moved_index(index: Ints, rows: Ints, before: Histograms, after: Histograms) -> Ints:
+    """[P] numbers of buckets of `before` in the custom bounds of `after`.
 
     index, rows: [P] buckets and the histograms they belong to. Bounds of after [N] are those of
     before or fewer.
@@ -222,7 +221,7 @@ def moved_index(
         tables.append(table)
         first.append(first[-1] + len(table))
     if not changes:
-        return None
+        return index
     starts = np.array(first)
     size, start = np.diff(starts)[which][rows], starts[:-1][which][rows]
     place = np.clip(index, 0, np.maximum(size - 1, 0)) + start
@@ -245,8 +244,27 @@ def reconcile(a: Histograms, b: Histograms) -> tuple[Histograms, Histograms, Boo
     a = rebucketed(a, common, sets.sets)
     b = rebucketed(b, np.where(alike, common, right), sets.sets)
     threshold = np.where(alike & ~a.is_custom, common_threshold(a, b), 0.0)
-    a, b = _absorbed(a, threshold), _absorbed(b, threshold)
+    a, b = absorbed(a, threshold), absorbed(b, threshold)
     schema = np.minimum(a.schema, b.schema)
     a = coarsened(a, np.where(alike, schema, a.schema))
     b = coarsened(b, np.where(alike, schema, b.schema))
     return a, b, differed
+
+
+def laid_out_as(h: Histograms, like: Histograms) -> Histograms:
+    """h in the layout of `like`, row by row, which must be one that `reconcile` gave a row of h."""
+    h = rebucketed(h, like.bounds, like.custom_bounds)
+    h = absorbed(h, np.where(h.is_custom, h.zero_threshold, like.zero_threshold))
+    return coarsened(h, like.schema)
+
+
+def outside_zero_bucket(h: Histograms, side: Buckets) -> Bools:
+    """[P] which buckets of a side reach out of the zero bucket.
+
+    The others' observations are in the zero count already: adding h to something leaves them out.
+    """
+    rows = side.rows()
+    if not h.zero_threshold.any():
+        return np.ones(len(rows), np.bool_)
+    inside: Bools = upper_bounds(h.schema[rows], side.index) <= h.zero_threshold[rows]
+    return ~inside | h.is_custom[rows]

@@ -1,0 +1,331 @@
+"""Sums and means of runs of histograms, compensated as sums of floats are.
+
+Of every bucket, of count, sum and zero count the rounding errors are added up apart (see
+`novaql.evaluator.kernels.compensated`). A run is summed from its first row to its last. Where all
+its zero buckets are equally wide, the layout of the result is known before, and all buckets are
+summed at once; else, and for means whose sum overflows, the rows are taken one by one, all runs
+together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.evaluator.kernels.compensated import add_compensated
+from novaql.evaluator.kernels.native.arithmetic import add, choose, divide, scale, zero_like
+from novaql.evaluator.kernels.native.layout import (
+    BoundSets,
+    kept,
+    laid_out_as,
+    moved_index,
+    outside_zero_bucket,
+    reconcile,
+    shifted_index,
+    upper_bounds,
+)
+from tsdb.histograms import (
+    CUSTOM_SCHEMA,
+    Buckets,
+    Floats,
+    Histograms,
+    ResetHint,
+    Small,
+    concat_histograms,
+)
+from tsdb.labels import Bools, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunTotals:
+    """What became of G runs.
+
+    histograms          the results; of a mixed run its first row
+    mixed               [G] exponential and custom rows: there is no result
+    conflicting_resets  [G] one row follows a counter reset, another says that there was none
+    bounds_differed     [G] only the custom bounds that all had remain (in a mixed run: of the
+                        rows before the first that does not fit)
+    """
+
+    histograms: Histograms
+    mixed: Bools
+    conflicting_resets: Bools
+    bounds_differed: Bools
+
+
+def sum_runs(h: Histograms, starts: Ints) -> RunTotals:
+    """Sum of each run of rows; starts: [G] first rows, increasing, the first is 0."""
+    return _totals(h, starts, mean=False)
+
+
+def mean_runs(h: Histograms, starts: Ints) -> RunTotals:
+    """Mean of each run of rows, as `sum_runs`: the sum divided once.
+
+    From the row on where a sum would overflow it is the mean that is carried along.
+    """
+    return _totals(h, starts, mean=True)
+
+
+def _totals(h: Histograms, starts: Ints, *, mean: bool) -> RunTotals:
+    if not len(starts):
+        none = np.zeros(0, np.bool_)
+        return RunTotals(h, none, none, none)
+    lengths = np.diff(starts, append=len(h))
+    first = np.repeat(starts, lengths)
+    alien = h.is_custom != h.is_custom[first]
+    mixed = np.logical_or.reduceat(alien, starts)
+    fits = np.minimum.reduceat(np.where(alien, np.arange(len(h)), len(h)), starts)
+    foreign = (h.bounds != h.bounds[first]) & (np.arange(len(h)) < np.repeat(fits, lengths))
+    reset = np.logical_or.reduceat(h.hint == ResetHint.RESET, starts)
+    not_reset = np.logical_or.reduceat(h.hint == ResetHint.NOT_RESET, starts)
+    widths = h.zero_threshold != h.zero_threshold[first]
+    stepwise = np.logical_or.reduceat(widths & ~h.is_custom, starts) & ~mixed
+
+    parts, runs = [h.take(starts[mixed])], [np.flatnonzero(mixed)]
+    direct = np.flatnonzero(~mixed & ~stepwise)
+    if len(direct):
+        total, lost = _at_once(*_of_runs(h, starts, lengths, direct))
+        whole = np.ones(len(direct), np.bool_)
+        if mean:
+            whole = ~_overflowed(total)
+            stepwise[direct[~whole]] = True
+        rows = np.flatnonzero(whole)
+        divisor = lengths[direct[rows]] if mean else None
+        parts.append(_finished(total.take(rows), lost.take(rows), divisor))
+        runs.append(direct[rows])
+    slow = np.flatnonzero(stepwise)
+    if len(slow):
+        parts.append(_one_by_one(*_of_runs(h, starts, lengths, slow), mean=mean))
+        runs.append(slow)
+    order = np.argsort(np.concatenate(runs))
+    return RunTotals(
+        replace(concat_histograms(parts).take(order), hint=_hints(h.hint, starts)),
+        mixed,
+        reset & not_reset & ~mixed,
+        np.logical_or.reduceat(foreign, starts),
+    )
+
+
+def _of_runs(h: Histograms, starts: Ints, lengths: Ints, runs: Ints) -> tuple[Histograms, Ints]:
+    """Rows of some of the runs, and where those runs start then."""
+    if len(runs) == len(starts):
+        return h, starts
+    sizes = lengths[runs]
+    fresh = np.cumsum(sizes) - sizes
+    rows = np.arange(sizes.sum()) + np.repeat(starts[runs] - fresh, sizes)
+    return h.take(rows), fresh
+
+
+def _hints(hint: Small, starts: Ints) -> Small:
+    """[G] hint of each sum: equal ones stay, gauge wins, everything else is unknown."""
+    low, high = np.minimum.reduceat(hint, starts), np.maximum.reduceat(hint, starts)
+    mixed = np.where(high == ResetHint.GAUGE, ResetHint.GAUGE, ResetHint.UNKNOWN)
+    return np.where(low == high, low, mixed).astype(np.int8)
+
+
+def _finished(total: Histograms, lost: Histograms, divisor: Ints | None) -> Histograms:
+    if divisor is not None:
+        total, lost = (
+            divide(total, divisor.astype(np.float64)),
+            divide(lost, divisor.astype(np.float64)),
+        )
+    return add(total, lost).histograms
+
+
+def _overflowed(h: Histograms) -> Bools:
+    """[N] rows with a number that is not finite."""
+    over: Bools = ~np.isfinite(h.count + h.sum + h.zero_count)
+    for side in (h.positive, h.negative):
+        over[side.rows()[~np.isfinite(side.population)]] = True
+    return over
+
+
+# All buckets at once
+
+
+def _at_once(h: Histograms, starts: Ints) -> tuple[Histograms, Histograms]:
+    """Total and what rounding lost, for runs of one kind each with equally wide zero buckets."""
+    runs = len(starts)
+    run = np.repeat(np.arange(runs), np.diff(starts, append=len(h)))
+    schema = np.minimum.reduceat(h.schema, starts).astype(np.int8)
+    bounds, sets = _shared_bounds(h, run, starts)
+    ends = replace(h, schema=schema[run], bounds=bounds[run], custom_bounds=sets)
+
+    scalars = np.stack([h.count, h.sum, h.zero_count], axis=1)
+    total, lost = folded(scalars, starts)
+    out = replace(ends.take(starts), positive=Buckets.none(runs), negative=Buckets.none(runs))
+    shift = np.where(h.is_custom, 0, h.schema.astype(np.int64) - schema[run])
+    totals, losses = [], []
+    for name in ("positive", "negative"):
+        side: Buckets = getattr(h, name)
+        rows = side.rows()
+        counted = _counted(h, side, run, starts)
+        index: Ints = side.index.astype(np.int64)
+        if name == "positive":
+            index = moved_index(index, rows, h, ends)
+        index = shifted_index(index, shift[rows])
+        index, of_run, population = index[counted], run[rows[counted]], side.population[counted]
+        order = np.lexsort((index, of_run))  # stable: equal buckets stay in order of rows
+        index, of_run, population = index[order], of_run[order], population[order]
+        fresh = np.flatnonzero(
+            (np.diff(of_run, prepend=-1) != 0) | (np.diff(index, prepend=index[:1]) != 0)
+        )
+        sums, errors = folded(population, fresh)
+        totals.append(Buckets.of_flat(of_run[fresh], index[fresh], sums, runs))
+        losses.append(Buckets.of_flat(of_run[fresh], index[fresh], errors, runs))
+
+    def filled(numbers: Floats, sides: list[Buckets]) -> Histograms:
+        return replace(
+            out,
+            count=numbers[:, 0],
+            sum=numbers[:, 1],
+            zero_count=numbers[:, 2],
+            positive=sides[0],
+            negative=sides[1],
+        )
+
+    return filled(total, totals), filled(lost, losses)
+
+
+def _shared_bounds(
+    h: Histograms, run: Ints, starts: Ints
+) -> tuple[NDArray[np.int32], tuple[tuple[float, ...], ...]]:
+    """[G] numbers of the custom bounds that all rows of a run have, and the sets they number."""
+    common = h.bounds[starts]
+    if np.array_equal(common[run], h.bounds):
+        return common, h.custom_bounds
+    sets = BoundSets(h.custom_bounds)
+    for number in range(len(h.custom_bounds)):
+        having = np.unique(run[h.bounds == number])
+        common[having] = sets.intersections(common[having], np.full(len(having), number, np.int32))
+    return common, sets.sets
+
+
+def _counted(h: Histograms, side: Buckets, run: Ints, starts: Ints) -> Bools:
+    """[P] buckets that count: those of a run's first row, and those outside the zero bucket.
+
+    A row's buckets are held against the zero bucket at the resolution of the sum so far.
+    """
+    if not h.zero_threshold.any():
+        return np.ones(len(side.index), np.bool_)
+    apart = run * (1 - CUSTOM_SCHEMA + 100)  # runs descend, so that the minimum starts afresh
+    so_far = np.minimum.accumulate(h.schema - apart) + apart
+    rows = side.rows()
+    shift = np.where(h.is_custom, 0, h.schema - so_far)
+    index = shifted_index(side.index, shift[rows])
+    outside = upper_bounds(so_far[rows], index) > h.zero_threshold[rows]
+    counted: Bools = outside | h.is_custom[rows]
+    counted |= rows == starts[run[rows]]
+    return counted
+
+
+def folded(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
+    """(total, lost) of runs of values, each summed from its first to its last.
+
+    values: [P] or [P, k]; starts: [S] first place of each run, increasing, the first is 0.
+    """
+    lengths = np.diff(starts, append=len(values))
+    order = np.argsort(-lengths, kind="stable")
+    place, lengths = starts[order], lengths[order]
+    total = values[place]
+    lost = np.zeros_like(total)
+    if len(lengths):
+        longer = np.searchsorted(-lengths, -np.arange(1, lengths[0]), side="left")
+        with np.errstate(invalid="ignore", over="ignore"):
+            for step, some in enumerate(longer.tolist(), start=1):
+                value = values[place[:some] + step]
+                total[:some], lost[:some] = add_compensated(total[:some], lost[:some], value)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return total[back], lost[back]
+
+
+# Row by row
+
+
+def _one_by_one(h: Histograms, starts: Ints, *, mean: bool) -> Histograms:
+    """Sum or mean of runs of one kind each, whatever their zero buckets."""
+    lengths = np.diff(starts, append=len(h))
+    order = np.argsort(-lengths, kind="stable")
+    place, lengths = starts[order], lengths[order]
+    total = h.take(place)
+    lost = zero_like(total)
+    incremental = np.zeros(len(starts), np.bool_)
+    done: list[Histograms] = []
+    for step in range(1, int(lengths[0]) + 1):
+        active = int(np.searchsorted(-lengths, -step, side="left"))
+        if active < len(total):
+            ended = np.arange(active, len(total))
+            divisor = np.where(incremental[ended], 1, step) if mean else None
+            done.append(_finished(total.take(ended), lost.take(ended), divisor))
+            rest = np.arange(active)
+            total, lost, incremental = total.take(rest), lost.take(rest), incremental[:active]
+        if not active:
+            break
+        value = h.take(place[:active] + step)
+        if not mean:
+            total, lost = _step(total, lost, value)
+            continue
+        next_total, next_lost = _step(total, lost, value)
+        fresh = _overflowed(next_total) & ~incremental
+        incremental = incremental | fresh
+        if incremental.any():
+            count = step + 1.0
+            total = divide(total, np.where(fresh, step, 1.0))
+            lost = divide(lost, np.where(fresh, step, 1.0))
+            weight = np.where(incremental, step / count, 1.0)
+            total, lost = _step(
+                scale(total, weight),
+                scale(lost, weight),
+                divide(value, np.where(incremental, count, 1.0)),
+            )
+            next_total = choose(incremental, total, next_total)
+            next_lost = choose(incremental, lost, next_lost)
+        total, lost = next_total, next_lost
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return concat_histograms(done[::-1]).take(back)
+
+
+def _step(total: Histograms, lost: Histograms, value: Histograms) -> tuple[Histograms, Histograms]:
+    """total + lost + value as a new pair of histograms."""
+    total, value, _ = reconcile(total, value)
+    lost = laid_out_as(lost, total)
+    rows = len(total)
+
+    def sides(name: str) -> tuple[Buckets, Buckets]:
+        trio: list[Buckets] = [getattr(h, name) for h in (total, lost, value)]
+        trio[2] = kept(trio[2], outside_zero_bucket(value, trio[2]))
+        row = np.concatenate([side.rows() for side in trio])
+        index = np.concatenate([side.index for side in trio]).astype(np.int64)
+        key, place = np.unique((row << 33) + index, return_inverse=True)
+        dense = np.zeros((3, len(key)))
+        ends = np.cumsum([0] + [len(side.index) for side in trio])
+        for one, side in enumerate(trio):
+            dense[one, place[ends[one] : ends[one + 1]]] = side.population
+        both = add_compensated(*dense)
+        row, index = (key + (1 << 32)) >> 33, ((key + (1 << 32)) & ((1 << 33) - 1)) - (1 << 32)
+        return (
+            Buckets.of_flat(row, index, both[0], rows),
+            Buckets.of_flat(row, index, both[1], rows),
+        )
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        count = add_compensated(total.count, lost.count, value.count)
+        summed = add_compensated(total.sum, lost.sum, value.sum)
+        zero = add_compensated(total.zero_count, lost.zero_count, value.zero_count)
+        positive, negative = sides("positive"), sides("negative")
+
+    def half(h: Histograms, one: int) -> Histograms:
+        return replace(
+            h,
+            count=count[one],
+            sum=summed[one],
+            zero_count=zero[one],
+            positive=positive[one],
+            negative=negative[one],
+        )
+
+    return half(total, 0), half(lost, 1)

@@ -1,0 +1,114 @@
+"""Sums and means of runs: held against sums of exact fractions, taken one histogram at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.evaluator.kernels.native.sums import folded, mean_runs, sum_runs
+from novaql.promqltest import histogram as plain
+from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from tests.support.native_histograms import any_histogram, columns, custom, exponential, singles
+
+RUNS = st.lists(
+    st.lists(exponential(), min_size=1, max_size=5)
+    | st.lists(custom(), min_size=1, max_size=5)
+    | st.lists(any_histogram(), min_size=1, max_size=3),
+    min_size=1,
+    max_size=4,
+)
+
+
+def starts_of(runs: list[list[FloatHistogram]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.cumsum([0] + [len(run) for run in runs[:-1]])
+
+
+def hint_of(run: list[FloatHistogram]) -> ResetHint:
+    return reduce(plain.combined_hint, [one.hint for one in run])
+
+
+@given(RUNS)
+def test_sums_are_those_of_one_after_the_other(runs: list[list[FloatHistogram]]) -> None:
+    got = sum_runs(columns([one for run in runs for one in run]), starts_of(runs))
+    for row, run in enumerate(runs):
+        kinds = [one.custom for one in run]
+        assert got.mixed[row] == (len(set(kinds)) == 2)
+        fitting = run[: kinds.index(not kinds[0])] if got.mixed[row] else run
+        assert got.bounds_differed[row] == (len({one.custom_values for one in fitting}) > 1)
+        if got.mixed[row]:
+            assert not got.conflicting_resets[row]
+            continue
+        hints = {one.hint for one in run}
+        assert got.conflicting_resets[row] == ({ResetHint.RESET, ResetHint.NOT_RESET} <= hints)
+        expected = replace(reduce(plain.add, run), hint=hint_of(run))
+        assert singles(got.histograms)[row] == expected.compacted()
+
+
+@given(RUNS)
+def test_means_are_sums_divided_once(runs: list[list[FloatHistogram]]) -> None:
+    h, starts = columns([one for run in runs for one in run]), starts_of(runs)
+    sums, means = sum_runs(h, starts), mean_runs(h, starts)
+    assert (sums.mixed == means.mixed).all()
+    pairs = zip(singles(sums.histograms), singles(means.histograms), runs, strict=True)
+    for row, (summed, mean, run) in enumerate(pairs):
+        if not sums.mixed[row]:
+            assert mean.count == summed.count / len(run)
+            assert mean.positive == tuple(
+                Span(span.start, tuple(c / len(run) for c in span.counts))
+                for span in summed.positive
+            )
+
+
+@pytest.mark.parametrize("wide", [0.0, 0.25])
+@pytest.mark.parametrize(
+    "values", [[5.3, 1e100, 1.0, -1e100, 2.0, 1e50, -1e50], [1e100, 1.0, -1e100], [0.1] * 10]
+)
+def test_small_values_survive_beside_large_ones(values: list[float], wide: float) -> None:
+    # A last row with a wider zero bucket makes the kernel take the rows one by one.
+    h = [
+        FloatHistogram(count=v, sum=v, zero_count=v, positive=(Span(3, (v,)),)) for v in values
+    ] + [FloatHistogram(zero_threshold=wide)]
+    exact = float(sum(map(Fraction, values), Fraction()))
+    (got,) = singles(sum_runs(columns(h), np.array([0])).histograms)
+    want = pytest.approx(exact, rel=1e-15)
+    assert got.count == want
+    assert got.sum == want
+    assert got.zero_count == want
+    assert got.positive[0].counts[0] == want
+    (mean,) = singles(mean_runs(columns(h), np.array([0])).histograms)
+    assert mean.sum == pytest.approx(exact / len(h), rel=1e-15)
+
+
+@pytest.mark.parametrize("wide", [0.0, 0.25])
+def test_a_mean_is_carried_along_where_the_sum_overflows(wide: float) -> None:
+    counts = [1.7976931348623157e308, 1e308, 1e-6, 1e-6]
+    h = [
+        FloatHistogram(count=c, sum=i, positive=(Span(3, (i + 1.0,)),))
+        for i, c in enumerate(counts)
+    ]
+    h[0] = replace(h[0], zero_threshold=wide)
+    (summed,) = singles(sum_runs(columns(h), np.array([0])).histograms)
+    assert (summed.count, summed.sum) == (math.inf, 6.0)
+    (mean,) = singles(mean_runs(columns(h), np.array([0])).histograms)
+    assert mean.count == pytest.approx(sum(c / 4 for c in counts), rel=1e-15)
+    assert mean.sum == pytest.approx(1.5, rel=1e-15)
+    assert mean.positive[0].counts[0] == pytest.approx(2.5, rel=1e-15)
+
+
+def test_no_runs_have_no_sums() -> None:
+    assert len(sum_runs(columns([]), np.zeros(0, np.int64)).histograms) == 0
+
+
+@given(st.lists(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20), min_size=1, max_size=6))
+def test_folding_compensates(runs: list[list[float]]) -> None:
+    starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
+    total, lost = folded(np.array([v for run in runs for v in run]), starts)
+    expected = [float(sum(map(Fraction, run), Fraction())) for run in runs]
+    np.testing.assert_allclose(total + lost, expected, rtol=1e-13, atol=1e-20)
