@@ -1,8 +1,8 @@
 """Collects test scripts: one item per eval, named `aggregators.test::12: eval instant …`.
 
-`cases/*.test` are ours and must pass, with and without the optimiser. Scripts of Prometheus itself are taken from
-`../shared/conformance/promqltest` beside the checkout where that folder exists; an eval listed in
-`known_failures.txt` must fail there, so the list can only shrink.
+`cases/*.test` are ours and must pass, with and without the optimiser. Scripts of Prometheus itself
+are taken from `../shared/conformance/promqltest` beside the checkout where that folder exists; an
+eval listed in `known_failures.txt` must fail there, so the list can only shrink.
 """
 
 from __future__ import annotations
