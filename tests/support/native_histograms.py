@@ -13,6 +13,7 @@ from novaql.promqltest.histogram import (
     populations,
     spans_of,
     upper_bound,
+    widened,
 )
 from tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 
@@ -127,3 +128,33 @@ def custom(draw: st.DrawFn, hints: Sequence[ResetHint] = HINTS) -> FloatHistogra
 
 def any_histogram(hints: Sequence[ResetHint] = HINTS) -> st.SearchStrategy[FloatHistogram]:
     return exponential(hints) | custom(hints)
+
+
+def was_reset(previous: FloatHistogram, current: FloatHistogram) -> bool:
+    """A counter was reset between the two: the rules of the kernel, read for one pair."""
+    if current.hint in (ResetHint.RESET, ResetHint.NOT_RESET):
+        return current.hint == ResetHint.RESET
+    if current.count < previous.count or current.custom != previous.custom:
+        return True
+    if current.custom:
+        theirs = set(current.custom_values)
+        common = tuple(bound for bound in previous.custom_values if bound in theirs)
+        after = populations(current.rebucketed(common).positive)
+        before = populations(previous.rebucketed(common).positive)
+        return any(after.get(i, 0.0) < count for i, count in before.items())
+    if current.schema > previous.schema or current.zero_threshold < previous.zero_threshold:
+        return True
+    wide = widened(previous, current.zero_threshold)
+    if wide.zero_threshold != current.zero_threshold or current.zero_count < wide.zero_count:
+        return True
+    merged = previous.coarsened(current.schema)
+    for after, before in (
+        (populations(current.positive), populations(merged.positive)),
+        (populations(current.negative), populations(merged.negative)),
+    ):
+        for index, count in before.items():
+            if upper_bound(current.schema, index) <= current.zero_threshold:
+                continue
+            if after.get(index, 0.0) < count:
+                return True
+    return False

@@ -1,0 +1,173 @@
+"""How much histograms grew over windows: what rate, increase, delta, irate and idelta begin with.
+
+Extrapolation to the ends of a window is one more `scale`. For irate and idelta a window is the
+last two rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.evaluator.kernels.native.arithmetic import (
+    add,
+    choose,
+    subtract,
+    with_hint,
+    zero_like,
+)
+from novaql.evaluator.kernels.native.layout import coarsened
+from novaql.evaluator.kernels.native.resets import resets_before
+from tsdb.histograms import Floats, Histograms, ResetHint, Small, concat_histograms
+from tsdb.labels import Bools, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Differences:
+    """What became of C windows.
+
+    histograms      the differences, gauges; without meaning where mixed
+    first_count     [C] observations that the first row of the window had counted
+    mixed           [C] exponential and custom rows: there is no result
+    not_counter     [C] a gauge was asked as if it were a counter
+    not_gauge       [C] a counter was asked as if it were a gauge
+    bounds_differed_subtracting, bounds_differed_adding
+                    [C] only the custom bounds that both sides had remain
+    """
+
+    histograms: Histograms
+    first_count: Floats
+    mixed: Bools
+    not_counter: Bools
+    not_gauge: Bools
+    bounds_differed_subtracting: Bools
+    bounds_differed_adding: Bools
+
+
+def differences(
+    h: Histograms,
+    lo: Ints,
+    hi: Ints,
+    *,
+    counter: bool,
+    started: Bools | None = None,
+    from_zero: Bools | None = None,
+) -> Differences:
+    """Last row less first row of each window, at the coarsest resolution of the window.
+
+    lo, hi     [C] rows lo[c] to hi[c] - 1 are the window c: at least two, of one series in order
+               of time
+    counter    add the row before each reset; if the second row follows a reset, the first one is
+               ignored, whatever its layout
+    started    [N] resets before a row that are known from elsewhere, as from start timestamps
+    from_zero  [C] the counter began inside the window: its first row counts in full, too
+    """
+    if counter:
+        return _of_counters(h, lo, hi, started, from_zero)
+    first, last = h.take(lo), h.take(hi - 1)
+    mixed = first.is_custom != last.is_custom
+    gauge = (first.hint == ResetHint.GAUGE) & (last.hint == ResetHint.GAUGE)
+    less = subtract(last, first)
+    nowhere = np.zeros(len(lo), np.bool_)
+    return Differences(
+        less.histograms,
+        first.count,
+        mixed,
+        nowhere,
+        ~gauge & ~mixed,
+        less.bounds_differed,
+        nowhere,
+    )
+
+
+def _of_counters(
+    h: Histograms, lo: Ints, hi: Ints, started: Bools | None, from_zero: Bools | None
+) -> Differences:
+    reset = resets_before(h)
+    told = h.hint == ResetHint.RESET
+    if started is not None:
+        reset, told = reset | started, told | started
+    ignored = reset[lo + 1]
+    begin = lo + ignored
+    custom = np.concatenate([[0], np.cumsum(h.is_custom)])
+    of_custom = custom[hi] - custom[begin]
+    mixed = (of_custom != 0) & (of_custom != hi - begin)
+    not_counter = _gauges(h, lo, hi, mixed, h.is_custom[begin] != h.is_custom[hi - 1])
+
+    first = h.take(lo)
+    if ignored.any():
+        first = choose(ignored, zero_like(h.take(lo + 1)), first)
+    last = h.take(hi - 1)
+    last = coarsened(last, np.where(mixed, last.schema, _least(h.schema, begin, hi)))
+    less = subtract(last, first)
+    # A reset that the second row tells of adds the ignored first row: nothing, but its bounds.
+    nothing = np.flatnonzero(ignored & told[lo + 1] & h.is_custom[lo + 1])
+    added = np.zeros(len(lo), np.bool_)
+    added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
+    total, differed = _with_rows_before_resets(less.histograms, h, reset, lo, hi)
+    added |= differed
+    if from_zero is not None and from_zero.any():
+        whole = add(total, h.take(lo))
+        total = choose(from_zero, whole.histograms, total)
+        added |= from_zero & whole.bounds_differed
+        mixed = mixed | (from_zero & ~whole.compatible)
+    return Differences(
+        with_hint(total, ResetHint.GAUGE),
+        h.count[lo],
+        mixed,
+        not_counter,
+        np.zeros(len(lo), np.bool_),
+        less.bounds_differed & ~mixed,
+        added & ~mixed,
+    )
+
+
+def _gauges(h: Histograms, lo: Ints, hi: Ints, mixed: Bools, ends_differ: Bools) -> Bools:
+    """[C] windows with gauges; of mixed ones those that are known before the mix is found."""
+    gauge = h.hint == ResetHint.GAUGE
+    so_far = np.concatenate([[0], np.cumsum(gauge)])
+    at_ends = gauge[lo] | gauge[hi - 1]
+    found: Bools = np.where(mixed, ends_differ & at_ends, so_far[hi] > so_far[lo])
+    return found
+
+
+def _least(values: Small, lo: Ints, hi: Ints) -> NDArray[np.int8]:
+    """[C] least value of each window lo[c]:hi[c]; none is empty."""
+    if not len(lo) or (values == values[0]).all():
+        return values[lo]
+    ends = np.stack([lo, hi], axis=1).ravel()
+    least: NDArray[np.int8] = np.minimum.reduceat(np.append(values, np.int8(127)), ends)[::2]
+    return least
+
+
+def _with_rows_before_resets(
+    total: Histograms, h: Histograms, reset: Bools, lo: Ints, hi: Ints
+) -> tuple[Histograms, Bools]:
+    """total [C] and, for every reset after the second row of the window, the row before it.
+
+    Also [C] whether custom bounds differed. Resets are added in order, the k-th of all windows
+    together.
+    """
+    differed = np.zeros(len(lo), np.bool_)
+    resets = np.flatnonzero(reset)
+    place, end = np.searchsorted(resets, lo + 2), np.searchsorted(resets, hi)
+    order = np.argsort(place - end, kind="stable")
+    place, number = place[order], (end - place)[order]
+    if not len(number) or not number[0]:
+        return total, differed
+    done: list[Histograms] = []
+    total = total.take(order)
+    for nth in range(int(number[0]) + 1):
+        active = int(np.searchsorted(-number, -nth, side="left"))
+        if active < len(total):
+            done.append(total.take(np.arange(active, len(total))))
+            total = total.take(np.arange(active))
+        if active:
+            more = add(total, h.take(resets[place[:active] + nth] - 1))
+            total = more.histograms
+            differed[order[:active]] |= more.bounds_differed
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return concat_histograms(done[::-1]).take(back), differed

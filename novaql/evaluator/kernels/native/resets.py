@@ -1,0 +1,97 @@
+"""Whether a counter was reset between one histogram and the next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.kernels.native.layout import (
+    BoundSets,
+    coarsened,
+    past_populated,
+    rebucketed,
+    upper_bounds,
+    widened,
+)
+from tsdb.histograms import Buckets, Histograms, ResetHint
+from tsdb.labels import Bools, Ints
+
+
+def detect_reset(previous: Histograms, current: Histograms) -> Bools:
+    """[N] current[i] comes after a reset that previous[i] came before.
+
+    The hint of the current one decides; without a hint, and for gauges, a reset is whatever a
+    growing counter cannot do: fewer observations, altogether or in a bucket, a finer resolution, a
+    narrower zero bucket or one that cuts what was a populated bucket, exponential after custom
+    buckets or the other way round. Of different custom bounds the common ones are compared.
+    """
+    reset: Bools = current.hint == ResetHint.RESET
+    asked = np.flatnonzero(~reset & (current.hint != ResetHint.NOT_RESET))
+    if not len(asked):
+        return reset
+    if len(asked) < len(reset):
+        previous, current = previous.take(asked), current.take(asked)
+    reset[asked] = _shrank(previous, current)
+    return reset
+
+
+def resets_before(h: Histograms) -> Bools:
+    """[N] a reset lies between the row before and this one; never before the first row."""
+    rows = np.arange(len(h), dtype=np.int64)
+    before = np.zeros(len(h), np.bool_)
+    before[1:] = detect_reset(h.take(rows[:-1]), h.take(rows[1:]))
+    return before
+
+
+def _shrank(previous: Histograms, current: Histograms) -> Bools:
+    shrank: Bools = current.count < previous.count
+    shrank |= current.schema > previous.schema
+    shrank |= current.is_custom & ~previous.is_custom
+    shrank |= current.zero_threshold < previous.zero_threshold
+    left = np.flatnonzero(~shrank)
+    if not len(left):
+        return shrank
+    if len(left) < len(shrank):
+        previous, current = previous.take(left), current.take(left)
+    shrank[left] = _lost_observations(previous, current)
+    return shrank
+
+
+def _lost_observations(previous: Histograms, current: Histograms) -> Bools:
+    """Bucket by bucket, for pairs of one kind whose layout may have changed as a counter's may."""
+    threshold = current.zero_threshold
+    lost: Bools = past_populated(previous, threshold) > threshold
+    lost |= current.zero_count < widened(previous, threshold).zero_count
+    # Buckets that the wider zero bucket takes are still part of what a coarser bucket held before.
+    previous = coarsened(previous, current.schema)
+    previous, current = _with_common_bounds(previous, current)
+    for before, after in (
+        (previous.positive, current.positive),
+        (previous.negative, current.negative),
+    ):
+        rows = before.rows()
+        place, found = _places(before, after)
+        fewer = np.ones(len(rows), np.bool_)  # whoever is missing has lost everybody
+        fewer[found] = after.population[place[found]] < before.population[found]
+        checked = np.flatnonzero(fewer & (threshold > 0)[rows] & ~current.is_custom[rows])
+        end = upper_bounds(current.schema[rows[checked]], before.index[checked])
+        fewer[checked] = end > threshold[rows[checked]]
+        lost[rows[fewer]] = True
+    return lost
+
+
+def _with_common_bounds(a: Histograms, b: Histograms) -> tuple[Histograms, Histograms]:
+    sets = BoundSets()
+    left = sets.numbers(a.custom_bounds)[a.bounds]
+    right = sets.numbers(b.custom_bounds)[b.bounds]
+    common = sets.intersections(left, right)
+    return rebucketed(a, common, sets.sets), rebucketed(b, common, sets.sets)
+
+
+def _places(wanted: Buckets, among: Buckets) -> tuple[Ints, Bools]:
+    """[P] where the buckets `wanted` are among those of the same rows, and whether they are."""
+    keys = (wanted.rows() << 33) + wanted.index
+    theirs = (among.rows() << 33) + among.index
+    place = np.searchsorted(theirs, keys).astype(np.int64)
+    found = place < len(theirs)
+    found[found] = theirs[place[found]] == keys[found]
+    return place, found

@@ -1,0 +1,54 @@
+"""Values between two samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.evaluator.kernels.native.interpolate import between
+from novaql.promqltest import histogram as plain
+from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from tests.support.native_histograms import any_histogram, columns, singles, was_reset
+
+
+@given(
+    st.lists(
+        st.tuples(any_histogram(), any_histogram(), st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+        min_size=1,
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_between_is_as_one_at_a_time(
+    cases: list[tuple[FloatHistogram, FloatHistogram, float]], counter: bool
+) -> None:
+    a, b = columns([c[0] for c in cases]), columns([c[1] for c in cases])
+    got = between(a, b, np.array([c[2] for c in cases]), counter=counter)
+    for row, (one, other, share) in enumerate(cases):
+        expected = {0.0: one, 1.0: other}.get(share)
+        assert got.compatible[row] == (expected is not None or one.custom == other.custom)
+        if not got.compatible[row]:
+            continue
+        differ = False
+        if expected is None and counter and was_reset(one, other):
+            expected = other.scaled(share)
+        elif expected is None:
+            expected = plain.add(plain.subtract(other, one).scaled(share), one)
+            differ = one.custom_values != other.custom_values
+        assert got.bounds_differed_subtracting[row] == differ
+        assert singles(got.histograms)[row] == expected.compacted()
+
+
+@pytest.mark.parametrize(("counter", "expected"), [(True, 0.5), (False, 7.5)])
+def test_a_reset_counter_starts_from_nothing(counter: bool, expected: float) -> None:
+    before = FloatHistogram(count=9.5, positive=(Span(0, (9.5,)),))
+    after = replace(before, count=1.5, hint=ResetHint.RESET, positive=(Span(0, (1.5,)),))
+    got = between(
+        columns([before]), columns([after]), np.array([1 / 3 if counter else 0.25]), counter=counter
+    )
+    assert got.histograms.count.tolist() == [pytest.approx(expected)]
+    assert got.histograms.positive.population.tolist() == [pytest.approx(expected)]
