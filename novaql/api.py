@@ -198,7 +198,10 @@ def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> R
 
 def _of_matrix(kind: ResultKind, found: StepMatrix, steps: Steps) -> Result:
     values = np.ascontiguousarray(found.values)
-    return Result(kind, found.series, steps.times_ms, values, found.valid)
+    native = found.native
+    if native is not None and not (native.which >= 0).any():
+        native = None
+    return Result(kind, found.series, steps.times_ms, values, found.valid, native=native)
 
 
 def _told(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

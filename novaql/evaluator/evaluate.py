@@ -29,6 +29,13 @@ from novaql.evaluator.operators.arithmetic import (
     vector_scalar_stage,
 )
 from novaql.evaluator.operators.extended import smoothed_fragment
+from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
+from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
+from novaql.evaluator.operators.native_binary import (
+    TRIM_OPERATORS,
+    negate_native,
+    vector_scalar_native,
+)
 from novaql.evaluator.operators.rollup import (
     check_smoothing,
     range_argument,
@@ -126,15 +133,20 @@ class Evaluator:
         match plan:
             case StepInvariant(inner=inner):
                 return self.vector(inner, steps.first()).broadcast(steps.count)
+            case Select():
+                return mixed_select(self, plan, steps)
             case Negate(operand=operand):
-                return _staged(self.vector(operand, steps), negate, nameless=True)
+                found = self.vector(operand, steps)
+                if found.native is not None:
+                    return negate_native(found).mark_nameless()
+                return _staged(found, negate, nameless=True)
             case BinaryOp():
                 return self._binary(plan, steps)
             case Aggregation():
                 return aggregate(self, plan, steps)
             case FunctionCall():
                 return self._call(plan, steps)
-            case Constant() | TextConstant() | Select() | Window() | SubqueryWindow():
+            case Constant() | TextConstant() | Window() | SubqueryWindow():
                 raise AssertionError(f"{type(plan).__name__} is not an instant vector")
             case _:
                 assert_never(plan)
@@ -143,11 +155,23 @@ class Evaluator:
         left_scalar = type_of(plan.left) is ValueType.SCALAR
         if left_scalar or type_of(plan.right) is ValueType.SCALAR:
             operand = self.vector(plan.right if left_scalar else plan.left, steps)
+            if operand.native is not None or plan.op in TRIM_OPERATORS:
+                return self._scalar_native(plan, operand, steps)
             return _staged(operand, self._scalar_stage(plan, steps), nameless=drops_name(plan))
         left, right = self.vector(plan.left, steps), self.vector(plan.right, steps)
         if plan.op in SET_OPERATORS:
             return set_operation(plan.op, plan.matching, left, right)
-        return vector_vector(plan, left, right)
+        return vector_vector(self._context, plan, left, right)
+
+    def _scalar_native(self, plan: BinaryOp, operand: StepMatrix, steps: Steps) -> StepMatrix:
+        left_scalar = type_of(plan.left) is ValueType.SCALAR
+        scalar = self.scalar(plan.left if left_scalar else plan.right, steps)
+        found = vector_scalar_native(
+            self._context, plan, operand, scalar, scalar_is_left=left_scalar
+        )
+        if drops_name(plan) or plan.op in TRIM_OPERATORS:
+            found = found.mark_nameless()
+        return found.without_empty_rows()
 
     def _scalar_stage(self, plan: BinaryOp, steps: Steps) -> Stage:
         left_scalar = type_of(plan.left) is ValueType.SCALAR
@@ -159,10 +183,16 @@ class Evaluator:
         if name == "double_exponential_smoothing":
             check_smoothing(scalar_arguments(self, plan, steps))
         if name in ROLLUPS:
-            return subquery_rollup(self, plan, steps)
+            window = range_argument(plan)
+            if isinstance(window, SubqueryWindow):
+                return subquery_rollup(self, plan, steps)
+            return mixed_window_rollup(self, plan, window, steps)
+        if name == "timestamp" and isinstance(select := unwrap(plan.arguments[0]), Select):
+            return mixed_timestamp(self, select, steps)
         if name in ELEMENTWISE and plan.arguments:
             stage = elementwise_stage(self, plan, steps)
-            return _staged(self.vector(plan.arguments[0], steps), stage, nameless=True)
+            operand = self.vector(plan.arguments[0], steps).floats_only()
+            return _staged(operand, stage, nameless=True)
         return TRANSFORMS[name](self, plan, steps)
 
     # --- fragments -----------------------------------------------------------------------
@@ -171,6 +201,8 @@ class Evaluator:
         if not _runs_by_tile(plan):
             return None
         fragment = self._fragment(plan, steps)
+        if fragment.has_histograms:
+            return None
         if self._context.eager_names and fragment.nameless:
             # Names go here and now. Should rows become equal, the general path must sort it out.
             bare = drop_names(fragment.series, np.ones(len(fragment.series), np.bool_))
@@ -223,6 +255,8 @@ def _runs_by_tile(plan: Plan) -> bool:
             return _runs_by_tile(operand)
         case Negate(operand=operand):
             return _runs_by_tile(operand)
+        case BinaryOp(op=op) if op in TRIM_OPERATORS:
+            return False
         case BinaryOp(left=left, right=right):
             if type_of(left) is ValueType.SCALAR:
                 return _runs_by_tile(right)

@@ -30,10 +30,12 @@ class Notes:
         self._names = series.column(METRIC_NAME)
         self._span = span
 
-    def _texts(self, template: str, cells: Bools) -> list[str]:
+    def _metrics(self, cells: Bools) -> list[str]:
         rows = cells if cells.ndim == 1 else np.logical_or.reduce(cells, axis=1)
-        codes = np.unique(self._names.codes[rows]).tolist()
-        return [template.format(quote(self._names.values[code])) for code in codes]
+        return [self._names.values[code] for code in np.unique(self._names.codes[rows]).tolist()]
+
+    def _texts(self, template: str, cells: Bools) -> list[str]:
+        return [template.format(quote(name)) for name in self._metrics(cells)]
 
     def warn(self, template: str, cells: Bools) -> None:
         """cells: [S] or [S, J], which series are meant."""
@@ -44,6 +46,15 @@ class Notes:
         for text in self._texts(template, cells):
             self._annotations.info(text, self._span)
 
+    def warn_for_metric(self, template: str, cells: Bools) -> None:
+        """The template takes ` for metric name …`, or nothing where the name is gone."""
+        for name in self._metrics(cells):
+            self._annotations.warn(_for_metric(template, name), self._span)
+
+    def info_for_metric(self, template: str, cells: Bools) -> None:
+        for name in self._metrics(cells):
+            self._annotations.info(_for_metric(template, name), self._span)
+
     def conflicting_resets(self, operation: str) -> None:
         self._annotations.warn(
             f"conflicting counter resets during histogram {operation}", self._span
@@ -53,3 +64,7 @@ class Notes:
         self._annotations.info(
             f"mismatched custom buckets were reconciled during {operation}", self._span
         )
+
+
+def _for_metric(template: str, name: str) -> str:
+    return template.format(f" for metric name {quote(name)}" if name else "")

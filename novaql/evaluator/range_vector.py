@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import SubqueryWindow, Window
-from novaql.result import Points
+from novaql.result import NativeCells, Points
+from tsdb.histograms import concat_histograms
 from tsdb.labels import SeriesTable
-from tsdb.tile import Tile
+from tsdb.tile import HistogramTile, Tile
 
 
 def range_vector(
@@ -23,33 +25,36 @@ def range_vector(
     if isinstance(plan, SubqueryWindow):
         points = subquery_points(run, plan, steps)
         series = drop_names(points.inner.series, points.inner.nameless)
-        tiles = [points.floats]
-    else:
-        ends_ms = window_ends(plan.select, steps)
-        selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
-        series = selection.series
-        tiles = []
-        for ref in selection.tiles:
-            run.context.checkpoint()
-            tiles.append(ref.load().without_stale())
-    return _points(series, tiles)
+        return _points(series, [points.floats], points.natives)
+    ends_ms = window_ends(plan.select, steps)
+    selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
+    tiles = []
+    for ref in selection.tiles:
+        run.context.checkpoint()
+        tiles.append(ref.load().without_stale())
+    return _points(selection.series, tiles, [ref.load() for ref in selection.histograms])
 
 
-def _points(series: SeriesTable, tiles: list[Tile]) -> tuple[SeriesTable, Points]:
+def _points(
+    series: SeriesTable, tiles: Sequence[Tile], natives: Sequence[HistogramTile]
+) -> tuple[SeriesTable, Points]:
     flat = [tile.ragged() for tile in tiles]
-    rows = np.concatenate([np.zeros(0, np.int64), *(np.repeat(t.rows, _lengths(t)) for t in flat)])
-    times = np.concatenate([np.zeros(0, np.int64), *(t.timestamps for t in flat)])
-    values = np.concatenate([np.zeros(0), *(t.values for t in flat)])
+    whole = np.zeros(0, np.int64)
+    floats = np.concatenate([np.zeros(0), *(t.values for t in flat)])
+    parts = [(t.rows, t.offsets, t.timestamps) for t in (*flat, *natives)]
+    rows = np.concatenate(
+        [whole, *(np.repeat(r, np.diff(o)) for r, o, _ in parts if o is not None)]
+    )
+    times = np.concatenate([whole, *(t for _, _, t in parts)])
+    histograms = concat_histograms([tile.histograms for tile in natives])
+    values = np.concatenate([floats, np.zeros(len(histograms))])
+    which = np.concatenate([np.full(len(floats), -1), np.arange(len(histograms))]).astype(np.int32)
     rank = np.empty(len(series), np.int64)
     order = series.order()
     rank[order] = np.arange(len(series))
-    by_series = np.argsort(rank[rows], kind="stable")
+    by_series = np.lexsort((times, rank[rows]))
     counts = np.bincount(rank[rows], minlength=len(series))
     there = np.flatnonzero(counts)
     offsets = np.concatenate([[0], np.cumsum(counts[there])]).astype(np.int64)
-    return series.take(order[there]), Points(offsets, times[by_series], values[by_series])
-
-
-def _lengths(tile: Tile) -> Ints:
-    assert tile.offsets is not None
-    return np.diff(tile.offsets)
+    native = NativeCells(histograms, which[by_series]) if len(histograms) else None
+    return series.take(order[there]), Points(offsets, times[by_series], values[by_series], native)

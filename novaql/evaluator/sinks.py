@@ -39,11 +39,16 @@ def fold(
     context.admit_matrix(len(groups), fragment.steps.count)
     for block in blocks(fragment, context):
         _add(accumulator, groups, block)
-    return _finished(groups, accumulator)
+    return _finished(groups, accumulator).without_empty_rows()
 
 
 def fold_matrix(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
     """The same for rows that are a matrix already."""
+    return fold_all(operand, groups, accumulator).without_empty_rows()
+
+
+def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
+    """The same, with groups that have no value: row i of the result is group i."""
     if operand.rows:
         rows = np.arange(operand.rows, dtype=np.int64)
         _add(accumulator, groups, Block(rows, operand.values, operand.valid))
@@ -61,5 +66,4 @@ def _add(accumulator: Accumulator, groups: Groups, block: Block) -> None:
 def _finished(groups: Groups, accumulator: Accumulator) -> StepMatrix:
     with np.errstate(all="ignore"):
         values, valid = accumulator.finish()
-    found = matrix(groups.labels, values, None if valid.all() else valid)
-    return found.without_empty_rows()
+    return matrix(groups.labels, values, None if valid.all() else valid)

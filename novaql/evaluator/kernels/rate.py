@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels.windows import Bools, Floats, Windows
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
 def extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> tuple[Floats, Bools]:
@@ -24,24 +24,49 @@ def extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> tuple[
     result = windows.last() - first
     if is_counter:
         add_reset_values(windows, result)
-    first_ms, last_ms = windows.times_at(lo), windows.times_at(hi - 1)
-    sampled = (last_ms - first_ms) / 1000.0
-    mean_gap = sampled / np.maximum(counts - 1, 1)
-    to_start = (first_ms - (windows.ends_ms - windows.range_ms)) / 1000.0
-    to_end = (windows.ends_ms - last_ms) / 1000.0
-    threshold = mean_gap * 1.1
-    to_start = np.where(to_start >= threshold, mean_gap / 2, to_start)
-    to_end = np.where(to_end >= threshold, mean_gap / 2, to_end)
-    if is_counter:
-        # How long before the first sample the line through the window meets zero.
-        zero_before = sampled * (first / result)
-        limits = (result > 0) & (first >= 0) & (zero_before < to_start)
-        to_start = np.where(limits, zero_before, to_start)
-    factor = (sampled + to_start + to_end) / sampled
+    factor = extrapolation_factor(
+        windows.times_at(lo),
+        windows.times_at(hi - 1),
+        counts,
+        windows.ends_ms,
+        windows.range_ms,
+        first=first if is_counter else None,
+        increase=result,
+    )
     if is_rate:
         factor = factor / (windows.range_ms / 1000.0)
     result *= factor
     return result, valid
+
+
+def extrapolation_factor(
+    first_ms: Ints,
+    last_ms: Ints,
+    counts: Ints,
+    ends_ms: Ints,
+    range_ms: int,
+    *,
+    first: Floats | None,
+    increase: Floats,
+) -> Floats:
+    """How much larger the increase is over the whole window than between its samples.
+
+    first: value of the first sample of a counter, None for gauges.
+    """
+    sampled = (last_ms - first_ms) / 1000.0
+    mean_gap = sampled / np.maximum(counts - 1, 1)
+    to_start = (first_ms - (ends_ms - range_ms)) / 1000.0
+    to_end = (ends_ms - last_ms) / 1000.0
+    threshold = mean_gap * 1.1
+    to_start = np.where(to_start >= threshold, mean_gap / 2, to_start)
+    to_end = np.where(to_end >= threshold, mean_gap / 2, to_end)
+    if first is not None:
+        # How long before the first sample the line through the window meets zero.
+        zero_before = sampled * (first / increase)
+        limits = (increase > 0) & (first >= 0) & (zero_before < to_start)
+        to_start = np.where(limits, zero_before, to_start)
+    factor: Floats = (sampled + to_start + to_end) / sampled
+    return factor
 
 
 def add_reset_values(windows: Windows, into: Floats) -> None:

@@ -11,6 +11,11 @@ from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Floats
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operators.native_aggregate import (
+    IGNORING,
+    aggregate_native,
+    without_histograms,
+)
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
@@ -29,6 +34,8 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     if accumulator(node.op, 0, 0) is not None:
         return _folded(run, node, steps)
     operand = run.vector(node.operand, steps)
+    if node.op in IGNORING:
+        operand = without_histograms(run.context, node.op, operand, node.operand.span)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
         assert node.parameter is not None
@@ -62,10 +69,17 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
         nameless = fragment.nameless
     else:
         operand = run.vector(node.operand, steps)
+        if node.op in IGNORING:
+            operand = without_histograms(run.context, node.op, operand, node.operand.span)
         groups = group_rows(operand.series, node.grouping, without=node.without)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
-        found = fold_matrix(operand, groups, fresh)
+        if operand.native is not None and node.op in ("sum", "avg"):
+            found = aggregate_native(
+                run.context, node.op, operand, groups, fresh, node.operand.span
+            )
+        else:
+            found = fold_matrix(operand, groups, fresh)
         nameless = bool(operand.nameless.any())
     if METRIC_NAME in node.grouping and not node.without and nameless:
         return found.mark_nameless()

@@ -9,7 +9,14 @@ import numpy as np
 from novaql.evaluator.kernels.bindings import KEEP_NAME
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import StepMatrix, empty_matrix
-from novaql.evaluator.operators.rollup import range_argument, windows_fragment
+from novaql.evaluator.native_notes import Notes
+from novaql.evaluator.operators.mixed_rollup import mixed_rollup
+from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.rollup import (
+    range_argument,
+    scalar_arguments,
+    windows_fragment,
+)
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
@@ -82,6 +89,8 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     assert isinstance(window, SubqueryWindow)
     points = subquery_points(run, window, steps)
     tile = points.floats
+    if points.natives:
+        return _mixed(run, call, window, points, steps)
     refs = [TileRef(lambda: tile, tile.sample_count)]
     ends_ms = subquery_ends(window, steps)
     fragment = windows_fragment(
@@ -89,4 +98,24 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)
+    return replace(found, nameless=nameless).without_empty_rows()
+
+
+def _mixed(
+    run: Runner, call: FunctionCall, window: SubqueryWindow, points: SubqueryPoints, steps: Steps
+) -> StepMatrix:
+    """A rollup of a subquery whose points may be native histograms."""
+    run.context.admit_matrix(points.inner.rows, steps.count)
+    ranges = Ranges(
+        points.inner.series,
+        [points.floats],
+        points.natives,
+        subquery_ends(window, steps),
+        steps.times_ms,
+        window.range_ms,
+        run.context.reach_ms(window.range_ms),
+    )
+    notes = Notes(run.context, points.inner.series, window.span)
+    found = mixed_rollup(call.function, ranges, scalar_arguments(run, call, steps), notes)
+    nameless = points.inner.nameless | found.nameless
     return replace(found, nameless=nameless).without_empty_rows()

@@ -6,24 +6,27 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from novaql.errors import EvaluationError
 from novaql.evaluator.fragment import Stage
-from novaql.evaluator.kernels import buckets
 from novaql.evaluator.kernels.dates import PARTS, date_part
 from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, round_to
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.matrix import StepMatrix, join_equal_rows, matrix, stack
+from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.absent import absent, absent_over_time
-from novaql.evaluator.operators.classic_histogram import classic_histograms
+from novaql.evaluator.operators.histogram_calls import (
+    STATISTICS,
+    histogram_fraction_call,
+    histogram_quantile_call,
+    histogram_quantiles_call,
+    histogram_statistic,
+)
 from novaql.evaluator.operators.info import info
 from novaql.evaluator.operators.label_calls import label_join, label_replace, sort_by_label
 from novaql.evaluator.operators.ranking import sort_rows
-from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType
-from novaql.planner.logical import FunctionCall, Plan, type_of
-from tsdb.labels import LabelColumn, SeriesTable
+from novaql.planner.logical import FunctionCall, type_of
+from tsdb.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
 """Functions that change each value by itself: stages of a fragment."""
@@ -102,72 +105,7 @@ def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     descending = call.function.endswith("_desc")
     if call.function.startswith("sort_by_label"):
         return sort_by_label(operand, _texts(run, call), descending=descending)
-    return sort_rows(operand, descending=descending)
-
-
-def _histogram_quantile(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    q_plan, operand_plan = call.arguments
-    operand = run.vector(operand_plan, steps)
-    return _quantile(run, operand, q_plan, operand_plan, steps)
-
-
-def _quantile(
-    run: Runner, operand: StepMatrix, q_plan: Plan, operand_plan: Plan, steps: Steps
-) -> StepMatrix:
-    q = run.scalar(q_plan, steps)
-    warn_quantiles(run.context, q, np.ones(steps.count, np.bool_), q_plan)  # data or no data
-
-    def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
-        return buckets.bucket_quantile(q, bounds, counts, used)
-
-    return classic_histograms(run.context, operand, steps, operand_plan.span, measure)
-
-
-def _histogram_quantiles(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """One row per histogram and quantile, the quantile written into a label."""
-    operand_plan, label_plan, *q_plans = call.arguments
-    operand, label = run.vector(operand_plan, steps), run.text(label_plan)
-    parts = []
-    for q_plan in q_plans:
-        found = _quantile(run, operand, q_plan, operand_plan, steps)
-        q = float(run.scalar(q_plan, steps)[0]) if steps.count else 0.0
-        column = LabelColumn.constant(open_metrics_float(q), found.rows)
-        parts.append(
-            StepMatrix(
-                found.series.with_column(label, column), found.values, found.valid, found.nameless
-            )
-        )
-    together = stack(parts)
-    return join_equal_rows(
-        together,
-        lambda a, b: EvaluationError("vector cannot contain metrics with the same labelset"),
-    )
-
-
-def open_metrics_float(value: float) -> str:
-    """`0.9`, `1.0`, `+Inf`: a number as OpenMetrics writes it in labels."""
-    if np.isnan(value):
-        return "NaN"
-    if np.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(float(value))
-
-
-def _histogram_fraction(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    low, high = (run.scalar(argument, steps) for argument in call.arguments[:2])
-    operand_plan = call.arguments[2]
-
-    def measure(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
-        return buckets.bucket_fraction(low, high, bounds, counts, used)
-
-    operand = run.vector(operand_plan, steps)
-    return classic_histograms(run.context, operand, steps, operand_plan.span, measure)
-
-
-def _native_only(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """Functions of native histograms leave floats out."""
-    operand = run.vector(call.arguments[-1], steps)
-    return operand.take(np.zeros(operand.rows, np.bool_))
+    return sort_rows(operand.floats_only(), descending=descending)
 
 
 def _nothing_known(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
@@ -190,15 +128,11 @@ TRANSFORMS: Mapping[str, Transform] = {
     "sort_desc": _sort,
     "sort_by_label": _sort,
     "sort_by_label_desc": _sort,
-    "histogram_quantile": _histogram_quantile,
-    "histogram_quantiles": _histogram_quantiles,
-    "histogram_fraction": _histogram_fraction,
+    "histogram_quantile": histogram_quantile_call,
+    "histogram_quantiles": histogram_quantiles_call,
+    "histogram_fraction": histogram_fraction_call,
     "start_timestamp": _nothing_known,
-    "histogram_count": _native_only,
-    "histogram_sum": _native_only,
-    "histogram_avg": _native_only,
-    "histogram_stddev": _native_only,
-    "histogram_stdvar": _native_only,
+    **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }
 """Functions that see whole matrices. Date functions stand here for their form without argument."""
@@ -207,7 +141,7 @@ TRANSFORMS: Mapping[str, Transform] = {
 def _scalar_of(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
     """The value of the only series; NaN where there is none or there are several."""
     operand = run.vector(call.arguments[0], steps)
-    present = operand.presence()
+    present = operand.floats()
     one = present.sum(axis=0) == 1
     return np.where(one, np.where(present, operand.values, 0.0).sum(axis=0), np.nan)
 

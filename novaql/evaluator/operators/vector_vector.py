@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.label_text import label_text
 from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pairs_of
-from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, stack
+from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.operators.arithmetic import drops_name
+from novaql.evaluator.operators.native_binary import TRIM_OPERATORS, combine_matrices
 from novaql.language.ast import Cardinality, Matching
 from novaql.planner.logical import BinaryOp
-from tsdb.labels import SeriesTable
+from tsdb.labels import SeriesTable, concat_tables
 
 SET_OPERATORS = frozenset({"and", "or", "unless"})
 MANY_TO_ONE_NOT_SAID = (
@@ -56,19 +58,21 @@ SAME_LABELS = "vector cannot contain metrics with the same labelset"
 class _Pairs:
     """Partners before the operator: rows of both sides side by side.
 
-    many, one    values [P, J]; there [P, J]: both are there (or filled in)
+    many, one    [P, J]; there [P, J]: both are there (or filled in)
     labels       of each row, the operator's doing not yet applied
     """
 
-    many: Floats
-    one: Floats
+    many: StepMatrix
+    one: StepMatrix
     there: Bools
     labels: SeriesTable
     nameless: Bools
     keys: Ints
 
 
-def vector_vector(node: BinaryOp, left: StepMatrix, right: StepMatrix) -> StepMatrix:
+def vector_vector(
+    context: Context, node: BinaryOp, left: StepMatrix, right: StepMatrix
+) -> StepMatrix:
     """The operator between rows that match."""
     matching = node.matching
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
@@ -85,7 +89,7 @@ def vector_vector(node: BinaryOp, left: StepMatrix, right: StepMatrix) -> StepMa
     many, one = replace(many, valid=many_there), replace(one, valid=one_there)
     _check_unique(one, keys.right, matching, side="left" if swapped else "right")
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one)
-    return _apply(node, pairs, swapped=swapped)
+    return _apply(context, node, pairs, swapped=swapped)
 
 
 def _check_unique(one: StepMatrix, keys: Ints, matching: Matching, *, side: str) -> None:
@@ -114,54 +118,43 @@ def _pairs(
     many_there, one_there = many.presence(), one.presence()
     if matching.include or len(np.unique(keys.right)) == one.rows:
         many_row, one_row = pairs_of(keys.left, keys.right)
-        one_values, one_present = one.values[one_row], one_there[one_row]
+        partner = one.take(one_row)
     else:
         # Several rows of one key that take turns are one row, as far as values go.
         joined = join_equal_rows(one, lambda a, b: AssertionError("checked before"), keys.right)
         _, first = np.unique(keys.right, return_index=True)
         joined_keys = keys.right[np.sort(first)]
         many_row, one_row = pairs_of(keys.left, joined_keys)
-        one_values, one_present = joined.values[one_row], joined.presence()[one_row]
-        one_row = np.sort(first)[one_row]
-    there = many_there[many_row] & one_present
-    parts = [
-        _Pairs(
-            many.values[many_row],
-            one_values,
-            there,
-            _labels(many.series.take(many_row), one.series.take(one_row), matching),
-            many.nameless[many_row],
-            keys.left[many_row],
-        )
-    ]
+        partner = replace(joined.take(one_row), series=one.series.take(np.sort(first)[one_row]))
+    each = many.take(many_row)
+    there = each.presence() & partner.presence()
+    labels = _labels(each.series, partner.series, matching)
+    parts = [_Pairs(each, partner, there, labels, each.nameless, keys.left[many_row])]
     if fill_one is not None:
         # Rows of the many side at steps where their key has no partner.
         alone = many_there & ~present_by_key(keys.right, one_there, keys.count)[keys.left]
         nothing = match_labels(many.series, matching)
         labels = _labels(many.series, nothing, matching)
-        filled = np.full(many.values.shape, fill_one)
-        parts.append(_Pairs(many.values, filled, alone, labels, many.nameless, keys.left))
+        filled = matrix(nothing, np.full(many.values.shape, fill_one))
+        parts.append(_Pairs(many, filled, alone, labels, many.nameless, keys.left))
     if fill_many is not None:
         alone = one_there & ~present_by_key(keys.left, many_there, keys.count)[keys.right]
         bare = match_labels(one.series, matching)
         labels = _labels(bare, one.series, matching)
-        filled = np.full(one.values.shape, fill_many)
-        named = np.zeros(one.rows, np.bool_)
-        parts.append(_Pairs(filled, one.values, alone, labels, named, keys.right))
+        filled = matrix(bare, np.full(one.values.shape, fill_many))
+        parts.append(_Pairs(filled, one, alone, labels, filled.nameless, keys.right))
     return _stacked(parts)
 
 
 def _stacked(parts: list[_Pairs]) -> _Pairs:
     if len(parts) == 1:
         return parts[0]
-    tables = stack([StepMatrix(p.labels, p.many, p.there, p.nameless) for p in parts])
-    assert tables.valid is not None
     return _Pairs(
-        tables.values,
-        np.concatenate([p.one for p in parts]),
-        tables.valid,
-        tables.series,
-        tables.nameless,
+        stack([p.many for p in parts]),
+        stack([p.one for p in parts]),
+        np.concatenate([p.there for p in parts]),
+        concat_tables([p.labels for p in parts]),
+        np.concatenate([p.nameless for p in parts]),
         np.concatenate([p.keys for p in parts]),
     )
 
@@ -176,30 +169,35 @@ def _labels(many: SeriesTable, one: SeriesTable, matching: Matching) -> SeriesTa
     return many
 
 
-def _apply(node: BinaryOp, pairs: _Pairs, *, swapped: bool) -> StepMatrix:
+def _apply(context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool) -> StepMatrix:
     left, right = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
     labels = pairs.labels
     if drops_name(node):
         labels = labels.drop(NAME_LABELS)
-    keep = pairs.there
-    with np.errstate(all="ignore"):
-        if node.op in ARITHMETIC:
-            values = ARITHMETIC[node.op](left, right)
-        else:
-            holds = COMPARISON[node.op](left, right)
-            if node.return_bool:
-                values = holds.astype(np.float64)
-            else:
-                values, keep = left, keep & holds
     nameless = np.zeros(len(labels), np.bool_) if drops_name(node) else pairs.nameless
+    with np.errstate(all="ignore"):
+        if left.native is None and right.native is None and node.op not in TRIM_OPERATORS:
+            values, keep = _floats(node, left.values, right.values, pairs.there)
+            native = None
+        else:
+            values, keep, native = combine_matrices(context, node, left, right, pairs.there)
     # Doubles are an error also where the comparison would have removed them.
-    before = StepMatrix(labels, values, pairs.there, nameless)
+    before = StepMatrix(labels, values, pairs.there, nameless, native=native)
     after = replace(before, valid=keep)
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
-        join_equal_rows(before, lambda a, b: EvaluationError(MANY_TO_ONE_NOT_SAID), pairs.keys)
         message = MANY_TO_ONE_NOT_SAID
+        join_equal_rows(before, lambda _row, _other: EvaluationError(message), pairs.keys)
     else:
         message = GROUPING_NOT_UNIQUE
-    join_equal_rows(before, lambda a, b: EvaluationError(message))
-    joined = join_equal_rows(after, lambda a, b: AssertionError("checked before"))
+    join_equal_rows(before, lambda _row, _other: EvaluationError(message))
+    joined = join_equal_rows(after, lambda _row, _other: AssertionError("checked before"))
     return joined.without_empty_rows()
+
+
+def _floats(node: BinaryOp, left: Floats, right: Floats, there: Bools) -> tuple[Floats, Bools]:
+    if node.op in ARITHMETIC:
+        return ARITHMETIC[node.op](left, right), there
+    holds = COMPARISON[node.op](left, right)
+    if node.return_bool:
+        return holds.astype(np.float64), there
+    return left, there & holds

@@ -1,0 +1,171 @@
+"""histogram_quantile and the like, over classic and native histograms in one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from novaql.errors import EvaluationError
+from novaql.evaluator.kernels import buckets
+from novaql.evaluator.kernels.native import moments, quantile
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
+from novaql.evaluator.native_notes import Notes
+from novaql.evaluator.operators.classic_histogram import Measure, classic_histograms
+from novaql.evaluator.operators.rollup import warn_quantiles
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import FunctionCall, Plan
+from tsdb.histograms import Histograms
+from tsdb.labels import LabelColumn
+
+NAN_RESULT = "input to histogram_quantile has NaN observations, result is NaN{}"
+NAN_SKEWED = "input to histogram_quantile has NaN observations, result is skewed higher{}"
+NAN_EXCLUDED = (
+    "input to histogram_fraction has NaN observations, which are excluded from all fractions{}"
+)
+MIXED_KINDS = "vector contains a mix of classic and native histograms{}"
+
+NativeMeasure = Callable[[Histograms, Ints], tuple[Floats, list[tuple[str, Bools]]]]
+"""(histograms, step of each) → values, and infos with where they hold."""
+
+
+def histogram_quantile_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """`histogram_quantile(q, v)`."""
+    q_plan, operand_plan = call.arguments
+    operand = run.vector(operand_plan, steps)
+    return _quantile(run, operand, q_plan, operand_plan, steps)
+
+
+def _quantile(
+    run: Runner, operand: StepMatrix, q_plan: Plan, operand_plan: Plan, steps: Steps
+) -> StepMatrix:
+    q = run.scalar(q_plan, steps)
+    warn_quantiles(run.context, q, np.ones(steps.count, np.bool_), q_plan)  # data or no data
+
+    def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
+        return buckets.bucket_quantile(q, bounds, counts, used)
+
+    def native(histograms: Histograms, step: Ints) -> tuple[Floats, list[tuple[str, Bools]]]:
+        found = quantile.histogram_quantile(histograms, q[step])
+        return found.values, [(NAN_RESULT, found.nan_result), (NAN_SKEWED, found.skewed)]
+
+    return _both_kinds(run, operand, operand_plan, steps, classic, native)
+
+
+def histogram_fraction_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """`histogram_fraction(low, high, v)`."""
+    low, high = (run.scalar(argument, steps) for argument in call.arguments[:2])
+    operand_plan = call.arguments[2]
+
+    def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
+        return buckets.bucket_fraction(low, high, bounds, counts, used)
+
+    def native(histograms: Histograms, step: Ints) -> tuple[Floats, list[tuple[str, Bools]]]:
+        found = quantile.histogram_fraction(histograms, low[step], high[step])
+        return found.values, [(NAN_EXCLUDED, found.nan_excluded)]
+
+    operand = run.vector(operand_plan, steps)
+    return _both_kinds(run, operand, operand_plan, steps, classic, native)
+
+
+def _both_kinds(
+    run: Runner,
+    operand: StepMatrix,
+    operand_plan: Plan,
+    steps: Steps,
+    classic: Measure,
+    native: NativeMeasure,
+) -> StepMatrix:
+    """Classic histograms (floats with `le`) and native ones; who is both has no result."""
+    if operand.native is None:
+        return classic_histograms(run.context, operand, steps, operand_plan.span, classic)
+    notes = Notes(run.context, operand.series, operand_plan.span)
+    of_native = _measured(operand, native, notes)
+    floats = operand.floats_only()
+    if floats.rows == 0:
+        return of_native
+    of_classic = classic_histograms(run.context, floats, steps, operand_plan.span, classic)
+    return _without_doubles(run, of_classic, of_native, operand_plan)
+
+
+def _measured(operand: StepMatrix, measure: NativeMeasure, notes: Notes) -> StepMatrix:
+    """A number for every native histogram."""
+    assert operand.native is not None
+    there = operand.histograms()
+    row, step = np.nonzero(there)
+    numbers = operand.native.which[row, step].astype(np.int64)
+    found, infos = measure(operand.native.histograms.take(numbers), step)
+    for template, where in infos:
+        rows = np.zeros(operand.rows, np.bool_)
+        rows[row[where]] = True
+        notes.info_for_metric(template, rows)
+    values = np.zeros(operand.values.shape)
+    values[row, step] = found
+    measured = StepMatrix(operand.series, values, there, np.ones(operand.rows, np.bool_))
+    return measured.without_empty_rows()
+
+
+def _without_doubles(
+    run: Runner, classic: StepMatrix, native: StepMatrix, operand_plan: Plan
+) -> StepMatrix:
+    both = stack([classic, native])
+    keys = both.series.keys()
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    present = both.presence()
+    double = np.add.reduceat(present[order].astype(np.int32), starts, axis=0) > 1
+    clash = np.zeros(present.shape, np.bool_)
+    clash[order] = np.repeat(double, np.diff(starts, append=len(keys)), axis=0)
+    notes = Notes(run.context, both.series, operand_plan.span)
+    notes.warn_for_metric(MIXED_KINDS, clash)
+    kept = StepMatrix(both.series, both.values, present & ~clash, both.nameless)
+    return join_equal_rows(kept, lambda _row, _other: AssertionError("removed before"))
+
+
+def histogram_quantiles_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """One row per histogram and quantile, the quantile written into a label."""
+    operand_plan, label_plan, *q_plans = call.arguments
+    operand, label = run.vector(operand_plan, steps), run.text(label_plan)
+    parts = []
+    for q_plan in q_plans:
+        found = _quantile(run, operand, q_plan, operand_plan, steps)
+        q = float(run.scalar(q_plan, steps)[0]) if steps.count else 0.0
+        column = LabelColumn.constant(open_metrics_float(q), found.rows)
+        series = found.series.with_column(label, column)
+        parts.append(StepMatrix(series, found.values, found.valid, found.nameless))
+    return join_equal_rows(
+        stack(parts),
+        lambda _row, _other: EvaluationError(
+            "vector cannot contain metrics with the same labelset"
+        ),
+    )
+
+
+def open_metrics_float(value: float) -> str:
+    """`0.9`, `1.0`, `+Inf`: a number as OpenMetrics writes it in labels."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(float(value))
+
+
+STATISTICS: dict[str, Callable[[Histograms], Floats]] = {
+    "histogram_count": lambda h: h.count,
+    "histogram_sum": lambda h: h.sum,
+    "histogram_avg": moments.average,
+    "histogram_stddev": moments.standard_deviation,
+    "histogram_stdvar": moments.variance,
+}
+
+
+def histogram_statistic(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """histogram_count, _sum, _avg, _stddev, _stdvar: of native histograms; floats are left out."""
+    operand = run.vector(call.arguments[0], steps)
+    if operand.native is None:
+        return operand.take(np.zeros(operand.rows, np.bool_))
+    notes = Notes(run.context, operand.series, call.span)
+    statistic = STATISTICS[call.function]
+    return _measured(operand, lambda h, _step: (statistic(h), []), notes)

@@ -1,0 +1,74 @@
+"""sum and avg over native histograms, and what the other aggregations do about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from novaql.evaluator.context import Context
+from novaql.evaluator.grouping import Groups
+from novaql.evaluator.kernels.group_reduce import Accumulator
+from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
+from novaql.evaluator.sinks import fold_all
+from novaql.result import NativeCells
+from novaql.span import Span
+
+IGNORING = frozenset({"min", "max", "stddev", "stdvar", "quantile", "topk", "bottomk"})
+"""Aggregations that leave histograms out."""
+
+
+def without_histograms(context: Context, op: str, operand: StepMatrix, span: Span) -> StepMatrix:
+    """The operand less its histograms, with an info if it had any."""
+    if operand.native is None:
+        return operand
+    if operand.histograms().any():
+        context.annotations.info(f"ignored histogram in {op} aggregation", span)
+    return operand.floats_only()
+
+
+def aggregate_native(
+    context: Context,
+    op: str,
+    operand: StepMatrix,
+    groups: Groups,
+    accumulator: Accumulator,
+    span: Span,
+) -> StepMatrix:
+    """sum or avg of floats and histograms; a group that has both at a step has no result there."""
+    assert operand.native is not None
+    floats = replace(operand, valid=operand.floats(), native=None)
+    found = fold_all(floats, groups, accumulator)
+    steps = operand.steps
+    row, step = np.nonzero(operand.histograms())
+    key = groups.of_row[row] * steps + step
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    cells = key[starts]
+    numbers = operand.native.which[row, step][order].astype(np.int64)
+    runs = sum_runs if op == "sum" else mean_runs
+    total = runs(operand.native.histograms.take(numbers), starts)
+    notes = Notes(context, operand.series, span)
+    if total.conflicting_resets.any():
+        notes.conflicting_resets("aggregation")
+    if total.bounds_differed.any():
+        notes.bounds_reconciled("aggregation")
+    if total.mixed.any():
+        bad = np.isin(groups.of_row, cells[total.mixed] // steps)
+        notes.warn(MIXED_SCHEMAS, bad)
+    valid = found.presence().copy()
+    flat = valid.reshape(-1)
+    mixed = flat[cells]
+    if mixed.any():
+        context.annotations.warn("encountered a mix of histograms and floats for aggregation", span)
+    which = np.full(valid.size, -1, np.int32)
+    good = np.flatnonzero(~mixed & ~total.mixed)
+    flat[cells[mixed]] = False
+    flat[cells[good]] = True
+    which[cells[good]] = good.astype(np.int32)
+    native = NativeCells(total.histograms, which.reshape(valid.shape))
+    values = np.where(native.which >= 0, 0.0, found.values)
+    return replace(found, values=values, valid=valid, native=native).without_empty_rows()

@@ -1,0 +1,144 @@
+"""Samples of series, floats and native histograms, and the windows over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TypeVar
+
+import numpy as np
+
+from novaql.evaluator.kernels.bindings import ROLLUPS
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
+from novaql.evaluator.operators.selector import tile_windows
+from tsdb.histograms import concat_histograms
+from tsdb.labels import SeriesTable
+from tsdb.selection import HistogramRef, Selection, TileRef
+from tsdb.tile import HistogramTile, Tile
+
+T = TypeVar("T")
+
+
+def _same(value: T) -> T:
+    return value
+
+
+@dataclass(frozen=True, slots=False, eq=False)
+class Ranges:
+    """Samples of some series and the windows over them.
+
+    floats    tiles without staleness markers
+    ends_ms   [J] right ends of the windows, eval_ms the steps they belong to
+    range_ms  their length; reach_ms how far left of their ends they reach (exclusive)
+    """
+
+    series: SeriesTable
+    floats: Sequence[Tile]
+    natives: Sequence[HistogramTile]
+    ends_ms: Ints
+    eval_ms: Ints
+    range_ms: int
+    reach_ms: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.series), len(self.ends_ms)
+
+    @cached_property
+    def native(self) -> HistogramTile:
+        """All histograms as one tile."""
+        lengths = [np.diff(tile.offsets) for tile in self.natives]
+        return HistogramTile(
+            np.concatenate([tile.rows for tile in self.natives]),
+            np.concatenate([tile.timestamps for tile in self.natives]),
+            concat_histograms([tile.histograms for tile in self.natives]),
+            np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+        )
+
+    @cached_property
+    def native_windows(self) -> Windows:
+        windows = histogram_windows(self.native, self.ends_ms, self.reach_ms)
+        return replace(windows, range_ms=self.range_ms)
+
+    @cached_property
+    def native_cells(self) -> Ints:
+        """[C]: where each window of histograms belongs in a flat [S × J]."""
+        cells, steps = self.native_windows.cells, len(self.ends_ms)
+        assert cells is not None
+        return self.native.rows[cells // steps] * steps + cells % steps
+
+    @cached_property
+    def native_counts(self) -> Ints:
+        """[S, J]: histograms in each window."""
+        counts = np.zeros(self.shape, np.int64)
+        counts.reshape(-1)[self.native_cells] = self.native_windows.counts
+        return counts
+
+    @cached_property
+    def float_counts(self) -> Ints:
+        """[S, J]: floats in each window."""
+        return self.rolled("count_over_time", [])[0].astype(np.int64)
+
+    def rolled(self, function: str, scalars: Sequence[Floats]) -> tuple[Floats, Bools]:
+        """A float kernel over the floats: values and validity, [S, J]."""
+        values, valid = np.zeros(self.shape), np.zeros(self.shape, np.bool_)
+        for tile in self.floats:
+            if tile.sample_count == 0:
+                continue
+            windows = tile_windows(tile, self.ends_ms, self.reach_ms)
+            windows = replace(windows, range_ms=self.range_ms)
+            per_window = [windows.per_step(scalar) for scalar in scalars]
+            out, there = ROLLUPS[function](windows, per_window, windows.per_step(self.eval_ms))
+            values[tile.rows], valid[tile.rows] = windows.on_grid(out, there)
+        return values, valid
+
+    def edge(self, *, oldest: bool) -> Newest:
+        """The newest or oldest sample of each window, of either kind."""
+        floats = [TileRef(partial(_same, tile), tile.sample_count) for tile in self.floats]
+        natives = [HistogramRef(partial(_same, t), len(t.timestamps)) for t in self.natives]
+        selection = Selection(self.series, floats, natives)
+        return newest_samples(selection, self.ends_ms, self.reach_ms, oldest=oldest, stale=True)
+
+    def last_two_float_times(self) -> tuple[Ints, Ints]:
+        """[S, J] each: times of the newest float and of the one before, NEVER if there is none."""
+        newest, second = np.full(self.shape, NEVER), np.full(self.shape, NEVER)
+        for tile in self.floats:
+            if tile.sample_count == 0:
+                continue
+            windows = tile_windows(tile, self.ends_ms, self.reach_ms)
+            for back, out in ((1, newest), (2, second)):
+                at = windows.times_at(windows.hi - back).astype(np.float64)
+                times, there = windows.on_grid(
+                    np.broadcast_to(at, windows.shape), windows.counts >= back
+                )
+                out[tile.rows] = np.where(there, times.astype(np.int64), NEVER)
+        return newest, second
+
+    def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats]:
+        """Floats of some series: row, time and value of each."""
+        rows, times, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+        for tile in self.floats:
+            flat = tile.ragged()
+            assert flat.offsets is not None
+            row = np.repeat(flat.rows, np.diff(flat.offsets))
+            wanted = np.isin(row, series)
+            rows.append(row[wanted])
+            times.append(flat.timestamps[wanted])
+            values.append(flat.values[wanted])
+        return np.concatenate(rows), np.concatenate(times), np.concatenate(values)
+
+    def count_events(self, row: Ints, time: Ints, event: Bools) -> tuple[Floats, Bools]:
+        """[S, J]: events in each window that are not at its first sample; and where samples are.
+
+        row, time, event: [N], sorted by row, then time.
+        """
+        rows, first = np.unique(row, return_index=True)
+        offsets = np.append(first, len(row)).astype(np.int64)
+        windows = ragged_windows(event.astype(float), time, offsets, self.ends_ms, self.reach_ms)
+        running = np.concatenate([[0.0], np.cumsum(event)])
+        counted = running[windows.hi] - running[np.minimum(windows.lo + 1, windows.hi)]
+        values, valid = np.zeros(self.shape), np.zeros(self.shape, np.bool_)
+        values[rows], valid[rows] = windows.on_grid(counted, windows.counts > 0)
+        return values, valid
