@@ -106,7 +106,7 @@ def _of_counters(
     nothing = np.flatnonzero(ignored & told[lo + 1] & h.is_custom[lo + 1])
     added = np.zeros(len(lo), np.bool_)
     added[nothing] = add(less.histograms.take(nothing), first.take(nothing)).bounds_differed
-    total, differed = _with_rows_before_resets(less.histograms, h, reset, lo, hi)
+    total, differed = with_rows_before_resets(less.histograms, h, reset, lo + 2, hi)
     added |= differed
     if from_zero is not None and from_zero.any():
         whole = add(total, h.take(lo))
@@ -142,20 +142,20 @@ def _least(values: Small, lo: Ints, hi: Ints) -> NDArray[np.int8]:
     return least
 
 
-def _with_rows_before_resets(
-    total: Histograms, h: Histograms, reset: Bools, lo: Ints, hi: Ints
+def with_rows_before_resets(
+    total: Histograms, h: Histograms, reset: Bools, begin: Ints, end: Ints
 ) -> tuple[Histograms, Bools]:
-    """total [C] and, for every reset after the second row of the window, the row before it.
+    """total [C] and, for every row of begin[c]:end[c] that follows a reset, the row before it.
 
     Also [C] whether custom bounds differed. Resets are added in order, the k-th of all windows
     together.
     """
-    differed = np.zeros(len(lo), np.bool_)
+    differed = np.zeros(len(total), np.bool_)
     resets = np.flatnonzero(reset)
-    place, end = np.searchsorted(resets, lo + 2), np.searchsorted(resets, hi)
-    order = np.argsort(place - end, kind="stable")
-    place, number = place[order], (end - place)[order]
-    if not len(number) or not number[0]:
+    place, stop = np.searchsorted(resets, begin), np.searchsorted(resets, end)
+    order = np.argsort(place - stop, kind="stable")
+    place, number = place[order], (stop - place)[order]
+    if not len(number) or number[0] <= 0:
         return total, differed
     done: list[Histograms] = []
     total = total.take(order)
