@@ -63,6 +63,11 @@ class NativeCells:
     histograms: Histograms
     which: NDArray[np.int32]
 
+    def occurring(self) -> tuple[Histograms, Ints]:
+        """The histograms that occur, and for each cell that is one, in order, which of those."""
+        used, place = np.unique(self.which[self.which >= 0], return_inverse=True)
+        return self.histograms.take(used.astype(np.int64)), place
+
 
 def native_where(
     native: NativeCells | None, cells: Bools | slice | EllipsisType

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.columns import TIME, VALUE, long_form, wide_form, wide_names
+from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form, wide_names
+from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.result import Result
 from tsdb.labels import Ints, LabelColumn
 
@@ -16,16 +17,23 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 
 
 def long_table(result: Result) -> pa.Table:
-    """One row a sample; the field of a label column has its label name as metadata."""
+    """One row a sample; the field of a label column has its label name as metadata.
+
+    If there are native histograms, `value` is null in their rows, and the column `histogram`, a
+    struct, in the others.
+    """
     form = long_form(result)
     times = numbers(form.times_ms, TIMESTAMP)
     if form.text is not None:
         return pa.table({TIME: times, VALUE: strings([form.text])})
     fields: list[pa.Field[Any]] = [
         pa.field(TIME, TIMESTAMP, nullable=False),
-        pa.field(VALUE, pa.float64(), nullable=False),
+        pa.field(VALUE, pa.float64(), nullable=form.native is not None),
     ]
-    arrays: list[pa.Array[Any]] = [times, numbers(form.values, pa.float64())]
+    arrays: list[pa.Array[Any]] = [times, numbers(form.values, pa.float64(), form.float_there)]
+    if form.native is not None:
+        fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
+        arrays.append(histogram_column(form.native))
     for name, (label, column) in form.labels.items():
         fields.append(pa.field(name, LABEL, metadata={"label": label}))
         arrays.append(_dictionary(column, form.row))

@@ -2,10 +2,11 @@
 
 **Long**: one row a sample; columns `time`, `value`, then one a label in order of name. A label that
 is called like a column before it gets `label_` put in front, as often as it takes: the label `time`
-is the column `label_time`. An absent label is null, never "".
+is the column `label_time`. An absent label is null, never "". If there are native histograms, a
+column `histogram` follows on `value`; each row has one of the two, the other is null.
 
 **Wide**: one row a time, in order; column `time`, then one a series, named in PromQL's notation. A
-series that would be called `time` is `{"time"}`. Where a series has no sample the cell is null.
+series that would be called `time` is `{"time"}`. Where a series has no float the cell is null.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from novaql.export.series_text import quoted, series_text
-from novaql.result import Result
+from novaql.result import NativeCells, Result
 from tsdb.labels import Bools, Ints, LabelColumn
 from tsdb.tile import Floats
 
-TIME, VALUE = "time", "value"
+TIME, VALUE, HISTOGRAM = "time", "value", "histogram"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,7 @@ class LongForm:
     times_ms, values  [N]; `text` in place of values for a string result
     row               [N] series of each sample
     labels            column name → (label name, its dictionary column, one code per series)
+    native            which samples are histograms ([N]); None: none is
     """
 
     times_ms: Ints
@@ -37,6 +39,12 @@ class LongForm:
     row: Ints
     labels: dict[str, tuple[str, LabelColumn]]
     text: str | None = None
+    native: NativeCells | None = None
+
+    @property
+    def float_there(self) -> Bools | None:
+        """[N] where the sample is a float; None: everywhere."""
+        return None if self.native is None else self.native.which < 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +56,15 @@ class WideForm:
     valid: Bools | None
 
 
-def column_names(labels: Iterable[str]) -> dict[str, str]:
+def column_names(labels: Iterable[str], *, histograms: bool = False) -> dict[str, str]:
     """Column name → label name, by the rule of the long layout."""
     given = list(labels)
-    taken = {TIME, VALUE, *given}
+    fixed = {TIME, VALUE, HISTOGRAM} if histograms else {TIME, VALUE}
+    taken = {*fixed, *given}
     out = {}
     for label in given:
         column = label
-        if label in (TIME, VALUE):
+        if label in fixed:
             while column in taken:
                 column = f"label_{column}"
             taken.add(column)
@@ -71,24 +80,27 @@ def long_form(result: Result) -> LongForm:
         )
     points = result.points()
     series = result.series
-    labels = {
-        column: (label, series.column(label).compacted())
-        for column, label in column_names(series.names()).items()
-    }
+    names = column_names(series.names(), histograms=points.native is not None)
+    labels = {column: (label, series.column(label).compacted()) for column, label in names.items()}
     row = np.repeat(np.arange(series.rows), np.diff(points.offsets))
-    return LongForm(points.times_ms, points.values, row, labels)
+    return LongForm(points.times_ms, points.values, row, labels, native=points.native)
 
 
 def wide_form(result: Result) -> WideForm:
-    """The result as a matrix; samples with times of their own are put on the union of all times."""
+    """The result's floats as a matrix; samples with times of their own are put on all times."""
     if result.raw is None:
-        return WideForm(result.times_ms, result.values, result.valid)
+        valid = result.valid
+        if result.native is not None:
+            floats = result.native.which < 0
+            valid = floats if valid is None else valid & floats
+        return WideForm(result.times_ms, result.values, valid)
     points = result.raw
     times, column = np.unique(points.times_ms, return_inverse=True)
     shape = (result.series.rows, len(times))
     values, valid = np.full(shape, np.nan), np.zeros(shape, np.bool_)
     row = np.repeat(np.arange(shape[0]), np.diff(points.offsets))
-    values[row, column], valid[row, column] = points.values, True
+    values[row, column] = points.values
+    valid[row, column] = True if points.native is None else points.native.which < 0
     return WideForm(times, values, valid)
 
 

@@ -7,11 +7,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from novaql.export.arrow_arrays import booleans, numbers, strings
-from novaql.export.columns import TIME, VALUE, long_form
+from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
+from novaql.export.histogram_text import histogram_texts
 from novaql.export.time_text import time_texts
-from novaql.result import Result
+from novaql.result import NativeCells, Result
+from tsdb.labels import Bools
 from tsdb.tile import Floats
 
 END = "\r\n"
@@ -28,10 +31,12 @@ def write_csv(result: Result, out: BinaryIO) -> None:
     """Write a header and one row a sample. RFC 4180 in UTF-8, lines end in CR LF.
 
     Times are RFC 3339 in UTC, values the shortest decimal that reads back as the same float (`NaN`,
-    `+Inf`, `-Inf` where it is none), an absent label an empty cell.
+    `+Inf`, `-Inf` where it is none), an absent label an empty cell. Native histograms have a column
+    of their own, `histogram`, in the form that Prometheus prints them in.
     """
     form = long_form(result)
-    out.write((",".join(map(_cell, [TIME, VALUE, *form.labels])) + END).encode())
+    fixed = [TIME, VALUE] if form.native is None else [TIME, VALUE, HISTOGRAM]
+    out.write((",".join(map(_cell, [*fixed, *form.labels])) + END).encode())
     if form.text is not None:
         out.write(f"{time_texts(form.times_ms)[0]},{_cell(form.text)}{END}".encode())
         return
@@ -42,13 +47,15 @@ def write_csv(result: Result, out: BinaryIO) -> None:
         (strings([_cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
     ]
+    histograms = [] if form.native is None else [_histogram_texts(form.native)]
     for start in range(0, len(form.values), _CHUNK):
         some = slice(start, start + _CHUNK)
         row = form.row[some]
         cells: list[Any] = [
             times.take(numbers(instant[some], pa.int64())),
-            _value_cells(form.values[some]),
+            _value_cells(form.values[some], _part(form.float_there, some)),
         ]
+        cells += [texts.take(numbers(place[some], pa.int32())) for texts, place in histograms]
         cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
         last = compute.binary_join_element_wise(cells.pop(), NOTHING, LINE_END)
         out.write(_bytes(compute.binary_join_element_wise(*cells, last, COMMA)))
@@ -60,13 +67,28 @@ def _cell(text: str) -> str:
     return text
 
 
-def _value_cells(values: Floats) -> pa.Array[Any]:
+def _part(values: Bools | None, some: slice) -> Bools | None:
+    return None if values is None else values[some]
+
+
+def _histogram_texts(native: NativeCells) -> tuple[pa.Array[Any], NDArray[np.int32]]:
+    """Texts of the histograms that occur behind an empty one, and which of them each sample is."""
+    histograms, place = native.occurring()
+    texts = strings(["", *map(_cell, histogram_texts(histograms))])
+    which = np.zeros(len(native.which), np.int32)
+    which[native.which >= 0] = place + 1
+    return texts, which
+
+
+def _value_cells(values: Floats, there: Bools | None) -> pa.Array[Any]:
     cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
     odd = ~np.isfinite(values)
     if odd.any():
         names = np.array(["NaN", "+Inf", "-Inf"])
         which = np.where(np.isnan(values), 0, np.where(values > 0, 1, 2))[odd]
         cells = compute.replace_with_mask(cells, booleans(odd), strings(names[which].tolist()))
+    if there is not None:
+        cells = compute.if_else(booleans(there), cells, NOTHING)
     return cells
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.columns import TIME, VALUE, long_form, wide_form
+from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form
 from novaql.export.missing import needs
-from novaql.result import Result
+from novaql.result import NativeCells, Result
 from tsdb.labels import LabelColumn
 from tsdb.tile import Floats
 
@@ -46,12 +46,24 @@ def pandas_frame(result: Result, *, wide: bool) -> pd.DataFrame:
     form = long_form(result)
     columns: dict[str, Any] = {TIME: _pandas_times(form.times_ms.view("datetime64[ms]"))}
     columns[VALUE] = form.values if form.text is None else [form.text]
+    if form.native is not None:
+        columns[VALUE] = np.where(form.native.which < 0, form.values, np.nan)
+        columns[HISTOGRAM] = _histogram_objects(form.native)
     for name, (_, column) in form.labels.items():
         # pandas counts from 0 and writes an absent value as -1.
         columns[name] = pd.Categorical.from_codes(
             column.codes[form.row] - 1, categories=pd.Index(column.values[1:], dtype="str")
         )
     return pd.DataFrame(columns)
+
+
+def _histogram_objects(native: NativeCells) -> NDArray[np.object_]:
+    """[N] dicts, as the Arrow column has structs; None for a float."""
+    from novaql.export.histogram_arrow import histogram_column  # noqa: PLC0415 - loads pyarrow
+
+    objects = np.empty(len(native.which), object)
+    objects[:] = histogram_column(native).to_pylist()
+    return objects
 
 
 def _pandas_wide(result: Result) -> pd.DataFrame:

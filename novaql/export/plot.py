@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from novaql.export.columns import wide_form
+from novaql.export.frames import numpy_arrays
 from novaql.export.missing import needs
 from novaql.export.series_text import series_text
 from novaql.export.table import split_common
@@ -35,7 +36,7 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     if common:
         ax.set_title(series_text(common), loc="left", fontsize="medium")
     if result.kind is not ResultKind.MATRIX:
-        ax.barh(names, result.values[:, 0])
+        ax.barh(names, numpy_arrays(result).values[:, 0])
         ax.invert_yaxis()
         return ax
     form = wide_form(result)

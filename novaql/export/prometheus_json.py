@@ -2,7 +2,8 @@
 
 Both have the same skeleton. Prometheus writes a value as a string (`"0.5"`); NovaQL's own API
 writes a number, and a string only for what JSON has no number for. Built by splicing bytes:
-numbers become tokens all at once, and one join makes the text.
+numbers become tokens all at once, and one join makes the text. Native histograms stand beside the
+floats of their series, under `histogram` or `histograms`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 import orjson
 
 from novaql.export.float_tokens import float_tokens
-from novaql.result import Points, Result, ResultKind
+from novaql.export.histogram_json import histogram_objects
+from novaql.result import NativeCells, Points, Result, ResultKind
 from tsdb.labels import Ints
 from tsdb.tile import Floats
 
@@ -59,6 +61,9 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     if len(rows) == 0:
         return b"[]"
     metrics = map(orjson.dumps, result.series.take(rows).dicts())
+    if points.native is not None:
+        many = b"" if result.kind is ResultKind.VECTOR else b"s"
+        return _mixed(list(metrics), points, points.native, rows, style, many)
     if result.kind is ResultKind.VECTOR:
         return _vector(list(metrics), points, rows, style, quote)
     return _matrix(list(metrics), points, rows, style, quote)
@@ -105,6 +110,40 @@ def _matrix(
         before[at] = end + b'"metric":' + metric + b',"values":[[' + time + b"," + quote
     pieces = chain.from_iterable(zip(before, tokens, strict=True))
     return b"[%s%s]]}]" % (b"".join(pieces), quote)
+
+
+def _mixed(
+    metrics: list[bytes],
+    points: Points,
+    native: NativeCells,
+    rows: Ints,
+    style: ValueStyle,
+    many: bytes,
+) -> bytes:
+    """Floats as `value`, histograms as `histogram`; each with an `s`, and listed, if `many`."""
+    last = int(points.offsets[rows[-1] + 1])
+    is_float = native.which[:last] < 0
+    quoted = style is ValueStyle.TEXT
+    histograms, number = NativeCells(native.histograms, native.which[:last]).occurring()
+    tokens = np.empty(last, object)
+    texts = _values(points.values[:last][is_float], style)
+    tokens[is_float] = [b'"%s"' % text for text in texts] if quoted else texts
+    objects = np.empty(len(histograms), object)
+    objects[:] = histogram_objects(histograms, quoted=quoted)
+    tokens[~is_float] = objects[number]
+    times = _seconds(points.times_ms[:last])
+    pairs = np.empty(last, object)
+    pairs[:] = [b"[%s,%s]" % pair for pair in zip(times, tokens.tolist(), strict=True)]
+    series = [b'{"metric":' + metric for metric in metrics]
+    for key, chosen in ((b"value", is_float), (b"histogram", ~is_float)):
+        some: list[bytes] = pairs[chosen].tolist()
+        before = np.concatenate([[0], np.cumsum(chosen)])
+        bounds = zip(before[points.offsets[rows]], before[points.offsets[rows + 1]], strict=True)
+        for at, (first, end) in enumerate(bounds):
+            if first < end:
+                listed = b",".join(some[first:end])
+                series[at] += b',"%s%s":' % (key, many) + (b"[%s]" % listed if many else listed)
+    return b"[%s}]" % b"},".join(series)
 
 
 def _values(values: Floats, style: ValueStyle) -> list[bytes]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from novaql.export.histogram_text import short_histogram
 from novaql.export.number_text import number_text, short_number
 from novaql.export.series_text import printable, quoted, series_text
 from novaql.export.sparkline import sparkline
 from novaql.export.time_text import duration_text, time_text
 from novaql.result import Result, ResultKind
+from tsdb.histograms import Histograms
 from tsdb.labels import Bools, SeriesTable
 from tsdb.tile import Floats
 
@@ -134,12 +138,33 @@ def split_common(series: SeriesTable) -> tuple[dict[str, str], list[str]]:
     return common, varying
 
 
-def row_of(result: Result, row: int) -> tuple[Floats, Bools | None]:
-    """Values of one series, and where they count."""
+class _Row(NamedTuple):
+    """One series: [T] values, where there is a sample (None: everywhere), and which are histograms.
+
+    which  [T] number of the histogram, -1 for a float; None: all are floats
+    """
+
+    values: Floats
+    valid: Bools | None
+    which: NDArray[np.int32] | None
+
+    def floats(self) -> Bools | None:
+        """Where there is a float; None: everywhere."""
+        if self.which is None:
+            return self.valid
+        return self.which < 0 if self.valid is None else self.valid & (self.which < 0)
+
+
+def _row_of(result: Result, row: int) -> _Row:
+    cells: slice | int
     if result.raw is not None:
-        first, last = result.raw.offsets[row : row + 2].tolist()
-        return result.raw.values[first:last], None
-    return result.values[row], None if result.valid is None else result.valid[row]
+        cells = slice(*result.raw.offsets[row : row + 2].tolist())
+        values, native, valid = result.raw.values[cells], result.raw.native, None
+    else:
+        cells = row
+        values, native = result.values[row], result.native
+        valid = None if result.valid is None else result.valid[row]
+    return _Row(values, valid, None if native is None else native.which[cells])
 
 
 def cell_width(text: str) -> int:
@@ -161,16 +186,37 @@ def _single(result: Result) -> str:
 
 
 def _numbers(result: Result, count: int, spark: int) -> list[Column]:
-    rows = [row_of(result, row) for row in range(count)]
+    rows = [_row_of(result, row) for row in range(count)]
+    native = result.native if result.raw is None else result.raw.native
+    histograms = Histograms.none() if native is None else native.histograms
+    newest = [_newest(row, histograms) for row in rows]
     if result.kind is ResultKind.VECTOR:
-        return [Column("value", [short_number(float(values[0])) for values, _ in rows], right=True)]
-    present = [values if valid is None else values[valid] for values, valid in rows]
+        return [Column("value", newest, right=True)]
+    floats = [row.floats() for row in rows]
+    present = [
+        row.values if there is None else row.values[there]
+        for row, there in zip(rows, floats, strict=True)
+    ]
+    drawn = [
+        sparkline(row.values, there, width=spark) for row, there in zip(rows, floats, strict=True)
+    ]
     return [
-        Column("last", [short_number(float(v[-1])) if len(v) else "" for v in present], right=True),
+        Column("last", newest, right=True),
         Column("min", [_extreme(np.fmin, v) for v in present], right=True),
         Column("max", [_extreme(np.fmax, v) for v in present], right=True),
-        Column("", [sparkline(values, valid, width=spark) for values, valid in rows]),
+        Column("", drawn),
     ]
+
+
+def _newest(row: _Row, histograms: Histograms) -> str:
+    """The last sample of a series, a histogram in short."""
+    there = np.arange(len(row.values)) if row.valid is None else np.flatnonzero(row.valid)
+    if len(there) == 0:
+        return ""
+    number = -1 if row.which is None else int(row.which[there[-1]])
+    if number < 0:
+        return short_number(float(row.values[there[-1]]))
+    return short_histogram(float(histograms.count[number]), float(histograms.sum[number]))
 
 
 def _extreme(pick: np.ufunc, values: Floats) -> str:

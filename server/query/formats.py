@@ -10,7 +10,7 @@ import orjson
 
 from novaql.export.prometheus_json import ValueStyle, result_json, series_count
 from novaql.options import QueryOptions
-from novaql.result import Points, Result
+from novaql.result import NativeCells, Points, Result, native_where
 from server.platform.errors import NotAcceptable
 
 Format = Literal["json", "csv", "arrow"]
@@ -78,11 +78,15 @@ def limited(result: Result, limit: int) -> Result:
     rows = np.flatnonzero(np.diff(points.offsets))[:limit]
     if result.raw is None:
         valid = None if result.valid is None else result.valid[rows]
-        values = result.values[rows]
-        return replace(result, series=result.series.take(rows), values=values, valid=valid)
+        values, native = result.values[rows], result.native
+        if native is not None:
+            native = NativeCells(native.histograms, native.which[rows])
+        series = result.series.take(rows)
+        return replace(result, series=series, values=values, valid=valid, native=native)
     last = int(points.offsets[rows[-1] + 1])  # rows without points own nothing in between
     offsets = np.append(points.offsets[rows], last)
-    raw = Points(offsets - offsets[0], points.times_ms[:last], points.values[:last])
+    native = native_where(points.native, slice(last))
+    raw = Points(offsets - offsets[0], points.times_ms[:last], points.values[:last], native)
     return replace(result, series=result.series.take(rows), raw=raw)
 
 

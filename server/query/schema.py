@@ -52,12 +52,26 @@ class WindowOut(BaseModel):
     lookback: float
 
 
+class HistogramOut(BaseModel):
+    """A native histogram."""
+
+    count: Number
+    sum: Number
+    buckets: list[tuple[int, Number, Number, Number]] | None = Field(
+        None,
+        description="populated buckets: which ends belong to it (0: the upper, 1: the lower, "
+        "2: neither, 3: both), lower and upper end, population",
+    )
+
+
 class SeriesOut(BaseModel):
-    """One series: `values` in a matrix, `value` in a vector."""
+    """One series: `values` in a matrix, `value` in a vector; histograms likewise."""
 
     metric: dict[str, str]
     values: list[tuple[float, Number]] | None = None
     value: tuple[float, Number] | None = None
+    histograms: list[tuple[float, HistogramOut]] | None = None
+    histogram: tuple[float, HistogramOut] | None = None
 
 
 class NovaqlAnswer(BaseModel):

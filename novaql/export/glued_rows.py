@@ -1,0 +1,26 @@
+"""Many texts at once, each made of a head, any number of items, and a tail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tsdb.histogram_bounds import interleaved
+from tsdb.labels import Ints
+
+
+def glued(
+    heads: Sequence[bytes], items: Sequence[bytes], sizes: Ints, tails: Sequence[bytes]
+) -> list[bytes]:
+    """[N] texts. Row i has sizes[i] of the items, row after row; nothing may hold a line break."""
+    count = len(heads)
+    if count == 0:
+        return []
+    ones = np.ones(count, np.int64)
+    offsets, (first, middle, last) = interleaved([ones, sizes, ones])
+    pieces = np.empty(int(offsets[-1]), object)
+    pieces[first] = heads
+    pieces[middle] = items
+    pieces[last] = [tail + b"\n" for tail in tails]
+    return b"".join(pieces.tolist()).split(b"\n")[:-1]
