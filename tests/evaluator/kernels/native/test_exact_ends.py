@@ -104,8 +104,7 @@ def test_resets_at_ends_are_counted_once(
     counts: tuple[float, ...], left: float, right: float, expected: float
 ) -> None:
     hints = [ResetHint.UNKNOWN] + [
-        ResetHint.RESET if now < before else ResetHint.NOT_RESET
-        for before, now in pairwise(counts)
+        ResetHint.RESET if now < before else ResetHint.NOT_RESET for before, now in pairwise(counts)
     ]
     rows = columns(
         [
