@@ -169,9 +169,7 @@ class Evaluator:
         found = vector_scalar_native(
             self._context, plan, operand, scalar, scalar_is_left=left_scalar
         )
-        if drops_name(plan) or plan.op in TRIM_OPERATORS:
-            found = found.mark_nameless()
-        return found.without_empty_rows()
+        return (found.mark_nameless() if drops_name(plan) else found).without_empty_rows()
 
     def _scalar_stage(self, plan: BinaryOp, steps: Steps) -> Stage:
         left_scalar = type_of(plan.left) is ValueType.SCALAR

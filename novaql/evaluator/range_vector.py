@@ -41,7 +41,8 @@ def _points(
     flat = [tile.ragged() for tile in tiles]
     whole = np.zeros(0, np.int64)
     floats = np.concatenate([np.zeros(0), *(t.values for t in flat)])
-    parts = [(t.rows, t.offsets, t.timestamps) for t in (*flat, *natives)]
+    both: list[Tile | HistogramTile] = [*flat, *natives]
+    parts = [(t.rows, t.offsets, t.timestamps) for t in both]
     rows = np.concatenate(
         [whole, *(np.repeat(r, np.diff(o)) for r, o, _ in parts if o is not None)]
     )

@@ -37,6 +37,17 @@ from novaql.planner.logical import (
 from tsdb.labels import METRIC_NAME
 from tsdb.matchers import Matcher, MatchOp
 
+COUNTS_ONLY = frozenset({"histogram_count", "histogram_sum", "histogram_avg"})
+"""Functions that look at nothing but count and sum of native histograms."""
+
+WHOLE_HISTOGRAMS = frozenset(
+    {
+        "histogram_quantile", "histogram_quantiles", "histogram_fraction", "histogram_stddev",
+        "histogram_stdvar",
+    }
+)  # fmt: skip
+"""Functions that look at the buckets of native histograms."""
+
 
 def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
     """Resolve durations, `@ start()` and `@ end()`; nothing else changes.
@@ -49,6 +60,7 @@ def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
 class _Builder:
     def __init__(self, text: str, options: QueryOptions) -> None:
         self._options = options
+        self._counts_only = False
         self._durations = Durations(
             text, options.step_ms, options.end_ms - options.start_ms if options.step_ms else 0
         )
@@ -91,12 +103,12 @@ class _Builder:
                     expr.span,
                 )
             case Call(function=function, arguments=arguments):
-                return FunctionCall(
-                    function,
-                    tuple(self.plan(argument) for argument in arguments),
-                    FUNCTIONS[function].returns,
-                    expr.span,
-                )
+                outside = self._counts_only
+                if function in COUNTS_ONLY or function in WHOLE_HISTOGRAMS:
+                    self._counts_only = function in COUNTS_ONLY
+                planned = tuple(self.plan(argument) for argument in arguments)
+                self._counts_only = outside
+                return FunctionCall(function, planned, FUNCTIONS[function].returns, expr.span)
             case _:
                 assert_never(expr)
 
@@ -110,6 +122,7 @@ class _Builder:
             self._at_ms(selector.at),
             selector.anchored,
             selector.smoothed,
+            self._counts_only,
             selector.span,
         )
 

@@ -37,7 +37,8 @@ class TextConstant:
 class Select:
     """An instant selector: the newest sample of each series within the lookback.
 
-    at_ms  evaluate at this time instead of the step's
+    at_ms        evaluate at this time instead of the step's
+    counts_only  of native histograms nothing but count and sum will be used
     """
 
     matchers: tuple[Matcher, ...]
@@ -45,6 +46,7 @@ class Select:
     at_ms: int | None = None
     anchored: bool = False
     smoothed: bool = False
+    counts_only: bool = False
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from novaql.evaluator.fragment import blocks
 from novaql.evaluator.kernels.windows import Bools
 from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.rollup import (
     range_argument,
     rollup_fragment,
@@ -33,7 +34,11 @@ def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatri
     window = range_argument(call)
     some = np.zeros(steps.count, np.bool_)
     if isinstance(window, Window):
-        for block in blocks(rollup_fragment(run, present, steps), run.context):
+        fragment = rollup_fragment(run, present, steps)
+        if fragment.has_histograms:
+            found = mixed_window_rollup(run, present, window, steps)
+            return _result(window.select, found.steps_present())
+        for block in blocks(fragment, run.context):
             some |= block.presence().any(axis=0)
         return _result(window.select, some)
     return _result(window, subquery_rollup(run, present, steps).steps_present())

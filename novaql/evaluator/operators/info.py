@@ -63,7 +63,10 @@ def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     is_info = select_rows(base.series, wanted.names)
     offset_ms, at_ms = _time_shift(call.arguments[0])
     select = Select((*wanted.names, *wanted.labels), offset_ms, at_ms, span=call.span)
-    found = collect(timestamp_fragment(run.context, select, steps), run.context)
+    fragment = timestamp_fragment(run.context, select, steps)
+    if fragment.has_histograms:
+        raise EvaluationError("info metrics are floats, but the selector matches native histograms")
+    found = collect(fragment, run.context)
     enriched = _enrich(base.take(~is_info), found, wanted)
     return stack([base.take(is_info), enriched]) if is_info.any() else enriched
 

@@ -15,7 +15,7 @@ from novaql.evaluator.kernels.bindings import KEEP_NAME
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
-from novaql.evaluator.operators.mixed_select import Newest
+from novaql.evaluator.operators.mixed_select import Newest, load_histograms
 from novaql.evaluator.operators.native_rollup import (
     HistogramCells,
     histogram_average,
@@ -67,7 +67,7 @@ def mixed_window_rollup(
     ranges = Ranges(
         selection.series,
         floats,
-        [ref.load() for ref in selection.histograms],
+        [load_histograms(ref, window.select) for ref in selection.histograms],
         ends_ms,
         steps.times_ms,
         window.range_ms,

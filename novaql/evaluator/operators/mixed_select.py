@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
@@ -13,11 +15,27 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
 from novaql.result import NativeCells
-from tsdb.histograms import Histograms, concat_histograms
-from tsdb.selection import Selection
+from tsdb.histograms import Histograms, ResetHint, concat_histograms
+from tsdb.selection import HistogramRef, Selection
 from tsdb.tile import HistogramTile, is_stale
 
 NEVER = np.iinfo(np.int64).min
+
+
+def load_histograms(ref: HistogramRef, select: Select) -> HistogramTile:
+    """The tile; where only counts and sums will be used, with resets found that no hint tells.
+
+    Prometheus finds them so as well, as it reads counts and sums without the buckets.
+    """
+    tile = ref.load()
+    if not select.counts_only:
+        return tile
+    h = tile.histograms
+    reset = resets_before(h)
+    told = np.where(reset, np.int8(ResetHint.RESET), np.int8(ResetHint.NOT_RESET))
+    unknown = h.hint == ResetHint.UNKNOWN
+    unknown[tile.offsets[:-1]] = False  # nothing is known of what came before the first
+    return replace(tile, histograms=replace(h, hint=np.where(unknown, told, h.hint)))
 
 
 def histogram_windows(tile: HistogramTile, ends_ms: Ints, range_ms: int) -> Windows:
@@ -47,9 +65,18 @@ class Newest:
 
 
 def newest_samples(
-    selection: Selection, ends_ms: Ints, range_ms: int, *, oldest: bool = False, stale: bool
+    selection: Selection,
+    natives: Sequence[HistogramTile],
+    ends_ms: Ints,
+    range_ms: int,
+    *,
+    oldest: bool = False,
+    stale: bool,
 ) -> Newest:
-    """stale: staleness markers count as samples; else they are skipped."""
+    """stale: staleness markers count as samples; else they are skipped.
+
+    natives: the histogram tiles of the selection, loaded.
+    """
     shape = (len(selection.series), len(ends_ms))
     times = np.full(shape, NEVER, np.int64)
     values, which = np.zeros(shape), np.full(shape, -1, np.int32)
@@ -67,8 +94,7 @@ def newest_samples(
         times[tile.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
     held: list[Histograms] = []
     before = 0
-    for native in selection.histograms:
-        part = native.load()
+    for part in natives:
         windows = histogram_windows(part, ends_ms, range_ms)
         place = windows.lo if oldest else windows.hi - 1
         there = windows.counts > 0
@@ -114,6 +140,7 @@ def _visible(run: Runner, select: Select, steps: Steps) -> tuple[Newest, Selecti
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms, lookback_ms)
     context.admit_matrix(len(selection.series), steps.count)
-    newest = newest_samples(selection, ends_ms, lookback_ms, stale=True)
+    natives = [load_histograms(ref, select) for ref in selection.histograms]
+    newest = newest_samples(selection, natives, ends_ms, lookback_ms, stale=True)
     ended = (newest.which < 0) & is_stale(newest.values)
     return newest, selection, newest.there & ~ended

@@ -15,7 +15,7 @@ from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_win
 from novaql.evaluator.operators.selector import tile_windows
 from tsdb.histograms import concat_histograms
 from tsdb.labels import SeriesTable
-from tsdb.selection import HistogramRef, Selection, TileRef
+from tsdb.selection import Selection, TileRef
 from tsdb.tile import HistogramTile, Tile
 
 T = TypeVar("T")
@@ -97,9 +97,10 @@ class Ranges:
     def edge(self, *, oldest: bool) -> Newest:
         """The newest or oldest sample of each window, of either kind."""
         floats = [TileRef(partial(_same, tile), tile.sample_count) for tile in self.floats]
-        natives = [HistogramRef(partial(_same, t), len(t.timestamps)) for t in self.natives]
-        selection = Selection(self.series, floats, natives)
-        return newest_samples(selection, self.ends_ms, self.reach_ms, oldest=oldest, stale=True)
+        selection = Selection(self.series, floats)
+        return newest_samples(
+            selection, self.natives, self.ends_ms, self.reach_ms, oldest=oldest, stale=True
+        )
 
     def last_two_float_times(self) -> tuple[Ints, Ints]:
         """[S, J] each: times of the newest float and of the one before, NEVER if there is none."""

@@ -67,6 +67,11 @@ def _combined(a: Histograms, b: Histograms, sign: float) -> Combined:
 
     def sides(left: Buckets, right: Buckets) -> Buckets:
         right = kept(right, outside_zero_bucket(b, right) & alike[right.rows()])
+        if np.array_equal(left.offsets, right.offsets) and np.array_equal(left.index, right.index):
+            with np.errstate(invalid="ignore", over="ignore"):
+                return _populated(
+                    replace(left, population=left.population + sign * right.population)
+                )
         rows = np.concatenate([left.rows(), right.rows()])
         index = np.concatenate([left.index, right.index]).astype(np.int64)
         population = np.concatenate([left.population, right.population * factor[right.rows()]])

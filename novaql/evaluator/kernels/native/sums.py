@@ -167,7 +167,8 @@ def _at_once(h: Histograms, starts: Ints) -> tuple[Histograms, Histograms]:
             index = moved_index(index, rows, h, ends)
         index = shifted_index(index, shift[rows])
         index, of_run, population = index[counted], run[rows[counted]], side.population[counted]
-        order = np.lexsort((index, of_run))  # stable: equal buckets stay in order of rows
+        # Stable: equal buckets stay in order of rows.
+        order = np.argsort((of_run << 33) + index, kind="stable")
         index, of_run, population = index[order], of_run[order], population[order]
         fresh = np.flatnonzero(
             (np.diff(of_run, prepend=-1) != 0) | (np.diff(index, prepend=index[:1]) != 0)
