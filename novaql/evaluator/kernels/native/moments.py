@@ -14,7 +14,7 @@ from tsdb.histograms import Floats, Histograms
 
 
 def average(h: Histograms) -> Floats:
-    """[N] sum / count; NaN without observations."""
+    """[N] sum / count."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean: Floats = h.sum / h.count
     return mean
