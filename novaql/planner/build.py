@@ -49,6 +49,10 @@ WHOLE_HISTOGRAMS = frozenset(
 """Functions that look at the buckets of native histograms."""
 
 
+FARTHEST_MS = 2**61
+"""`@` looks no farther: nothing was measured there, and windows beside it still fit 64 bits."""
+
+
 def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
     """Resolve durations, `@ start()` and `@ end()`; nothing else changes.
 
@@ -148,6 +152,6 @@ class _Builder:
             case AtEdge.END:
                 return self._options.end_ms
             case int(ms):
-                return ms
+                return max(-FARTHEST_MS, min(FARTHEST_MS, ms))
             case _:
                 assert_never(at.when)

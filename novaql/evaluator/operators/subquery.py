@@ -55,6 +55,7 @@ def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> Subque
         return SubqueryPoints(
             empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
         )
+    run.context.admit_matrix(1, inner_steps.count)  # the points alone may be too many
     inner = run.vector(window.inner, inner_steps)
     rows = np.arange(inner.rows, dtype=np.int64)
     times = inner_steps.times_ms
