@@ -41,6 +41,9 @@ class Tile:
     values      regular: [S, T], C-contiguous. Ragged: flat [N]
     offsets     None: regular. Ragged: [S + 1], series i owns offsets[i]:offsets[i + 1]
 
+    starts      ragged tiles only: flat [N], milliseconds at which each sample's counting began, 0
+                where that is not known; None: of no sample
+
     Staleness markers are ordinary values here (`is_stale`). Arrays are read-only by agreement.
     """
 
@@ -48,6 +51,7 @@ class Tile:
     timestamps: Ints
     values: Floats
     offsets: Ints | None = None
+    starts: Ints | None = None
 
     @property
     def series_count(self) -> int:
@@ -76,7 +80,8 @@ class Tile:
             return Tile(rows, self.timestamps, self.values[first:end])
         part = slice(int(self.offsets[first]), int(self.offsets[end]))
         offsets = self.offsets[first : end + 1] - self.offsets[first]
-        return Tile(rows, self.timestamps[part], self.values[part], offsets)
+        starts = None if self.starts is None else self.starts[part]
+        return Tile(rows, self.timestamps[part], self.values[part], offsets, starts)
 
     def without_stale(self) -> Tile:
         """The same samples less the staleness markers."""
@@ -97,7 +102,9 @@ class Tile:
         assert flat.offsets is not None
         keep = ~is_stale(flat.values)
         kept_before = np.concatenate([[0], np.cumsum(keep)])
-        return Tile(self.rows, flat.timestamps[keep], flat.values[keep], kept_before[flat.offsets])
+        starts = None if flat.starts is None else flat.starts[keep]
+        offsets = kept_before[flat.offsets]
+        return Tile(self.rows, flat.timestamps[keep], flat.values[keep], offsets, starts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +115,7 @@ class HistogramTile:
     timestamps  [N] milliseconds
     histograms  N of them
     offsets     [S + 1], series i owns offsets[i]:offsets[i + 1]
+    starts      [N] as in `Tile`
 
     The end of a series of histograms is marked by a staleness marker among its floats.
     """
@@ -116,15 +124,20 @@ class HistogramTile:
     timestamps: Ints
     histograms: Histograms
     offsets: Ints
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramSamples:
-    """Native histograms to be written: [N] rows of the batch's series table, times, histograms."""
+    """Native histograms to be written: [N] rows of the batch's series table, times, histograms.
+
+    starts  [N] start timestamps as in `Batch`
+    """
 
     series_index: Ints
     timestamps: Ints
     histograms: Histograms
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +149,8 @@ class Batch:
     timestamps    [N] milliseconds since 1970
     values        [N] any float64; a staleness marker keeps its bits
 
+    starts        [N] milliseconds at which each sample's counting began, 0: not known; None: of
+                  no sample
     native        native histogram samples beside the floats, if there are any
 
     Samples may stand in any order.
@@ -146,6 +161,7 @@ class Batch:
     timestamps: Ints
     values: Floats
     native: HistogramSamples | None = None
+    starts: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.values) + (0 if self.native is None else len(self.native.timestamps))
@@ -156,21 +172,29 @@ SMALL_TILE = 2048
 
 
 def tiles_from_flat(
-    series_index: Ints, timestamps: Ints, values: Floats, *, max_values: int = 1 << 17
+    series_index: Ints,
+    timestamps: Ints,
+    values: Floats,
+    starts: Ints | None = None,
+    *,
+    max_values: int = 1 << 17,
 ) -> list[Tile]:
     """Cut samples sorted by (series, time) into tiles, series with equal timestamps together.
 
-    series_index, timestamps, values: [N], sorted by series, then time, no pair twice.
+    series_index, timestamps, values, starts: [N], sorted by series, then time, no pair twice.
     Rows of the tiles are the numbers in `series_index`. A tile holds at most about `max_values`
     values, unless one series alone has more.
     """
     if len(series_index) == 0:
         return []
-    starts = np.flatnonzero(np.diff(series_index, prepend=series_index[0] - 1))
-    offsets = np.append(starts, len(series_index)).astype(np.int64)
-    rows = series_index[starts].astype(np.int64)
+    firsts = np.flatnonzero(np.diff(series_index, prepend=series_index[0] - 1))
+    offsets = np.append(firsts, len(series_index)).astype(np.int64)
+    rows = series_index[firsts].astype(np.int64)
     lengths = np.diff(offsets)
     group, grid_of_group = timestamp_groups(timestamps, offsets, lengths)
+    if starts is not None:  # tiles with start timestamps are ragged
+        group = np.arange(len(rows))
+        grid_of_group = group.tolist()
     order = np.argsort(group, kind="stable")
     bounds = np.flatnonzero(np.diff(group[order], prepend=-1, append=len(grid_of_group) + 1))
     tiles: list[Tile] = []
@@ -189,7 +213,9 @@ def tiles_from_flat(
             tiles.append(Tile(rows[some], grid, picked))
     if lonely:
         tiles.extend(
-            _ragged_tiles(np.concatenate(lonely), rows, offsets, timestamps, values, max_values)
+            _ragged_tiles(
+                np.concatenate(lonely), rows, offsets, timestamps, values, starts, max_values
+            )
         )
     return tiles
 
@@ -217,7 +243,13 @@ def timestamp_groups(timestamps: Ints, offsets: Ints, lengths: Ints) -> tuple[In
 
 
 def _ragged_tiles(
-    members: Ints, rows: Ints, offsets: Ints, timestamps: Ints, values: Floats, max_values: int
+    members: Ints,
+    rows: Ints,
+    offsets: Ints,
+    timestamps: Ints,
+    values: Floats,
+    starts: Ints | None,
+    max_values: int,
 ) -> list[Tile]:
     lengths = offsets[members + 1] - offsets[members]
     ends = np.cumsum(lengths)
@@ -227,5 +259,6 @@ def _ragged_tiles(
         size = offsets[some + 1] - offsets[some]
         local = np.concatenate([[0], np.cumsum(size)])
         flat = np.arange(local[-1]) + np.repeat(offsets[some] - local[:-1], size)
-        tiles.append(Tile(rows[some], timestamps[flat], values[flat], local))
+        begun = None if starts is None else starts[flat]
+        tiles.append(Tile(rows[some], timestamps[flat], values[flat], local, begun))
     return tiles

@@ -17,6 +17,7 @@ MIXED_SCHEMAS = (
 )
 NOT_COUNTER = "this native histogram metric is not a counter: {}"
 NOT_GAUGE = "this native histogram metric is not a gauge: {}"
+OVERLAPPING = "sample has start time that overlaps with previous sample timestamp for metric {}"
 IGNORED_IN_RANGE = (
     "ignored histograms in a range containing both floats and histograms for metric name {}"
 )

@@ -23,7 +23,7 @@ class TableSource:
 
     def __init__(self, batch: Batch, metadata: Mapping[str, Metadata] | None = None) -> None:
         tidy = tidy_batch(batch)
-        tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values)
+        tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values, tidy.starts)
         native = [] if tidy.native is None else [_histogram_tile(tidy.native)]
         self._hold(*_in_label_order(tidy.series, tiles, native), metadata)
 
@@ -175,7 +175,7 @@ def _in_label_order(
     order = series.order()
     position = np.empty(len(series), np.int64)
     position[order] = np.arange(len(series))
-    moved = [Tile(position[t.rows], t.timestamps, t.values, t.offsets) for t in tiles]
+    moved = [replace(t, rows=position[t.rows]) for t in tiles]
     return series.take(order), moved, [replace(t, rows=position[t.rows]) for t in native]
 
 
@@ -183,7 +183,9 @@ def _histogram_tile(native: HistogramSamples) -> HistogramTile:
     """Samples sorted by (series, time) as one tile."""
     starts = np.flatnonzero(np.diff(native.series_index, prepend=-1))
     offsets = np.append(starts, len(native.series_index)).astype(np.int64)
-    return HistogramTile(native.series_index[starts], native.timestamps, native.histograms, offsets)
+    return HistogramTile(
+        native.series_index[starts], native.timestamps, native.histograms, offsets, native.starts
+    )
 
 
 def tidy_batch(batch: Batch) -> Batch:
@@ -211,18 +213,24 @@ def tidy_batch(batch: Batch) -> Batch:
         last |= np.diff(native.timestamps[by_time], append=-1) != 0
         by_time = by_time[last]
         native = HistogramSamples(
-            of_row[by_time], native.timestamps[by_time], native.histograms.take(by_time)
+            of_row[by_time],
+            native.timestamps[by_time],
+            native.histograms.take(by_time),
+            None if native.starts is None else native.starts[by_time],
         )
     times = batch.timestamps.astype(np.int64, copy=False)
     values = batch.values.astype(np.float64, copy=False)
+    starts = batch.starts
     if not _is_sorted(index, times):
         by_time = np.lexsort((times, index))  # stable: a later duplicate stays behind
         index, times, values = index[by_time], times[by_time], values[by_time]
+        starts = None if starts is None else starts[by_time]
         double = (index[1:] == index[:-1]) & (times[1:] == times[:-1])
         if double.any():
             last = np.append(~double, True)
             index, times, values = index[last], times[last], values[last]
-    return Batch(table, index, times, values, native)
+            starts = None if starts is None else starts[last]
+    return Batch(table, index, times, values, native, starts)
 
 
 def _is_sorted(index: Ints, times: Ints) -> bool:
@@ -257,7 +265,10 @@ def _cut_native(tile: HistogramTile, rows: Ints, lo: Ints, hi: Ints) -> Histogra
     size, lo = size[some], lo[some]
     offsets = np.concatenate([[0], np.cumsum(size)])
     flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
-    return HistogramTile(rows[some], tile.timestamps[flat], tile.histograms.take(flat), offsets)
+    starts = None if tile.starts is None else tile.starts[flat]
+    return HistogramTile(
+        rows[some], tile.timestamps[flat], tile.histograms.take(flat), offsets, starts
+    )
 
 
 def _first_not_before(tile: Tile | HistogramTile, members: Ints, time_ms: int) -> Ints:
@@ -283,4 +294,5 @@ def _cut(tile: Tile, members: Ints, rows: Ints, lo: Ints, hi: Ints) -> Tile:
     size = hi - lo
     offsets = np.concatenate([[0], np.cumsum(size)])
     flat = np.arange(offsets[-1]) + np.repeat(lo - offsets[:-1], size)
-    return Tile(rows, tile.timestamps[flat], tile.values[flat], offsets)
+    starts = None if tile.starts is None else tile.starts[flat]
+    return Tile(rows, tile.timestamps[flat], tile.values[flat], offsets, starts)

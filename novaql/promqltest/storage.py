@@ -22,18 +22,18 @@ class Storage:
     """Samples of a script; unchanged once made.
 
     samples  series → time in milliseconds → float or native histogram
-    starts   series with start timestamps. Sources have no place for these yet, so that the engine
-             does not see them
+    starts   series → time → start timestamp, where a line `@st` gives them
     """
 
     samples: dict[Labels, dict[int, Stored]] = field(default_factory=dict)
-    starts: set[Labels] = field(default_factory=set)
+    starts: dict[Labels, dict[int, int]] = field(default_factory=dict)
     _source: TableSource | None = None
 
     def with_load(self, load: Load) -> Storage:
         """This and a block more. Of two lines with the same labels the later one counts."""
         more = Storage(
-            {labels: dict(samples) for labels, samples in self.samples.items()}, set(self.starts)
+            {labels: dict(samples) for labels, samples in self.samples.items()},
+            {labels: dict(starts) for labels, starts in self.starts.items()},
         )
         last = {series.labels: series for series in load.series}
         for series in last.values():
@@ -48,8 +48,9 @@ class Storage:
             if item is not None:
                 sample = item.histogram if isinstance(item, NamedHint) else item
                 self.samples.setdefault(series.labels, {})[place * step_ms] = sample
-        if series.starts_ms is not None:
-            self.starts.add(series.labels)
+        for place, start in enumerate(series.starts_ms or ()):
+            if start is not None:
+                self.starts.setdefault(series.labels, {})[place * step_ms] = place * step_ms + start
 
     def source(self) -> TableSource:
         """All samples, reset hints as Prometheus's storage gives them back."""
@@ -69,6 +70,7 @@ class Storage:
             for row, samples in enumerate(self.samples.values())
             for time, histogram in with_stored_hints(samples).items()
         ]
+        begun = [self.starts.get(labels, {}) for labels in self.samples]
         return Batch(
             SeriesTable.from_dicts([dict(labels) for labels in self.samples]),
             np.array([row for row, _, _ in floats], np.int64),
@@ -78,8 +80,14 @@ class Storage:
                 np.array([row for row, _, _ in native], np.int64),
                 np.array([time for _, time, _ in native], np.int64),
                 columns_of([histogram for _, _, histogram in native]),
+                np.array([begun[row].get(time, 0) for row, time, _ in native], np.int64)
+                if self.starts
+                else None,
             )
             if native
+            else None,
+            np.array([begun[row].get(time, 0) for row, time, _ in floats], np.int64)
+            if self.starts
             else None,
         )
 

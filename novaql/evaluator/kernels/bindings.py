@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from novaql.evaluator.kernels import over_time, quantiles, rate, regression
+from novaql.evaluator.kernels import over_time, quantiles, rate, regression, started
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 WindowKernel = Callable[[Windows, Sequence[Floats], Ints], tuple[Floats, Bools]]
@@ -16,12 +16,22 @@ def _plain(kernel: Callable[[Windows], tuple[Floats, Bools]]) -> WindowKernel:
 
 
 ROLLUPS: Mapping[str, WindowKernel] = {
-    "rate": lambda w, s, t: rate.extrapolated(w, is_counter=True, is_rate=True),
-    "increase": lambda w, s, t: rate.extrapolated(w, is_counter=True, is_rate=False),
+    "rate": lambda w, s, t: (
+        rate.extrapolated(w, is_counter=True, is_rate=True)
+        if w.starts is None
+        else started.started_rate(w, is_rate=True)
+    ),
+    "increase": lambda w, s, t: (
+        rate.extrapolated(w, is_counter=True, is_rate=False)
+        if w.starts is None
+        else started.started_rate(w, is_rate=False)
+    ),
     "delta": lambda w, s, t: rate.extrapolated(w, is_counter=False, is_rate=False),
-    "irate": lambda w, s, t: rate.instant_change(w, is_rate=True),
+    "irate": lambda w, s, t: (
+        rate.instant_change(w, is_rate=True) if w.starts is None else started.started_irate(w)
+    ),
     "idelta": lambda w, s, t: rate.instant_change(w, is_rate=False),
-    "resets": _plain(rate.resets),
+    "resets": lambda w, s, t: rate.resets(w) if w.starts is None else started.started_resets(w),
     "changes": _plain(rate.changes),
     "deriv": _plain(regression.deriv),
     "predict_linear": lambda w, s, t: regression.predict_linear(w, t, s[0]),

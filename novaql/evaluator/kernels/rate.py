@@ -106,7 +106,7 @@ def instant_change(windows: Windows, *, is_rate: bool) -> tuple[Floats, Bools]:
     return np.where(last < previous, last, last - previous) / seconds, valid
 
 
-def _count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
+def count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
     """Events between neighbours inside each window; event [.., n - 1] belongs to (n, n + 1)."""
     if windows.values.size == 0:
         return np.zeros(windows.shape), windows.counts >= 1
@@ -126,11 +126,11 @@ def _count_between(windows: Windows, event: Bools) -> tuple[Floats, Bools]:
 def resets(windows: Windows) -> tuple[Floats, Bools]:
     """How often the value fell between neighbouring samples."""
     values = windows.values
-    return _count_between(windows, values[..., 1:] < values[..., :-1])
+    return count_between(windows, values[..., 1:] < values[..., :-1])
 
 
 def changes(windows: Windows) -> tuple[Floats, Bools]:
     """How often the value changed; from NaN to NaN is no change."""
     before, after = windows.values[..., :-1], windows.values[..., 1:]
     differs = (before != after) & ~(np.isnan(before) & np.isnan(after))
-    return _count_between(windows, differs)
+    return count_between(windows, differs)

@@ -36,6 +36,7 @@ class Windows:
     cells     None: regular. Ragged: [C], where each window belongs in a flat [S × J]
     grid      (S, J)
     offsets   None: regular. Ragged: [S + 1]
+    starts    None, or, ragged only, [N] start timestamps of the samples, 0: not known
     """
 
     values: Floats
@@ -47,6 +48,7 @@ class Windows:
     grid: tuple[int, int]
     cells: Ints | None = None
     offsets: Ints | None = None
+    starts: Ints | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -50,6 +50,7 @@ class Newest:
 
     times_ms  its time, NEVER where the window is empty
     values    the float, 0 for a histogram
+    starts_ms its start timestamp, 0 where it is not known
     which     number of the histogram, -1 for a float
     """
 
@@ -57,6 +58,7 @@ class Newest:
     values: Floats
     which: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
     histograms: Histograms
+    starts_ms: Ints
 
     @property
     def there(self) -> Bools:
@@ -80,6 +82,7 @@ def newest_samples(
     shape = (len(selection.series), len(ends_ms))
     times = np.full(shape, NEVER, np.int64)
     values, which = np.zeros(shape), np.full(shape, -1, np.int32)
+    starts = np.zeros(shape, np.int64)
     for ref in selection.tiles:
         tile = ref.load() if stale else ref.load().without_stale()
         if tile.sample_count == 0:
@@ -92,6 +95,9 @@ def newest_samples(
         at_ms, _ = windows.on_grid(at, there)
         values[tile.rows] = found
         times[tile.rows] = np.where(valid, at_ms.astype(np.int64), NEVER)
+        if tile.starts is not None:
+            begun, _ = windows.on_grid(tile.starts.take(place).astype(np.float64), there)
+            starts[tile.rows] = begun.astype(np.int64)
     held: list[Histograms] = []
     before = 0
     for part in natives:
@@ -107,10 +113,14 @@ def newest_samples(
         times[part.rows] = np.where(wins, at_int, mine)
         numbers = position.astype(np.int32) + np.int32(before)
         which[part.rows] = np.where(wins, numbers, which[part.rows])
+        begun = np.zeros(wins.shape)
+        if part.starts is not None:
+            begun, _ = windows.on_grid(part.starts.take(place).astype(np.float64), there)
+        starts[part.rows] = np.where(wins, begun.astype(np.int64), starts[part.rows])
         held.append(part.histograms)
         before += len(part.histograms)
     values[which >= 0] = 0.0
-    return Newest(times, values, which, concat_histograms(held))
+    return Newest(times, values, which, concat_histograms(held), starts)
 
 
 def mixed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
@@ -131,6 +141,14 @@ def mixed_timestamp(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     newest, selection, valid = _visible(run, select, steps)
     seconds = np.where(valid, newest.times_ms / 1000.0, 0.0)
     nameless = np.ones(len(selection.series), np.bool_)
+    return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
+
+
+def start_timestamps(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+    """`start_timestamp(m{…})`: Unix seconds, 0 where it is not known."""
+    newest, selection, valid = _visible(run, select, steps)
+    nameless = np.ones(len(selection.series), np.bool_)
+    seconds = newest.starts_ms / 1000.0
     return StepMatrix(selection.series, seconds, valid, nameless).without_empty_rows()
 
 

@@ -19,9 +19,21 @@ from novaql.evaluator.kernels.native.rate import differences
 from novaql.evaluator.kernels.native.resets import detect_reset
 from novaql.evaluator.kernels.native.sums import RunTotals, mean_runs, sum_runs
 from novaql.evaluator.kernels.rate import extrapolation_factor
+from novaql.evaluator.kernels.started import (
+    begins_inside,
+    factor_from_start,
+    started_anew,
+    warned_windows,
+)
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.native_notes import MIXED_SCHEMAS, NOT_COUNTER, NOT_GAUGE, Notes
-from tsdb.histograms import Histograms, ResetHint
+from novaql.evaluator.native_notes import (
+    MIXED_SCHEMAS,
+    NOT_COUNTER,
+    NOT_GAUGE,
+    OVERLAPPING,
+    Notes,
+)
+from tsdb.histograms import Histograms, ResetHint, concat_histograms
 
 if TYPE_CHECKING:
     from novaql.evaluator.operators.ranges import Ranges
@@ -35,9 +47,11 @@ class HistogramCells:
     histograms: Histograms
 
 
-def _chosen(ranges: Ranges, allowed: Bools, fewest: int) -> Ints:
-    """Windows with enough histograms whose cell is allowed."""
+def _chosen(ranges: Ranges, allowed: Bools, fewest: int, anyway: Bools | None = None) -> Ints:
+    """Windows with enough histograms (or `anyway`) whose cell is allowed."""
     enough = ranges.native_windows.counts >= fewest
+    if anyway is not None:
+        enough = enough | anyway
     return np.flatnonzero(enough & allowed.reshape(-1)[ranges.native_cells])
 
 
@@ -78,30 +92,57 @@ def histogram_rate(
     ranges: Ranges, allowed: Bools, notes: Notes, *, is_counter: bool, is_rate: bool
 ) -> HistogramCells:
     """rate, increase, delta: the difference of the ends, extrapolated as floats are."""
-    windows = _chosen(ranges, allowed, 2)
     all_windows, tile = ranges.native_windows, ranges.native
+    started = None
+    from_start = np.zeros(len(all_windows.lo), np.bool_)
+    if is_counter and all_windows.starts is not None:
+        started = started_anew(tile.timestamps, all_windows.starts, tile.offsets)
+        from_start = begins_inside(all_windows)
+        notes.warn(OVERLAPPING, ranges.native_grid(warned_windows(all_windows)))
+    windows = _chosen(ranges, allowed, 2, from_start)
     lo, hi = all_windows.lo[windows], all_windows.hi[windows]
-    found = differences(tile.histograms, lo, hi, counter=is_counter)
-    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, found.mixed))
-    notes.warn(NOT_COUNTER, _cells(ranges, windows, found.not_counter))
-    notes.warn(NOT_GAUGE, _cells(ranges, windows, found.not_gauge))
+    # A window of one sample that began inside has grown by that sample.
+    alone = hi - lo == 1
+    pairs = np.flatnonzero(~alone)
+    found = differences(
+        tile.histograms,
+        lo[pairs],
+        hi[pairs],
+        counter=is_counter,
+        started=started,
+        from_zero=from_start[windows[pairs]],
+    )
+    notes.warn(MIXED_SCHEMAS, _cells(ranges, windows[pairs], found.mixed))
+    notes.warn(NOT_COUNTER, _cells(ranges, windows[pairs], found.not_counter))
+    notes.warn(NOT_GAUGE, _cells(ranges, windows[pairs], found.not_gauge))
     if found.bounds_differed_subtracting.any():
         notes.bounds_reconciled("subtraction")
     if found.bounds_differed_adding.any():
         notes.bounds_reconciled("addition")
-    factor = extrapolation_factor(
-        tile.timestamps[lo],
-        tile.timestamps[hi - 1],
-        hi - lo,
-        all_windows.ends_ms[windows],
-        ranges.range_ms,
-        first=found.first_count if is_counter else None,
-        increase=found.histograms.count,
-    )
+    singles = tile.histograms.take(lo[alone])
+    back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
+    growth = concat_histograms([found.histograms, singles]).take(back)
+    first_count = np.concatenate([found.first_count, singles.count])[back]
+    mixed = np.concatenate([found.mixed, np.zeros(len(singles), np.bool_)])[back]
+    if all_windows.starts is not None and is_counter:
+        count = np.zeros(len(all_windows.lo))
+        first = count.copy()
+        count[windows], first[windows] = growth.count, first_count
+        factor = factor_from_start(all_windows, first, count)[windows]
+    else:
+        factor = extrapolation_factor(
+            tile.timestamps[lo],
+            tile.timestamps[hi - 1],
+            hi - lo,
+            all_windows.ends_ms[windows],
+            ranges.range_ms,
+            first=first_count if is_counter else None,
+            increase=growth.count,
+        )
     if is_rate:
         factor = factor / (ranges.range_ms / 1000.0)
-    good = np.flatnonzero(~found.mixed)
-    scaled = scale(found.histograms.take(good), factor[good])
+    good = np.flatnonzero(~mixed)
+    scaled = scale(growth.take(good), factor[good])
     return HistogramCells(ranges.native_cells[windows[good]], with_hint(scaled, ResetHint.GAUGE))
 
 
@@ -133,6 +174,8 @@ def histogram_instant_change(
     if is_rate:
         notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
         whole = detect_reset(before, last)
+        if all_windows.starts is not None:
+            whole |= started_anew(tile.timestamps, all_windows.starts, tile.offsets)[hi - 1]
     else:
         notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
         whole = np.zeros(len(windows), np.bool_)
@@ -158,13 +201,15 @@ def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:
     tile = ranges.native
     series = np.unique(tile.rows)
     native_row = np.repeat(tile.rows, np.diff(tile.offsets))
-    rows, times, floats = ranges.flat_floats(series)
+    rows, times, floats, float_starts = ranges.flat_floats(series)
+    native_starts = np.zeros(len(native_row), np.int64) if tile.starts is None else tile.starts
     row = np.concatenate([rows, native_row])
     time = np.concatenate([times, tile.timestamps])
     number = np.concatenate([np.full(len(rows), -1), np.arange(len(native_row))])
     value = np.concatenate([floats, np.zeros(len(native_row))])
     order = np.lexsort((time, row))
     row, time, number, value = row[order], time[order], number[order], value[order]
+    begun = np.concatenate([float_starts, native_starts])[order]
     event = np.zeros(len(row), np.bool_)
     a, b = number[:-1], number[1:]
     same_series = row[1:] == row[:-1]
@@ -179,6 +224,9 @@ def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:
     event[both + 1] = (
         detect_reset(earlier, later) if function == "resets" else ~equal(earlier, later)
     )
+    if function == "resets":
+        bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
+        event |= started_anew(time, begun, bounds)
     counted, there = ranges.count_events(row, time, event)
     values[series], valid[series] = counted[series], there[series]
     return values, valid

@@ -21,6 +21,10 @@ from tsdb.tile import HistogramTile, Tile
 T = TypeVar("T")
 
 
+def _starts(tile: Tile | HistogramTile) -> Ints:
+    return np.zeros(len(tile.timestamps), np.int64) if tile.starts is None else tile.starts
+
+
 def _same(value: T) -> T:
     return value
 
@@ -55,12 +59,21 @@ class Ranges:
             np.concatenate([tile.timestamps for tile in self.natives]),
             concat_histograms([tile.histograms for tile in self.natives]),
             np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+            np.concatenate([_starts(tile) for tile in self.natives])
+            if any(tile.starts is not None for tile in self.natives)
+            else None,
         )
 
     @cached_property
     def native_windows(self) -> Windows:
         windows = histogram_windows(self.native, self.ends_ms, self.reach_ms)
-        return replace(windows, range_ms=self.range_ms)
+        return replace(windows, range_ms=self.range_ms, starts=self.native.starts)
+
+    def native_grid(self, where: Bools) -> Bools:
+        """[S, J]: the cells of the windows of histograms for which `where` [C] holds."""
+        out = np.zeros(self.shape, np.bool_)
+        out.reshape(-1)[self.native_cells[where]] = True
+        return out
 
     @cached_property
     def native_cells(self) -> Ints:
@@ -117,9 +130,10 @@ class Ranges:
                 out[tile.rows] = np.where(there, times.astype(np.int64), NEVER)
         return newest, second
 
-    def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats]:
-        """Floats of some series: row, time and value of each."""
-        rows, times, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+    def flat_floats(self, series: Ints) -> tuple[Ints, Ints, Floats, Ints]:
+        """Floats of some series: row, time, value and start timestamp of each."""
+        none = np.zeros(0, np.int64)
+        rows, times, values, starts = [none], [none], [np.zeros(0)], [none]
         for tile in self.floats:
             flat = tile.ragged()
             assert flat.offsets is not None
@@ -128,7 +142,10 @@ class Ranges:
             rows.append(row[wanted])
             times.append(flat.timestamps[wanted])
             values.append(flat.values[wanted])
-        return np.concatenate(rows), np.concatenate(times), np.concatenate(values)
+            starts.append(_starts(flat)[wanted])
+        joined = (np.concatenate(part) for part in (rows, times, starts))
+        row, time, start = joined
+        return row, time, np.concatenate(values), start
 
     def count_events(self, row: Ints, time: Ints, event: Bools) -> tuple[Floats, Bools]:
         """[S, J]: events in each window that are not at its first sample; and where samples are.

@@ -12,7 +12,9 @@ from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
 from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS, WindowKernel
+from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
@@ -92,6 +94,11 @@ def windows_fragment(
             shape = (tile.series_count, steps.count)
             return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
         windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=range_ms)
+        if windows.starts is not None:
+            if not context.options.start_timestamps:
+                windows = replace(windows, starts=None)
+            elif call.function in COUNTER_ONLY:
+                _warn_overlaps(context, call, series, windows, tile)
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
     nameless = call.function not in KEEP_NAME
@@ -109,6 +116,17 @@ def _rolled(
     per_window = [windows.per_step(scalar) for scalar in scalars]
     out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
     return Block(tile.rows, *windows.on_grid(out, valid))
+
+
+def _warn_overlaps(
+    context: Context, call: FunctionCall, series: SeriesTable, windows: Windows, tile: Tile
+) -> None:
+    assert windows.cells is not None
+    wrong = np.unique(windows.cells[warned_windows(windows)] // windows.grid[1])
+    if len(wrong):
+        rows = np.zeros(len(series), np.bool_)
+        rows[tile.rows[wrong]] = True
+        Notes(context, series, range_argument(call).span).warn(OVERLAPPING, rows)
 
 
 class _Observer:

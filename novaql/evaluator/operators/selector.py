@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,7 +43,8 @@ def tile_windows(
     if tile.offsets is None:
         return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
     cells = None if like is None else like.cells
-    return ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
+    windows = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
+    return windows if tile.starts is None else replace(windows, starts=tile.starts)
 
 
 def _newest(windows: Windows, rows: Ints) -> Block:

@@ -21,11 +21,13 @@ from novaql.evaluator.operators.histogram_calls import (
 )
 from novaql.evaluator.operators.info import info
 from novaql.evaluator.operators.label_calls import label_join, label_replace, sort_by_label
+from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
+from novaql.evaluator.operators.rollup import unwrap
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType
-from novaql.planner.logical import FunctionCall, type_of
+from novaql.planner.logical import FunctionCall, Select, type_of
 from tsdb.labels import SeriesTable
 
 ELEMENTWISE = frozenset(FUNCTIONS) | frozenset(PARTS) | {"round", "clamp", "clamp_min", "clamp_max"}
@@ -108,8 +110,11 @@ def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     return sort_rows(operand.floats_only(), descending=descending)
 
 
-def _nothing_known(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
-    """start_timestamp: of samples whose source tells none, which is every source so far."""
+def _start_timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    """When the counting of a plain selector's samples began; of other expressions nobody knows."""
+    select = unwrap(call.arguments[0])
+    if isinstance(select, Select) and run.context.options.start_timestamps:
+        return start_timestamps(run, select, steps)
     operand = run.vector(call.arguments[0], steps)
     return operand.take(np.zeros(operand.rows, np.bool_))
 
@@ -131,7 +136,7 @@ TRANSFORMS: Mapping[str, Transform] = {
     "histogram_quantile": histogram_quantile_call,
     "histogram_quantiles": histogram_quantiles_call,
     "histogram_fraction": histogram_fraction_call,
-    "start_timestamp": _nothing_known,
+    "start_timestamp": _start_timestamp,
     **dict.fromkeys(STATISTICS, histogram_statistic),
     **dict.fromkeys(PARTS, _date_of_now),
 }
