@@ -28,6 +28,7 @@ from novaql.evaluator.operators.arithmetic import (
     scalar_scalar,
     vector_scalar_stage,
 )
+from novaql.evaluator.operators.exact_ranges import smoothed_select
 from novaql.evaluator.operators.extended import smoothed_fragment
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
@@ -133,6 +134,8 @@ class Evaluator:
         match plan:
             case StepInvariant(inner=inner):
                 return self.vector(inner, steps.first()).broadcast(steps.count)
+            case Select(smoothed=True):
+                return smoothed_select(self, plan, steps)
             case Select():
                 return mixed_select(self, plan, steps)
             case Negate(operand=operand):

@@ -33,9 +33,24 @@ class Extended:
         return self.inner.hi <= self.inner.lo
 
 
-def extend(
-    base: Windows, wide: Windows, before_end: Ints, *, smoothed: bool, counter: bool
-) -> Extended:
+@dataclass(frozen=True, slots=True, eq=False)
+class Ends:
+    """The samples at the ends of windows, shaped like the bounds.
+
+    first, last  positions: the values at the ends are theirs, or lie between them and what is next
+    left_share   how far the left end lies from `first` towards the sample behind it; 0: first's
+    right_share  how far the right end lies from the sample before `last` towards it; 1: last's
+    valid        where there is a sample in the window
+    """
+
+    first: Ints
+    last: Ints
+    left_share: Floats
+    right_share: Floats
+    valid: Bools
+
+
+def find_ends(base: Windows, wide: Windows, before_end: Ints, *, smoothed: bool) -> Ends:
     """Find the ends.
 
     base        windows (end - range, end]
@@ -48,21 +63,34 @@ def extend(
     last = np.minimum(before_end, newest) if smoothed else newest
     valid = (wide.hi > wide.lo) & (base.times_at(last) > start_ms)
     first_ms, last_ms = base.times_at(first), base.times_at(last)
+    left = np.zeros(first.shape)
+    right = np.ones(first.shape)
+    if smoothed:
+        gap = base.times_at(first + 1) - first_ms
+        left = np.where(first_ms < start_ms, (start_ms - first_ms) / np.maximum(gap, 1), 0.0)
+        previous_ms = base.times_at(last - 1)
+        gap = np.maximum(last_ms - previous_ms, 1)
+        beyond = (last_ms > base.ends_ms) & (last > wide.lo)
+        right = np.where(beyond, (base.ends_ms - previous_ms) / gap, 1.0)
+    return Ends(first, last, left, right, valid)
+
+
+def extend(
+    base: Windows, wide: Windows, before_end: Ints, *, smoothed: bool, counter: bool
+) -> Extended:
+    """The windows with the values at their ends; arguments as of `find_ends`."""
+    ends = find_ends(base, wide, before_end, smoothed=smoothed)
+    first, last = ends.first, ends.last
+    start_ms = base.ends_ms - base.range_ms
     left, right = base.at(first), base.at(last)
     if smoothed:
-        between = first_ms < start_ms
-        left = np.where(
-            between, _interpolate(base, first, start_ms, reset_left=True, counter=counter), left
-        )
-        beyond = (last_ms > base.ends_ms) & (last > wide.lo)
-        right = np.where(
-            beyond,
-            _interpolate(base, last - 1, base.ends_ms, reset_left=False, counter=counter),
-            right,
-        )
-    inner_lo = first + (first_ms <= start_ms)
-    inner_hi = np.maximum(last + (last_ms < base.ends_ms), inner_lo)
-    return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), valid)
+        before = _interpolate(base, first, start_ms, reset_left=True, counter=counter)
+        after = _interpolate(base, last - 1, base.ends_ms, reset_left=False, counter=counter)
+        left = np.where(ends.left_share > 0, before, left)
+        right = np.where(ends.right_share < 1, after, right)
+    inner_lo = first + (base.times_at(first) <= start_ms)
+    inner_hi = np.maximum(last + (base.times_at(last) < base.ends_ms), inner_lo)
+    return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), ends.valid)
 
 
 def _interpolate(

@@ -15,6 +15,7 @@ from novaql.evaluator.kernels.bindings import KEEP_NAME
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
+from novaql.evaluator.operators.exact_ranges import exact_rollup
 from novaql.evaluator.operators.mixed_select import Newest, load_histograms
 from novaql.evaluator.operators.native_rollup import (
     HistogramCells,
@@ -56,6 +57,8 @@ def mixed_window_rollup(
 ) -> StepMatrix:
     """A rollup of a selector's range in which there are histograms."""
     context = run.context
+    if window.select.anchored or window.select.smoothed:
+        return exact_rollup(run, call, window, steps)
     ends_ms = window_ends(window.select, steps)
     reach_ms = context.reach_ms(window.range_ms)
     selection = read(context, window.select, ends_ms, reach_ms)

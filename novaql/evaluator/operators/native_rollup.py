@@ -198,8 +198,19 @@ def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:
     A change of the sample's kind is both.
     """
     values, valid = ranges.rolled(function, [])
+    series = np.unique(ranges.native.rows)
+    row, time, event = merged_events(function, ranges, series)
+    counted, there = ranges.count_events(row, time, event)
+    values[series], valid[series] = counted[series], there[series]
+    return values, valid
+
+
+def merged_events(function: str, ranges: Ranges, series: Ints) -> tuple[Ints, Ints, Bools]:
+    """Samples of some series, floats and histograms in the order of time.
+
+    Row and time of each, and whether there was a change (or reset) between it and the one before.
+    """
     tile = ranges.native
-    series = np.unique(tile.rows)
     native_row = np.repeat(tile.rows, np.diff(tile.offsets))
     rows, times, floats, float_starts = ranges.flat_floats(series)
     native_starts = np.zeros(len(native_row), np.int64) if tile.starts is None else tile.starts
@@ -227,6 +238,4 @@ def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
         event |= started_anew(time, begun, bounds)
-    counted, there = ranges.count_events(row, time, event)
-    values[series], valid[series] = counted[series], there[series]
-    return values, valid
+    return row, time, event

@@ -1,0 +1,197 @@
+"""`anchored` and `smoothed` where there are native histograms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from novaql.evaluator.kernels.extended import Ends, find_ends
+from novaql.evaluator.kernels.native.arithmetic import scale
+from novaql.evaluator.kernels.native.exact_ends import exact_differences
+from novaql.evaluator.kernels.native.interpolate import between
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.native_notes import (
+    MIXED_FLOATS,
+    MIXED_SCHEMAS,
+    NOT_COUNTER,
+    NOT_GAUGE,
+    Notes,
+)
+from novaql.evaluator.operators.extended import (
+    check_modifier,
+    extended_fragment,
+    smoothed_fragment,
+)
+from novaql.evaluator.operators.mixed_select import load_histograms, newest_samples
+from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
+from novaql.evaluator.operators.ranges import Ranges
+from novaql.evaluator.operators.selector import read, window_ends
+from novaql.evaluator.protocol import Runner
+from novaql.evaluator.sinks import collect_all
+from novaql.evaluator.steps import Steps
+from novaql.planner.logical import FunctionCall, Select, Window
+from novaql.result import NativeCells
+from tsdb.histograms import ResetHint
+
+
+def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) -> StepMatrix:
+    """rate, increase, delta, changes or resets between exact ends, of floats and histograms."""
+    context, select = run.context, window.select
+    check_modifier(call, select)
+    lookback_ms = context.options.lookback_ms
+    ahead_ms = lookback_ms if select.smoothed else 0
+    ends_ms = window_ends(select, steps)
+    reach_ms = window.range_ms + lookback_ms + ahead_ms
+    selection = read(context, select, ends_ms + ahead_ms, reach_ms)
+    context.admit_matrix(len(selection.series), steps.count)
+    ranges = Ranges(
+        selection.series,
+        [ref.load().without_stale() for ref in selection.tiles],
+        [load_histograms(ref, select) for ref in selection.histograms],
+        ends_ms + ahead_ms,
+        steps.times_ms,
+        window.range_ms,
+        reach_ms,
+    )
+    notes = Notes(context, selection.series, window.span)
+    exact = _Exact(ends_ms, window.range_ms, lookback_ms, select.smoothed)
+    with np.errstate(all="ignore"):
+        if call.function in ("changes", "resets"):
+            values, valid = _events(call.function, ranges, exact)
+            return _matrix(ranges, values, valid, None)
+        floats = collect_all(extended_fragment(context, call, window, steps), context)
+        mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
+        notes.warn(MIXED_FLOATS, mixed)
+        native = _growth(call.function, ranges, exact, ~mixed, notes)
+    return _matrix(ranges, floats.values, floats.presence() & ~mixed, native)
+
+
+class _Exact:
+    """What is asked of windows with exact ends: [J] right ends, length, lookback."""
+
+    def __init__(self, ends_ms: Ints, range_ms: int, lookback_ms: int, smoothed: bool) -> None:
+        self.ends_ms, self.range_ms = ends_ms, range_ms
+        self.lookback_ms, self.smoothed = lookback_ms, smoothed
+
+    def ends(self, times: Ints, offsets: Ints) -> tuple[Windows, Ends]:
+        """The samples at the ends of the windows of a flat sequence of samples."""
+        ahead_ms = self.lookback_ms if self.smoothed else 0
+        nothing = np.zeros(len(times))
+        reach_ms = self.range_ms + self.lookback_ms + ahead_ms
+        wide = ragged_windows(nothing, times, offsets, self.ends_ms + ahead_ms, reach_ms)
+        base = ragged_windows(nothing, times, offsets, self.ends_ms, self.range_ms, wide.cells)
+        before = ragged_windows(
+            nothing, times, offsets, self.ends_ms - 1, self.range_ms, wide.cells
+        )
+        return wide, find_ends(base, wide, before.hi, smoothed=self.smoothed)
+
+
+def _matrix(
+    ranges: Ranges, values: Floats, valid: Bools, native: HistogramCells | None
+) -> StepMatrix:
+    nameless = np.ones(len(ranges.series), np.bool_)
+    if native is None:
+        return StepMatrix(ranges.series, values, valid, nameless).without_empty_rows()
+    which = np.full(values.size, -1, np.int32)
+    which[native.cells] = np.arange(len(native.cells), dtype=np.int32)
+    there = valid.copy()
+    there.reshape(-1)[native.cells] = True
+    cells = NativeCells(native.histograms, which.reshape(values.shape))
+    found = StepMatrix(
+        ranges.series, np.where(cells.which >= 0, 0.0, values), there, nameless, native=cells
+    )
+    return found.without_empty_rows()
+
+
+def _growth(
+    function: str, ranges: Ranges, exact: _Exact, allowed: Bools, notes: Notes
+) -> HistogramCells:
+    tile, counter = ranges.native, function != "delta"
+    wide, ends = exact.ends(tile.timestamps, tile.offsets)
+    assert wide.cells is not None
+    steps = len(exact.ends_ms)
+    cells = tile.rows[wide.cells // steps] * steps + wide.cells % steps
+    windows = np.flatnonzero(ends.valid & allowed.reshape(-1)[cells])
+    found = exact_differences(
+        tile.histograms,
+        ends.first[windows],
+        ends.last[windows],
+        left_share=ends.left_share[windows],
+        right_share=ends.right_share[windows],
+        counter=counter,
+    )
+
+    def where(mask: Bools) -> Bools:
+        out = np.zeros(ranges.shape, np.bool_)
+        out.reshape(-1)[cells[windows[mask]]] = True
+        return out
+
+    notes.warn(MIXED_SCHEMAS, where(found.mixed))
+    notes.warn(NOT_COUNTER, where(found.not_counter))
+    notes.warn(NOT_GAUGE, where(found.not_gauge))
+    if found.bounds_differed_subtracting.any():
+        notes.bounds_reconciled("subtraction")
+    if found.bounds_differed_adding.any():
+        notes.bounds_reconciled("addition")
+    good = np.flatnonzero(~found.mixed)
+    histograms = found.histograms.take(good)
+    if function == "rate":
+        histograms = scale(histograms, 1000.0 / exact.range_ms)
+    return HistogramCells(cells[windows[good]], histograms)
+
+
+def _events(function: str, ranges: Ranges, exact: _Exact) -> tuple[Floats, Bools]:
+    every_row = np.arange(len(ranges.series), dtype=np.int64)
+    row, time, event = merged_events(function, ranges, every_row)
+    rows, firsts = np.unique(row, return_index=True)
+    wide, ends = exact.ends(time, np.append(firsts, len(row)).astype(np.int64))
+    running = np.concatenate([[0.0], np.cumsum(event)])
+    counted = running[ends.last + 1] - running[np.minimum(ends.first + 1, ends.last + 1)]
+    values, valid = np.zeros(ranges.shape), np.zeros(ranges.shape, np.bool_)
+    values[rows], valid[rows] = wide.on_grid(counted, ends.valid)
+    return values, valid
+
+
+def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
+    """`m smoothed`: interpolated at each step; the last value where nothing follows."""
+    context = run.context
+    lookback_ms = context.options.lookback_ms
+    ends_ms = window_ends(select, steps)
+    selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
+    natives = [load_histograms(ref, select) for ref in selection.histograms]
+    behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False)
+    ahead = newest_samples(
+        selection, natives, ends_ms + lookback_ms, lookback_ms, oldest=True, stale=False
+    )
+    notes = Notes(context, selection.series, select.span)
+    both = behind.there & ahead.there & (behind.times_ms < ends_ms)
+    differs = both & ((behind.which >= 0) != (ahead.which >= 0))
+    notes.warn(MIXED_FLOATS, differs)
+    floats = collect_all(smoothed_fragment(context, select, steps), context)
+    is_native = behind.there & (behind.which >= 0) & ~differs
+    cells = np.flatnonzero(is_native)
+    with np.errstate(all="ignore"):
+        follow = (both & is_native).reshape(-1)[cells]
+        lower = behind.histograms.take(behind.which.reshape(-1)[cells].astype(np.int64))
+        upper_number = np.where(follow, ahead.which.reshape(-1)[cells], 0).astype(np.int64)
+        upper = ahead.histograms.take(upper_number)
+        before = behind.times_ms.reshape(-1)[cells]
+        after = np.where(follow, ahead.times_ms.reshape(-1)[cells], before + 1)
+        at = np.broadcast_to(ends_ms, is_native.shape).reshape(-1)[cells]
+        share = np.where(follow, (at - before) / np.maximum(after - before, 1), 0.0)
+        found = between(lower, upper, share, counter=lower.hint != ResetHint.GAUGE)
+    clash = np.zeros(is_native.shape, np.bool_)
+    clash.reshape(-1)[cells[~found.compatible]] = True
+    notes.warn(MIXED_SCHEMAS, clash)
+    which = np.full(is_native.shape, -1, np.int32)
+    which.reshape(-1)[cells] = np.arange(len(cells), dtype=np.int32)
+    visible = behind.there & ~differs & ~clash
+    values = np.where(which >= 0, 0.0, floats.values)
+    whole = StepMatrix(
+        selection.series,
+        values,
+        visible,
+        np.zeros(len(selection.series), np.bool_),
+        native=NativeCells(found.histograms, which),
+    )
+    return whole.without_empty_rows()
