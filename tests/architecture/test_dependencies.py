@@ -1,0 +1,97 @@
+"""pyproject.toml names what the code imports, and nothing that it does not."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from tests.support.repository import ROOT, python_files
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = {"benchmarks", "docs", "grammar", "novaql", "server", "tests", "tsdb"}
+
+NOT_IMPORTED_YET = {
+    "numba": "compiled twins of kernels",
+    "distributed": "fragments on a Dask cluster",
+    "obstore": "blocks in an object store",
+}
+"""Extras that are named ahead of the code that needs them."""
+
+
+def names(requirements: list[str]) -> set[str]:
+    """Distribution names, normalised, of requirements; our own extras left out."""
+    found = {re.split(r"[\s\[<>=!~;]", text)[0].lower().replace("_", "-") for text in requirements}
+    return found - {"novaql"}
+
+
+def declared(*extras: str) -> set[str]:
+    chosen = PROJECT["optional-dependencies"]
+    return names(PROJECT["dependencies"]).union(*(names(chosen[extra]) for extra in extras))
+
+
+def imported(houses: set[str]) -> dict[str, Path]:
+    """Top-level module → a file that imports it, for modules of other people."""
+    found: dict[str, Path] = {}
+    for path in python_files():
+        if path.parts[0] not in houses:
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            modules = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            for module in modules:
+                found.setdefault(module.partition(".")[0], path)
+    strangers = found.keys() - OURS - sys.stdlib_module_names
+    return {module: found[module] for module in strangers}
+
+
+def distributions(module: str) -> set[str]:
+    return {name.lower().replace("_", "-") for name in packages_distributions().get(module, [])}
+
+
+def undeclared(houses: set[str], allowed: set[str]) -> dict[str, str]:
+    return {
+        module: str(path)
+        for module, path in imported(houses).items()
+        if not distributions(module) & allowed
+    }
+
+
+def test_the_library_imports_what_it_declares() -> None:
+    allowed = declared("fast", "pandas", "polars", "plot", "cluster")
+
+    assert undeclared({"novaql", "tsdb", "grammar"}, allowed) == {}
+
+
+def test_the_server_imports_what_it_declares() -> None:
+    # FastAPI is Starlette with types; it names the version that fits.
+    assert undeclared({"server"}, declared("server") | {"starlette"}) == {}
+
+
+def test_every_dependency_is_imported() -> None:
+    used = {
+        name
+        for module in imported({"novaql", "tsdb", "grammar", "server"})
+        for name in distributions(module)
+    }
+    wanted = declared("fast", "server", "pandas", "polars", "plot", "cluster")
+
+    assert sorted(wanted - used) == sorted(NOT_IMPORTED_YET)
+
+
+def test_every_dependency_has_a_tested_version() -> None:
+    pinned = {
+        line.partition("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+
+    assert declared(*PROJECT["optional-dependencies"]) - pinned == set()
