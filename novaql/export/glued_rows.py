@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsdb.histogram_bounds import interleaved
 from tsdb.labels import Ints
 
 
 def glued(
-    heads: Sequence[bytes], items: Sequence[bytes], sizes: Ints, tails: Sequence[bytes]
+    heads: Sequence[bytes],
+    items: Sequence[bytes] | NDArray[np.object_],
+    sizes: Ints,
+    tails: Sequence[bytes],
 ) -> list[bytes]:
     """[N] texts. Row i has sizes[i] of the items, row after row; nothing may hold a line break."""
     count = len(heads)

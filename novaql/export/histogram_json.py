@@ -11,50 +11,59 @@ from numpy.typing import NDArray
 
 from novaql.export.float_tokens import float_tokens
 from novaql.export.glued_rows import glued
-from tsdb.histogram_bounds import boundary_rules, ladder
+from tsdb.histogram_bounds import Ladder, boundary_rules, ladder
 from tsdb.histograms import Floats, Histograms
 
 
 def histogram_objects(h: Histograms, *, quoted: bool) -> list[bytes]:
     """[N] objects. quoted: every number as a string, else only what JSON has no number for."""
     rungs = ladder(h)
-    rules: list[int] = boundary_rules(h, rungs).tolist()
-    separators = np.full(len(rules), b",", object)
+    count = len(rungs.population)
     filled = rungs.sizes > 0
-    separators[rungs.offsets[1:][filled] - 1] = b""
-    items = [
-        b"[%d,%s,%s,%s]%s" % bucket
-        for bucket in zip(
-            rules,
-            _repeated(rungs.lower, quoted),
-            _repeated(rungs.upper, quoted),
-            _tokens(rungs.population, quoted),
-            separators.tolist(),
-            strict=True,
-        )
-    ]
+    pieces = np.empty((count, 2), object)
+    pieces[:, 0] = _beginnings(boundary_rules(h, rungs), rungs, quoted)
+    pieces[:, 1] = float_tokens(rungs.population) if quoted else _numbers(rungs.population)
     opening = [b',"buckets":[' if some else b"" for some in filled.tolist()]
     heads = [
         b'{"count":%s,"sum":%s%s' % head
         for head in zip(_tokens(h.count, quoted), _tokens(h.sum, quoted), opening, strict=True)
     ]
-    tails = [b"]}" if some else b"}" for some in filled.tolist()]
-    return glued(heads, items, rungs.sizes, tails)
+    end = b'"]]}' if quoted else b"]]}"
+    tails = [end if some else b"}" for some in filled.tolist()]
+    return glued(heads, pieces.ravel(), 2 * rungs.sizes, tails)
+
+
+def _beginnings(rules: NDArray[np.int8], rungs: Ladder, quoted: bool) -> NDArray[np.object_]:
+    """[P] the text of each bucket up to its population, behind the end of the bucket before it.
+
+    Equal buckets are written once.
+    """
+    bounds = np.stack([rules, rungs.lower.view(np.int64), rungs.upper.view(np.int64)])
+    order = np.lexsort(bounds)
+    bounds = bounds[:, order]
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (bounds[:, 1:] != bounds[:, :-1]).any(axis=0)
+    rule, lower, upper = bounds[:, fresh]
+    quote = b'"' if quoted else b""
+    ends = (_tokens(end.view(np.float64), quoted) for end in (lower, upper))
+    texts = np.empty((2, len(rule)), object)
+    texts[0] = [
+        b"[%d,%s,%s,%s" % (*bucket, quote) for bucket in zip(rule.tolist(), *ends, strict=True)
+    ]
+    texts[1] = [quote + b"]," + text for text in texts[0]]
+    which = np.empty(len(order), np.int64)
+    which[order] = np.cumsum(fresh) - 1
+    follows = np.ones(len(order), np.intp)
+    follows[rungs.offsets[:-1][rungs.sizes > 0]] = 0
+    return texts[follows, which]
 
 
 def _tokens(values: Floats, quoted: bool) -> list[bytes]:
+    return [b'"%s"' % token for token in float_tokens(values)] if quoted else _numbers(values)
+
+
+def _numbers(values: Floats) -> list[bytes]:
     tokens = float_tokens(values)
-    if quoted:
-        return [b'"%s"' % token for token in tokens]
     for at in np.flatnonzero(~np.isfinite(values)).tolist():
         tokens[at] = b'"%s"' % tokens[at]
     return tokens
-
-
-def _repeated(values: Floats, quoted: bool) -> list[bytes]:
-    """Tokens of bounds, of which there are few different ones."""
-    bits, place = np.unique(values.view(np.int64), return_inverse=True)
-    tokens: NDArray[np.object_] = np.empty(len(bits), object)
-    tokens[:] = _tokens(bits.view(np.float64), quoted)
-    out: list[bytes] = tokens[place].tolist()
-    return out
