@@ -179,9 +179,10 @@ class Result:
 
         long  one row a sample: `time` (timestamp[ms, UTC]), `value` (float64), and a dictionary
               column a label, null where the series lacks it. A label called `time` or `value`
-              becomes `label_time`, `label_value`
+              becomes `label_time`, `label_value`. If there are native histograms, they are in a
+              struct column `histogram`; a row has that or a value, and null for the other
         wide  one row a time: `time`, and a float64 column a series, named like `up{job="api"}`,
-              null where the series has no sample
+              null where the series has no float
 
         A string result is one row whose `value` is text, in either layout.
         """
