@@ -3,26 +3,58 @@
 >>> from novaql import query
 >>> query("1 + 1", time=0).values.item()
 2.0
+
+The names below are loaded when they are first used, so that `import novaql` costs nothing.
 """
 
-from novaql.api import Cancellation, evaluate, explain, query
-from novaql.errors import (
-    ArgumentError,
-    EvaluationError,
-    InputError,
-    LimitExceeded,
-    NovaqlError,
-    QueryCancelled,
-    QueryError,
-    QueryTimeout,
-    StorageUnavailable,
-)
-from novaql.inputs.frame import frame
-from novaql.language import format, parse
-from novaql.options import Limits, NameRemoval, QueryOptions
-from novaql.result import Result, ResultKind
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from novaql.api import Cancellation, evaluate, explain, query
+    from novaql.errors import (
+        ArgumentError,
+        EvaluationError,
+        InputError,
+        LimitExceeded,
+        NovaqlError,
+        QueryCancelled,
+        QueryError,
+        QueryTimeout,
+        StorageUnavailable,
+    )
+    from novaql.inputs.frame import frame
+    from novaql.language import format, parse
+    from novaql.options import Limits, NameRemoval, QueryOptions
+    from novaql.result import Result, ResultKind
 
 __version__ = "0.1.0"
+
+_MODULE_OF = {
+    "Cancellation": "novaql.api",
+    "evaluate": "novaql.api",
+    "explain": "novaql.api",
+    "query": "novaql.api",
+    "ArgumentError": "novaql.errors",
+    "EvaluationError": "novaql.errors",
+    "InputError": "novaql.errors",
+    "LimitExceeded": "novaql.errors",
+    "NovaqlError": "novaql.errors",
+    "QueryCancelled": "novaql.errors",
+    "QueryError": "novaql.errors",
+    "QueryTimeout": "novaql.errors",
+    "StorageUnavailable": "novaql.errors",
+    "frame": "novaql.inputs.frame",
+    "format": "novaql.language",
+    "parse": "novaql.language",
+    "Limits": "novaql.options",
+    "NameRemoval": "novaql.options",
+    "QueryOptions": "novaql.options",
+    "Result": "novaql.result",
+    "ResultKind": "novaql.result",
+}
 
 __all__ = [
     "ArgumentError",
@@ -48,3 +80,16 @@ __all__ = [
     "parse",
     "query",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(module), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

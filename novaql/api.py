@@ -1,39 +1,25 @@
-"""query(): text → tree → plan → values → result, on one screen."""
+"""query(): arguments → options and data → the engine's answer, on one screen.
+
+The engine is loaded by the first query, not by `import novaql`: a program that imports this and
+asks nothing pays next to nothing.
+"""
 
 from __future__ import annotations
 
 import time as clock
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from novaql.errors import ArgumentError, StorageUnavailable, TypeProblem
-from novaql.evaluator.context import Annotations, Cancellation, Context
-from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
-from novaql.evaluator.matrix import StepMatrix
-from novaql.evaluator.range_vector import range_vector
-from novaql.evaluator.steps import Steps
-from novaql.inputs.resolve import as_source
-from novaql.inputs.table_source import TableSource
-from novaql.language import parse, walk
-from novaql.language.ast import VectorSelector
-from novaql.language.value_types import ValueType
+from novaql.cancellation import Cancellation
+from novaql.errors import ArgumentError
 from novaql.options import Limits, NameRemoval, QueryOptions
-from novaql.planner import build_plan, optimize
-from novaql.planner import explain as explain_plan
-from novaql.planner.logical import Plan, SubqueryWindow, TextConstant, Window, type_of
-from novaql.result import QueryStats, Result, ResultKind
-from novaql.span import Span
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
-from tsdb.errors import StoreError
-from tsdb.labels import SeriesTable
-from tsdb.selection import Source
 
-NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
-"""What a query without selectors is evaluated over."""
+if TYPE_CHECKING:
+    from novaql.result import Result
+    from tsdb.selection import Source
 
-__all__ = ["Cancellation", "evaluate", "explain", "query"]
+__all__ = ["Cancellation", "evaluate", "explain", "query", "query_options"]
 
 
 def query(
@@ -72,9 +58,13 @@ def query(
         name_removal=name_removal,
         limits=limits,
     )
-    tree = parse(expr)  # a wrong query is told before any data is opened
-    needs_data = data is not None or any(isinstance(node, VectorSelector) for node in walk(tree))
-    return evaluate(expr, as_source(data) if needs_data else NO_DATA, options)
+    from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
+    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
+
+    # A wrong query is told before any data is opened; one without selectors needs none.
+    selects = selects_data(expr)
+    source = as_source(data) if selects or data is not None else NO_DATA
+    return evaluate(expr, source, options)
 
 
 def query_options(
@@ -134,82 +124,13 @@ def evaluate(
     optimizer: bool = True,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
-    began = clock.perf_counter()
-    plan = _typed_plan(expr, options)
-    planned_plan = optimize(plan, enabled=optimizer)
-    planned = clock.perf_counter()
-    context = Context(source, options, cancellation)
-    steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
-    context.admit_points(steps)
-    try:
-        result = _run(planned_plan, context, steps, options)
-    except (OSError, StoreError) as failure:
-        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
-    done = clock.perf_counter()
-    stats = QueryStats(
-        context.series_selected,
-        context.samples_read,
-        context.samples_read * 8,
-        {"plan": planned - began, "evaluate": done - planned},
-    )
-    warnings, infos = _told(context.annotations, expr)
-    return replace(result, warnings=warnings, infos=infos, stats=stats)
+    from novaql import engine  # noqa: PLC0415 - loaded by the first query
+
+    return engine.evaluate(expr, source, options, cancellation=cancellation, optimizer=optimizer)
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:
     """The plan after every rule, as text."""
-    return explain_plan(_typed_plan(expr, options or QueryOptions(0, 0)))
+    from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
-
-def _typed_plan(expr: str, options: QueryOptions) -> Plan:
-    tree = parse(expr)
-    plan = build_plan(tree, expr, options)
-    kind = type_of(plan)
-    if not options.instant and kind not in (ValueType.SCALAR, ValueType.VECTOR):
-        raise TypeProblem(
-            f'invalid expression type "{kind.value}" for range query, '
-            "must be Scalar or instant Vector",
-            expr,
-            tree.span,
-        )
-    return plan
-
-
-def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> Result:
-    run = Evaluator(context)
-    times = steps.times_ms
-    no_values = np.zeros((0, 0))
-    if isinstance(plan, (Window, SubqueryWindow)):
-        series, points = range_vector(run, plan, steps)
-        return Result(ResultKind.MATRIX, series, times[:0], no_values, raw=points)
-    if isinstance(plan, TextConstant):
-        nothing = SeriesTable.unlabelled(0)
-        return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
-    if type_of(plan) is ValueType.SCALAR:
-        found = scalar_as_matrix(run.scalar(plan, steps))
-        kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
-        return Result(kind, found.series, times, found.values)
-    found = finish_names(run.vector(plan, steps)).without_empty_rows()
-    if not options.instant:
-        found = found.take(found.series.order())
-    kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX
-    return _of_matrix(kind, found, steps)
-
-
-def _of_matrix(kind: ResultKind, found: StepMatrix, steps: Steps) -> Result:
-    values = np.ascontiguousarray(found.values)
-    native = found.native
-    if native is not None and not (native.which >= 0).any():
-        native = None
-    return Result(kind, found.series, steps.times_ms, values, found.valid, native=native)
-
-
-def _told(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Texts with the position they speak of."""
-
-    def texts(found: dict[str, Span]) -> tuple[str, ...]:
-        return tuple(
-            "{} ({}:{})".format(text, *span.position(expr)) for text, span in found.items()
-        )
-
-    return texts(annotations.warnings), texts(annotations.infos)
+    return engine.explain(expr, options)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from novaql.cancellation import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.steps import Steps
@@ -16,20 +16,6 @@ from novaql.span import Span
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import Hints, Selection, Source
-
-
-class Cancellation:
-    """Set from any thread; the query stops at its next checkpoint with `QueryCancelled`."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def cancel(self) -> None:
-        self._event.set()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._event.is_set()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,127 @@
+"""From query text and a source to a result: parse, plan, evaluate, answer."""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import replace
+
+import numpy as np
+
+from novaql.cancellation import Cancellation
+from novaql.errors import StorageUnavailable, TypeProblem
+from novaql.evaluator.context import Annotations, Context
+from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.range_vector import range_vector
+from novaql.evaluator.steps import Steps
+from novaql.inputs.table_source import TableSource
+from novaql.language import parse, walk
+from novaql.language.ast import VectorSelector
+from novaql.language.value_types import ValueType
+from novaql.options import QueryOptions
+from novaql.planner import build_plan, optimize
+from novaql.planner import explain as explain_plan
+from novaql.planner.logical import Plan, SubqueryWindow, TextConstant, Window, type_of
+from novaql.result import QueryStats, Result, ResultKind
+from novaql.span import Span
+from tsdb.errors import StoreError
+from tsdb.labels import SeriesTable
+from tsdb.selection import Source
+
+NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
+"""What a query without selectors is evaluated over."""
+
+
+def selects_data(expr: str) -> bool:
+    """Whether the query selects any series; raises `QueryError` where the text is wrong."""
+    return any(isinstance(node, VectorSelector) for node in walk(parse(expr)))
+
+
+def evaluate(
+    expr: str,
+    source: Source,
+    options: QueryOptions,
+    *,
+    cancellation: Cancellation | None = None,
+    optimizer: bool = True,
+) -> Result:
+    """`query` with everything resolved. Safe to call from several threads at once."""
+    began = clock.perf_counter()
+    plan = _typed_plan(expr, options)
+    planned_plan = optimize(plan, enabled=optimizer)
+    planned = clock.perf_counter()
+    context = Context(source, options, cancellation)
+    steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
+    context.admit_points(steps)
+    try:
+        result = _run(planned_plan, context, steps, options)
+    except (OSError, StoreError) as failure:
+        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+    done = clock.perf_counter()
+    stats = QueryStats(
+        context.series_selected,
+        context.samples_read,
+        context.samples_read * 8,
+        {"plan": planned - began, "evaluate": done - planned},
+    )
+    warnings, infos = _told(context.annotations, expr)
+    return replace(result, warnings=warnings, infos=infos, stats=stats)
+
+
+def explain(expr: str, options: QueryOptions | None = None) -> str:
+    """The plan after every rule, as text."""
+    return explain_plan(_typed_plan(expr, options or QueryOptions(0, 0)))
+
+
+def _typed_plan(expr: str, options: QueryOptions) -> Plan:
+    tree = parse(expr)
+    plan = build_plan(tree, expr, options)
+    kind = type_of(plan)
+    if not options.instant and kind not in (ValueType.SCALAR, ValueType.VECTOR):
+        raise TypeProblem(
+            f'invalid expression type "{kind.value}" for range query, '
+            "must be Scalar or instant Vector",
+            expr,
+            tree.span,
+        )
+    return plan
+
+
+def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> Result:
+    run = Evaluator(context)
+    times = steps.times_ms
+    no_values = np.zeros((0, 0))
+    if isinstance(plan, (Window, SubqueryWindow)):
+        series, points = range_vector(run, plan, steps)
+        return Result(ResultKind.MATRIX, series, times[:0], no_values, raw=points)
+    if isinstance(plan, TextConstant):
+        nothing = SeriesTable.unlabelled(0)
+        return Result(ResultKind.STRING, nothing, times, no_values, text=plan.value)
+    if type_of(plan) is ValueType.SCALAR:
+        found = scalar_as_matrix(run.scalar(plan, steps))
+        kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
+        return Result(kind, found.series, times, found.values)
+    found = finish_names(run.vector(plan, steps)).without_empty_rows()
+    if not options.instant:
+        found = found.take(found.series.order())
+    kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX
+    return _of_matrix(kind, found, steps)
+
+
+def _of_matrix(kind: ResultKind, found: StepMatrix, steps: Steps) -> Result:
+    values = np.ascontiguousarray(found.values)
+    native = found.native
+    if native is not None and not (native.which >= 0).any():
+        native = None
+    return Result(kind, found.series, steps.times_ms, values, found.valid, native=native)
+
+
+def _told(annotations: Annotations, expr: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Texts with the position they speak of."""
+
+    def texts(found: dict[str, Span]) -> tuple[str, ...]:
+        return tuple(
+            "{} ({}:{})".format(text, *span.position(expr)) for text, span in found.items()
+        )
+
+    return texts(annotations.warnings), texts(annotations.infos)
