@@ -15,9 +15,10 @@ from hashlib import blake2b
 import numpy as np
 
 from tsdb.cache import ByteCache
+from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.selection import TileRef
-from tsdb.stratum import ArrayStream, Stratum
+from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
 from tsdb.tile import Floats, Tile
 
 TILE_VALUES = 1 << 17
@@ -40,7 +41,7 @@ class Piece:
     rows    row of each in the selection's table
     """
 
-    stratum: Stratum
+    stratum: Grids
     series: Ints
     rows: Ints
 
@@ -53,7 +54,7 @@ class Cut:
     first, last  [series] bounds of the times there: exact where the range leaves the grid whole
     """
 
-    stratum: Stratum
+    stratum: Grids
     series: Ints
     rows: Ints
     low: Ints
@@ -84,8 +85,25 @@ class Cut:
             self.stratum.grid_start[grids] + self.low, self.high - self.low
         )
 
+    @property
+    def floats(self) -> Stratum:
+        assert isinstance(self.stratum, Stratum)
+        return self.stratum
+
+    @property
+    def is_native(self) -> bool:
+        return isinstance(self.stratum, NativeStratum)
+
     def values(self) -> Floats:
-        return self.stratum.values.floats(
+        """Of a cut of floats."""
+        return self.floats.values.floats(
+            self.stratum.value_start[self.series] + self.low, self.high - self.low
+        )
+
+    def histograms(self) -> Histograms:
+        """Of a cut of histograms."""
+        assert isinstance(self.stratum, NativeStratum)
+        return self.stratum.values.histograms(
             self.stratum.value_start[self.series] + self.low, self.high - self.low
         )
 
@@ -109,7 +127,7 @@ def _cut(piece: Piece, start_ms: int, end_ms: int) -> Cut:
 
 
 def plan_tiles(cuts: Sequence[Cut], rows: int, cache: TileCache) -> list[TileRef]:
-    """Tiles that hold all samples of the cuts; `rows` series in the selection's table.
+    """Tiles that hold all samples of cuts of floats; `rows` series in the selection's table.
 
     Cuts stand in order of age: of equal series and times the last one counts.
     """
@@ -231,13 +249,13 @@ def _load_regular(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache:
 def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
     one = np.zeros(1, np.int64)
     times = [cut.take(one).times() for cut in cuts]
-    if len(cuts) == 1 and isinstance(cuts[0].stratum.values, ArrayStream):
+    if len(cuts) == 1 and isinstance(cuts[0].floats.values, ArrayStream):
         return times[0], cuts[0].values().reshape(series, -1), None  # often a view, no copy
     values = np.empty((series, sum(len(part) for part in times)))
     at = 0
     for cut, part in zip(cuts, times, strict=True):
         starts = cut.stratum.value_start[cut.series] + cut.low
-        cut.stratum.values.fill(values[:, at : at + len(part)], starts)
+        cut.floats.values.fill(values[:, at : at + len(part)], starts)
         at += len(part)
     return times[0] if len(times) == 1 else np.concatenate(times), values, None
 

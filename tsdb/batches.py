@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tsdb.errors import InvalidBatch
+from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms, ResetHint
 from tsdb.labels import Ints
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Batch, Floats
@@ -12,21 +13,40 @@ from tsdb.tile import Batch, Floats
 
 def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
     """(series_index, timestamps, values) with the right types. Raises `InvalidBatch`."""
-    if batch.native is not None and len(batch.native.timestamps):
-        # Refused rather than dropped: format 1 has no place for them.
-        raise InvalidBatch("native histograms cannot be stored; only float samples can")
-    index = _whole("series_index", batch.series_index)
-    times = _whole("timestamps", batch.timestamps)
     values = np.asarray(batch.values)
     if values.dtype != np.float64:
         raise InvalidBatch(f"values are {values.dtype}, not float64")
-    for name, column in (("series_index", index), ("timestamps", times), ("values", values)):
-        if column.ndim != 1 or len(column) != len(values):
-            raise InvalidBatch(
-                f"{name} has shape {column.shape}, but there are {len(values)} values"
-            )
-    if len(values) == 0:
-        return index, times, values
+    if values.ndim != 1:
+        raise InvalidBatch(f"values have shape {values.shape}, but must be one column")
+    index, times = _places(batch, batch.series_index, batch.timestamps, len(values), "values")
+    return index, times, values
+
+
+def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms] | None:
+    """The same for native histograms; None if there are none. Raises `InvalidBatch`."""
+    native = batch.native
+    if native is None or len(native.histograms) == 0 == len(native.timestamps):
+        return None
+    found = native.histograms
+    problem = invalid_histograms(found)
+    if problem is not None:
+        raise InvalidBatch(problem)
+    index, times = _places(
+        batch, native.series_index, native.timestamps, len(found), "native histograms"
+    )
+    return index, times, found
+
+
+def _places(
+    batch: Batch, series_index: Ints, timestamps: Ints, count: int, what: str
+) -> tuple[Ints, Ints]:
+    index = _whole("series_index", series_index)
+    times = _whole("timestamps", timestamps)
+    for name, column in (("series_index", index), ("timestamps", times)):
+        if column.ndim != 1 or len(column) != count:
+            raise InvalidBatch(f"{name} has shape {column.shape}, but there are {count} {what}")
+    if count == 0:
+        return index, times
     if int(index.min()) < 0 or int(index.max()) >= batch.series.rows:
         at = int(np.argmax((index < 0) | (index >= batch.series.rows)))
         raise InvalidBatch(
@@ -35,7 +55,7 @@ def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
     if int(times.min()) < MIN_TIME_MS or int(times.max()) > MAX_TIME_MS:
         at = int(np.argmax((times < MIN_TIME_MS) | (times > MAX_TIME_MS)))
         raise InvalidBatch(f"sample {at}: {int(times[at])} ms is no time that can be stored")
-    return index, times, values
+    return index, times
 
 
 def _whole(name: str, column: Ints) -> Ints:
@@ -43,3 +63,53 @@ def _whole(name: str, column: Ints) -> Ints:
     if found.dtype.kind not in "iu" or found.dtype == np.uint64:
         raise InvalidBatch(f"{name} is {found.dtype}, not int64")
     return found.astype(np.int64, copy=False)
+
+
+def invalid_histograms(h: Histograms) -> str | None:
+    """What is wrong with a container, in words; None if it keeps the contract of `Histograms`."""
+    wanted = {
+        "schema": np.int8,
+        "hint": np.int8,
+        "count": np.float64,
+        "sum": np.float64,
+        "zero_count": np.float64,
+        "zero_threshold": np.float64,
+        "bounds": np.int32,
+    }
+    for name, dtype in wanted.items():
+        column = getattr(h, name)
+        if column.dtype != dtype or column.shape != (len(h.schema),):
+            return f"native histograms: {name} is {column.dtype}{list(column.shape)}"
+    for name, side in (("positive", h.positive), ("negative", h.negative)):
+        problem = _invalid_buckets(side, len(h))
+        if problem is not None:
+            return f"native histograms: {name} buckets: {problem}"
+    custom = h.schema == CUSTOM_SCHEMA
+    if not (custom | ((h.schema >= MIN_SCHEMA) & (h.schema <= MAX_SCHEMA))).all():
+        return "native histograms: there is no such schema"
+    if not ((h.hint >= 0) & (h.hint <= max(ResetHint))).all():
+        return "native histograms: there is no such reset hint"
+    in_range = (h.bounds >= 0) & (h.bounds < len(h.custom_bounds))
+    if not (np.where(custom, in_range, h.bounds == -1)).all():
+        return "native histograms: bounds belong to schema -53, and only to it"
+    for bounds in h.custom_bounds:
+        ladder = np.array(bounds, np.float64)
+        if not np.isfinite(ladder).all() or (np.diff(ladder) <= 0).any():
+            return "native histograms: custom bounds must be finite and ascend"
+    return None
+
+
+def _invalid_buckets(side: Buckets, rows: int) -> str | None:
+    offsets, index, population = side.offsets, side.index, side.population
+    if index.dtype != np.int32 or population.dtype != np.float64 or offsets.dtype != np.int64:
+        return f"columns are {offsets.dtype}, {index.dtype}, {population.dtype}"
+    if len(offsets) != rows + 1 or len(index) != len(population):
+        return f"{len(offsets)} offsets, {len(index)} numbers, {len(population)} populations"
+    if offsets[0] != 0 or offsets[-1] != len(index) or (np.diff(offsets) < 0).any():
+        return "offsets are wrong"
+    if (population == 0).any():
+        return "an empty one is listed"
+    steps = index[1:] > index[:-1]
+    begins = offsets[1:-1]
+    steps[begins[(begins > 0) & (begins < len(index))] - 1] = True
+    return None if steps.all() else "their numbers do not increase"

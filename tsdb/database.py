@@ -15,7 +15,7 @@ import numpy as np
 from tsdb import reader
 from tsdb.assemble import tile_bytes
 from tsdb.background import Repeater
-from tsdb.batches import checked
+from tsdb.batches import checked, checked_native
 from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
@@ -23,6 +23,7 @@ from tsdb.errors import ReadOnly, StoreClosed
 from tsdb.files import Files, open_files
 from tsdb.fsio import Disk, RealDisk
 from tsdb.head.head import Head
+from tsdb.head.native import NativeSamples
 from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.options import AppendResult, OpenReport, StoreOptions, StoreStats, Sync
@@ -90,34 +91,53 @@ class Database:
     def append(self, batch: Batch) -> AppendResult:
         """Store samples. When this returns they are visible, and as safe as `sync` promises.
 
-        Of samples with equal series and time the one that came last stands. Raises `InvalidBatch`,
-        `ReadOnly`, `StoreClosed`, or `WriteFailed`, after which the batch may be appended again.
+        Of samples with equal series and time the one that came last stands; the histograms of a
+        batch count as later than its floats. Raises `InvalidBatch`, `ReadOnly`, `StoreClosed`, or
+        `WriteFailed`, after which the batch may be appended again.
         """
         series_index, times, values = checked(batch)
-        if len(values) == 0:
+        histograms = checked_native(batch)
+        if len(values) == 0 and histograms is None:
             return AppendResult()
         self._make_room()
         with self._writing:
             self._need_writable()
             head = self._state.head
             with head.registry_lock:
-                ids = head.registry.ids_of(batch.series)[series_index]
+                row_ids = head.registry.ids_of(batch.series)
+            ids, native = row_ids[series_index], None
+            if histograms is not None:
+                native = NativeSamples(row_ids[histograms[0]], histograms[1], histograms[2])
             rejected = 0
-            self._newest_ms = max(self._newest_ms, int(times.max()))
+            newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
+            self._newest_ms = max(self._newest_ms, newest)
             if self.options.out_of_order_ms is not None:
-                keep = times >= self._newest_ms - self.options.out_of_order_ms
-                rejected = len(keep) - int(np.count_nonzero(keep))
+                oldest = self._newest_ms - self.options.out_of_order_ms
+                rejected = sum(int(np.count_nonzero(t < oldest)) for t in _times(times, native))
                 if rejected:
+                    keep = times >= oldest
                     ids, times, values = ids[keep], times[keep], values[keep]
-                if len(ids) == 0:
+                    if native is not None:
+                        native = native.take(np.flatnonzero(native.times >= oldest)) or None
+                if len(ids) == 0 and native is None:
                     return AppendResult(rejected=rejected)
-            result = _counted(head, ids, times, rejected)
+            known = [head.repeats(ids, times)]
+            if native is not None:
+                known.append(head.repeats(native.ids, native.times))
+            result = AppendResult(
+                appended=len(ids) + (0 if native is None else len(native)),
+                duplicates=sum(same for same, _ in known),
+                late=sum(late for _, late in known),
+                rejected=rejected,
+            )
             position = None
             if self._files is not None and self._files.log is not None:
-                position = self._files.log.append(head.registry, ids, times, values)
+                if native is not None:
+                    self._files.allow_histograms()
+                position = self._files.log.append(head.registry, ids, times, values, native)
             if head.appended == 0:
                 self._first_append = time.monotonic()
-            head.add(ids, times, values)
+            head.add(ids, times, values, native)
             self._version += 1
         self._after_append(position)
         return result
@@ -373,11 +393,7 @@ def memory_database(**options: Any) -> Database:
     return Database(None, Head(), StoreOptions(**options))
 
 
-def _counted(head: Head, ids: Ints, times: Ints, rejected: int) -> AppendResult:
-    newest = head.newest(ids)
-    return AppendResult(
-        appended=len(ids),
-        duplicates=int(np.count_nonzero(times == newest)),
-        late=int(np.count_nonzero(times < newest)),
-        rejected=rejected,
-    )
+def _times(times: Ints, native: NativeSamples | None) -> list[Ints]:
+    """Times of the floats and of the histograms, where there are any."""
+    both = [times] if native is None else [times, native.times]
+    return [column for column in both if len(column)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tsdb import manifest as manifests
 from tsdb.block.reader import BlockEntry
@@ -43,6 +44,7 @@ class Files:
     report: OpenReport
     damaged_segments: frozenset[int] = frozenset()
     changing: threading.Lock = field(default_factory=threading.Lock)
+    replacing: threading.Lock = field(default_factory=threading.Lock)  # before `changing`
 
     @property
     def blocks_path(self) -> Path:
@@ -56,19 +58,35 @@ class Files:
         number = self.manifest.next_block
         try:
             entries = write_head(self.disk, self.blocks_path, head, number, block_ms)
-            changed = replace(
-                self.manifest,
+            self._replace_manifest(
                 log_start=log_start,
                 next_block=number + len(entries),
                 blocks=(*self.manifest.blocks, *entries),
             )
-            manifests.write(self.disk, self.path, changed)
         except OSError as problem:
             raise write_failure(problem, "flushing to a block") from problem
-        with self.changing:  # metadata may have come meanwhile; the log after `log_start` has it
-            self.manifest = replace(changed, metadata=self.manifest.metadata)
         self.drop_log()
         return entries
+
+    def _replace_manifest(self, **changes: Any) -> None:
+        """Raises `OSError`; the old one stands then."""
+        with self.replacing:
+            changed = replace(self.manifest, **changes)
+            manifests.write(self.disk, self.path, changed)
+            with self.changing:  # metadata may have come meanwhile; the log has it
+                self.manifest = replace(changed, metadata=self.manifest.metadata)
+
+    def allow_histograms(self) -> None:
+        """Before the first native histogram is written: older programs must refuse the store.
+
+        Raises `WriteFailed`.
+        """
+        if self.manifest.version >= manifests.NATIVE_FORMAT:
+            return
+        try:
+            self._replace_manifest(version=manifests.NATIVE_FORMAT)
+        except OSError as problem:
+            raise write_failure(problem, "replacing the manifest") from problem
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from tsdb.block.reader import BlockEntry
 from tsdb.block.writer import new_identity, write_block
 from tsdb.fsio import Disk
 from tsdb.head.head import HeadPart
-from tsdb.stratum import Stratum
+from tsdb.stratum import Grids
 
 BLOCK_MS = 2 * 3600 * 1000
 _LADDER = (1, 3, 12, 48, 192)
@@ -24,14 +24,14 @@ def block_name(number: int) -> str:
     return f"{number:010d}{SUFFIX}"
 
 
-def block_width(stratum: Stratum, block_ms: int) -> int:
+def block_width(strata: Sequence[Grids], block_ms: int) -> int:
     """How much time a block should cover: `block_ms`, or a multiple where the data spans far more.
 
     A live head spans little more than a block. History that is loaded in one go spans days, and
     many small blocks of it would only have to be merged again. A few stray samples decide nothing.
     """
-    first = stratum.grid_first[stratum.grid_of]
-    last = stratum.grid_last[stratum.grid_of]
+    first = np.concatenate([stratum.grid_first[stratum.grid_of] for stratum in strata])
+    last = np.concatenate([stratum.grid_last[stratum.grid_of] for stratum in strata])
     span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
     width = next(
         (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
@@ -45,14 +45,13 @@ def block_width(stratum: Stratum, block_ms: int) -> int:
 def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
     """What goes into each block, by time. The head must have a single run."""
     for run in head.runs:
-        stratum = run.stratum
-        width = block_width(stratum, block_ms)
-        grids = np.arange(len(stratum.grid_length))
-        begin = int(stratum.grid_first.min()) // width
-        end = int(stratum.grid_last.max()) // width
+        layers = run.layers()
+        strata = [layer.stratum for layer in layers]
+        width = block_width(strata, block_ms)
+        begin = min(int(stratum.grid_first.min()) for stratum in strata) // width
+        end = max(int(stratum.grid_last.max()) for stratum in strata) // width
         for number in range(begin, end + 1):
-            low, high = stratum.window(grids, number * width, (number + 1) * width - 1)
-            content = arrange(stratum, run.ids, head.index(), low, high)
+            content = arrange(layers, head.index(), number * width, (number + 1) * width - 1)
             if content is not None:
                 yield content
 

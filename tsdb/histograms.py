@@ -120,6 +120,15 @@ class Histograms:
         return len(self.schema)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all columns."""
+        columns = (self.schema, self.hint, self.count, self.sum, self.zero_count)
+        scalars = sum(column.nbytes for column in columns)
+        sides = (self.positive, self.negative)
+        buckets = sum(s.offsets.nbytes + s.index.nbytes + s.population.nbytes for s in sides)
+        return scalars + self.zero_threshold.nbytes + self.bounds.nbytes + buckets
+
+    @property
     def is_custom(self) -> Bools:
         custom: Bools = self.schema == CUSTOM_SCHEMA
         return custom
@@ -145,6 +154,16 @@ class Histograms:
             self.bounds[rows],
             self.custom_bounds,
         )
+
+    def tidy(self) -> Histograms:
+        """The same, with no set of custom bounds that no row uses."""
+        used, bounds = np.unique(self.bounds[self.bounds >= 0], return_inverse=True)
+        if len(used) == len(self.custom_bounds):
+            return self
+        numbers = self.bounds.copy()
+        numbers[self.bounds >= 0] = bounds.ravel()
+        sets = tuple(self.custom_bounds[which] for which in used.tolist())
+        return replace(self, bounds=numbers, custom_bounds=sets)
 
 
 def concat_histograms(parts: Sequence[Histograms]) -> Histograms:

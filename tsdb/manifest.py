@@ -14,7 +14,8 @@ from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import Disk, replace_file
 from tsdb.selection import Metadata
 
-FORMAT = 1
+FORMAT, NATIVE_FORMAT = 1, 2
+"""A store is of the second once native histograms were written to it."""
 NAME = "MANIFEST"
 _WORD = b"novaql-store"
 
@@ -24,6 +25,7 @@ class Manifest:
     """What the store consists of.
 
     store         identity of the store, mixed into the checksums of its log
+    version       of the format
     log_start     samples in earlier segments of the log are in blocks
     next_block    number of the next block
     blocks        in order of `sequence`
@@ -34,6 +36,7 @@ class Manifest:
     next_block: int = 1
     blocks: tuple[BlockEntry, ...] = ()
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
+    version: int = FORMAT
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -48,7 +51,7 @@ def encode(manifest: Manifest) -> bytes:
         },
         indent=1,
     ).encode()
-    return b"%s %d %08x\n" % (_WORD, FORMAT, google_crc32c.value(body)) + body
+    return b"%s %d %08x\n" % (_WORD, manifest.version, google_crc32c.value(body)) + body
 
 
 def decode(content: bytes, path: Path) -> Manifest:
@@ -57,8 +60,9 @@ def decode(content: bytes, path: Path) -> Manifest:
     words = line.split(b" ")
     if len(words) != 3 or words[0] != _WORD or not words[1].isdigit():
         raise Corrupted(path, "first line", f"is {line[:40]!r}")
-    if int(words[1]) != FORMAT:
-        raise UnknownFormat(path, "first line", f"format {int(words[1])}, not {FORMAT}")
+    if int(words[1]) not in (FORMAT, NATIVE_FORMAT):
+        found = f"format {int(words[1])}; this program knows {FORMAT} and {NATIVE_FORMAT}"
+        raise UnknownFormat(path, "first line", found)
     if words[2] != b"%08x" % google_crc32c.value(body):
         raise Corrupted(path, "body", "checksum differs")
     fields = json.loads(body)
@@ -68,6 +72,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         fields["next_block"],
         tuple(BlockEntry(**entry) for entry in fields["blocks"]),
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
+        int(words[1]),
     )
 
 

@@ -10,17 +10,17 @@ import numpy as np
 
 from tsdb.index.match import LabelIndex
 from tsdb.labels import Ints
-from tsdb.stratum import Stratum
+from tsdb.stratum import Grids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """A stratum, and where in it the series of the part's index are.
+    """A stratum of floats or histograms, and where in it the series of the part's index are.
 
     ids  [R] index row of each series of the stratum, increasing; None: the same numbers
     """
 
-    stratum: Stratum
+    stratum: Grids
     ids: Ints | None = None
 
     def locate(self, rows: Ints) -> tuple[Ints, Ints]:
@@ -35,7 +35,8 @@ class Layer:
 
 
 class Part(Protocol):
-    """Unchanging. Of equal series and times, a later layer's sample stands for both.
+    """Unchanging. Of equal series and times, a later layer's sample stands for both, be it a
+    float or a histogram.
 
     identity   equal for two parts only if they have the same index rows
     first_ms   no sample is earlier

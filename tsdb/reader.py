@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.assemble import Piece, TileCache, cut_pieces, plan_tiles
+from tsdb.assemble import Piece, TileCache, cut_pieces
+from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
 from tsdb.index.match import label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
@@ -72,11 +73,11 @@ def select(
     for cut in cuts:
         present[cut.rows] = True
     if present.all():
-        return Selection(union.table, plan_tiles(cuts, union.table.rows, caches.tiles))
+        return Selection(union.table, *plan(cuts, union.table.rows, caches.tiles))
     number = np.cumsum(present) - 1
     cuts = [cut.renumbered(number) for cut in cuts]
     table = union.table.take(present)
-    return Selection(table, plan_tiles(cuts, table.rows, caches.tiles))
+    return Selection(table, *plan(cuts, table.rows, caches.tiles))
 
 
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:

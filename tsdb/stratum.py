@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tsdb.histograms import Histograms
 from tsdb.labels import Ints
 from tsdb.tile import Floats
 
@@ -33,13 +34,21 @@ class Stream(Protocol):
         ...
 
 
+class HistogramStream(Protocol):
+    """A long column of native histograms of which pieces can be read."""
+
+    def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
+        """Pieces one after the other."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Stratum:
-    """Directories of one layer; R series, G grids.
+class Grids:
+    """Directories of one layer; R series, G grids. What the samples are, a subclass says.
 
     identity     tells strata apart in caches, for as long as the process lives
     grid_of      [R] grid of each series
-    value_start  [R] where a series' values begin in `values`
+    value_start  [R] where a series' samples begin in the stream of values or histograms
     grid_start   [G] where a grid's times begin in `times`
     grid_length  [G] how many, at least one
     grid_first   [G] earliest and …
@@ -54,7 +63,6 @@ class Stratum:
     grid_first: Ints
     grid_last: Ints
     times: Stream
-    values: Stream
 
     @property
     def samples(self) -> int:
@@ -78,6 +86,20 @@ class Stratum:
             low[some] = bisect_pieces(times, offsets, start_ms, after=False)
             high[some] = bisect_pieces(times, offsets, end_ms, after=True)
         return low, high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stratum(Grids):
+    """A layer of floats."""
+
+    values: Stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeStratum(Grids):
+    """A layer of native histograms."""
+
+    values: HistogramStream
 
 
 def _in_portions(members: Ints, lengths: Ints, most: int = 1 << 22) -> list[Ints]:
@@ -136,6 +158,16 @@ class ArrayStream:
 
     def fill(self, out: Floats, starts: Ints) -> None:
         copy_pieces(out, self.numbers, starts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayHistograms:
+    """A `HistogramStream` in memory."""
+
+    held: Histograms
+
+    def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
+        return self.held.take(flat_positions(starts, lengths))
 
 
 def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:

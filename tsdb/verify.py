@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tsdb import manifest as manifests
+from tsdb.batches import invalid_histograms
 from tsdb.block.pages import page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
@@ -17,7 +18,9 @@ from tsdb.errors import Corrupted, ReadFailed, StoreNotFound
 from tsdb.files import BLOCKS, LOG
 from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
-from tsdb.stratum import Stratum
+from tsdb.labels import Ints
+from tsdb.part import Layer
+from tsdb.stratum import Grids, NativeStratum, Stratum
 from tsdb.wal.record import Damage, decode, read_records
 from tsdb.wal.writer import segment_name, segment_number
 
@@ -93,22 +96,72 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
     table = label_table(block, np.arange(block.rows))
     if len(np.unique(table.keys())) != block.rows:
         yield "labels", "a label set stands for two series"
-    stratum = block.stratum()
-    if len(stratum.grid_of) != block.rows or len(stratum.grid_length) != description.grids:
-        yield "directories", "counts of series or grids differ from the description"
-        return
-    if stratum.samples != description.samples:
-        yield "directories", f"{stratum.samples} samples, not {description.samples}"
-    yield from _time_problems(stratum)
-    for start in range(0, block.rows, 64):
-        some = np.arange(start, min(block.rows, start + 64))
+    layers = block.layers()
+    samples = sum(layer.stratum.samples for layer in layers)
+    if samples != description.samples:
+        yield "directories", f"{samples} samples, not {description.samples}"
+    described = {False: description.grids}
+    if description.native is not None:
+        described[True] = description.native.grids
+    named = np.zeros(block.rows, np.bool_)
+    for layer in layers:
+        stratum = layer.stratum
+        rows = np.arange(len(stratum.grid_of)) if layer.ids is None else layer.ids
+        right = len(rows) == len(stratum.grid_of) and bool((np.diff(rows) > 0).all())
+        right = right and int(rows.max(initial=-1)) < block.rows
+        if not right or len(stratum.grid_length) != described[_is_native(stratum)]:
+            yield "directories", "counts of series or grids differ from the description"
+            return
+        named[rows] = True
+        yield from _time_problems(stratum)
+        yield from _sample_problems(stratum)
+    if not named.all():
+        yield f"series {int(np.argmin(named))}", "no samples"
+    yield from _kind_problems(layers)
+
+
+def _is_native(stratum: Grids) -> bool:
+    return isinstance(stratum, NativeStratum)
+
+
+def _sample_problems(stratum: Grids) -> Iterator[tuple[str, str]]:
+    """Reads all values, or all histograms."""
+    for start in range(0, len(stratum.grid_of), 64):
+        some = slice(start, start + 64)
         lengths = stratum.grid_length[stratum.grid_of[some]]
-        read = stratum.values.floats(stratum.value_start[some], lengths)
-        if len(read) != int(lengths.sum()):
+        if isinstance(stratum, NativeStratum):
+            found = stratum.values.histograms(stratum.value_start[some], lengths)
+            problem = invalid_histograms(found)
+            if problem is not None:
+                yield f"series {start}", problem
+            count = len(found)
+        else:
+            assert isinstance(stratum, Stratum)
+            count = len(stratum.values.floats(stratum.value_start[some], lengths))
+        if count != int(lengths.sum()):
             yield f"series {start}", "fewer values than times"
 
 
-def _time_problems(stratum: Stratum) -> Iterator[tuple[str, str]]:
+def _kind_problems(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
+    """No series has a float and a histogram at one time."""
+    if len(layers) < 2:
+        return
+    floats, native = layers
+    assert floats.ids is not None
+    assert native.ids is not None
+    for row in np.intersect1d(floats.ids, native.ids).tolist():
+        if len(np.intersect1d(_times_of(floats, row), _times_of(native, row))):
+            yield f"series {row}", "a float and a histogram at the same time"
+
+
+def _times_of(layer: Layer, row: int) -> Ints:
+    stratum = layer.stratum
+    _, series = layer.locate(np.array([row]))
+    grids = stratum.grid_of[series]
+    return stratum.times.ints(stratum.grid_start[grids], stratum.grid_length[grids])
+
+
+def _time_problems(stratum: Grids) -> Iterator[tuple[str, str]]:
     for grid in range(len(stratum.grid_length)):
         one = np.array([grid])
         times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.support.stored_histograms import Native, histograms_of, natives_of
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from tsdb.tile import Batch
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
+from tsdb.tile import Batch, HistogramSamples
 
 Labels = tuple[tuple[str, str], ...]
-Sample = tuple[Mapping[str, str], int, float]
-"""Labels, milliseconds, value."""
+Sample = tuple[Mapping[str, str], int, float | Native]
+"""Labels, milliseconds, value or native histogram."""
+Stored = int | Native
+"""The bits of a value, or a native histogram."""
 
 
 def bits(value: float) -> int:
@@ -32,38 +35,51 @@ def key_of(labels: Mapping[str, str]) -> Labels:
 
 
 def batch_of(samples: Sequence[Sample]) -> Batch:
-    """A batch with these samples, in this order."""
+    """A batch with these samples, in this order; histograms beside the floats."""
     keys = list(dict.fromkeys(key_of(labels) for labels, _, _ in samples))
     row = {key: number for number, key in enumerate(keys)}
+    numbered = [(row[key_of(labels)], time, value) for labels, time, value in samples]
+    floats = [(n, time, one) for n, time, one in numbered if not isinstance(one, Native)]
+    native = [(n, time, one) for n, time, one in numbered if isinstance(one, Native)]
+    histograms = HistogramSamples(
+        np.array([number for number, _, _ in native], np.int64),
+        np.array([time for _, time, _ in native], np.int64),
+        histograms_of([one for _, _, one in native]),
+    )
     return Batch(
         SeriesTable.from_dicts([dict(key) for key in keys]),
-        np.array([row[key_of(labels)] for labels, _, _ in samples], np.int64),
-        np.array([time for _, time, _ in samples], np.int64),
-        np.array([bits(value) for _, _, value in samples], np.uint64).view(np.float64),
+        np.array([number for number, _, _ in floats], np.int64),
+        np.array([time for _, time, _ in floats], np.int64),
+        np.array([bits(value) for _, _, value in floats], np.uint64).view(np.float64),
+        histograms if native else None,
     )
 
 
 @dataclass
 class Model:
-    """Label set → time → bit pattern of the value."""
+    """Label set → time → bit pattern of the value, or histogram."""
 
-    series: dict[Labels, dict[int, int]] = field(default_factory=dict)
+    series: dict[Labels, dict[int, Stored]] = field(default_factory=dict)
 
     def append(self, samples: Iterable[Sample]) -> None:
-        for labels, time, value in samples:
-            self.series.setdefault(key_of(labels), {})[time] = bits(value)
+        """The samples of one batch: its histograms count as later than its floats."""
+        for labels, time, value in sorted(
+            samples, key=lambda sample: isinstance(sample[2], Native)
+        ):
+            stored = value if isinstance(value, Native) else bits(value)
+            self.series.setdefault(key_of(labels), {})[time] = stored
 
     def select(
         self,
         matchers: Sequence[Matcher] = (),
         start_ms: int = MIN_TIME_MS,
         end_ms: int = MAX_TIME_MS,
-    ) -> dict[Labels, list[tuple[int, int]]]:
-        """Label set → (time, bits) in order of time; series without samples are left out."""
+    ) -> dict[Labels, list[tuple[int, Stored]]]:
+        """Label set → (time, bits or histogram) by time; series without samples are left out."""
         found = {}
         for key, samples in self.series.items():
             table = SeriesTable.from_dicts([dict(key)])
-            inside = sorted((t, v) for t, v in samples.items() if start_ms <= t <= end_ms)
+            inside = [(t, samples[t]) for t in sorted(samples) if start_ms <= t <= end_ms]
             if inside and select_rows(table, matchers).all():
                 found[key] = inside
         return found
@@ -74,12 +90,12 @@ def read_all(
     matchers: Sequence[Matcher] = (),
     start_ms: int = MIN_TIME_MS,
     end_ms: int = MAX_TIME_MS,
-) -> dict[Labels, list[tuple[int, int]]]:
+) -> dict[Labels, list[tuple[int, Stored]]]:
     """What a source answers, in the form of `Model.select`; `Selection` keeps its promises."""
     selection = source.select(matchers, start_ms, end_ms)
     keys = [key_of(labels) for labels in selection.series]
     assert len(set(keys)) == len(keys), "a label set stands twice"
-    found: dict[Labels, list[tuple[int, int]]] = {}
+    found: dict[Labels, list[tuple[int, Stored]]] = {}
     for ref in selection.tiles:
         tile = ref.load()
         assert tile.sample_count <= ref.samples
@@ -99,4 +115,27 @@ def read_all(
             assert times[begin:end] == sorted(set(times[begin:end]))
             if end > begin:
                 found[keys[row]] = list(zip(times[begin:end], patterns[begin:end], strict=True))
+    _read_histograms(selection, keys, found)
     return found
+
+
+def _read_histograms(
+    selection: Selection, keys: list[Labels], found: dict[Labels, list[tuple[int, Stored]]]
+) -> None:
+    seen: set[int] = set()
+    for ref in selection.histograms:
+        tile = ref.load()
+        assert len(tile.timestamps) <= ref.samples
+        assert tile.offsets[0] == 0
+        assert tile.offsets[-1] == len(tile.histograms) == len(tile.timestamps)
+        assert seen.isdisjoint(tile.rows.tolist()), "a series is in two histogram tiles"
+        seen.update(tile.rows.tolist())
+        times, natives = tile.timestamps.tolist(), natives_of(tile.histograms)
+        ends = tile.offsets.tolist()
+        for row, begin, end in zip(tile.rows.tolist(), ends[:-1], ends[1:], strict=True):
+            assert times[begin:end] == sorted(set(times[begin:end]))
+            floats = found.get(keys[row], [])
+            both = [*floats, *zip(times[begin:end], natives[begin:end], strict=True)]
+            assert len({time for time, _ in both}) == len(both), "two samples at one time"
+            if both:
+                found[keys[row]] = sorted(both, key=lambda sample: sample[0])

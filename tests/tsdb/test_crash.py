@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import tsdb
-from tests.support.store_model import Labels, Model, Sample, batch_of, read_all
+from tests.support.store_model import Labels, Model, Sample, Stored, batch_of, read_all
+from tests.support.stored_histograms import Native, simple
 from tsdb.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -77,22 +78,36 @@ SMALL: list[Sample] = [
     ({"__name__": "up", "job": "b"}, 1000, 0.0),
     ({"__name__": "up", "job": "a"}, 2000, 3.5),
 ]
+NATIVE: list[Sample] = [
+    ({"__name__": "latency"}, 1000, simple(6, b0=1, b1=2, b4=3)),
+    ({"__name__": "latency"}, 2000, simple(9, b0=2, b1=3, b4=4)),
+    ({"__name__": "up", "job": "a"}, 2000, simple(1, b7=1)),
+    ({"__name__": "size"}, 1000, Native(-53, 3, (0, 1, 2, 3), ((0, 5), (2, 9)), (), (0.5, 2.0))),
+]
 MORE: list[Sample] = [({"__name__": "up", "job": "c"}, 3000, 2.25), (SMALL[0][0], 3000, 9.0)]
 
 
-def test_torn_tail_is_cut_at_the_last_whole_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(SMALL, MORE[:1]), (NATIVE[:1], NATIVE[1:]), (NATIVE, MORE[:1])],
+    ids=["floats", "histograms", "floats after histograms"],
+)
+def test_torn_tail_is_cut_at_the_last_whole_record(
+    tmp_path: Path, first: list[Sample], last: list[Sample]
+) -> None:
     path = tmp_path / "store"
     database = tsdb.open(path)
-    database.append(batch_of(SMALL))
+    database.append(batch_of(first))
     (segment,) = (path / "wal").iterdir()
     whole = segment.stat().st_size
-    database.append(batch_of(MORE[:1]))
+    database.append(batch_of(last))
     size = segment.stat().st_size
     database.close()
     content = segment.read_bytes()
     before, after = Model(), Model()
-    before.append(SMALL)
-    after.append([*SMALL, *MORE[:1]])
+    before.append(first)
+    after.append(first)
+    after.append(last)
     for length in range(whole, size + 1):
         segment.write_bytes(content[:length])
         with tsdb.open(path) as reopened:
@@ -127,26 +142,29 @@ def test_every_truncation_of_the_log_leaves_what_came_before(tmp_path: Path) -> 
             other.unlink()
 
 
-def small_store(path: Path) -> dict[Labels, list[tuple[int, int]]]:
+def small_store(path: Path, *more: Sample) -> dict[Labels, list[tuple[int, Stored]]]:
     """A store with a block, a log, and every kind of record."""
     with tsdb.open(path) as database:
         database.set_metadata({"up": tsdb.selection.Metadata("gauge", "Whether it is up.")})
-        database.append(batch_of(SMALL))
+        database.append(batch_of([*SMALL, *more]))
         database.flush()
-        database.append(batch_of(MORE))
+        database.append(batch_of([*MORE, *more[:2]]))
         return read_all(database)
 
 
-def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
-    """Each byte of each file, one bit: an error, a report, or the right answer. Never another."""
-    expected = small_store(tmp_path / "store")
+@pytest.mark.parametrize(("more", "step"), [([], 1), (NATIVE, 5)], ids=["floats", "histograms"])
+def test_flipped_bytes_are_noticed_or_harmless(
+    tmp_path: Path, more: list[Sample], step: int
+) -> None:
+    """One bit of bytes of each file: an error, a report, or the right answer. Never another."""
+    expected = small_store(tmp_path / "store", *more)
     names = [p.relative_to(tmp_path / "store") for p in (tmp_path / "store").rglob("*")]
     files = [name for name in names if (tmp_path / "store" / name).is_file()]
     assert len(files) == 4
     noticed = 0
     for name in files:
         content = (tmp_path / "store" / name).read_bytes()
-        for at in range(len(content)):
+        for at in range(0, len(content), step):
             shutil.rmtree(tmp_path / "copy", ignore_errors=True)
             shutil.copytree(tmp_path / "store", tmp_path / "copy")
             changed = bytearray(content)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import tsdb
 from tests.support.store_model import Labels, Model, Sample, batch_of, from_bits, key_of, read_all
+from tests.support.stored_histograms import Native, natives
 from tsdb.matchers import Matcher, MatchOp
 
 MINUTE = 60_000
@@ -28,7 +29,7 @@ label_sets = st.fixed_dictionaries(
 times = st.integers(-3, 40).map(lambda n: n * 17_000) | st.integers(-(2**62), 2**62)
 usual_times = st.integers(-3, 40).map(lambda n: n * 17_000)
 values = st.integers(0, 2**64 - 1).map(from_bits) | st.integers(0, 100).map(float)
-one_sample = st.tuples(label_sets, st.one_of(usual_times, usual_times, times), values)
+one_sample = st.tuples(label_sets, st.one_of(usual_times, usual_times, times), values | natives)
 matchers = st.lists(
     st.builds(
         Matcher,
@@ -47,7 +48,10 @@ def scrapes(draw: st.DrawFn) -> list[Sample]:
     """Several series with the same times, as targets have them."""
     chosen = draw(st.lists(label_sets, min_size=1, max_size=5))
     instants = draw(st.lists(usual_times, min_size=1, max_size=4, unique=True))
-    return [(labels, instant, draw(values)) for instant in instants for labels in chosen]
+    what: st.SearchStrategy[float | Native] = draw(
+        st.sampled_from([values, values, natives, values | natives])
+    )
+    return [(labels, instant, draw(what)) for instant in instants for labels in chosen]
 
 
 class DatabaseMachine(RuleBasedStateMachine):

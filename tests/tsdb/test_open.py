@@ -9,16 +9,17 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tsdb
 from tests.support.store_model import Model, Sample, batch_of, read_all
+from tests.support.stored_histograms import histograms_of, simple
 from tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
 from tsdb.fsio import RealDisk
-from tsdb.histograms import Histograms
+from tsdb.histograms import Buckets
 from tsdb.tile import HistogramSamples
 
 SAMPLES: list[Sample] = [
@@ -163,13 +164,35 @@ def test_options_are_checked(tmp_path: Path) -> None:
 
 
 GOOD = batch_of(SAMPLES)
-NATIVE = HistogramSamples(np.array([0]), np.array([1000]), cast(Histograms, None))
+NATIVE = HistogramSamples(np.array([0]), np.array([1000]), histograms_of([simple(3, b1=3)]))
+
+
+def with_native(**changes: Any) -> Batch:
+    return replace(GOOD, native=replace(NATIVE, **changes))
+
+
+def with_histogram(**changes: Any) -> Batch:
+    return with_native(histograms=replace(NATIVE.histograms, **changes))
+
+
+def buckets(index: list[int], population: list[float], end: int | None = None) -> Buckets:
+    offsets = np.array([0, len(index) if end is None else end])
+    return Buckets(offsets, np.array(index, np.int32), np.array(population))
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (replace(GOOD, native=NATIVE), "native histograms cannot be stored"),
+        (with_native(series_index=np.array([9])), "belongs to series 9"),
+        (with_native(timestamps=np.array([1, 2])), "timestamps has shape"),
+        (with_histogram(schema=np.array([9], np.int8)), "no such schema"),
+        (with_histogram(hint=np.array([4], np.int8)), "no such reset hint"),
+        (with_histogram(count=np.array([1])), "count is int64"),
+        (with_histogram(bounds=np.array([0], np.int32)), "schema -53, and only"),
+        (with_histogram(positive=buckets([2, 2], [1.0, 1.0])), "numbers do not increase"),
+        (with_histogram(negative=buckets([1], [0.0])), "an empty one is listed"),
+        (with_histogram(negative=buckets([1], [1.0], 3)), "2 offsets|offsets are wrong"),
+        (with_histogram(custom_bounds=((2.0, 1.0),)), "finite and ascend"),
         (replace(GOOD, series_index=np.array([0, 2])), "sample 1 belongs to series 2"),
         (replace(GOOD, series_index=np.array([-1, 0])), "sample 0 belongs to series -1"),
         (replace(GOOD, series_index=np.array([0])), "series_index has shape"),
@@ -177,7 +200,7 @@ NATIVE = HistogramSamples(np.array([0]), np.array([1000]), cast(Histograms, None
         (replace(GOOD, timestamps=np.array([0, 2**62 + 1])), "sample 1: .* is no time"),
         (replace(GOOD, timestamps=np.array([0, 1, 2])), "timestamps has shape"),
         (replace(GOOD, values=np.array([1, 2])), "values are int64"),
-        (replace(GOOD, values=np.ones((2, 1))), "has shape"),
+        (replace(GOOD, values=np.ones((2, 1))), "have shape"),
         (replace(GOOD, series=SeriesTable.unlabelled(2)), "series 0 of the batch has no labels"),
         (replace(GOOD, series=SeriesTable.from_dicts([{"a": "b"}, {"a": ""}])), "series 1"),
         (replace(GOOD, series=SeriesTable.from_dicts([{"a": "b"}, {"": "x"}])), "empty name"),

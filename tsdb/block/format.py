@@ -12,7 +12,8 @@ from tsdb.codec.checksum import checksum
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import ReadFile
 
-FORMAT = 1
+FORMAT, NATIVE_FORMAT = 1, 2
+"""A block is of the second if it holds native histograms."""
 MAGIC = b"NOVABLK\n"
 HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
 TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
@@ -26,6 +27,7 @@ PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
     b"header",
 )
 """Kinds, mixed into checksums."""
+NATIVE_TIME_PAGE, NATIVE_PAGE = b"nattimes", b"natives"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,29 @@ class PageSections:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeSections:
+    """Native histograms of a block.
+
+    float_series  which series have floats, increasing
+    series        which have histograms, increasing; `grid_of` is of these
+    bounds_sizes  of each set of custom bounds, and `bounds`, the sets one after the other
+    """
+
+    float_series: Section
+    series: Section
+    samples: int
+    grids: int
+    grid_of: Section
+    grid_length: Section
+    grid_first: Section
+    grid_last: Section
+    times: PageSections
+    histograms: PageSections
+    bounds_sizes: Section
+    bounds: Section
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What the file holds. Times in milliseconds, both ends included."""
 
@@ -73,16 +98,24 @@ class Description:
     times: PageSections
     values: PageSections
     labels: tuple[LabelSections, ...]
+    native: NativeSections | None = None
+
+    @property
+    def version(self) -> int:
+        return FORMAT if self.native is None else NATIVE_FORMAT
 
 
-def encode_header(identity: bytes) -> bytes:
-    fields = HEADER.pack(MAGIC, FORMAT, 0, identity)
+def encode_header(identity: bytes, version: int) -> bytes:
+    fields = HEADER.pack(MAGIC, version, 0, identity)
     return fields + checksum(identity, HEAD, 0, fields).to_bytes(4, "little")
 
 
 def encode_description(identity: bytes, description: Description, offset: int) -> bytes:
     """The description and the tail, to be written at `offset`, the end of the file."""
-    text = json.dumps(asdict(description), ensure_ascii=False, separators=(",", ":")).encode()
+    fields = asdict(description)
+    if description.native is None:
+        del fields["native"]
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     crc = checksum(identity, DESCRIPTION, offset, text)
     return text + TAIL.pack(offset, len(text), crc, MAGIC)
 
@@ -98,8 +131,9 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     magic, version, _, found = HEADER.unpack_from(head)
     if magic != MAGIC:
         raise Corrupted(path, "header", f"begins with {magic!r}")
-    if version != FORMAT:
-        raise UnknownFormat(path, "header", f"format {version}; this program knows {FORMAT}")
+    if version not in (FORMAT, NATIVE_FORMAT):
+        known = f"{FORMAT} and {NATIVE_FORMAT}"
+        raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
     if found != identity:
@@ -116,32 +150,43 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     return _description(json.loads(text))
 
 
+def _pages(fields: dict[str, Any]) -> PageSections:
+    parts = (Section(**fields[part]) for part in ("counts", "lengths", "checksums"))
+    return PageSections(fields["offset"], *parts)
+
+
+def _sections(fields: dict[str, Any], *names: str) -> dict[str, Section]:
+    return {name: Section(**fields[name]) for name in names}
+
+
+_GRIDS = ("grid_of", "grid_length", "grid_first", "grid_last")
+
+
 def _description(fields: dict[str, Any]) -> Description:
     # The checksum has been verified, so the shape is what `encode_description` wrote.
-    def section(name: str) -> Section:
-        return Section(**fields[name])
-
-    def pages(name: str) -> PageSections:
-        inner = fields[name]
-        return PageSections(
-            inner["offset"],
-            *(Section(**inner[part]) for part in ("counts", "lengths", "checksums")),
-        )
-
+    native = fields.get("native")
     return Description(
         series=fields["series"],
         samples=fields["samples"],
         first_ms=fields["first_ms"],
         last_ms=fields["last_ms"],
         grids=fields["grids"],
-        grid_of=section("grid_of"),
-        grid_length=section("grid_length"),
-        grid_first=section("grid_first"),
-        grid_last=section("grid_last"),
-        times=pages("times"),
-        values=pages("values"),
+        **_sections(fields, *_GRIDS),
+        times=_pages(fields["times"]),
+        values=_pages(fields["values"]),
         labels=tuple(
             LabelSections(label["name"], Section(**label["codes"]), Section(**label["texts"]))
             for label in fields["labels"]
         ),
+        native=None if native is None else _native(native),
+    )
+
+
+def _native(fields: dict[str, Any]) -> NativeSections:
+    return NativeSections(
+        samples=fields["samples"],
+        grids=fields["grids"],
+        **_sections(fields, "float_series", "series", *_GRIDS, "bounds_sizes", "bounds"),
+        times=_pages(fields["times"]),
+        histograms=_pages(fields["histograms"]),
     )

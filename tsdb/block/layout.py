@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from tsdb.index.match import LabelIndex, label_table
 from tsdb.labels import METRIC_NAME, Ints, SeriesTable
-from tsdb.stratum import Stratum
+from tsdb.part import Layer
+from tsdb.stratum import NativeStratum, Stratum
 
 PAGE_VALUES = 4096
 """A page of short series is filled up to this, whole series only."""
@@ -16,21 +19,25 @@ OWN_PAGE_VALUES = 1024
 """A series this long has a page of its own: mixed with others it compresses up to 20 % worse."""
 LONG_PAGE_VALUES = 32768
 """A longer one is cut into several."""
+HISTOGRAM_PAGES = {"page": 512, "own": 256, "longest": 1024}
+"""The same for histograms, each of which is many numbers."""
+
+Kind = TypeVar("Kind", Stratum, NativeStratum)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Content:
-    """What goes into one block, in the order of the file.
+class Column(Generic[Kind]):
+    """Floats or histograms that go into one block, in the order of the file.
 
-    table        label sets of its series
-    grid_of      [R] grid of each, 0, 1, … in order of first use
-    value_start  [R] where its values begin in `stratum.values`
-    grid_start   [G] where its times begin in `stratum.times`
-    grid_length  [G]
+    rows        [R] series of the block, increasing
+    grid_of     [R] grid of each, 0, 1, … in order of first use
+    value_start [R] where its samples begin in `stratum.values`
+    grid_start  [G] where its times begin in `stratum.times`
+    grid_length [G]
     """
 
-    stratum: Stratum
-    table: SeriesTable
+    stratum: Kind
+    rows: Ints
     grid_of: Ints
     value_start: Ints
     grid_start: Ints
@@ -41,60 +48,127 @@ class Content:
         return self.grid_length[self.grid_of]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What goes into one block.
+
+    table  label sets of its series, in the order of the file
+    """
+
+    table: SeriesTable
+    floats: Column[Stratum] | None
+    native: Column[NativeStratum] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The part [low, high) of each grid of a layer, and those of its series that have one."""
+
+    layer: Layer
+    low: Ints
+    high: Ints
+    picked: Ints
+
+    @classmethod
+    def of(cls, layer: Layer, start_ms: int, end_ms: int) -> _Part:
+        stratum = layer.stratum
+        low, high = stratum.window(np.arange(len(stratum.grid_length)), start_ms, end_ms)
+        picked = np.flatnonzero(high[stratum.grid_of] > low[stratum.grid_of])
+        return cls(layer, low, high, picked)
+
+    @property
+    def ids(self) -> Ints:
+        """Index row of each picked series, increasing."""
+        return self.picked if self.layer.ids is None else self.layer.ids[self.picked]
+
+    def column(self, stratum: Kind, place_of: Ints) -> Column[Kind]:
+        """place_of: place in the block by index row."""
+        places = place_of[self.ids]
+        order = np.argsort(places)
+        series = self.picked[order]
+        grids = stratum.grid_of[series]
+        _, first, dense = np.unique(grids, return_index=True, return_inverse=True)
+        number = np.empty(len(first), np.int64)
+        number[np.argsort(first)] = np.arange(len(first))
+        used = grids[np.sort(first)]
+        return Column(
+            stratum=stratum,
+            rows=places[order],
+            grid_of=number[dense.ravel()],
+            value_start=stratum.value_start[series] + self.low[grids],
+            grid_start=stratum.grid_start[used] + self.low[used],
+            grid_length=self.high[used] - self.low[used],
+        )
+
+
 def arrange(
-    stratum: Stratum, ids: Ints, index: LabelIndex, low: Ints, high: Ints
+    layers: Sequence[Layer], index: LabelIndex, start_ms: int, end_ms: int
 ) -> Content | None:
-    """The part [low, high) of each grid of a stratum whose series have these rows in the index.
+    """What layers have in a range of time: at most one of floats and one of histograms.
 
     Series are ordered by metric, then grid, then label set: a query that names a metric finds its
     series side by side, those of one target in the same pages. None if nothing is there.
     """
-    picked = np.flatnonzero(high[stratum.grid_of] > low[stratum.grid_of])
-    if len(picked) == 0:
+    parts = [_Part.of(layer, start_ms, end_ms) for layer in layers]
+    parts = [part for part in parts if len(part.picked)]
+    if not parts:
         return None
-    table = label_table(index, ids[picked])
-    grids = stratum.grid_of[picked]
-    rank = np.empty(len(picked), np.int64)
-    rank[table.order()] = np.arange(len(picked))
+    ids = parts[0].ids if len(parts) == 1 else np.union1d(parts[0].ids, parts[1].ids)
+    grids = np.full(len(ids), -1)
+    base = 0
+    for part in parts:  # a series of both kinds stands with the floats, which come first
+        at = np.searchsorted(ids, part.ids)
+        own = base + part.layer.stratum.grid_of[part.picked]
+        grids[at] = np.where(grids[at] < 0, own, grids[at])
+        base += len(part.layer.stratum.grid_length)
+    table = label_table(index, ids)
+    rank = np.empty(len(ids), np.int64)
+    rank[table.order()] = np.arange(len(ids))
     metric = table.column(METRIC_NAME).compacted().codes
     order = np.lexsort((rank, grids, metric))
-    _, first, dense = np.unique(grids[order], return_index=True, return_inverse=True)
-    number = np.empty(len(first), np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    used = grids[order][np.sort(first)]
-    return Content(
-        stratum=stratum,
-        table=table.take(order),
-        grid_of=number[dense.ravel()],
-        value_start=(stratum.value_start[picked] + low[grids])[order],
-        grid_start=stratum.grid_start[used] + low[used],
-        grid_length=high[used] - low[used],
-    )
+    place_of = np.empty(int(ids[-1]) + 1, np.int64)
+    place_of[ids[order]] = np.arange(len(ids))
+    floats: Column[Stratum] | None = None
+    native: Column[NativeStratum] | None = None
+    for part in parts:
+        stratum = part.layer.stratum
+        if isinstance(stratum, Stratum):
+            floats = part.column(stratum, place_of)
+        elif isinstance(stratum, NativeStratum):
+            native = part.column(stratum, place_of)
+    return Content(table.take(order), floats, native)
 
 
-def page_counts(lengths: Ints, breaks: Ints) -> Ints:
+def page_counts(
+    lengths: Ints,
+    breaks: Ints,
+    *,
+    page: int = PAGE_VALUES,
+    own: int = OWN_PAGE_VALUES,
+    longest: int = LONG_PAGE_VALUES,
+) -> Ints:
     """How many values go into each page of a stream of rows of these lengths.
 
-    Short rows share pages, `PAGE_VALUES` or a little less; such a page ends where a run of rows
+    Short rows share pages, `page` or a little less; such a page ends where a run of rows
     that are read together ends, if such a place is in its second half. Longer rows have pages of
     their own.
 
     breaks: numbers of rows before which a page would best begin, increasing.
     """
     ends = np.cumsum(lengths)
-    long_rows = np.flatnonzero(lengths >= OWN_PAGE_VALUES)
+    long_rows = np.flatnonzero(lengths >= own)
     counts: list[int] = []
     row = 0
     at = 0
     while row < len(lengths):
         length = int(lengths[row])
-        if length >= OWN_PAGE_VALUES:
-            pieces = -(-length // LONG_PAGE_VALUES)
+        if length >= own:
+            pieces = -(-length // longest)
             counts += [length * (i + 1) // pieces - length * i // pieces for i in range(pieces)]
             row += 1
         else:
-            after = int(np.searchsorted(ends, at + PAGE_VALUES, side="right"))
-            earliest = int(np.searchsorted(ends, at + PAGE_VALUES // 2, side="right"))
+            after = int(np.searchsorted(ends, at + page, side="right"))
+            earliest = int(np.searchsorted(ends, at + page // 2, side="right"))
             next_long = int(np.searchsorted(long_rows, row))
             if next_long < len(long_rows):
                 after = min(after, int(long_rows[next_long]))
@@ -107,8 +181,8 @@ def page_counts(lengths: Ints, breaks: Ints) -> Ints:
     return np.array(counts, np.int64)
 
 
-def read_together(content: Content) -> Ints:
-    """Rows at which metric or grid changes."""
-    metric = content.table.column(METRIC_NAME).codes
-    changes = (np.diff(content.grid_of) != 0) | (np.diff(metric) != 0)
+def read_together(table: SeriesTable, column: Column[Kind]) -> Ints:
+    """Rows of a column at which metric or grid changes."""
+    metric = table.column(METRIC_NAME).codes[column.rows]
+    changes = (np.diff(column.grid_of) != 0) | (np.diff(metric) != 0)
     return np.flatnonzero(changes) + 1

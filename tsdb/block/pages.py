@@ -9,28 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.format import TIME_PAGE
+from tsdb.block.format import NATIVE_TIME_PAGE, TIME_PAGE
 from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
+from tsdb.codec.histogram_columns import decode_page
 from tsdb.errors import Corrupted, ReadFailed
 from tsdb.fsio import ReadFile
+from tsdb.histograms import Histograms, concat_histograms
 from tsdb.labels import Ints
-from tsdb.stratum import ArrayStream, copy_pieces
+from tsdb.stratum import ArrayStream, copy_pieces, flat_positions
 from tsdb.tile import Floats
 
-PageCache = ByteCache["Ints | Floats"]
+PageCache = ByteCache["Ints | Floats | Histograms"]
 
 _READ_AHEAD = 1 << 20
 
 
-def page_bytes(page: Ints | Floats) -> int:
+def page_bytes(page: Ints | Floats | Histograms) -> int:
     return page.nbytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PagedStream:
-    """`Stream` over pages of a file.
+class _Pages:
+    """Pages of a file.
 
     first     [P + 1] number of the first value of each page, and of all values
     offset    [P + 1] where each page begins in the file, and where the last one ends
@@ -45,6 +47,54 @@ class PagedStream:
     offset: Ints
     checksums: Ints
     cache: PageCache
+
+    def _decoded(self, numbers: list[int]) -> list[Any]:
+        found: dict[int, Any] = {}
+        missing: list[int] = []
+        for page in numbers:
+            kept = self.cache.get(self._key(page))
+            if kept is None:
+                missing.append(page)
+            else:
+                found[page] = kept
+        for begin, end in _runs(missing, self.offset):
+            data = self._read(int(self.offset[begin]), int(self.offset[end]))
+            base = int(self.offset[begin])
+            for page in range(begin, end):
+                some = data[int(self.offset[page]) - base : int(self.offset[page + 1]) - base]
+                found[page] = self._checked(page, some)
+                self.cache.put(self._key(page), found[page])
+        return [found[page] for page in numbers]
+
+    def _key(self, page: int) -> Hashable:
+        return (self.identity, self.kind, page)
+
+    def _read(self, begin: int, end: int) -> bytes:
+        try:
+            return self.file.pread(begin, end - begin)
+        except OSError as problem:
+            raise ReadFailed(f"{self.path}: {problem}") from problem
+
+    def _checked(self, page: int, data: bytes) -> Any:
+        place = f"{self.kind.decode()} page {page}"
+        if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
+            raise Corrupted(self.path, place, "checksum differs")
+        count = int(self.first[page + 1] - self.first[page])
+        try:
+            return self._decode(data, count)
+        except Undecodable as problem:
+            raise Corrupted(self.path, place, str(problem)) from problem
+
+    def _decode(self, data: bytes, count: int) -> Any:
+        """Raises `Undecodable`."""
+        if self.kind in (TIME_PAGE, NATIVE_TIME_PAGE):
+            return decode_numbers(data, np.int64, count).view(np.int64)
+        return decode_numbers(data, np.float64, count).view(np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PagedStream(_Pages):
+    """`Stream` over pages of a file."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
         local, numbers = self._pages_for(starts, lengths)
@@ -88,44 +138,39 @@ class PagedStream:
         local: Ints = starts - first[low] + begins[low]
         return local, joined
 
-    def _decoded(self, numbers: list[int]) -> list[Ints | Floats]:
-        found: dict[int, Ints | Floats] = {}
-        missing: list[int] = []
-        for page in numbers:
-            kept = self.cache.get(self._key(page))
-            if kept is None:
-                missing.append(page)
-            else:
-                found[page] = kept
-        for begin, end in _runs(missing, self.offset):
-            data = self._read(int(self.offset[begin]), int(self.offset[end]))
-            base = int(self.offset[begin])
-            for page in range(begin, end):
-                some = data[int(self.offset[page]) - base : int(self.offset[page + 1]) - base]
-                found[page] = self._decode(page, some)
-                self.cache.put(self._key(page), found[page])
-        return [found[page] for page in numbers]
 
-    def _key(self, page: int) -> Hashable:
-        return (self.identity, self.kind, page)
+@dataclass(frozen=True, slots=True, eq=False)
+class PagedHistograms(_Pages):
+    """`HistogramStream` over pages of a file.
 
-    def _read(self, begin: int, end: int) -> bytes:
-        try:
-            return self.file.pread(begin, end - begin)
-        except OSError as problem:
-            raise ReadFailed(f"{self.path}: {problem}") from problem
+    sets  the custom bounds that the pages name by number
+    """
 
-    def _decode(self, page: int, data: bytes) -> Ints | Floats:
-        place = f"{self.kind.decode()} page {page}"
-        if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
-            raise Corrupted(self.path, place, "checksum differs")
-        count = int(self.first[page + 1] - self.first[page])
-        try:
-            if self.kind == TIME_PAGE:
-                return decode_numbers(data, np.int64, count).view(np.int64)
-            return decode_numbers(data, np.float64, count).view(np.float64)
-        except Undecodable as problem:
-            raise Corrupted(self.path, place, str(problem)) from problem
+    sets: tuple[tuple[float, ...], ...]
+
+    def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
+        places = flat_positions(starts, lengths)
+        page = self.first.searchsorted(places, side="right") - 1
+        order = np.argsort(page, kind="stable")
+        numbers, begins = np.unique(page[order], return_index=True)
+        parts = [
+            decoded.take(places[some] - self.first[number])
+            for number, decoded, some in zip(
+                numbers.tolist(),
+                self._decoded(numbers.tolist()),
+                np.split(order, begins[1:]),
+                strict=True,
+            )
+        ]
+        joined = concat_histograms(parts)
+        if bool((order[1:] > order[:-1]).all()):
+            return joined
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        return joined.take(back)
+
+    def _decode(self, data: bytes, count: int) -> Histograms:
+        return decode_page(data, count, self.sets)
 
 
 def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:

@@ -6,21 +6,25 @@ import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsdb.block.format import (
+    NATIVE_PAGE,
+    NATIVE_TIME_PAGE,
     PAGE,
     SECTION,
     TIME_PAGE,
     Description,
     LabelSections,
+    NativeSections,
     PageSections,
     Section,
     read_description,
 )
-from tsdb.block.pages import PageCache, PagedStream
+from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
 from tsdb.errors import Corrupted, ReadFailed
@@ -29,7 +33,7 @@ from tsdb.index.match import IndexedColumn
 from tsdb.index.postings import Postings
 from tsdb.labels import Codes, Ints
 from tsdb.part import Layer
-from tsdb.stratum import Stratum
+from tsdb.stratum import NativeStratum, Stratum
 
 POSTINGS_FROM_ROWS = 4096
 """Below this a scan of the codes is as quick as postings."""
@@ -122,7 +126,7 @@ class Block:
         self._description: Description | None = None
         self._columns: dict[str, BlockColumn] = {}
         self._sections: dict[str, LabelSections] = {}
-        self._stratum: Stratum | None = None
+        self._layers: list[Layer] | None = None
 
     @property
     def identity(self) -> Hashable:
@@ -160,7 +164,12 @@ class Block:
             return column
 
     def layers(self) -> Sequence[Layer]:
-        return [Layer(self.stratum())]
+        """Directories of the samples: of the floats, and of the histograms if there are any."""
+        description = self.describe()
+        with self._lock:
+            if self._layers is None:
+                self._layers = self._read_layers(description)
+            return self._layers
 
     def describe(self) -> Description:
         """The description. Raises `Corrupted` or `ReadFailed`."""
@@ -192,13 +201,40 @@ class Block:
                 raise ReadFailed(f"{self.path}: {problem}") from problem
         return self._file
 
-    def stratum(self) -> Stratum:
-        """Directories of the samples."""
-        description = self.describe()
-        with self._lock:
-            if self._stratum is None:
-                self._stratum = self._read_stratum(description)
-            return self._stratum
+    def _read_layers(self, description: Description) -> list[Layer]:
+        native = description.native
+        if native is None:
+            return [Layer(self._read_stratum(description))]
+        with_floats = self._numbers(native.float_series, np.uint32, "series with floats")
+        with_histograms = self._numbers(native.series, np.uint32, "series with histograms")
+        floats = [Layer(self._read_stratum(description), with_floats)] if len(with_floats) else []
+        return [*floats, Layer(self._read_native(native), with_histograms)]
+
+    def _read_native(self, native: NativeSections) -> NativeStratum:
+        grid_of = self._numbers(native.grid_of, np.uint32, "grid of histograms")
+        grid_length = self._numbers(native.grid_length, np.int64, "grid lengths of histograms")
+        lengths = grid_length[grid_of]
+        return NativeStratum(
+            identity=(self.identity, "native"),
+            grid_of=grid_of,
+            value_start=np.cumsum(lengths) - lengths,
+            grid_start=np.cumsum(grid_length) - grid_length,
+            grid_length=grid_length,
+            grid_first=self._numbers(native.grid_first, np.int64, "first times of histograms"),
+            grid_last=self._numbers(native.grid_last, np.int64, "last times of histograms"),
+            times=PagedStream(**self._pages(native.times, NATIVE_TIME_PAGE)),
+            values=PagedHistograms(
+                **self._pages(native.histograms, NATIVE_PAGE), sets=self._custom_bounds(native)
+            ),
+        )
+
+    def _custom_bounds(self, native: NativeSections) -> tuple[tuple[float, ...], ...]:
+        sizes = self._numbers(native.bounds_sizes, np.uint32, "sizes of custom bounds")
+        bounds = self._column(native.bounds, np.float64, "custom bounds").tolist()
+        ends = np.cumsum(sizes).tolist()
+        return tuple(
+            tuple(bounds[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
+        )
 
     def _read_stratum(self, description: Description) -> Stratum:
         grid_of = self._numbers(description.grid_of, np.uint32, "grid of series")
@@ -212,24 +248,25 @@ class Block:
             grid_length=grid_length,
             grid_first=self._numbers(description.grid_first, np.int64, "first times"),
             grid_last=self._numbers(description.grid_last, np.int64, "last times"),
-            times=self._stream(description.times, TIME_PAGE),
-            values=self._stream(description.values, PAGE),
+            times=PagedStream(**self._pages(description.times, TIME_PAGE)),
+            values=PagedStream(**self._pages(description.values, PAGE)),
         )
 
-    def _stream(self, pages: PageSections, kind: bytes) -> PagedStream:
+    def _pages(self, pages: PageSections, kind: bytes) -> dict[str, Any]:
+        """What `PagedStream` and `PagedHistograms` have in common."""
         name = kind.decode()
         counts = self._numbers(pages.counts, np.uint32, f"counts of {name} pages")
         lengths = self._numbers(pages.lengths, np.uint32, f"lengths of {name} pages")
-        return PagedStream(
-            file=self._opened(),
-            path=self.path,
-            identity=self._id,
-            kind=kind,
-            first=np.append(0, np.cumsum(counts)),
-            offset=pages.offset + np.append(0, np.cumsum(lengths)),
-            checksums=self._numbers(pages.checksums, np.uint32, f"checksums of {name} pages"),
-            cache=self._cache,
-        )
+        return {
+            "file": self._opened(),
+            "path": self.path,
+            "identity": self._id,
+            "kind": kind,
+            "first": np.append(0, np.cumsum(counts)),
+            "offset": pages.offset + np.append(0, np.cumsum(lengths)),
+            "checksums": self._numbers(pages.checksums, np.uint32, f"checksums of {name} pages"),
+            "cache": self._cache,
+        }
 
     def _read_column(self, sections: LabelSections) -> BlockColumn:
         place = f"label {sections.name!r}"
@@ -241,13 +278,13 @@ class Block:
         return BlockColumn(codes, texts)
 
     def _numbers(self, section: Section, dtype: type[np.generic], place: str) -> Ints:
+        return self._column(section, dtype, place).astype(np.int64, copy=False)
+
+    def _column(self, section: Section, dtype: type[np.generic], place: str) -> NDArray[np.generic]:
         try:
-            found: NDArray[np.generic] = decode_numbers(
-                self._section(section, place), dtype, section.count
-            )
+            return decode_numbers(self._section(section, place), dtype, section.count)
         except Undecodable as problem:
             raise Corrupted(self.path, place, str(problem)) from problem
-        return found.astype(np.int64, copy=False)
 
     def _section(self, section: Section, place: str) -> bytes:
         try:
@@ -264,4 +301,4 @@ class Block:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-            self._stratum = None
+            self._layers = None

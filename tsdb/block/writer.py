@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsdb.block.format import (
+    FORMAT,
     HEADER_BYTES,
+    NATIVE_FORMAT,
+    NATIVE_PAGE,
+    NATIVE_TIME_PAGE,
     PAGE,
     SECTION,
     TIME_PAGE,
     Description,
     LabelSections,
+    NativeSections,
     PageSections,
     Section,
     encode_description,
     encode_header,
 )
-from tsdb.block.layout import Content, page_counts, read_together
+from tsdb.block.layout import (
+    HISTOGRAM_PAGES,
+    Column,
+    Content,
+    Kind,
+    page_counts,
+    read_together,
+)
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers, encode_texts
+from tsdb.codec.histogram_columns import encode_page
 from tsdb.fsio import AppendFile, Disk
+from tsdb.histograms import Histograms
 from tsdb.labels import Ints
+from tsdb.stratum import ArrayStream, NativeStratum, Stratum
 
 PORTION_VALUES = 1 << 20
 """So many values are gathered in memory at a time."""
@@ -68,50 +84,94 @@ class _Writer:
 
     def write(self) -> Description:
         content = self._content
-        self._file.append([encode_header(self._identity)])
+        version = FORMAT if content.native is None else NATIVE_FORMAT
+        self._file.append([encode_header(self._identity, version)])
         assert self._file.size == HEADER_BYTES
-        grids = content.grid_length
-        times = self._pages(
-            TIME_PAGE, page_counts(grids, np.empty(0, np.int64)), content.grid_start, grids
-        )
-        lengths = content.lengths
-        values = self._pages(
-            PAGE, page_counts(lengths, read_together(content)), content.value_start, lengths
-        )
-        first, last = self._grid_bounds()
+        floats = content.floats or _no_floats()
+        times = self._times(TIME_PAGE, floats)
+        values = self._values(floats)
+        natives = None if content.native is None else self._histograms(content.native)
+        first, last = _grid_bounds(floats)
+        sections = {
+            "grid_of": self._numbers(floats.grid_of.astype(np.uint32)),
+            "grid_length": self._numbers(floats.grid_length),
+            "grid_first": self._numbers(first),
+            "grid_last": self._numbers(last),
+        }
+        native = None
+        if content.native is not None and natives is not None:
+            native = self._native(floats, content.native, natives)
+            bounds = _grid_bounds(content.native)
+            first, last = np.append(first, bounds[0]), np.append(last, bounds[1])
         description = Description(
             series=content.table.rows,
-            samples=int(lengths.sum()),
+            samples=int(floats.lengths.sum()) + (0 if native is None else native.samples),
             first_ms=int(first.min()),
             last_ms=int(last.max()),
-            grids=len(grids),
-            grid_of=self._numbers(content.grid_of.astype(np.uint32)),
-            grid_length=self._numbers(grids),
-            grid_first=self._numbers(first),
-            grid_last=self._numbers(last),
+            grids=len(floats.grid_length),
+            **sections,
             times=times,
             values=values,
             labels=tuple(self._labels()),
+            native=native,
         )
         self._file.append([encode_description(self._identity, description, self._file.size)])
         return description
 
-    def _grid_bounds(self) -> tuple[Ints, Ints]:
-        starts, ends = (
-            self._content.grid_start,
-            self._content.grid_start + self._content.grid_length,
-        )
-        one = np.ones(len(starts), np.int64)
-        times = self._content.stratum.times
-        return times.ints(starts, one), times.ints(ends - 1, one)
+    def _times(self, kind: bytes, column: Column[Kind]) -> PageSections:
+        lengths = column.grid_length
+        counts = page_counts(lengths, np.empty(0, np.int64))
+        read = column.stratum.times.ints
+        return self._pages(kind, counts, _gathered(read, counts, column.grid_start, lengths))
 
-    def _pages(self, kind: bytes, counts: Ints, starts: Ints, lengths: Ints) -> PageSections:
-        """Write all pages of a stream whose rows are these pieces of the stratum's stream."""
+    def _values(self, column: Column[Stratum]) -> PageSections:
+        lengths = column.lengths
+        counts = page_counts(lengths, read_together(self._content.table, column))
+        read = column.stratum.values.floats
+        return self._pages(PAGE, counts, _gathered(read, counts, column.value_start, lengths))
+
+    def _histograms(self, column: Column[NativeStratum]) -> _WrittenHistograms:
+        held = column.stratum.values.histograms(column.value_start, column.lengths).tidy()
+        breaks = read_together(self._content.table, column)
+        counts = page_counts(column.lengths, breaks, **HISTOGRAM_PAGES)
+        ends = np.cumsum(counts)
+        times = self._times(NATIVE_TIME_PAGE, column)
+        encoded = (
+            encode_page(held.take(np.arange(end - count, end)), self._level)
+            for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
+        )
+        return _WrittenHistograms(held, times, self._written(NATIVE_PAGE, counts, encoded))
+
+    def _native(
+        self, floats: Column[Stratum], column: Column[NativeStratum], written: _WrittenHistograms
+    ) -> NativeSections:
+        first, last = _grid_bounds(column)
+        sets = written.held.custom_bounds
+        return NativeSections(
+            float_series=self._numbers(floats.rows.astype(np.uint32)),
+            series=self._numbers(column.rows.astype(np.uint32)),
+            samples=len(written.held),
+            grids=len(column.grid_length),
+            grid_of=self._numbers(column.grid_of.astype(np.uint32)),
+            grid_length=self._numbers(column.grid_length),
+            grid_first=self._numbers(first),
+            grid_last=self._numbers(last),
+            times=written.times,
+            histograms=written.pages,
+            bounds_sizes=self._numbers(np.array([len(b) for b in sets], np.uint32)),
+            bounds=self._numbers(np.array([x for b in sets for x in b], np.float64)),
+        )
+
+    def _pages(
+        self, kind: bytes, counts: Ints, pages: Iterator[NDArray[np.generic]]
+    ) -> PageSections:
+        return self._written(kind, counts, (encode_numbers(page, self._level) for page in pages))
+
+    def _written(self, kind: bytes, counts: Ints, pages: Iterator[bytes]) -> PageSections:
         begin = self._file.size
         sizes: list[int] = []
         checksums: list[int] = []
-        for page in self._gathered(kind, counts, starts, lengths):
-            data = encode_numbers(page, self._level)
+        for data in pages:
             checksums.append(checksum(self._identity, kind, len(sizes), data))
             sizes.append(len(data))
             self._file.append([data])
@@ -121,36 +181,6 @@ class _Writer:
             self._numbers(np.array(sizes, np.uint32)),
             self._numbers(np.array(checksums, np.uint32)),
         )
-
-    def _gathered(
-        self, kind: bytes, counts: Ints, starts: Ints, lengths: Ints
-    ) -> Iterator[NDArray[np.generic]]:
-        row_ends, page_ends = np.cumsum(lengths), np.cumsum(counts)
-        page, at = 0, 0
-        while page < len(counts):
-            last = int(np.searchsorted(page_ends, at + PORTION_VALUES, side="right"))
-            last = max(last, page + 1)
-            end = int(page_ends[last - 1])
-            portion = self._read(kind, starts, lengths, row_ends, at, end)
-            bounds = page_ends[page:last] - at
-            yield from np.split(portion, bounds[:-1])
-            page, at = last, end
-
-    def _read(
-        self, kind: bytes, starts: Ints, lengths: Ints, row_ends: Ints, begin: int, end: int
-    ) -> NDArray[np.generic]:
-        """Stream positions begin … end - 1; they may start and stop inside a row."""
-        first = int(np.searchsorted(row_ends, begin, side="right"))
-        last = int(np.searchsorted(row_ends, end, side="left")) + 1
-        some_starts, some_lengths = starts[first:last].copy(), lengths[first:last].copy()
-        skipped = begin - int(row_ends[first] - lengths[first])
-        some_starts[0] += skipped
-        some_lengths[0] -= skipped
-        some_lengths[-1] -= int(row_ends[last - 1]) - end
-        stratum = self._content.stratum
-        if kind == TIME_PAGE:
-            return stratum.times.ints(some_starts, some_lengths)
-        return stratum.values.floats(some_starts, some_lengths)
 
     def _numbers(self, numbers: NDArray[np.generic]) -> Section:
         return self._section(encode_numbers(numbers, 8), len(numbers))
@@ -166,3 +196,54 @@ class _Writer:
             codes = self._numbers(tidy.codes.astype(np.uint32))
             texts = self._section(encode_texts(tidy.values[1:]), len(tidy.values) - 1)
             yield LabelSections(name, codes, texts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WrittenHistograms:
+    held: Histograms
+    times: PageSections
+    pages: PageSections
+
+
+def _no_floats() -> Column[Stratum]:
+    none = np.empty(0, np.int64)
+    stream = ArrayStream(none)
+    stratum = Stratum((), none, none, none, none, none, none, stream, ArrayStream(np.empty(0)))
+    return Column(stratum, none, none, none, none, none)
+
+
+def _grid_bounds(column: Column[Kind]) -> tuple[Ints, Ints]:
+    starts, ends = column.grid_start, column.grid_start + column.grid_length
+    one = np.ones(len(starts), np.int64)
+    times = column.stratum.times
+    return times.ints(starts, one), times.ints(ends - 1, one)
+
+
+def _gathered(
+    read: Callable[[Ints, Ints], NDArray[np.generic]], counts: Ints, starts: Ints, lengths: Ints
+) -> Iterator[NDArray[np.generic]]:
+    """Pages of these many numbers, of a stream whose rows are pieces that `read` reads."""
+    row_ends, page_ends = np.cumsum(lengths), np.cumsum(counts)
+    page, at = 0, 0
+    while page < len(counts):
+        last = int(np.searchsorted(page_ends, at + PORTION_VALUES, side="right"))
+        last = max(last, page + 1)
+        end = int(page_ends[last - 1])
+        portion = read(*_cut_pieces(starts, lengths, row_ends, at, end))
+        bounds = page_ends[page:last] - at
+        yield from np.split(portion, bounds[:-1])
+        page, at = last, end
+
+
+def _cut_pieces(
+    starts: Ints, lengths: Ints, row_ends: Ints, begin: int, end: int
+) -> tuple[Ints, Ints]:
+    """Pieces that make stream positions begin … end - 1; they may lie inside a row."""
+    first = int(np.searchsorted(row_ends, begin, side="right"))
+    last = int(np.searchsorted(row_ends, end, side="left")) + 1
+    some_starts, some_lengths = starts[first:last].copy(), lengths[first:last].copy()
+    skipped = begin - int(row_ends[first] - lengths[first])
+    some_starts[0] += skipped
+    some_lengths[0] -= skipped
+    some_lengths[-1] -= int(row_ends[last - 1]) - end
+    return some_starts, some_lengths

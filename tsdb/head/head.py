@@ -11,12 +11,11 @@ import itertools
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
+from tsdb.head.native import Chunk, HeadRun, NativeSamples, build_layer, merge_layers
 from tsdb.head.registry import HeadIndex, Registry
-from tsdb.head.run import Run, build_run, merge_runs
 from tsdb.labels import Ints
 from tsdb.part import Layer
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
@@ -27,7 +26,6 @@ SAMPLE_BYTES = 24  # id, time, value while it waits in arrival form
 
 _numbers = itertools.count()
 Arrays = tuple[Ints, Ints, Floats]
-Numbers = TypeVar("Numbers", Ints, Floats)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,16 +37,18 @@ class HeadPart:
 
     identity: Hashable
     head_index: HeadIndex
-    runs: tuple[Run, ...]
+    runs: tuple[HeadRun, ...]
     appended: int
 
     @property
     def first_ms(self) -> int:
-        return min((int(r.stratum.grid_first.min()) for r in self.runs), default=MAX_TIME_MS)
+        firsts = (int(layer.stratum.grid_first.min()) for layer in self.layers())
+        return min(firsts, default=MAX_TIME_MS)
 
     @property
     def last_ms(self) -> int:
-        return max((int(r.stratum.grid_last.max()) for r in self.runs), default=MIN_TIME_MS)
+        lasts = (int(layer.stratum.grid_last.max()) for layer in self.layers())
+        return max(lasts, default=MIN_TIME_MS)
 
     @property
     def samples(self) -> int:
@@ -58,7 +58,7 @@ class HeadPart:
         return self.head_index
 
     def layers(self) -> Sequence[Layer]:
-        return [Layer(run.stratum, run.ids) for run in self.runs]
+        return [layer for run in self.runs for layer in run.layers()]
 
 
 class Head:
@@ -70,7 +70,7 @@ class Head:
         self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
         self._arrived = threading.Lock()  # guards the four below and the registry; held briefly
-        self._sealed: list[Arrays] = []
+        self._sealed: list[Chunk] = []
         self._buffer = _empty_buffer()
         self._filled = 0
         self._taken = 0  # samples of the buffer that are in a run already
@@ -90,51 +90,72 @@ class Head:
             self._newest = grown
         return self._newest[ids]
 
-    def add(self, ids: Ints, times: Ints, values: Floats) -> None:
-        """Take samples in. The arrays are copied."""
+    def repeats(self, ids: Ints, times: Ints) -> tuple[int, int]:
+        """How many samples have the newest time of their series, and how many an older one."""
+        newest = self.newest(ids)
+        return int(np.count_nonzero(times == newest)), int(np.count_nonzero(times < newest))
+
+    def add(
+        self, ids: Ints, times: Ints, values: Floats, native: NativeSamples | None = None
+    ) -> None:
+        """Take samples in, all at once to readers; the histograms count as the later ones.
+
+        The arrays of floats are copied, those of histograms must not change any more.
+        """
+        if len(ids):
+            self._note_newest(ids, times)
+        if native is not None:
+            self._note_newest(native.ids, native.times)
+        with self._arrived:
+            if len(ids):
+                self._put(ids, times, values)
+            if native is not None:
+                self._cut()
+                self._sealed.append(native)
+                self.appended += len(native)
+
+    def _note_newest(self, ids: Ints, times: Ints) -> None:
         self.newest(ids[:0])
         if len(ids) == 1 or bool((ids[1:] > ids[:-1]).all()):
             self._newest[ids] = np.maximum(self._newest[ids], times)
         else:
             np.maximum.at(self._newest, ids, times)
-        with self._arrived:
-            count = len(ids)
-            self.appended += count
-            if count > BUFFER_SAMPLES // 4:
-                self._seal()
-                self._sealed.append((ids.copy(), times.copy(), values.copy()))
-                return
-            if self._filled + count > BUFFER_SAMPLES:
-                self._seal()
-            end = self._filled + count
-            for column, fresh in zip(self._buffer, (ids, times, values), strict=True):
-                column[self._filled : end] = fresh
-            self._filled = end
 
-    def _seal(self) -> None:
+    def _put(self, ids: Ints, times: Ints, values: Floats) -> None:
+        count = len(ids)
+        self.appended += count
+        if count > BUFFER_SAMPLES // 4:
+            self._cut()
+            self._sealed.append((ids.copy(), times.copy(), values.copy()))
+            return
+        if self._filled + count > BUFFER_SAMPLES:
+            self._cut()
+            self._buffer = _empty_buffer()
+            self._filled = self._taken = 0
+        end = self._filled + count
+        for column, fresh in zip(self._buffer, (ids, times, values), strict=True):
+            column[self._filled : end] = fresh
+        self._filled = end
+
+    def _cut(self) -> None:
+        """What waits in the buffer becomes a chunk; the buffer goes on being filled behind it."""
         if self._filled > self._taken:
             waiting = slice(self._taken, self._filled)
             self._sealed.append(
                 (self._buffer[0][waiting], self._buffer[1][waiting], self._buffer[2][waiting])
             )
-        self._buffer = _empty_buffer()
-        self._filled = self._taken = 0
+            self._taken = self._filled
 
-    def _take(self) -> tuple[list[Arrays], HeadIndex, int]:
+    def _take(self) -> tuple[list[Chunk], HeadIndex, int]:
         """What has arrived since the last call; the buffer is shared up to where it is filled."""
         with self._arrived:
-            arrays = self._sealed
+            self._cut()
+            chunks = self._sealed
             self._sealed = []
-            if self._filled > self._taken:
-                waiting = slice(self._taken, self._filled)
-                arrays.append(
-                    (self._buffer[0][waiting], self._buffer[1][waiting], self._buffer[2][waiting])
-                )
-                self._taken = self._filled
             known = self._part.head_index
             if len(self.registry) != known.rows:
                 known = self.registry.index()
-            return arrays, known, self.appended
+            return chunks, known, self.appended
 
     def part(self) -> HeadPart:
         """Everything that was added before this call, sorted."""
@@ -144,15 +165,10 @@ class Head:
         with self._sorting:
             if self._part.appended == self.appended:
                 return self._part
-            arrays, index, appended = self._take()
+            chunks, index, appended = self._take()
             runs = self._part.runs
-            if arrays:
-                fresh = build_run(
-                    _joined([a[0] for a in arrays]),
-                    _joined([a[1] for a in arrays]),
-                    _joined([a[2] for a in arrays]),
-                )
-                runs = _with_run(runs, fresh)
+            if chunks:
+                runs = _with_run(runs, build_layer(chunks))
             self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
             return self._part
 
@@ -162,20 +178,16 @@ class Head:
         with self._sorting:
             runs = self._part.runs
             while len(runs) > 1:
-                runs = (*runs[:-2], merge_runs(runs[-2], runs[-1]))
+                runs = (*runs[:-2], merge_layers(runs[-2], runs[-1]))
             self._part = replace(self._part, runs=runs)
             return self._part
 
 
-def _with_run(runs: tuple[Run, ...], fresh: Run) -> tuple[Run, ...]:
+def _with_run(runs: tuple[HeadRun, ...], fresh: HeadRun) -> tuple[HeadRun, ...]:
     while runs and runs[-1].samples < 2 * fresh.samples:
-        fresh = merge_runs(runs[-1], fresh)
+        fresh = merge_layers(runs[-1], fresh)
         runs = runs[:-1]
     return (*runs, fresh)
-
-
-def _joined(arrays: list[Numbers]) -> Numbers:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _empty_buffer() -> Arrays:

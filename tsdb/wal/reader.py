@@ -11,20 +11,23 @@ import numpy as np
 from tsdb.codec.columns import Undecodable
 from tsdb.fsio import Disk
 from tsdb.head.head import Head
+from tsdb.head.native import NativeSamples
 from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import Metadata
-from tsdb.tile import Floats
 from tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
     MetadataRecord,
+    NativeRecord,
     SamplesRecord,
     SeriesRecord,
     decode,
     read_records,
 )
 from tsdb.wal.writer import segment_name
+
+_NO_INTS, _NO_FLOATS = np.zeros(0, np.int64), np.zeros(0)
 
 
 @dataclass(slots=True)
@@ -80,7 +83,14 @@ def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: 
             case SeriesRecord(ids=ids, table=table):
                 known = _learn(known, ids, table, head)
             case SamplesRecord(ids=ids, times=times, values=values):
-                _add(known, ids, times, values, head, result)
+                own, there = _own_ids(known, ids, result)
+                if len(own):
+                    head.add(own, times[there], values[there])
+            case NativeRecord(ids=ids, times=times, histograms=histograms):
+                own, there = _own_ids(known, ids, result)
+                if len(own):
+                    native = NativeSamples(own, times[there], histograms.take(there))
+                    head.add(_NO_INTS, _NO_INTS, _NO_FLOATS, native)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
 
@@ -105,18 +115,16 @@ def _learn(known: Ints, ids: Ints, table: SeriesTable, head: Head) -> Ints:
     return known
 
 
-def _add(known: Ints, ids: Ints, times: Ints, values: Floats, head: Head, result: Replay) -> None:
+def _own_ids(known: Ints, ids: Ints, result: Replay) -> tuple[Ints, Ints]:
+    """Ids in the head of those samples whose series is known, and which samples these are."""
     if len(ids) == 0:
-        return
+        return ids, ids
     if int(ids.max()) >= len(known):
         grown = np.full(int(ids.max()) + 1, -1)
         grown[: len(known)] = known
         known = grown
     own = known[ids]
-    there = own >= 0
-    if not there.all():
-        result.orphans += int(np.count_nonzero(~there))
-        own, times, values = own[there], times[there], values[there]
-    if len(own):
-        head.add(own, times, values)
-        result.samples += len(own)
+    there = np.flatnonzero(own >= 0)
+    result.orphans += len(own) - len(there)
+    result.samples += len(there)
+    return own[there], there

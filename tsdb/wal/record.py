@@ -12,11 +12,14 @@ import numpy as np
 
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, encode_texts
+from tsdb.codec.histogram_columns import decode_plain, encode_plain
+from tsdb.histograms import Histograms
 from tsdb.labels import Ints, LabelColumn, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Floats
 
-FORMAT = 1
+FORMAT, NATIVE_FORMAT = 1, 2
+"""A segment is of the second if it may hold native histograms."""
 MAGIC = b"NOVAWAL\n"
 SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
 RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
@@ -24,14 +27,14 @@ MARKER = b"\xf7rec"
 MOST_SAMPLES = 1 << 20
 """Samples in one record; a larger batch becomes several."""
 
-SERIES, SAMPLES, METADATA = 1, 2, 3
+SERIES, SAMPLES, METADATA, NATIVE = 1, 2, 3, 4
 _KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
 _IDS_COUNT_UP, _ONE_TIME = 1, 2
 
 
-def encode_segment_header(store: bytes, number: int) -> bytes:
-    fields = SEGMENT_HEADER.pack(MAGIC, FORMAT, number, store, 0)[:-4]
+def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
+    fields = SEGMENT_HEADER.pack(MAGIC, version, number, store, 0)[:-4]
     return fields + _COUNT.pack(checksum(store, b"segment", number, fields))
 
 
@@ -57,7 +60,8 @@ def read_records(data: bytes, store: bytes, number: int) -> Iterator[tuple[int, 
     After damage, the next place where a record with a right checksum begins is searched for.
     """
     at = SEGMENT_HEADER.size
-    if data[:at] != encode_segment_header(store, number):
+    known = (encode_segment_header(store, number, v) for v in (FORMAT, NATIVE_FORMAT))
+    if data[:at] not in known:
         yield Damage(0, min(at, len(data)), tail=len(data) <= at)
     while at < len(data):
         payload = _payload_at(data, at, store, number)
@@ -103,6 +107,15 @@ class SamplesRecord:
     values: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeRecord:
+    """[N] ids, milliseconds, histograms, in order of arrival."""
+
+    ids: Ints
+    times: Ints
+    histograms: Histograms
+
+
 @dataclass(frozen=True, slots=True)
 class MetadataRecord:
     """Metric name → metadata."""
@@ -128,16 +141,24 @@ def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
 
 def encode_samples(ids: Ints, times: Ints, values: Floats) -> list[bytes]:
     """Ids that count up by one, and a time that all samples share, are written once."""
+    return [*_encode_places(SAMPLES, ids, times), values.astype("<f8", copy=False).tobytes()]
+
+
+def encode_native(ids: Ints, times: Ints, histograms: Histograms) -> list[bytes]:
+    """Ids and times as those of floats."""
+    return [*_encode_places(NATIVE, ids, times), *encode_plain(histograms)]
+
+
+def _encode_places(kind: int, ids: Ints, times: Ints) -> list[bytes]:
     flags = 0
     if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 and bool((np.diff(ids) == 1).all()):
         flags |= _IDS_COUNT_UP
     if bool((times == times[0]).all()):
         flags |= _ONE_TIME
     return [
-        _KIND.pack(SAMPLES, flags, 0, len(ids)),
+        _KIND.pack(kind, flags, 0, len(ids)),
         (ids[:1] if flags & _IDS_COUNT_UP else ids).astype("<u4").tobytes(),
         (times[:1] if flags & _ONE_TIME else times).astype("<i8", copy=False).tobytes(),
-        values.astype("<f8", copy=False).tobytes(),
     ]
 
 
@@ -146,14 +167,18 @@ def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
     return [_KIND.pack(METADATA, 0, 0, len(metadata)), text.encode()]
 
 
-def decode(payload: bytes) -> SeriesRecord | SamplesRecord | MetadataRecord:
+def decode(payload: bytes) -> SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord:
     """What a record says. Raises `Undecodable` for one that this format does not know."""
     try:
         kind, flags, _, count = _KIND.unpack_from(payload)
         if kind == SERIES:
             return _decode_series(payload, count)
         if kind == SAMPLES:
-            return _decode_samples(payload, flags, count)
+            ids, times, at = _decode_places(payload, flags, count)
+            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at))
+        if kind == NATIVE:
+            ids, times, at = _decode_places(payload, flags, count)
+            return NativeRecord(ids, times, decode_plain(payload, at, count))
         if kind == METADATA:
             entries = json.loads(payload[_KIND.size :])
             return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})
@@ -183,7 +208,8 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     return SeriesRecord(ids, SeriesTable.from_columns(count, columns))
 
 
-def _decode_samples(payload: bytes, flags: int, count: int) -> SamplesRecord:
+def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, int]:
+    """Ids, times, and where what follows them begins."""
     at = _KIND.size
     stored = 1 if flags & _IDS_COUNT_UP else count
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
@@ -195,4 +221,4 @@ def _decode_samples(payload: bytes, flags: int, count: int) -> SamplesRecord:
     at += 8 * stored
     if flags & _ONE_TIME:
         times = np.full(count, times[0])
-    return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at))
+    return ids, times, at

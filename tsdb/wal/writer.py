@@ -10,12 +10,16 @@ import numpy as np
 
 from tsdb.errors import WriteFailed, write_failure
 from tsdb.fsio import AppendFile, Disk
+from tsdb.head.native import NativeSamples
 from tsdb.head.registry import Registry
 from tsdb.index.match import label_table
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
 from tsdb.wal.record import (
+    FORMAT,
     MOST_SAMPLES,
+    NATIVE_FORMAT,
+    encode_native,
     encode_record,
     encode_samples,
     encode_segment_header,
@@ -23,6 +27,8 @@ from tsdb.wal.record import (
 )
 
 SEGMENT_BYTES = 64 << 20
+MOST_HISTOGRAMS = 1 << 14
+"""Histograms in one record; more become several."""
 SUFFIX = ".wal"
 
 
@@ -68,6 +74,7 @@ class Log:
     ) -> None:
         self._disk, self._folder, self._store = disk, folder, store
         self._next = first_segment
+        self._format = FORMAT
         self._segment_bytes, self._sync_when_full = segment_bytes, sync_when_full
         self._declared: Bools = np.zeros(0, np.bool_)
         self._tail: _Tail | None = None
@@ -82,17 +89,32 @@ class Log:
     def next_segment(self) -> int:
         return self._next
 
-    def append(self, registry: Registry, ids: Ints, times: Ints, values: Floats) -> Position:
+    def append(
+        self,
+        registry: Registry,
+        ids: Ints,
+        times: Ints,
+        values: Floats,
+        native: NativeSamples | None = None,
+    ) -> Position:
         """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
+        if native is not None and self._format != NATIVE_FORMAT:
+            self.rotate()
+            self._format = NATIVE_FORMAT
         tail = self._open_tail(len(registry))
-        declared = self._declared[ids]
-        fresh = np.unique(ids[~declared]) if not declared.all() else ids[:0]
+        every = ids if native is None else np.concatenate([ids, native.ids])
+        declared = self._declared[every]
+        fresh = np.unique(every[~declared]) if not declared.all() else ids[:0]
         payloads = []
         if len(fresh):
             payloads.append(encode_series(fresh, label_table(registry.index(), fresh)))
         for at in range(0, len(ids), MOST_SAMPLES):
             some = slice(at, at + MOST_SAMPLES)
             payloads.append(encode_samples(ids[some], times[some], values[some]))
+        if native is not None:
+            for at in range(0, len(native), MOST_HISTOGRAMS):
+                part = native.take(np.arange(at, min(len(native), at + MOST_HISTOGRAMS)))
+                payloads.append(encode_native(part.ids, part.times, part.histograms))
         position = self._write(tail, payloads)
         self._declared[fresh] = True
         return position
@@ -153,7 +175,7 @@ class Log:
                 self._disk.unlink(path)
             file = self._disk.create(path)
             try:
-                file.append([encode_segment_header(self._store, number)])
+                file.append([encode_segment_header(self._store, number, self._format)])
                 self._disk.fsync_dir(self._folder)
             except OSError:
                 file.close()

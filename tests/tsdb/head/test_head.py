@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from tsdb.head.head import BUFFER_SAMPLES, Head
 from tsdb.head.registry import Registry
 from tsdb.head.run import build_run, merge_runs
-from tsdb.labels import SeriesTable
+from tsdb.labels import Ints, SeriesTable
+from tsdb.tile import Floats
 
 arrivals = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),
     min_size=1,
     max_size=6,
 )
+
+
+def flat_of(head: Head) -> tuple[Ints, Ints, Floats]:
+    (run,) = head.compact().runs
+    assert run.floats is not None
+    return run.floats.flat()
 
 
 def arrays(pairs: list[tuple[int, int]], start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,7 +91,7 @@ def test_large_and_small_batches_keep_their_order() -> None:
     head.add(ids, np.array([5]), np.array([1.0]))
     head.add(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0))
     head.add(ids, np.array([6]), np.array([3.0]))
-    _, times, values = head.compact().runs[0].flat()
+    _, times, values = flat_of(head)
     assert (times == many).all()
     assert values[[5, 6, 7]].tolist() == [2.0, 3.0, 2.0]
 

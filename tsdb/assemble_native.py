@@ -1,0 +1,112 @@
+"""Tiles of native histograms, and of floats of series that have both.
+
+Where a series has a float in one layer and a histogram in another one at the same time, the
+younger layer's sample stands. So the cuts of both kinds are looked at together for such series;
+all other floats are planned as if there were no histograms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from tsdb.assemble import TILE_VALUES, Cut, TileCache, plan_tiles
+from tsdb.histograms import concat_histograms
+from tsdb.labels import Bools, Ints
+from tsdb.selection import HistogramRef, TileRef
+from tsdb.tile import HistogramTile, Tile
+
+TILE_HISTOGRAMS = 1 << 13
+
+
+def plan(
+    cuts: Sequence[Cut], rows: int, cache: TileCache
+) -> tuple[list[TileRef], list[HistogramRef]]:
+    """Tiles of floats and of histograms that hold all samples of the cuts.
+
+    rows  series in the selection's table
+    cuts  in order of age: of equal series and times the last one counts
+    """
+    native = [cut for cut in cuts if cut.is_native]
+    if not native:
+        return plan_tiles(cuts, rows, cache), []
+    has_native = np.zeros(rows, np.bool_)
+    for cut in native:
+        has_native[cut.rows] = True
+    floats = [cut for cut in cuts if not cut.is_native]
+    tiles = plan_tiles(_of_rows(floats, ~has_native), rows, cache)
+    mixed = _of_rows(cuts, has_native)
+    for members, samples in _pools([c for c in mixed if not c.is_native], rows, TILE_VALUES):
+        tiles.append(TileRef(partial(_load_floats, mixed, members), samples))
+    histograms = [
+        HistogramRef(partial(_load_histograms, mixed, members), samples)
+        for members, samples in _pools(native, rows, TILE_HISTOGRAMS)
+    ]
+    return tiles, histograms
+
+
+def _of_rows(cuts: Sequence[Cut], wanted: Bools) -> list[Cut]:
+    chosen = []
+    for cut in cuts:
+        inside = wanted[cut.rows]
+        if inside.all():
+            chosen.append(cut)
+        elif inside.any():
+            chosen.append(cut.take(np.flatnonzero(inside)))
+    return chosen
+
+
+def _pools(cuts: Sequence[Cut], rows: int, most: int) -> list[tuple[Ints, int]]:
+    """Rows that have samples in the cuts, in portions of about `most` samples; and how many."""
+    widths = np.zeros(rows, np.int64)
+    for cut in cuts:
+        widths[cut.rows] += cut.high - cut.low
+    there = np.flatnonzero(widths)
+    if len(there) == 0:
+        return []
+    pool = (np.cumsum(widths[there]) - 1) // most
+    portions = np.split(there, np.flatnonzero(np.diff(pool)) + 1)
+    return [(members, int(widths[members].sum())) for members in portions]
+
+
+class _Resolved:
+    """Samples of one kind of some rows, those that gave way to the other kind left out.
+
+    cuts     the cuts of that kind, cut down to the rows
+    places   where each sample is in the samples of these cuts, one cut after the other
+    rows     those that have samples, and `offsets` of each one's
+    """
+
+    def __init__(self, cuts: Sequence[Cut], members: Ints, *, native: bool) -> None:
+        wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
+        wanted[members] = True
+        chosen = _of_rows(cuts, wanted)
+        self.cuts = [cut for cut in chosen if cut.is_native == native]
+        owner = np.concatenate([np.repeat(cut.rows, cut.high - cut.low) for cut in chosen])
+        times = np.concatenate([cut.times() for cut in chosen])
+        right = np.repeat(
+            [cut.is_native == native for cut in chosen],
+            [int((cut.high - cut.low).sum()) for cut in chosen],
+        )
+        order = np.lexsort((times, owner))  # stable: of equal ones the youngest comes last
+        owner, times = owner[order], times[order]
+        stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)
+        stays &= right[order]
+        self.times = times[stays]
+        self.places = (np.cumsum(right) - 1)[order[stays]]
+        self.rows, counts = np.unique(owner[stays], return_counts=True)
+        self.offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
+
+
+def _load_floats(cuts: Sequence[Cut], members: Ints) -> Tile:
+    found = _Resolved(cuts, members, native=False)
+    values = np.concatenate([cut.values() for cut in found.cuts])
+    return Tile(found.rows, found.times, values[found.places], found.offsets)
+
+
+def _load_histograms(cuts: Sequence[Cut], members: Ints) -> HistogramTile:
+    found = _Resolved(cuts, members, native=True)
+    histograms = concat_histograms([cut.histograms() for cut in found.cuts])
+    return HistogramTile(found.rows, found.times, histograms.take(found.places), found.offsets)
