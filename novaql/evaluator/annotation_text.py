@@ -6,16 +6,9 @@ import math
 from decimal import Decimal
 
 from novaql.export.number_text import go_number
+from novaql.language.literals import quote
 
 __all__ = ["go_number", "quote", "shortest_decimal"]
-
-
-def quote(text: str) -> str:
-    """As Go's %q prints a printable text."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    for raw, shown in (("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r")):
-        escaped = escaped.replace(raw, shown)
-    return f'"{escaped}"'
 
 
 def shortest_decimal(value: float) -> str:

@@ -9,7 +9,7 @@ from novaql.evaluator.annotation_text import quote, shortest_decimal
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
-from novaql.evaluator.kernels.windows import Floats
+from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.native_aggregate import (
     IGNORING,
@@ -21,6 +21,7 @@ from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
+from novaql.export.histogram_text import histogram_texts
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation
 from tsdb.labels import METRIC_NAME, LabelColumn
@@ -110,17 +111,17 @@ def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
 
 
 def _count_values(operand: StepMatrix, groups: Groups, node: Aggregation, label: str) -> StepMatrix:
-    """One row per group and distinct value; the value is written into `label`."""
+    """One row per group and distinct value; its text is written into `label`."""
     if label == "" or not is_utf8(label):
         raise EvaluationError(f"invalid label name {quote(label)}")
     present = operand.presence()
     rows, steps = np.nonzero(present)
-    distinct, value_id = np.unique(operand.values[rows, steps], return_inverse=True)
-    texts = LabelColumn.encode(shortest_decimal(v) for v in distinct.tolist())
-    cells = groups.of_row[rows] * max(len(distinct), 1) + value_id
+    texts = _value_texts(operand, present)
+    cells = groups.of_row[rows] * len(texts.values) + texts.codes
     pairs, pair_of = np.unique(cells, return_inverse=True)
-    group, value = np.divmod(pairs, max(len(distinct), 1))
-    labels = groups.labels.take(group).with_column(label, texts.take(value))
+    group, code = np.divmod(pairs, len(texts.values))
+    texts = LabelColumn(code.astype(np.int32), texts.values)
+    labels = groups.labels.take(group).with_column(label, texts)
     if node.without and label in node.grouping:
         labels = labels.drop([label])
     # Groups that differed in what `label` was before are one.
@@ -128,3 +129,17 @@ def _count_values(operand: StepMatrix, groups: Groups, node: Aggregation, label:
     counts = np.zeros((len(first), operand.steps))
     np.add.at(counts, (row_of[pair_of], steps), 1.0)
     return matrix(labels.take(first), counts, counts > 0)
+
+
+def _value_texts(operand: StepMatrix, present: Bools) -> LabelColumn:
+    """The text of every present cell, in order of rows and steps."""
+    values = operand.values[present]
+    distinct, text_of = np.unique(values, return_inverse=True)
+    texts = [shortest_decimal(v) for v in distinct.tolist()]
+    if operand.native is not None:
+        which = operand.native.which[present]
+        used, place = np.unique(which, return_inverse=True)
+        text_of = np.where(which < 0, text_of, place + len(texts) - (used[0] < 0))
+        texts += histogram_texts(operand.native.histograms.take(used[used >= 0].astype(np.int64)))
+    column = LabelColumn.encode(texts)
+    return LabelColumn(column.codes[text_of], column.values)
