@@ -29,11 +29,16 @@ class Dataset:
     def __init__(self, folder: Path) -> None:
         self._database = tsdb.open(folder, read_only=True)
 
+    # The peer is a Prometheus 2, whose ranges include their left end.
+
     def instant(self, text: str, time: float) -> Matrix:
-        return matrix(query(text, self._database, time=time, timeout=None))
+        return matrix(query(text, self._database, time=time, timeout=None, left_closed=True))
 
     def range(self, text: str, start: float, end: float, step: float) -> Matrix:
-        return matrix(query(text, self._database, start=start, end=end, step=step, timeout=None))
+        data = self._database
+        return matrix(
+            query(text, data, start=start, end=end, step=step, timeout=None, left_closed=True)
+        )
 
     def labels(self, match: Sequence[str], start: float, end: float) -> list[str]:
         return self._database.label_names(matcher_sets(match), *milliseconds(start, end))

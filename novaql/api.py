@@ -33,6 +33,7 @@ def query(
     lookback: DurationLike = "5m",
     timeout: DurationLike | None = "2m",
     name_removal: NameRemoval | str = NameRemoval.DELAYED,
+    left_closed: bool = False,
     limits: Limits | None = None,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
@@ -44,6 +45,10 @@ def query(
     start, end, step   range query at start, start + step, … ≤ end; all three are needed
     lookback  how long a sample stays visible to an instant selector
     timeout   wall-clock budget; None for no limit
+    name_removal   "delayed": the metric's name goes at the end of the query; "eager": at each
+              function, as shipped Prometheus servers have it
+    left_closed    ranges and lookback include their left end, as they did before Prometheus 3
+    limits    budget in samples, series, points and bytes
 
     Raises `QueryError` where the text is at fault, `ArgumentError` for the other arguments,
     `EvaluationError` where the data does not allow the query, and the rest of `novaql.errors`.
@@ -56,6 +61,7 @@ def query(
         lookback=lookback,
         timeout=timeout,
         name_removal=name_removal,
+        left_closed=left_closed,
         limits=limits,
     )
     from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
@@ -76,6 +82,7 @@ def query_options(
     lookback: DurationLike = "5m",
     timeout: DurationLike | None = "2m",
     name_removal: NameRemoval | str = NameRemoval.DELAYED,
+    left_closed: bool = False,
     limits: Limits | None = None,
 ) -> QueryOptions:
     """The arguments of `query`, checked and brought to milliseconds."""
@@ -90,7 +97,14 @@ def query_options(
     except ValueError:
         raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
     options = QueryOptions(
-        0, 0, 0, lookback_ms, timeout_s=timeout_s, name_removal=removal, limits=limits or Limits()
+        0,
+        0,
+        0,
+        lookback_ms,
+        timeout_s=timeout_s,
+        name_removal=removal,
+        left_closed=left_closed,
+        limits=limits or Limits(),
     )
     if start is None and end is None and step is None:
         now_ms = int(clock.time() * 1000)

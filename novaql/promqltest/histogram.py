@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
+
+import numpy as np
+
+from tsdb.histogram_bounds import upper_bounds
 
 CUSTOM_SCHEMA = -53
 
@@ -118,12 +123,10 @@ class FloatHistogram:
         )
 
 
+@cache
 def upper_bound(schema: int, index: int) -> float:
     """Upper end of an exponential bucket."""
-    try:
-        return float(2.0 ** (index * 2.0**-schema))
-    except OverflowError:
-        return float("inf")
+    return float(upper_bounds(np.array([schema]), np.array([index]))[0])
 
 
 def populations(spans: Iterable[Span]) -> dict[int, float]:

@@ -6,36 +6,17 @@ the wider one, of two sets of custom bounds what both have. Buckets are merged, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA, Buckets, Floats, Histograms
+from tsdb.histogram_bounds import upper_bounds
+from tsdb.histograms import Buckets, Floats, Histograms
 from tsdb.labels import Bools, Ints
 
 Bounds = tuple[float, ...]
-
-_FINEST = 1 << MAX_SCHEMA
-_FRACTIONS = np.array([math.exp2(step / _FINEST) for step in range(_FINEST)])
-_LARGEST = float(np.finfo(np.float64).max)
-
-
-def upper_bounds(schema: NDArray[np.integer], index: NDArray[np.integer]) -> Floats:
-    """[P] upper ends of exponential buckets; the last one that is finite is the largest float.
-
-    schema, index: [P]. The lower end of a bucket is the upper end of the one before it.
-    """
-    finer = np.clip(MAX_SCHEMA - schema.astype(np.int64), 0, MAX_SCHEMA - MIN_SCHEMA)
-    position = index.astype(np.int64) << finer
-    exponent = np.clip(position // _FINEST, -2000, 2000)
-    fraction = _FRACTIONS[position % _FINEST]
-    with np.errstate(over="ignore", under="ignore"):
-        bound: Floats = np.ldexp(fraction, exponent.astype(np.int32))
-    bound[(exponent == 1024) & (fraction == 1.0)] = _LARGEST
-    return bound
 
 
 def compatible(a: Histograms, b: Histograms) -> Bools:

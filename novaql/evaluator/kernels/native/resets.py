@@ -9,9 +9,9 @@ from novaql.evaluator.kernels.native.layout import (
     coarsened,
     past_populated,
     rebucketed,
-    upper_bounds,
     widened,
 )
+from tsdb.histogram_bounds import upper_bounds
 from tsdb.histograms import Buckets, Histograms, ResetHint
 from tsdb.labels import Bools, Ints
 

@@ -24,8 +24,8 @@ from novaql.evaluator.kernels.native.layout import (
     outside_zero_bucket,
     reconcile,
     shifted_index,
-    upper_bounds,
 )
+from tsdb.histogram_bounds import upper_bounds
 from tsdb.histograms import (
     CUSTOM_SCHEMA,
     Buckets,

@@ -10,12 +10,12 @@ from novaql.evaluator.kernels.native.layout import (
     coarsened,
     compatible,
     reconcile,
-    upper_bounds,
     widened,
 )
 from novaql.promqltest.histogram import FloatHistogram, Span
 from novaql.promqltest.histogram import widened as widened_single
 from tests.support.native_histograms import any_histogram, columns, exponential, singles
+from tsdb.histogram_bounds import upper_bounds
 
 
 def test_bounds_are_powers_of_two_and_their_roots() -> None:
