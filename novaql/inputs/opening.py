@@ -29,7 +29,7 @@ def open_stream(
 ) -> BatchStream:
     """Batches of a file, several files, an address, a frame or a batch.
 
-    default_time_ms  time of text samples that have none (None: now)
+    default_time_ms  time of text samples that have none, scraped or of a file (None: now)
 
     Raises `InputError`, at once or while the batches are read.
     """
@@ -38,7 +38,7 @@ def open_stream(
     if is_url(data):
         from novaql.inputs.scrape import scrape  # noqa: PLC0415 - http and TLS cost 25 ms
 
-        found = scrape(data)
+        found = scrape(data, at_ms=default_time_ms)
         if found.error is not None:
             raise InputError(found.error)
         return BatchStream(iter([found.batch]), found.metadata, files=1)
