@@ -211,3 +211,14 @@ def test_bits_survive_log_and_block(singles: list[Native]) -> None:
         with tsdb.open(folder, read_only=True) as database:
             assert read_all(database) == model.select()
             assert database.check() == []
+
+
+def test_large_histograms_fill_the_head_sooner(tmp_path: Path) -> None:
+    wide = Native(3, 0, (1, 2, 0, 0), tuple((i, 1) for i in range(200)))
+    with tsdb.open(tmp_path, sync="os", flush_samples=1000, close_flush_samples=10**9) as database:
+        database.append(batch_of([(UP, n, 1.0) for n in range(20)]))
+        database.flush_if_due()
+        assert database.stats().blocks == 0
+        database.append(batch_of([(LATENCY, n, wide) for n in range(20)]))
+        database.flush_if_due()
+        assert database.stats().blocks == 1
