@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
@@ -82,7 +82,7 @@ def _take(raw: _Raw, data: bytes, number: int, kind: int, first: int, last: int)
     elif number in raw.spans and kind == BYTES:
         raw.spans[number].append(_span(data, first, last))
     elif number in raw.deltas and kind in (BYTES, VARINT):
-        raw.deltas[number] += [_zigzag(n) for n in _varints(data, first, last)]
+        raw.deltas[number] += [(n >> 1) ^ -(n & 1) for n in _varints(data, first, last)]
     elif number in raw.counts and kind == FIXED64:
         raw.counts[number].append(_DOUBLE.unpack_from(data, first)[0])
     elif number in raw.counts and kind == BYTES:
@@ -104,10 +104,24 @@ def _span(data: bytes, start: int, stop: int) -> tuple[int, int]:
     return _zigzag(found[1]), found[2]
 
 
-def _varints(data: bytes, at: int, stop: int) -> Iterator[int]:
-    while at < stop:
-        number, at = read_varint(data, at, stop)
-        yield number
+def _varints(data: bytes, at: int, stop: int) -> list[int]:
+    packed = data[at:stop]
+    if packed.isascii():  # every number is a byte, as small differences are
+        return list(packed)
+    numbers = []
+    number = shift = 0
+    for byte in packed:  # `read_varint` at each would take twice the time
+        if byte >= 0x80:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if shift > 63:
+                raise InputError(f"byte {at}: a number has more than ten bytes")
+        else:
+            numbers.append((number | byte << shift) & 0xFFFF_FFFF_FFFF_FFFF)
+            number = shift = 0
+    if shift:
+        raise InputError(f"byte {stop}: the message ends inside a number")
+    return numbers
 
 
 def _zigzag(number: int) -> int:
@@ -148,10 +162,7 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
     spans, deltas = raw.spans[_SPANS[at]], raw.deltas[_DELTAS[at]]
     populations = raw.counts[_COUNTS[at]]
     if not floating:
-        population, populations = 0, []
-        for delta in deltas:
-            population += delta
-            populations.append(float(population))
+        populations = [float(population) for population in accumulate(deltas)]
     elif deltas:
         raise ValueError("it has populations as floats and as differences")
     if sum(length for _, length in spans) != len(populations) or len(populations) > _MOST_BUCKETS:
@@ -166,7 +177,7 @@ def _side(raw: _Raw, at: int, *, floating: bool) -> Side:
         index += length
     if places and not -(2**31) <= places[0] <= places[-1] < 2**31:
         raise ValueError(f"it has a bucket number {places[-1]}")
-    if any(population < 0 for population in populations):
+    if populations and min(populations) < 0:
         raise ValueError("a bucket has a negative population")
     return list(zip(places, populations, strict=True))
 

@@ -221,3 +221,15 @@ def test_a_message_is_stored_whole() -> None:
     ((_, samples),) = read_all(database).items()
     assert [time for time, _ in samples] == [TIME - 1, TIME]
     assert isinstance(samples[1][1], Native)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "reason"),
+    [(b"\x06\x82", "ends inside a number"), (b"\xff" * 10 + b"\x01", "more than ten bytes")],
+)
+def test_numbers_that_do_not_end(deltas: bytes, reason: str) -> None:
+    labels = b"\x0a\x0f\x0a\x08__name__\x12\x03lag"
+    histogram = b"\x62" + bytes([len(deltas)]) + deltas
+    series = labels + b"\x22" + bytes([len(histogram)]) + histogram
+    with pytest.raises(InputError, match=reason):
+        RemoteWriteDecoder().decode_message(b"\x0a" + bytes([len(series)]) + series)
