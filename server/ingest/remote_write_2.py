@@ -1,7 +1,7 @@
 """Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts stand once in a table of symbols.
 
-Samples are decoded as arrays, as those of 1.0 are. Start timestamps are not kept; native
-histograms and exemplars are counted and not kept.
+Samples are decoded as arrays, as those of 1.0 are, and native histograms one by one. Start
+timestamps are not kept; exemplars are counted and not kept.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
 from novaql.inputs.remote_write import WriteRequest
+from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
-from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.labels import METRIC_NAME, Ints, SeriesTable
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from tsdb.tile import Batch
+from tsdb.tile import STALE, Batch, HistogramSamples
 
 _SYMBOL, _SERIES = 4, 5
 _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5
-_SAMPLE_KEY = 0x12
+_SAMPLE_KEY, _SAMPLE_START, _HISTOGRAM_START = 0x12, 3, 17
+_SIZE_WITHOUT_START = 16
+"""Bytes of a sample of today without a start timestamp; a longer one is looked into."""
 _TYPES = (
     "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
 )  # fmt: skip
@@ -35,14 +38,17 @@ _PARTS = {
 class _Found:
     """What the series of a message brought so far.
 
-    regions  series number, first and one past the last byte of samples that stand together
+    regions     series number, first and one past the last byte of samples that stand together
+    histograms  and the series number of each
+    ended       series number and time of markers that a series of histograms has ended
     """
 
     labels: list[dict[str, str]] = field(default_factory=list)
     number_of: dict[bytes, int] = field(default_factory=dict)
     regions: list[tuple[int, int, int]] = field(default_factory=list)
     metadata: dict[str, Metadata] = field(default_factory=dict)
-    histograms: int = 0
+    histograms: list[tuple[int, WireHistogram]] = field(default_factory=list)
+    ended: list[tuple[int, int]] = field(default_factory=list)
     exemplars: int = 0
 
 
@@ -65,12 +71,14 @@ def decode_request(data: bytes) -> WriteRequest:
             _read_series(data, start, stop, symbols, found)
         except InputError as problem:
             raise InputError(f"time series at byte {start}: {problem}") from problem
-    return WriteRequest(_batch(data, found), found.metadata, found.histograms, found.exemplars)
+    batch = _batch(data, found)
+    return WriteRequest(batch, found.metadata, len(found.histograms), found.exemplars)
 
 
 def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Found) -> None:
     number = -1
     metadata: Metadata | None = None
+    histograms: list[WireHistogram] = []
     while at < stop:
         if data[at] == _SAMPLE_KEY:
             end = _end_of_samples(data, at, stop)
@@ -82,30 +90,43 @@ def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Fo
             if number >= 0 or kind not in (BYTES, VARINT):
                 raise InputError("its label references are not one packed field")
             number = _series_number(data[start:at], symbols, found)
-        elif which == _HISTOGRAM:
-            found.histograms += 1
+        elif which == _HISTOGRAM and kind == BYTES:
+            histograms.append(read_histogram(data, start, at))
         elif which == _EXEMPLAR:
             found.exemplars += 1
         elif which == _METADATA and kind == BYTES:
             metadata = _read_metadata(data, start, at, symbols)
     if number < 0:
         raise InputError("it has no labels")
-    # Samples that stand before the labels belong to them all the same.
-    for place in range(len(found.regions) - 1, -1, -1):
-        if found.regions[place][0] >= 0:
-            break
-        found.regions[place] = (number, *found.regions[place][1:])
+    found.regions += [(number, first, end) for first, end in regions]
+    found.histograms += [(number, began, histogram) for began, histogram in histograms]
+    found.histograms += [(number, one) for one in histograms if not one.stale]
+    found.ended += [(number, one.time) for one in histograms if one.stale]
     if metadata is not None and metadata != Metadata():
         found.metadata[_family(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 
 
-def _end_of_samples(data: bytes, at: int, stop: int) -> int:
+def _end_of_samples(data: bytes, at: int, stop: int, found: _Found) -> int:
     while at < stop and data[at] == _SAMPLE_KEY:
         size, start = read_varint(data, at + 1, stop)
         at = start + size
-    if at > stop:
-        raise InputError("a sample ends behind its time series")
+        if at > stop:
+            raise InputError("a sample ends behind its time series")
+        if size > _SIZE_WITHOUT_START:
+            began = _number_field(data, start, at, _SAMPLE_START)
+            if began:
+                found.starts[found.samples] = began
+        found.samples += 1
     return at
+
+
+def _number_field(data: bytes, at: int, stop: int, wanted: int) -> int:
+    """A field of a message that is a signed number; 0 if it is not there."""
+    value = 0
+    for number, kind, first, last in fields(data, at, stop):
+        if number == wanted and kind == VARINT:
+            value = signed(read_varint(data, first, last)[0])
+    return value
 
 
 def _series_number(refs: bytes, symbols: list[str], found: _Found) -> int:
@@ -170,13 +191,37 @@ def _family(name: str, kind: str) -> str:
 def _batch(data: bytes, found: _Found) -> Batch:
     regions = np.array(found.regions, np.int64).reshape(-1, 3)
     decoded = decode_samples(data, regions[:, 1], regions[:, 2])
-    outside = (decoded.times > MAX_TIME_MS) | (decoded.times < MIN_TIME_MS)
-    if outside.any():
-        raise InputError(f"the time {decoded.times[outside][0]} is out of range")
+    starts = np.zeros(found.samples, np.int64)
+    starts[list(found.starts)] = list(found.starts.values())
+    ended = [(number, one.time, 0) for number, _, one in found.histograms if one.stale]
+    markers = np.array(ended, np.int64).reshape(-1, 3)
+    whole = [(number, began, one) for number, began, one in found.histograms if not one.stale]
+    times = np.concatenate([decoded.times, markers[:, 1]])
+    values = np.concatenate([decoded.values, np.full(len(markers), STALE)])
+    starts = np.concatenate([starts, markers[:, 2]])
+    rows = np.concatenate([np.repeat(regions[:, 0], decoded.counts), markers[:, 0]])
+    native_times = np.array([one.time for _, _, one in whole], np.int64)
+    _need_storable(np.concatenate([times, native_times]))
     table = SeriesTable.from_dicts(found.labels)
-    rows = np.repeat(regions[:, 0], decoded.counts)
+    number_to_row = np.arange(len(table))
     keys = table.keys()
     if len(table) and int(keys.max()) + 1 < len(table):  # one series by several references
         _, first = np.unique(keys, return_index=True)
-        table, rows = table.take(first), keys[rows]
-    return Batch(table, rows, decoded.times, decoded.values)
+        table, number_to_row = table.take(first), keys
+    native = None
+    if whole:
+        began = np.array([at for _, at, _ in whole], np.int64)
+        native = HistogramSamples(
+            number_to_row[[number for number, _, _ in whole]],
+            native_times,
+            columns_of([one for _, _, one in whole]),
+            began if began.any() else None,
+        )
+    known = starts if starts.any() else None
+    return Batch(table, number_to_row[rows], times, values, native, known)
+
+
+def _need_storable(times: Ints) -> None:
+    outside = (times > MAX_TIME_MS) | (times < MIN_TIME_MS)
+    if outside.any():
+        raise InputError(f"the time {times[outside][0]} is out of range")

@@ -29,8 +29,8 @@ _DECODERS: dict[str, Store] = {
 async def write(request: Request) -> Response:
     """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
 
-    All samples of a message are stored or none. Native histograms, exemplars and start timestamps
-    in it are not kept; the headers say how much of each was.
+    All samples of a message are stored or none. Exemplars and start timestamps in it are not
+    kept; the headers say how much of each kind was.
     """
     store = _decoder(request)
     context = context_of(request)

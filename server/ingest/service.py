@@ -59,12 +59,9 @@ def store_message_2(context: ServerContext, body: bytes) -> Written:
 
 def _store_request(context: ServerContext, request: WriteRequest) -> Written:
     store_batch(context, request.batch, request.metadata)
-    if request.histograms or request.exemplars:
-        log.warning(
-            "histograms and exemplars are not kept",
-            extra={"histograms": request.histograms, "exemplars": request.exemplars},
-        )
-    return Written(samples=len(request.batch))
+    if request.exemplars:
+        log.warning("exemplars are not kept", extra={"count": request.exemplars})
+    return Written(len(request.batch) - request.histograms, request.histograms)
 
 
 def store_batch(context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]) -> None:
