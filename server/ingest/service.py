@@ -61,7 +61,9 @@ def _store_request(context: ServerContext, request: WriteRequest) -> Written:
     store_batch(context, request.batch, request.metadata)
     if request.exemplars:
         log.warning("exemplars are not kept", extra={"count": request.exemplars})
-    return Written(len(request.batch) - request.histograms, request.histograms)
+    native = request.batch.native
+    histograms = 0 if native is None else len(native.timestamps)
+    return Written(len(request.batch) - histograms, histograms)
 
 
 def store_batch(context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]) -> None:
