@@ -25,11 +25,10 @@ from novaql.rules.templates.nodes import (
     Variable,
     With,
 )
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
 from novaql.rules.templates.values import LabelMap, Record, go_type, shown, truth
 
 MOST_STEPS = 100_000
-MOST_CHARACTERS = 1_000_000
 _MOST_DEPTH = 40
 _HISTOGRAM_FIELDS: dict[str, Callable[[FloatHistogram], Any]] = {
     "Schema": lambda h: h.schema,
