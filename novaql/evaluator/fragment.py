@@ -8,6 +8,7 @@ of `sum by (job) (rate(...))` does not grow with the number of series.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,3 +135,7 @@ def _readers() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
 
     return ThreadPoolExecutor(2, thread_name_prefix="novaql-read")
+
+
+# A forked process has the pool but none of its threads: it would wait for them for ever.
+os.register_at_fork(after_in_child=_readers.cache_clear)
