@@ -441,6 +441,16 @@ SPAN = [{"offset": 0, "length": 2}]
             ),
             "a span begins before the end",
         ),
+        (
+            delimited([family("x", GAUGE, {"gauge": {}, "timestamp_ms": 2**63 - 1})]),
+            f"message: the time {2**63 - 1} ms is out of range",
+        ),
+        (
+            delimited(
+                [family("x", COUNTER, {"counter": {"created_timestamp": {"seconds": 2**62}}})]
+            ),
+            f"the time {2**62} s is out of range",
+        ),
         (histogram()[:-1], "the message at byte 0 is cut off"),
         (b"\x80" * 11, "a number has more than ten bytes"),
         (b"\xff\xff\xff\xff\x7f", "it claims to have"),
