@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from novaql.errors import LimitExceeded
 from novaql.inputs.remote_write import WriteRequest
+from server.ingest.otlp import convert
+from server.ingest.otlp_messages import from_json, from_protobuf
 from server.ingest.remote_write_2 import decode_request
-from server.platform.bodies import unpack_snappy
+from server.platform.bodies import unpack_gzip, unpack_snappy
 from server.platform.context import ServerContext
 from server.platform.errors import BodyTooLarge
 from tsdb.selection import Metadata
@@ -55,6 +57,16 @@ def store_message_2(context: ServerContext, body: bytes) -> Written:
     """The same for remote write 2.0."""
     data = unpack_snappy(body, limit=context.settings.max_write_bytes)
     return _store_request(context, decode_request(data))
+
+
+def store_otlp(
+    context: ServerContext, body: bytes, *, packed: bool, as_json: bool
+) -> tuple[int, str]:
+    """Decode an OTLP export and store it; how many points were left out, and why."""
+    data = unpack_gzip(body, limit=context.settings.max_write_bytes) if packed else body
+    converted = convert(from_json(data) if as_json else from_protobuf(data))
+    store_batch(context, converted.batch(), converted.metadata)
+    return converted.rejected, converted.reason
 
 
 def _store_request(context: ServerContext, request: WriteRequest) -> Written:

@@ -73,7 +73,7 @@ _SCHEMAS: dict[str, dict[str, list[Field]]] = {
 }
 
 
-def _classes(package: str, messages: dict[str, list[Field]]) -> dict[str, Any]:
+def message_classes(package: str, messages: dict[str, list[Field]]) -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name=f"{package}.proto", package=package, syntax="proto3"
     )
@@ -91,8 +91,8 @@ def _classes(package: str, messages: dict[str, list[Field]]) -> dict[str, Any]:
     }
 
 
-_WRITE = _classes("write2", _SCHEMAS["write2"])
-_READ = _classes("read", _SCHEMAS["read"])
+_WRITE = message_classes("write2", _SCHEMAS["write2"])
+_READ = message_classes("read", _SCHEMAS["read"])
 ReadRequestMessage = _READ["ReadRequest"]
 ReadResponseMessage = _READ["ReadResponse"]
 
