@@ -266,3 +266,65 @@ def test_nan_and_infinity_are_values() -> None:
 
     assert math.isnan(found["api"])
     assert found["web"] == math.inf
+
+
+RESTORED = """
+groups:
+  - name: g
+    rules: [{alert: High, expr: x > 10, for: 30m, labels: {severity: page}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("down_at", "up_at", "fires_at"),
+    [
+        (10, 15, 35),  # 20 minutes were left, and are left after the outage of 5
+        (25, 30, 40),  # 5 were left: the grace period of 10 counts
+        (40, 45, 46),  # it was firing: it fires again at the second evaluation
+        (10, 75, 105),  # more than an hour: it begins anew
+    ],
+)
+def test_pending_alerts_outlive_a_restart(down_at: int, up_at: int, fires_at: int) -> None:
+    database = tsdb.memory()
+    before = group_run(database, RESTORED)
+    for minute in range(down_at + 1):
+        put(database, minute, api=11)
+        before.evaluate(minute * MINUTE)
+    after = GroupRun(before.group, before.context, restores=True)
+    first = None
+    for minute in range(up_at, fires_at + 1):
+        put(database, minute, api=11)
+        assert failures(after.evaluate(minute * MINUTE)) == []
+        if first is None and list(after.alerts[0].active(State.FIRING)):
+            first = minute
+
+    assert first == fires_at
+
+
+def test_nothing_is_written_before_alerts_are_restored() -> None:
+    database = tsdb.memory()
+    (group,) = read_rules(RESTORED, "rules.yml").groups
+    run = GroupRun(group, RuleContext(DatabaseStore(database)), restores=True)
+    put(database, 0, api=11)
+    run.evaluate(0)
+    assert now(database, "ALERTS", 0) == {}
+    put(database, 1, api=11)
+    run.evaluate(MINUTE)
+
+    assert now(database, "ALERTS", 1) == {"apipending": 1}
+
+
+def test_names_of_prometheus_3_and_labels_of_groups() -> None:
+    database = tsdb.memory()
+    rules = """
+groups:
+  - name: g
+    labels: {the team: infra}
+    rules: [{record: my.metric, expr: x, labels: {"label with blanks": "yes"}}]
+"""
+    run = group_run(database, rules)
+    put(database, 0, api=11)
+    assert failures(run.evaluate(0)) == []
+
+    (series,) = query('{"my.metric", "the team"="infra"}', database, time=0)
+    assert series.labels["label with blanks"] == "yes"
