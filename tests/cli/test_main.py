@@ -115,6 +115,11 @@ def test_help_lists_every_command_without_loading_it(capsys: pytest.CaptureFixtu
         assert entry.help in out
 
 
+def test_the_version_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("novaql ")
+
+
 def test_version_names_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
 
@@ -133,7 +138,7 @@ def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixtur
     [
         ("novaql se", "1", ["series", "serve"]),
         ("novaql query --sta", "2", ["--start", "--stats"]),
-        ("novaql query up --format ", "4", ["table", "csv", "json", "arrow"]),
+        ("novaql query up --format ", "4", ["table", "csv", "json", "arrow", "parquet"]),
     ],
 )
 def test_completion_offers_commands_options_and_choices(
