@@ -283,3 +283,13 @@ def test_a_broken_database_is_reported(tmp_path: Path) -> None:
 def test_other_things_are_refused(data: Any) -> None:
     with pytest.raises(InputError, match="cannot be read as metrics; give a path"):
         as_source(data)
+
+
+def test_an_empty_path_is_not_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.prom").write_text("up 1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the path is empty"):
+        as_source("")
+    assert as_source(Path()).series([], 0, 10**15).rows == 1
