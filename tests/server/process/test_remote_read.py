@@ -13,12 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novaql.inputs.protobuf_wire import fields
+from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from server.platform.scopes import Role
+from server.prometheus.read_histograms import histogram_fields
 from server.prometheus.read_messages import encode_samples
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server, server_process
 from tests.support.prometheus_programs import running_prometheus
-from tests.support.remote_messages import ReadRequestMessage, ReadResponseMessage
+from tests.support.remote_messages import (
+    ReadRequestMessage,
+    ReadResponseMessage,
+    write_2_message,
+)
 from tests.support.remote_write_messages import Series, message_of, packed
+
+VERSION_2 = "io.prometheus.write.v2.Request"
 
 
 @given(
@@ -37,6 +46,24 @@ def test_samples_are_what_protobuf_reads(pairs: list[tuple[int, float]]) -> None
     series.MergeFromString(stream)
     assert [(s.timestamp, s.value) for s in series.samples] == pairs
     assert ends.tolist()[-1:] == ([len(stream)] if pairs else [])
+
+
+def test_histograms_are_read_back_as_they_were() -> None:
+    given_ = WireHistogram(
+        1_700_000_000_123, -2, 3, 19.5, -4.25, 2.0, 0.001,
+        [(-7, 1.5)], [(-3, 2.0), (-2, 1.0), (5, 4.0), (6, 9.0)], (), stale=False,
+    )  # fmt: skip
+    custom = WireHistogram(
+        -5, -53, 0, 3.0, 4.0, 0.0, 0.0, [], [(0, 1.0), (2, 2.0)], (0.5, 1.0), stale=False
+    )
+    times = np.array([given_.time, custom.time], np.int64)
+    found = []
+    for field in histogram_fields(columns_of([given_, custom]), times):
+        number, _, start, stop = next(fields(field, 0, len(field)))
+        assert number == 4
+        found.append(read_histogram(field, start, stop))
+
+    assert found == [given_, custom]
 
 
 def read(server: LocalServer, message: bytes, **headers: str) -> httpx.Response:
@@ -136,6 +163,14 @@ def test_a_real_prometheus_reads_from_the_server(tmp_path: Path) -> None:
         body = packed(message_of(series))
         sent = httpx.post(f"{url}/write", content=body, headers=WRITE_HEADERS | bearer)
         assert sent.status_code == 204
+        native = write_2_message([({"__name__": "hist"}, [])])
+        native.timeseries[0].histograms.add(
+            timestamp=now_ms + 300_000, count_int=3, zero_count_int=3, sum=1.5
+        )
+        version_2 = {"Content-Type": f"{WRITE_HEADERS['Content-Type']};proto={VERSION_2}"}
+        headers = WRITE_HEADERS | bearer | version_2
+        sent = httpx.post(f"{url}/write", content=packed(native), headers=headers)
+        assert sent.status_code == 204
         config = f"""
 remote_read:
   - url: {url}/read
@@ -151,6 +186,8 @@ remote_read:
             }
             through = httpx.get(f"{theirs}/api/v1/query_range", params=asked).json()
             names = httpx.get(f"{theirs}/api/v1/label/i/values").json()
+            counted = {"query": "histogram_count(hist)", "time": str(now_ms // 1000 + 301)}
+            count = httpx.get(f"{theirs}/api/v1/query", params=counted).json()
         direct = httpx.get(f"{url}/query_range", params=asked, headers=bearer).json()
 
     assert through["status"] == "success", through
@@ -164,3 +201,5 @@ remote_read:
             [float(v) for _, v in theirs_["values"]], rel=1e-12
         )
     assert names["status"] == "success"
+    assert count["status"] == "success", count
+    assert [s["value"][1] for s in count["data"]["result"]] == ["3"]
