@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -69,7 +70,13 @@ def test_mutated_queries_parse_or_are_refused() -> None:
 
 @pytest.mark.slow
 def test_many_mutated_queries_parse_or_are_refused() -> None:
-    _run(200_000, seed=3)
+    """NOVAQL_FUZZ_ROUNDS=1000000 tries harder; random bytes come on top, as many again."""
+    rounds = int(os.environ.get("NOVAQL_FUZZ_ROUNDS", "200000"))
+    _run(rounds, seed=3)
+    source = random.Random(7)
+    for number in range(rounds):
+        encoding = "latin-1" if number % 2 else "utf-8"
+        _check(source.randbytes(source.randrange(200)).decode(encoding, "replace"))
 
 
 def test_random_bytes_parse_or_are_refused() -> None:
