@@ -1,0 +1,85 @@
+"""rate, increase and delta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.jit import FLAG, INT, INTS, MATRIX, kernel
+
+
+@kernel(MATRIX, INTS, INTS, INTS, INTS, INT, FLAG, FLAG)
+def extrapolated(
+    values: Any,
+    times: Any,
+    lo: Any,
+    hi: Any,
+    ends_ms: Any,
+    range_ms: int,
+    is_counter: bool,
+    is_rate: bool,
+) -> Any:
+    """`rate.extrapolated`, bit for bit: values [S, T], windows [J] → [S, J]; 0 where absent."""
+    series, samples = values.shape
+    steps = len(lo)
+    out = np.zeros((series, steps))
+    # What depends on times alone is found once for all series.
+    sampled, before = np.zeros(steps), np.zeros(steps)
+    after, usual = np.zeros(steps), np.zeros(steps)
+    seconds = range_ms / 1000.0
+    for j in range(steps):
+        count = hi[j] - lo[j]
+        if count < 2:
+            continue
+        first_ms, last_ms = times[lo[j]], times[hi[j] - 1]
+        sampled[j] = (last_ms - first_ms) / 1000.0
+        mean_gap = sampled[j] / (count - 1)
+        before[j] = (first_ms - (ends_ms[j] - range_ms)) / 1000.0
+        after[j] = (ends_ms[j] - last_ms) / 1000.0
+        threshold = mean_gap * 1.1
+        if before[j] >= threshold:
+            before[j] = mean_gap / 2
+        if after[j] >= threshold:
+            after[j] = mean_gap / 2
+        usual[j] = (sampled[j] + before[j] + after[j]) / sampled[j]
+        if is_rate:
+            usual[j] /= seconds
+    falls = np.empty(samples, np.int64)
+    for s in range(series):
+        row = values[s]
+        fallen = 0
+        if is_counter:
+            for k in range(samples - 1):
+                falls[fallen] = k
+                fallen += row[k + 1] < row[k]
+        oldest = 0
+        for j in range(steps):
+            start, end = lo[j], hi[j]
+            if end - start < 2:
+                continue
+            first = row[start]
+            increase = row[end - 1] - first
+            if fallen:
+                while oldest < fallen and falls[oldest] < start:
+                    oldest += 1
+                k = oldest
+                while k < fallen and falls[k] < end - 1:
+                    increase += row[falls[k]]
+                    k += 1
+            factor = usual[j]
+            # A counter is not extrapolated past the point where it was zero. The product tells
+            # most windows apart that are far from it, without a division.
+            if (
+                is_counter
+                and increase > 0
+                and first >= 0
+                and not first * sampled[j] > 2 * before[j] * increase
+            ):
+                zero_before = sampled[j] * (first / increase)
+                if zero_before < before[j]:
+                    factor = (sampled[j] + zero_before + after[j]) / sampled[j]
+                    if is_rate:
+                        factor /= seconds
+            out[s, j] = increase * factor
+    return out
