@@ -76,6 +76,9 @@ def commands_page() -> str:
     parts = ["# The `novaql` command", GENERATED, _block(_help([]))]
     for name in COMMANDS:
         parts += [f"## `novaql {name}`", _block(_help([name]))]
+        command = cli.get_command(click.Context(cli), name)
+        for inner in command.commands if isinstance(command, click.Group) else ():
+            parts += [f"### `novaql {name} {inner}`", _block(_help([name, inner]))]
     return _page(parts)
 
 

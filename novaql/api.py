@@ -53,6 +53,9 @@ def query(
     Raises `QueryError` where the text is at fault, `ArgumentError` for the other arguments,
     `EvaluationError` where the data does not allow the query, and the rest of `novaql.errors`.
     """
+    if not isinstance(expr, str):
+        raise ArgumentError("expr", f"is a text, this is {type(expr).__name__}")
+    asked_ms = int(clock.time() * 1000)
     options = query_options(
         time=time,
         start=start,
@@ -69,7 +72,7 @@ def query(
 
     # A wrong query is told before any data is opened; one without selectors needs none.
     selects = selects_data(expr)
-    source = as_source(data) if selects or data is not None else NO_DATA
+    source = as_source(data, now_ms=asked_ms) if selects or data is not None else NO_DATA
     return evaluate(expr, source, options)
 
 

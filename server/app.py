@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -24,6 +24,7 @@ from server.platform.endpoint import add_endpoint
 from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
+from server.platform.scrapes import Scrape
 from server.platform.store import Store, numeric_stats
 from server.platform.telemetry import Telemetry
 from server.platform.tokens import FileTokenStore, TokenStore
@@ -38,6 +39,14 @@ class Job(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+@runtime_checkable
+class ScrapingJob(Protocol):
+    """A job whose scrapes are the server's targets."""
+
+    @property
+    def scrapers(self) -> Sequence[Scrape]: ...
 
 
 def create_app(
@@ -64,6 +73,7 @@ def create_app(
         QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         Writers(threads=2, room=settings.write_queue),
         RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
+        scrapes=lambda: [s for job in jobs if isinstance(job, ScrapingJob) for s in job.scrapers],
     )
     app = FastAPI(
         title="NovaQL",

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -60,14 +61,25 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=max(1, round(settings.max_lag_s)),
         )
-        PoliteServer(config).run(sockets=[sock])
+        PoliteServer(config, app.state.context.stopping).run(sockets=[sock])
     finally:
         sock.close()
     log.info("stopped")
 
 
 class PoliteServer(uvicorn.Server):
-    """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed."""
+    """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed.
+
+    stopping  set as soon as the signal comes
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ class Settings:
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
+    max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest remote-write body, as sent and unpacked
     compress_bytes      answers from this size on are compressed for clients that accept it
@@ -45,6 +46,7 @@ class Settings:
     query_timeout_s: float = 120.0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
+    max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20
     compress_bytes: int = 4096

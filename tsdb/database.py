@@ -145,7 +145,7 @@ class Database:
     def _make_room(self) -> None:
         """Flushing keeps up with appending, or appending waits."""
         state = self._state
-        if state.frozen and state.head.appended >= self.options.flush_samples:
+        if state.frozen and state.head.weight >= self.options.flush_samples:
             self.flush()
 
     def _after_append(self, position: Position | None) -> None:
@@ -154,7 +154,7 @@ class Database:
         assert self._files is not None
         log = self._files.log
         assert log is not None
-        if self._state.head.appended >= self.options.flush_samples:
+        if self._state.head.weight >= self.options.flush_samples:
             self._workers[0].wake()
         if self.options.sync is Sync.ALWAYS:
             log.sync(position)
@@ -175,7 +175,7 @@ class Database:
         """Flush a head that is full, or old, or whose log the disk could not sync."""
         head = self._state.head
         old = time.monotonic() - self._first_append >= self.options.flush_after_s
-        full = head.appended >= self.options.flush_samples
+        full = head.weight >= self.options.flush_samples
         files = self._files
         unsafe = files is not None and files.log is not None and files.log.sync_failed
         if self._state.frozen or (head.appended and (old or full or unsafe)):
@@ -358,7 +358,7 @@ class Database:
         try:
             if files is not None and not self._read_only:
                 state = self._state
-                waiting = state.head.appended
+                waiting = state.head.weight
                 if state.frozen or waiting >= self.options.close_flush_samples:
                     self.flush()
         finally:

@@ -28,7 +28,8 @@ class StoreOptions:
     """
     sync, sync_interval_s    see `Sync`
     block_ms                 time range of a block; ranges are aligned to multiples of it
-    flush_samples            the head is flushed when it holds this many samples …
+    flush_samples            the head is flushed when it holds this many samples, a native histogram
+                             counted as one for every 24 bytes of it …
     flush_after_s            … or when its first sample is this old
     close_flush_samples      `close()` flushes a head of at least this many; a smaller one stays in
                              the log

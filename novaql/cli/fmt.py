@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from novaql.cli.options import text_argument
+from novaql.cli.output import destination
 from novaql.language import format_expr, parse
+
+RULE_FILES = (".yml", ".yaml")
 
 
 @click.command("fmt")
-@click.argument("expr")
-@click.option("--check", is_flag=True, help="Print nothing; exit 1 if the text is not canonical.")
+@click.argument("texts", nargs=-1, required=True, metavar="EXPR|FILE.yml...")
+@click.option("--check", is_flag=True, help="Write no text; exit 1 if some is not canonical.")
+@click.option("--write", is_flag=True, help="Change rule files in place.")
 @click.pass_context
-def command(ctx: click.Context, expr: str, check: bool) -> None:
-    """Print a query in canonical form; `-` reads it from standard input."""
-    text = text_argument(expr)
+def command(ctx: click.Context, texts: tuple[str, ...], check: bool, write: bool) -> None:
+    """Print a query in canonical form; `-` reads it from standard input.
+
+    What ends in .yml or .yaml is a rule file: the expressions in it are brought to canonical form,
+    everything else stays.
+    """
+    if any(text.endswith(RULE_FILES) for text in texts):
+        if not all(text.endswith(RULE_FILES) for text in texts):
+            raise click.UsageError("give either one query or rule files")
+        ctx.exit(int(_format_files(texts, check=check, write=write)))
+    if len(texts) > 1:
+        raise click.UsageError("one query at a time; put it into quotes")
+    if write:
+        raise click.UsageError("--write is for rule files")
+    text = text_argument(texts[0])
     canonical = format_expr(parse(text))
     if not check:
         click.echo(canonical)
     elif canonical != text.rstrip("\n"):
         ctx.exit(1)
+
+
+def _format_files(files: tuple[str, ...], *, check: bool, write: bool) -> bool:
+    """Print or change rule files; whether --check found one that is not canonical."""
+    from novaql.rules.formatting import format_rules  # noqa: PLC0415 - loads YAML
+    from novaql.rules.reading import read_text  # noqa: PLC0415 - loads YAML
+
+    found = False
+    for file in files:
+        text = read_text(file)
+        canonical = format_rules(text, file)
+        changed = canonical != text
+        if check:
+            found |= changed
+            if changed:
+                click.echo(file)
+        elif not write:
+            click.echo(canonical, nl=False)
+        elif changed:
+            with destination(str(Path(file))) as out:
+                out.write(canonical.encode())
+    return found

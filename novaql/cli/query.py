@@ -89,7 +89,7 @@ def _times(
     if start is None:
         if end is not None or step is not None:
             raise click.UsageError("--end and --step need --start")
-        return {"time": (now_ms() if time_ is None else time_) / 1000}
+        return {} if time_ is None else {"time": time_ / 1000}
     if time_ is not None:
         raise click.UsageError("--time is for one instant, --start for a range: give one of them")
     last = now_ms() if end is None else end

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from novaql.inputs.table_source import TableSource
-from tsdb.labels import SeriesTable, concat_tables
+from tsdb.histograms import concat_histograms
+from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from tsdb.tile import Batch, HistogramSamples
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all, now and then, from the reading thread."""
@@ -53,9 +54,37 @@ def concat_batches(batches: Iterable[Batch]) -> Batch:
             first_row[id(batch.series)] = rows
             tables.append(batch.series)
             rows += len(batch.series)
+    firsts = [first_row[id(batch.series)] for batch in some]
     return Batch(
         concat_tables(tables),
-        np.concatenate([batch.series_index + first_row[id(batch.series)] for batch in some]),
+        np.concatenate(
+            [batch.series_index + first for batch, first in zip(some, firsts, strict=True)]
+        ),
         np.concatenate([batch.timestamps for batch in some]),
         np.concatenate([batch.values for batch in some]),
+        joined_native(
+            [(b.native, first) for b, first in zip(some, firsts, strict=True) if b.native]
+        ),
+        joined_starts([(batch.starts, len(batch.values)) for batch in some]),
+    )
+
+
+def joined_native(parts: Sequence[tuple[HistogramSamples, int]]) -> HistogramSamples | None:
+    """All in order; each comes with the row of the new table at which its own one begins."""
+    if not parts:
+        return None
+    return HistogramSamples(
+        np.concatenate([part.series_index + first for part, first in parts]),
+        np.concatenate([part.timestamps for part, _ in parts]),
+        concat_histograms([part.histograms for part, _ in parts]),
+        joined_starts([(part.starts, len(part.timestamps)) for part, _ in parts]),
+    )
+
+
+def joined_starts(parts: Sequence[tuple[Ints | None, int]]) -> Ints | None:
+    """Start timestamps in order; each part comes with the number of its samples."""
+    if all(starts is None for starts, _ in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(size, np.int64) if starts is None else starts for starts, size in parts]
     )

@@ -19,14 +19,14 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
+from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.series_text import parse_series
-from tsdb.labels import Ints, SeriesTable
+from tsdb.labels import Ints
 from tsdb.selection import Metadata
 from tsdb.tile import Batch, Floats
 
 BLOCK_BYTES = 4 << 20
 MOST_SERIES_KEPT = 1_000_000
-_MOST_TABLES_KEPT = 16
 _SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
 _VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
 _TEXT = re.compile(
@@ -35,6 +35,9 @@ _TEXT = re.compile(
 _EXEMPLAR = rb"(?: # \{[^}\n]*+\} [-+.0-9eE]++(?: [-+.0-9eE]++)?+)?+"
 _OPENMETRICS = re.compile(
     _SERIES + rb" " + _VALUE + rb"(?: ([-+.0-9eE]++))?+" + _EXEMPLAR + rb"\n|([^\n]*+)\n"
+)
+_WITH_EXEMPLAR = re.compile(
+    rb"^[^#\n][^\n]*? # \{[^}\n]*\} [-+.0-9A-Za-z]+(?: [-+.0-9eE]+)?[ \t]*$", re.MULTILINE
 )
 _EOF = b"# EOF"
 _BOUNDS = ("le", "quantile")
@@ -49,7 +52,7 @@ class ExpositionParser:
     skip_bad_lines    count lines at fault in `bad_lines` instead of raising
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
 
-    Exemplars are skipped.
+    exemplars counts the exemplars met since the start; they are not kept.
     """
 
     def __init__(
@@ -65,23 +68,23 @@ class ExpositionParser:
         self.default_time_ms = default_time_ms
         self.metadata: dict[str, Metadata] = {}
         self.bad_lines = 0
+        self.exemplars = 0
         self._what = what
         self._skip = skip_bad_lines
         self._series = _SeriesNumbers(canonical_bounds)
         self._lines_before = 0
         self._ended = False
-        self._tables: dict[bytes, SeriesTable] = {}
 
     def start(self, default_time_ms: int, *, openmetrics: bool) -> None:
         """Begin another text with the same series, such as the next scrape of a target."""
         self.default_time_ms = default_time_ms
         self.openmetrics = openmetrics
         self.metadata = {}
+        self.exemplars = 0
         self._lines_before = 0
         self._ended = False
         if len(self._series) > MOST_SERIES_KEPT:
             self._series.forget()
-            self._tables.clear()
 
     def feed(self, block: bytes) -> Batch:
         """Samples of whole lines; each line ends in a newline. Raises `InputError`.
@@ -111,6 +114,8 @@ class ExpositionParser:
             # Some line of the usual shape is at fault. The slow way finds and names it.
             columns = self._columns(*self._without_bad_lines(block))
         self._lines_before += len(lines)
+        if self.openmetrics and b" # {" in block:
+            self.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
         return self._batch(*columns)
 
     def finish(self) -> None:
@@ -186,15 +191,8 @@ class ExpositionParser:
         )
 
     def _batch(self, numbers: Ints, times: Ints, values: Floats) -> Batch:
-        distinct, index = np.unique(numbers, return_inverse=True)
-        key = distinct.tobytes()
-        table = self._tables.pop(key, None)
-        if table is None:
-            table = self._series.table(distinct)
-            if len(self._tables) >= _MOST_TABLES_KEPT:
-                del self._tables[next(iter(self._tables))]
-        self._tables[key] = table  # the youngest stands last
-        return Batch(table, index.astype(np.int64, copy=False), times, values)
+        table, index = self._series.known.table(numbers)
+        return Batch(table, index, times, values)
 
 
 class _SeriesNumbers(dict[bytes, int]):
@@ -206,8 +204,7 @@ class _SeriesNumbers(dict[bytes, int]):
     def __init__(self, canonical_bounds: bool) -> None:
         super().__init__()
         self._canonical_bounds = canonical_bounds
-        self._label_sets: list[dict[str, str]] = []
-        self._number_of: dict[frozenset[tuple[str, str]], int] = {}
+        self.known = KnownSeries()
 
     def __missing__(self, text: bytes) -> int:
         labels = parse_series(text.decode())
@@ -215,20 +212,13 @@ class _SeriesNumbers(dict[bytes, int]):
             for label in _BOUNDS:
                 if label in labels:
                     labels[label] = canonical_bound(labels[label])
-        number = self._number_of.setdefault(frozenset(labels.items()), len(self._label_sets))
-        if number == len(self._label_sets):
-            self._label_sets.append(labels)
+        number = self.known.number(labels)
         self[text] = number
         return number
 
-    def table(self, numbers: Ints) -> SeriesTable:
-        sets = self._label_sets
-        return SeriesTable.from_dicts([sets[number] for number in numbers.tolist()])
-
     def forget(self) -> None:
         self.clear()
-        self._label_sets.clear()
-        self._number_of.clear()
+        self.known.forget()
 
 
 def canonical_bound(text: str) -> str:

@@ -11,10 +11,14 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
 from novaql.inputs.csv_file import read_csv
-from novaql.inputs.exposition import read_exposition
+from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
+from novaql.inputs.exposition import is_openmetrics, read_exposition
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.parquet_file import read_parquet
+from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
+from novaql.inputs.refined import Refinement
+from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 
@@ -24,6 +28,7 @@ class FileKind(Enum):
     PARQUET = "Parquet"
     CSV = "CSV"
     TEXT = "Prometheus text or OpenMetrics"
+    PROTOBUF = "Prometheus protobuf"
 
 
 _BY_SUFFIX = {
@@ -36,6 +41,8 @@ _BY_SUFFIX = {
     ".metrics": FileKind.TEXT,
     ".openmetrics": FileKind.TEXT,
     ".txt": FileKind.TEXT,
+    ".pb": FileKind.PROTOBUF,
+    ".protobuf": FileKind.PROTOBUF,
 }
 
 
@@ -45,16 +52,18 @@ def read_paths(
     *,
     default_time_ms: int | None = None,
     progress: Progress = no_progress,
+    exposed: ExposedOptions = AS_EXPOSED,
 ) -> BatchStream:
     """Batches of all files that the paths, folders and patterns (`*.parquet`) name, in order.
 
     default_time_ms  time of samples that text files give none (None: now)
+    exposed          what is made of the samples of text and protobuf files
 
     Every path is looked at before the first file is read. Raises `InputError`.
     """
     steps: list[_Step] = []
     for path in paths:
-        steps.extend(_steps(Path(path).expanduser(), columns))
+        steps.extend(_steps(Path(path).expanduser(), columns, exposed))
     stream = BatchStream(iter(()))
     stream.batches = _read_all(steps, stream, default_time_ms, progress)
     return stream
@@ -71,6 +80,8 @@ def kind_of(path: Path) -> FileKind:
         head = file.read(4096)
     if head.startswith(b"PAR1"):
         return FileKind.PARQUET
+    if looks_like_protobuf(head):
+        return FileKind.PROTOBUF
     first_line = head.split(b"\n", 1)[0]
     if head.startswith(b"#") or b"{" in first_line:
         return FileKind.TEXT
@@ -112,24 +123,24 @@ def _read_all(
         progress(before, total)
 
 
-def _steps(path: Path, columns: Columns) -> list[_Step]:
+def _steps(path: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]:
     if path.is_dir():
-        return _folder_steps(path, columns)
+        return _folder_steps(path, columns, exposed)
     if pair := pair_of(path):
         return [_pair_step(*pair)]
     if path.is_file():
-        return [_file_step(path, kind_of(path), columns)]
+        return [_file_step(path, kind_of(path), columns, exposed)]
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     pairs = sorted({pair for one in found if (pair := pair_of(one))})
     single = [one for one in found if pair_of(one) is None and one.is_file()]
-    steps = [_file_step(one, kind_of(one), columns) for one in single]
+    steps = [_file_step(one, kind_of(one), columns, exposed) for one in single]
     steps.extend(_pair_step(*pair) for pair in pairs)
     if not steps:
         raise InputError(f"{path}: there is no such file or folder")
     return steps
 
 
-def _folder_steps(folder: Path, columns: Columns) -> list[_Step]:
+def _folder_steps(folder: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]:
     steps = []
     for path in sorted(folder.iterdir()):
         pair = pair_of(path)
@@ -139,7 +150,7 @@ def _folder_steps(folder: Path, columns: Columns) -> list[_Step]:
             continue
         suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
         if path.is_file() and suffixes and (kind := _BY_SUFFIX.get(suffixes[-1])):
-            steps.append(_file_step(path, kind, columns))
+            steps.append(_file_step(path, kind, columns, exposed))
     if not steps:
         raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
     return steps
@@ -152,12 +163,38 @@ def _pair_step(series: Path, samples: Path) -> _Step:
     return _Step(samples.stat().st_size, read)
 
 
-def _file_step(path: Path, kind: FileKind, columns: Columns) -> _Step:
+def _file_step(path: Path, kind: FileKind, columns: Columns, exposed: ExposedOptions) -> _Step:
     def read(stream: BatchStream, time_ms: int | None, progress: Progress) -> Iterator[Batch]:
         if kind is FileKind.PARQUET:
             return read_parquet(path, columns, progress)
         if kind is FileKind.CSV:
             return read_csv(path, columns, progress)
-        return read_exposition(path, stream.metadata, default_time_ms=time_ms, progress=progress)
+        return _read_exposed(path, kind, stream, exposed, time_ms, progress)
 
     return _Step(path.stat().st_size, read)
+
+
+def _read_exposed(
+    path: Path,
+    kind: FileKind,
+    stream: BatchStream,
+    exposed: ExposedOptions,
+    time_ms: int | None,
+    progress: Progress,
+) -> Iterator[Batch]:
+    metadata: dict[str, Metadata] = {}
+    created = False
+    if kind is FileKind.PROTOBUF:
+        batches = read_protobuf(
+            path,
+            metadata,
+            default_time_ms=time_ms,
+            progress=progress,
+            always_classic=exposed.always_classic,
+            starts=exposed.start_timestamps is not False,
+        )
+    else:
+        created = bool(exposed.start_timestamps) and is_openmetrics(path)
+        batches = read_exposition(path, metadata, default_time_ms=time_ms, progress=progress)
+    yield from Refinement(exposed).stream(batches, metadata, created=created)
+    stream.metadata.update(metadata)

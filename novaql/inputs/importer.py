@@ -11,9 +11,10 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
-from tsdb.labels import SeriesTable, concat_tables
+from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
@@ -47,6 +48,7 @@ def import_into(
     columns: Columns = BY_NAME,
     default_time_ms: int | None = None,
     progress: Progress | None = None,
+    exposed: ExposedOptions = AS_EXPOSED,
 ) -> ImportReport:
     """Append every sample of `data` (see `open_stream`) to the database.
 
@@ -55,13 +57,16 @@ def import_into(
     before the fault stays. Raises `InputError`.
 
     progress  called with bytes done and bytes in all
+    exposed   what targets are asked for, and what is made of their samples
     """
     began = time.perf_counter()
     report = progress or no_progress
     total_bytes = 1
 
     def open_(part: Progress) -> BatchStream:
-        return open_stream(data, columns, default_time_ms=default_time_ms, progress=part)
+        return open_stream(
+            data, columns, default_time_ms=default_time_ms, progress=part, exposed=exposed
+        )
 
     def first_half(done: int, total: int) -> None:
         nonlocal total_bytes
@@ -110,11 +115,16 @@ def _need_labels(batch: Batch) -> None:
     bare = np.ones(len(batch.series), np.bool_)
     for column in batch.series.columns.values():
         bare &= column.codes == 0
-    if bare.any() and bare[batch.series_index].any():
+    if bare.any() and any(bare[rows].any() for rows in _rows_used(batch)):
         raise InputError(
             "there are samples without a metric name and without labels, which cannot be stored; "
             "give them a name"
         )
+
+
+def _rows_used(batch: Batch) -> list[Ints]:
+    native = [] if batch.native is None else [batch.native.series_index]
+    return [batch.series_index, *native]
 
 
 def _can_be_read_again(data: Any) -> bool:
@@ -130,7 +140,7 @@ class _SeriesCount:
         self._rows = 0
 
     def add(self, batch: Batch) -> None:
-        used = np.unique(batch.series_index)
+        used = np.unique(np.concatenate(_rows_used(batch)))
         if len(used) == 0:
             return
         self._tables.append(batch.series.take(used))

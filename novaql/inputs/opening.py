@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.files import read_paths
 from novaql.inputs.frames import is_frame, read_frame
 from novaql.inputs.layout import BY_NAME, Columns
@@ -26,10 +27,12 @@ def open_stream(
     *,
     default_time_ms: int | None = None,
     progress: Progress = no_progress,
+    exposed: ExposedOptions = AS_EXPOSED,
 ) -> BatchStream:
     """Batches of a file, several files, an address, a frame or a batch.
 
-    default_time_ms  time of text samples that have none (None: now)
+    default_time_ms  time of text samples that have none, scraped or of a file (None: now)
+    exposed          what targets are asked for, and what is made of their samples
 
     Raises `InputError`, at once or while the batches are read.
     """
@@ -38,19 +41,22 @@ def open_stream(
     if is_url(data):
         from novaql.inputs.scrape import scrape  # noqa: PLC0415 - http and TLS cost 25 ms
 
-        found = scrape(data)
+        found = scrape(data, at_ms=default_time_ms, options=exposed)
         if found.error is not None:
             raise InputError(found.error)
         return BatchStream(iter([found.batch]), found.metadata, files=1)
     if isinstance(data, str | os.PathLike):
         paths: list[str | Path] = [Path(data)]
-        return read_paths(paths, columns, default_time_ms=default_time_ms, progress=progress)
+        return read_paths(
+            paths, columns, default_time_ms=default_time_ms, progress=progress, exposed=exposed
+        )
     if is_path_list(data):
         return read_paths(
             [Path(path) for path in data],
             columns,
             default_time_ms=default_time_ms,
             progress=progress,
+            exposed=exposed,
         )
     if is_frame(data):
         return read_frame(data, columns)

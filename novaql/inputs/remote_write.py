@@ -8,6 +8,7 @@ samples themselves are decoded all at once, as arrays.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cramjam
@@ -15,12 +16,13 @@ import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.remote_write_histograms import columns_of
 from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from novaql.inputs.remote_write_pattern import MessagePattern
 from novaql.inputs.remote_write_samples import SamplePlaces, decode_samples
 from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from tsdb.tile import Batch
+from tsdb.tile import Batch, HistogramSamples
 
 MOST_BYTES = 64 << 20
 MOST_SERIES_KEPT = 1_000_000
@@ -47,8 +49,8 @@ _TYPES = (
 class WriteRequest:
     """What one message brings.
 
-    histograms, exemplars  how many native histogram samples and exemplars it held; they are
-                           counted, not kept
+    histograms  how many native histograms are in the batch
+    exemplars   how many exemplars it held; they are counted, not kept
     """
 
     batch: Batch
@@ -148,16 +150,24 @@ class RemoteWriteDecoder:
             last = number
             at = stop
         decoded = decode_samples(data, np.array(starts, np.int64), np.array(stops, np.int64))
-        outside = (decoded.times > MAX_TIME_MS) | (decoded.times < MIN_TIME_MS)
-        if outside.any():
-            raise InputError(f"the time {decoded.times[outside][0]} is out of range")
-        rows = np.repeat(np.array(numbers, np.int64), decoded.counts)
+        histograms = [one for _, one in decoded.histograms]
+        _need_storable(decoded.times, [one.time for one in histograms])
+        of_series = np.array(numbers, np.int64)
+        rows = np.repeat(of_series, decoded.counts)
         learned = len(self._label_sets) > series_before
-        table, index = self._table_of(rows, learned)
-        batch = Batch(table, index, decoded.times, decoded.values)
+        native = None
+        if histograms:
+            owners = of_series[[at for at, _ in decoded.histograms]]
+            table, every = self._table_of(np.concatenate([rows, owners]), learned)
+            index, own = every[: len(rows)], every[len(rows) :]
+            times = np.array([one.time for one in histograms], np.int64)
+            native = HistogramSamples(own, times, columns_of(histograms))
+        else:
+            table, index = self._table_of(rows, learned)
+        batch = Batch(table, index, decoded.times, decoded.values, native)
         if decoded.places is not None and not metadata and len(batch):
             self._remember(data, decoded.places, batch)
-        return WriteRequest(batch, metadata, decoded.histograms, decoded.exemplars)
+        return WriteRequest(batch, metadata, len(histograms), decoded.exemplars)
 
     def _other_field(self, data: bytes, at: int, metadata: dict[str, Metadata]) -> int:
         number, kind, start, stop = next(fields(data, at, len(data)))
@@ -237,6 +247,13 @@ class RemoteWriteDecoder:
         self._common = SeriesTable.unlabelled(0)
         self._own_tables.clear()
         self._forget_patterns()
+
+
+def _need_storable(times: Ints, of_histograms: Sequence[int]) -> None:
+    outside = times[(times > MAX_TIME_MS) | (times < MIN_TIME_MS)].tolist()
+    outside += [time for time in of_histograms if not MIN_TIME_MS <= time <= MAX_TIME_MS]
+    if outside:
+        raise InputError(f"the time {outside[0]} is out of range")
 
 
 def _outline(data: bytes) -> tuple[int, bytes]:

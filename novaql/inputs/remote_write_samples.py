@@ -9,7 +9,7 @@ others one by one.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
+from novaql.inputs.remote_write_histograms import WireHistogram, read_histogram
 from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from tsdb.tile import STALE, Floats
 
 _FULL, _ZERO = 18, 9
 _DOUBLE = struct.Struct("<d")
@@ -38,14 +39,15 @@ class DecodedSamples:
     """Samples of all series, one series after the other.
 
     counts         how many each series has
-    times, values  of all samples
+    times, values  of all samples; markers that a series of histograms has ended are among them
+    histograms     native ones, and the number of the series of each
     places         where they are, if every one is of a usual size
     """
 
     counts: Ints
     times: Ints
     values: Floats
-    histograms: int
+    histograms: tuple[tuple[int, WireHistogram], ...]
     exemplars: int
     places: SamplePlaces | None
 
@@ -95,7 +97,11 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
         counts,
         times,
         values,
-        sum(found.histograms for found in slowly),
+        tuple(
+            (at, one)
+            for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True)
+            for one in found.histograms
+        ),
         sum(found.exemplars for found in slowly),
         usual,
     )
@@ -138,7 +144,7 @@ def _six_byte_varint(rows: NDArray[np.uint8]) -> Ints:
 class _Found:
     times: list[int]
     values: list[float]
-    histograms: int = 0
+    histograms: list[WireHistogram] = field(default_factory=list)
     exemplars: int = 0
 
 
@@ -152,7 +158,14 @@ def _slowly(data: bytes, start: int, stop: int) -> _Found:
         elif number == _EXEMPLAR:
             found.exemplars += 1
         elif number == _HISTOGRAM:
-            found.histograms += 1
+            if kind != BYTES:
+                raise InputError(f"byte {first}: a histogram has wire type {kind}")
+            one = read_histogram(data, first, last)
+            if one.stale:
+                found.times.append(one.time)
+                found.values.append(STALE)
+            else:
+                found.histograms.append(one)
         elif number == 1:
             raise InputError(f"byte {first}: labels stand behind the samples of their series")
     return found

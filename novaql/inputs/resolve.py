@@ -24,8 +24,10 @@ _MOST_SAMPLES_HELD = 10_000_000
 _MANIFEST = "MANIFEST"  # every database has one
 
 
-def as_source(data: Data = None) -> Source:
+def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
     """The source that `data` is or stands for.
+
+    now_ms  time of text samples and scrapes that bring none (None: when they are read)
 
     A `Source` is taken as it is; None is the default database; a folder with a database in it is
     opened for reading (once for the process, again when its files have changed); everything else
@@ -45,7 +47,7 @@ def as_source(data: Data = None) -> Source:
             return _last_file.read(path)
     from novaql.inputs.opening import open_stream  # noqa: PLC0415 - 15 ms a database never needs
 
-    return open_stream(data).collect()
+    return open_stream(data, default_time_ms=now_ms).collect()
 
 
 def default_path() -> Path:

@@ -13,13 +13,20 @@ from functools import cache
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.exposition import ExpositionParser
+from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs.refined import Refinement
 from tsdb.labels import SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 MOST_BYTES = 64 << 20
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+ACCEPT_PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
+    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class ScrapeResult:
     up        whether all of the answer was read and understood
     duration  seconds
     error     why it failed, in one sentence, or None
-    samples   how many samples the target exposed
+    samples   how many samples the target exposed, a native histogram being one
+    exemplars how many exemplars stood beside them; they are not kept
     """
 
     batch: Batch
@@ -39,6 +47,7 @@ class ScrapeResult:
     up: bool = True
     duration: float = 0.0
     error: str | None = None
+    exemplars: int = 0
 
     @property
     def samples(self) -> int:
@@ -50,46 +59,92 @@ def scrape(
     timeout: float = 10.0,
     *,
     at_ms: int | None = None,
-    parser: ExpositionParser | None = None,
+    parser: TargetReader | None = None,
     most_bytes: int = MOST_BYTES,
+    options: ExposedOptions = AS_EXPOSED,
 ) -> ScrapeResult:
     """Fetch and read what a target exposes. Never raises for what the target does.
 
     url         http or https
     timeout     seconds for the whole scrape
     at_ms       time of the samples (None: now)
-    parser      the parser of the scrape before, which knows the target's series
+    parser      the reader of the scrape before (`new_parser`), which knows the target's series
     most_bytes  limit for the answer, unpacked
+    options     what is asked for, and what is made of it; a given parser has its own
     """
     began = time.perf_counter()
     at_ms = round(time.time() * 1000) if at_ms is None else at_ms
+    if parser is None:
+        parser = new_parser(url, options)
     try:
-        body, content_type = _fetch(url, timeout, most_bytes)
-        openmetrics = content_type.partition(";")[0].strip() == "application/openmetrics-text"
-        if parser is None:
-            parser = new_parser(url)
-        parser.start(at_ms, openmetrics=openmetrics)
-        batch = parser.feed(body if body.endswith(b"\n") or not body else body + b"\n")
-        parser.finish()
+        body, content_type = _fetch(url, timeout, most_bytes, parser.accept)
+        batch, metadata = parser.read(body, content_type, at_ms)
     except InputError as problem:
         duration = time.perf_counter() - began
         return ScrapeResult(_nothing(), up=False, duration=duration, error=str(problem))
-    return ScrapeResult(batch, dict(parser.metadata), True, time.perf_counter() - began)
+    duration = time.perf_counter() - began
+    return ScrapeResult(batch, metadata, True, duration, exemplars=parser.exemplars)
 
 
-def new_parser(url: str) -> ExpositionParser:
-    """A parser that reads as a scraper does."""
-    return ExpositionParser(openmetrics=False, default_time_ms=0, what=url, canonical_bounds=True)
+def new_parser(url: str, options: ExposedOptions = AS_EXPOSED) -> TargetReader:
+    """A reader of one target's answers, which keeps the series that it has met."""
+    return TargetReader(url, options)
 
 
-def _fetch(url: str, timeout: float, most_bytes: int) -> tuple[bytes, str]:
+class TargetReader:
+    """Reads the answers of one target, in whatever format each is.
+
+    exemplars  of the answer read last
+    """
+
+    def __init__(self, url: str, options: ExposedOptions = AS_EXPOSED) -> None:
+        self.accept = ACCEPT_PROTOBUF if options.native_histograms else ACCEPT
+        self.exemplars = 0
+        self._url = url
+        self._options = options
+        self._text = ExpositionParser(
+            openmetrics=False, default_time_ms=0, what=url, canonical_bounds=True
+        )
+        self._protobuf: ProtobufParser | None = None
+        self._refinement = Refinement(options)
+
+    def read(self, body: bytes, content_type: str, at_ms: int) -> tuple[Batch, dict[str, Metadata]]:
+        """Samples with the time `at_ms` where they have none. Raises `InputError`."""
+        kind = content_type.partition(";")[0].strip().lower()
+        openmetrics = kind == "application/openmetrics-text"
+        found: ExpositionParser | ProtobufParser
+        if kind == "application/vnd.google.protobuf":
+            found = self._protobuf_parser()
+            found.start(at_ms)
+            batch = found.feed(body)
+        else:
+            found = self._text
+            found.start(at_ms, openmetrics=openmetrics)
+            batch = found.feed(body if body.endswith(b"\n") or not body else body + b"\n")
+        found.finish()
+        self.exemplars = found.exemplars
+        batch = self._refinement.apply(batch, found.metadata, created=openmetrics)
+        return batch, dict(found.metadata)
+
+    def _protobuf_parser(self) -> ProtobufParser:
+        if self._protobuf is None:
+            self._protobuf = ProtobufParser(
+                default_time_ms=0,
+                what=self._url,
+                always_classic=self._options.always_classic,
+                starts=self._options.start_timestamps is not False,
+            )
+        return self._protobuf
+
+
+def _fetch(url: str, timeout: float, most_bytes: int, accept: str) -> tuple[bytes, str]:
     """Unpacked body and content type. Raises `InputError`."""
     if not url.lower().startswith(("http://", "https://")):
         raise InputError(f"{url}: only http and https can be scraped")
     request = urllib.request.Request(  # noqa: S310 - checked above, and see _opener
         url,
         headers={
-            "Accept": ACCEPT,
+            "Accept": accept,
             "Accept-Encoding": "gzip",
             "User-Agent": "NovaQL",
             "X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.importer import Store
 from novaql.inputs.scrape import ScrapeResult, new_parser, scrape
 from tsdb.labels import Ints, LabelColumn, SeriesTable, concat_tables
@@ -31,6 +32,7 @@ class Target:
     interval  seconds between scrapes
     timeout   seconds for one scrape (None: 10, or the interval if that is less)
     labels    further labels for every series of the target
+    exposed   whether native histograms are asked for, and what is made of the samples
     """
 
     url: str
@@ -39,6 +41,7 @@ class Target:
     interval: float = 15.0
     timeout: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    exposed: ExposedOptions = AS_EXPOSED
 
     @property
     def target_labels(self) -> dict[str, str]:
@@ -63,9 +66,10 @@ class Scraper:
     ) -> None:
         self.target = target
         self.last: ScrapeResult | None = None
+        self.last_ms: int | None = None
         self._database = database
         self._fetch = fetch
-        self._parser = new_parser(target.url)
+        self._parser = new_parser(target.url, target.exposed)
         self._alive = SeriesTable.unlabelled(0)
         # The last tables and what was made of them: parsers and stores know tables by identity.
         self._target_series: tuple[SeriesTable, SeriesTable] | None = None
@@ -107,7 +111,7 @@ class Scraper:
         if found.metadata and found.metadata != self._metadata:
             self._database.set_metadata(found.metadata)
             self._metadata = found.metadata
-        self.last = found
+        self.last, self.last_ms = found, at_ms
         return found
 
     def _run(self) -> None:
@@ -145,8 +149,14 @@ class Scraper:
             index.append(len(series) + len(report) + np.arange(len(gone)))
         values = np.concatenate(parts)
         times = np.full(len(values), at_ms, np.int64)
-        times[: len(batch)] = batch.timestamps
-        return Batch(self._joined(tables), np.concatenate(index), times, values)
+        exposed = len(batch.values)
+        times[:exposed] = batch.timestamps
+        starts = None
+        if batch.starts is not None:
+            starts = np.zeros(len(values), np.int64)
+            starts[:exposed] = batch.starts
+        joined = self._joined(tables)
+        return Batch(joined, np.concatenate(index), times, values, batch.native, starts)
 
     def _joined(self, tables: list[SeriesTable]) -> SeriesTable:
         """One table of all; the same object while a healthy target exposes the same series."""
@@ -180,10 +190,14 @@ class Scraper:
 def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
     """Series with a sample at the time of the scrape."""
     now = batch.timestamps == at_ms
-    if now.all() and len(series) == len(batch):
+    if now.all() and len(series) == len(batch.values):
         return series
-    rows: Ints = np.unique(batch.series_index[now])
-    return series.take(rows)
+    rows = batch.series_index[now]
+    if batch.native is not None:
+        at_once = batch.native.timestamps == at_ms
+        rows = np.concatenate([rows, batch.native.series_index[at_once]])
+    seen: Ints = np.unique(rows)
+    return series if len(seen) == len(series) else series.take(seen)
 
 
 def _missing(before: SeriesTable, now: SeriesTable) -> SeriesTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 import webbrowser
@@ -82,6 +83,14 @@ def reachable(address: str) -> str:
     return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
+def program() -> str:
+    """How this shell would start `novaql`: by its name if that is found, else by its path."""
+    if shutil.which("novaql"):
+        return "novaql"
+    started = Path(sys.argv[0])
+    return os.path.relpath(started) if started.name == "novaql" else "novaql"
+
+
 def welcome(address: str, token: str | None, folder: Path, samples: int, *, kept: bool) -> str:
     """What the demo prints once it can be used."""
     header = f' -H "Authorization: Bearer {token}"' if token else ""
@@ -98,7 +107,7 @@ def welcome(address: str, token: str | None, folder: Path, samples: int, *, kept
         f"  Data    {folder}" + ("" if kept else "  (goes when the demo ends)"),
         "",
         "  Shell",
-        f"    novaql query 'sum by (job) (up)' --data {folder}",
+        f"    {program()} query 'sum by (job) (up)' --data {folder}",
         "  Python",
         "    from novaql import query",
         f"    query('sum by (job) (up)', {str(folder)!r})",

@@ -85,19 +85,19 @@ class SelfScrape:
         self.address: str | None = None
         self._store = store
         self._every_s = every_s
-        self._scrapers: Sequence[Scraper] = ()
+        self.scrapers: Sequence[Scraper] = ()
 
     def start(self) -> None:
         assert self.address is not None, "the server tells its address before its jobs start"
-        self._scrapers = [
+        self.scrapers = [
             Scraper(Target(f"{self.address}{path}", job, interval=self._every_s), self._store)
             for path, job in ((NODE_METRICS_PATH, "node"), ("/metrics", "novaql"))
         ]
-        for scraper in self._scrapers:
+        for scraper in self.scrapers:
             scraper.start()
 
     def stop(self) -> None:
-        for scraper in self._scrapers:
+        for scraper in self.scrapers:
             # The server no longer answers while it stops; a scrape that waits for it ends alone.
             scraper.stop(timeout=1.0)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import cramjam
 from starlette.requests import Request
 
-from server.platform.errors import BodyTooLarge, UnsupportedMedia
+from server.platform.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 
 async def read_body(request: Request, *, limit: int, encodings: tuple[str, ...] = ()) -> bytes:
@@ -26,6 +27,16 @@ async def read_body(request: Request, *, limit: int, encodings: tuple[str, ...] 
             raise _too_large(limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def unpack_snappy(body: bytes, *, limit: int) -> bytes:
+    """A snappy block unpacked; raises `BodyTooLarge` before more than `limit` bytes are made."""
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as problem:
+        raise InvalidRequest(f"snappy: corrupt input: {problem}") from None
 
 
 def media_type(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.platform.scopes import Principal
+from server.platform.scrapes import Scrapes, no_scrapes
 from server.platform.store import Store
 from server.platform.telemetry import Telemetry
 from server.platform.tokens import TokenStore
@@ -20,7 +22,9 @@ from server.settings import Settings
 class ServerContext:
     """The parts of a running server. `tokens` is None when authentication is off.
 
-    writers  threads that decode and store what is sent to us
+    writers   threads that decode and store what is sent to us
+    scrapes   the targets that this server scrapes now
+    stopping  set when the server is told to stop: answers without an end are to end then
     """
 
     settings: Settings
@@ -30,6 +34,8 @@ class ServerContext:
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder
+    scrapes: Scrapes = no_scrapes
+    stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
 
 

@@ -10,7 +10,8 @@ ServerError
 ├── NotAcceptable         406
 ├── BodyTooLarge          413
 ├── UnsupportedMedia      415
-└── Busy                  503  too many queries at once, or not ready
+├── Busy                  503  too many queries at once, or not ready
+└── Unavailable           503  this server or its store cannot do that
 """
 
 from __future__ import annotations
@@ -98,6 +99,10 @@ class Busy(ServerError):
     """Try again later."""
 
 
+class Unavailable(ServerError):
+    """What this server does not offer, as it runs now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How an error shows: HTTP status, code of the envelope, errorType of Prometheus's API."""
@@ -124,6 +129,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     BodyTooLarge: Kind(413, "body_too_large", "bad_data"),
     UnsupportedMedia: Kind(415, "unsupported_media_type", "bad_data"),
     Busy: Kind(503, "busy", "unavailable"),
+    Unavailable: Kind(503, "unavailable", "unavailable"),
     ArgumentError: Kind(400, "validation_error", "bad_data"),
     SyntaxProblem: Kind(422, "syntax_error", "bad_data", 400),
     TypeProblem: Kind(422, "type_error", "bad_data", 400),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from novaql.errors import ArgumentError, QueryError
+from novaql.errors import ArgumentError, QueryCancelled, QueryError, QueryTimeout
 from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
+_PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
+    QueryTimeout: "query timed out in expression evaluation",
+    QueryCancelled: "query was canceled in expression evaluation",
+}
+_NOTHING = re.compile(r"(?:\s|#.*)*")
 SORRY = "something went wrong on our side; quote the request id when you report it"
 
 
@@ -41,12 +47,24 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     )
 
 
+def query_error_text(error: QueryError) -> str:
+    """A query that is wrong, as Prometheus tells it: `1:4: parse error: …`."""
+    if _NOTHING.fullmatch(error.text):
+        return "unknown position: parse error: no expression found in input"
+    if error.sentence.startswith("invalid expression type"):  # it parses, and has no position
+        return error.sentence
+    return f"{error.line}:{error.column}: parse error: {error.sentence}"
+
+
 def _message(error: BaseException, *, prometheus: bool) -> str:
     if isinstance(error, QueryError):
         if prometheus:
-            place = f"{error.line}:{error.column}"
-            return f'invalid parameter "query": {place}: parse error: {error.sentence}'
+            return f'invalid parameter "query": {query_error_text(error)}'
         return error.sentence
+    if prometheus:
+        for kind, sentence in _PROMETHEUS_SENTENCES.items():
+            if isinstance(error, kind):
+                return sentence
     return error.message if isinstance(error, ServerError) else str(error)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tsdb.selection import Metadata, Source
@@ -24,6 +25,11 @@ class Store(Source, Protocol):
     def flush(self) -> object: ...
 
     def close(self) -> None: ...
+
+    @property
+    def path(self) -> Path | None:
+        """The directory; None in memory."""
+        ...
 
 
 def numeric_stats(store: Store) -> dict[str, float]:

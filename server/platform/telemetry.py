@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +16,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from novaql.export.number_text import number_text
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
@@ -64,6 +67,22 @@ class Telemetry:
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def families(self) -> list[dict[str, Any]]:
+        """The same as data: name, help, type and samples of each metric."""
+        return [
+            {
+                "name": family.name,
+                "help": family.documentation,
+                "type": family.type,
+                "unit": family.unit,
+                "samples": [
+                    {"name": s.name, "labels": s.labels, "value": number_text(float(s.value))}
+                    for s in family.samples
+                ],
+            }
+            for family in self._registry.collect()
+        ]
 
 
 class _StoreStats(Collector):

@@ -8,17 +8,19 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from novaql.errors import ArgumentError, QueryError
-from novaql.language import parse
-from novaql.language.ast import VectorSelector
+from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms, to_ms
 from server.platform.bodies import media_type, read_body
+from server.platform.context import context_of
 from server.platform.errors import InvalidRequest, UnsupportedMedia
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
+from server.prometheus.selectors import MatcherSets, matcher_sets
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_MOST_DURATION_S = 2**63 / 1e9
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Parameters:
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
-        if _is_number(text) or _DATE.match(text):
+        if _number(text) is not None or _DATE.match(text):
             try:
                 return to_ms(text, argument=name)
             except ArgumentError:
@@ -50,27 +52,31 @@ class Parameters:
         raise bad_parameter(name, reason)
 
     def duration_ms(self, name: str, default_ms: int | None = None) -> int:
-        """A duration like `5m`, or seconds; never negative."""
+        """A duration like `5m`, or seconds, which may be negative."""
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
-        try:
-            return duration_ms(text, argument=name)
-        except ArgumentError:
-            raise bad_parameter(name, f'cannot parse "{text}" to a valid duration') from None
+        return duration_of(text, name)
 
     def count(self, name: str) -> int:
         """A limit; 0, the default, is none."""
         text = self.text(name)
         if not text:
             return 0
-        try:
-            number = int(text)
-        except ValueError:
-            raise bad_parameter(name, f'cannot parse "{text}" to a valid limit') from None
-        if number < 0:
+        if not _WHOLE.fullmatch(text):
+            raise bad_parameter(name, f'strconv.Atoi: parsing "{text}": invalid syntax')
+        if int(text) < 0:
             raise bad_parameter(name, f"{name} must be non-negative")
-        return number
+        return int(text)
+
+    def whole(self, name: str, default: int, refusal: str) -> int:
+        """A whole number, perhaps negative; `refusal` is the sentence for anything else."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not _WHOLE.fullmatch(text):
+            raise InvalidRequest(refusal)
+        return int(text)
 
     def range_ms(self) -> tuple[int, int]:
         """`start` and `end`, by default all of time."""
@@ -78,22 +84,29 @@ class Parameters:
         end_ms = self.time_ms("end", MAX_TIME_MS)
         return start_ms, end_ms
 
-    def matcher_sets(self, *, needed: bool = False) -> list[list[Matcher]]:
-        """`match[]`, each a selector."""
+    def matcher_sets(self) -> MatcherSets:
+        """`match[]`, each a selector. Its errors stand bare, as Prometheus has them here."""
+        return matcher_sets(self.all("match[]"))
+
+    def needed_matcher_sets(self) -> MatcherSets:
+        """The same where at least one must be given."""
         texts = self.all("match[]")
-        if needed and not texts:
+        if not texts:
             raise InvalidRequest("no match[] parameter provided")
-        return [_matchers(text) for text in texts]
+        try:
+            return matcher_sets(texts)
+        except InvalidRequest as problem:
+            raise bad_parameter("match[]", problem.message) from None
 
 
-async def read_parameters(request: Request, *, limit: int) -> Parameters:
+async def read_parameters(request: Request) -> Parameters:
     """Query string and, for POST, the form in the body."""
     pairs: list[tuple[str, str]] = []
-    if request.method == "POST":
+    if request.method in ("POST", "PUT"):
         kind = media_type(request)
         if kind not in ("application/x-www-form-urlencoded", ""):
             raise UnsupportedMedia(f"a form is taken here, not {kind}")
-        body = await read_body(request, limit=limit)
+        body = await read_body(request, limit=context_of(request).settings.max_body_bytes)
         pairs += _form(body)
     pairs += _form(request.scope["query_string"])
     values: dict[str, list[str]] = {}
@@ -107,6 +120,24 @@ def bad_parameter(name: str, reason: str) -> InvalidRequest:
     return InvalidRequest(f'invalid parameter "{name}": {reason}')
 
 
+def duration_of(text: str, name: str) -> int:
+    """Milliseconds of a duration. Raises `InvalidRequest`."""
+    reason = f'cannot parse "{text}" to a valid duration'
+    number = _number(text)
+    if number is not None and not abs(number) <= _MOST_DURATION_S:
+        raise bad_parameter(name, f"{reason}. It overflows int64")
+    sign = -1 if number is not None and number < 0 else 1
+    try:
+        return sign * duration_ms(text.removeprefix("-") if sign < 0 else text, argument=name)
+    except ArgumentError:
+        raise bad_parameter(name, reason) from None
+
+
+def go_bool(text: str) -> bool | None:
+    """What Go reads as a truth value; None for anything else."""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
 def _form(encoded: bytes) -> list[tuple[str, str]]:
     try:
         text = encoded.decode("ascii")
@@ -115,21 +146,8 @@ def _form(encoded: bytes) -> list[tuple[str, str]]:
         raise InvalidRequest(f"error parsing form values: {problem}") from None
 
 
-def _is_number(text: str) -> bool:
+def _number(text: str) -> float | None:
     try:
-        float(text)
+        return float(text) if text == text.strip() else None
     except ValueError:
-        return False
-    return text == text.strip()
-
-
-def _matchers(text: str) -> list[Matcher]:
-    try:
-        expr = parse(text)
-    except QueryError as problem:
-        place = f"{problem.line}:{problem.column}: parse error: {problem.sentence}"
-        raise bad_parameter("match[]", place) from None
-    if not isinstance(expr, VectorSelector):
-        raise bad_parameter("match[]", f"1:1: parse error: {text!r} is no series selector")
-    named = [] if expr.name is None else [Matcher(METRIC_NAME, MatchOp.EQUAL, expr.name)]
-    return [*named, *expr.matchers]
+        return None

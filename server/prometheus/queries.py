@@ -1,4 +1,4 @@
-"""query, query_range and format_query."""
+"""query, query_range, query_exemplars, format_query and parse_query."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.errors import QueryError, QueryTimeout
 from novaql.export.prometheus_json import prometheus_data, series_count
-from novaql.language import format_expr, parse
+from novaql.language import format_expr, parse, walk
+from novaql.language.ast import VectorSelector
 from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
+from server.platform.problem import query_error_text
 from server.platform.query_run import run_in_worker, run_query
 from server.prometheus.envelope import success
-from server.prometheus.parameters import Parameters, bad_parameter, read_parameters
+from server.prometheus.parameters import Parameters, bad_parameter, duration_of, read_parameters
+from server.prometheus.tree_json import tree_json
 
 _LOOKBACK_MS = 300_000
 _TRUNCATED = "results truncated due to limit"
@@ -24,7 +28,7 @@ _TRUNCATED = "results truncated due to limit"
 
 async def query(request: Request) -> Response:
     """Evaluate a query at one time."""
-    parameters = await _parameters(request)
+    parameters = await read_parameters(request)
     now_ms = int(time.time() * 1000)
     at_ms = parameters.time_ms("time", now_ms)
     return await _answer(request, parameters, at_ms, at_ms, 0)
@@ -32,7 +36,7 @@ async def query(request: Request) -> Response:
 
 async def query_range(request: Request) -> Response:
     """Evaluate a query at steps from `start` to `end`."""
-    parameters = await _parameters(request)
+    parameters = await read_parameters(request)
     start_ms, end_ms = parameters.time_ms("start"), parameters.time_ms("end")
     if end_ms < start_ms:
         raise bad_parameter("end", "end timestamp must not be before start time")
@@ -54,7 +58,7 @@ async def query_range(request: Request) -> Response:
 
 async def format_query(request: Request) -> Response:
     """The query in its canonical form."""
-    text = (await _parameters(request)).text("query")
+    text = (await read_parameters(request)).text("query")
 
     def canonical() -> Response:
         return success(orjson.dumps(format_expr(parse(text))))
@@ -62,16 +66,50 @@ async def format_query(request: Request) -> Response:
     return await run_in_worker(request, canonical)
 
 
-async def _parameters(request: Request) -> Parameters:
-    return await read_parameters(request, limit=context_of(request).settings.max_body_bytes)
+async def parse_query(request: Request) -> Response:
+    """The syntax tree of a query, in the shape that Prometheus's tree view reads."""
+    text = (await read_parameters(request)).text("query")
+
+    def tree() -> Response:
+        shown = tree_json(parse(text), text)
+        return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
+
+    return await run_in_worker(request, tree)
+
+
+async def query_exemplars(request: Request) -> Response:
+    """Exemplars of the series that a query selects. The store keeps none: an empty list.
+
+    A query without a selector is answered with 204, as Prometheus does.
+    """
+    parameters = await read_parameters(request)
+    start_ms, end_ms = parameters.range_ms()
+    if end_ms < start_ms:
+        raise InvalidRequest("end timestamp must not be before start timestamp")
+    text = parameters.text("query")
+
+    def find() -> Response:
+        try:
+            tree = parse(text)
+        except QueryError as problem:
+            raise InvalidRequest(query_error_text(problem)) from None
+        if not any(isinstance(node, VectorSelector) for node in walk(tree)):
+            return Response(status_code=204)
+        return success(b"[]")
+
+    return await run_in_worker(request, find)
 
 
 async def _answer(
     request: Request, parameters: Parameters, start_ms: int, end_ms: int, step_ms: int
 ) -> Response:
     limit = parameters.count("limit")
-    lookback_ms = parameters.duration_ms("lookback_delta", _LOOKBACK_MS) or _LOOKBACK_MS
-    timeout_s = parameters.duration_ms("timeout", 0) / 1000 or None
+    lookback_ms = _lookback_ms(parameters)
+    timeout_s = None
+    if parameters.text("timeout"):
+        timeout_s = parameters.duration_ms("timeout") / 1000
+        if timeout_s <= 0:
+            raise QueryTimeout("the timeout was over at once")
     told_stats = bool(parameters.text("stats"))
     options = QueryOptions(start_ms, end_ms, step_ms, lookback_ms, timeout_s=timeout_s)
 
@@ -85,6 +123,19 @@ async def _answer(
         return success(data, warnings, result.infos)
 
     return await run_query(request, parameters.text("query"), options, shape)
+
+
+def _lookback_ms(parameters: Parameters) -> int:
+    text = parameters.text("lookback_delta")
+    if not text:
+        return _LOOKBACK_MS
+    try:
+        found = duration_of(text, "lookback_delta")
+    except InvalidRequest as problem:
+        reason = problem.message.partition(": ")[2]
+        sentence = f"error parsing lookback delta duration: {reason}"
+        raise InvalidRequest(sentence) from None
+    return found if found > 0 else _LOOKBACK_MS
 
 
 def _stats(stats: QueryStats) -> dict[str, dict[str, float]]:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from server.platform.endpoint import Endpoint
+from server.platform.endpoint import Endpoint, Handler
 from server.platform.scopes import Role
-from server.prometheus import metadata, queries, status
+from server.prometheus import (
+    about,
+    admin,
+    alerting,
+    federation,
+    metadata,
+    queries,
+    remote_read,
+    search,
+    status,
+    targets,
+)
 from server.prometheus.envelope import PrometheusAnswer
 
 _BOTH = ("GET", "POST")
 _GET = ("GET",)
-_RANGE = {
-    "start": "earliest time, Unix seconds or RFC 3339",
-    "end": "latest time",
+_WRITES = ("POST", "PUT")
+_RUN = (422, 503)
+_TIMES = {"start": "earliest time, Unix seconds or RFC 3339", "end": "latest time"}
+_MATCH = {
+    "match[]": "a series selector; may stand more than once",
+    **_TIMES,
     "limit": "keep the first so many; 0: all",
 }
-_MATCH = {"match[]": "a series selector; may stand more than once"} | _RANGE
 _QUERY = {
     "query": "PromQL",
     "timeout": "a duration like `30s`",
@@ -22,59 +35,184 @@ _QUERY = {
     "lookback_delta": "how long a sample stays visible",
     "stats": "`true` or `all`: add statistics",
 }
+_METADATA = {
+    "metric": "only this one",
+    "limit": "most metrics",
+    "limit_per_metric": "most for each metric",
+}
+_SEARCH = {
+    "match[]": "search in series of these selectors",
+    "search[]": "a term; may stand more than once, any of them matches",
+    "fuzz_threshold": "0 to 100: least score of a fuzzy match",
+    "fuzz_alg": "`subsequence` (default) or `jarowinkler`",
+    "case_sensitive": "default true",
+    "sort_by": "`alpha` or `score`",
+    "sort_dir": "`asc` or `dsc`",
+    "include_score": "tell the score of each",
+    **_TIMES,
+    "limit": "default 100",
+    "batch_size": "results in one line; default 100",
+}
+_RULES = {
+    "type": "`alert` or `record`",
+    "rule_name[]": "only rules of this name",
+    "rule_group[]": "only groups of this name",
+    "file[]": "only groups of this file",
+    "exclude_alerts": "leave active alerts out",
+    "match[]": "only rules with these labels",
+    "group_limit": "groups in one page",
+    "group_next_token": "the next page",
+}
+_TARGET_METADATA = {
+    "match_target": "targets with these labels",
+    "metric": "only this one",
+    "limit": "most targets",
+}
+_POOL = {"scrapePool": "a scrape job"}
+_PATTERN = {"metric_name_pattern": "a regex for the whole name"}
+_NDJSON = ("application/x-ndjson",)
 
 
 def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
     def row(
         methods: tuple[str, ...],
         path: str,
-        handler: object,
+        handler: Handler,
         parameters: dict[str, str] | None = None,
         errors: tuple[int, ...] = (503,),
+        *,
+        role: Role = Role.READ_ONLY,
+        media: tuple[str, ...] = (),
+        success: int = 200,
     ) -> Endpoint:
-        assert callable(handler)
         return Endpoint(
             methods,
             f"{base}{path}",
             handler,
-            Role.READ_ONLY,
+            role,
             "prometheus",
-            errors=(*errors, *((413, 415) if "POST" in methods else ())),
-            answer=PrometheusAnswer,
+            errors=(*errors, *(() if methods == _GET else (413, 415))),
+            answer=None if media or success == 204 else PrometheusAnswer,
+            media=media,
             parameters=parameters or {},
+            success=success,
             documented=documented,
         )
 
-    run = (422, 503)
-    times = {k: v for k, v in _RANGE.items() if k != "limit"}
     return (
-        row(_BOTH, "/query", queries.query, {**_QUERY, "time": "Unix seconds or RFC 3339"}, run),
-        row(_BOTH, "/query_range", queries.query_range, {**_QUERY, **times, "step": "width"}, run),
+        row(_BOTH, "/query", queries.query, {**_QUERY, "time": "Unix seconds or RFC 3339"}, _RUN),
+        row(
+            _BOTH, "/query_range", queries.query_range, {**_QUERY, **_TIMES, "step": "width"}, _RUN
+        ),
+        row(_BOTH, "/query_exemplars", queries.query_exemplars, {"query": "PromQL", **_TIMES}),
         row(_BOTH, "/format_query", queries.format_query, {"query": "PromQL"}),
+        row(_BOTH, "/parse_query", queries.parse_query, {"query": "PromQL"}),
         row(_BOTH, "/series", metadata.series, _MATCH),
         row(_BOTH, "/labels", metadata.labels, _MATCH),
         row(_GET, "/label/{name}/values", metadata.label_values, _MATCH),
+        row(_GET, "/metadata", metadata.metadata, _METADATA),
+        row(
+            _BOTH,
+            "/search/metric_names",
+            search.metric_names,
+            {**_SEARCH, "include_metadata": "tell type, help and unit"},
+            media=_NDJSON,
+        ),
+        row(_BOTH, "/search/label_names", search.label_names, _SEARCH, media=_NDJSON),
+        row(
+            _BOTH,
+            "/search/label_values",
+            search.label_values,
+            {"label": "name of the label", **_SEARCH},
+            media=_NDJSON,
+        ),
+        row(_GET, "/rules", alerting.rules, _RULES, ()),
+        row(_GET, "/alerts", alerting.alerts, errors=()),
+        row(_GET, "/alertmanagers", alerting.alertmanagers, errors=()),
+        row(_GET, "/targets", targets.targets, {"state": "`active`, `dropped`", **_POOL}, ()),
+        row(_GET, "/targets/metadata", targets.target_metadata, _TARGET_METADATA, ()),
         row(
             _GET,
-            "/metadata",
-            metadata.metadata,
-            {"metric": "only this one", "limit": "most metrics", "limit_per_metric": "most each"},
+            "/targets/relabel_steps",
+            targets.relabel_steps,
+            {**_POOL, "labels": "a JSON object"},
+            (404,),
         ),
-        row(_GET, "/status/buildinfo", status.buildinfo),
-        row(_GET, "/status/runtimeinfo", status.runtimeinfo),
+        row(_GET, "/scrape_pools", targets.scrape_pools, errors=()),
+        row(_GET, "/scrape_pools/config", targets.scrape_pool_config, _POOL, (404,)),
+        row(_GET, "/status/config", status.config, errors=()),
+        row(_GET, "/status/flags", status.flags, errors=()),
+        row(_GET, "/status/runtimeinfo", status.runtimeinfo, errors=()),
+        row(_GET, "/status/buildinfo", status.buildinfo, errors=()),
+        row(_GET, "/status/walreplay", status.walreplay, errors=()),
+        row(_GET, "/status/tsdb", status.tsdb_status, {"limit": "1 to 10 000; default 10"}),
+        row(_GET, "/status/tsdb/blocks", status.tsdb_blocks),
+        row(_GET, "/status/self_metrics", about.self_metrics, _PATTERN, ()),
+        row(_GET, "/features", about.features, errors=()),
+        row(_GET, "/notifications", about.notifications, errors=()),
+        row(
+            _GET,
+            "/notifications/live",
+            about.live_notifications,
+            errors=(),
+            media=("text/event-stream",),
+        ),
+        row(
+            _GET,
+            "/openapi.yaml",
+            about.openapi_yaml,
+            {"openapi_version": "`3.1` or `3.2`"},
+            (),
+            media=("application/yaml",),
+        ),
+        row(("POST",), "/read", remote_read.read, media=("application/x-protobuf",)),
+        row(
+            _WRITES,
+            "/admin/tsdb/snapshot",
+            admin.snapshot,
+            {"skip_head": "leave out what is in memory only"},
+            role=Role.ADMIN,
+        ),
+        row(
+            _WRITES,
+            "/admin/tsdb/delete_series",
+            admin.delete_series,
+            {"match[]": "a series selector", **_TIMES},
+            role=Role.ADMIN,
+            success=204,
+        ),
+        row(
+            _WRITES,
+            "/admin/tsdb/clean_tombstones",
+            admin.clean_tombstones,
+            errors=(),
+            role=Role.ADMIN,
+            success=204,
+        ),
     )
 
 
-def _probes(base: str) -> tuple[Endpoint, ...]:
+def _beside(base: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint(_GET, f"{base}/-/healthy", status.healthy, None, "health", documented=False),
         Endpoint(_GET, f"{base}/-/ready", status.ready, None, "health", documented=False),
+        Endpoint(
+            _GET,
+            f"{base}/federate",
+            federation.federate,
+            Role.READ_ONLY,
+            "prometheus",
+            (503,),
+            media=("text/plain",),
+            parameters={"match[]": _MATCH["match[]"]},
+            documented=base != "",
+        ),
     )
 
 
 ENDPOINTS = (
     *_endpoints("/prometheus/api/v1", documented=True),
     *_endpoints("/api/v1", documented=False),
-    *_probes("/prometheus"),
-    *_probes(""),
+    *_beside("/prometheus"),
+    *_beside(""),
 )

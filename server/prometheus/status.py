@@ -1,21 +1,35 @@
-"""What clients ask before they trust a server: build, run time, health."""
+"""What clients ask of the server itself: build, settings, state, statistics of the store."""
 
 from __future__ import annotations
 
 import os
 import platform
 import socket
+from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from server.platform.context import context_of
+from server.platform.errors import InvalidRequest
+from server.platform.query_run import run_in_worker
+from server.platform.store import numeric_stats
+from server.prometheus.cardinality import cardinality
 from server.prometheus.envelope import success
+from server.prometheus.parameters import read_parameters
+from server.prometheus.targets import config_yaml
+from tsdb import manifest as manifests
+from tsdb.fsio import RealDisk
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 COMPATIBLE_WITH = "3.0.0"
 """The Prometheus whose API this is; clients choose features by it."""
+MOST_STATISTICS = 10_000
+_NO_TIME = (2**63 - 1, -(2**63))
+"""First and last time that Prometheus tells of an empty store."""
 
 
 async def buildinfo(request: Request) -> Response:
@@ -34,12 +48,12 @@ async def buildinfo(request: Request) -> Response:
 
 
 async def runtimeinfo(request: Request) -> Response:
-    """State of the running server."""
+    """State of the running server. What only a program in Go has is empty or 0."""
     context = context_of(request)
     started = datetime.fromtimestamp(context.started_at, UTC)
     info = {
         "startTime": started.isoformat().replace("+00:00", "Z"),
-        "CWD": "",
+        "CWD": str(Path.cwd()),
         "hostname": socket.gethostname(),
         "serverTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         "reloadConfigSuccess": True,
@@ -55,6 +69,102 @@ async def runtimeinfo(request: Request) -> Response:
     return success(orjson.dumps(info))
 
 
+async def config(request: Request) -> Response:
+    """The configuration in force: the scrape jobs."""
+    scrapes = sorted(context_of(request).scrapes(), key=lambda s: (s.target.job, s.target.url))
+    return success(orjson.dumps({"yaml": config_yaml(scrapes)}))
+
+
+async def flags(request: Request) -> Response:
+    """The settings, under Prometheus's names where they mean the same, else under their own."""
+    settings = context_of(request).settings
+    shown = {
+        "query.lookback-delta": "5m",
+        "query.max-concurrency": str(settings.query_threads),
+        "query.max-samples": str(settings.max_query_samples),
+        "query.timeout": f"{settings.query_timeout_s:g}s",
+        "storage.remote.read-sample-limit": str(settings.max_read_samples),
+        "storage.tsdb.path": str(settings.data),
+        "web.enable-admin-api": "true",
+        "web.enable-otlp-receiver": "true",
+        "web.enable-remote-write-receiver": "true",
+        "web.listen-address": f"{settings.host}:{settings.port}",
+    }
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        shown[f"novaql.{field.name.replace('_', '-')}"] = text
+    return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
+
+
+async def walreplay(request: Request) -> Response:
+    """How far reading back the log has come. It is done before the server answers at all."""
+    segment = int(numeric_stats(context_of(request).store).get("log_segment", 0))
+    return success(orjson.dumps({"min": segment, "max": segment, "current": segment}))
+
+
+async def tsdb_status(request: Request) -> Response:
+    """Where the series of the store come from, all of them, not only those in memory.
+
+    A chunk here is what one part of the store holds of one series.
+    """
+    parameters = await read_parameters(request)
+    refusal = "limit must be a positive number"
+    limit = parameters.whole("limit", 10, refusal)
+    if limit < 1:
+        raise InvalidRequest(refusal)
+    if limit > MOST_STATISTICS:
+        raise InvalidRequest(f"limit must not exceed {MOST_STATISTICS}")
+    store = context_of(request).store
+
+    def count() -> Response:
+        table = store.series([], MIN_TIME_MS, MAX_TIME_MS)
+        stats = numeric_stats(store)
+        found = cardinality(table, limit)
+        data = {
+            "headStats": {
+                "numSeries": len(table),
+                "numLabelPairs": found.label_pairs,
+                "chunkCount": int(stats.get("head_series", 0)) + _block_series(store.path),
+                "minTime": int(stats.get("first_ms", _NO_TIME[0])),
+                "maxTime": int(stats.get("last_ms", _NO_TIME[1])),
+            },
+            "seriesCountByMetricName": found.series_by_metric,
+            "labelValueCountByLabelName": found.values_by_label,
+            "memoryInBytesByLabelName": found.memory_by_label,
+            "seriesCountByLabelValuePair": found.series_by_pair,
+        }
+        return success(orjson.dumps(data))
+
+    return await run_in_worker(request, count)
+
+
+async def tsdb_blocks(request: Request) -> Response:
+    """The blocks on disk. `ulid` is the block's own identity, 32 hexadecimal digits."""
+    store = context_of(request).store
+
+    def list_them() -> Response:
+        manifest = None if store.path is None else manifests.read(RealDisk(), store.path)
+        blocks = [
+            {
+                "ulid": entry.identity,
+                "minTime": entry.first_ms,
+                "maxTime": entry.last_ms,
+                "stats": {
+                    "numSamples": entry.samples,
+                    "numSeries": entry.series,
+                    "numChunks": entry.series,
+                },
+                "compaction": {"level": 1, "sources": [entry.identity]},
+                "version": manifests.FORMAT,
+            }
+            for entry in (() if manifest is None else manifest.blocks)
+        ]
+        return success(orjson.dumps({"blocks": blocks}))
+
+    return await run_in_worker(request, list_them)
+
+
 async def healthy(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
     """The process answers."""
     return PlainTextResponse("NovaQL is Healthy.\n")
@@ -63,3 +173,8 @@ async def healthy(request: Request) -> Response:  # noqa: ARG001 - the shape of 
 async def ready(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
     """The store is open and queries are answered."""
     return PlainTextResponse("NovaQL is Ready.\n")
+
+
+def _block_series(path: Path | None) -> int:
+    manifest = None if path is None else manifests.read(RealDisk(), path)
+    return 0 if manifest is None else sum(entry.series for entry in manifest.blocks)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+
 from tests.support.repository import ROOT
 
 HEAVY = (
@@ -95,11 +97,19 @@ LATE = {
     "tsdb.wal": "the log",
     "zlib": "compressed files",
 }
-"""Modules that `import novaql` leaves alone, and what loads them: together 80 ms."""
+"""Modules that the engine leaves alone until they are needed, and for what: together 80 ms."""
 
 
-def test_importing_novaql_loads_nothing_heavy_and_nothing_early() -> None:
+def test_importing_novaql_loads_itself_alone() -> None:
     loaded = modules_after("import novaql", whole=True)
+
+    assert {name for name in loaded if name.partition(".")[0] in ("novaql", "tsdb")} == {"novaql"}
+    assert loaded.isdisjoint({*HEAVY, "numpy"})
+
+
+@pytest.mark.parametrize("statement", ["from novaql import query", "import novaql.engine"])
+def test_query_and_engine_load_nothing_heavy_and_nothing_early(statement: str) -> None:
+    loaded = modules_after(statement, whole=True)
 
     assert loaded.isdisjoint(HEAVY)
     # numpy brings what it brings.

@@ -193,7 +193,7 @@ def test_metadata_comes_with_remote_write() -> None:
         (b"{}", {"Content-Type": "application/json"}, 415),
         (
             b"",
-            {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+            {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"},
             415,
         ),
         (b"", {"Content-Encoding": "gzip"}, 415),

@@ -12,6 +12,7 @@ Sample = tuple[int, float]
 Series = tuple[Mapping[str, str], Sequence[Sample]]
 
 _DOUBLE, _INT64, _STRING, _MESSAGE, _ENUM32 = 1, 3, 9, 11, 5
+_UINT64, _UINT32, _SINT32, _SINT64 = 4, 13, 17, 18
 _ONE, _MANY = 1, 3
 
 
@@ -33,7 +34,32 @@ def _message_class() -> Any:
         ("value", 2, _DOUBLE, _ONE, ""),
         ("timestamp", 3, _INT64, _ONE, ""),
     )
-    message("Histogram", ("sum", 3, _DOUBLE, _ONE, ""), ("timestamp", 15, _INT64, _ONE, ""))
+    message("BucketSpan", ("offset", 1, _SINT32, _ONE, ""), ("length", 2, _UINT32, _ONE, ""))
+    message(
+        "Histogram",
+        ("count_int", 1, _UINT64, _ONE, ""),
+        ("count_float", 2, _DOUBLE, _ONE, ""),
+        ("sum", 3, _DOUBLE, _ONE, ""),
+        ("schema", 4, _SINT32, _ONE, ""),
+        ("zero_threshold", 5, _DOUBLE, _ONE, ""),
+        ("zero_count_int", 6, _UINT64, _ONE, ""),
+        ("zero_count_float", 7, _DOUBLE, _ONE, ""),
+        ("negative_spans", 8, _MESSAGE, _MANY, "BucketSpan"),
+        ("negative_deltas", 9, _SINT64, _MANY, ""),
+        ("negative_counts", 10, _DOUBLE, _MANY, ""),
+        ("positive_spans", 11, _MESSAGE, _MANY, "BucketSpan"),
+        ("positive_deltas", 12, _SINT64, _MANY, ""),
+        ("positive_counts", 13, _DOUBLE, _MANY, ""),
+        ("reset_hint", 14, _ENUM32, _ONE, ""),
+        ("timestamp", 15, _INT64, _ONE, ""),
+        ("custom_values", 16, _DOUBLE, _MANY, ""),
+    )
+    histogram = file.message_type[-1]
+    for number, name in enumerate(("count", "zero_count")):
+        histogram.oneof_decl.add(name=name)
+        for field in histogram.field:
+            if field.name in (f"{name}_int", f"{name}_float"):
+                field.oneof_index = number
     message(
         "TimeSeries",
         ("labels", 1, _MESSAGE, _MANY, "Label"),

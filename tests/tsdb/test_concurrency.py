@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tsdb
-from tsdb import Batch, SeriesTable
+from tests.support.stored_histograms import histograms_of, simple
+from tsdb import Batch, HistogramSamples, SeriesTable
 
 SERIES = 40
 STEPS = 250
@@ -74,6 +75,34 @@ def test_readers_see_whole_batches_and_their_own_writes(tmp_path: Path, place: s
     assert database.stats().duplicates == 0
     assert sum(ref.samples for ref in database.select([], 0, STEPS).tiles) == SERIES * STEPS
     database.close()
+
+
+def test_floats_and_histograms_of_a_batch_are_seen_together() -> None:
+    database = tsdb.memory()
+    table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(2)])
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for step in range(STEPS):
+                one, time = np.array([1 - step % 2]), np.array([step])
+                held = histograms_of([simple(step, b1=step + 1)])
+                native = HistogramSamples(1 - one, time, held)
+                database.append(Batch(table, one, time, np.array([float(step)]), native))
+                if step % 60 == 59:
+                    database.flush()
+        finally:
+            done.set()
+
+    def read() -> None:
+        while not done.is_set():
+            selection = database.select([], 0, STEPS)
+            floats = [t for ref in selection.tiles for t in ref.load().ragged().timestamps.tolist()]
+            natives = [t for ref in selection.histograms for t in ref.load().timestamps.tolist()]
+            assert sorted(floats) == sorted(natives) == list(range(len(floats)))
+
+    run_together([write, read])
+    assert database.select([], 0, STEPS).samples == 2 * STEPS
 
 
 def test_writers_take_turns(tmp_path: Path) -> None:

@@ -23,13 +23,18 @@ WRITER = """
 import sys
 import numpy as np
 import tsdb
-from tsdb import Batch, SeriesTable
+from tests.support.stored_histograms import histograms_of, simple
+from tsdb import Batch, HistogramSamples, SeriesTable
 
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(20)])
 database = tsdb.open(sys.argv[1], sync=sys.argv[2], flush_samples=2000)
 rows = np.arange(20)
 for step in range(int(sys.argv[3]), 10**9):
-    database.append(Batch(table, rows, np.full(20, step), np.arange(20) + step / 8))
+    native = None
+    if step % 3 == 0:  # the first two series then have histograms in place of floats
+        held = histograms_of([simple(step + 1, b1=step + 1), simple(step + 2, b1=step + 2)])
+        native = HistogramSamples(rows[:2], np.full(2, step), held)
+    database.append(Batch(table, rows, np.full(20, step), np.arange(20) + step / 8, native))
     print(step, flush=True)
     if step % 97 == 96:
         database.flush()
@@ -68,8 +73,13 @@ def test_kill_loses_nothing_acknowledged(tmp_path: Path, mode: str) -> None:
             steps = [time for time, _ in samples]
             assert steps[: acknowledged + 1] == list(range(acknowledged + 1))
             expected = Model()
-            expected.append([(dict(series), step, number + step / 8) for step in steps])
-            assert samples == expected.select()[series]
+            for step in steps:
+                histogram = simple(step + number + 1, b1=step + number + 1)
+                stands = histogram if number < 2 and step % 3 == 0 else number + step / 8
+                expected.append([(dict(series), step, stands)])
+            # What nobody acknowledged may be there in part: floats stand before histograms.
+            whole = acknowledged + 1
+            assert samples[:whole] == expected.select()[series][:whole]
         acknowledged = max(acknowledged, steps[-1])
 
 

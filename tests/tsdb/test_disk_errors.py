@@ -10,6 +10,9 @@ import pytest
 import tsdb
 from tests.support.failing_disk import FailingDisk
 from tests.support.store_model import Model, Sample, batch_of, read_all
+from tests.support.stored_histograms import simple
+
+LATENCY = {"__name__": "latency"}
 
 
 def samples(start: int, count: int = 10) -> list[Sample]:
@@ -35,6 +38,46 @@ def test_full_disk(tmp_path: Path, room: int, truncate_fails: bool) -> None:
     with tsdb.open(tmp_path) as reopened:
         assert read_all(reopened) == model.select()
         assert reopened.open_report.damaged == ()
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 700, 720, 800, 1000])
+@pytest.mark.parametrize("first", [True, False])
+def test_full_disk_when_histograms_come(tmp_path: Path, room: int, first: bool) -> None:
+    """The first ones need a new manifest and a new segment before their record."""
+    disk, model = FailingDisk(), Model()
+    database = tsdb.open(tmp_path, disk=disk)
+    before: list[Sample] = samples(0) if first else [*samples(0), (LATENCY, 0, simple(1, b1=1))]
+    database.append(batch_of(before))
+    model.append(before)
+    more: list[Sample] = [(LATENCY, n, simple(n, b2=n)) for n in range(1, 30)]
+    disk.refusals.room = room
+    with pytest.raises(tsdb.StorageFull, match="no room left"):
+        database.append(batch_of(more))
+    assert read_all(database) == model.select()
+    with tsdb.open(tmp_path, read_only=True) as beside:
+        assert read_all(beside) == model.select()
+    disk.refusals.room = None
+    for wanted in (samples(200), more):
+        database.append(batch_of(wanted))
+        model.append(wanted)
+    database.close()
+    with tsdb.open(tmp_path) as reopened:
+        assert read_all(reopened) == model.select()
+        assert reopened.open_report.damaged == ()
+        assert reopened.check() == []
+
+
+def test_failed_rename_keeps_histograms_out(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    with tsdb.open(tmp_path, disk=disk) as database:
+        disk.refusals.rename = True
+        with pytest.raises(tsdb.WriteFailed, match="replacing the manifest"):
+            database.append(batch_of([(LATENCY, 1, simple(1))]))
+        disk.refusals.rename = False
+        assert read_all(database) == {}
+        assert (tmp_path / "MANIFEST").read_bytes().startswith(b"novaql-store 1 ")
+        database.append(batch_of([(LATENCY, 1, simple(1))]))
+        assert (tmp_path / "MANIFEST").read_bytes().startswith(b"novaql-store 2 ")
 
 
 @pytest.mark.parametrize("trouble", ["room", "rename", "fsync"])

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tsdb.head.native import Chunk, HeadRun, NativeSamples, build_layer, merge_layers
+from tsdb.head.head_run import Chunk, HeadRun, build_layer, merge_layers
+from tsdb.head.native import NativeSamples
 from tsdb.head.registry import HeadIndex, Registry
 from tsdb.labels import Ints
 from tsdb.part import Layer
@@ -67,6 +68,8 @@ class Head:
     def __init__(self) -> None:
         self.registry = Registry()
         self.appended = 0
+        self.weight = 0
+        """As `appended`, but a histogram counts for as many samples as it takes the room of."""
         self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
         self._arrived = threading.Lock()  # guards the four below and the registry; held briefly
@@ -113,6 +116,7 @@ class Head:
                 self._cut()
                 self._sealed.append(native)
                 self.appended += len(native)
+                self.weight += max(len(native), native.nbytes // SAMPLE_BYTES)
 
     def _note_newest(self, ids: Ints, times: Ints) -> None:
         self.newest(ids[:0])
@@ -124,6 +128,7 @@ class Head:
     def _put(self, ids: Ints, times: Ints, values: Floats) -> None:
         count = len(ids)
         self.appended += count
+        self.weight += count
         if count > BUFFER_SAMPLES // 4:
             self._cut()
             self._sealed.append((ids.copy(), times.copy(), values.copy()))

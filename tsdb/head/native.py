@@ -1,8 +1,7 @@
-"""Native histograms of the head: sorted like the floats, and of two kinds the later one stays."""
+"""Sorted layers of native histograms in the head, made of runs of the places they have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from tsdb.head.run import Run, build_run, merge_runs
 from tsdb.histograms import Buckets, Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
-from tsdb.part import Layer
 from tsdb.stratum import ArrayHistograms, ArrayStream, NativeStratum, Stratum, flat_positions
 
 
@@ -25,6 +23,10 @@ class NativeSamples:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        return self.ids.nbytes + self.times.nbytes + self.histograms.nbytes
 
     def take(self, some: Ints) -> NativeSamples:
         return NativeSamples(self.ids[some], self.times[some], self.histograms.take(some))
@@ -81,7 +83,7 @@ def merge_native(older: NativeRun, newer: NativeRun) -> NativeRun:
     duplicates, conflicts = older.duplicates + newer.duplicates, older.conflicts + newer.conflicts
     if places.duplicates:
         before, after = older.flat(), newer.flat()
-        at, by = _equal_places(before.ids, before.times, after.ids, after.times)
+        at, by = equal_places(before.ids, before.times, after.ids, after.times)
         duplicates += len(at)
         conflicts += int(np.count_nonzero(differ(held, at, by + older.samples)))
     return _gathered(places, held, duplicates, conflicts)
@@ -138,7 +140,7 @@ def _buckets_differ(side: Buckets, some: Ints, others: Ints) -> Bools:
     return different
 
 
-def _equal_places(ids: Ints, times: Ints, by_ids: Ints, by_times: Ints) -> tuple[Ints, Ints]:
+def equal_places(ids: Ints, times: Ints, by_ids: Ints, by_times: Ints) -> tuple[Ints, Ints]:
     """Places with the same (id, time) in two columns of pairs, each pair once in either."""
     if len(np.intersect1d(ids, by_ids)) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -149,151 +151,3 @@ def _equal_places(ids: Ints, times: Ints, by_ids: Ints, by_times: Ints) -> tuple
     some, next_ = order[:-1], order[1:]
     equal = (all_ids[some] == all_ids[next_]) & (all_times[some] == all_times[next_])
     return some[equal], next_[equal] - len(ids)
-
-
-Floating = tuple[Ints, Ints, NDArray[np.float64]]
-Chunk = Floating | NativeSamples
-"""What arrived at one time: floats (ids, times, values) or histograms."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadRun:
-    """A layer of the head. A series has at one time a float or a histogram, never both.
-
-    replaced  samples that gave way to one of the other kind
-    """
-
-    floats: Run | None
-    native: NativeRun | None = None
-    replaced: int = 0
-
-    def layers(self) -> list[Layer]:
-        parts = (self.floats, self.native)
-        return [Layer(part.stratum, part.ids) for part in parts if part is not None]
-
-    @property
-    def samples(self) -> int:
-        return sum(part.samples for part in (self.floats, self.native) if part is not None)
-
-    @property
-    def duplicates(self) -> int:
-        parts = (self.floats, self.native)
-        return self.replaced + sum(part.duplicates for part in parts if part is not None)
-
-    @property
-    def conflicts(self) -> int:
-        parts = (self.floats, self.native)
-        return self.replaced + sum(part.conflicts for part in parts if part is not None)
-
-
-def build_layer(chunks: Sequence[Chunk]) -> HeadRun:
-    """From chunks in order of arrival."""
-    native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
-    floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
-    if not native:
-        return HeadRun(build_run(*_joined(floats)))
-    one = NativeSamples(
-        np.concatenate([chunk.ids for chunk in native]),
-        np.concatenate([chunk.times for chunk in native]),
-        concat_histograms([chunk.histograms for chunk in native]),
-    )
-    if not floats:
-        return HeadRun(None, build_native(one))
-    ids, times, values = _joined(floats)
-    replaced = 0
-    if len(np.intersect1d(ids, one.ids)):
-        stays, native_stays = _latest_kind(chunks, ids, times, one)
-        replaced = int(np.count_nonzero(~stays)) + int(np.count_nonzero(~native_stays))
-        ids, times, values = ids[stays], times[stays], values[stays]
-        one = one.take(np.flatnonzero(native_stays))
-    return HeadRun(
-        build_run(ids, times, values) if len(ids) else None,
-        build_native(one) if len(one) else None,
-        replaced,
-    )
-
-
-def _joined(chunks: Sequence[Floating]) -> Floating:
-    if len(chunks) == 1:
-        return chunks[0]
-    ids, times, values = zip(*chunks, strict=True)
-    return np.concatenate(ids), np.concatenate(times), np.concatenate(values)
-
-
-def _latest_kind(
-    chunks: Sequence[Chunk], ids: Ints, times: Ints, native: NativeSamples
-) -> tuple[Bools, Bools]:
-    """Which floats and which histograms are of the kind that came last for series and time."""
-    sizes = np.array([len(c if isinstance(c, NativeSamples) else c[0]) for c in chunks])
-    is_native = np.array([isinstance(chunk, NativeSamples) for chunk in chunks])
-    arrival = np.arange(int(sizes.sum()))
-    kind = np.repeat(is_native, sizes)
-    arrival = np.concatenate([arrival[~kind], arrival[kind]])  # floats first, as below
-    all_ids = np.concatenate([ids, native.ids])
-    all_times = np.concatenate([times, native.times])
-    order = np.lexsort((arrival, all_times, all_ids))
-    sorted_ids, sorted_times = all_ids[order], all_times[order]
-    ends = np.append(
-        (sorted_ids[1:] != sorted_ids[:-1]) | (sorted_times[1:] != sorted_times[:-1]), True
-    )
-    last_kind = (order >= len(ids))[ends]
-    group = np.cumsum(np.append(0, ends[:-1]))
-    stays = np.empty(len(order), np.bool_)
-    stays[order] = (order >= len(ids)) == last_kind[group]
-    return stays[: len(ids)], stays[len(ids) :]
-
-
-def merge_layers(older: HeadRun, newer: HeadRun) -> HeadRun:
-    """Both in one; where both have a series and time, the newer one's sample stays."""
-    if older.native is None and newer.native is None:
-        assert older.floats is not None
-        assert newer.floats is not None
-        replaced = older.replaced + newer.replaced
-        return HeadRun(merge_runs(older.floats, newer.floats), None, replaced)
-    floats, native, replaced = older.floats, older.native, older.replaced + newer.replaced
-    if floats is not None and newer.native is not None:
-        floats, gone = _floats_without(floats, newer.native)
-        replaced += gone
-    if native is not None and newer.floats is not None:
-        native, gone = _native_without(native, newer.floats)
-        replaced += gone
-    if floats is None or newer.floats is None:
-        floats = newer.floats if floats is None else floats
-    else:
-        floats = merge_runs(floats, newer.floats)
-    if native is None or newer.native is None:
-        native = newer.native if native is None else native
-    else:
-        native = merge_native(native, newer.native)
-    return HeadRun(floats, native, replaced)
-
-
-def _floats_without(run: Run, native: NativeRun) -> tuple[Run | None, int]:
-    if len(np.intersect1d(run.ids, native.ids)) == 0:
-        return run, 0
-    ids, times, values = run.flat()
-    other = native.flat()
-    gone, _ = _equal_places(ids, times, other.ids, other.times)
-    if len(gone) == 0:
-        return run, 0
-    keep = np.ones(len(ids), np.bool_)
-    keep[gone] = False
-    if not keep.any():
-        return None, len(gone) + run.duplicates
-    rest = build_run(ids[keep], times[keep], values[keep])
-    return Run(rest.ids, rest.stratum, run.duplicates, run.conflicts), len(gone)
-
-
-def _native_without(run: NativeRun, floats: Run) -> tuple[NativeRun | None, int]:
-    if len(np.intersect1d(run.ids, floats.ids)) == 0:
-        return run, 0
-    samples = run.flat()
-    ids, times, _ = floats.flat()
-    gone, _ = _equal_places(samples.ids, samples.times, ids, times)
-    if len(gone) == 0:
-        return run, 0
-    rest = np.setdiff1d(np.arange(len(samples)), gone)
-    if len(rest) == 0:
-        return None, len(gone) + run.duplicates
-    kept = build_native(samples.take(rest))
-    return NativeRun(kept.ids, kept.stratum, kept.held, run.duplicates, run.conflicts), len(gone)

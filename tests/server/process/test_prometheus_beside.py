@@ -210,3 +210,119 @@ remote_write:
     assert count >= 3
     assert "prometheus_build_info" in names
     assert len(names) > 100
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("query", {"query": ""}),
+        ("query", {"query": "load", "timeout": "x"}),
+        ("query", {"query": "load", "lookback_delta": "x"}),
+        ("query_range", {"query": "load"}),
+        ("query_range", {"query": "load", "start": 1, "end": 2}),
+        ("query_range", {"query": "load", "start": 1, "end": 2, "step": -1}),
+        ("query_range", {"query": "load", "start": 1, "end": 2, "step": "1h1h"}),
+        ("query_range", {"query": "load", "start": 1, "end": 2, "step": "1e30"}),
+        ("query_range", {"query": "load[5m]", "start": 1, "end": 2, "step": 1}),
+        ("query_range", {"query": '"a"', "start": 1, "end": 2, "step": 1}),
+        ("query_exemplars", {"query": ""}),
+        ("query_exemplars", {"query": "load"}),
+        ("query_exemplars", {"query": "load", "start": 1, "end": 0}),
+        ("query_exemplars", {"query": "load", "start": "x"}),
+        ("format_query", {}),
+        ("series", {}),
+        ("series", {"match[]": "{}"}),
+        ("series", {"match[]": '{a=""}'}),
+        ("series", {"match[]": "load", "limit": "x"}),
+        ("series", {"match[]": "load", "start": 5, "end": 1}),
+        ("series", {"match[]": "load[5m]"}),
+        ("labels", {"match[]": "{}"}),
+        ("labels", {"match[]": ["load", '{x=~".*"}']}),
+        ("labels", {"match[]": "rate(load[5m])"}),
+        ("labels", {"match[]": "load offset 5m"}),
+        ("labels", {"match[]": "1"}),
+        ("labels", {"limit": "x"}),
+        ("label/job/values", {"match[]": "{}"}),
+        ("labels", {"limit": 1}),
+        ("metadata", {"limit": "x"}),
+        ("metadata", {"limit_per_metric": "x"}),
+        ("rules", {}),
+        ("rules", {"type": "x"}),
+        ("rules", {"exclude_alerts": "x"}),
+        ("alerts", {}),
+        ("alertmanagers", {}),
+        ("targets/metadata", {"limit": "x"}),
+        ("targets/metadata", {}),
+        ("targets", {}),
+        ("targets", {"state": "active"}),
+        ("scrape_pools", {}),
+        ("status/tsdb", {"limit": "x"}),
+        ("status/tsdb", {"limit": 0}),
+    ],
+)
+def test_texts_and_status_codes_are_equal(
+    pair: Pair, path: str, parameters: dict[str, Any]
+) -> None:
+    theirs, ours = pair.get(path, **parameters)
+
+    assert ours.status_code == theirs.status_code
+    assert comparable(ours.json()) == comparable(theirs.json())
+
+
+def test_a_query_without_selectors_has_no_exemplars_to_tell_of(pair: Pair) -> None:
+    theirs, ours = pair.get("query_exemplars", query="1")
+
+    assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content) == (204, b"")
+
+
+def test_a_timeout_that_is_over_at_once(pair: Pair) -> None:
+    # Prometheus has three answers to it, by how far it came; this is the one that says so.
+    _, ours = pair.get("query", query="load", timeout="0")
+
+    assert ours.status_code == 503
+    assert ours.json()["errorType"] == "timeout"
+
+
+def test_cardinality_is_counted_alike(pair: Pair) -> None:
+    theirs, ours = pair.both("status/tsdb", limit=10)
+
+    stats = ("numSeries", "numLabelPairs")
+    assert [ours["data"]["headStats"][s] for s in stats] == [
+        theirs["data"]["headStats"][s] for s in stats
+    ]
+    for kind in (
+        "seriesCountByMetricName",
+        "labelValueCountByLabelName",
+        "memoryInBytesByLabelName",
+        "seriesCountByLabelValuePair",
+    ):
+        assert sorted(map(str, ours["data"][kind])) == sorted(map(str, theirs["data"][kind])), kind
+
+
+def test_federation_is_equal(pair: Pair) -> None:
+    now_ms = int(time.time() * 1000)
+    values = [1e-7, 123456789.0, math.inf, -0.5, 0.0, 1e6, 12345.678]
+    series: list[Series] = [
+        ({"__name__": f"fed{i % 2}", "i": str(i), "q": 'a"b\\\n'}, [(now_ms - 1000 * i, value)])
+        for i, value in enumerate(values)
+    ]
+    series.append(({"__name__": "fed0", "instance": "x"}, [(now_ms - 2, 5.0)]))
+    series.append(({"__name__": "fed0", "old": "x"}, [(now_ms - 400_000, 5.0)]))
+    body = packed(message_of(series))
+    for url in pair.urls:
+        assert httpx.post(f"{url}/write", content=body, headers=WRITE_HEADERS).status_code == 204
+    theirs, ours = (
+        httpx.get(
+            url.replace("/api/v1", "/federate"), params={"match[]": ["fed0", '{i="0"}', "fed1"]}
+        )
+        for url in pair.urls
+    )
+
+    assert ours.headers["content-type"] == theirs.headers["content-type"]
+    assert sorted(ours.text.splitlines()) == sorted(theirs.text.splitlines())
+    assert len(ours.text.splitlines()) == len(values) + 3
+    refused = [
+        httpx.get(url.replace("/api/v1", "/federate"), params={"match[]": "fed0["})
+        for url in pair.urls
+    ]
+    assert {answer.status_code for answer in refused} == {400}

@@ -1,0 +1,101 @@
+"""`novaql check`: are files what they should be? Output and exit codes are those of promtool."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from novaql.rules.names import Names
+
+LINTS = ("all", "duplicate-rules", "none")
+STANDARD_INPUT = "-"
+LINT_FAILED = 3
+
+lint_option = click.option(
+    "--lint",
+    type=click.Choice(LINTS),
+    default="duplicate-rules",
+    show_default=True,
+    help="What to look for beside errors.",
+)
+lint_fatal_option = click.option(
+    "--lint-fatal", is_flag=True, help="Exit with 3 when a lint finds something."
+)
+names_option = click.option(
+    "--names",
+    type=click.Choice([kind.value for kind in Names]),
+    default=Names.UTF8.value,
+    show_default=True,
+    help="Names that metrics and labels may have: any UTF-8, or those before Prometheus 3.",
+)
+
+
+@click.group("check")
+def command() -> None:
+    """Check rule files, configuration files, and metrics.
+
+    Exit code: 0, 1 when something is wrong, 3 when only a lint with --lint-fatal found something.
+    """
+
+
+@command.command("rules")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@lint_option
+@lint_fatal_option
+@names_option
+@click.pass_context
+def check_rules(
+    ctx: click.Context, files: tuple[str, ...], lint: str, lint_fatal: bool, names: str
+) -> None:
+    """Check rule files; without a file, standard input."""
+    from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
+
+    checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))
+    for file in files or (STANDARD_INPUT,):
+        checker.rules(file)
+    ctx.exit(checker.exit_code(lint_fatal=lint_fatal))
+
+
+@command.command("config")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--syntax-only", is_flag=True, help="Do not look at files the configuration names.")
+@lint_option
+@lint_fatal_option
+@names_option
+@click.pass_context
+def check_config(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    syntax_only: bool,
+    lint: str,
+    lint_fatal: bool,
+    names: str,
+) -> None:
+    """Check Prometheus configuration files and the rule files they name."""
+    from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
+
+    checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))
+    for file in files:
+        checker.config(file, syntax_only=syntax_only)
+    ctx.exit(checker.exit_code(lint_fatal=lint_fatal))
+
+
+@command.command("metrics")
+@click.pass_context
+def check_metrics(ctx: click.Context) -> None:
+    """Lint a page of metrics on standard input.
+
+    \b
+    curl -s http://localhost:9090/metrics | novaql check metrics
+    """
+    from novaql.rules.metrics_lint import lint_metrics  # noqa: PLC0415 - only this command
+
+    findings = lint_metrics(sys.stdin.buffer.read())
+    for finding in findings:
+        click.echo(str(finding), err=True)
+    ctx.exit(LINT_FAILED if findings else 0)
+
+
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,130 @@
+"""`novaql test`: unit tests of rules, in promtool's format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from novaql.rules.model import RuleFile
+    from novaql.rules.unit_tests.model import TestFile, TestGroup
+    from novaql.rules.unit_tests.run import TestOutcome
+
+
+@click.group("test")
+def command() -> None:
+    """Test rules."""
+
+
+@command.command("rules")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--run", "patterns", multiple=True, metavar="REGEX", help="Only tests whose name matches."
+)
+@click.option(
+    "--junit", type=click.Path(dir_okay=False), help="Write the outcomes here as JUnit XML."
+)
+@click.option("--coverage", "with_coverage", is_flag=True, help="Say which rules no test looks at.")
+@click.option("--ignore-unknown-fields", is_flag=True, help="Let test files have other fields.")
+@click.pass_context
+def test_rules(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    patterns: tuple[str, ...],
+    junit: str | None,
+    with_coverage: bool,
+    ignore_unknown_fields: bool,
+) -> None:
+    """Run tests of rules and print what failed; exit 1 on a failure."""
+    runner = _Runner(_name_filter(patterns), ignore_unknown=ignore_unknown_fields)
+    for file in files:
+        runner.run(file)
+    if junit is not None:
+        from novaql.rules.unit_tests.junit import junit_xml  # noqa: PLC0415 - when asked for
+
+        Path(junit).write_bytes(junit_xml(runner.outcomes, runner.errors))
+    if with_coverage:
+        runner.show_coverage()
+    ctx.exit(int(runner.failed))
+
+
+def _name_filter(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    import re2  # noqa: PLC0415 - only this command
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = [re2.compile(pattern, options) for pattern in patterns]
+    except re2.error as problem:
+        raise click.UsageError(f"--run: {problem}") from None
+    return lambda name: not compiled or any(one.search(name) is not None for one in compiled)
+
+
+class _Runner:
+    """Runs file after file; keeps what JUnit and coverage need."""
+
+    def __init__(self, wanted: Callable[[str], bool], *, ignore_unknown: bool) -> None:
+        self.wanted = wanted
+        self.ignore_unknown = ignore_unknown
+        self.failed = False
+        self.outcomes: dict[str, list[TestOutcome]] = {}
+        self.errors: dict[str, str] = {}
+        self.rules: dict[str, RuleFile] = {}
+        self.ran: list[TestGroup] = []
+
+    def run(self, file: str) -> None:
+        from novaql.rules.problems import FileProblems  # noqa: PLC0415 - only this command
+        from novaql.rules.unit_tests.reading import read_test_file  # noqa: PLC0415
+        from novaql.rules.unit_tests.run import run_tests  # noqa: PLC0415
+
+        click.echo(f"Unit Testing:  {file}")
+        try:
+            tests = read_test_file(file, ignore_unknown=self.ignore_unknown)
+            rules = self._rules_of(tests)
+        except FileProblems as problem:
+            self._fail(file, str(problem))
+            return
+        except OSError as problem:
+            self._fail(file, f"{problem.filename or file}: {problem.strerror or problem}")
+            return
+        outcomes = self.outcomes[file] = list(run_tests(tests, rules, wanted=self.wanted))
+        self.ran += [test for test in tests.tests if self.wanted(test.name)]
+        failures = [failure for outcome in outcomes for failure in outcome.failures]
+        if failures:
+            self.failed = True
+            click.echo("  FAILED:", err=True)
+            for failure in failures:
+                place = f"{file}:{failure.place.line}:{failure.place.column}"
+                click.echo(f"{failure.text}\n        at: {place}\n", err=True)
+        else:
+            click.echo("  SUCCESS")
+        click.echo()
+
+    def _rules_of(self, tests: TestFile) -> list[RuleFile]:
+        from novaql.rules.reading import read_rule_file  # noqa: PLC0415 - only this command
+
+        for pattern in tests.missing:
+            click.echo(f"  WARNING: no file match pattern {pattern}", err=True)
+        found = [self.rules.get(path) or read_rule_file(path) for path in tests.rule_files]
+        self.rules.update(zip(tests.rule_files, found, strict=True))
+        return found
+
+    def _fail(self, file: str, text: str) -> None:
+        self.failed = True
+        self.errors[file] = text
+        click.echo("  FAILED:", err=True)
+        click.echo(text, err=True)
+        click.echo()
+
+    def show_coverage(self) -> None:
+        from novaql.rules.unit_tests.coverage import (  # noqa: PLC0415 - when asked for
+            coverage,
+            coverage_lines,
+        )
+
+        for line in coverage_lines(coverage(list(self.rules.values()), self.ran)):
+            click.echo(line)

@@ -1,0 +1,112 @@
+"""The series of one metric family of the Prometheus protobuf format."""
+
+from __future__ import annotations
+
+import math
+
+from novaql.errors import InputError
+from novaql.inputs.exposition import canonical_bound
+from novaql.inputs.known_series import KnownSeries
+from novaql.inputs.metric_message import read_labels
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed
+from tsdb.labels import METRIC_NAME
+
+_CONTENT = {"gauge": 2, "counter": 3, "summary": 4, "unknown": 5}  # field of `Metric`; else 7
+_COUNTER_START = 0x1A
+
+
+class MetricFamily:
+    """Series of one metric family, by the bytes of their labels."""
+
+    def __init__(self, name: str, kind: str, known: KnownSeries) -> None:
+        self.kind = kind
+        self._field = _CONTENT.get(kind, 7)
+        self.tag = self._field << 3 | BYTES
+        self.start_tag = _COUNTER_START if kind == "counter" else None
+        self._name = name
+        self._known = known
+        summary = kind == "summary"
+        self._part_name = name if summary else f"{name}_bucket"
+        self._part_label = "quantile" if summary else "le"
+        self._values: dict[bytes, int] = {}
+        self._counts: dict[bytes, int] = {}
+        self._sums: dict[bytes, int] = {}
+        self._parts: dict[tuple[bytes, float], int] = {}
+
+    def content(self, data: bytes, at: int, end: int) -> tuple[tuple[int, int], int | None, bytes]:
+        """Where the content of a metric lies, its time, and labels that stand behind it."""
+        place: tuple[int, int] | None = None
+        time_ms = None
+        names = b""
+        for number, kind, start, stop in fields(data, at, end):
+            if number == self._field and kind == BYTES:
+                place = (start, stop)
+            elif number == 6 and kind == VARINT:
+                # 0 stands for no time: one of the two protobuf dialects cannot tell them apart.
+                time_ms = signed(read_varint(data, start, stop)[0]) or None
+            elif number == 1 and kind == BYTES:
+                names += b"\x0a" + _varint_bytes(stop - start) + data[start:stop]
+        if place is None:
+            raise InputError(f"byte {at}: a metric of type {self.kind} has no such content")
+        return place, time_ms, names
+
+    def value(self, labels: bytes) -> int:
+        """The number of the series that is called like the family."""
+        number = self._values.get(labels)
+        if number is None:
+            number = self._values[labels] = self._learn(self._name, labels)
+        return number
+
+    def count(self, labels: bytes) -> int:
+        number = self._counts.get(labels)
+        if number is None:
+            number = self._counts[labels] = self._learn(f"{self._name}_count", labels)
+        return number
+
+    def sum(self, labels: bytes) -> int:
+        number = self._sums.get(labels)
+        if number is None:
+            number = self._sums[labels] = self._learn(f"{self._name}_sum", labels)
+        return number
+
+    def part(self, labels: bytes, bound: float) -> int:
+        """The number of a bucket's or a quantile's series."""
+        if bound != bound:
+            bound = math.nan  # one object, or no dictionary finds it again
+        number = self._parts.get((labels, bound))
+        if number is None:
+            number = self._learn(self._part_name, labels, canonical_bound(repr(bound)))
+            self._parts[labels, bound] = number
+        return number
+
+    def _learn(self, name: str, label_bytes: bytes, bound: str = "") -> int:
+        labels = read_labels(label_bytes, 0, len(label_bytes))
+        if METRIC_NAME in labels:
+            raise InputError(f"a metric has the label {METRIC_NAME}")
+        if bound:
+            if self._part_label in labels:
+                raise InputError(f"a metric of type {self.kind} has the label {self._part_label}")
+            labels[self._part_label] = bound
+        return self._known.number({METRIC_NAME: name, **labels})
+
+
+def end_of_labels(data: bytes, at: int, end: int) -> int:
+    """Where a metric goes on behind its labels. Raises `InputError`."""
+    while at < end and data[at] == 0x0A:
+        size = data[at + 1] if at + 1 < end else 0x80
+        start = at + 2
+        if size >= 0x80:
+            size, start = read_varint(data, at + 1, end)
+        if start + size > end:
+            raise InputError(f"byte {at}: a label ends behind its metric")
+        at = start + size
+    return at
+
+
+def _varint_bytes(number: int) -> bytes:
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

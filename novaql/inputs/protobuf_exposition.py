@@ -1,0 +1,316 @@
+"""The Prometheus protobuf format → batches of samples.
+
+A text is a row of messages `io.prometheus.client.MetricFamily`, each behind its length. This is the
+format in which targets expose native histograms. A summary and a classic histogram become the same
+series as in text. What names a series is understood once and then looked up by its bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import Progress, no_progress
+from novaql.inputs.compression import open_plain
+from novaql.inputs.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
+from novaql.inputs.known_series import KnownSeries
+from novaql.inputs.metric_family import MetricFamily, end_of_labels
+from novaql.inputs.metric_message import (
+    read_histogram,
+    read_point,
+    read_summary,
+    read_time_ms,
+)
+from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from tsdb.histograms import ResetHint
+from tsdb.labels import Ints
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from tsdb.tile import Batch, HistogramSamples
+
+MOST_FAMILY_BYTES = 256 << 20
+_TYPES = ("counter", "gauge", "summary", "unknown", "histogram", "gaugehistogram")
+_VALUE_TAG, _VALUE_SIZE = 0x09, 9
+_MOST_TIMES_KEPT = 100_000
+_DOUBLE = struct.Struct("<d")
+_HEAD = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]\x0a([\x01-\x7f])([a-zA-Z_:][a-zA-Z0-9_:]*)")
+
+
+class ProtobufParser:
+    """Reads blocks of bytes, cut anywhere. Keeps the series it has met.
+
+    default_time_ms  time of samples that have none of their own
+    what             name of the text in messages
+    always_classic   also make the classic series of a histogram that is native too
+    starts           keep the times at which counting began
+
+    exemplars counts the exemplars met since the start; they are not kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_time_ms: int,
+        what: str = "message",
+        always_classic: bool = False,
+        starts: bool = True,
+    ) -> None:
+        self.default_time_ms = default_time_ms
+        self.metadata: dict[str, Metadata] = {}
+        self.exemplars = 0
+        self._what = what
+        self._always_classic = always_classic
+        self._starts = starts
+        self._known = KnownSeries()
+        self._families: dict[str, MetricFamily] = {}
+        self._times: dict[bytes, int] = {}
+        self._rest = b""
+        self._bytes_before = 0
+
+    def start(self, default_time_ms: int) -> None:
+        """Begin another text with the same series, such as the next scrape of a target."""
+        self.default_time_ms = default_time_ms
+        self.metadata = {}
+        self.exemplars = 0
+        self._rest = b""
+        self._bytes_before = 0
+        if len(self._known) > MOST_SERIES_KEPT:
+            self._known.forget()
+            self._families.clear()
+
+    def feed(self, block: bytes) -> Batch:
+        """Samples of the families that are complete now. Raises `InputError`.
+
+        While the same series come again, batches share one table object.
+        """
+        data = self._rest + block if self._rest else block
+        found = _Samples(self.default_time_ms)
+        at = 0
+        try:
+            while (place := self._next_message(data, at)) is not None:
+                self._family(data[place[0] : place[1]], found)
+                at = place[1]
+        except InputError as problem:
+            raise InputError(
+                f"{self._what}: message at byte {self._bytes_before + at}: {problem}"
+            ) from problem
+        self._rest = data[at:]
+        self._bytes_before += at
+        return found.batch(self._known)
+
+    def finish(self) -> None:
+        """Say that there is no more. Raises `InputError` if the last message is cut off."""
+        if self._rest:
+            raise InputError(f"{self._what}: the message at byte {self._bytes_before} is cut off")
+
+    def _next_message(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Where the next message lies; None if it is not complete."""
+        end = len(data)
+        if at >= end or (end - at < 10 and all(byte >= 0x80 for byte in data[at:])):
+            return None
+        size, start = read_varint(data, at, end)
+        if size > MOST_FAMILY_BYTES:
+            raise InputError(f"it claims to have {size} bytes; this is no metric family")
+        return None if start + size > end else (start, start + size)
+
+    def _family(self, data: bytes, found: _Samples) -> None:
+        texts = {1: "", 2: "", 5: ""}
+        code = 0
+        metrics: list[tuple[int, int]] = []
+        for number, kind, start, stop in fields(data, 0, len(data)):
+            if number == 4 and kind == BYTES:
+                metrics.append((start, stop))
+            elif number in texts and kind == BYTES:
+                texts[number] = text(data, start, stop)
+            elif number == 3 and kind == VARINT:
+                code = read_varint(data, start, stop)[0]
+            elif number <= 5:
+                raise InputError(f"byte {start}: field {number} of a family has wire type {kind}")
+        name = texts[1]
+        if not name:
+            raise InputError("a metric family has no name")
+        if code >= len(_TYPES):
+            raise InputError(f"{name}: there is no metric type {code}")
+        kind_name = _TYPES[code]
+        self.metadata[name] = Metadata(kind_name, texts[2], texts[5])
+        family = self._families.get(name)
+        if family is None or family.kind != kind_name:
+            family = self._families[name] = MetricFamily(name, kind_name, self._known)
+        try:
+            if kind_name in ("histogram", "gaugehistogram"):
+                for start, stop in metrics:
+                    self._histogram(family, data, start, stop, found)
+            elif kind_name == "summary":
+                for start, stop in metrics:
+                    self._summary(family, data, start, stop, found)
+            else:
+                for start, stop in metrics:
+                    self._point(family, data, start, stop, found)
+        except (InputError, HistogramProblem) as problem:
+            raise InputError(f"{name}: {problem}") from problem
+
+    def _point(self, family: MetricFamily, data: bytes, at: int, end: int, found: _Samples) -> None:
+        labels = end_of_labels(data, at, end)
+        # As senders write it: the content, in it first the value, then perhaps when it began.
+        if (
+            end - labels >= _VALUE_SIZE + 2
+            and data[labels] == family.tag
+            and data[labels + 2] == _VALUE_TAG
+            and labels + 2 + data[labels + 1] == end
+        ):
+            rest = labels + 2 + _VALUE_SIZE
+            if rest == end or (
+                rest + 1 < end
+                and data[rest] == family.start_tag
+                and rest + 2 + data[rest + 1] == end
+            ):
+                started = 0 if rest == end else self._began(data[rest + 2 : end])
+                value = _DOUBLE.unpack_from(data, labels + 3)[0]
+                found.add(family.value(data[at:labels]), value, None, started)
+                return
+        content, time_ms, names = family.content(data, labels, end)
+        point = read_point(data, *content)
+        self.exemplars += point.exemplars
+        started = point.start_ms if self._starts and family.kind == "counter" else 0
+        found.add(family.value(data[at:labels] + names), point.value, time_ms, started)
+
+    def _began(self, stamp: bytes) -> int:
+        """A time in the bytes of a message; the same few come again and again."""
+        if not self._starts:
+            return 0
+        time_ms = self._times.get(stamp)
+        if time_ms is None:
+            time_ms = read_time_ms(stamp, 0, len(stamp), BYTES)
+            if len(self._times) >= _MOST_TIMES_KEPT:
+                self._times.clear()
+            self._times[stamp] = time_ms
+        return time_ms
+
+    def _summary(
+        self, family: MetricFamily, data: bytes, at: int, end: int, found: _Samples
+    ) -> None:
+        labels = end_of_labels(data, at, end)
+        content, time_ms, names = family.content(data, labels, end)
+        key = data[at:labels] + names
+        point = read_summary(data, *content)
+        started = point.start_ms if self._starts else 0
+        found.add(family.count(key), point.count, time_ms, started)
+        found.add(family.sum(key), point.sum, time_ms, started)
+        for quantile, value in point.quantiles:
+            found.add(family.part(key, quantile), value, time_ms, started)
+
+    def _histogram(
+        self, family: MetricFamily, data: bytes, at: int, end: int, found: _Samples
+    ) -> None:
+        labels = end_of_labels(data, at, end)
+        content, time_ms, names = family.content(data, labels, end)
+        key = data[at:labels] + names
+        point = read_histogram(data, *content)
+        self.exemplars += point.exemplars
+        started = point.start_ms if self._starts else 0
+        if point.native is not None:
+            if family.kind == "gaugehistogram":
+                point.native.hint = ResetHint.GAUGE
+            found.add_native(family.value(key), point.native, time_ms, started)
+            if not (self._always_classic and point.buckets):
+                return
+        found.add(family.count(key), point.count, time_ms, started)
+        found.add(family.sum(key), point.sum, time_ms, started)
+        for bound, count in point.buckets:
+            found.add(family.part(key, bound), count, time_ms, started)
+        if not point.buckets or point.buckets[-1][0] != math.inf:
+            found.add(family.part(key, math.inf), point.count, time_ms, started)
+
+
+class _Samples:
+    """Samples of a block, as lists that become columns."""
+
+    def __init__(self, default_time_ms: int) -> None:
+        self._default = default_time_ms
+        self._numbers: list[int] = []
+        self._values: list[float] = []
+        self._times: list[int] = []
+        self._starts: list[int] = []
+        self._native = NativeRows()
+        self._native_numbers: list[int] = []
+        self._native_times: list[int] = []
+        self._native_starts: list[int] = []
+
+    def add(self, number: int, value: float, time_ms: int | None, start_ms: int) -> None:
+        self._numbers.append(number)
+        self._values.append(value)
+        self._times.append(self._default if time_ms is None else time_ms)
+        self._starts.append(start_ms)
+
+    def add_native(self, number: int, row: NativeRow, time_ms: int | None, start_ms: int) -> None:
+        self._native.add(row)
+        self._native_numbers.append(number)
+        self._native_times.append(self._default if time_ms is None else time_ms)
+        self._native_starts.append(start_ms)
+
+    def batch(self, known: KnownSeries) -> Batch:
+        times = self._times + self._native_times
+        if times and not MIN_TIME_MS <= min(times) <= max(times) <= MAX_TIME_MS:
+            outside = next(at for at in times if not MIN_TIME_MS <= at <= MAX_TIME_MS)
+            raise InputError(f"the time {outside} ms is out of range")
+        table, index = known.table(np.array(self._numbers + self._native_numbers, np.int64))
+        floats = len(self._numbers)
+        native = None
+        if self._native_numbers:
+            native = HistogramSamples(
+                index[floats:],
+                np.array(self._native_times, np.int64),
+                self._native.histograms(),
+                _starts(self._native_starts),
+            )
+        return Batch(
+            table,
+            index[:floats],
+            np.array(self._times, np.int64),
+            np.array(self._values, np.float64),
+            native,
+            _starts(self._starts),
+        )
+
+
+def _starts(found: list[int]) -> Ints | None:
+    return np.array(found, np.int64) if any(found) else None
+
+
+def looks_like_protobuf(head: bytes) -> bool:
+    """Whether a file that begins like this is a row of metric families."""
+    found = _HEAD.match(head)
+    return found is not None and len(found[2]) >= found[1][0]
+
+
+def read_protobuf(
+    path: Path,
+    metadata: dict[str, Metadata],
+    *,
+    default_time_ms: int | None = None,
+    progress: Progress = no_progress,
+    always_classic: bool = False,
+    starts: bool = True,
+) -> Iterator[Batch]:
+    """Batches of samples from a file; fills `metadata`. Raises `InputError` with the place.
+
+    default_time_ms: time of samples that have none (None: now).
+    """
+    now = round(time.time() * 1000) if default_time_ms is None else default_time_ms
+    parser = ProtobufParser(
+        default_time_ms=now, what=str(path), always_classic=always_classic, starts=starts
+    )
+    with open_plain(path, progress) as file:
+        while block := file.read(BLOCK_BYTES):
+            batch = parser.feed(block)
+            if len(batch):
+                yield batch
+        parser.finish()
+    metadata.update(parser.metadata)

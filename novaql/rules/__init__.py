@@ -1,0 +1,43 @@
+"""Recording and alerting rules: files, checks, evaluation, and tests of them.
+
+groups = read_rule_file("rules.yml").groups
+run = GroupRun(groups[0], RuleContext(DatabaseStore(database)))
+run.evaluate(time_ms)
+"""
+
+from __future__ import annotations
+
+from novaql.rules.evaluation import (
+    ActiveAlert,
+    AlertState,
+    DatabaseStore,
+    GroupRun,
+    RuleContext,
+    RuleOutcome,
+    RuleStore,
+)
+from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule, RuleFile
+from novaql.rules.names import Names
+from novaql.rules.problems import FileProblems, Place, Problem
+from novaql.rules.reading import read_rule_file, read_rules
+
+__all__ = [
+    "ActiveAlert",
+    "AlertState",
+    "AlertingRule",
+    "DatabaseStore",
+    "FileProblems",
+    "Group",
+    "GroupRun",
+    "Names",
+    "Place",
+    "Problem",
+    "RecordingRule",
+    "Rule",
+    "RuleContext",
+    "RuleFile",
+    "RuleOutcome",
+    "RuleStore",
+    "read_rule_file",
+    "read_rules",
+]

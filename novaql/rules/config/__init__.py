@@ -1,0 +1,1 @@
+"""Prometheus's configuration file: what it may hold, and whether it does."""

@@ -1,0 +1,168 @@
+"""An alerting rule: pending, firing, kept firing, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from novaql.errors import EvaluationError, NovaqlError
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.rules.evaluation.context import RuleContext
+from novaql.rules.evaluation.vector import Vector, instant_vector
+from novaql.rules.model import AlertingRule, Group
+from novaql.rules.templates import TemplateFailure, expand_alert_template
+from tsdb.labels import METRIC_NAME, SeriesTable
+
+ALERT_NAME = "alertname"
+ALERT_STATE = "alertstate"
+ALERTS = "ALERTS"
+ALERTS_FOR_STATE = "ALERTS_FOR_STATE"
+RESOLVED_RETENTION_MS = 15 * 60_000
+
+
+class State(StrEnum):
+    """INACTIVE alerts were firing and are remembered for a quarter of an hour."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+
+
+@dataclass(slots=True)
+class ActiveAlert:
+    """One alert of a rule; times are milliseconds, None: it has not happened."""
+
+    labels: Labels
+    annotations: dict[str, str]
+    value: float | FloatHistogram
+    active_since_ms: int
+    state: State = State.PENDING
+    fired_ms: int | None = None
+    resolved_ms: int | None = None
+    keep_firing_since_ms: int | None = None
+
+
+@dataclass(slots=True)
+class AlertState:
+    """The alerts of one rule, by their labels, as evaluations change them."""
+
+    rule: AlertingRule
+    group: Group
+    alerts: dict[Labels, ActiveAlert] = field(default_factory=dict)
+
+    def active(self, state: State | None = None) -> Iterator[ActiveAlert]:
+        """Alerts that are not resolved, in this state or in any."""
+        for alert in self.alerts.values():
+            if alert.resolved_ms is None and state in (None, alert.state):
+                yield alert
+
+    def evaluate(self, time_ms: int, offset_ms: int, context: RuleContext) -> Vector:
+        """Bring the alerts up to date; the ALERTS and ALERTS_FOR_STATE series to write.
+
+        Raises `EvaluationError` and what queries raise; the alerts are then as before, except that
+        too many of them (`limit`) are all dropped.
+        """
+        found = self._found(time_ms, offset_ms, context)
+        for labels, alert in found.items():
+            known = self.alerts.get(labels)
+            if known is None or known.state is State.INACTIVE:
+                self.alerts[labels] = alert
+            else:
+                known.value, known.annotations = alert.value, alert.annotations
+        live = [
+            alert
+            for labels, alert in list(self.alerts.items())
+            if self._moved(labels, alert, time_ms, there=labels in found)
+        ]
+        if 0 < self.group.limit < len(live):
+            self.alerts.clear()
+            raise EvaluationError(f"exceeded limit of {self.group.limit} with {len(live)} alerts")
+        return _series_of(live)
+
+    def _moved(self, labels: Labels, alert: ActiveAlert, time_ms: int, *, there: bool) -> bool:
+        """Move one alert on; whether it is pending or firing after that."""
+        if there:
+            alert.keep_firing_since_ms = None
+        else:
+            keeps = False
+            if alert.state is State.FIRING and self.rule.keep_firing_for_ms > 0:
+                if alert.keep_firing_since_ms is None:
+                    alert.keep_firing_since_ms = time_ms
+                keeps = time_ms - alert.keep_firing_since_ms < self.rule.keep_firing_for_ms
+            resolved = alert.resolved_ms
+            if alert.state is State.PENDING or (
+                resolved is not None and time_ms - resolved > RESOLVED_RETENTION_MS
+            ):
+                del self.alerts[labels]
+            if alert.state is not State.INACTIVE and not keeps:
+                alert.state = State.INACTIVE
+                alert.resolved_ms = time_ms
+            if not keeps:
+                return False
+        if alert.state is State.PENDING and time_ms - alert.active_since_ms >= self.rule.for_ms:
+            alert.state = State.FIRING
+            alert.fired_ms = time_ms
+        return True
+
+    def _found(
+        self, time_ms: int, offset_ms: int, context: RuleContext
+    ) -> dict[Labels, ActiveAlert]:
+        """An alert for each element of the expression's result."""
+        result = instant_vector(self.rule.expr, time_ms - offset_ms, context)
+        found: dict[Labels, ActiveAlert] = {}
+        templates = self.group.labels_of(self.rule)
+        for row, element in enumerate(result.series):
+            value = result.value(row)
+
+            def expand(
+                text: str,
+                element: dict[str, str] = element,
+                value: float | FloatHistogram = value,
+            ) -> str:
+                return expand_alert_template(
+                    text,
+                    element,
+                    value,
+                    query=lambda expr: _template_query(expr, time_ms, context),
+                    time_ms=time_ms,
+                    external_labels=context.external_labels,
+                    external_url=context.external_url,
+                )
+
+            wanted = {name: text for name, text in element.items() if name != METRIC_NAME}
+            wanted |= {name: expand(text) for name, text in templates.items()}
+            wanted[ALERT_NAME] = self.rule.name
+            labels = labels_of({name: text for name, text in wanted.items() if text})
+            if labels in found:
+                raise EvaluationError(
+                    "vector contains metrics with the same labelset after applying alert labels"
+                )
+            annotations = {name: expand(text) for name, text in self.rule.annotations.items()}
+            found[labels] = ActiveAlert(labels, annotations, value, time_ms)
+        return found
+
+
+def _template_query(
+    expr: str, time_ms: int, context: RuleContext
+) -> list[tuple[dict[str, str], float | FloatHistogram]]:
+    try:
+        found = instant_vector(expr, time_ms, context)
+    except NovaqlError as problem:
+        raise TemplateFailure(str(problem).splitlines()[0]) from None
+    return [(labels, found.value(row)) for row, labels in enumerate(found.series)]
+
+
+def _series_of(alerts: list[ActiveAlert]) -> Vector:
+    """ALERTS is 1 for each alert; ALERTS_FOR_STATE is since when, in Unix seconds."""
+    label_sets: list[dict[str, str]] = []
+    values: list[float] = []
+    for alert in alerts:
+        labels = dict(alert.labels)
+        label_sets.append({**labels, METRIC_NAME: ALERTS, ALERT_STATE: alert.state.value})
+        label_sets.append({**labels, METRIC_NAME: ALERTS_FOR_STATE})
+        values += [1.0, float(alert.active_since_ms // 1000)]
+    return Vector(SeriesTable.from_dicts(label_sets), np.array(values, np.float64))

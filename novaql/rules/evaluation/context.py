@@ -1,0 +1,61 @@
+"""What rules are evaluated with: a store, and the settings of the whole program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from novaql.options import Limits, NameRemoval, QueryOptions
+from tsdb.selection import Source
+from tsdb.tile import Batch
+
+
+class RuleStore(Protocol):
+    """Where rules read from and write to."""
+
+    def source(self) -> Source:
+        """Everything written so far."""
+        ...
+
+    def write(self, batch: Batch) -> None:
+        """Store what a rule gave; it is visible when this returns.
+
+        Raises `EvaluationError` for samples that cannot stand beside those that are there.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """
+    store             read and written
+    external_labels   `$externalLabels` of templates
+    external_url      `$externalURL`, `externalURL` and `pathPrefix` of templates
+    query_offset_ms   offset of groups that name none
+    lookback_ms, subquery_step_ms, timeout_s, limits   of every query
+    name_removal      as in Prometheus's own rules, where `__name__` goes at each function
+    """
+
+    store: RuleStore
+    external_labels: Mapping[str, str] = field(default_factory=dict)
+    external_url: str = ""
+    query_offset_ms: int = 0
+    lookback_ms: int = 300_000
+    subquery_step_ms: int = 60_000
+    timeout_s: float | None = 120.0
+    name_removal: NameRemoval = NameRemoval.EAGER
+    limits: Limits = field(default_factory=Limits)
+
+    def options(self, time_ms: int) -> QueryOptions:
+        """Options of an instant query."""
+        return QueryOptions(
+            time_ms,
+            time_ms,
+            0,
+            self.lookback_ms,
+            self.subquery_step_ms,
+            self.timeout_s,
+            self.name_removal,
+            limits=self.limits,
+        )

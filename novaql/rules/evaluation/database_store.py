@@ -1,0 +1,28 @@
+"""Rules over a database: they read it and write into it."""
+
+from __future__ import annotations
+
+from novaql.errors import EvaluationError, StorageUnavailable
+from tsdb.database import Database
+from tsdb.errors import StoreError
+from tsdb.selection import Source
+from tsdb.tile import Batch
+
+
+class DatabaseStore:
+    """A `RuleStore` over a database. Native histograms it does not take are an error."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def source(self) -> Source:
+        return self.database
+
+    def write(self, batch: Batch) -> None:
+        """Append; of equal series and time the later sample stands."""
+        try:
+            result = self.database.append(batch)
+        except StoreError as problem:
+            raise StorageUnavailable(f"writing the result failed: {problem}") from problem
+        if result.rejected:
+            raise EvaluationError(f"{result.rejected} samples are older than the store takes")

@@ -1,0 +1,19 @@
+"""The part of Go's text/template that Prometheus's rules use: a small language of its own.
+
+A template sees the labels and the value it is given and the functions of `functions.py`, and
+nothing else; steps, depth and output are bounded. `alerts.py` is the door.
+"""
+
+from __future__ import annotations
+
+from novaql.rules.templates.alerts import expand_alert_template, parse_alert_template
+from novaql.rules.templates.functions import Query
+from novaql.rules.templates.problems import TemplateFailure, TemplateProblem
+
+__all__ = [
+    "Query",
+    "TemplateFailure",
+    "TemplateProblem",
+    "expand_alert_template",
+    "parse_alert_template",
+]

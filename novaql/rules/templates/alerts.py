@@ -1,0 +1,59 @@
+"""Templates of alerting rules: what they may refer to, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.rules.templates.functions import FUNCTION_NAMES, Query, functions_for
+from novaql.rules.templates.nodes import Template
+from novaql.rules.templates.parser import parse_template
+from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.run import run_template
+from novaql.rules.templates.values import LabelMap, Record
+
+_VARIABLES = {
+    "$labels": "Labels",
+    "$externalLabels": "ExternalLabels",
+    "$externalURL": "ExternalURL",
+    "$value": "Value",
+}
+
+
+@lru_cache(maxsize=4096)
+def parse_alert_template(text: str) -> Template:
+    """The tree of a template of an alerting rule. Raises `TemplateProblem`."""
+    return parse_template(text, FUNCTION_NAMES, tuple(_VARIABLES))
+
+
+def expand_alert_template(
+    text: str,
+    labels: Mapping[str, str],
+    value: float | FloatHistogram,
+    *,
+    query: Query,
+    time_ms: int,
+    external_labels: Mapping[str, str],
+    external_url: str,
+) -> str:
+    """What the template gives for one element of an alert's expression.
+
+    A template that cannot be carried out gives a text that says so, as in Prometheus: an alert
+    with a broken description is better than none.
+    """
+    if "{{" not in text:
+        return text
+    fields = {
+        "Labels": LabelMap(labels),
+        "ExternalLabels": LabelMap(external_labels),
+        "ExternalURL": external_url,
+        "Value": value,
+    }
+    functions = functions_for(query, time_ms, external_url)
+    variables = {name: fields[field] for name, field in _VARIABLES.items()}
+    try:
+        data = Record("alertTemplateData", fields)
+        return run_template(parse_alert_template(text), data, functions, variables)
+    except TemplateFailure as failure:
+        return f"<error expanding template: {failure}>"

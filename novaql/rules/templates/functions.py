@@ -1,0 +1,200 @@
+"""The functions that Prometheus adds to templates."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote_plus, urlsplit
+
+import re2
+
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.rules.durations import file_duration_ms
+from novaql.rules.templates.builtins import BUILTINS, SHORT_CIRCUIT
+from novaql.rules.templates.humanize import (
+    humanize,
+    humanize1024,
+    humanize_duration,
+    humanize_percentage,
+    humanize_timestamp,
+    timestamp_ms,
+)
+from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
+
+Query = Callable[[str], list[tuple[dict[str, str], float | FloatHistogram]]]
+"""Carries out a query at the time of the template: labels and value of each element."""
+
+_GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+_HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
+_MAX_SECONDS = (2**63 - 1) / 1e9
+
+
+def number(value: Any) -> float:
+    """A number, or a text that is one. Raises `TemplateFailure`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, Seconds):
+        return value.seconds
+    if isinstance(value, str):
+        try:
+            return float(value.replace("_", "x"))
+        except ValueError:
+            raise TemplateFailure(f"{value!r} is no number") from None
+    raise TemplateFailure(f"{go_type(value)} is no number")
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TemplateFailure(f"a text is needed, not {go_type(value)}")
+    return value
+
+
+def _samples(value: Any) -> list[Record]:
+    if not isinstance(value, list):
+        raise TemplateFailure(f"the result of a query is needed, not {go_type(value)}")
+    return value
+
+
+def _field(value: Any, name: str) -> Any:
+    if not isinstance(value, Record) or name not in value.fields:
+        raise TemplateFailure(f"an element of a query is needed, not {go_type(value)}")
+    return value.fields[name]
+
+
+def _first(value: Any) -> Record:
+    found = _samples(value)
+    if not found:
+        raise TemplateFailure("first() called on vector with no elements")
+    return found[0]
+
+
+def _label(name: Any, element: Any) -> str:
+    labels: LabelMap = _field(element, "Labels")
+    return labels.get(text(name), "")
+
+
+def _sort_by_label(name: Any, elements: Any) -> list[Record]:
+    return sorted(_samples(elements), key=lambda element: _label(name, element).encode())
+
+
+def _regex(pattern: Any) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text(pattern), options)
+    except re2.error as problem:
+        raise TemplateFailure(f"the regular expression {pattern!r} is wrong: {problem}") from None
+
+
+def _replace_all(pattern: Any, replacement: Any, subject: Any) -> str:
+    compiled = _regex(pattern)
+    names = compiled.groupindex
+
+    def filled(hit: Any) -> str:
+        def group(reference: re.Match[str]) -> str:
+            if reference[1]:
+                return "$"
+            name = reference[2] or reference[3]
+            place = int(name) if name.isdigit() else names.get(name, -1)
+            return (hit.group(place) or "") if 0 <= place <= compiled.groups else ""
+
+        return _GROUP.sub(group, text(replacement))
+
+    replaced: str = compiled.sub(filled, text(subject))
+    return replaced
+
+
+def _title(value: Any) -> str:
+    """The first letter of each word in upper case."""
+    return re.sub(r"(?<![\w])\w", lambda hit: hit[0].upper(), text(value))
+
+
+def _strip_port(value: Any) -> str:
+    found = _HOST_PORT.fullmatch(text(value))
+    return value if found is None else found[1] or found[2] or ""
+
+
+def _strip_domain(value: Any) -> str:
+    found = _HOST_PORT.fullmatch(text(value))
+    host = value if found is None else found[1] or found[2] or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        short = host.split(".")[0]
+        return short if found is None else f"{short}:{found[3]}"
+    return str(value)
+
+
+def _parse_duration(value: Any) -> float:
+    try:
+        return file_duration_ms(text(value)) / 1000
+    except ValueError as problem:
+        raise TemplateFailure(f"parseDuration: {problem}") from None
+
+
+def _to_duration(value: Any) -> Seconds:
+    seconds = number(value)
+    if not abs(seconds) <= _MAX_SECONDS:
+        raise TemplateFailure("toDuration: longer than 292 years")
+    return Seconds(seconds)
+
+
+def _link(tab: int) -> Callable[[Any], str]:
+    return lambda expr: f"/graph?g0.expr={quote_plus(text(expr))}&g0.tab={tab}"
+
+
+_FIXED: dict[str, Callable[..., Any]] = {
+    **BUILTINS,
+    "first": _first,
+    "label": _label,
+    "value": lambda element: _field(element, "Value"),
+    "strvalue": lambda element: _label("__value__", element),
+    "sortByLabel": _sort_by_label,
+    "args": lambda *values: {f"arg{i}": value for i, value in enumerate(values)},
+    "match": lambda pattern, subject: _regex(pattern).search(text(subject)) is not None,
+    "reReplaceAll": _replace_all,
+    "safeHtml": text,
+    "title": _title,
+    "toUpper": lambda value: text(value).upper(),
+    "toLower": lambda value: text(value).lower(),
+    "graphLink": _link(0),
+    "tableLink": _link(1),
+    "stripPort": _strip_port,
+    "stripDomain": _strip_domain,
+    "humanize": lambda value: humanize(number(value)),
+    "humanize1024": lambda value: humanize1024(number(value)),
+    "humanizeDuration": lambda value: humanize_duration(number(value)),
+    "humanizePercentage": lambda value: humanize_percentage(number(value)),
+    "humanizeTimestamp": lambda value: humanize_timestamp(number(value)),
+    "toTime": lambda value: Time(timestamp_ms(number(value))),
+    "toDuration": _to_duration,
+    "parseDuration": _parse_duration,
+    "urlQueryEscape": lambda value: quote_plus(text(value)),
+}
+
+FUNCTION_NAMES = frozenset(
+    [*_FIXED, *SHORT_CIRCUIT, "call", "query", "now", "pathPrefix", "externalURL"]
+)
+"""Every function that a template may name."""
+
+
+def functions_for(query: Query, time_ms: int, external_url: str) -> dict[str, Callable[..., Any]]:
+    """The functions of one expansion; `and` and `or` belong to whoever carries it out."""
+
+    def run(expr: Any) -> list[Record]:
+        return [sample(labels, value) for labels, value in query(text(expr))]
+
+    def no_call(*_: Any) -> Any:
+        raise TemplateFailure("call: there are no functions as values here")
+
+    return {
+        **_FIXED,
+        "call": no_call,
+        "query": run,
+        "now": lambda: time_ms / 1000,
+        "externalURL": lambda: external_url,
+        "pathPrefix": lambda: urlsplit(external_url).path,
+    }

@@ -1,0 +1,155 @@
+"""`printf` as Go's fmt does it, for the kinds of values that templates have."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.values import float_text, go_type, shown
+
+_VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(.?)", re.S)
+_WIDEST = 10_000
+_DEFAULT_PRECISION = {"e": 6, "E": 6, "f": 6, "F": 6}
+
+
+def go_printf(pattern: str, arguments: list[Any]) -> str:
+    """The pattern with its verbs filled in. What does not fit shows as in Go: `%!d(string=x)`."""
+    waiting = list(arguments)
+    out: list[str] = []
+    at = 0
+    for hit in _VERB.finditer(pattern):
+        out.append(pattern[at : hit.start()])
+        at = hit.end()
+        out.append(_filled(hit, waiting))
+    out.append(pattern[at:])
+    if waiting:
+        extra = ", ".join(f"{go_type(value)}={shown(value)}" for value in waiting)
+        out.append(f"%!(EXTRA {extra})")
+    return "".join(out)
+
+
+def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
+    flags, width_text, precision_text, verb = hit.groups()
+    width = _size(width_text, waiting)
+    precision = None if precision_text is None else _size(precision_text or "0", waiting)
+    if verb == "%":
+        return "%"
+    if not verb:
+        return "%!(NOVERB)"
+    if not waiting:
+        return f"%!{verb}(MISSING)"
+    value = waiting.pop(0)
+    text = _formatted(value, verb, flags, precision)
+    if text is None:
+        return f"%!{verb}({go_type(value)}={shown(value)})"
+    return _padded(text, flags, width, value)
+
+
+def _size(text: str | None, waiting: list[Any]) -> int | None:
+    if text is None:
+        return None
+    if text == "*":
+        size = waiting.pop(0) if waiting else None
+        if not isinstance(size, int):
+            return None
+    else:
+        size = int(text) if len(text) < 10 else _WIDEST + 1
+    if abs(size) > _WIDEST:
+        raise TemplateFailure(f"printf: a width above {_WIDEST}")
+    return size
+
+
+def _padded(text: str, flags: str, width: int | None, value: Any) -> str:
+    if width is None or len(text) >= abs(width):
+        return text
+    if "-" in flags or width < 0:
+        return text.ljust(abs(width))
+    finite = not (isinstance(value, float) and not math.isfinite(value))
+    if "0" in flags and finite:
+        sign = text[0] if text[:1] in "+- " and isinstance(value, (int, float)) else ""
+        return sign + text[len(sign) :].rjust(width - len(sign), "0")
+    return text.rjust(width)
+
+
+def _formatted(value: Any, verb: str, flags: str, precision: int | None) -> str | None:
+    """Text without padding; None if the verb does not fit the value."""
+    if verb == "T":
+        return go_type(value)
+    if verb == "v":
+        if isinstance(value, float):
+            return _float(value, "g", flags, precision)
+        return shown(value)
+    if isinstance(value, bool):
+        return shown(value) if verb == "t" else None
+    if isinstance(value, int):
+        return _integer(value, verb, flags)
+    if isinstance(value, float):
+        return _float(value, verb, flags, precision)
+    if isinstance(value, str):
+        return _text(value, verb, flags, precision)
+    return shown(value) if verb == "s" and not isinstance(value, (dict, list)) else None
+
+
+def _integer(value: int, verb: str, flags: str) -> str | None:
+    sign = "-" if value < 0 else "+" if "+" in flags else " " if " " in flags else ""
+    size = abs(value)
+    prefix = "#" in flags
+    match verb:
+        case "d":
+            return f"{sign}{size}"
+        case "x" | "X" | "o" | "b":
+            mark = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}[verb] if prefix else ""
+            return f"{sign}{mark}{size:{verb}}"
+        case "c" if 0 <= value < 0x110000:
+            return chr(value)
+        case "U":
+            return f"U+{size:04X}"
+        case "q" if 0 <= value < 0x110000:
+            return f"'{chr(value)}'"
+    return None
+
+
+def _float(value: float, verb: str, flags: str, precision: int | None) -> str | None:
+    if verb not in "eEfFgG":
+        return None
+    sign = "+" if "+" in flags else " " if " " in flags else ""
+    if not math.isfinite(value):
+        text = "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+        if text == "Inf" and not sign and verb in "gG":
+            return "+Inf"
+        return text if text.startswith("-") else f"{sign or ('+' if text == 'Inf' else '')}{text}"
+    if verb in "gG":
+        text = float_text(value) if precision is None else significant(value, precision)
+        text = text.upper() if verb == "G" else text
+    else:
+        digits = _DEFAULT_PRECISION[verb] if precision is None else precision
+        text = f"{value:.{digits}{verb}}"
+    return text if text.startswith("-") else sign + text
+
+
+def significant(value: float, digits: int) -> str:
+    """Go's %.{digits}g: like C's, without padding zeros."""
+    if not math.isfinite(value):
+        return float_text(value)
+    return f"{value:.{max(digits, 1)}g}"
+
+
+def _text(value: str, verb: str, flags: str, precision: int | None) -> str | None:
+    cut = value if precision is None else value[:precision]
+    match verb:
+        case "s":
+            return cut
+        case "q":
+            return f"`{cut}`" if "#" in flags and "`" not in cut else quoted(cut)
+        case "x" | "X":
+            text = value.encode().hex()
+            return text.upper() if verb == "X" else text
+    return None
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, as %q."""
+    return json.dumps(text, ensure_ascii=False)

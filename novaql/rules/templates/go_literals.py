@@ -1,0 +1,59 @@
+"""Constants of templates: Go's numbers, characters and quoted texts."""
+
+from __future__ import annotations
+
+import re
+
+from novaql.rules.templates.problems import TemplateProblem
+from novaql.rules.templates.tokens import Kind, Token
+
+_ESCAPE = re.compile(
+    r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))",
+    re.S,
+)
+_MEANING = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
+
+
+def unquote(token: Token) -> str:
+    """Text of a quoted token. Raises `TemplateProblem` for an escape that Go does not have."""
+    inner = token.text[1:-1]
+    if token.kind is Kind.RAW:
+        return inner
+
+    def meaning(hit: re.Match[str]) -> str:
+        simple, two, four, eight, octal, wrong = hit.groups()
+        if simple and simple != ("'" if token.kind is Kind.TEXT else '"'):
+            return _MEANING[simple]
+        code = int(octal, 8) if octal else int(two or four or eight or "110000", 16)
+        if wrong is not None or code > 0x10FFFF:
+            raise TemplateProblem(token.position + 1 + hit.start(), f"{hit[0]} is no escape")
+        return chr(code)
+
+    return _ESCAPE.sub(meaning, inner)
+
+
+def character_value(token: Token) -> int:
+    """Code point of a character constant."""
+    text = unquote(token)
+    if len(text) != 1:
+        raise TemplateProblem(token.position, f"{token.text} is not one character")
+    return ord(text)
+
+
+def number_value(token: Token) -> int | float:
+    """An int where the text is one, else a float."""
+    text = token.text.replace("_", "")
+    digits = text.lstrip("+-").lower()
+    try:
+        if digits.startswith(("0x", "0b", "0o")):
+            return int(text, 0)
+        if digits.isdigit():
+            octal = len(digits) > 1 and digits.startswith("0")
+            return int(text, 8 if octal else 10)
+        value = float(text)
+    except ValueError:
+        raise TemplateProblem(token.position, f"{token.text} is no number") from None
+    if value in (float("inf"), float("-inf")):
+        raise TemplateProblem(token.position, f"{token.text} is too large")
+    # As in Go, 1e3 is an integer too; it becomes a float where a float is wanted.
+    return value

@@ -1,0 +1,117 @@
+"""The tree of a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number, text, true, false or nil."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """`.`: the value at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$name`; `$` alone is what the template was given."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """`operand.a.b`; `.a` has a `Dot` as operand."""
+
+    operand: Operand
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Commands, the value of each given to the next as its last argument.
+
+    declared  names of variables that get the value
+    assigned  whether they exist already (`=`) or are made (`:=`)
+    """
+
+    commands: tuple[tuple[Operand, ...], ...]
+    declared: tuple[str, ...] = ()
+    assigned: bool = False
+    position: int = 0
+
+
+Operand = Literal | Dot | Variable | Function | Fields | Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """Text that stands as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """`{{ pipeline }}`; nothing is shown if it sets variables."""
+
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    pipeline: Pipeline
+    body: Body
+    otherwise: Body
+
+
+@dataclass(frozen=True, slots=True)
+class With:
+    pipeline: Pipeline
+    body: Body
+    otherwise: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    pipeline: Pipeline
+    body: Body
+    otherwise: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """`break` (or `continue`, if `again`)."""
+
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`{{ template "name" pipeline }}`"""
+
+    name: str
+    pipeline: Pipeline | None
+
+
+Node = Outer | Show | If | With | Range | Leave | Include
+Body = tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The body, and the bodies of `define` and `block` by name."""
+
+    body: Body
+    defined: dict[str, Body]

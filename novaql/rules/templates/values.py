@@ -1,0 +1,184 @@
+"""Values inside templates: Python's own, and the few kinds that templates tell apart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.histogram_notation import format_histogram
+
+
+class LabelMap(dict[str, str]):
+    """Labels: a name that is not there gives "", as Go's map of texts does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Named fields; asking for another one is an error."""
+
+    kind: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A moment, in milliseconds since 1970."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A length of time."""
+
+    seconds: float
+
+
+def sample(labels: dict[str, str], value: float | FloatHistogram) -> Record:
+    """An element of what `query` gives."""
+    return Record("sample", {"Labels": LabelMap(labels), "Value": value})
+
+
+def go_type(value: Any) -> str:
+    """How Go calls the type of a value."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "float64"
+        case str():
+            return "string"
+        case LabelMap():
+            return "map[string]string"
+        case dict():
+            return "map[string]interface {}"
+        case list():
+            return "template.queryResult"
+        case Time():
+            return "time.Time"
+        case Seconds():
+            return "time.Duration"
+        case FloatHistogram():
+            return "*histogram.FloatHistogram"
+        case Record(kind=kind):
+            return f"template.{kind}"
+    return type(value).__name__
+
+
+def truth(value: Any) -> bool:
+    """What `if` goes by: zero, "", nothing and empty collections are false."""
+    if isinstance(value, Seconds):
+        return value.seconds != 0
+    if isinstance(value, (Record, Time, FloatHistogram)):
+        return True
+    return bool(value)
+
+
+def shown(value: Any) -> str:
+    """Text of a value, as Go prints it with %v."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case int():
+            return str(value)
+        case float():
+            return float_text(value)
+        case dict():
+            return f"map[{' '.join(f'{key}:{shown(value[key])}' for key in sorted(value))}]"
+        case list():
+            return f"[{' '.join(map(shown, value))}]"
+        case Record():
+            return f"{{{' '.join(map(shown, value.fields.values()))}}}"
+        case Time():
+            return time_text(value.ms)
+        case Seconds():
+            return duration_text(value.seconds)
+        case FloatHistogram():
+            return format_histogram(value)
+    return str(value)
+
+
+def float_text(value: float) -> str:
+    """Shortest text that reads back the same; an exponent below 1e-4 and from 1e6 on, as in Go."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if value == 0:
+        return "-0" if math.copysign(1, value) < 0 else "0"
+    shortest = repr(value)
+    mantissa, _, exponent = scientific(shortest).partition("e")
+    power = int(exponent)
+    if -4 <= power < 6:
+        return format_plain(shortest).removesuffix(".0")
+    return f"{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def format_plain(shortest: str) -> str:
+    """`1.5e+16` without its exponent."""
+    if "e" not in shortest:
+        return shortest
+    mantissa, exponent = shortest.split("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits, point = whole + fraction, len(whole) + int(exponent)
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return f"{sign}{digits}{'0' * (point - len(digits))}"
+    return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def scientific(shortest: str) -> str:
+    """The same digits with one before the point and an exponent."""
+    if "e" in shortest:
+        return shortest
+    sign = "-" if shortest.startswith("-") else ""
+    whole, _, fraction = shortest.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    power = len(whole) - 1 if whole != "0" else -(len(fraction) - len(digits)) - 1
+    digits = digits.rstrip("0") or "0"
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{power}"
+
+
+def time_text(ms: int) -> str:
+    """`2026-03-01 12:00:00.5 +0000 UTC`, as Go prints a time."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    fraction = f".{ms % 1000:03d}".rstrip("0").rstrip(".")
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
+
+
+def duration_text(seconds: float) -> str:
+    """`1h30m0s`, `1.5s`, `20ms`, as Go prints a duration."""
+    nanoseconds = round(seconds * 1e9)
+    if nanoseconds == 0:
+        return "0s"
+    sign, size = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
+    for unit, width in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if size < width * 1000:
+            return f"{sign}{_fraction(size, width)}{unit}"
+    minutes, rest = divmod(size, 60_000_000_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_fraction(rest, 1_000_000_000)}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
+
+
+def _fraction(size: int, width: int) -> str:
+    whole, rest = divmod(size, width)
+    digits = len(str(width)) - 1
+    tail = f".{rest:0{digits}d}".rstrip("0").rstrip(".") if rest else ""
+    return f"{whole}{tail}"

@@ -1,0 +1,1 @@
+"""Tests of rules in promtool's format: read, run, and reported."""

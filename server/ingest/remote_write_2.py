@@ -1,0 +1,227 @@
+"""Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts stand once in a table of symbols.
+
+Samples are decoded as arrays, as those of 1.0 are, and native histograms one by one. Start
+timestamps are not kept; exemplars are counted and not kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
+from novaql.inputs.remote_write import WriteRequest
+from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.remote_write_samples import decode_samples
+from tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from tsdb.tile import STALE, Batch, HistogramSamples
+
+_SYMBOL, _SERIES = 4, 5
+_REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5
+_SAMPLE_KEY, _SAMPLE_START, _HISTOGRAM_START = 0x12, 3, 17
+_SIZE_WITHOUT_START = 16
+"""Bytes of a sample of today without a start timestamp; a longer one is looked into."""
+_TYPES = (
+    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
+)  # fmt: skip
+_PARTS = {
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "summary": ("_count", "_sum"),
+}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the series of a message brought so far.
+
+    regions     series number, first and one past the last byte of samples that stand together
+    histograms  and the series number of each
+    ended       series number and time of markers that a series of histograms has ended
+    """
+
+    labels: list[dict[str, str]] = field(default_factory=list)
+    number_of: dict[bytes, int] = field(default_factory=dict)
+    regions: list[tuple[int, int, int]] = field(default_factory=list)
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+    histograms: list[tuple[int, WireHistogram]] = field(default_factory=list)
+    ended: list[tuple[int, int]] = field(default_factory=list)
+    exemplars: int = 0
+
+
+def decode_request(data: bytes) -> WriteRequest:
+    """Decode an unpacked message. Raises `InputError`; a bad message is refused as a whole."""
+    symbols: list[str] = []
+    series: list[tuple[int, int]] = []
+    for number, kind, start, stop in fields(data, 0, len(data)):
+        if number == _SYMBOL and kind == BYTES:
+            symbols.append(text(data, start, stop))
+        elif number == _SERIES and kind == BYTES:
+            series.append((start, stop))
+        elif number in (1, 2, 3):
+            raise InputError(f"byte {start}: field {number} is one of remote write 1.0, not 2.0")
+    if symbols and symbols[0]:
+        raise InputError("the first symbol is not the empty text")
+    found = _Found()
+    for start, stop in series:
+        try:
+            _read_series(data, start, stop, symbols, found)
+        except InputError as problem:
+            raise InputError(f"time series at byte {start}: {problem}") from problem
+    batch = _batch(data, found)
+    return WriteRequest(batch, found.metadata, len(found.histograms), found.exemplars)
+
+
+def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Found) -> None:
+    number = -1
+    metadata: Metadata | None = None
+    histograms: list[WireHistogram] = []
+    while at < stop:
+        if data[at] == _SAMPLE_KEY:
+            end = _end_of_samples(data, at, stop)
+            found.regions.append((number, at, end))
+            at = end
+            continue
+        which, kind, start, at = next(fields(data, at, stop))
+        if which == _REFS:
+            if number >= 0 or kind not in (BYTES, VARINT):
+                raise InputError("its label references are not one packed field")
+            number = _series_number(data[start:at], symbols, found)
+        elif which == _HISTOGRAM and kind == BYTES:
+            histograms.append(read_histogram(data, start, at))
+        elif which == _EXEMPLAR:
+            found.exemplars += 1
+        elif which == _METADATA and kind == BYTES:
+            metadata = _read_metadata(data, start, at, symbols)
+    if number < 0:
+        raise InputError("it has no labels")
+    found.regions += [(number, first, end) for first, end in regions]
+    found.histograms += [(number, began, histogram) for began, histogram in histograms]
+    found.histograms += [(number, one) for one in histograms if not one.stale]
+    found.ended += [(number, one.time) for one in histograms if one.stale]
+    if metadata is not None and metadata != Metadata():
+        found.metadata[_family(found.labels[number][METRIC_NAME], metadata.type)] = metadata
+
+
+def _end_of_samples(data: bytes, at: int, stop: int, found: _Found) -> int:
+    while at < stop and data[at] == _SAMPLE_KEY:
+        size, start = read_varint(data, at + 1, stop)
+        at = start + size
+        if at > stop:
+            raise InputError("a sample ends behind its time series")
+        if size > _SIZE_WITHOUT_START:
+            began = _number_field(data, start, at, _SAMPLE_START)
+            if began:
+                found.starts[found.samples] = began
+        found.samples += 1
+    return at
+
+
+def _number_field(data: bytes, at: int, stop: int, wanted: int) -> int:
+    """A field of a message that is a signed number; 0 if it is not there."""
+    value = 0
+    for number, kind, first, last in fields(data, at, stop):
+        if number == wanted and kind == VARINT:
+            value = signed(read_varint(data, first, last)[0])
+    return value
+
+
+def _series_number(refs: bytes, symbols: list[str], found: _Found) -> int:
+    known = found.number_of.get(refs)
+    if known is None:
+        known = found.number_of[refs] = len(found.labels)
+        found.labels.append(_labels(_references(refs), symbols))
+    return known
+
+
+def _references(refs: bytes) -> list[int]:
+    numbers = []
+    at = 0
+    while at < len(refs):
+        number, at = read_varint(refs, at, len(refs))
+        numbers.append(number)
+    return numbers
+
+
+def _labels(references: list[int], symbols: list[str]) -> dict[str, str]:
+    if len(references) % 2:
+        raise InputError("a label name has no value")
+    labels: dict[str, str] = {}
+    for name_at, value_at in zip(references[::2], references[1::2], strict=True):
+        name, value = _symbol(name_at, symbols), _symbol(value_at, symbols)
+        if not name:
+            raise InputError("a label has no name")
+        if name in labels:
+            raise InputError(f"the label {name} is given twice")
+        labels[name] = value
+    labels = {name: value for name, value in labels.items() if value}
+    if METRIC_NAME not in labels:
+        raise InputError(f"it has no metric name, its labels are {labels}")
+    return labels
+
+
+def _symbol(reference: int, symbols: list[str]) -> str:
+    if reference >= len(symbols):
+        raise InputError(f"symbol {reference} is beyond the table of {len(symbols)}")
+    return symbols[reference]
+
+
+def _read_metadata(data: bytes, start: int, stop: int, symbols: list[str]) -> Metadata:
+    values = {1: 0, 3: 0, 4: 0}
+    for number, kind, first, last in fields(data, start, stop):
+        if number in values and kind == VARINT:
+            values[number] = read_varint(data, first, last)[0]
+    kind_of = _TYPES[values[1]] if values[1] < len(_TYPES) else "unknown"
+    if not symbols:
+        return Metadata(kind_of)
+    return Metadata(kind_of, _symbol(values[3], symbols), _symbol(values[4], symbols))
+
+
+def _family(name: str, kind: str) -> str:
+    """The metric that a series is of: what metadata is kept by."""
+    for part in _PARTS.get(kind, ()):
+        if name.endswith(part):
+            return name.removesuffix(part)
+    return name
+
+
+def _batch(data: bytes, found: _Found) -> Batch:
+    regions = np.array(found.regions, np.int64).reshape(-1, 3)
+    decoded = decode_samples(data, regions[:, 1], regions[:, 2])
+    starts = np.zeros(found.samples, np.int64)
+    starts[list(found.starts)] = list(found.starts.values())
+    ended = [(number, one.time, 0) for number, _, one in found.histograms if one.stale]
+    markers = np.array(ended, np.int64).reshape(-1, 3)
+    whole = [(number, began, one) for number, began, one in found.histograms if not one.stale]
+    times = np.concatenate([decoded.times, markers[:, 1]])
+    values = np.concatenate([decoded.values, np.full(len(markers), STALE)])
+    starts = np.concatenate([starts, markers[:, 2]])
+    rows = np.concatenate([np.repeat(regions[:, 0], decoded.counts), markers[:, 0]])
+    native_times = np.array([one.time for _, _, one in whole], np.int64)
+    _need_storable(np.concatenate([times, native_times]))
+    table = SeriesTable.from_dicts(found.labels)
+    number_to_row = np.arange(len(table))
+    keys = table.keys()
+    if len(table) and int(keys.max()) + 1 < len(table):  # one series by several references
+        _, first = np.unique(keys, return_index=True)
+        table, number_to_row = table.take(first), keys
+    native = None
+    if whole:
+        began = np.array([at for _, at, _ in whole], np.int64)
+        native = HistogramSamples(
+            number_to_row[[number for number, _, _ in whole]],
+            native_times,
+            columns_of([one for _, _, one in whole]),
+            began if began.any() else None,
+        )
+    known = starts if starts.any() else None
+    return Batch(table, number_to_row[rows], times, values, native, known)
+
+
+def _need_storable(times: Ints) -> None:
+    outside = (times > MAX_TIME_MS) | (times < MIN_TIME_MS)
+    if outside.any():
+        raise InputError(f"the time {times[outside][0]} is out of range")

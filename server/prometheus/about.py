@@ -1,0 +1,129 @@
+"""What the server tells of itself beside its state: features, notifications, metrics, contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import re2
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from novaql.language import AGGREGATORS, FUNCTIONS
+from server.platform.context import context_of
+from server.prometheus.envelope import success
+from server.prometheus.fuzzy import ALGORITHMS
+from server.prometheus.parameters import bad_parameter, read_parameters
+
+_HEARTBEAT_S = 15.0
+_LOOK_S = 0.25
+_BASE = "/prometheus/api/v1"
+FEATURES: dict[str, dict[str, bool]] = {
+    "api": {
+        "admin": True,
+        "exclude_alerts": True,
+        "label_values_match": True,
+        "lifecycle": False,
+        "openapi": True,
+        "openapi_3.1": True,
+        "openapi_3.2": True,
+        "otlp_write_receiver": True,
+        "query_stats": True,
+        "query_warnings": True,
+        "remote_read": True,
+        "remote_write_receiver": True,
+        "search": True,
+        "time_range_labels": True,
+        "time_range_series": True,
+    },
+    "promql": {
+        "anchored": True,
+        "at_modifier": True,
+        "bool": True,
+        "by": True,
+        "delayed_name_removal": True,
+        "duration_expr": True,
+        "group_left": True,
+        "group_right": True,
+        "ignoring": True,
+        "negative_offset": True,
+        "offset": True,
+        "on": True,
+        "per_query_lookback_delta": True,
+        "per_step_stats": False,
+        "smoothed": True,
+        "subqueries": True,
+        "without": True,
+    },
+    "promql_functions": dict.fromkeys(sorted(FUNCTIONS), True),
+    "promql_operators": dict.fromkeys(sorted(AGGREGATORS), True),
+    "search": {f"fuzz_alg_{name}": True for name in ALGORITHMS},
+    "tsdb": {"exemplars": False, "delete_series": False, "snapshots": True},
+}
+
+
+async def features(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
+    """What this server can do, by area."""
+    return success(orjson.dumps(FEATURES, option=orjson.OPT_SORT_KEYS))
+
+
+async def notifications(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
+    """Messages for who looks at the server: there are none."""
+    return success(b"[]")
+
+
+async def live_notifications(request: Request) -> Response:
+    """The same as server-sent events, for as long as the client listens."""
+    stopping = context_of(request).stopping
+
+    async def events() -> AsyncIterator[bytes]:
+        quiet = 0.0
+        yield b":\n\n"  # a comment: headers reach the client at once
+        while not stopping.is_set() and not await request.is_disconnected():
+            await asyncio.sleep(_LOOK_S)
+            quiet += _LOOK_S
+            if quiet >= _HEARTBEAT_S:
+                quiet = 0.0
+                yield b":\n\n"
+
+    return StreamingResponse(
+        events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+    )
+
+
+async def self_metrics(request: Request) -> Response:
+    """The server's own metrics as JSON. `metric_name_pattern` is a regex for the whole name."""
+    pattern = (await read_parameters(request)).text("metric_name_pattern")
+    try:
+        wanted = re2.compile(pattern) if pattern else None
+    except re2.error as problem:
+        raise bad_parameter("metric_name_pattern", _reason(problem)) from None
+    telemetry = context_of(request).telemetry
+    found = await asyncio.to_thread(telemetry.families)
+    shown = [family for family in found if wanted is None or wanted.fullmatch(family["name"])]
+    return success(orjson.dumps(shown))
+
+
+async def openapi_yaml(request: Request) -> Response:
+    """This API's contract, in OpenAPI 3.1 or 3.2. JSON is YAML, so it is written as JSON."""
+    version = (await read_parameters(request)).text("openapi_version") or "3.1"
+    if version not in ("3.1", "3.2"):
+        raise bad_parameter("openapi_version", f'not supported value "{version}"')
+    document = dict(request.app.openapi())
+    paths: dict[str, Any] = {
+        path.removeprefix(_BASE): item
+        for path, item in document["paths"].items()
+        if path.startswith(f"{_BASE}/")
+    }
+    if version == "3.1":  # as Prometheus: a stream of events can be described from 3.2 on
+        del paths["/notifications/live"]
+    document |= {"openapi": f"{version}.0", "servers": [{"url": _BASE}], "paths": paths}
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    return Response(text, media_type="application/yaml; charset=utf-8")
+
+
+def _reason(problem: Exception) -> str:
+    first = problem.args[0] if problem.args else problem
+    return first.decode() if isinstance(first, bytes) else str(first)

@@ -1,0 +1,172 @@
+"""The messages of remote read 1.0: `ReadRequest` in, `ReadResponse` out.
+
+Samples are encoded as arrays: the bytes of all samples of a tile at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.errors import InputError
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
+from tsdb.labels import Ints, SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import Selection
+from tsdb.tile import Floats
+
+_OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
+_LABEL, _SAMPLE = 0x0A, 0x12  # fields 1 and 2 of a time series, both messages
+_VALUE, _TIME = 0x09, 0x10  # fields of a sample: a double and a varint
+_FIXED = 11  # bytes of a sample before its time: tag, size, tag, double … and the time's tag
+
+
+@dataclass(frozen=True, slots=True)
+class ReadQuery:
+    """One query of a request; both ends of the range belong to it."""
+
+    start_ms: int
+    end_ms: int
+    matchers: Sequence[Matcher]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """accepted: numbers of the response types that the client takes; none: SAMPLES alone"""
+
+    queries: Sequence[ReadQuery]
+    accepted: Sequence[int]
+
+
+def read_request(data: bytes) -> ReadRequest:
+    """Decode a request. Raises `InputError`."""
+    queries: list[ReadQuery] = []
+    accepted: list[int] = []
+    for number, kind, start, stop in fields(data, 0, len(data)):
+        if number == 1 and kind == BYTES:
+            queries.append(_query(data, start, stop))
+        elif number == 2 and kind == VARINT:
+            accepted.append(read_varint(data, start, stop)[0])
+        elif number == 2 and kind == BYTES:  # packed
+            at = start
+            while at < stop:
+                value, at = read_varint(data, at, stop)
+                accepted.append(value)
+    return ReadRequest(queries, accepted)
+
+
+def _query(data: bytes, start: int, stop: int) -> ReadQuery:
+    times = {1: 0, 2: 0}
+    matchers: list[Matcher] = []
+    for number, kind, first, last in fields(data, start, stop):
+        if number in times and kind == VARINT:
+            times[number] = signed(read_varint(data, first, last)[0])
+        elif number == 3 and kind == BYTES:
+            matchers.append(_matcher(data, first, last))
+    return ReadQuery(times[1], times[2], matchers)
+
+
+def _matcher(data: bytes, start: int, stop: int) -> Matcher:
+    op, texts = 0, {2: "", 3: ""}
+    for number, kind, first, last in fields(data, start, stop):
+        if number == 1 and kind == VARINT:
+            op = read_varint(data, first, last)[0]
+        elif number in texts and kind == BYTES:
+            texts[number] = text(data, first, last)
+    if op >= len(_OPS):
+        raise InputError("invalid matcher type")
+    matcher = Matcher(texts[2], _OPS[op], texts[3])
+    try:
+        matcher.matches("")  # a regex is compiled now, while the request can still be refused
+    except ValueError as problem:
+        raise InputError(f"error parsing regexp: {problem}") from None
+    return matcher
+
+
+def read_response(results: Sequence[bytes]) -> bytes:
+    """A whole response of encoded results."""
+    return b"".join(b"\x0a" + varint(len(result)) + result for result in results)
+
+
+def query_result(selection: Selection) -> bytes:
+    """Encode the series of a selection that have samples, in order of their labels."""
+    labels = label_fields(selection.series)
+    encoded: list[bytes] = [b""] * len(selection.series)
+    for reference in selection.tiles:
+        tile = reference.load().ragged()
+        assert tile.offsets is not None
+        stream, ends = encode_samples(tile.timestamps, tile.values)
+        bounds = np.concatenate([[0], ends])[tile.offsets].tolist()
+        for row, first, last in zip(tile.rows.tolist(), bounds, bounds[1:], strict=False):
+            encoded[row] = stream[first:last]
+    pieces: list[bytes] = []
+    for row in selection.series.order().tolist():
+        if encoded[row]:
+            size = len(labels[row]) + len(encoded[row])
+            pieces += (b"\x0a", varint(size), labels[row], encoded[row])
+    return b"".join(pieces)
+
+
+def label_fields(table: SeriesTable) -> list[bytes]:
+    """The encoded labels of each row. A pair of name and value is encoded once."""
+    rows = [b""] * len(table)
+    for name, column in table.columns.items():
+        used = np.unique(column.codes[column.codes != 0]).tolist()
+        encoded = {code: _label(name, column.values[code]) for code in used}
+        for row in np.flatnonzero(column.codes).tolist():
+            rows[row] += encoded[int(column.codes[row])]
+    return rows
+
+
+def _label(name: str, value: str) -> bytes:
+    pair = b"".join(
+        tag + varint(len(part)) + part
+        for tag, part in ((b"\x0a", name.encode()), (b"\x12", value.encode()))
+    )
+    return bytes([_LABEL]) + varint(len(pair)) + pair
+
+
+def encode_samples(times: Ints, values: Floats) -> tuple[bytes, Ints]:
+    """Sample fields of a series, one after the other, and where each ends.
+
+    Times of equally many bytes (six from 1971 to 2109) are written together.
+    """
+    unsigned = times.astype(np.int64).view(np.uint64)
+    widths = np.ones(len(times), np.int64)
+    for width in range(1, 10):
+        widths += unsigned >= np.uint64(1 << (7 * width))
+    ends = np.cumsum(widths + _FIXED + 1)
+    out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    doubles = np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(-1, 8)
+    for width in np.unique(widths).tolist():
+        some = np.flatnonzero(widths == width)
+        size = width + _FIXED + 1
+        block = np.empty((len(some), size), np.uint8)
+        block[:, 0], block[:, 1], block[:, 2], block[:, _FIXED] = (_SAMPLE, size - 2, _VALUE, _TIME)
+        block[:, 3:_FIXED] = doubles[some]
+        block[:, _FIXED + 1 :] = _varints(unsigned[some], width)
+        if len(some) == len(times):
+            out = block.ravel()
+        else:
+            out[(ends[some] - size)[:, None] + np.arange(size)] = block
+    return out.tobytes(), ends
+
+
+def _varints(numbers: NDArray[np.uint64], width: int) -> NDArray[np.uint8]:
+    shifts = np.arange(width, dtype=np.uint64) * np.uint64(7)
+    digits = ((numbers[:, None] >> shifts) & np.uint64(0x7F)).astype(np.uint8)
+    digits[:, :-1] |= 0x80
+    return digits
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,189 @@
+"""search/metric_names, label_names, label_values: names found by fuzzy terms, as lines of JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from server.platform.context import context_of
+from server.platform.errors import InvalidRequest
+from server.platform.query_run import run_in_worker
+from server.platform.store import Store
+from server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
+from server.prometheus.parameters import Parameters, go_bool, read_parameters
+from server.prometheus.selectors import MatcherSets
+from tsdb.labels import METRIC_NAME
+from tsdb.selection import Metadata
+
+_HOUR_MS = 3_600_000
+_LARGEST_BATCH = 10_000
+Found = list[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked.
+
+    order  "" and "alpha": by name; "score": the best first
+    """
+
+    matchers: MatcherSets
+    start_ms: int
+    end_ms: int
+    score: Scorer
+    order: str
+    descending: bool
+    include_score: bool
+    limit: int
+    batch: int
+
+    def pick(self, names: list[str]) -> tuple[Found, bool]:
+        """The names that match, in order, and whether there were more than the limit."""
+        found = [(points, name) for name in names if (points := self.score(name)) is not None]
+        if self.order == "score":
+            found.sort(key=lambda one: (-one[0], one[1]))
+        elif self.descending:
+            found.reverse()  # names come in order
+        return found[: self.limit], len(found) > self.limit
+
+
+async def metric_names(request: Request) -> Response:
+    """Names of metrics, with their metadata if `include_metadata` is true."""
+    parameters = await read_parameters(request)
+    search = _read(parameters, "metric_names")
+    tell_metadata = _boolean(parameters, "include_metadata", default=False)
+    store = context_of(request).store
+
+    def find() -> tuple[Found, bool, Mapping[str, Metadata]]:
+        names = store.label_values(METRIC_NAME, search.matchers, search.start_ms, search.end_ms)
+        return *search.pick(names), store.metadata() if tell_metadata else {}
+
+    return await _answer(request, search, find)
+
+
+async def label_names(request: Request) -> Response:
+    """Names of labels."""
+    search = _read(await read_parameters(request), "label_names")
+
+    def names(store: Store) -> list[str]:
+        return store.label_names(search.matchers, search.start_ms, search.end_ms)
+
+    return await _plain_answer(request, search, names)
+
+
+async def label_values(request: Request) -> Response:
+    """Values of the label `label`."""
+    parameters = await read_parameters(request)
+    search = _read(parameters, "label_values")
+    label = parameters.text("label")
+    if not label:
+        raise InvalidRequest('missing required parameter "label"')
+
+    def values(store: Store) -> list[str]:
+        return store.label_values(label, search.matchers, search.start_ms, search.end_ms)
+
+    return await _plain_answer(request, search, values)
+
+
+async def _plain_answer(
+    request: Request, search: Search, names: Callable[[Store], list[str]]
+) -> Response:
+    store = context_of(request).store
+    return await _answer(request, search, lambda: (*search.pick(names(store)), {}))
+
+
+async def _answer(
+    request: Request,
+    search: Search,
+    find: Callable[[], tuple[Found, bool, Mapping[str, Metadata]]],
+) -> Response:
+    found, more, metadata = await run_in_worker(request, find)
+
+    async def lines() -> AsyncIterator[bytes]:
+        for at in range(0, max(len(found), 1), search.batch):
+            batch = [
+                _record(points, name, metadata.get(name), search.include_score)
+                for points, name in found[at : at + search.batch]
+            ]
+            yield orjson.dumps({"results": batch}) + b"\n"
+        yield orjson.dumps({"status": "success", "has_more": more}) + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
+
+
+def _record(points: float, name: str, known: Metadata | None, tell: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": name}
+    if tell:
+        record["score"] = int(points) if points.is_integer() else points
+    if known is not None:
+        told = {"type": known.type, "help": known.help, "unit": known.unit}
+        record |= {key: text for key, text in told.items() if text}
+    return record
+
+
+def _read(parameters: Parameters, what: str) -> Search:
+    now_ms = int(time.time() * 1000)
+    try:
+        start_ms = parameters.time_ms("start", now_ms - _HOUR_MS)
+        end_ms = parameters.time_ms("end", now_ms)
+    except InvalidRequest as problem:  # bare, as Prometheus has it here
+        raise InvalidRequest(problem.message.partition(": ")[2]) from None
+    matchers = parameters.matcher_sets()
+    terms = parameters.all("search[]")
+    threshold = _number(parameters, "fuzz_threshold", 0, "must be 0-100", most=100)
+    algorithm = parameters.text("fuzz_alg") or ALGORITHMS[0]
+    if algorithm not in ALGORITHMS:
+        known = " ".join(ALGORITHMS)
+        raise InvalidRequest(f'unsupported fuzz_alg "{algorithm}": must be one of [{known}]')
+    case_sensitive = _boolean(parameters, "case_sensitive", default=True)
+    include_score = _boolean(parameters, "include_score", default=False)
+    order, direction = parameters.text("sort_by"), parameters.text("sort_dir")
+    if direction and not order:
+        raise InvalidRequest("sort_dir is only valid when sort_by is set")
+    if direction and order == "score":
+        raise InvalidRequest("sort_dir is not supported for sort_by=score")
+    if direction not in ("", "asc", "dsc"):
+        raise InvalidRequest(f'invalid sort_dir "{direction}": must be "asc" or "dsc"')
+    if order == "score" and not terms:
+        raise InvalidRequest("sort_by=score requires search[] to be set")
+    limit = _number(parameters, "limit", 100, "must be non-negative integer") or 100
+    batch = _number(parameters, "batch_size", 100, "must be non-negative integer") or 100
+    if order not in ("", "alpha", "score"):
+        raise InvalidRequest(f'invalid sort_by "{order}" for {what}: must be "alpha" or "score"')
+    return Search(
+        matchers,
+        start_ms,
+        end_ms,
+        scorer(
+            terms, algorithm=algorithm, threshold=threshold / 100, case_sensitive=case_sensitive
+        ),
+        order,
+        direction == "dsc",
+        include_score,
+        limit,
+        min(batch, _LARGEST_BATCH),
+    )
+
+
+def _number(
+    parameters: Parameters, name: str, default: int, rule: str, *, most: int = 2**63 - 1
+) -> int:
+    refusal = f'invalid {name} "{parameters.text(name)}": {rule}'
+    found = parameters.whole(name, default, refusal)
+    if not 0 <= found <= most:
+        raise InvalidRequest(refusal)
+    return found
+
+
+def _boolean(parameters: Parameters, name: str, *, default: bool) -> bool:
+    text = parameters.text(name)
+    found = go_bool(text) if text else default
+    if found is None:
+        raise InvalidRequest(f'invalid {name} "{text}": must be boolean')
+    return found

@@ -1,0 +1,93 @@
+"""`match[]`: series selectors as matchers, and nothing that is more than a selector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from novaql.errors import QueryError
+from novaql.language import parse
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from server.platform.errors import InvalidRequest
+from server.platform.problem import query_error_text
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+
+MatcherSets = list[list[Matcher]]
+_TOO_WIDE = "match[] must contain at least one non-empty matcher"
+
+
+def matcher_sets(texts: Sequence[str]) -> MatcherSets:
+    """Matchers of each selector. Raises `InvalidRequest`, also for one that matches everything."""
+    sets = [selector_matchers(text) for text in texts]
+    if not all(any(not m.matches("") for m in matchers) for matchers in sets):
+        raise InvalidRequest(_TOO_WIDE)
+    return sets
+
+
+def selector_matchers(text: str) -> list[Matcher]:
+    """Matchers of one selector, the metric name among them."""
+    try:
+        expr = parse(text)
+    except QueryError as problem:
+        if problem.sentence.startswith("the selector matches every series"):
+            raise InvalidRequest(_TOO_WIDE) from None
+        raise InvalidRequest(query_error_text(problem)) from None
+    if not isinstance(expr, VectorSelector):
+        raise InvalidRequest(_unexpected(text, expr))
+    for present, word, shown in (
+        (expr.offset is not None, "offset", "<offset>"),
+        (expr.at is not None, "@", "<op:@>"),
+        (expr.anchored, "anchored", 'identifier "anchored"'),
+        (expr.smoothed, "smoothed", 'identifier "smoothed"'),
+    ):
+        if present:
+            raise InvalidRequest(_at(text, text.rindex(word), shown))
+    return all_matchers(expr)
+
+
+def all_matchers(selector: VectorSelector) -> list[Matcher]:
+    """The matchers of a selector with that of its name, which stands last."""
+    if selector.name is None:
+        return list(selector.matchers)
+    return [*selector.matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name)]
+
+
+def _unexpected(text: str, expr: Expr) -> str:
+    """The first token that no selector has."""
+    match expr:
+        case Number():
+            return _at(text, 0, f'number "{text.strip()}"')
+        case Text():
+            return _at(text, 0, f"string {orjson.dumps(text.strip()).decode()}")
+        case Call() | Aggregate():
+            return _at(text, text.index("("), '"("')
+        case MatrixSelector():
+            return _at(text, text.rindex("["), '"["')
+        case Subquery():
+            return _at(text, expr.inner.span.end, '"["')
+        case Binary():
+            return _at(text, expr.left.span.end, f"<op:{expr.op}>")
+        case Unary():
+            return _at(text, 0, f"<op:{expr.op}>")
+        case Paren():
+            return _at(text, 0, '"("')
+        case VectorSelector():  # the caller has seen to it
+            raise AssertionError(text)
+
+
+def _at(text: str, place: int, what: str) -> str:
+    return f"{text.count(chr(10), 0, place) + 1}:{place + 1}: parse error: unexpected {what}"

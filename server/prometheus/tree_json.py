@@ -1,0 +1,183 @@
+"""A syntax tree as Prometheus's parse_query shows it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from novaql.export.number_text import number_text
+from novaql.language import FUNCTIONS, Signature, ValueType, type_of
+from novaql.language.ast import (
+    Aggregate,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Cardinality,
+    Duration,
+    DurationBinary,
+    DurationLiteral,
+    DurationParen,
+    DurationQuery,
+    DurationUnary,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from server.prometheus.selectors import all_matchers
+from tsdb.matchers import Matcher
+
+Tree = dict[str, Any]
+
+_TYPE_WORDS = {
+    ValueType.SCALAR: "scalar",
+    ValueType.VECTOR: "vector",
+    ValueType.MATRIX: "matrix",
+    ValueType.STRING: "string",
+}
+
+
+def tree_json(expr: Expr, text: str) -> Tree:
+    """A node and what is below it, for JSON. `text` is the query, for what only its words tell."""
+    match expr:
+        case Number():
+            return {"type": "numberLiteral", "val": _number_text(expr.value)}
+        case Text():
+            return {"type": "stringLiteral", "val": expr.value}
+        case Paren():
+            return {"type": "parenExpr", "expr": tree_json(expr.inner, text)}
+        case Unary():
+            return {"type": "unaryExpr", "op": expr.op, "expr": tree_json(expr.operand, text)}
+        case VectorSelector():
+            return {"type": "vectorSelector"} | _selector(expr, text)
+        case MatrixSelector():
+            width = _duration("range", expr.range, text)
+            return {"type": "matrixSelector"} | _selector(expr.selector, text) | width
+        case Subquery():
+            return {
+                "type": "subquery",
+                "expr": tree_json(expr.inner, text),
+                **_duration("range", expr.range, text),
+                **_duration("step", expr.step, text),
+                **_duration("offset", expr.offset, text),
+                **_at(expr.at),
+            }
+        case Binary():
+            return {
+                "type": "binaryExpr",
+                "op": expr.op,
+                "lhs": tree_json(expr.left, text),
+                "rhs": tree_json(expr.right, text),
+                "matching": _matching(expr),
+                "bool": expr.return_bool,
+            }
+        case Aggregate():
+            parameter = expr.parameter
+            return {
+                "type": "aggregation",
+                "op": expr.op,
+                "expr": tree_json(expr.operand, text),
+                "param": None if parameter is None else tree_json(parameter, text),
+                "grouping": list(expr.grouping),
+                "without": expr.without,
+            }
+        case Call():
+            return {
+                "type": "call",
+                "func": _function(FUNCTIONS[expr.function]),
+                "args": [tree_json(argument, text) for argument in expr.arguments],
+            }
+
+
+def _selector(selector: VectorSelector, text: str) -> Tree:
+    return {
+        "name": selector.name or "",
+        "matchers": [_matcher(matcher) for matcher in all_matchers(selector)],
+        "anchored": selector.anchored,
+        "smoothed": selector.smoothed,
+        **_duration("offset", selector.offset, text),
+        **_at(selector.at),
+    }
+
+
+def _matcher(matcher: Matcher) -> Tree:
+    return {"name": matcher.name, "value": matcher.value, "type": matcher.op.value}
+
+
+def _at(at: At | None) -> Tree:
+    edge = at is not None and isinstance(at.when, AtEdge)
+    return {
+        "timestamp": None if at is None or edge else at.when,
+        "startOrEnd": at.when if at is not None and edge else None,
+    }
+
+
+def _matching(expr: Binary) -> Tree | None:
+    """None unless both sides are vectors."""
+    if {type_of(expr.left), type_of(expr.right)} != {ValueType.VECTOR}:
+        return None
+    matching = expr.matching
+    assert isinstance(matching.cardinality, Cardinality)
+    return {
+        "card": matching.cardinality.value,
+        "labels": list(matching.labels),
+        "on": matching.on,
+        "include": list(matching.include),
+        "fillValues": {"lhs": matching.fill_left, "rhs": matching.fill_right},
+    }
+
+
+def _function(signature: Signature) -> Tree:
+    optional = signature.optional
+    if signature.variadic:
+        most = signature.most_arguments
+        optional = -1 if most is None else most - signature.fewest_arguments
+    return {
+        "name": signature.name,
+        "argTypes": [_TYPE_WORDS[kind] for kind in signature.arguments],
+        "variadic": optional,
+        "returnType": _TYPE_WORDS[signature.returns],
+    }
+
+
+def _duration(name: str, duration: Duration | None, text: str) -> Tree:
+    """Milliseconds under `name`; a duration that is computed stands as a tree beside it."""
+    if duration is None or isinstance(duration, DurationLiteral):
+        nanoseconds = 0 if duration is None else duration.nanoseconds
+        return {name: int(nanoseconds / 1_000_000), f"{name}Expr": None}
+    return {name: 0, f"{name}Expr": _duration_tree(duration, text)}
+
+
+def _duration_tree(duration: Duration, text: str, *, wrapped: bool = False) -> Tree:
+    match duration:
+        case DurationLiteral():
+            words = text[duration.span.start : duration.span.end]
+            return {
+                "type": "numberLiteral",
+                "val": number_text(duration.nanoseconds / 1e9),
+                "duration": any(letter in words for letter in "smhdwy"),
+            }
+        case DurationParen():
+            return _duration_tree(duration.inner, text, wrapped=True)
+        case DurationQuery():
+            return _computed(duration.name.value, None, None, wrapped)
+        case DurationUnary():
+            return _computed(duration.op, None, _duration_tree(duration.operand, text), wrapped)
+        case DurationBinary():
+            left = _duration_tree(duration.left, text)
+            return _computed(duration.op, left, _duration_tree(duration.right, text), wrapped)
+
+
+def _computed(op: str, left: Tree | None, right: Tree | None, wrapped: bool) -> Tree:
+    return {"type": "durationExpr", "op": op, "lhs": left, "rhs": right, "wrapped": wrapped}
+
+
+def _number_text(value: float) -> str:
+    """All digits of a number and no exponent."""
+    shown = number_text(value)
+    return format(Decimal(shown), "f") if "e" in shown else shown

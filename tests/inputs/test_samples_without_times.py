@@ -1,0 +1,84 @@
+"""Samples without times are as old as the question: a query of now finds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from novaql import ArgumentError, query
+from novaql.cli.main import run
+
+TEXT = b'# TYPE rooms gauge\nrooms{house="a"} 7\n'
+
+
+@pytest.fixture
+def slow_target() -> Iterator[str]:
+    """The address of a target that takes a moment to answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(0.05)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(TEXT)))
+            self.end_headers()
+            self.wfile.write(TEXT)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> str:
+    path = tmp_path / "rooms.prom"
+    path.write_bytes(TEXT)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["slow_target", "text_file"])
+@pytest.mark.parametrize("at", [None, "now"])
+def test_a_query_of_now(kind: str, at: str | None, request: pytest.FixtureRequest) -> None:
+    answer = query("rooms", request.getfixturevalue(kind), time=at)
+
+    assert [(labels["house"], list(values)) for labels, _, values in answer] == [("a", [7.0])]
+
+
+def test_two_files_are_read_as_of_one_moment(text_file: str, tmp_path: Path) -> None:
+    other = tmp_path / "doors.prom"
+    other.write_bytes(b"doors 3\n")
+
+    answer = query("timestamp(rooms) - on () timestamp(doors)", [text_file, other])
+
+    assert answer.values.tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("kind", ["slow_target", "text_file"])
+def test_the_shell_of_now(
+    kind: str, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = request.getfixturevalue(kind)
+
+    assert run(["query", "rooms", "--data", data, "--format", "csv"]) == 0
+
+    header, row = capfd.readouterr().out.splitlines()
+    assert header == "time,value,__name__,house"
+    assert row.endswith(",7,rooms,a")
+
+
+@pytest.mark.parametrize("wrong", [None, b"up", 1])
+def test_an_expression_is_a_text(wrong: object) -> None:
+    with pytest.raises(ArgumentError, match="expr: is a text, this is"):
+        query(wrong)  # type: ignore[arg-type]
