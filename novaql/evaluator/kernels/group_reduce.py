@@ -152,7 +152,7 @@ class Mean(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
         sums, largest = _sums(group, values, present)
         if largest is None:
-            largest = float(np.abs(values).max(initial=0.0))
+            largest = float(np.fmax.reduce(np.abs(values), axis=None, initial=0.0))
         if not largest > self.LARGE:
             return sums, None
         return sums, _sums(group, values * self.SCALE, present)[0]
