@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 READ_AHEAD = 3
 """Tiles being decoded while another one is computed."""
 
-TASK_SAMPLES = 1 << 16
+TASK_SAMPLES = 1 << 17
 """Samples that one task of a thread takes at least."""
 
 COST_AT_ONCE = 1 << 25

@@ -50,6 +50,11 @@ def extrapolated(
         row = values[s]
         fallen = 0
         if is_counter:
+            # Counting is done side by side, listing is not, and most rows have nothing to list.
+            for k in range(samples - 1):
+                fallen += row[k + 1] < row[k]
+        if fallen:
+            fallen = 0
             for k in range(samples - 1):
                 falls[fallen] = k
                 fallen += row[k + 1] < row[k]
