@@ -135,11 +135,17 @@ def forced(mode: Mode) -> Iterator[None]:
 
 def floats(values: Floats, shape: Sequence[int]) -> Floats:
     """Values as a twin takes them: aligned and C-contiguous, in this shape."""
+    flags = values.flags
+    if flags.c_contiguous and flags.aligned and values.dtype == np.float64:
+        return values.reshape(shape)
     return np.require(values, np.float64, ("C", "A")).reshape(shape)
 
 
 def ints(values: Ints) -> Ints:
     """Positions or times as a twin takes them."""
+    flags = values.flags
+    if flags.c_contiguous and flags.aligned and values.dtype == np.int64:
+        return values
     return np.require(values, np.int64, ("C", "A"))
 
 

@@ -64,6 +64,15 @@ class _Runs:
         return np.add.reduceat(present[self.order].astype(np.int64), self.starts, axis=0)
 
 
+def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
+    """Add those of a block in place; no group is in `groups` twice."""
+    compiled = dispatch.twin("merge_counts", counts.size)
+    if compiled is not None:
+        compiled(into, groups, np.ascontiguousarray(counts))
+    else:
+        into[groups] += counts
+
+
 class Count(Accumulator):
     """How many values."""
 
@@ -79,8 +88,7 @@ class Count(Accumulator):
         return runs.groups, runs.counts(present, values.shape[1])
 
     def merge(self, partial: Counts) -> None:
-        groups, counts = partial
-        self.counts[groups] += counts
+        _add_counts(self.counts, *partial)
 
     def finish(self) -> tuple[Floats, Bools]:
         return self.counts.astype(np.float64), self.counts > 0
@@ -119,8 +127,12 @@ class _Sums:
 
     def merge(self, sums: Sums) -> None:
         at, total, lost, counts = sums
-        self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
-        self.counts[at] += counts
+        _add_counts(self.counts, at, counts)
+        compiled = dispatch.twin("merge_sums", total.size)
+        if compiled is not None:
+            compiled(self.total, self.lost, at, total, lost)
+        else:
+            self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
 
 
 class Sum(Accumulator):

@@ -92,7 +92,7 @@ class Windows:
         are the windows of that one row.
         """
         rows = self.values if self.cells is None else self.values.reshape(1, -1)
-        return np.require(rows, np.float64, ("C", "A"))
+        return dispatch.floats(rows, rows.shape)
 
     def first(self) -> Floats:
         return self.at(self.lo)

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compiled.jit import FLAG, INTS, MASK, MATRIX, inner, kernel
+from novaql.evaluator.kernels.compiled.jit import (
+    FLAG,
+    INT_MATRIX,
+    INTS,
+    MASK,
+    MATRIX,
+    OUT_INTS,
+    OUT_MATRIX,
+    inner,
+    kernel,
+)
 
 
 @inner
@@ -95,3 +105,29 @@ def group_counts(group: Any, present: Any) -> Any:
         for j in range(steps):
             counts[g, j] += there[j]
     return groups, counts
+
+
+@kernel(OUT_INTS, INTS, INT_MATRIX)
+def merge_counts(into: Any, groups: Any, counts: Any) -> None:
+    """Add a block's counts [g, J] to those of all groups [G, J], in place."""
+    steps = into.shape[1]
+    for g in range(len(groups)):
+        at = groups[g]
+        for j in range(steps):
+            into[at, j] += counts[g, j]
+
+
+@kernel(OUT_MATRIX, OUT_MATRIX, INTS, MATRIX, MATRIX)
+def merge_sums(total: Any, lost: Any, groups: Any, more: Any, more_lost: Any) -> None:
+    """Add a block's sums [g, J] to those of all groups [G, J], in place: `add_pairs`."""
+    steps = total.shape[1]
+    for g in range(len(groups)):
+        at = groups[g]
+        for j in range(steps):
+            sum_, value = total[at, j], more[g, j]
+            grown = sum_ + value
+            of_value = grown - sum_
+            error = (sum_ - (grown - of_value)) + (value - of_value)
+            error += lost[at, j] + more_lost[g, j]
+            total[at, j] = grown
+            lost[at, j] = error if grown - grown == 0.0 else 0.0

@@ -20,7 +20,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 MATRIX = types.Array(types.float64, 2, "C", readonly=True)
 VECTOR = types.Array(types.float64, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
+INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 MASK = types.Array(types.boolean, 2, "C", readonly=True)
+OUT_MATRIX = types.Array(types.float64, 2, "C")
+OUT_INTS = types.Array(types.int64, 2, "C")
 INT, FLAG = types.int64, types.boolean
 
 KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {}
