@@ -101,17 +101,22 @@ class Group(Count):
         return np.ones(self.counts.shape), self.counts > 0
 
 
-def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, float | None]:
-    """Sums of a block, and its largest magnitude where that was found on the way."""
+LARGE = 1e290
+"""Sums of values within ± this do not overflow, however many they are."""
+
+
+def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, bool | None]:
+    """Sums of a block, and whether it has large values where that was found on the way."""
     compiled = dispatch.twin("group_sums", values.size)
     if compiled is not None and len(group):
-        *sums, largest = compiled(
+        *sums, large = compiled(
             dispatch.ints(group),
             dispatch.floats(values, values.shape),
             dispatch.mask(present, values.shape[1]),
+            LARGE,
         )
         groups, total, lost, counts = sums
-        return (groups, total, lost, counts), largest
+        return (groups, total, lost, counts), large > 0
     runs = _Runs(group)
     total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
     return (runs.groups, total, lost, runs.counts(present, values.shape[1])), None
@@ -155,17 +160,16 @@ class Mean(Accumulator):
     """Sum divided by count. Beside it a sum of scaled values, for where the sum overflows."""
 
     SCALE = 2.0**-64
-    LARGE = 1e290
 
     def __init__(self, groups: int, steps: int) -> None:
         self._sums = _Sums(groups, steps)
         self._scaled: _Sums | None = None
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
-        sums, largest = _sums(group, values, present)
-        if largest is None:
-            largest = float(np.fmax.reduce(np.abs(values), axis=None, initial=0.0))
-        if not largest > self.LARGE:
+        sums, large = _sums(group, values, present)
+        if large is None:
+            large = bool(np.fmax.reduce(np.abs(values), axis=None, initial=0.0) > LARGE)
+        if not large:
             return sums, None
         return sums, _sums(group, values * self.SCALE, present)[0]
 

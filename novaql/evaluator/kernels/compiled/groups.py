@@ -12,6 +12,7 @@ import numpy as np
 
 from novaql.evaluator.kernels.compiled.jit import (
     FLAG,
+    FLOAT,
     INT_MATRIX,
     INTS,
     MASK,
@@ -41,16 +42,19 @@ def _numbered(group: Any) -> Any:
     return place, found[:count].copy()
 
 
-@kernel(INTS, MATRIX, MASK)
-def group_sums(group: Any, values: Any, present: Any) -> Any:
-    """(groups, total, lost, counts, largest magnitude): compensated sums, each [g, J]."""
+@kernel(INTS, MATRIX, MASK, FLOAT)
+def group_sums(group: Any, values: Any, present: Any, limit: float) -> Any:
+    """(groups, total, lost, counts, large): compensated sums, each [g, J].
+
+    large  how many values are beyond ± limit
+    """
     place, groups = _numbered(group)
     series, steps = values.shape
     shape = (len(groups), steps)
     total, lost = np.zeros(shape), np.zeros(shape)
     counts = np.zeros(shape, np.int64)
     shared = len(present) != series
-    largest = 0.0
+    large = 0
     for s in range(series):
         g = place[s]
         there = present[0 if shared else s]
@@ -62,14 +66,13 @@ def group_sums(group: Any, values: Any, present: Any) -> Any:
             lost[g, j] += (sum_ - (grown - of_value)) + (value - of_value)
             total[g, j] = grown
             counts[g, j] += there[j]
-            size = abs(value)
-            largest = size if size > largest else largest
+            large += abs(value) > limit
     for g in range(len(groups)):
         for j in range(steps):
             # As `add_compensated`: what an infinite sum lost means nothing.
             if not np.isfinite(total[g, j]):
                 lost[g, j] = 0.0
-    return groups, total, lost, counts, largest
+    return groups, total, lost, counts, large
 
 
 @kernel(INTS, MATRIX, MASK, FLAG)

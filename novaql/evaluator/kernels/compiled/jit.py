@@ -24,7 +24,7 @@ INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 MASK = types.Array(types.boolean, 2, "C", readonly=True)
 OUT_MATRIX = types.Array(types.float64, 2, "C")
 OUT_INTS = types.Array(types.int64, 2, "C")
-INT, FLAG = types.int64, types.boolean
+INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 
 KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {}
 """Name → (dispatcher, argument types)."""
