@@ -91,6 +91,12 @@ class Cut:
         return self.stratum
 
     @property
+    def is_in_memory(self) -> bool:
+        """Whether there is nothing to decode. A cache would only hold copies, one for each window
+        that moved on, or views that keep a head alive which is in a block by now."""
+        return isinstance(self.floats.values, ArrayStream)
+
+    @property
     def is_native(self) -> bool:
         return isinstance(self.stratum, NativeStratum)
 
@@ -238,6 +244,9 @@ def _members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[
 
 def _load_regular(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
     chosen = sorted(_members_of(cuts, slots, rows), key=lambda cut: int(cut.first[0]))
+    if all(cut.is_in_memory for cut in chosen):
+        times, values, _ = _read_regular(chosen, len(rows))
+        return Tile(rows, times, values)
     key = ("regular", *(cut.key() for cut in chosen))
     arrays = cache.get(key)
     if arrays is None:
@@ -262,6 +271,8 @@ def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
 
 def _load_ragged(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
     chosen = _members_of(cuts, slots, rows)
+    if len(chosen) == 1 and chosen[0].is_in_memory:
+        return Tile(rows, *_read_ragged(chosen, rows))
     key: Hashable = ("ragged", rows.tobytes(), *((cut.key(), cut.rows.tobytes()) for cut in chosen))
     if len(chosen) == 1:
         key = ("ragged", chosen[0].key())

@@ -107,7 +107,7 @@ class Database:
                 row_ids = head.registry.ids_of(batch.series)
             ids, native = row_ids[series_index], None
             if histograms is not None:
-                native = NativeSamples(row_ids[histograms[0]], histograms[1], histograms[2])
+                native = NativeSamples.copied(row_ids[histograms[0]], *histograms[1:])
             rejected = 0
             newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
             self._newest_ms = max(self._newest_ms, newest)

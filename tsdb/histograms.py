@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,9 @@ class Buckets:
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         flat = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
         return Buckets(offsets, self.index[flat], self.population[flat])
+
+    def copy(self) -> Buckets:
+        return Buckets(self.offsets.copy(), self.index.copy(), self.population.copy())
 
     @classmethod
     def of_flat(cls, row: Ints, index: Ints, population: Floats, rows: int) -> Buckets:
@@ -153,6 +157,14 @@ class Histograms:
             self.negative.take(rows),
             self.bounds[rows],
             self.custom_bounds,
+        )
+
+    def copy(self) -> Histograms:
+        """The same in arrays of its own."""
+        names = ("schema", "hint", "count", "sum", "zero_count", "zero_threshold", "bounds")
+        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in names}
+        return replace(
+            self, positive=self.positive.copy(), negative=self.negative.copy(), **columns
         )
 
     def tidy(self) -> Histograms:

@@ -1,5 +1,8 @@
 """The `novaql` command. One subcommand a file, loaded when it is called."""
 
-from novaql.cli.main import main
+try:
+    from novaql.cli.main import main
+except KeyboardInterrupt:  # Ctrl-C before there is anything to interrupt
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

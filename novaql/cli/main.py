@@ -75,6 +75,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(package_name="novaql", message="%(prog)s %(version)s")
 def cli() -> None:
     """NovaQL: PromQL and more over your own data, in this process.
 

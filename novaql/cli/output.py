@@ -24,6 +24,7 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     ARROW = "arrow"
+    PARQUET = "parquet"
 
 
 FORMAT_OF_SUFFIX = {
@@ -32,14 +33,23 @@ FORMAT_OF_SUFFIX = {
     ".json": Format.JSON,
     ".arrow": Format.ARROW,
     ".arrows": Format.ARROW,
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
 }
 
 
 def chosen_format(given: str | None, output: str | None) -> Format:
-    """The format asked for, else the one of the file's suffix, else a table."""
+    """The format asked for, else the one of the file's suffix, else a table.
+
+    Raises `click.UsageError` for a suffix that says nothing, rather than guess.
+    """
     if given is not None:
         return Format(given)
-    return FORMAT_OF_SUFFIX.get(Path(output).suffix.lower() if output else "", Format.TABLE)
+    suffix = Path(output).suffix.lower() if output else ""
+    if suffix and suffix not in FORMAT_OF_SUFFIX:
+        known = ", ".join(FORMAT_OF_SUFFIX)
+        raise click.UsageError(f"{suffix} is no format; use one of {known}, or give --format")
+    return FORMAT_OF_SUFFIX.get(suffix, Format.TABLE)
 
 
 def write_result(result: Result, chosen: Format, output: str | None, *, rows: int | None) -> None:
@@ -48,8 +58,8 @@ def write_result(result: Result, chosen: Format, output: str | None, *, rows: in
     rows  how many series a table shows; None: 100 on a terminal, all elsewhere
     """
     terminal = output is None and sys.stdout.isatty()
-    if chosen is Format.ARROW and terminal:
-        raise click.UsageError("arrow is not for a terminal: use --output FILE, or a pipe")
+    if chosen in (Format.ARROW, Format.PARQUET) and terminal:
+        raise click.UsageError(f"{chosen} is not for a terminal: use --output FILE, or a pipe")
     if chosen is not Format.TABLE:
         for kind, texts in (("warning", result.warnings), ("info", result.infos)):
             for text in texts:
@@ -64,6 +74,8 @@ def write_result(result: Result, chosen: Format, output: str | None, *, rows: in
                 out.write(result.json().encode() + b"\n")
             case Format.ARROW:
                 _write_arrow(result, out)
+            case Format.PARQUET:
+                _write_parquet(result, out)
 
 
 @contextmanager
@@ -79,7 +91,10 @@ def destination(output: str | None) -> Iterator[BinaryIO]:
         with open(target, "wb") as out:
             yield out
         return
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, output) from problem
     try:
         with os.fdopen(handle, "wb") as out:
             yield out
@@ -111,3 +126,12 @@ def _write_arrow(result: Result, out: BinaryIO) -> None:
     sink: Any = out  # any Python file will do, which the type stubs do not know
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+
+
+def _write_parquet(result: Result, out: BinaryIO) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - slow to load, only this format needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+
+    whole = pa.BufferOutputStream()  # a pipe cannot tell where it is, which Parquet asks
+    pq.write_table(result.arrow(), whole)
+    out.write(whole.getvalue())

@@ -69,11 +69,12 @@ def command(
     if timeout is not None:
         options["timeout"] = timeout / 1000
     text = text_argument(expr)
+    form = chosen_format(format_, output)
     if explain_:
         click.echo(explain(text, query_options(**options)))
         return
     result = query(text, data_argument(data), **options)
-    write_result(result, chosen_format(format_, output), output, rows=rows)
+    write_result(result, form, output, rows=rows)
     if time_ is None and start is None and len(result) == 0 and result.text is None:
         note("info", "nothing at this moment; --time or --start look at older data")
     if stats:

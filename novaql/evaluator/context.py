@@ -102,10 +102,17 @@ class Context:
             )
 
     def admit_points(self, steps: Steps) -> None:
+        """Refuse more steps than the budget allows, or than their times would fit in memory."""
         limit = self.options.limits.points
         if limit and steps.count > limit:
             raise LimitExceeded(
                 f"the query asks for {steps.count} points per series, the limit is {limit}"
+            )
+        room = self.options.limits.bytes
+        if room and 8 * steps.count > room:
+            raise LimitExceeded(
+                f"the times of {steps.count} steps need {8 * steps.count >> 20} MiB, "
+                f"the limit is {room >> 20} MiB; take a longer step"
             )
 
 

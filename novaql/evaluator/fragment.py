@@ -213,6 +213,11 @@ def _workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_cores(), thread_name_prefix="novaql-tile")
 
 
+# A forked process has the pools but none of their threads: it would wait for them for ever.
+os.register_at_fork(after_in_child=_readers.cache_clear)
+os.register_at_fork(after_in_child=_workers.cache_clear)
+
+
 @cache
 def _cores() -> int:
     """Cores that this process may use."""

@@ -43,7 +43,13 @@ def histogram_column(native: NativeCells) -> pa.Array[Any]:
     histograms, place = native.occurring()
     rows = np.zeros(len(there), np.int64)
     rows[there] = place
-    column: pa.Array[Any] = _structs(histograms).take(numbers(rows, pa.int64(), there))
+    # Taking null rows would put nulls into the fields too, which may not have any.
+    structs: Any = _structs(histograms).take(numbers(rows, pa.int64()))
+    bits = py_buffer(np.packbits(there, bitorder="little"))
+    fields = [structs.field(number) for number in range(HISTOGRAM_TYPE.num_fields)]
+    column: pa.Array[Any] = pa.Array.from_buffers(
+        HISTOGRAM_TYPE, len(there), [bits], children=fields
+    )
     return column
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.arrow_labels import distinct_series, holds_labels, label_column, map_columns
 from novaql.inputs.arrow_time import TimeColumn
+from novaql.inputs.histogram_column import read_histograms
 from novaql.inputs.layout import Columns, Layout, find_layout
 from novaql.inputs.series_text import SeriesTextProblem, parse_series
 from tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
-from tsdb.tile import Batch, Floats
+from tsdb.tile import Batch, Floats, HistogramSamples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,11 +68,23 @@ class ArrowReader:
         return columns
 
     def _long(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
+        native = self._native(part, times, index)
         name = self.layout.values[0]
         values, present = number_column(part.column(name), name)
         if present is not None:
             index, times, values = index[present], times[present], values[present]
-        return Batch(table, index, times, values)
+        return Batch(table, index, times, values, native)
+
+    def _native(self, part: pa.RecordBatch, times: Ints, index: Ints) -> HistogramSamples | None:
+        """Rows that have a histogram."""
+        if self.layout.native is None:
+            return None
+        column = part.column(self.layout.native)
+        there = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+        if len(there) == 0:
+            return None
+        found = read_histograms(column, there, index[there])
+        return HistogramSamples(index[there], times[there], found)
 
     def _wide(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
         names = self.layout.values

@@ -130,6 +130,8 @@ def _steps(path: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]
         return [_pair_step(*pair)]
     if path.is_file():
         return [_file_step(path, kind_of(path), columns, exposed)]
+    if path.exists():
+        raise InputError(f"{path}: pipes and devices are not read, write it to a file first")
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     pairs = sorted({pair for one in found if (pair := pair_of(one))})
     single = [one for one in found if pair_of(one) is None and one.is_file()]

@@ -79,12 +79,16 @@ def _from_pandas(data: pandas.DataFrame | pandas.Series[Any], what: str) -> pa.T
         if index.nlevels == 1 and index.name is None:
             # Any other nameless index is the time if the frame has no other.
             frame = frame.rename_axis("time" if "time" not in frame.columns else "index")
-        frame = frame.reset_index()
+        frame = frame.reset_index(allow_duplicates=True)
     frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        index_too = "" if counted else " (the index counts as one)"
+        raise InputError(f"{what}: there are several columns called {repeated[0]!r}{index_too}")
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
-        raise InputError(f"{what}: {problem}") from problem
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as problem:
+        raise InputError(f"{what}: {'; '.join(map(str, problem.args))}") from problem
 
 
 def _series_names(columns: pandas.Index[Any], what: str) -> list[str]:

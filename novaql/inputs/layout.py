@@ -4,7 +4,8 @@ Long form   one row a sample: a time, one `value`, labels as columns or in one m
 Wide form   one column a metric: a time, any number of numeric columns whose names are metric
             names (or whole series, `http_requests_total{job="api"}`), text columns as labels
 
-A table is long when it has a numeric column called value, val, v or _value; otherwise wide.
+A table is long when it has a numeric column called value, val, v or _value; otherwise wide. Beside
+it may stand a column `histogram` of native histograms, as results write them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from novaql.errors import InputError
 from novaql.inputs.arrow_labels import holds_labels
 from novaql.inputs.arrow_time import TimeUnit, is_time
+from novaql.inputs.histogram_column import HISTOGRAM_NAME, is_histogram
 from tsdb.labels import METRIC_NAME
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Layout:
     labels  label columns, maps and structs among them
     name    column of metric names, None if no column holds them
     metric  name for samples whose columns give none, "" for none
+    native  column of native histograms (long form), None if there is none
     """
 
     time: str
@@ -64,10 +67,11 @@ class Layout:
     long: bool
     name: str | None = None
     metric: str = ""
+    native: str | None = None
 
     @property
     def used(self) -> list[str]:
-        named = [self.name] if self.name is not None else []
+        named = [name for name in (self.name, self.native) if name is not None]
         return list(dict.fromkeys([self.time, *self.values, *self.labels, *named]))
 
 
@@ -79,6 +83,8 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
     time = _time_column(schema, columns, what)
     rest = [name for name in schema.names if name != time]
     values, long = _value_columns(schema, columns, rest, what)
+    native = _native_column(schema, columns) if long else None
+    rest = [n for n in rest if n != native]
     name, metric = _metric_name(schema, columns, [n for n in rest if n not in values])
     if columns.labels is not None:
         for label in columns.labels:
@@ -87,7 +93,7 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
     else:
         others = [n for n in rest if n not in values and n != name]
         labels = others if long else [n for n in others if not _is_number(schema, n)]
-    return Layout(time, tuple(values), tuple(labels), long, name, metric)
+    return Layout(time, tuple(values), tuple(labels), long, name, metric, native)
 
 
 def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
@@ -135,6 +141,13 @@ def _value_columns(
             f"the columns are {_listed(schema.names)}"
         )
     return numeric, False
+
+
+def _native_column(schema: pa.Schema, columns: Columns) -> str | None:
+    name = HISTOGRAM_NAME
+    if name not in schema.names or name in (columns.labels or ()):
+        return None
+    return name if is_histogram(schema.field(name).type) else None
 
 
 def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[str | None, str]:

@@ -103,6 +103,8 @@ class ProtobufParser:
             ) from problem
         self._rest = data[at:]
         self._bytes_before += at
+        if (outside := found.time_out_of_range()) is not None:
+            raise InputError(f"{self._what}: the time {outside} ms is out of range")
         return found.batch(self._known)
 
     def finish(self) -> None:
@@ -255,11 +257,14 @@ class _Samples:
         self._native_times.append(self._default if time_ms is None else time_ms)
         self._native_starts.append(start_ms)
 
+    def time_out_of_range(self) -> int | None:
+        """A time that no database could hold, if there is one."""
+        for times in (self._times, self._native_times):
+            if times and not MIN_TIME_MS <= min(times) <= max(times) <= MAX_TIME_MS:
+                return next(at for at in times if not MIN_TIME_MS <= at <= MAX_TIME_MS)
+        return None
+
     def batch(self, known: KnownSeries) -> Batch:
-        times = self._times + self._native_times
-        if times and not MIN_TIME_MS <= min(times) <= max(times) <= MAX_TIME_MS:
-            outside = next(at for at in times if not MIN_TIME_MS <= at <= MAX_TIME_MS)
-            raise InputError(f"the time {outside} ms is out of range")
         table, index = known.table(np.array(self._numbers + self._native_numbers, np.int64))
         floats = len(self._numbers)
         native = None

@@ -40,6 +40,8 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, str | os.PathLike):
+        if not os.fspath(data):  # a variable that was never set; the working folder is not meant
+            raise InputError("the path is empty")
         path = Path(data).expanduser()
         if is_database(path):
             return _databases.open(path)

@@ -39,16 +39,18 @@ class _Found:
     """What the series of a message brought so far.
 
     regions     series number, first and one past the last byte of samples that stand together
-    histograms  and the series number of each
-    ended       series number and time of markers that a series of histograms has ended
+    samples     how many samples the regions have
+    starts      number of a sample among those → its start timestamp
+    histograms  series number, start timestamp or 0, histogram
     """
 
     labels: list[dict[str, str]] = field(default_factory=list)
     number_of: dict[bytes, int] = field(default_factory=dict)
     regions: list[tuple[int, int, int]] = field(default_factory=list)
+    samples: int = 0
+    starts: dict[int, int] = field(default_factory=dict)
+    histograms: list[tuple[int, int, WireHistogram]] = field(default_factory=list)
     metadata: dict[str, Metadata] = field(default_factory=dict)
-    histograms: list[tuple[int, WireHistogram]] = field(default_factory=list)
-    ended: list[tuple[int, int]] = field(default_factory=list)
     exemplars: int = 0
 
 
@@ -72,17 +74,19 @@ def decode_request(data: bytes) -> WriteRequest:
         except InputError as problem:
             raise InputError(f"time series at byte {start}: {problem}") from problem
     batch = _batch(data, found)
-    return WriteRequest(batch, found.metadata, len(found.histograms), found.exemplars)
+    whole = 0 if batch.native is None else len(batch.native.timestamps)
+    return WriteRequest(batch, found.metadata, whole, found.exemplars)
 
 
 def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Found) -> None:
     number = -1
     metadata: Metadata | None = None
-    histograms: list[WireHistogram] = []
+    regions: list[tuple[int, int]] = []
+    histograms: list[tuple[int, WireHistogram]] = []
     while at < stop:
         if data[at] == _SAMPLE_KEY:
-            end = _end_of_samples(data, at, stop)
-            found.regions.append((number, at, end))
+            end = _end_of_samples(data, at, stop, found)
+            regions.append((at, end))
             at = end
             continue
         which, kind, start, at = next(fields(data, at, stop))
@@ -91,7 +95,8 @@ def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Fo
                 raise InputError("its label references are not one packed field")
             number = _series_number(data[start:at], symbols, found)
         elif which == _HISTOGRAM and kind == BYTES:
-            histograms.append(read_histogram(data, start, at))
+            began = _number_field(data, start, at, _HISTOGRAM_START)
+            histograms.append((began, read_histogram(data, start, at)))
         elif which == _EXEMPLAR:
             found.exemplars += 1
         elif which == _METADATA and kind == BYTES:
@@ -100,8 +105,6 @@ def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Fo
         raise InputError("it has no labels")
     found.regions += [(number, first, end) for first, end in regions]
     found.histograms += [(number, began, histogram) for began, histogram in histograms]
-    found.histograms += [(number, one) for one in histograms if not one.stale]
-    found.ended += [(number, one.time) for one in histograms if one.stale]
     if metadata is not None and metadata != Metadata():
         found.metadata[_family(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 

@@ -1,4 +1,4 @@
-"""Remote write, 1.0 and 2.0."""
+"""Remote write, 1.0 and 2.0, and OTLP metrics."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.ingest.service import Store, Written, store_message, store_message_2
+from server.ingest.otlp_answer import otlp_answer
+from server.ingest.service import (
+    Store,
+    Written,
+    store_message,
+    store_message_2,
+    store_otlp,
+)
 from server.platform.bodies import media_type, read_body
 from server.platform.context import context_of
 from server.platform.edge import request_id_of
-from server.platform.endpoint import Endpoint
+from server.platform.endpoint import Endpoint, Handler
 from server.platform.errors import INTERNAL, UnsupportedMedia, kind_of
 from server.platform.problem import problem_response
 from server.platform.scopes import Role
 
 _PROTO = "application/x-protobuf"
+_JSON = "application/json"
 _VERSION_1 = "prometheus.writerequest"
 _VERSION_2 = "io.prometheus.write.v2.request"
 _DECODERS: dict[str, Store] = {
@@ -68,16 +76,41 @@ def _parameter(content_type: str, name: str) -> str:
     return ""
 
 
-ENDPOINTS = tuple(
-    Endpoint(
+async def otlp(request: Request) -> Response:
+    """Store OTLP metrics: protobuf or JSON, gzip or not.
+
+    Gauges, cumulative sums, histograms of both kinds and summaries, under the names that
+    Prometheus gives them. Points of delta temporality are rejected, and the answer says so.
+    """
+    kind = media_type(request)
+    if kind not in (_PROTO, _JSON):
+        raise UnsupportedMedia(f"OTLP is taken here as {_PROTO} or {_JSON}")
+    context = context_of(request)
+    limit = context.settings.max_write_bytes
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    with context.writers.place():
+        body = await read_body(request, limit=limit, encodings=("gzip",))
+        packed = encoding == "gzip"
+        work = partial(store_otlp, context, body, packed=packed, as_json=kind == _JSON)
+        rejected, reason = await context.writers.run(work)
+    return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)
+
+
+def _row(base: str, path: str, handler: Handler, success: int) -> Endpoint:
+    return Endpoint(
         ("POST",),
-        f"{base}/api/v1/write",
-        write,
+        f"{base}/api/v1{path}",
+        handler,
         Role.OPERATOR,
         "ingest",
         errors=(413, 415, 503),
-        success=204,
+        success=success,
         documented=base != "",
     )
+
+
+ENDPOINTS = tuple(
+    _row(base, path, handler, success)
     for base in ("/prometheus", "")
+    for path, handler, success in (("/write", write, 204), ("/otlp/v1/metrics", otlp, 200))
 )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from novaql.errors import LimitExceeded
 from novaql.inputs.remote_write import WriteRequest
+from server.ingest.otlp import convert
+from server.ingest.otlp_messages import from_json, from_protobuf
 from server.ingest.remote_write_2 import decode_request
-from server.platform.bodies import unpack_snappy
+from server.platform.bodies import unpack_gzip, unpack_snappy
 from server.platform.context import ServerContext
 from server.platform.errors import BodyTooLarge
 from tsdb.selection import Metadata
@@ -57,11 +59,23 @@ def store_message_2(context: ServerContext, body: bytes) -> Written:
     return _store_request(context, decode_request(data))
 
 
+def store_otlp(
+    context: ServerContext, body: bytes, *, packed: bool, as_json: bool
+) -> tuple[int, str]:
+    """Decode an OTLP export and store it; how many points were left out, and why."""
+    data = unpack_gzip(body, limit=context.settings.max_write_bytes) if packed else body
+    converted = convert(from_json(data) if as_json else from_protobuf(data))
+    store_batch(context, converted.batch(), converted.metadata)
+    return converted.rejected, converted.reason
+
+
 def _store_request(context: ServerContext, request: WriteRequest) -> Written:
     store_batch(context, request.batch, request.metadata)
     if request.exemplars:
         log.warning("exemplars are not kept", extra={"count": request.exemplars})
-    return Written(len(request.batch) - request.histograms, request.histograms)
+    native = request.batch.native
+    histograms = 0 if native is None else len(native.timestamps)
+    return Written(len(request.batch) - histograms, histograms)
 
 
 def store_batch(context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]) -> None:

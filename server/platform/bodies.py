@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cramjam
 from starlette.requests import Request
 
@@ -37,6 +39,20 @@ def unpack_snappy(body: bytes, *, limit: int) -> bytes:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as problem:
         raise InvalidRequest(f"snappy: corrupt input: {problem}") from None
+
+
+def unpack_gzip(body: bytes, *, limit: int) -> bytes:
+    """A gzip stream unpacked; raises `BodyTooLarge` before more than `limit` bytes are made."""
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        data = unpacker.decompress(body, limit + 1)
+    except zlib.error as problem:
+        raise InvalidRequest(f"gzip: {problem}") from None
+    if len(data) > limit:
+        raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
+    if not unpacker.eof:
+        raise InvalidRequest("gzip: the body is cut off")
+    return data
 
 
 def media_type(request: Request) -> str:

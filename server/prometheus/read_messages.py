@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
+from server.prometheus.read_histograms import histogram_fields
+from server.prometheus.wire import varint
 from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher, MatchOp
 from tsdb.selection import Selection
@@ -102,6 +104,12 @@ def query_result(selection: Selection) -> bytes:
         bounds = np.concatenate([[0], ends])[tile.offsets].tolist()
         for row, first, last in zip(tile.rows.tolist(), bounds, bounds[1:], strict=False):
             encoded[row] = stream[first:last]
+    for native in selection.histograms:
+        found = native.load()
+        fields_of = histogram_fields(found.histograms, found.timestamps)
+        bounds = found.offsets.tolist()
+        for row, first, last in zip(found.rows.tolist(), bounds, bounds[1:], strict=False):
+            encoded[row] += b"".join(fields_of[first:last])
     pieces: list[bytes] = []
     for row in selection.series.order().tolist():
         if encoded[row]:
@@ -160,13 +168,3 @@ def _varints(numbers: NDArray[np.uint64], width: int) -> NDArray[np.uint8]:
     digits = ((numbers[:, None] >> shifts) & np.uint64(0x7F)).astype(np.uint8)
     digits[:, :-1] |= 0x80
     return digits
-
-
-def varint(number: int) -> bytes:
-    """A number that is not negative."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

@@ -18,10 +18,7 @@ _PROTO = "application/x-protobuf"
 
 
 async def read(request: Request) -> Response:
-    """Samples of each query, all series whole: the response type SAMPLES.
-
-    Native histograms are not in the answer yet.
-    """
+    """Samples and native histograms of each query, all series whole: the response type SAMPLES."""
     context = context_of(request)
     limit = context.settings.max_body_bytes
     body = await read_body(request, limit=limit, encodings=("snappy",))

@@ -73,6 +73,20 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(["fake"]) == 130
 
 
+def test_an_interrupt_while_the_program_loads_is_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'numpy': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "import novaql.cli\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     fails_with(monkeypatch, ZeroDivisionError("a bug"))
 
@@ -101,6 +115,11 @@ def test_help_lists_every_command_without_loading_it(capsys: pytest.CaptureFixtu
         assert entry.help in out
 
 
+def test_the_version_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("novaql ")
+
+
 def test_version_names_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
 
@@ -119,7 +138,7 @@ def test_completion_scripts_call_novaql(shell: str, capsys: pytest.CaptureFixtur
     [
         ("novaql se", "1", ["series", "serve"]),
         ("novaql query --sta", "2", ["--start", "--stats"]),
-        ("novaql query up --format ", "4", ["table", "csv", "json", "arrow"]),
+        ("novaql query up --format ", "4", ["table", "csv", "json", "arrow", "parquet"]),
     ],
 )
 def test_completion_offers_commands_options_and_choices(

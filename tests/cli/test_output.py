@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from novaql.cli.output import Format, chosen_format, destination, write_result
@@ -27,12 +29,19 @@ RESULT = replace(vector([({"zone": "a"}, 1), ({"zone": "b"}, 2)]), warnings=("ca
         (None, "x.json", Format.JSON),
         (None, "x", Format.TABLE),
         ("json", "x.csv", Format.JSON),
+        ("json", "x.data", Format.JSON),
+        (None, "x.parquet", Format.PARQUET),
     ],
 )
 def test_the_suffix_chooses_unless_told(
     given: str | None, output: str | None, chosen: Format
 ) -> None:
     assert chosen_format(given, output) is chosen
+
+
+def test_a_suffix_of_no_format_is_refused() -> None:
+    with pytest.raises(click.UsageError, match=r"\.xlsx is no format; use one of \.txt, \.csv"):
+        chosen_format(None, "x.xlsx")
 
 
 def test_a_table_carries_its_warnings(capfd: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +58,26 @@ def test_other_formats_warn_on_stderr(capfd: pytest.CaptureFixture[str]) -> None
     out, err = capfd.readouterr()
     assert out.splitlines() == RESULT.csv().splitlines()
     assert err == "warning: careful\n"
+
+
+def test_parquet_reads_back_from_a_file_and_from_a_pipe(tmp_path: Path) -> None:
+    target = tmp_path / "out.parquet"
+    write_result(RESULT, Format.PARQUET, str(target), rows=None)
+    program = "from novaql.cli import main; main()"
+    command = [sys.executable, "-c", program, "query", "vector(1)", "--format", "parquet"]
+    writer = subprocess.run(command, capture_output=True, timeout=60, check=True)
+
+    assert pq.read_table(target).equals(RESULT.arrow())
+    assert pq.read_table(pa.BufferReader(writer.stdout))["value"].to_pylist() == [1.0]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    target = str(tmp_path / "nowhere" / "x.csv")
+
+    with pytest.raises(FileNotFoundError) as problem, destination(target):
+        pass
+
+    assert problem.value.filename == target
 
 
 def test_arrow_is_a_stream_that_reads_back(tmp_path: Path) -> None:

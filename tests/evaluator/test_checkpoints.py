@@ -75,6 +75,12 @@ def test_limits(heavy: TableSource, limits: Limits, message: str) -> None:
         evaluate("rate(m[1h])", heavy, options)
 
 
+def test_steps_that_would_not_fit_in_memory(heavy: TableSource) -> None:
+    options = QueryOptions(0, 10**13, 1)
+    with pytest.raises(LimitExceeded, match=r"10000000000001 steps need 76293945 MiB, .* longer"):
+        evaluate("m", heavy, options)
+
+
 def test_pieces_give_the_same_answer(heavy: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
     options = QueryOptions(0, 3_000_000, 60_000)
     whole = evaluate("avg_over_time(m[10m])", heavy, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,19 @@ def test_a_broken_database_is_reported(tmp_path: Path) -> None:
 def test_other_things_are_refused(data: Any) -> None:
     with pytest.raises(InputError, match="cannot be read as metrics; give a path"):
         as_source(data)
+
+
+def test_an_empty_path_is_not_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.prom").write_text("up 1\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the path is empty"):
+        as_source("")
+    assert as_source(Path()).series([], 0, 10**15).rows == 1
+
+
+def test_a_pipe_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: pipes and devices are not read"):
+        as_source(tmp_path / "pipe")

@@ -1,62 +1,22 @@
 from __future__ import annotations
 
-import gzip
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from novaql.errors import InputError
+from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.opening import open_stream
-from novaql.inputs.scrape import ACCEPT, scrape
+from novaql.inputs.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
 from novaql.inputs.scraper import Scraper, Target
 from tests.support.batches import Plain, bits, plain
+from tests.support.exposer import PROTOBUF, Exposer, exposing
+from tests.support.metric_families import FAMILY_CLASSES, delimited
 from tsdb.selection import Metadata
 from tsdb.tile import STALE, Batch
 
 NOW = 1_700_000_000_000
-
-
-class Exposer:
-    """A target on loopback whose answer can be changed."""
-
-    def __init__(self) -> None:
-        self.body = b"up_time 1\n"
-        self.content_type = "text/plain; version=0.0.4"
-        self.status = 200
-        self.delay = 0.0
-        self.packed = False
-        self.asked: list[dict[str, str]] = []
-        exposer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                exposer.asked.append(dict(self.headers))
-                time.sleep(exposer.delay)
-                body = gzip.compress(exposer.body) if exposer.packed else exposer.body
-                self.send_response(exposer.status)
-                self.send_header("Content-Type", exposer.content_type)
-                self.send_header("Content-Length", str(len(body)))
-                if exposer.packed:
-                    self.send_header("Content-Encoding", "gzip")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        self.url = f"http://{self.address}/metrics"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 class Memory:
@@ -75,9 +35,8 @@ class Memory:
 
 @pytest.fixture
 def exposer() -> Iterator[Exposer]:
-    made = Exposer()
-    yield made
-    made.close()
+    with exposing() as made:
+        yield made
 
 
 def named(found: Plain) -> dict[str, dict[int, bytes]]:
@@ -194,3 +153,78 @@ def test_a_store_that_fails_does_not_end_the_scraping(exposer: Exposer) -> None:
         while len(memory.batches) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert len(memory.batches) >= 2
+
+
+def native_text(*names: str) -> bytes:
+    """A native histogram of each name, and a counter that began at a known time."""
+    family = FAMILY_CLASSES["proto2"]
+    made = []
+    for name in names:
+        one = family(name=name, type=4)
+        one.metric.add(
+            histogram={
+                "sample_count": 3,
+                "zero_threshold": 0.5,
+                "positive_span": [{"offset": 0, "length": 2}],
+                "positive_delta": [1, 1],
+            }
+        )
+        made.append(one)
+    counter = family(name="c_total", type=0)
+    counter.metric.add(counter={"value": 5, "created_timestamp": {"seconds": 9}})
+    return delimited([*made, counter])
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_protobuf_is_asked_for_when_native_histograms_are_wanted(
+    exposer: Exposer, wanted: bool
+) -> None:
+    exposer.body, exposer.content_type = native_text("h"), PROTOBUF
+    found = scrape(exposer.url, at_ms=NOW, options=ExposedOptions(native_histograms=wanted))
+    assert exposer.asked[-1]["Accept"] == (ACCEPT_PROTOBUF if wanted else ACCEPT)
+    assert found.error is None
+    assert found.samples == 2
+    assert found.batch.native is not None
+    assert found.batch.native.histograms.count.tolist() == [3.0]
+    assert found.metadata["h"].type == "histogram"
+
+
+def test_a_target_that_gives_text_is_read_as_text(exposer: Exposer) -> None:
+    exposer.body = b"a 1\n"
+    found = scrape(exposer.url, options=ExposedOptions(native_histograms=True))
+    assert found.error is None
+    assert found.batch.values.tolist() == [1.0]
+
+
+def test_damaged_protobuf_is_a_failed_scrape(exposer: Exposer) -> None:
+    exposer.body, exposer.content_type = native_text("h")[:-1], PROTOBUF
+    found = scrape(exposer.url)
+    assert not found.up
+    assert found.error is not None
+    assert found.error.endswith("is cut off")
+
+
+def test_a_scraper_stores_native_histograms_and_ends_them(exposer: Exposer) -> None:
+    memory = Memory()
+    target = Target(exposer.url, "test", exposed=ExposedOptions(native_histograms=True))
+    scraper = Scraper(target, memory)
+    exposer.content_type = PROTOBUF
+    exposer.body = native_text("h", "i")
+    scraper.scrape_once(NOW)
+    scraper.scrape_once(NOW + 1)
+    exposer.body = native_text("h")
+    scraper.scrape_once(NOW + 2)
+    first, second, third = memory.batches
+    assert first.series is second.series
+    assert first.native is not None
+    assert first.native.timestamps.tolist() == [NOW, NOW]
+    labels = {"instance": exposer.address, "job": "test"}
+    rows = [first.series.labels(row) for row in first.native.series_index.tolist()]
+    assert rows == [{"__name__": "h", **labels}, {"__name__": "i", **labels}]
+    assert first.starts is not None
+    assert first.starts.tolist() == [9000, 0, 0, 0]
+    reported = named(plain(first))["scrape_samples_scraped"]
+    assert reported == {NOW: bits(3.0)}
+    gone = named(plain(third))
+    assert gone["i"] == {NOW + 2: bits(STALE)}
+    assert "h" not in gone

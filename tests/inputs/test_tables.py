@@ -178,6 +178,20 @@ def test_row_numbers_of_pandas_are_no_label() -> None:
     assert read(pd.concat([rows[:1], rows[2:]])) == expected
 
 
+def test_pandas_columns_that_cannot_be_read() -> None:
+    rows = pd.DataFrame({"time": [1, 2], "job": ["a", "b"], "value": [1.0, 2.0]})
+    indexed = rows.set_index("job", drop=False)
+
+    for wrong, message in [
+        (pd.concat([rows, rows[["job"]]], axis=1), "several columns called 'job'$"),
+        (indexed, r"several columns called 'job' \(the index counts as one\)$"),
+        (rows.assign(value=1j), "DataFrame: Unsupported .* column value "),
+        (rows.assign(value=[1, "x"]), "DataFrame: Could not convert 'x' .* column value "),
+    ]:
+        with pytest.raises(InputError, match=message):
+            read(wrong)
+
+
 def test_pandas_columns_under_a_heading_are_labels() -> None:
     rows = pd.DataFrame({"time": [1, 1], "host": ["a", 'b"\n'], "cpu": [0.5, 0.75]})
     assert read(rows.pivot(index="time", columns="host", values="cpu")) == {

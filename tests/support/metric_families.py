@@ -81,3 +81,17 @@ def delimited(families: Iterable[Any]) -> bytes:
             size >>= 7
         out += head + bytes([size]) + body
     return out
+
+
+COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)
+
+
+def family(name: str, kind: int, *metrics: dict[str, Any], syntax: str = "proto2") -> Any:
+    """A family; each metric is the fields of its message, and its `labels` as a mapping."""
+    made = FAMILY_CLASSES[syntax](name=name, type=kind)
+    for metric in metrics:
+        labels = metric.pop("labels", {})
+        one = made.metric.add(**metric)
+        for label, value in labels.items():
+            one.label.add(name=label, value=value)
+    return made

@@ -222,3 +222,17 @@ def test_large_histograms_fill_the_head_sooner(tmp_path: Path) -> None:
         database.append(batch_of([(LATENCY, n, wide) for n in range(20)]))
         database.flush_if_due()
         assert database.stats().blocks == 1
+
+
+def test_a_caller_may_reuse_its_arrays() -> None:
+    database, model = tsdb.memory(), Model()
+    samples: list[Sample] = [(LATENCY, n, simple(n + 1, b1=n + 1)) for n in range(3)]
+    batch = batch_of(samples)
+    model.append(samples)
+    database.append(batch)
+    assert batch.native is not None
+    held = batch.native.histograms
+    for column in (batch.native.timestamps, held.count, held.sum, held.positive.population):
+        column[:] = 77
+    held.positive.index[:] = 5
+    assert read_all(database) == model.select()

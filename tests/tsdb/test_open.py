@@ -313,6 +313,29 @@ def test_cache_can_be_cleared(tmp_path: Path) -> None:
         assert select_up(database) == 2
 
 
+@pytest.mark.parametrize("appends", [1, 2])
+def test_what_is_in_memory_is_not_kept_twice(tmp_path: Path, appends: int) -> None:
+    """A panel that is refreshed asks for another window each time."""
+    series, samples = 3, 5000
+    table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])
+    rows, times = np.repeat(np.arange(series), samples), np.tile(np.arange(samples), series)
+    with tsdb.open(tmp_path) as database:
+        for number in range(appends):
+            some = times < samples / (1 + 3 * number)  # a shorter run stays beside a longer one
+            at = times[some] + number * samples
+            database.append(Batch(table, rows[some], at, np.ones(len(at))))
+            assert len(read_all(database)) == series
+        for start in range(5):
+            assert database.select([], start, 10**6).samples
+            for tile in database.select([], start, 10**6).tiles:
+                tile.load()
+        assert database.stats().cache.entries == 0
+
+        database.flush()
+        read_all(database)
+        assert database.stats().cache.entries > 0
+
+
 def test_import_is_light() -> None:
     code = (
         "import sys, tsdb; print([m for m in ('pyarrow', 'pandas', 'numba') if m in sys.modules])"

@@ -103,7 +103,7 @@ class Head:
     ) -> None:
         """Take samples in, all at once to readers; the histograms count as the later ones.
 
-        The arrays of floats are copied, those of histograms must not change any more.
+        The arrays of floats are copied; those of histograms become the head's own.
         """
         if len(ids):
             self._note_newest(ids, times)

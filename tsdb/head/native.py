@@ -21,6 +21,11 @@ class NativeSamples:
     times: Ints
     histograms: Histograms
 
+    @classmethod
+    def copied(cls, ids: Ints, times: Ints, histograms: Histograms) -> NativeSamples:
+        """From arrays that their owner may reuse."""
+        return cls(ids, times.copy(), histograms.copy())
+
     def __len__(self) -> int:
         return len(self.ids)
 

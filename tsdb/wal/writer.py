@@ -113,7 +113,8 @@ class Log:
             payloads.append(encode_samples(ids[some], times[some], values[some]))
         if native is not None:
             for at in range(0, len(native), MOST_HISTOGRAMS):
-                part = native.take(np.arange(at, min(len(native), at + MOST_HISTOGRAMS)))
+                end = min(len(native), at + MOST_HISTOGRAMS)
+                part = native if end - at == len(native) else native.take(np.arange(at, end))
                 payloads.append(encode_native(part.ids, part.times, part.histograms))
         position = self._write(tail, payloads)
         self._declared[fresh] = True

@@ -122,6 +122,15 @@ def prepare_in_background() -> None:
     thread.start()
 
 
+def _after_fork() -> None:
+    """A forked process lacks the thread that was compiling, and may never get its locks."""
+    if _state.background is not None and not _state.complete:
+        _state.mode = Mode.OFF
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextmanager
 def forced(mode: Mode) -> Iterator[None]:
     """Another mode for a while, for the whole process: for tests and comparisons."""

@@ -10,6 +10,7 @@ from novaql.rules.evaluation.alerting import ActiveAlert, AlertState
 from novaql.rules.evaluation.context import RuleContext, RuleStore
 from novaql.rules.evaluation.database_store import DatabaseStore
 from novaql.rules.evaluation.group import GroupRun, RuleOutcome
+from novaql.rules.evaluation.restore import restore
 
 __all__ = [
     "ActiveAlert",
@@ -19,4 +20,5 @@ __all__ = [
     "RuleContext",
     "RuleOutcome",
     "RuleStore",
+    "restore",
 ]

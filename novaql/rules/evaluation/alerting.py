@@ -48,11 +48,15 @@ class ActiveAlert:
 
 @dataclass(slots=True)
 class AlertState:
-    """The alerts of one rule, by their labels, as evaluations change them."""
+    """The alerts of one rule, by their labels, as evaluations change them.
+
+    silent  nothing is written yet: `restore` still has to look at what was written before
+    """
 
     rule: AlertingRule
     group: Group
     alerts: dict[Labels, ActiveAlert] = field(default_factory=dict)
+    silent: bool = False
 
     def active(self, state: State | None = None) -> Iterator[ActiveAlert]:
         """Alerts that are not resolved, in this state or in any."""
@@ -81,7 +85,7 @@ class AlertState:
         if 0 < self.group.limit < len(live):
             self.alerts.clear()
             raise EvaluationError(f"exceeded limit of {self.group.limit} with {len(live)} alerts")
-        return _series_of(live)
+        return _series_of([] if self.silent else live)
 
     def _moved(self, labels: Labels, alert: ActiveAlert, time_ms: int, *, there: bool) -> bool:
         """Move one alert on; whether it is pending or firing after that."""

@@ -10,7 +10,7 @@ from tsdb.tile import Batch
 
 
 class DatabaseStore:
-    """A `RuleStore` over a database. Native histograms it does not take are an error."""
+    """A `RuleStore` over a database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database

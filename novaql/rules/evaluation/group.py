@@ -11,6 +11,7 @@ from novaql.errors import NovaqlError
 from novaql.rules.evaluation.alerting import AlertState
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.recording import record
+from novaql.rules.evaluation.restore import restore
 from novaql.rules.evaluation.vector import Vector
 from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
 from tsdb.labels import SeriesTable, concat_tables
@@ -32,13 +33,16 @@ class RuleOutcome:
 
 
 class GroupRun:
-    """A group while it is evaluated again and again; times must not go back."""
+    """A group while it is evaluated again and again; times must not go back.
 
-    def __init__(self, group: Group, context: RuleContext) -> None:
+    restores  go on with the pending alerts that the store remembers from before a restart
+    """
+
+    def __init__(self, group: Group, context: RuleContext, *, restores: bool = False) -> None:
         self.group = group
         self.context = context
         self.alerts = {
-            number: AlertState(rule, group)
+            number: AlertState(rule, group, silent=restores)
             for number, rule in enumerate(group.rules)
             if isinstance(rule, AlertingRule)
         }
@@ -48,9 +52,13 @@ class GroupRun:
 
     def evaluate(self, time_ms: int) -> list[RuleOutcome]:
         """Carry out every rule; one that fails does not stop those behind it."""
-        return [
+        outcomes = [
             self._evaluate(number, rule, time_ms) for number, rule in enumerate(self.group.rules)
         ]
+        for number, state in self.alerts.items():
+            if state.silent and outcomes[number].failure is None:
+                restore(state, time_ms, self.context)
+        return outcomes
 
     def _evaluate(self, number: int, rule: Rule, time_ms: int) -> RuleOutcome:
         began = time.perf_counter()

@@ -21,7 +21,7 @@ from novaql.rules.templates.humanize import (
     humanize_timestamp,
     timestamp_ms,
 )
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
 
 Query = Callable[[str], list[tuple[dict[str, str], float | FloatHistogram]]]
@@ -92,8 +92,16 @@ def _regex(pattern: Any) -> Any:
 def _replace_all(pattern: Any, replacement: Any, subject: Any) -> str:
     compiled = _regex(pattern)
     names = compiled.groupindex
+    last_end = 0
+    size = 0
 
     def filled(hit: Any) -> str:
+        nonlocal last_end, size
+        start, end = hit.span()
+        touches, last_end = start == end == last_end and start > 0, end
+        if touches:  # an empty match right behind another one is left alone
+            return ""
+
         def group(reference: re.Match[str]) -> str:
             if reference[1]:
                 return "$"
@@ -101,7 +109,11 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any) -> str:
             place = int(name) if name.isdigit() else names.get(name, -1)
             return (hit.group(place) or "") if 0 <= place <= compiled.groups else ""
 
-        return _GROUP.sub(group, text(replacement))
+        put = _GROUP.sub(group, text(replacement))
+        size += len(put)
+        if size > MOST_CHARACTERS:
+            raise TemplateFailure(f"reReplaceAll gives more than {MOST_CHARACTERS} characters")
+        return put
 
     replaced: str = compiled.sub(filled, text(subject))
     return replaced
@@ -109,7 +121,16 @@ def _replace_all(pattern: Any, replacement: Any, subject: Any) -> str:
 
 def _title(value: Any) -> str:
     """The first letter of each word in upper case."""
-    return re.sub(r"(?<![\w])\w", lambda hit: hit[0].upper(), text(value))
+    return re.sub(r"(?<![\w])\w", lambda hit: _upper(hit[0]), text(value))
+
+
+def _upper(character: str) -> str:
+    return _one(character, character.upper())
+
+
+def _one(character: str, changed: str) -> str:
+    """Go changes case letter by letter: ß has no capital of one letter and stays."""
+    return changed if len(changed) == 1 else character
 
 
 def _strip_port(value: Any) -> str:
@@ -158,8 +179,8 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "reReplaceAll": _replace_all,
     "safeHtml": text,
     "title": _title,
-    "toUpper": lambda value: text(value).upper(),
-    "toLower": lambda value: text(value).lower(),
+    "toUpper": lambda value: "".join(map(_upper, text(value))),
+    "toLower": lambda value: "".join(_one(c, c.lower()) for c in text(value)),
     "graphLink": _link(0),
     "tableLink": _link(1),
     "stripPort": _strip_port,

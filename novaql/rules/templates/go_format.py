@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from novaql.rules.templates.problems import TemplateFailure
 from novaql.rules.templates.values import float_text, go_type, shown
 
-_VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(.?)", re.S)
+_VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(?:\[([1-9])\])?(.?)", re.S)
+_CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
+_SHORT = {c: "\\" + s for c, s in zip('\a\b\f\n\r\t\v"\\', 'abfnrtv"\\', strict=True)}
 _WIDEST = 10_000
 _DEFAULT_PRECISION = {"e": 6, "E": 6, "f": 6, "F": 6}
 
@@ -19,20 +20,24 @@ def go_printf(pattern: str, arguments: list[Any]) -> str:
     """The pattern with its verbs filled in. What does not fit shows as in Go: `%!d(string=x)`."""
     waiting = list(arguments)
     out: list[str] = []
+    in_order = True
     at = 0
     for hit in _VERB.finditer(pattern):
         out.append(pattern[at : hit.start()])
         at = hit.end()
+        if hit[4] is not None:  # %[2]v: go on from the second argument
+            in_order = False
+            waiting = list(arguments[int(hit[4]) - 1 :])
         out.append(_filled(hit, waiting))
     out.append(pattern[at:])
-    if waiting:
+    if waiting and in_order:
         extra = ", ".join(f"{go_type(value)}={shown(value)}" for value in waiting)
         out.append(f"%!(EXTRA {extra})")
     return "".join(out)
 
 
 def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
-    flags, width_text, precision_text, verb = hit.groups()
+    flags, width_text, precision_text, _, verb = hit.groups()
     width = _size(width_text, waiting)
     precision = None if precision_text is None else _size(precision_text or "0", waiting)
     if verb == "%":
@@ -44,7 +49,8 @@ def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
     value = waiting.pop(0)
     text = _formatted(value, verb, flags, precision)
     if text is None:
-        return f"%!{verb}({go_type(value)}={shown(value)})"
+        plain = _formatted(value, "v", flags, precision) or ""
+        return f"%!{verb}({go_type(value)}={_padded(plain, flags, width, value)})"
     return _padded(text, flags, width, value)
 
 
@@ -81,7 +87,9 @@ def _formatted(value: Any, verb: str, flags: str, precision: int | None) -> str 
     if verb == "v":
         if isinstance(value, float):
             return _float(value, "g", flags, precision)
-        return shown(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _integer(value, "d", flags)
+        return _text(value, "s", flags, precision) if isinstance(value, str) else shown(value)
     if isinstance(value, bool):
         return shown(value) if verb == "t" else None
     if isinstance(value, int):
@@ -108,11 +116,13 @@ def _integer(value: int, verb: str, flags: str) -> str | None:
         case "U":
             return f"U+{size:04X}"
         case "q" if 0 <= value < 0x110000:
-            return f"'{chr(value)}'"
+            return "'" + quoted(chr(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
     return None
 
 
 def _float(value: float, verb: str, flags: str, precision: int | None) -> str | None:
+    if verb in "xX":
+        return _hexadecimal(value, verb)
     if verb not in "eEfFgG":
         return None
     sign = "+" if "+" in flags else " " if " " in flags else ""
@@ -128,6 +138,17 @@ def _float(value: float, verb: str, flags: str, precision: int | None) -> str | 
         digits = _DEFAULT_PRECISION[verb] if precision is None else precision
         text = f"{value:.{digits}{verb}}"
     return text if text.startswith("-") else sign + text
+
+
+def _hexadecimal(value: float, verb: str) -> str:
+    """`0x1.8p+01`"""
+    if not math.isfinite(value):
+        return float_text(value)
+    mantissa, _, power = value.hex().partition("p")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    text = f"{mantissa}p{power[0]}{power[1:]:0>2}"
+    return text.upper() if verb == "X" else text
 
 
 def significant(value: float, digits: int) -> str:
@@ -152,4 +173,9 @@ def _text(value: str, verb: str, flags: str, precision: int | None) -> str | Non
 
 def quoted(text: str) -> str:
     """The text in double quotes, as %q."""
-    return json.dumps(text, ensure_ascii=False)
+    return f'"{_CONTROL.sub(_escaped, text)}"'
+
+
+def _escaped(hit: re.Match[str]) -> str:
+    character = hit[0]
+    return _SHORT.get(character) or f"\\x{ord(character):02x}"

@@ -169,7 +169,11 @@ class _Parser:
         body, _ = self.body(("end",))
         self.variables, self.loops = outside, loops
         self.close("{{end}}")
-        self.defined[name] = body
+        known = self.defined.get(name, ())
+        if not _is_blank(known) and not _is_blank(body):
+            raise TemplateProblem(word.position, f"the template {name} is defined twice")
+        if name not in self.defined or not _is_blank(body):
+            self.defined[name] = body
         return Include(name, pipeline) if kind == "block" else None
 
     def include(self) -> Node:
@@ -192,9 +196,14 @@ class _Parser:
 
     def pipeline(self, what: str, begin: Token, *, pairs: bool = False) -> Pipeline:
         declared, assigned = self.declaration(pairs)
+        # As in Go, a variable that is set without being made shows when the template is run, and
+        # one that is made is known already in what it is made of.
+        self.variables.extend(declared)
         commands: list[tuple[Operand, ...]] = []
         while True:
             token = self.skip_blanks()
+            if commands and (token.kind is Kind.CLOSE or self.is_sign(")")):
+                break  # a | with nothing behind it: Go does not mind
             command = self.command()
             if not command:
                 if token.kind is Kind.SIGN and token.text not in ("|", ")"):
@@ -207,8 +216,6 @@ class _Parser:
             if not self.is_sign("|"):
                 break
             self.take()
-        # As in Go, a variable that is set without being made shows when the template is run.
-        self.variables.extend(declared)
         return Pipeline(tuple(commands), declared, assigned, begin.position)
 
     def declaration(self, pairs: bool) -> tuple[tuple[str, ...], bool]:
@@ -244,13 +251,15 @@ class _Parser:
                 raise TemplateProblem(token.position, f"unexpected {token.text!r}")
 
     def operand(self) -> Operand | None:
+        begin = self.peek()
         base = self.term()
         if base is None:
             return None
         names: list[str] = []
+        bare = isinstance(base, Literal) or begin.text == "."
         while self.peek().kind is Kind.FIELD:
-            if isinstance(base, Literal):
-                raise TemplateProblem(self.peek().position, "a constant has no fields")
+            if bare:
+                raise TemplateProblem(self.peek().position, f"no field can follow {begin.text}")
             names.append(self.take().text[1:])
         return Fields(base, tuple(names)) if names else base
 
@@ -300,3 +309,8 @@ class _Parser:
     def known(self, token: Token) -> None:
         if token.text not in self.variables:
             raise TemplateProblem(token.position, f"there is no variable {token.text}")
+
+
+def _is_blank(body: Body) -> bool:
+    """Whether a body is white space alone."""
+    return all(isinstance(node, Outer) and not node.text.strip() for node in body)

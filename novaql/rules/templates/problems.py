@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 1_000_000
+"""Longest text that a template, or a function in it, gives."""
+
 
 class TemplateProblem(ValueError):
     """It does not parse. `position` is the character at fault, from 0."""

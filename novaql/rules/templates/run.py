@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
+from inspect import CO_VARARGS
+from types import CodeType
 from typing import Any
 
 from novaql.promqltest.histogram import FloatHistogram
@@ -25,11 +26,10 @@ from novaql.rules.templates.nodes import (
     Variable,
     With,
 )
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
 from novaql.rules.templates.values import LabelMap, Record, go_type, shown, truth
 
 MOST_STEPS = 100_000
-MOST_CHARACTERS = 1_000_000
 _MOST_DEPTH = 40
 _HISTOGRAM_FIELDS: dict[str, Callable[[FloatHistogram], Any]] = {
     "Schema": lambda h: h.schema,
@@ -197,10 +197,8 @@ class _Run:
 
     def call(self, name: str, arguments: list[Any]) -> Any:
         function = self.functions[name]
-        try:
-            inspect.signature(function).bind(*arguments)
-        except TypeError:
-            raise TemplateFailure(f"{name} does not take {len(arguments)} arguments") from None
+        if not _takes(function.__code__, len(arguments)):
+            raise TemplateFailure(f"{name} does not take {len(arguments)} arguments")
         try:
             value = function(*arguments)
         except TemplateFailure as failure:
@@ -241,6 +239,12 @@ class _Run:
                 for name in names:
                     value = _field(value, name)
                 return value
+
+
+def _takes(code: CodeType, count: int) -> bool:
+    """Whether a function of the table can be called with so many arguments; none has defaults."""
+    fixed = code.co_argcount
+    return count >= fixed if code.co_flags & CO_VARARGS else count == fixed
 
 
 def _field(value: Any, name: str) -> Any:

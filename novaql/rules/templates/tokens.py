@@ -10,7 +10,7 @@ from typing import NamedTuple
 from novaql.rules.templates.problems import TemplateProblem
 
 _BLANK = " \t\r\n"
-_COMMENT = re.compile(r"\{\{(- )?[ \t\r\n]*/\*.*?\*/([ \t\r\n]+-)?\}\}", re.S)
+_COMMENT = re.compile(r"\{\{(-[ \t\r\n])?/\*.*?\*/([ \t\r\n]-)?\}\}", re.S)
 _TOKEN = re.compile(
     r"""
     (?P<blank>[ \t\r\n]+)
@@ -44,6 +44,10 @@ class Kind(StrEnum):
     WORD = "word"
     SIGN = "sign"
     END = "end"
+
+
+_NAMES = (Kind.FIELD, Kind.VARIABLE, Kind.WORD)
+_BEHIND_NAMES = ("", *" \t\r\n.,|:()")
 
 
 class Token(NamedTuple):
@@ -105,6 +109,8 @@ def _action(text: str, start: int, at: int) -> Generator[Token, None, tuple[int,
             raise TemplateProblem(at, "a ( is never closed")
         yield Token(kind, found[0], at)
         at = found.end()
+        if kind in _NAMES and not (text[at : at + 1] in _BEHIND_NAMES or text.startswith("}}", at)):
+            raise TemplateProblem(at, f"{text[at]!r} cannot follow {found[0]}")
 
 
 def _end_of_action(text: str, at: int) -> tuple[int, bool] | None:

@@ -195,7 +195,7 @@ def _found_files(patterns: list[str], folder: str) -> tuple[tuple[str, ...], tup
     missing: list[str] = []
     for pattern in patterns:
         full = pattern if os.path.isabs(pattern) else os.path.join(folder, pattern)
-        matches = sorted(glob.glob(full))
+        matches = sorted(glob.glob(full)) if pattern else []
         found += [match for match in matches if match not in found]
         if not matches:
             missing.append(full)

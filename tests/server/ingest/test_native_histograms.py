@@ -70,7 +70,6 @@ def test_version_2_brings_the_same() -> None:
     first = decode_request(symbols + series)
     second = RemoteWriteDecoder().decode_message(one.SerializeToString()).batch
 
-    assert first.histograms == 1
     assert first.batch.timestamps.tolist() == [1, 3]
     assert first.batch.values.view(np.uint64).tolist()[1] == STALE_BITS
     assert len(first.batch.series) == 1

@@ -1,0 +1,88 @@
+"""After a restart: pending alerts go on where they were, from what ALERTS_FOR_STATE remembers."""
+
+from __future__ import annotations
+
+from novaql.language import format_expr
+from novaql.language.ast import VectorSelector
+from novaql.promqltest.series_notation import Labels, labels_of
+from novaql.rules.evaluation.alerting import (
+    ALERT_NAME,
+    ALERTS_FOR_STATE,
+    ActiveAlert,
+    AlertState,
+    State,
+)
+from novaql.rules.evaluation.context import RuleContext
+from novaql.rules.evaluation.vector import instant_vector
+from tsdb.matchers import Matcher, MatchOp
+
+OUTAGE_TOLERANCE_MS = 3_600_000
+"""Longest time without evaluations after which pending alerts are still the same ones."""
+
+GRACE_PERIOD_MS = 600_000
+"""An alert that is restored fires no sooner than after this, unless its `for` is shorter."""
+
+
+def restore(
+    state: AlertState,
+    time_ms: int,
+    context: RuleContext,
+    *,
+    outage_tolerance_ms: int = OUTAGE_TOLERANCE_MS,
+    grace_period_ms: int = GRACE_PERIOD_MS,
+) -> int:
+    """Set back since when the alerts of a rule are active; how many were found again.
+
+    To be called once, after the first evaluation since the start, which was at `time_ms`; that
+    evaluation must not have written (`AlertState.silent`). Rules whose `for` is shorter than the
+    grace period are left alone: they get there soon by themselves.
+    """
+    state.silent = False
+    hold_ms = state.rule.for_ms
+    if hold_ms < grace_period_ms or not state.alerts:
+        return 0
+    before = _remembered(state, time_ms, context, outage_tolerance_ms)
+    found = 0
+    for labels, alert in state.alerts.items():
+        if labels in before:
+            found += 1
+            down_ms, since_ms = before[labels]
+            _set_back(alert, hold_ms, time_ms, down_ms, since_ms, grace_period_ms)
+    return found
+
+
+def _set_back(
+    alert: ActiveAlert, hold_ms: int, time_ms: int, down_ms: int, since_ms: int, grace_ms: int
+) -> None:
+    remaining_ms = hold_ms - (down_ms - since_ms)
+    if remaining_ms <= 0:
+        alert.active_since_ms = since_ms  # it was firing, and does so at the next evaluation
+    elif remaining_ms < grace_ms:
+        alert.active_since_ms = time_ms + grace_ms - hold_ms
+    else:
+        alert.active_since_ms = since_ms + (time_ms - down_ms)  # the outage does not count
+    alert.state = State.PENDING
+
+
+def _remembered(
+    state: AlertState, time_ms: int, context: RuleContext, tolerance_ms: int
+) -> dict[Labels, tuple[int, int]]:
+    """Labels → when the series was last written, and since when it said the alert was active."""
+    name = Matcher(ALERT_NAME, MatchOp.EQUAL, state.rule.name)
+    series = format_expr(VectorSelector(ALERTS_FOR_STATE, (name,)))
+    at_ms = time_ms - 1
+    window = f"{series}[{tolerance_ms}ms]"
+    since = instant_vector(f"last_over_time({window})", at_ms, context)
+    last = instant_vector(f"ts_of_last_over_time({window})", at_ms, context)
+    written = {
+        _identity(labels): round(last.values[row] * 1000) for row, labels in enumerate(last.series)
+    }
+    return {
+        _identity(labels): (written[_identity(labels)], round(since.values[row] * 1000))
+        for row, labels in enumerate(since.series)
+        if _identity(labels) in written
+    }
+
+
+def _identity(labels: dict[str, str]) -> Labels:
+    return labels_of({name: text for name, text in labels.items() if name != "__name__"})

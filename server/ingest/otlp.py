@@ -1,0 +1,263 @@
+"""OTLP metrics → a batch, with the names, labels and series that Prometheus makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import orjson
+
+from novaql.errors import InputError
+from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
+from server.ingest.otlp_messages import Message
+from server.ingest.otlp_names import label_name, metric_name, unit_words
+from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
+from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.selection import MAX_TIME_MS, Metadata
+from tsdb.tile import STALE, Batch, HistogramSamples
+
+_NO_VALUE = 1
+_CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
+_IDENTITY = ("service.name", "service.namespace", "service.instance.id")
+Labels = dict[str, str]
+
+
+@dataclass(slots=True)
+class Converted:
+    """What the messages brought; `rejected` points were left out, for the first `reason`."""
+
+    series: dict[frozenset[tuple[str, str]], int] = field(default_factory=dict)
+    labels: list[Labels] = field(default_factory=list)
+    samples: list[tuple[int, int, float, int]] = field(default_factory=list)
+    histograms: list[tuple[int, WireHistogram, int]] = field(default_factory=list)
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+    rejected: int = 0
+    reason: str = ""
+
+    def add(self, labels: Labels, time_ms: int, value: float, start_ms: int) -> None:
+        self.samples.append((self.row(labels), time_ms, value, start_ms))
+
+    def row(self, labels: Labels) -> int:
+        kept = {name: value for name, value in labels.items() if value}
+        row = self.series.setdefault(frozenset(kept.items()), len(self.labels))
+        if row == len(self.labels):
+            self.labels.append(kept)
+        return row
+
+    def batch(self) -> Batch:
+        rows, times, values, starts = zip(*self.samples, strict=True) if self.samples else ((),) * 4
+        native = None
+        if self.histograms:
+            native_starts = np.array([start for _, _, start in self.histograms], np.int64)
+            native = HistogramSamples(
+                np.array([row for row, _, _ in self.histograms], np.int64),
+                np.array([one.time for _, one, _ in self.histograms], np.int64),
+                columns_of([one for _, one, _ in self.histograms]),
+                native_starts if native_starts.any() else None,
+            )
+        began = np.array(starts, np.int64)
+        return Batch(
+            SeriesTable.from_dicts(self.labels),
+            np.array(rows, np.int64),
+            np.array(times, np.int64),
+            np.array(values, np.float64),
+            native,
+            began if began.any() else None,
+        )
+
+
+def convert(request: Message) -> Converted:
+    """All points of a request. Raises `InputError` for one that is not of OTLP's shape."""
+    out = Converted()
+    try:
+        for of_resource in request.get("resourceMetrics", ()):
+            _resource(of_resource, out)
+    except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise InputError(f"the request is not of OTLP's shape: {problem}") from problem
+    return out
+
+
+def _resource(message: Message, out: Converted) -> None:
+    attributes = _attributes(message.get("resource", {}).get("attributes", ()))
+    name, namespace = attributes.get("service.name", ""), attributes.get("service.namespace", "")
+    identity = {
+        "job": f"{namespace}/{name}" if namespace and name else name,
+        "instance": attributes.get("service.instance.id", ""),
+    }
+    before = len(out.samples), len(out.histograms)
+    for scope in message.get("scopeMetrics", ()):
+        for metric in scope.get("metrics", ()):
+            _metric(metric, identity, out)
+    others = {k: v for k, v in attributes.items() if k not in _IDENTITY}
+    times = [s[1] for s in out.samples[before[0] :]]
+    times += [h[1].time for h in out.histograms[before[1] :]]
+    if others and any(identity.values()) and times:
+        labels = {METRIC_NAME: "target_info", **_labels(others), **identity}
+        out.add(labels, max(times), 1.0, 0)
+        out.metadata["target_info"] = Metadata("gauge", "Target metadata")
+
+
+def _metric(metric: Message, identity: Labels, out: Converted) -> None:
+    kinds = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
+    kind = next((k for k in kinds if k in metric), None)
+    if kind is None:
+        return
+    data = metric[kind]
+    points = data.get("dataPoints", ())
+    cumulative = data.get("aggregationTemporality") in _CUMULATIVE
+    if kind in ("sum", "histogram", "exponentialHistogram") and not cumulative:
+        _reject(out, len(points), f"{metric.get('name')}: only cumulative values are stored")
+        return
+    counter = kind == "sum" and bool(data.get("isMonotonic"))
+    gauge = kind == "gauge" or (kind == "sum" and not counter)
+    unit = metric.get("unit", "")
+    name = metric_name(metric["name"], unit, counter=counter, gauge=kind == "gauge")
+    told = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
+        "histogram"
+    )  # fmt: skip
+    words = unit_words(unit.partition("/")[0])
+    out.metadata[name] = Metadata(told, metric.get("description", ""), words)
+    for point in points:
+        labels = _labels(_attributes(point.get("attributes", ()))) | identity
+        if kind in ("gauge", "sum"):
+            _number(name, point, labels, out)
+        elif kind == "histogram":
+            _classic(name, point, labels, out)
+        elif kind == "summary":
+            _summary(name, point, labels, out)
+        else:
+            _exponential(name, point, labels, out)
+
+
+def _number(name: str, point: Message, labels: Labels, out: Converted) -> None:
+    value = point["asDouble"] if "asDouble" in point else int(point.get("asInt", 0))
+    out.add({**labels, METRIC_NAME: name}, *_timed(point, value))
+
+
+def _classic(name: str, point: Message, labels: Labels, out: Converted) -> None:
+    bounds = [_float(bound) for bound in point.get("explicitBounds", ())]
+    counts = [int(count) for count in point.get("bucketCounts", ())]
+    if counts and len(counts) != len(bounds) + 1:
+        raise InputError(f"{name}: {len(counts)} buckets do not fit {len(bounds)} bounds")
+    so_far = 0
+    for bound, count in zip(bounds, counts, strict=False):
+        so_far += count
+        le = {"le": _plain(bound), METRIC_NAME: f"{name}_bucket"}
+        out.add({**labels, **le}, *_timed(point, so_far))
+    whole = int(point.get("count", 0))
+    le = {"le": "+Inf", METRIC_NAME: f"{name}_bucket"}
+    out.add({**labels, **le}, *_timed(point, whole))
+    _sum_and_count(name, point, labels, out)
+
+
+def _summary(name: str, point: Message, labels: Labels, out: Converted) -> None:
+    for found in point.get("quantileValues", ()):
+        quantile = {"quantile": _plain(_float(found.get("quantile", 0))), METRIC_NAME: name}
+        out.add({**labels, **quantile}, *_timed(point, found.get("value", 0)))
+    _sum_and_count(name, point, {**labels}, out)
+
+
+def _sum_and_count(name: str, point: Message, labels: Labels, out: Converted) -> None:
+    if "sum" in point:
+        out.add({**labels, METRIC_NAME: f"{name}_sum"}, *_timed(point, point["sum"]))
+    count = int(point.get("count", 0))
+    out.add({**labels, METRIC_NAME: f"{name}_count"}, *_timed(point, count))
+
+
+def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> None:
+    scale = int(point.get("scale", 0))
+    if scale < MIN_SCHEMA:
+        _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")
+        return
+    coarser = max(0, scale - MAX_SCHEMA)
+    time_ms, total, start_ms = _timed(point, point.get("sum", 0))
+    if _unrecorded(point):
+        out.add({**labels, METRIC_NAME: name}, time_ms, STALE, start_ms)
+        return
+    positive, negative = (_side(point.get(side, {}), coarser) for side in ("positive", "negative"))
+    histogram = WireHistogram(
+        time_ms, scale - coarser, 0, float(int(point.get("count", 0))), total,
+        float(int(point.get("zeroCount", 0))), _float(point.get("zeroThreshold", 0)),
+        negative, positive, (), stale=False,
+    )  # fmt: skip
+    out.histograms.append((out.row({**labels, METRIC_NAME: name}), histogram, start_ms))
+
+
+def _side(buckets: Message, coarser: int) -> Side:
+    """Prometheus counts a bucket by its upper bound, OTLP by its lower one."""
+    offset = int(buckets.get("offset", 0))
+    found: dict[int, float] = {}
+    for place, count in enumerate(buckets.get("bucketCounts", ())):
+        if int(count):
+            number = ((offset + place) >> coarser) + 1
+            found[number] = found.get(number, 0.0) + int(count)
+    return sorted(found.items())
+
+
+def _timed(point: Message, value: Any) -> tuple[int, float, int]:
+    """Time, value and start; the staleness marker for a point without a value."""
+    time_ms = int(point.get("timeUnixNano", 0)) // 1_000_000
+    start_ms = int(point.get("startTimeUnixNano", 0)) // 1_000_000
+    if not max(time_ms, start_ms) <= MAX_TIME_MS:
+        raise InputError(f"the time {time_ms} is out of range")
+    return time_ms, STALE if _unrecorded(point) else _float(value), start_ms
+
+
+def _unrecorded(point: Message) -> bool:
+    return bool(int(point.get("flags", 0)) & _NO_VALUE)
+
+
+def _float(value: Any) -> float:
+    return float({"Infinity": "inf", "-Infinity": "-inf"}.get(str(value), value))
+
+
+def _plain(number: float) -> str:
+    return f"{Decimal(repr(number)).normalize():f}" if np.isfinite(number) else "+Inf"
+
+
+def _labels(attributes: Mapping[str, str]) -> Labels:
+    """Attributes whose names become the same are joined with `;`, in order of their names."""
+    out: Labels = {}
+    for name in sorted(attributes):
+        label = label_name(name)
+        value = attributes[name]
+        out[label] = f"{out[label]};{value}" if label in out else value
+    return out
+
+
+def _attributes(pairs: Iterable[Message]) -> dict[str, str]:
+    return {pair["key"]: _text(pair.get("value", {})) for pair in pairs if pair.get("key")}
+
+
+def _text(value: Message) -> str:
+    if "stringValue" in value:
+        return str(value["stringValue"])
+    if "boolValue" in value:
+        return "true" if value["boolValue"] else "false"
+    if "intValue" in value:
+        return str(int(value["intValue"]))
+    if "doubleValue" in value:
+        return _plain(_float(value["doubleValue"]))
+    plain = _data(value)
+    return "" if plain is None else orjson.dumps(plain).decode()
+
+
+def _data(value: Message) -> Any:
+    if "arrayValue" in value:
+        return [_data(one) for one in value["arrayValue"].get("values", ())]
+    if "kvlistValue" in value:
+        pairs = value["kvlistValue"].get("values", ())
+        return {pair["key"]: _data(pair.get("value", {})) for pair in pairs}
+    if "intValue" in value:
+        return int(value["intValue"])
+    return next(iter(value.values()), None)
+
+
+def _reject(out: Converted, points: int, reason: str) -> None:
+    out.rejected += points
+    out.reason = out.reason or reason

@@ -1,0 +1,44 @@
+"""A process that is forked after a query can query too, as workers of `multiprocessing` do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import os, signal
+import numpy as np
+import tsdb
+from novaql import query
+from tsdb.labels import SeriesTable
+from tsdb.tile import Batch
+
+series, samples = 4, 100_000
+table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])
+rows, times = np.repeat(np.arange(series), samples), np.tile(np.arange(samples) * 1000, series)
+database = tsdb.memory()
+database.append(Batch(table, rows, times, np.ones(len(rows))))
+assert len(database.select((), 0, 10**9).tiles) > 1, "one tile is read without other threads"
+
+
+def answer():
+    return query("sum(count_over_time(m[1d]))", database, time=100_000).values.tolist()
+
+
+before = answer()
+if os.fork() == 0:
+    signal.alarm(30)  # ends a child that waits for ever
+    os._exit(0 if answer() == before else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_query_after_a_fork() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
