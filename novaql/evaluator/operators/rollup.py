@@ -99,7 +99,9 @@ def windows_fragment(
         if tile.sample_count == 0:
             shape = (tile.series_count, steps.count)
             return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
-        windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=range_ms)
+        windows = tile_windows(tile, ends_ms, reach_ms)
+        if reach_ms != range_ms:
+            windows = replace(windows, range_ms=range_ms)
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
