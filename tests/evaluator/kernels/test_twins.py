@@ -185,3 +185,26 @@ def test_groups(op: str, data: st.DataObject) -> None:
         rtol=1e-12,
         atol=float(largest) * 2.0**-100,
     )
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_long_ragged_rows(name: str) -> None:
+    """More windows than a kernel works off at once, over rows with and without resets."""
+    random = np.random.default_rng(7)
+    rows = [np.sort(random.choice(4000, size, replace=False)) for size in (900, 0, 1, 2000)]
+    values = [np.cumsum(random.integers(0, 5, len(row))).astype(np.float64) for row in rows]
+    values[3][700:] -= values[3][700]
+    values[3][1500::3] = 0.0
+    windows = ragged_windows(
+        np.concatenate(values),
+        np.concatenate(rows),
+        np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),
+        np.arange(0, 4200, 5, dtype=np.int64),
+        60,
+    )
+    assert windows.size > 1024
+
+    plain, compiled = both(lambda: EXACT[name](windows))
+
+    np.testing.assert_array_equal(plain[1], compiled[1])
+    np.testing.assert_array_equal(plain[0][plain[1]], compiled[0][plain[1]])
