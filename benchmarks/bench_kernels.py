@@ -29,11 +29,10 @@ MIDDLE = 177
 @pytest.fixture(autouse=True, params=["numpy", "numba"])
 def twin(request: pytest.FixtureRequest) -> Iterator[None]:
     """Who of a pair answers."""
-    if request.param == "numba":
-        if not available():
-            pytest.skip("compiled kernels need numba: pip install 'novaql[fast]'")
-        prepare_all()
+    if request.param == "numba" and not available():
+        pytest.skip("compiled kernels need numba: pip install 'novaql[fast]'")
     with forced(Mode.ON if request.param == "numba" else Mode.OFF):
+        prepare_all()
         yield
 
 

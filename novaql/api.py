@@ -158,8 +158,8 @@ def warmup(*, background: bool = False) -> dict[str, float]:
 
     Without it NumPy answers until a process has asked for a good deal of work. The first time on a
     machine they are compiled, some seconds in all; later they come from a cache, in a second.
-    Nothing is done where numba is not installed (`pip install 'novaql[fast]'`) or where they are
-    ready already.
+    Nothing is done where numba is not installed (`pip install 'novaql[fast]'`), where they are
+    ready already, or where the environment has `NOVAQL_COMPILED=off`.
 
     background  on a thread of its own; returns at once, with nothing
     """

@@ -20,7 +20,10 @@ def command() -> None:
         raise click.ClickException(
             "numba is not installed, so NumPy answers every query: pip install 'novaql[fast]'"
         )
-    took = warmup()
+    try:
+        took = warmup()
+    except ImportError as problem:
+        raise click.ClickException(f"numba cannot be used: {problem}") from problem
     for name, seconds in took.items():
         click.echo(f"{name} {seconds:.2f} s")
     click.echo(f"{len(took)} kernels are ready, {sum(took.values()):.1f} s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -65,24 +65,25 @@ def source() -> TableSource:
 
 
 @pytest.fixture(autouse=True)
-def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_all()
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(fragment, "TASK_SAMPLES", 2000)
+    with forced(Mode.ON):
+        prepare_all()
+        yield
 
 
 @pytest.mark.parametrize("expr", QUERIES)
 def test_as_on_one_thread(expr: str, source: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    with forced(Mode.ON):
-        monkeypatch.setattr(fragment, "_cores", lambda: 1)
-        alone = evaluate(expr, source, OPTIONS)
-        monkeypatch.setattr(fragment, "_cores", lambda: 3)
-        for _ in range(3):
-            together = evaluate(expr, source, OPTIONS)
+    monkeypatch.setattr(fragment, "_cores", lambda: 1)
+    alone = evaluate(expr, source, OPTIONS)
+    monkeypatch.setattr(fragment, "_cores", lambda: 3)
+    for _ in range(3):
+        together = evaluate(expr, source, OPTIONS)
 
-            assert together.series.dicts() == alone.series.dicts()
-            np.testing.assert_array_equal(together.values, alone.values)
-            assert together.infos == alone.infos
-            assert together.warnings == alone.warnings
+        assert together.series.dicts() == alone.series.dicts()
+        np.testing.assert_array_equal(together.values, alone.values)
+        assert together.infos == alone.infos
+        assert together.warnings == alone.warnings
 
 
 def of_loads(load: Callable[[int], Tile]) -> Fragment:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
@@ -95,7 +95,7 @@ def prepare_all(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, floa
     """
     took: dict[str, float] = {}
     with _state.lock:
-        if _state.complete or not available():
+        if _state.complete or _state.mode is Mode.OFF or not available():
             return took
         jit = import_module("novaql.evaluator.kernels.compiled.jit")
         for module in MODULES:
@@ -111,13 +111,20 @@ def prepare_all(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, floa
 
 
 def prepare_in_background() -> None:
-    """`prepare_all` on a thread of its own. A program that ends waits for one kernel at most."""
+    """`prepare_all` on a thread of its own. A program that ends waits for one kernel at most.
+
+    Where numba cannot be used after all (it refuses a version of NumPy, a disk is full) NumPy goes
+    on answering; `prepare_all` says why.
+    """
     if _state.background is not None or _state.mode is Mode.OFF or not available():
         return
     main = threading.main_thread()
-    thread = threading.Thread(
-        target=lambda: prepare_all(goes_on=main.is_alive), name="novaql-compile"
-    )
+
+    def prepare() -> None:
+        with suppress(ImportError, OSError):
+            prepare_all(goes_on=main.is_alive)
+
+    thread = threading.Thread(target=prepare, name="novaql-compile")
     _state.background = thread
     thread.start()
 

@@ -97,6 +97,29 @@ def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.nbi"))
 
 
+def test_numba_that_cannot_be_used_is_done_without() -> None:
+    code = (
+        "sys.modules['numba'] = None\ndispatch.available = lambda: True\n"
+        "dispatch.WORTH_LOADING = 1\ndata = fleet(20, 200)\nask(data, 200)\n"
+        "dispatch._state.background.join()\nprint(ask(data, 200)[0, 0])\n"
+        "try:\n    warmup()\nexcept ImportError:\n    print('told')"
+    )
+
+    assert run(code, NOVAQL_COMPILED="auto").split() == ["20.0", "told"]
+
+
+def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> None:
+    pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
+    code = (
+        "from numba.core import caching\n"
+        "caching.CacheImpl._locator_classes = []\n"
+        "from novaql.evaluator.kernels.compiled import jit, lines\n"
+        "print(jit.prepare('window_lines').stats.cache_path)"
+    )
+
+    assert run(code) == "None"
+
+
 def test_a_program_that_ends_does_not_wait_for_all_kernels() -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (

@@ -37,10 +37,13 @@ def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
     """
 
     def declare(function: F) -> F:
-        flags: Any = {"reassoc"} if reorder else False
-        compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=flags)(
-            function
-        )
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+        if reorder:
+            options["fastmath"] = {"reassoc"}
+        try:
+            compiled: Any = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # neither folder can be written: compile in each process
+            compiled = numba.njit(**options)(function)
         KERNELS[function.__name__] = compiled, signature
         declared: F = compiled
         return declared
