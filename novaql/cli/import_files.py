@@ -77,11 +77,18 @@ def command(
                 )
             samples, series = samples + report.samples, series + report.series
             files, seconds = files + report.files, seconds + report.seconds
-    speed = f", {samples / seconds / 1e6:.1f} million a second" if seconds > 1 else ""
     click.echo(
         f"imported {samples} samples of {series} series from {files} "
-        f"{'file' if files == 1 else 'files'} into {target} in {seconds:.1f} s{speed}"
+        f"{'file' if files == 1 else 'files'} into {target} in {seconds:.1f} s"
+        f"{speed_text(samples, seconds)}"
     )
+
+
+def speed_text(samples: int, seconds: float) -> str:
+    """How quick a long import was; nothing of one that spends its time on beginning."""
+    if seconds <= 1 or samples < 1_000_000:
+        return ""
+    return f", {samples / seconds / 1e6:.1f} million a second"
 
 
 class LateDatabase:

@@ -47,11 +47,11 @@ HEAVY_OPTIONS = QueryOptions(0, 3_000_000, 1000)
 def test_cancelled_inside_a_tile(heavy: TableSource) -> None:
     cancellation = Cancellation()
     threading.Timer(0.2, cancellation.cancel).start()
-    began = time.monotonic()
+    began = time.thread_time()  # work, not waiting for a busy machine
     with pytest.raises(QueryCancelled):
         evaluate(HEAVY, heavy, HEAVY_OPTIONS, cancellation=cancellation)
     # Not a measure of speed: all of it takes many times as long.
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_timeout_inside_a_tile(heavy: TableSource) -> None:
