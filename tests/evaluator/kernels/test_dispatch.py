@@ -128,4 +128,4 @@ def test_a_program_that_ends_does_not_wait_for_all_kernels() -> None:
         "print(len(dispatch.prepare_all(goes_on=goes_on)), dispatch.threads_pay())"
     )
 
-    assert run(code) == "2 False"
+    assert run(code, NOVAQL_COMPILED="auto") == "2 False"
