@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -83,6 +84,7 @@ def threads_pay() -> bool:
     return _state.complete and _state.mode is not Mode.OFF
 
 
+@cache
 def available() -> bool:
     """Whether numba is installed. Does not import it."""
     return find_spec("numba") is not None
