@@ -72,11 +72,15 @@ def window_extremes(values: Any, lo: Any, hi: Any, largest: bool) -> Any:
     clean = np.empty(samples)
     for s in range(series):
         row = values[s]
-        numbers[0] = 0
+        unknown = 0
         for k in range(samples):
             is_number = row[k] == row[k]
-            numbers[k + 1] = numbers[k] + is_number
             clean[k] = row[k] if is_number else none
+            unknown += not is_number
+        if unknown:
+            numbers[0] = 0
+            for k in range(samples):
+                numbers[k + 1] = numbers[k] + (row[k] == row[k])
         middle, entered = 0, 0
         back = none
         for j in range(steps):
@@ -103,7 +107,7 @@ def window_extremes(values: Any, lo: Any, hi: Any, largest: bool) -> Any:
                 for k in range(entered, end):
                     back = clean[k] if clean[k] < back else back
                 entered = end
-            if numbers[end] > numbers[start]:
+            if unknown == 0 or numbers[end] > numbers[start]:
                 best = front[start]
                 if largest:
                     out[s, j] = back if back > best else best
