@@ -1,14 +1,18 @@
-"""Kernels over one tile of 64 series × 1440 samples: 720 KiB, which fits a core's cache."""
+"""Kernels over one tile of 64 series × 1440 samples: 720 KiB, which fits a core's cache.
+
+Each by NumPy and by its compiled twin: whether a twin pays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.datasets import INTERVAL_MS, START_MS, rate_at, target
+from novaql.evaluator.kernels.dispatch import Mode, available, forced, prepare_all
 from novaql.evaluator.kernels.group_reduce import Sum
 from novaql.evaluator.kernels.over_time import max_over_time, sum_over_time
 from novaql.evaluator.kernels.rate import extrapolated
@@ -20,6 +24,16 @@ SERIES, SAMPLES = 64, 1440
 RANGE_MS = 300_000
 ENDS = START_MS + RANGE_MS + np.arange(355, dtype=np.int64) * 60_000
 MIDDLE = 177
+
+
+@pytest.fixture(autouse=True, params=["numpy", "numba"])
+def twin(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who of a pair answers."""
+    if request.param == "numba" and not available():
+        pytest.skip("compiled kernels need numba: pip install 'novaql[fast]'")
+    with forced(Mode.ON if request.param == "numba" else Mode.OFF):
+        prepare_all()
+        yield
 
 
 def tile() -> tuple[Ints, Floats]:
@@ -61,7 +75,7 @@ def bench_over_time(
     kernel: Callable[[Windows], tuple[Floats, Bools]],
     plain: Callable[..., Floats],
 ) -> None:
-    """Windows of 20 samples by one pass for each place of the window: when a queue would pay."""
+    """Windows of 20 samples: a pass for each place of the window against work a sample."""
     windows = regular()
 
     values, _ = benchmark(kernel, windows)

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from novaql.api import Cancellation, evaluate, explain, query
+    from novaql.api import Cancellation, evaluate, explain, query, warmup
     from novaql.errors import (
         ArgumentError,
         EvaluationError,
@@ -37,6 +37,7 @@ _MODULE_OF = {
     "evaluate": "novaql.api",
     "explain": "novaql.api",
     "query": "novaql.api",
+    "warmup": "novaql.api",
     "ArgumentError": "novaql.errors",
     "EvaluationError": "novaql.errors",
     "InputError": "novaql.errors",
@@ -79,6 +80,7 @@ __all__ = [
     "frame",
     "parse",
     "query",
+    "warmup",
 ]
 
 

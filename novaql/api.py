@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from novaql.result import Result
     from tsdb.selection import Source
 
-__all__ = ["Cancellation", "evaluate", "explain", "query", "query_options"]
+__all__ = ["Cancellation", "evaluate", "explain", "query", "query_options", "warmup"]
 
 
 def query(
@@ -151,3 +151,21 @@ def explain(expr: str, options: QueryOptions | None = None) -> str:
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
     return engine.explain(expr, options)
+
+
+def warmup(*, background: bool = False) -> dict[str, float]:
+    """Make the compiled kernels ready: kernel → seconds it took.
+
+    Without it NumPy answers until a process has asked for a good deal of work. The first time on a
+    machine they are compiled, some seconds in all; later they come from a cache, in a second.
+    Nothing is done where numba is not installed (`pip install 'novaql[fast]'`), where they are
+    ready already, or where the environment has `NOVAQL_COMPILED=off`.
+
+    background  on a thread of its own; returns at once, with nothing
+    """
+    from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
+
+    if background:
+        dispatch.prepare_in_background()
+        return {}
+    return dispatch.prepare_all()

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from novaql import warmup
 from novaql.errors import ArgumentError
 from server.app import Job, create_app, token_store
 from server.platform.logs import log_to_stderr
@@ -54,6 +55,7 @@ def serve(
         if tokens is not None and tokens.is_empty():
             _, first = tokens.add("first", Role.ADMIN)
         (started or _say)(address_of(sock), first)
+        warmup(background=True)
         config = uvicorn.Config(
             app,
             log_config=None,

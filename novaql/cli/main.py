@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
     "demo": Entry("novaql.cli.demo", "Start a server with data to look at."),
     "promqltest": Entry("novaql.cli.promqltest", "Run Prometheus test scripts."),
+    "warmup": Entry("novaql.cli.warmup", "Compile the kernels ahead, once for this machine."),
     "completion": Entry("novaql.cli.completion", "Print the completion script of a shell."),
     "version": Entry("novaql.cli.version", "Print the version."),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from novaql.evaluator.context import Context, allocate
@@ -20,14 +22,20 @@ def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
     """The same with its empty rows: row i of the matrix is row i of the fragment's series."""
     out = allocate(context, fragment.series, fragment.steps)
     assert out.valid is not None
-    for block in blocks(fragment, context):
-        out.values[block.rows] = block.values
-        out.valid[block.rows] = True if block.valid is None else block.valid
-    complete = bool(out.valid.all())
+    out_values, out_valid = out.values, out.valid
+
+    def write(block: Block) -> None:
+        # No row is in two blocks.
+        out_values[block.rows] = block.values
+        out_valid[block.rows] = True if block.valid is None else block.valid
+
+    for _ in blocks(fragment, context, write):
+        pass
+    complete = bool(out_valid.all())
     return StepMatrix(
         out.series,
-        out.values,
-        None if complete else out.valid,
+        out_values,
+        None if complete else out_valid,
         np.full(out.rows, fragment.nameless),
     )
 
@@ -37,8 +45,10 @@ def fold(
 ) -> StepMatrix:
     """One row per group."""
     context.admit_matrix(len(groups), fragment.steps.count)
-    for block in blocks(fragment, context):
-        _add(accumulator, groups, block)
+    # Partial results are merged in the order of tiles, whichever thread was done first.
+    for partial in blocks(fragment, context, lambda block: _reduced(accumulator, groups, block)):
+        with np.errstate(all="ignore"):
+            accumulator.merge(partial)
     return _finished(groups, accumulator).without_empty_rows()
 
 
@@ -51,16 +61,17 @@ def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> S
     """The same, with groups that have no value: row i of the result is group i."""
     if operand.rows:
         rows = np.arange(operand.rows, dtype=np.int64)
-        _add(accumulator, groups, Block(rows, operand.values, operand.valid))
+        with np.errstate(all="ignore"):
+            accumulator.merge(
+                _reduced(accumulator, groups, Block(rows, operand.values, operand.valid))
+            )
     return _finished(groups, accumulator)
 
 
-def _add(accumulator: Accumulator, groups: Groups, block: Block) -> None:
-    present = None if block.valid is None else block.presence()
-    if present is not None and present.all():
-        present = None
-    with np.errstate(all="ignore"):
-        accumulator.add(groups.of_row[block.rows], block.values, present)
+def _reduced(accumulator: Accumulator, groups: Groups, block: Block) -> Any:
+    """The groups' shares of one block."""
+    present = None if block.valid is None or block.valid.all() else block.presence()
+    return accumulator.reduce(groups.of_row[block.rows], block.values, present)
 
 
 def _finished(groups: Groups, accumulator: Accumulator) -> StepMatrix:

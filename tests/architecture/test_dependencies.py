@@ -15,7 +15,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"benchmarks", "docs", "grammar", "novaql", "server", "tests", "tsdb"}
 
 NOT_IMPORTED_YET = {
-    "numba": "compiled twins of kernels",
     "distributed": "fragments on a Dask cluster",
     "obstore": "blocks in an object store",
 }

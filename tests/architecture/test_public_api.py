@@ -32,6 +32,7 @@ NOVAQL = {
     "frame",
     "parse",
     "query",
+    "warmup",
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
+from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.inputs.table_source import TableSource
 from novaql.options import Limits, QueryOptions
 from tsdb.labels import SeriesTable
@@ -29,6 +31,13 @@ def heavy() -> TableSource:
             np.random.default_rng(1).normal(size=series * samples),
         )
     )
+
+
+@pytest.fixture(autouse=True)
+def plain_kernels() -> Iterator[None]:
+    """Compiled kernels might be done before anyone can stop them."""
+    with forced(Mode.OFF):
+        yield
 
 
 HEAVY = "sum(quantile_over_time(0.9, m[50m]))"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import os, signal
 import numpy as np
 import tsdb
-from novaql import query
+from novaql import query, warmup
 from tsdb.labels import SeriesTable
 from tsdb.tile import Batch
 
@@ -19,6 +21,10 @@ rows, times = np.repeat(np.arange(series), samples), np.tile(np.arange(samples) 
 database = tsdb.memory()
 database.append(Batch(table, rows, times, np.ones(len(rows))))
 assert len(database.select((), 0, 10**9).tiles) > 1, "one tile is read without other threads"
+
+
+if compiled:
+    warmup()
 
 
 def answer():
@@ -33,9 +39,11 @@ raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
 
-def test_a_query_after_a_fork() -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_query_after_a_fork(compiled: bool) -> None:
+    program = f"compiled = {compiled}\n{PROGRAM}"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,

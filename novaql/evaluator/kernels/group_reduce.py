@@ -1,24 +1,40 @@
 """Folding blocks of rows into groups, one accumulator row per group.
 
-Every accumulator has `add(group [S], values [S, J], present [S, J] or None)` and
+Every accumulator has `reduce(group [S], values [S, J], present [S, J] or None)`, which looks at
+nothing else and so runs on any thread, `merge` for what it gives, `add`, which is both, and
 `finish() -> (values [G, J], valid [G, J])`. A group without any value at a step is absent there.
-Partial accumulators of the same kind can be merged in any order.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+
+Counts = tuple[Ints, Ints]
+"""Groups of a block [g] and how many values each has [g, J]."""
+Sums = tuple[Ints, Floats, Floats, Ints]
+"""Groups of a block [g]; total, lost, counts, each [g, J]."""
+ScaledSums = tuple[Sums, Sums | None]
+Extremes = tuple[Ints, Floats, Bools]
+"""Groups of a block [g]; best and whether there is any, each [g, J]."""
+Moments = tuple[Ints, Ints, Floats, Floats]
+"""Groups of a block [g]; counts, means, squared deviations, each [g, J]."""
 
 
 class Accumulator(Protocol):
     """Folds rows into groups; see the module's docstring for shapes."""
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None: ...
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Any: ...
+
+    def merge(self, partial: Any) -> None: ...
+
+    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+        self.merge(self.reduce(group, values, present))
 
     def finish(self) -> tuple[Floats, Bools]: ...
 
@@ -48,15 +64,31 @@ class _Runs:
         return np.add.reduceat(present[self.order].astype(np.int64), self.starts, axis=0)
 
 
-class Count:
+def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
+    """Add those of a block in place; no group is in `groups` twice."""
+    compiled = dispatch.twin("merge_counts", counts.size)
+    if compiled is not None:
+        compiled(into, groups, np.ascontiguousarray(counts))
+    else:
+        into[groups] += counts
+
+
+class Count(Accumulator):
     """How many values."""
 
     def __init__(self, groups: int, steps: int) -> None:
         self.counts = np.zeros((groups, steps), np.int64)
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
+        compiled = dispatch.twin("group_counts", values.size)
+        if compiled is not None and len(group):
+            found: Counts = compiled(dispatch.ints(group), dispatch.mask(present, values.shape[1]))
+            return found
         runs = _Runs(group)
-        self.counts[runs.groups] += runs.counts(present, values.shape[1])
+        return runs.groups, runs.counts(present, values.shape[1])
+
+    def merge(self, partial: Counts) -> None:
+        _add_counts(self.counts, *partial)
 
     def finish(self) -> tuple[Floats, Bools]:
         return self.counts.astype(np.float64), self.counts > 0
@@ -69,75 +101,134 @@ class Group(Count):
         return np.ones(self.counts.shape), self.counts > 0
 
 
-class Sum:
-    """Compensated sum."""
+LARGE = 1e290
+"""Sums of values within ± this do not overflow, however many they are."""
+
+
+def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, bool | None]:
+    """Sums of a block, and whether it has large values where that was found on the way."""
+    compiled = dispatch.twin("group_sums", values.size)
+    if compiled is not None and len(group):
+        *sums, large = compiled(
+            dispatch.ints(group),
+            dispatch.floats(values, values.shape),
+            dispatch.mask(present, values.shape[1]),
+            LARGE,
+        )
+        groups, total, lost, counts = sums
+        return (groups, total, lost, counts), large > 0
+    runs = _Runs(group)
+    total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
+    return (runs.groups, total, lost, runs.counts(present, values.shape[1])), None
+
+
+class _Sums:
+    """Compensated sums and counts of groups."""
 
     def __init__(self, groups: int, steps: int) -> None:
         self.total = np.zeros((groups, steps))
         self.lost = np.zeros((groups, steps))
         self.counts = np.zeros((groups, steps), np.int64)
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
-        runs = _Runs(group)
-        total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
-        at = runs.groups
-        self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
-        self.counts[at] += runs.counts(present, values.shape[1])
+    def merge(self, sums: Sums) -> None:
+        at, total, lost, counts = sums
+        _add_counts(self.counts, at, counts)
+        compiled = dispatch.twin("merge_sums", total.size)
+        if compiled is not None:
+            compiled(self.total, self.lost, at, total, lost)
+        else:
+            self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
+
+
+class Sum(Accumulator):
+    """Compensated sum."""
+
+    def __init__(self, groups: int, steps: int) -> None:
+        self._sums = _Sums(groups, steps)
+
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
+        return _sums(group, values, present)[0]
+
+    def merge(self, partial: Sums) -> None:
+        self._sums.merge(partial)
 
     def finish(self) -> tuple[Floats, Bools]:
-        return self.total + self.lost, self.counts > 0
+        return self._sums.total + self._sums.lost, self._sums.counts > 0
 
 
-class Mean(Sum):
+class Mean(Accumulator):
     """Sum divided by count. Beside it a sum of scaled values, for where the sum overflows."""
 
     SCALE = 2.0**-64
 
     def __init__(self, groups: int, steps: int) -> None:
-        super().__init__(groups, steps)
-        self.scaled: Sum | None = None
+        self._sums = _Sums(groups, steps)
+        self._scaled: _Sums | None = None
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
-        if self.scaled is None and np.abs(values).max(initial=0.0) > 1e290:
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
+        sums, large = _sums(group, values, present)
+        if large is None:
+            large = bool(np.fmax.reduce(np.abs(values), axis=None, initial=0.0) > LARGE)
+        if not large:
+            return sums, None
+        return sums, _sums(group, values * self.SCALE, present)[0]
+
+    def merge(self, partial: ScaledSums) -> None:
+        sums, scaled = partial
+        if self._scaled is None and scaled is not None:
             # From here on both sums are kept. What came before is small enough to be scaled now.
-            self.scaled = Sum(*self.total.shape)
-            self.scaled.total = self.total * self.SCALE
-            self.scaled.lost = self.lost * self.SCALE
-        super().add(group, values, present)
-        if self.scaled is not None:
-            self.scaled.add(group, values * self.SCALE, present)
+            self._scaled = _Sums(*self._sums.total.shape)
+            self._scaled.total = self._sums.total * self.SCALE
+            self._scaled.lost = self._sums.lost * self.SCALE
+        self._sums.merge(sums)
+        if self._scaled is not None:
+            at, total, lost, counts = sums
+            small = at, total * self.SCALE, lost * self.SCALE, counts
+            self._scaled.merge(small if scaled is None else scaled)
 
     def finish(self) -> tuple[Floats, Bools]:
-        n = np.maximum(self.counts, 1)
-        mean = self.total / n + self.lost / n
-        if self.scaled is not None:
-            spare = (self.scaled.total / n + self.scaled.lost / n) / self.SCALE
-            mean = np.where(np.isfinite(self.total), mean, spare)
-        return mean, self.counts > 0
+        total, counts = self._sums.total, self._sums.counts
+        n = np.maximum(counts, 1)
+        mean = total / n + self._sums.lost / n
+        if self._scaled is not None:
+            spare = (self._scaled.total / n + self._scaled.lost / n) / self.SCALE
+            mean = np.where(np.isfinite(total), mean, spare)
+        return mean, counts > 0
 
 
-class Extreme:
+class Extreme(Accumulator):
     """Minimum or maximum; NaN only where all values are."""
 
-    def __init__(self, groups: int, steps: int, choose: np.ufunc) -> None:
-        self._choose = choose
+    def __init__(self, groups: int, steps: int, *, largest: bool) -> None:
+        self._largest = largest
+        self._choose: np.ufunc = np.fmax if largest else np.fmin
         self.best = np.full((groups, steps), np.nan)
         self.seen = np.zeros((groups, steps), np.bool_)
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Extremes:
+        compiled = dispatch.twin("group_extremes", values.size)
+        if compiled is not None and len(group):
+            found: Extremes = compiled(
+                dispatch.ints(group),
+                dispatch.floats(values, values.shape),
+                dispatch.mask(present, values.shape[1]),
+                self._largest,
+            )
+            return found
         runs = _Runs(group)
-        rows = runs.rows(values, present, np.nan)
-        at = runs.groups
-        self.best[at] = self._choose(
-            self.best[at], self._choose.reduceat(rows, runs.starts, axis=0)
-        )
-        self.seen[at] |= runs.counts(present, values.shape[1]) > 0
+        best = self._choose.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
+        return runs.groups, best, runs.counts(present, values.shape[1]) > 0
+
+    def merge(self, partial: Extremes) -> None:
+        at, best, seen = partial
+        self.best[at] = self._choose(self.best[at], best)
+        self.seen[at] |= seen
 
     def finish(self) -> tuple[Floats, Bools]:
         return self.best, self.seen
 
 
-class Variance:
+class Variance(Accumulator):
     """Population variance: count, mean and sum of squared deviations per group, merged by
 
     T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
@@ -151,7 +242,7 @@ class Variance:
         self.mean = np.zeros(shape)
         self.squares = np.zeros(shape)
 
-    def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
+    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
         runs = _Runs(group)
         rows = runs.rows(values, present, 0.0)
         n = runs.counts(present, values.shape[1])
@@ -169,7 +260,10 @@ class Variance:
         if present is not None:
             away = np.where(present[runs.order], away, 0.0)
         squares = np.add.reduceat(away * away, runs.starts, axis=0)
-        at = runs.groups
+        return runs.groups, n, mean, squares
+
+    def merge(self, partial: Moments) -> None:
+        at, n, mean, squares = partial
         before, both = self.counts[at], self.counts[at] + n
         delta = mean - self.mean[at]
         share = n / np.maximum(both, 1)
@@ -198,9 +292,9 @@ def accumulator(op: str, groups: int, steps: int) -> Accumulator | None:
         case "group":
             return Group(groups, steps)
         case "min":
-            return Extreme(groups, steps, np.fmin)
+            return Extreme(groups, steps, largest=False)
         case "max":
-            return Extreme(groups, steps, np.fmax)
+            return Extreme(groups, steps, largest=True)
         case "stddev" | "stdvar":
             return Variance(groups, steps, root=op == "stddev")
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position, gathered
 
 
@@ -13,6 +14,16 @@ def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
     Times and values are taken from the first sample of each window, which keeps the sums small:
     with them centred so, plain sums lose less than compensated sums of the raw values do.
     """
+    compiled = dispatch.twin("window_lines", windows.size)
+    if compiled is not None:
+        lines = compiled(
+            windows.as_rows(),
+            dispatch.ints(windows.times),
+            dispatch.ints(windows.lo),
+            dispatch.ints(windows.hi),
+            dispatch.ints(zero_ms),
+        )
+        return lines[0].reshape(windows.shape), lines[1].reshape(windows.shape)
     first, first_ms = windows.first(), windows.times_at(windows.lo)
     slope, at_first = np.empty(windows.shape), np.empty(windows.shape)
 

@@ -7,12 +7,15 @@ without a search: each sample knows by arithmetic at which step it enters and le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from novaql.evaluator.kernels import dispatch
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,6 +63,11 @@ class Windows:
         return self.hi - self.lo
 
     @property
+    def size(self) -> int:
+        """How many windows there are in all."""
+        return math.prod(self.shape)
+
+    @property
     def longest(self) -> int:
         return int(self.counts.max(initial=0))
 
@@ -76,6 +84,15 @@ class Windows:
         if self.times.size == 0:
             return np.zeros(index.shape, np.int64)
         return self.times.take(index, mode="clip")
+
+    def as_rows(self) -> Floats:
+        """Values as rows [S, T], or all of them as one row where ragged: compiled kernels use it.
+
+        The windows of ragged samples lie side by side and none reaches over a series' end, so they
+        are the windows of that one row.
+        """
+        rows = self.values if self.cells is None else self.values.reshape(1, -1)
+        return dispatch.floats(rows, rows.shape)
 
     def first(self) -> Floats:
         return self.at(self.lo)
@@ -118,6 +135,13 @@ def ragged_windows(
     """
     series, steps = len(offsets) - 1, len(ends_ms)
     step_ms = int(ends_ms[1] - ends_ms[0]) if steps > 1 else 1
+    compiled = dispatch.twin("ragged_bounds", series * steps + len(times))
+    if compiled is not None and cells is None and step_ms > 0 and steps > 0:
+        lo, hi, cells = compiled(
+            dispatch.ints(times), dispatch.ints(offsets), dispatch.ints(ends_ms), step_ms, range_ms
+        )
+        ends = ends_ms[cells % steps]
+        return Windows(values, times, lo, hi, ends, range_ms, (series, steps), cells, offsets)
     distinct = steps if step_ms else 1  # all equal: one window, repeated
     row = np.repeat(np.arange(series, dtype=np.int64), np.diff(offsets))
     base = row * (distinct + 1)

@@ -38,8 +38,8 @@ def absent_over_time(run: Runner, call: FunctionCall, steps: Steps) -> StepMatri
         if fragment.has_histograms:
             found = mixed_window_rollup(run, present, window, steps)
             return _result(window.select, found.steps_present())
-        for block in blocks(fragment, run.context):
-            some |= block.presence().any(axis=0)
+        for there in blocks(fragment, run.context, lambda block: block.presence().any(axis=0)):
+            some |= there
         return _result(window.select, some)
     return _result(window, subquery_rollup(run, present, steps).steps_present())
 

@@ -11,7 +11,13 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
-from novaql.evaluator.kernels.bindings import COUNTER_ONLY, KEEP_NAME, ROLLUPS, WindowKernel
+from novaql.evaluator.kernels.bindings import (
+    COMPILED,
+    COUNTER_ONLY,
+    KEEP_NAME,
+    ROLLUPS,
+    WindowKernel,
+)
 from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
@@ -93,7 +99,9 @@ def windows_fragment(
         if tile.sample_count == 0:
             shape = (tile.series_count, steps.count)
             return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
-        windows = replace(tile_windows(tile, ends_ms, reach_ms), range_ms=range_ms)
+        windows = tile_windows(tile, ends_ms, reach_ms)
+        if reach_ms != range_ms:
+            windows = replace(windows, range_ms=range_ms)
         if windows.starts is not None:
             if not context.options.start_timestamps:
                 windows = replace(windows, starts=None)
@@ -107,7 +115,17 @@ def windows_fragment(
     row_cost = steps.count * max(1, min(range_ms // 1000, 1 << 20))
     if call.function not in WHOLE_WINDOW:
         row_cost = 0
-    return Fragment(series, steps, tiles, leaf, (), nameless, observe, row_cost=row_cost)
+    return Fragment(
+        series,
+        steps,
+        tiles,
+        leaf,
+        (),
+        nameless,
+        observe,
+        row_cost=row_cost,
+        compiled=call.function in COMPILED,
+    )
 
 
 def _rolled(

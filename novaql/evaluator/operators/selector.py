@@ -96,4 +96,5 @@ def _fragment(
         (),
         nameless,
         has_histograms=bool(selection.histograms),
+        compiled=True,
     )

@@ -75,6 +75,14 @@ def test_mean_survives_an_overflowing_sum() -> None:
         assert math.isclose(fold.finish()[0].item(), 1.6e308)
 
 
+def test_mean_survives_an_overflowing_sum_beside_nan() -> None:
+    fold = accumulator("avg", 1, 2)
+    assert fold is not None
+    with np.errstate(all="ignore"):
+        fold.add(np.zeros(2, np.int64), np.array([[1.7e308, math.nan], [1.5e308, 1.0]]), None)
+        assert math.isclose(fold.finish()[0][0, 0].item(), 1.6e308)
+
+
 def test_extremes_ignore_nan_unless_all_are() -> None:
     fold = accumulator("max", 2, 1)
     assert fold is not None

@@ -1,0 +1,29 @@
+"""`novaql warmup`."""
+
+from __future__ import annotations
+
+import click
+
+from novaql.api import warmup
+from novaql.evaluator.kernels.dispatch import available
+
+
+@click.command("warmup")
+def command() -> None:
+    """Compile the kernels ahead, once for this machine.
+
+    Later processes load them from a cache, beside the code or, where that cannot be written, in the
+    user's cache folder; `NUMBA_CACHE_DIR` names another. Without this they are compiled in the
+    background by the first process that has much to do, and by a server at its start.
+    """
+    if not available():
+        raise click.ClickException(
+            "numba is not installed, so NumPy answers every query: pip install 'novaql[fast]'"
+        )
+    try:
+        took = warmup()
+    except ImportError as problem:
+        raise click.ClickException(f"numba cannot be used: {problem}") from problem
+    for name, seconds in took.items():
+        click.echo(f"{name} {seconds:.2f} s")
+    click.echo(f"{len(took)} kernels are ready, {sum(took.values()):.1f} s")

@@ -1,0 +1,68 @@
+"""How a kernel is compiled, and the list of all that are.
+
+A kernel is declared with the one signature it is called with, and compiled, or loaded from
+numba's cache, by `prepare`: never by a call. numba keeps its cache beside the code where it may
+write there, else in the user's cache folder. It notices a change of the file a kernel stands in
+but not of other files, so a kernel calls only functions of its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba import types
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Inputs are declared read-only, which admits both kinds of arrays.
+MATRIX = types.Array(types.float64, 2, "C", readonly=True)
+VECTOR = types.Array(types.float64, 1, "C", readonly=True)
+INTS = types.Array(types.int64, 1, "C", readonly=True)
+INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
+MASK = types.Array(types.boolean, 2, "C", readonly=True)
+OUT_MATRIX = types.Array(types.float64, 2, "C")
+OUT_INTS = types.Array(types.int64, 2, "C")
+INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
+
+KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+"""Name → (dispatcher, argument types)."""
+
+
+def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
+    """Declare a kernel. It runs without the interpreter's lock; 1/0 is infinite, not an error.
+
+    reorder  sums may be added up in any order, so that they are computed side by side
+    """
+
+    def declare(function: F) -> F:
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+        if reorder:
+            options["fastmath"] = {"reassoc"}
+        try:
+            compiled: Any = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # neither folder can be written: compile in each process
+            compiled = numba.njit(**options)(function)
+        KERNELS[function.__name__] = compiled, signature
+        declared: F = compiled
+        return declared
+
+    return declare
+
+
+def inner(function: F) -> F:
+    """A function that kernels of the same file call; it becomes part of them."""
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    made: F = compiled
+    return made
+
+
+def prepare(name: str) -> Callable[..., Any]:
+    """Compile a kernel or load it from the cache; from then on it takes its one signature only."""
+    compiled, signature = KERNELS[name]
+    if not compiled.signatures:
+        compiled.compile(signature)
+        compiled.disable_compile()
+    ready: Callable[..., Any] = compiled
+    return ready

@@ -1,0 +1,40 @@
+"""`novaql warmup`."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from novaql.cli import warmup
+
+
+def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warmup, "available", lambda: True)
+    monkeypatch.setattr(warmup, "warmup", lambda: {"window_sums": 0.5, "group_sums": 1.0})
+
+    done = CliRunner().invoke(warmup.command)
+
+    assert done.exit_code == 0
+    assert done.output == "window_sums 0.50 s\ngroup_sums 1.00 s\n2 kernels are ready, 1.5 s\n"
+
+
+def test_without_numba_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warmup, "available", lambda: False)
+
+    done = CliRunner().invoke(warmup.command)
+
+    assert done.exit_code == 1
+    assert "pip install 'novaql[fast]'" in done.output
+
+
+def test_numba_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> dict[str, float]:
+        raise ImportError("Numba needs an older NumPy")
+
+    monkeypatch.setattr(warmup, "available", lambda: True)
+    monkeypatch.setattr(warmup, "warmup", refuses)
+
+    done = CliRunner().invoke(warmup.command)
+
+    assert done.exit_code == 1
+    assert "Numba needs an older NumPy" in done.output
