@@ -102,12 +102,15 @@ def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
             "sort is ineffective for range queries since results are always ordered by labels",
             call.span,
         )
+    by_label = call.function.startswith("sort_by_label")
+    if not by_label:
+        operand = operand.floats_only()
     if steps.count != 1:
         return operand
     descending = call.function.endswith("_desc")
-    if call.function.startswith("sort_by_label"):
+    if by_label:
         return sort_by_label(operand, _texts(run, call), descending=descending)
-    return sort_rows(operand.floats_only(), descending=descending)
+    return sort_rows(operand, descending=descending)
 
 
 def _start_timestamp(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
