@@ -1,0 +1,90 @@
+"""What a database consists of, and what its sides share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsdb import reader
+from tsdb.assemble import tile_bytes
+from tsdb.background import Repeater
+from tsdb.block.pages import PageCache, page_bytes
+from tsdb.block.reader import Block, BlockEntry
+from tsdb.cache import ByteCache
+from tsdb.errors import ReadOnly, StoreClosed
+from tsdb.files import Files
+from tsdb.head.head import Head
+from tsdb.options import OpenReport, StoreOptions
+from tsdb.part import Part
+from tsdb.selection import MIN_TIME_MS, Metadata
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What the database consists of at one moment, in order of age."""
+
+    blocks: tuple[Block, ...]
+    frozen: tuple[tuple[Head, int], ...]  # being flushed; and where the log goes on after each
+    head: Head
+
+
+class Store:
+    """The fields of a database. Its methods stand in `Writes`, `Reads` and `Upkeep`."""
+
+    def __init__(self, files: Files | None, head: Head, options: StoreOptions) -> None:
+        self.options = options
+        self._files = files
+        self._read_only = files is not None and files.log is None
+        half = options.cache_bytes // 2
+        self._pages: PageCache = ByteCache(half, page_bytes)
+        self._caches = reader.Caches(
+            ByteCache(options.cache_bytes - half, tile_bytes),
+            ByteCache(reader.UNION_CACHE_BYTES, reader.union_bytes),
+        )
+        blocks = () if files is None else files.manifest.blocks
+        self._state = State(tuple(self._block(entry) for entry in blocks), (), head)
+        self._metadata: dict[str, Metadata] = {}
+        if files is not None:
+            self._metadata.update(files.manifest.metadata)
+        self._version = 1 if head.appended or blocks else 0
+        self._newest_ms = MIN_TIME_MS
+        self._closed = False
+        self._writing = threading.Lock()
+        self._flushing = threading.Lock()  # taken before `_writing`
+        self._first_append = time.monotonic()
+        self._past = (0, 0)  # duplicates and conflicts of heads that are in blocks now
+        self._workers: list[Repeater] = []
+
+    def _block(self, entry: BlockEntry) -> Block:
+        assert self._files is not None
+        return Block(self._files.disk, self._files.blocks_path, entry, self._pages)
+
+    def _need_writable(self) -> None:
+        if self._closed:
+            raise StoreClosed
+        if self._read_only:
+            raise ReadOnly
+
+    def _parts(self) -> list[Part]:
+        if self._closed:
+            raise StoreClosed
+        state = self._state
+        heads = [*(head for head, _ in state.frozen), state.head]
+        return [*state.blocks, *(part for head in heads if (part := head.part()).runs)]
+
+    @property
+    def version(self) -> int:
+        """Grows with every change that a reader could see. For caches of answers."""
+        return self._version
+
+    @property
+    def path(self) -> Path | None:
+        """The directory; None in memory."""
+        return None if self._files is None else self._files.path
+
+    @property
+    def open_report(self) -> OpenReport:
+        """What opening found: samples read back, and what could not be."""
+        return OpenReport() if self._files is None else self._files.report

@@ -1,0 +1,61 @@
+"""The reading side of a database. It never waits for a writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tsdb import reader
+from tsdb.labels import SeriesTable
+from tsdb.matchers import Matcher
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
+from tsdb.store.base import Store
+
+
+class Reads(Store):
+    """`Source` over the parts of the store at the time of each call."""
+
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        hints: Hints = NO_HINTS,  # noqa: ARG002  (nothing would be read less)
+    ) -> Selection:
+        """See `Source.select`. Loading a tile raises `Corrupted` if a page of it is damaged."""
+        return reader.select(self._parts(), matchers, start_ms, end_ms, self._caches)
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> SeriesTable:
+        """See `Source.series`."""
+        return reader.series(self._parts(), matcher_sets, start_ms, end_ms)
+
+    def label_names(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]] = (),
+        start_ms: int = MIN_TIME_MS,
+        end_ms: int = MAX_TIME_MS,
+    ) -> list[str]:
+        """See `Source.label_names`."""
+        return reader.label_names(self._parts(), matcher_sets, start_ms, end_ms)
+
+    def label_values(
+        self,
+        name: str,
+        matcher_sets: Sequence[Sequence[Matcher]] = (),
+        start_ms: int = MIN_TIME_MS,
+        end_ms: int = MAX_TIME_MS,
+    ) -> list[str]:
+        """See `Source.label_values`."""
+        return reader.label_values(self._parts(), name, matcher_sets, start_ms, end_ms)
+
+    def metadata(self) -> dict[str, Metadata]:
+        """See `Source.metadata`."""
+        return dict(self._metadata)
+
+    def time_range(self) -> tuple[int, int] | None:
+        """First and last time of any sample; None for an empty database."""
+        parts = self._parts()
+        if not parts:
+            return None
+        return min(part.first_ms for part in parts), max(part.last_ms for part in parts)

@@ -1,0 +1,110 @@
+"""The writing side of a database: samples and metadata come in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from tsdb.batches import checked, checked_native
+from tsdb.head.native import NativeSamples
+from tsdb.labels import Ints
+from tsdb.options import AppendResult, Sync
+from tsdb.selection import MIN_TIME_MS, Metadata
+from tsdb.store.upkeep import Upkeep
+from tsdb.tile import Batch
+from tsdb.wal.writer import Position
+
+
+class Writes(Upkeep):
+    """One thread appends at a time; others wait."""
+
+    def append(self, batch: Batch) -> AppendResult:
+        """Store samples. When this returns they are visible, and as safe as `sync` promises.
+
+        Of samples with equal series and time the one that came last stands; the histograms of a
+        batch count as later than its floats. Raises `InvalidBatch`, `ReadOnly`, `StoreClosed`, or
+        `WriteFailed`, after which the batch may be appended again.
+        """
+        series_index, times, values = checked(batch)
+        histograms = checked_native(batch)
+        if len(values) == 0 and histograms is None:
+            return AppendResult()
+        self._make_room()
+        with self._writing:
+            self._need_writable()
+            head = self._state.head
+            with head.registry_lock:
+                row_ids = head.registry.ids_of(batch.series)
+            ids, native = row_ids[series_index], None
+            if histograms is not None:
+                native = NativeSamples.copied(row_ids[histograms[0]], *histograms[1:])
+            rejected = 0
+            newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
+            self._newest_ms = max(self._newest_ms, newest)
+            if self.options.out_of_order_ms is not None:
+                oldest = self._newest_ms - self.options.out_of_order_ms
+                rejected = sum(int(np.count_nonzero(t < oldest)) for t in _times(times, native))
+                if rejected:
+                    keep = times >= oldest
+                    ids, times, values = ids[keep], times[keep], values[keep]
+                    if native is not None:
+                        native = native.take(np.flatnonzero(native.times >= oldest)) or None
+                if len(ids) == 0 and native is None:
+                    return AppendResult(rejected=rejected)
+            known = [head.repeats(ids, times)]
+            if native is not None:
+                known.append(head.repeats(native.ids, native.times))
+            result = AppendResult(
+                appended=len(ids) + (0 if native is None else len(native)),
+                duplicates=sum(same for same, _ in known),
+                late=sum(late for _, late in known),
+                rejected=rejected,
+            )
+            position = None
+            if self._files is not None and self._files.log is not None:
+                if native is not None:
+                    self._files.allow_histograms()
+                position = self._files.log.append(head.registry, ids, times, values, native)
+            if head.appended == 0:
+                self._first_append = time.monotonic()
+            head.add(ids, times, values, native)
+            self._version += 1
+        self._after_append(position)
+        return result
+
+    def _make_room(self) -> None:
+        """Flushing keeps up with appending, or appending waits."""
+        state = self._state
+        if state.frozen and state.head.weight >= self.options.flush_samples:
+            self.flush()
+
+    def _after_append(self, position: Position | None) -> None:
+        if position is None:
+            return
+        assert self._files is not None
+        log = self._files.log
+        assert log is not None
+        if self._state.head.weight >= self.options.flush_samples:
+            self._workers[0].wake()
+        if self.options.sync is Sync.ALWAYS:
+            log.sync(position)
+
+    def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+        """Remember type, help and unit of metrics; later ones replace earlier ones."""
+        with self._writing:
+            self._need_writable()
+            changed = {n: m for n, m in metadata.items() if self._metadata.get(n) != m}
+            if not changed:
+                return
+            if self._files is not None:
+                self._files.commit_metadata(changed)
+            self._metadata = {**self._metadata, **changed}
+            self._version += 1
+
+
+def _times(times: Ints, native: NativeSamples | None) -> list[Ints]:
+    """Times of the floats and of the histograms, where there are any."""
+    both = [times] if native is None else [times, native.times]
+    return [column for column in both if len(column)]
