@@ -1,0 +1,109 @@
+"""What counts of events say about an objective. Exact: in fractions, made floats at the very end.
+
+Formulas: Google, The Site Reliability Workbook, chapter "Alerting on SLOs". With objective T and
+the error ratio e(w) = bad(w) / total(w) of a window w:
+
+    attainment        1 - e(W)                       W: the window of the objective
+    budget allowed    1 - T                          as a share of events
+    budget consumed   e(W) / (1 - T)                 may be more than 1
+    budget remaining  1 - consumed                   may be negative
+    burn rate of w    e(w) / (1 - T)                 1 spends exactly the budget over W
+    exhaustion        remaining · W / burn rate      time until nothing remains at this rate
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from server.slo.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Events of one window. Counts come from counters and may be fractions of events.
+
+    bad, total  0 ≤ bad ≤ total; a window without any event has total 0
+    """
+
+    bad: Fraction
+    total: Fraction
+
+    @classmethod
+    def of(cls, bad: float, total: float) -> Counts | None:
+        """Counts as a query gave them; None if they are no counts (NaN or infinite).
+
+        A little more bad than total is extrapolation at the edges of the window, and a little less
+        than nothing is rounding: both are cut off.
+        """
+        if not (math.isfinite(bad) and math.isfinite(total)):
+            return None
+        whole = max(Fraction(total), Fraction(0))
+        return cls(min(max(Fraction(bad), Fraction(0)), whole), whole)
+
+    @property
+    def error_ratio(self) -> Fraction | None:
+        """bad / total; None without events, which is neither perfect nor a failure."""
+        return self.bad / self.total if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The error budget over the objective's window, in shares of it.
+
+    allowed            1 - T, the share of events that may be bad
+    allowed_events     how many events that is, of those that there were
+    consumed           how much of the budget is spent: 1 is all of it
+    remaining          1 - consumed, negative when overspent
+    remaining_clamped  the same, at least 0
+    """
+
+    allowed: float
+    allowed_events: float
+    consumed: float
+    remaining: float
+    remaining_clamped: float
+
+
+def attainment(counts: Counts) -> float | None:
+    """The share of good events; None without events."""
+    ratio = counts.error_ratio
+    return None if ratio is None else float(1 - ratio)
+
+
+def budget(objective: Objective, counts: Counts) -> Budget | None:
+    """None without events."""
+    ratio = counts.error_ratio
+    if ratio is None:
+        return None
+    consumed = ratio / objective.allowed
+    return Budget(
+        allowed=float(objective.allowed),
+        allowed_events=float(objective.allowed * counts.total),
+        consumed=float(consumed),
+        remaining=float(1 - consumed),
+        remaining_clamped=float(max(1 - consumed, Fraction(0))),
+    )
+
+
+def burn_rate(objective: Objective, counts: Counts) -> Fraction | None:
+    """How many times faster than allowed the budget is being spent; None without events."""
+    ratio = counts.error_ratio
+    return None if ratio is None else ratio / objective.allowed
+
+
+def exhaustion_seconds(
+    objective: Objective, whole: Counts, recent: Counts, window_seconds: int
+) -> float | None:
+    """Time until the budget is spent if errors go on as in `recent`.
+
+    0 if it is spent already; None if it lasts for ever, or nobody can tell.
+    """
+    ratio, rate = whole.error_ratio, burn_rate(objective, recent)
+    if ratio is None or rate is None:
+        return None
+    remaining = 1 - ratio / objective.allowed
+    if remaining <= 0:
+        return 0.0
+    return None if rate == 0 else float(remaining * window_seconds / rate)

@@ -1,0 +1,138 @@
+"""Burn alerts over pairs of windows: page for what burns fast, a ticket for what burns slowly.
+
+The table, for a window of 30 days: Google, The Site Reliability Workbook, "Alerting on SLOs".
+
+    budget spent   long   short   factor   severity
+        2 %         1h      5m     14.4    page
+        5 %         6h     30m      6      page
+       10 %         1d      2h      3      ticket
+       10 %         3d      6h      1      ticket
+
+A factor is (budget spent) · W / (long window), so it grows with the window of the objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from server.slo.budget import Counts, burn_rate
+from server.slo.objective import Objective
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class Severity(StrEnum):
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of the table.
+
+    spent  share of the budget that is gone when the alert fires
+    long   seconds of the long window, which decides whether it matters …
+    short  … and of the short one, a twelfth, which ends the alert soon after the errors end
+    """
+
+    spent: Fraction
+    long: int
+    short: int
+    severity: Severity
+
+    def factor(self, window_seconds: int) -> Fraction:
+        """The burn rate above which `spent` of the budget goes within the long window."""
+        return self.spent * window_seconds / self.long
+
+
+PAIRS = (
+    Pair(Fraction(2, 100), HOUR, 5 * MINUTE, Severity.PAGE),
+    Pair(Fraction(5, 100), 6 * HOUR, 30 * MINUTE, Severity.PAGE),
+    Pair(Fraction(10, 100), DAY, 2 * HOUR, Severity.TICKET),
+    Pair(Fraction(10, 100), 3 * DAY, 6 * HOUR, Severity.TICKET),
+)
+
+BURN_WINDOWS = {
+    "5m": 5 * MINUTE,
+    "30m": 30 * MINUTE,
+    "1h": HOUR,
+    "2h": 2 * HOUR,
+    "6h": 6 * HOUR,
+    "1d": DAY,
+    "3d": 3 * DAY,
+}
+"""All windows of the table, as they are called in answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one severity says now.
+
+    firing  whether some pair burns faster than its factor in both windows
+    reason  why not, where one would expect it to; empty otherwise
+    """
+
+    severity: Severity
+    firing: bool
+    reason: str = ""
+
+
+def pairs_within(window_seconds: int) -> tuple[Pair, ...]:
+    """Rows of which the long window is shorter than the objective's own window."""
+    return tuple(pair for pair in PAIRS if pair.long < window_seconds)
+
+
+def warnings(objective: Objective, window_seconds: int) -> list[str]:
+    """What will not work: thresholds that cannot be reached even if every event fails."""
+    pairs = pairs_within(window_seconds)
+    found = []
+    for severity in Severity:
+        factors = [p.factor(window_seconds) for p in pairs if p.severity is severity]
+        if not factors:
+            found.append(f"{severity}_windows_too_long")
+        elif max(factors) >= objective.largest_burn_rate:
+            found.append(f"{severity}_threshold_unreachable")
+    return found
+
+
+def verdicts(
+    objective: Objective, window_seconds: int, counts: Mapping[int, Counts], min_events: int = 0
+) -> list[Verdict]:
+    """What each severity says.
+
+    counts      of each window of the table, by its seconds
+    min_events  with fewer events in the long window nobody is woken: one failure of three requests
+                is no trend
+    """
+    return [
+        _verdict(severity, objective, window_seconds, counts, min_events) for severity in Severity
+    ]
+
+
+def _verdict(
+    severity: Severity,
+    objective: Objective,
+    window_seconds: int,
+    counts: Mapping[int, Counts],
+    min_events: int,
+) -> Verdict:
+    reason = ""
+    for pair in pairs_within(window_seconds):
+        if pair.severity is not severity:
+            continue
+        factor = pair.factor(window_seconds)
+        long, short = counts[pair.long], counts[pair.short]
+        if not (_above(objective, long, factor) and _above(objective, short, factor)):
+            continue
+        if long.total >= min_events:
+            return Verdict(severity, firing=True)
+        reason = f"only {float(long.total):g} events in {pair.long} s, of {min_events} asked for"
+    return Verdict(severity, firing=False, reason=reason)
+
+
+def _above(objective: Objective, counts: Counts, factor: Fraction) -> bool:
+    rate = burn_rate(objective, counts)
+    return rate is not None and rate > factor

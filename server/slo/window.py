@@ -1,0 +1,112 @@
+"""Over which time an objective holds: the last 30 days, or this calendar month of some place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_ROLLING = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?")
+_SECONDS = (7 * 86400, 86400, 3600, 60)
+LONGEST_SECONDS = 366 * 86400
+SHORTEST_SECONDS = 3600
+
+
+class InvalidWindow(ValueError):
+    """The text is no window. The message says what one looks like."""
+
+
+class Period(StrEnum):
+    """What a calendar window begins with."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class RollingWindow:
+    """The time up to now: text "30d", or "4w", "36h"."""
+
+    text: str
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> RollingWindow:
+        """Units w, d, h and m, each at most once, longest first. Raises `InvalidWindow`."""
+        found = _ROLLING.fullmatch(text)
+        if not text or found is None:
+            raise InvalidWindow(f"{text!r} is no window: write a duration such as 30d or 12h")
+        seconds = sum(
+            int(n) * unit for n, unit in zip(found.groups(), _SECONDS, strict=True) if n is not None
+        )
+        if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+            raise InvalidWindow(f"a window of {text} is out of range: 1h to 366d")
+        return cls(text, seconds)
+
+    def bounds(self, now: datetime) -> tuple[datetime, datetime]:
+        """Begin and end of the window at `now`."""
+        return now - timedelta(seconds=self.seconds), now
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarWindow:
+    """A day, week (from Monday), month, quarter or year by the clocks of a place."""
+
+    period: Period
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, period: str, zone: str) -> CalendarWindow:
+        """Raises `InvalidWindow` for an unknown period or time zone."""
+        try:
+            kind = Period(period)
+        except ValueError:
+            raise InvalidWindow(f"{period!r} is no calendar period: {', '.join(Period)}") from None
+        try:
+            place = ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise InvalidWindow(f"{zone!r} is no time zone, as Europe/Berlin is") from None
+        return cls(kind, place)
+
+    def bounds(self, now: datetime) -> tuple[datetime, datetime]:
+        """Begin and end of the period that `now` (aware) lies in.
+
+        Both are local midnights: a day is 23 or 25 hours long when clocks change.
+        """
+        local = now.astimezone(self.zone)
+        begin = self._begin(local)
+        return begin, self._next(begin)
+
+    def _begin(self, local: datetime) -> datetime:
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if self.period is Period.DAY:
+            return midnight
+        if self.period is Period.WEEK:
+            return midnight - timedelta(days=local.weekday())
+        if self.period is Period.MONTH:
+            return midnight.replace(day=1)
+        if self.period is Period.QUARTER:
+            return midnight.replace(day=1, month=(local.month - 1) // 3 * 3 + 1)
+        return midnight.replace(day=1, month=1)
+
+    def _next(self, begin: datetime) -> datetime:
+        if self.period is Period.DAY:
+            return begin + timedelta(days=1)  # of the same zone: wall-clock arithmetic
+        if self.period is Period.WEEK:
+            return begin + timedelta(days=7)
+        months = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}[self.period]
+        years, month = divmod(begin.month - 1 + months, 12)
+        return begin.replace(year=begin.year + years, month=month + 1)
+
+
+Window = RollingWindow | CalendarWindow
+
+
+def seconds_of(bounds: tuple[datetime, datetime]) -> int:
+    """Length of a window in real seconds, changes of the clock counted."""
+    return int(bounds[1].timestamp() - bounds[0].timestamp())
