@@ -68,10 +68,13 @@ class SeriesTable:
 
     columns: label name → column, in increasing order of name (by bytes). A column in which every
     row is absent is allowed and means nothing.
+    family: tables with the same one agree on the rows that both have, so what is known of those
+    rows need not be found again. None: of no family
     """
 
     rows: int
     columns: Mapping[str, LabelColumn]
+    family: object | None = None
 
     @classmethod
     def from_dicts(cls, label_sets: Sequence[Mapping[str, str]]) -> SeriesTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsdb.errors import InvalidBatch
 from tsdb.index.match import IndexedColumn
-from tsdb.labels import Bools, Codes, Ints, SeriesTable
+from tsdb.labels import Codes, Ints, SeriesTable
 
 Tokens = NDArray[np.uint64]
 
@@ -108,6 +107,14 @@ class HeadIndex:
         return self.columns.get(name)
 
 
+@dataclass(slots=True)
+class _KnownRows:
+    """Ids of the rows of a table, or of all tables of a family; -1 where nobody asked yet."""
+
+    owner: object
+    ids: Ints
+
+
 class Registry:
     """Label set → id, ids counting from 0 in order of appearance.
 
@@ -122,32 +129,41 @@ class Registry:
         self._rng = np.random.default_rng(secrets.randbits(128))
         self._columns: dict[str, _Column] = {}
         self._ids: dict[bytes, int] = {}
-        self._known: OrderedDict[int, tuple[SeriesTable, Ints]] = OrderedDict()
+        self._known: dict[int, _KnownRows] = {}
         self._known_rows = 0
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def ids_of(self, table: SeriesTable) -> Ints:
-        """[table.rows] the id of each row; unknown label sets are entered.
+        """[table.rows] the id of each row; see `ids_for`."""
+        return self.ids_for(table, np.arange(table.rows))
 
-        The same table object again costs nothing. Raises `InvalidBatch` for a row without labels
-        and for text that is not Unicode.
+    def ids_for(self, table: SeriesTable, rows: Ints) -> Ints:
+        """The ids of some rows of a table; label sets that are unknown are entered.
+
+        The same table object again, or another one of its family, costs a gather for the rows that
+        were asked for before. Rows that nobody asks for are not entered. Raises `InvalidBatch` for
+        a row without labels and for text that is not Unicode.
         """
-        if (known := self._known.get(id(table))) is not None and known[0] is table:
-            return known[1]
-        try:
-            ids = self._look_up(table)
-        except UnicodeEncodeError as problem:
-            raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
-        self._remember(table, ids)
+        known = self._known_rows_of(table)
+        ids = known.ids[rows]
+        if len(ids) and int(ids.min()) < 0:
+            asked = np.unique(rows[ids < 0])
+            try:
+                known.ids[asked] = self._look_up(table, asked)
+            except UnicodeEncodeError as problem:
+                raise InvalidBatch(f"a label is not valid Unicode: {problem}") from problem
+            ids = known.ids[rows]
         return ids
 
-    def _look_up(self, table: SeriesTable) -> Ints:
+    def _look_up(self, whole: SeriesTable, rows: Ints) -> Ints:
+        _check_shapes(whole)
+        table = whole if len(rows) == whole.rows else whole.take(rows)
+        _check_codes(table)
         keys: Tokens = np.zeros((table.rows, 2), np.uint64)
         labelled = np.zeros(table.rows, np.bool_)
         coded: dict[str, Codes] = {}
-        _check_labels(table)
         for name, column in table.columns.items():
             codes, texts = column.codes, column.values
             if len(texts) > 2 * table.rows + 16:  # mostly texts of other rows
@@ -161,7 +177,9 @@ class Registry:
             coded[name] = own.codes_of(texts)[codes]
             labelled |= coded[name] != 0
             keys += own.tokens_of(coded[name])
-        _need_labels(labelled)
+        if not labelled.all():
+            bare = int(rows[np.argmin(labelled)])
+            raise InvalidBatch(f"series {bare} of the batch has no labels")
         return self._enter(keys, coded)
 
     def _enter(self, keys: Tokens, coded: Mapping[str, Codes]) -> Ints:
@@ -183,15 +201,28 @@ class Registry:
             column.put(start, np.zeros(len(rows), np.int32) if codes is None else codes[rows])
         return np.array(found, np.int64)
 
-    def _remember(self, table: SeriesTable, ids: Ints) -> None:
-        # Keeping the table alive keeps its id() from being given to another one.
-        self._known[id(table)] = (table, ids)
-        self._known_rows += table.rows
+    def _known_rows_of(self, table: SeriesTable) -> _KnownRows:
+        # Keeping the owner alive keeps its id() from being given to another one.
+        owner = table if table.family is None else table.family
+        known = self._known.get(id(owner))
+        if known is None:
+            known = self._known[id(owner)] = _KnownRows(owner, np.full(table.rows, -1))
+            self._known_rows += table.rows
+        elif len(known.ids) < table.rows:
+            grown = np.full(max(table.rows, 2 * len(known.ids)), -1)
+            grown[: len(known.ids)] = known.ids
+            self._known_rows += len(grown) - len(known.ids)
+            known.ids = grown
         while len(self._known) > _REMEMBERED_TABLES or (
             self._known_rows > _REMEMBERED_ROWS and len(self._known) > 1
         ):
-            _, (old, _) = self._known.popitem(last=False)
-            self._known_rows -= old.rows
+            self._forget_one(known)
+        return known
+
+    def _forget_one(self, needed: _KnownRows) -> None:
+        """The table that came first, but for the one that is being asked about."""
+        key = next(key for key, known in self._known.items() if known is not needed)
+        self._known_rows -= len(self._known.pop(key).ids)
 
     def index(self) -> HeadIndex:
         """What is known now, for readers. The writer must not be inside `ids_of`."""
@@ -205,16 +236,15 @@ class Registry:
         )
 
 
-def _check_labels(table: SeriesTable) -> None:
+def _check_shapes(table: SeriesTable) -> None:
     for name, column in table.columns.items():
         if not name:
             raise InvalidBatch("a label has an empty name")
         if column.codes.shape != (table.rows,):
             raise InvalidBatch(f"label {name!r}: {len(column.codes)} codes for {table.rows} series")
+
+
+def _check_codes(table: SeriesTable) -> None:
+    for name, column in table.columns.items():
         if table.rows and not 0 <= column.codes.min() <= column.codes.max() < len(column.values):
             raise InvalidBatch(f"label {name!r}: a code points outside its dictionary")
-
-
-def _need_labels(labelled: Bools) -> None:
-    if not labelled.all():
-        raise InvalidBatch(f"series {int(np.argmin(labelled))} of the batch has no labels")

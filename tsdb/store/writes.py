@@ -35,11 +35,12 @@ class Writes(Upkeep):
         with self._writing:
             self._need_writable()
             head = self._state.head
+            native = None
             with head.registry_lock:
-                row_ids = head.registry.ids_of(batch.series)
-            ids, native = row_ids[series_index], None
-            if histograms is not None:
-                native = NativeSamples.copied(row_ids[histograms[0]], *histograms[1:])
+                ids = head.registry.ids_for(batch.series, series_index)
+                if histograms is not None:
+                    own = head.registry.ids_for(batch.series, histograms[0])
+                    native = NativeSamples.copied(own, *histograms[1:])
             rejected = 0
             newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
             self._newest_ms = max(self._newest_ms, newest)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
+from tsdb.errors import InvalidBatch
 from tsdb.head.head import BUFFER_SAMPLES, Head
 from tsdb.head.registry import Registry
 from tsdb.head.run import build_run, merge_runs
@@ -121,3 +123,34 @@ def test_a_table_with_mostly_foreign_texts_adds_only_its_own() -> None:
     column = registry.index().column("pod")
     assert column is not None
     assert column.distinct <= 3
+
+
+def test_only_rows_that_are_asked_for_are_entered() -> None:
+    registry = Registry()
+    table = SeriesTable.from_dicts([{"i": str(i)} for i in range(9)])
+    assert registry.ids_for(table, np.array([7, 2, 7])).tolist() == [1, 0, 1]
+    assert len(registry) == 2
+    assert registry.ids_for(table, np.array([2, 8])).tolist() == [0, 2]
+
+
+def test_tables_of_a_family_are_looked_up_where_they_grew() -> None:
+    registry = Registry()
+    whole = SeriesTable.from_dicts([{"i": str(i % 6), "j": "x"} for i in range(8)])
+    family = object()
+    for rows in (3, 3, 8, 5):
+        grown = SeriesTable(rows, whole.take(np.arange(rows)).columns, family)
+        assert registry.ids_of(grown).tolist() == [i % 6 for i in range(rows)]
+    assert len(registry) == 6
+
+
+def test_forgotten_tables_are_found_again() -> None:
+    registry = Registry()
+    tables = [SeriesTable.from_dicts([{"i": str(i)}]) for i in range(400)]
+    for _ in range(2):
+        assert [int(registry.ids_of(table)[0]) for table in tables] == list(range(400))
+
+
+def test_an_unlabelled_row_is_named_by_its_place_in_the_batch() -> None:
+    table = SeriesTable.from_dicts([{"i": "1"}, {"i": "2"}, {}])
+    with pytest.raises(InvalidBatch, match="series 2 of the batch has no labels"):
+        Registry().ids_for(table, np.array([1, 2]))
