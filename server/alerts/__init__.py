@@ -1,0 +1,1 @@
+"""Alert rules, alerts, silences, and who is told of what."""
