@@ -1,0 +1,187 @@
+"""What depends on what: declared edges and discovered ones in one directed graph."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Upstream are the services that this one depends on; downstream those that depend on it."""
+
+    UPSTREAM = "upstream"
+    DOWNSTREAM = "downstream"
+    BOTH = "both"
+
+
+class Kind(StrEnum):
+    """A service of the catalog, or a name that only edges know."""
+
+    SERVICE = "service"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`source` depends on `target`.
+
+    origin     "declared", "discovered", or "declared+discovered"
+    last_seen  when metrics last showed it; None: never
+    """
+
+    source: str
+    target: str
+    origin: str = "declared"
+    last_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The part of the graph around one service.
+
+    nodes      name → kind, in order of distance, then name; the service itself first
+    cycles     circles among the nodes, each once, beginning with its smallest name
+    truncated  there is more beyond `depth` or the limit of nodes
+    """
+
+    nodes: Mapping[str, Kind]
+    edges: tuple[Edge, ...]
+    cycles: tuple[tuple[str, ...], ...]
+    truncated: bool
+
+
+def merged(declared: Iterable[Edge], discovered: Iterable[Edge]) -> tuple[Edge, ...]:
+    """One edge for each pair of services, sorted; it says where it is known from."""
+    found: dict[tuple[str, str], Edge] = {(e.source, e.target): e for e in declared}
+    for edge in discovered:
+        known = found.get((edge.source, edge.target))
+        if known is None:
+            found[edge.source, edge.target] = edge
+            continue
+        seen = [t for t in (known.last_seen, edge.last_seen) if t is not None]
+        origin = known.origin if known.origin == edge.origin else "declared+discovered"
+        found[edge.source, edge.target] = Edge(
+            edge.source, edge.target, origin, max(seen, default=None)
+        )
+    return tuple(found[key] for key in sorted(found))
+
+
+def neighbourhood(
+    start: str,
+    edges: Iterable[Edge],
+    catalog: frozenset[str],
+    *,
+    direction: Direction = Direction.BOTH,
+    depth: int | None = None,
+    most_nodes: int = 500,
+) -> Neighbourhood:
+    """What is reached from `start`, each node once, however the edges circle.
+
+    Both directions are walked each for itself: what merely shares a dependency is no neighbour.
+
+    depth  most edges from `start`; None: as far as they go
+    """
+    every = tuple(edges)
+    reached, truncated = {start: 0}, False
+    if direction is not Direction.DOWNSTREAM:
+        truncated |= _walk(start, _links(every, forward=True), depth, most_nodes, reached)
+    if direction is not Direction.UPSTREAM:
+        downstream = {start: 0}
+        truncated |= _walk(start, _links(every, forward=False), depth, most_nodes, downstream)
+        for name, distance in downstream.items():
+            reached[name] = min(distance, reached.get(name, distance))
+    ordered = sorted(reached, key=lambda name: (reached[name], name))
+    if len(ordered) > most_nodes:
+        ordered, truncated = ordered[:most_nodes], True
+    kept = frozenset(ordered)
+    inside = tuple(e for e in every if e.source in kept and e.target in kept)
+    return Neighbourhood(
+        nodes={n: Kind.SERVICE if n in catalog else Kind.EXTERNAL for n in ordered},
+        edges=inside,
+        cycles=cycles(inside),
+        truncated=truncated,
+    )
+
+
+def _links(edges: Iterable[Edge], *, forward: bool) -> dict[str, list[str]]:
+    links: dict[str, list[str]] = {}
+    for edge in edges:
+        here, there = (edge.source, edge.target) if forward else (edge.target, edge.source)
+        links.setdefault(here, []).append(there)
+    return links
+
+
+def _walk(
+    start: str,
+    links: Mapping[str, list[str]],
+    depth: int | None,
+    most_nodes: int,
+    reached: dict[str, int],
+) -> bool:
+    """Breadth first; fills `reached` with distances. Whether something was left out."""
+    truncated = False
+    waiting = deque([start])
+    while waiting:
+        here = waiting.popleft()
+        for there in links.get(here, ()):
+            if there in reached:
+                continue
+            if (depth is not None and reached[here] >= depth) or len(reached) >= most_nodes:
+                truncated = True
+                continue
+            reached[there] = reached[here] + 1
+            waiting.append(there)
+    return truncated
+
+
+def cycles(edges: Iterable[Edge]) -> tuple[tuple[str, ...], ...]:
+    """The groups of services that depend on themselves through one another, each sorted by name.
+
+    These are the strongly connected components of more than one node, and single nodes with an
+    edge to themselves. Tarjan's algorithm, without recursion.
+    """
+    links = _links(edges, forward=True)
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[tuple[str, ...]] = []
+    for root in sorted(links):
+        if root in number:
+            continue
+        path = [(root, iter(links.get(root, ())))]
+        number[root] = low[root] = len(number)
+        stack.append(root)
+        on_stack.add(root)
+        while path:
+            here, rest = path[-1]
+            there = next(rest, None)
+            if there is None:
+                path.pop()
+                if path:
+                    low[path[-1][0]] = min(low[path[-1][0]], low[here])
+                if low[here] == number[here]:
+                    group = _pop_group(stack, on_stack, here)
+                    if len(group) > 1 or here in links.get(here, ()):
+                        found.append(tuple(sorted(group)))
+            elif there not in number:
+                number[there] = low[there] = len(number)
+                stack.append(there)
+                on_stack.add(there)
+                path.append((there, iter(links.get(there, ()))))
+            elif there in on_stack:
+                low[here] = min(low[here], number[there])
+    return tuple(sorted(found))
+
+
+def _pop_group(stack: list[str], on_stack: set[str], last: str) -> list[str]:
+    group: list[str] = []
+    while True:
+        name = stack.pop()
+        on_stack.discard(name)
+        group.append(name)
+        if name == last:
+            return group
