@@ -1,0 +1,1 @@
+"""What Prometheus keeps and sends: its data directory, its chunks, and remote read as a client."""
