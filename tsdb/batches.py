@@ -22,8 +22,8 @@ def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
     return index, times, values
 
 
-def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms] | None:
-    """The same for native histograms; None if there are none. Raises `InvalidBatch`."""
+def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] | None:
+    """The same for native histograms, with their starts; None if there are none."""
     native = batch.native
     if native is None or len(native.histograms) == 0 == len(native.timestamps):
         return None
@@ -34,7 +34,23 @@ def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms] | None:
     index, times = _places(
         batch, native.series_index, native.timestamps, len(found), "native histograms"
     )
-    return index, times, found
+    starts = checked_starts(native.starts, len(found), "native histograms")
+    return index, times, found, starts
+
+
+def checked_starts(starts: Ints | None, count: int, what: str) -> Ints | None:
+    """[count] start timestamps; None if there are none. Raises `InvalidBatch`."""
+    if starts is None:
+        return None
+    found = _whole("starts", starts)
+    if found.shape != (count,):
+        raise InvalidBatch(f"starts has shape {found.shape}, but there are {count} {what}")
+    if not found.any():
+        return None
+    if int(found.min()) < MIN_TIME_MS or int(found.max()) > MAX_TIME_MS:
+        at = int(np.argmax((found < MIN_TIME_MS) | (found > MAX_TIME_MS)))
+        raise InvalidBatch(f"sample {at}: {int(found[at])} ms is no start that can be stored")
+    return found
 
 
 def _places(

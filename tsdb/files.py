@@ -20,6 +20,7 @@ from tsdb.head.head import Head, HeadPart
 from tsdb.manifest import Manifest
 from tsdb.options import OpenReport, StoreOptions, Sync
 from tsdb.selection import Metadata
+from tsdb.tombstones import Tombstone, needed
 from tsdb.wal.reader import Replay, replay
 from tsdb.wal.record import encode_metadata
 from tsdb.wal.writer import Log, segment_name, segment_number
@@ -72,21 +73,33 @@ class Files:
         """Raises `OSError`; the old one stands then."""
         with self.replacing:
             changed = replace(self.manifest, **changes)
+            left = needed(changed.tombstones, changed.log_start)
+            changed = replace(changed, tombstones=left)
             manifests.write(self.disk, self.path, changed)
             with self.changing:  # metadata may have come meanwhile; the log has it
                 self.manifest = replace(changed, metadata=self.manifest.metadata)
 
-    def allow_histograms(self) -> None:
-        """Before the first native histogram is written: older programs must refuse the store.
+    def allow(self, version: int) -> None:
+        """Before the first segment of a format is written: older programs must refuse the store.
 
         Raises `WriteFailed`.
         """
-        if self.manifest.version >= manifests.NATIVE_FORMAT:
+        if self.manifest.version >= version:
             return
         try:
-            self._replace_manifest(version=manifests.NATIVE_FORMAT)
+            self._replace_manifest(version=version)
         except OSError as problem:
             raise write_failure(problem, "replacing the manifest") from problem
+
+    def commit_tombstone(self, tombstone: Tombstone) -> None:
+        """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
+        try:
+            self._replace_manifest(
+                version=manifests.LATEST_FORMAT,
+                tombstones=(*self.manifest.tombstones, tombstone),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "writing a deletion down") from problem
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""
@@ -141,7 +154,7 @@ def open_files(
         removed = _remove_strays(files)
         found = replay(
             disk, path / LOG, manifest.store,
-            [n for n in files.segments() if n >= manifest.log_start], head,
+            [n for n in files.segments() if n >= manifest.log_start], head, manifest.tombstones,
         )  # fmt: skip
         for number, size in found.torn.items():
             _cut(disk, path / LOG / segment_name(number), size)
@@ -220,7 +233,7 @@ def _open_to_read(disk: Disk, path: Path, began: float) -> tuple[Files, Head]:
                 raise StoreNotFound(path)
             files = Files(disk, path, manifest, None, None, OpenReport())
             owed = [n for n in files.segments() if n >= manifest.log_start]
-            found = replay(disk, path / LOG, manifest.store, owed, head)
+            found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones)
             unchanged = manifests.read(disk, path) == manifest
         except FileNotFoundError:
             continue  # a flush removed a segment meanwhile; the manifest is another one now

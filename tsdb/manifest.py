@@ -6,16 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 
+from tsdb import tombstones
 from tsdb.block.reader import BlockEntry
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import Disk, replace_file
 from tsdb.selection import Metadata
+from tsdb.tombstones import Tombstone
 
-FORMAT, NATIVE_FORMAT = 1, 2
-"""A store is of the second once native histograms were written to it."""
+FORMAT, NATIVE_FORMAT, LATEST_FORMAT = 1, 2, 3
+"""A store is of the second once native histograms were written to it, of the third once start
+timestamps were, or something was deleted."""
 NAME = "MANIFEST"
 _WORD = b"novaql-store"
 
@@ -29,6 +33,7 @@ class Manifest:
     log_start     samples in earlier segments of the log are in blocks
     next_block    number of the next block
     blocks        in order of `sequence`
+    tombstones    what was deleted and is in a block or the log still, oldest first
     """
 
     store: bytes
@@ -37,20 +42,21 @@ class Manifest:
     blocks: tuple[BlockEntry, ...] = ()
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     version: int = FORMAT
+    tombstones: tuple[Tombstone, ...] = ()
 
 
 def encode(manifest: Manifest) -> bytes:
     """FORMAT.md, "Manifest": a line with format and checksum, then JSON."""
-    body = json.dumps(
-        {
-            "store": manifest.store.hex(),
-            "log_start": manifest.log_start,
-            "next_block": manifest.next_block,
-            "blocks": [asdict(entry) for entry in manifest.blocks],
-            "metadata": {name: astuple(entry) for name, entry in manifest.metadata.items()},
-        },
-        indent=1,
-    ).encode()
+    fields: dict[str, Any] = {
+        "store": manifest.store.hex(),
+        "log_start": manifest.log_start,
+        "next_block": manifest.next_block,
+        "blocks": [asdict(entry) for entry in manifest.blocks],
+        "metadata": {name: astuple(entry) for name, entry in manifest.metadata.items()},
+    }
+    if manifest.tombstones:
+        fields["tombstones"] = tombstones.encode(manifest.tombstones)
+    body = json.dumps(fields, indent=1).encode()
     return b"%s %d %08x\n" % (_WORD, manifest.version, google_crc32c.value(body)) + body
 
 
@@ -60,8 +66,8 @@ def decode(content: bytes, path: Path) -> Manifest:
     words = line.split(b" ")
     if len(words) != 3 or words[0] != _WORD or not words[1].isdigit():
         raise Corrupted(path, "first line", f"is {line[:40]!r}")
-    if int(words[1]) not in (FORMAT, NATIVE_FORMAT):
-        found = f"format {int(words[1])}; this program knows {FORMAT} and {NATIVE_FORMAT}"
+    if not FORMAT <= int(words[1]) <= LATEST_FORMAT:
+        found = f"format {int(words[1])}; this program knows {FORMAT} to {LATEST_FORMAT}"
         raise UnknownFormat(path, "first line", found)
     if words[2] != b"%08x" % google_crc32c.value(body):
         raise Corrupted(path, "body", "checksum differs")
@@ -73,6 +79,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         tuple(BlockEntry(**entry) for entry in fields["blocks"]),
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
         int(words[1]),
+        tombstones.decode(fields.get("tombstones", ())),
     )
 
 

@@ -8,13 +8,13 @@ stream's own affair.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from tsdb.histograms import Histograms
-from tsdb.labels import Ints
+from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
 
 
@@ -53,6 +53,8 @@ class Grids:
     grid_length  [G] how many, at least one
     grid_first   [G] earliest and …
     grid_last    [G] … latest of them, milliseconds
+    starts       start timestamps, in the same places as the samples: 0 where none is known
+    started      [R] which series have any; both are None where none has
     """
 
     identity: Hashable
@@ -63,6 +65,8 @@ class Grids:
     grid_first: Ints
     grid_last: Ints
     times: Stream
+    starts: Stream | None = field(default=None, kw_only=True)
+    started: Bools | None = field(default=None, kw_only=True)
 
     @property
     def samples(self) -> int:

@@ -17,10 +17,12 @@ import numpy as np
 from tsdb.head.head_run import Chunk, HeadRun, build_layer, merge_layers
 from tsdb.head.native import NativeSamples
 from tsdb.head.registry import HeadIndex, Registry
+from tsdb.head.run import Floating
 from tsdb.labels import Ints
 from tsdb.part import Layer
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Floats
+from tsdb.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
 SAMPLE_BYTES = 24  # id, time, value while it waits in arrival form
@@ -72,9 +74,10 @@ class Head:
         """As `appended`, but a histogram counts for as many samples as it takes the room of."""
         self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
-        self._arrived = threading.Lock()  # guards the four below and the registry; held briefly
+        self._arrived = threading.Lock()  # guards the five below and the registry; held briefly
         self._sealed: list[Chunk] = []
         self._buffer = _empty_buffer()
+        self._begun: Ints | None = None  # start timestamps of the buffer, if it has any
         self._filled = 0
         self._taken = 0  # samples of the buffer that are in a run already
         self._sorting = threading.Lock()  # one reader at a time brings the runs up to date
@@ -98,20 +101,18 @@ class Head:
         newest = self.newest(ids)
         return int(np.count_nonzero(times == newest)), int(np.count_nonzero(times < newest))
 
-    def add(
-        self, ids: Ints, times: Ints, values: Floats, native: NativeSamples | None = None
-    ) -> None:
+    def add(self, floats: Floating, native: NativeSamples | None = None) -> None:
         """Take samples in, all at once to readers; the histograms count as the later ones.
 
         The arrays of floats are copied; those of histograms become the head's own.
         """
-        if len(ids):
-            self._note_newest(ids, times)
+        if len(floats.ids):
+            self._note_newest(floats.ids, floats.times)
         if native is not None:
             self._note_newest(native.ids, native.times)
         with self._arrived:
-            if len(ids):
-                self._put(ids, times, values)
+            if len(floats.ids):
+                self._put(floats)
             if native is not None:
                 self._cut()
                 self._sealed.append(native)
@@ -125,19 +126,26 @@ class Head:
         else:
             np.maximum.at(self._newest, ids, times)
 
-    def _put(self, ids: Ints, times: Ints, values: Floats) -> None:
+    def _put(self, floats: Floating) -> None:
+        ids, times, values, starts = floats
         count = len(ids)
         self.appended += count
         self.weight += count
         if count > BUFFER_SAMPLES // 4:
             self._cut()
-            self._sealed.append((ids.copy(), times.copy(), values.copy()))
+            begun = None if starts is None else starts.copy()
+            self._sealed.append(Floating(ids.copy(), times.copy(), values.copy(), begun))
             return
         if self._filled + count > BUFFER_SAMPLES:
             self._cut()
             self._buffer = _empty_buffer()
+            self._begun = None
             self._filled = self._taken = 0
         end = self._filled + count
+        if starts is not None:
+            if self._begun is None:
+                self._begun = np.zeros(BUFFER_SAMPLES, np.int64)
+            self._begun[self._filled : end] = starts
         for column, fresh in zip(self._buffer, (ids, times, values), strict=True):
             column[self._filled : end] = fresh
         self._filled = end
@@ -146,9 +154,9 @@ class Head:
         """What waits in the buffer becomes a chunk; the buffer goes on being filled behind it."""
         if self._filled > self._taken:
             waiting = slice(self._taken, self._filled)
-            self._sealed.append(
-                (self._buffer[0][waiting], self._buffer[1][waiting], self._buffer[2][waiting])
-            )
+            begun = None if self._begun is None else self._begun[waiting]
+            ids, times, values = self._buffer
+            self._sealed.append(Floating(ids[waiting], times[waiting], values[waiting], begun))
             self._taken = self._filled
 
     def _take(self) -> tuple[list[Chunk], HeadIndex, int]:
@@ -176,6 +184,14 @@ class Head:
                 runs = _with_run(runs, build_layer(chunks))
             self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
             return self._part
+
+    def delete(self, deletion: Deletion) -> None:
+        """Take samples out. For the writer; readers that have a part already keep what it has."""
+        part = self.part()
+        with self._sorting:
+            deleted = Intervals.of(part.head_index, [deletion])
+            runs = tuple(run.without(deleted) for run in self._part.runs)
+            self._part = replace(self._part, runs=tuple(run for run in runs if run.samples))
 
     def compact(self) -> HeadPart:
         """`part()` with a single run."""

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.head.native import NativeRun, NativeSamples, build_native, equal_places, merge_native
-from tsdb.head.run import Run, build_run, merge_runs
-from tsdb.histograms import concat_histograms
+from tsdb.head.native import (
+    NativeRun,
+    NativeSamples,
+    build_native,
+    equal_places,
+    joined_native,
+    merge_native,
+)
+from tsdb.head.run import Floating, Run, build_run, joined, merge_runs
 from tsdb.labels import Bools, Ints
 from tsdb.part import Layer
-from tsdb.tile import Floats
+from tsdb.tombstones import Intervals
 
-Floating = tuple[Ints, Ints, Floats]
 Chunk = Floating | NativeSamples
-"""What arrived at one time: floats (ids, times, values) or histograms."""
+"""What arrived at one time: floats or histograms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,39 +53,39 @@ class HeadRun:
         parts = (self.floats, self.native)
         return self.replaced + sum(part.conflicts for part in parts if part is not None)
 
+    def without(self, deleted: Intervals) -> HeadRun:
+        """What is left when samples of these ids and times are taken out."""
+        floats, native = self.floats, self.native
+        if floats is not None and deleted.touches(floats.ids).any():
+            flat = floats.flat()
+            floats = _kept_floats(floats, flat, ~deleted.mask(flat.ids, flat.times))
+        if native is not None and deleted.touches(native.ids).any():
+            samples = native.flat()
+            native = _kept_native(native, samples, ~deleted.mask(samples.ids, samples.times))
+        return HeadRun(floats, native, self.replaced)
+
 
 def build_layer(chunks: Sequence[Chunk]) -> HeadRun:
     """From chunks in order of arrival."""
     native = [chunk for chunk in chunks if isinstance(chunk, NativeSamples)]
     floats = [chunk for chunk in chunks if not isinstance(chunk, NativeSamples)]
     if not native:
-        return HeadRun(build_run(*_joined(floats)))
-    one = NativeSamples(
-        np.concatenate([chunk.ids for chunk in native]),
-        np.concatenate([chunk.times for chunk in native]),
-        concat_histograms([chunk.histograms for chunk in native]),
-    )
+        return HeadRun(build_run(*joined(floats)))
+    one = joined_native(native)
     if not floats:
         return HeadRun(None, build_native(one))
-    ids, times, values = _joined(floats)
+    flat = joined(floats)
     replaced = 0
-    if len(np.intersect1d(ids, one.ids)):
-        stays, native_stays = _latest_kind(chunks, ids, times, one)
+    if len(np.intersect1d(flat.ids, one.ids)):
+        stays, native_stays = _latest_kind(chunks, flat.ids, flat.times, one)
         replaced = int(np.count_nonzero(~stays)) + int(np.count_nonzero(~native_stays))
-        ids, times, values = ids[stays], times[stays], values[stays]
+        flat = flat.take(stays)
         one = one.take(np.flatnonzero(native_stays))
     return HeadRun(
-        build_run(ids, times, values) if len(ids) else None,
+        build_run(*flat) if len(flat.ids) else None,
         build_native(one) if len(one) else None,
         replaced,
     )
-
-
-def _joined(chunks: Sequence[Floating]) -> Floating:
-    if len(chunks) == 1:
-        return chunks[0]
-    ids, times, values = zip(*chunks, strict=True)
-    return np.concatenate(ids), np.concatenate(times), np.concatenate(values)
 
 
 def _latest_kind(
@@ -134,29 +139,44 @@ def merge_layers(older: HeadRun, newer: HeadRun) -> HeadRun:
 def _floats_without(run: Run, native: NativeRun) -> tuple[Run | None, int]:
     if len(np.intersect1d(run.ids, native.ids)) == 0:
         return run, 0
-    ids, times, values = run.flat()
-    other = native.flat()
-    gone, _ = equal_places(ids, times, other.ids, other.times)
+    flat, other = run.flat(), native.flat()
+    gone, _ = equal_places(flat.ids, flat.times, other.ids, other.times)
     if len(gone) == 0:
         return run, 0
-    keep = np.ones(len(ids), np.bool_)
+    keep = np.ones(len(flat.ids), np.bool_)
     keep[gone] = False
+    rest = _kept_floats(run, flat, keep)
+    return rest, len(gone) + (run.duplicates if rest is None else 0)
+
+
+def _kept_floats(run: Run, flat: Floating, keep: Bools) -> Run | None:
+    """The run of those of its samples that are kept; None if none is."""
+    if keep.all():
+        return run
     if not keep.any():
-        return None, len(gone) + run.duplicates
-    rest = build_run(ids[keep], times[keep], values[keep])
-    return Run(rest.ids, rest.stratum, run.duplicates, run.conflicts), len(gone)
+        return None
+    rest = build_run(*flat.take(keep))
+    return Run(rest.ids, rest.stratum, run.duplicates, run.conflicts)
 
 
 def _native_without(run: NativeRun, floats: Run) -> tuple[NativeRun | None, int]:
     if len(np.intersect1d(run.ids, floats.ids)) == 0:
         return run, 0
-    samples = run.flat()
-    ids, times, _ = floats.flat()
-    gone, _ = equal_places(samples.ids, samples.times, ids, times)
+    samples, flat = run.flat(), floats.flat()
+    gone, _ = equal_places(samples.ids, samples.times, flat.ids, flat.times)
     if len(gone) == 0:
         return run, 0
-    rest = np.setdiff1d(np.arange(len(samples)), gone)
-    if len(rest) == 0:
-        return None, len(gone) + run.duplicates
-    kept = build_native(samples.take(rest))
-    return NativeRun(kept.ids, kept.stratum, kept.held, run.duplicates, run.conflicts), len(gone)
+    keep = np.ones(len(samples), np.bool_)
+    keep[gone] = False
+    rest = _kept_native(run, samples, keep)
+    return rest, len(gone) + (run.duplicates if rest is None else 0)
+
+
+def _kept_native(run: NativeRun, samples: NativeSamples, keep: Bools) -> NativeRun | None:
+    """The run of those of its samples that are kept; None if none is."""
+    if keep.all():
+        return run
+    if not keep.any():
+        return None
+    rest = build_native(samples.take(np.flatnonzero(keep)))
+    return NativeRun(rest.ids, rest.stratum, rest.held, run.duplicates, run.conflicts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.head.run import Run, build_run, merge_runs
+from tsdb.head.run import Run, build_run, joined_starts, merge_runs, which_started
 from tsdb.histograms import Buckets, Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
 from tsdb.stratum import ArrayHistograms, ArrayStream, NativeStratum, Stratum, flat_positions
@@ -15,26 +16,32 @@ from tsdb.stratum import ArrayHistograms, ArrayStream, NativeStratum, Stratum, f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NativeSamples:
-    """[N] ids, milliseconds, histograms."""
+    """[N] ids, milliseconds, histograms, and start timestamps where a sample has one."""
 
     ids: Ints
     times: Ints
     histograms: Histograms
+    starts: Ints | None = None
 
     @classmethod
-    def copied(cls, ids: Ints, times: Ints, histograms: Histograms) -> NativeSamples:
-        """From arrays that their owner may reuse."""
-        return cls(ids, times.copy(), histograms.copy())
+    def copied(
+        cls, ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None
+    ) -> NativeSamples:
+        """From arrays that their owner may reuse, but for `ids`."""
+        begun = None if starts is None else starts.copy()
+        return cls(ids, times.copy(), histograms.copy(), begun)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def nbytes(self) -> int:
-        return self.ids.nbytes + self.times.nbytes + self.histograms.nbytes
+        starts = 0 if self.starts is None else self.starts.nbytes
+        return self.ids.nbytes + self.times.nbytes + self.histograms.nbytes + starts
 
     def take(self, some: Ints) -> NativeSamples:
-        return NativeSamples(self.ids[some], self.times[some], self.histograms.take(some))
+        starts = None if self.starts is None else self.starts[some]
+        return NativeSamples(self.ids[some], self.times[some], self.histograms.take(some), starts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +68,20 @@ class NativeRun:
         s = self.stratum
         lengths = s.grid_length[s.grid_of]
         times = s.times.ints(s.grid_start[s.grid_of], lengths)
-        return NativeSamples(np.repeat(self.ids, lengths), times, self.held)
+        starts = None if s.starts is None else s.starts.ints(s.value_start, lengths)
+        return NativeSamples(np.repeat(self.ids, lengths), times, self.held, starts)
+
+
+def joined_native(parts: Sequence[NativeSamples]) -> NativeSamples:
+    """One behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return NativeSamples(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.times for part in parts]),
+        concat_histograms([part.histograms for part in parts]),
+        joined_starts([(len(part), part.starts) for part in parts]),
+    )
 
 
 def build_native(samples: NativeSamples) -> NativeRun:
@@ -78,20 +98,21 @@ def build_native(samples: NativeSamples) -> NativeRun:
         order, ids, times = order[keep], ids[keep], times[keep]
     # The places of the histograms take the part of the values.
     places = build_run(ids, times, order.astype(np.float64))
-    return _gathered(places, samples.histograms, duplicates, conflicts)
+    return _gathered(places, samples.histograms, samples.starts, duplicates, conflicts)
 
 
 def merge_native(older: NativeRun, newer: NativeRun) -> NativeRun:
     """Both in one; where both have a series and time, the newer one's sample stays."""
     places = merge_runs(_places(older, 0), _places(newer, older.samples))
-    held = concat_histograms([older.held, newer.held])
+    both = joined_native([older.flat(), newer.flat()])
+    held = both.histograms
     duplicates, conflicts = older.duplicates + newer.duplicates, older.conflicts + newer.conflicts
     if places.duplicates:
         before, after = older.flat(), newer.flat()
         at, by = equal_places(before.ids, before.times, after.ids, after.times)
         duplicates += len(at)
         conflicts += int(np.count_nonzero(differ(held, at, by + older.samples)))
-    return _gathered(places, held, duplicates, conflicts)
+    return _gathered(places, held, both.starts, duplicates, conflicts)
 
 
 def _places(run: NativeRun, first: int) -> Run:
@@ -108,14 +129,20 @@ def _floats(s: NativeStratum, values: ArrayStream) -> Stratum:
     )  # fmt: skip
 
 
-def _gathered(places: Run, held: Histograms, duplicates: int, conflicts: int) -> NativeRun:
+def _gathered(
+    places: Run, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
+) -> NativeRun:
     s = places.stratum
     lengths = s.grid_length[s.grid_of]
     order = s.values.floats(s.value_start, lengths).astype(np.int64)
     held = held.take(order)
+    value_start = np.cumsum(lengths) - lengths
+    begun = None if starts is None else starts[order]
+    started = None if begun is None else which_started(begun, value_start)
     stratum = NativeStratum(
-        s.identity, s.grid_of, np.cumsum(lengths) - lengths, s.grid_start, s.grid_length,
+        s.identity, s.grid_of, value_start, s.grid_start, s.grid_length,
         s.grid_first, s.grid_last, s.times, ArrayHistograms(held),
+        starts=None if begun is None or started is None else ArrayStream(begun), started=started,
     )  # fmt: skip
     return NativeRun(places.ids, stratum, held, duplicates, conflicts)
 

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from tsdb.labels import Ints, combine_codes
+from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.stratum import ArrayStream, Stratum, flat_positions
 from tsdb.tile import Bits, Floats, timestamp_groups
 
 _numbers = itertools.count()
+
+
+class Floating(NamedTuple):
+    """[N] ids, milliseconds, values, and start timestamps where a sample has one."""
+
+    ids: Ints
+    times: Ints
+    values: Floats
+    starts: Ints | None = None
+
+    def take(self, some: Ints | Bools) -> Floating:
+        starts = None if self.starts is None else self.starts[some]
+        return Floating(self.ids[some], self.times[some], self.values[some], starts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,19 +48,24 @@ class Run:
     def samples(self) -> int:
         return len(_stream(self.stratum.values))
 
-    def flat(self) -> tuple[Ints, Ints, Floats]:
-        """(ids, times, values) of every sample, by series, then time."""
+    def flat(self) -> Floating:
+        """Every sample, by series, then time."""
         s = self.stratum
         lengths = s.grid_length[s.grid_of]
         times = s.times.ints(s.grid_start[s.grid_of], lengths)
-        return np.repeat(self.ids, lengths), times, s.values.floats(s.value_start, lengths)
+        starts = None if s.starts is None else s.starts.ints(s.value_start, lengths)
+        return Floating(
+            np.repeat(self.ids, lengths), times, s.values.floats(s.value_start, lengths), starts
+        )
 
 
-def build_run(ids: Ints, times: Ints, values: Floats) -> Run:
+def build_run(ids: Ints, times: Ints, values: Floats, starts: Ints | None = None) -> Run:
     """From samples in order of arrival; of equal series and time the later one stays."""
     order = _order(ids, times)
+    begun = starts
     if order is not None:
         ids, times, values = ids[order], times[order], values[order]
+        begun = None if begun is None else begun[order]
     duplicates = conflicts = 0
     same = (ids[1:] == ids[:-1]) & (times[1:] == times[:-1])
     if same.any():
@@ -54,15 +74,18 @@ def build_run(ids: Ints, times: Ints, values: Floats) -> Run:
         conflicts = int(np.count_nonzero(same & (bits[1:] != bits[:-1])))
         keep = np.append(~same, True)
         ids, times, values = ids[keep], times[keep], values[keep]
-    starts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
-    offsets = np.append(starts, len(ids)).astype(np.int64)
+        begun = None if begun is None else begun[keep]
+    firsts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    offsets = np.append(firsts, len(ids)).astype(np.int64)
     lengths = np.diff(offsets)
     group, _ = timestamp_groups(times, offsets, lengths)
     _, leader, grid_of = np.unique(group, return_index=True, return_inverse=True)
     grid_length = lengths[leader]
     grid_times = times[flat_positions(offsets[leader], grid_length)]
-    stratum = _stratum(grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values)
-    return Run(ids[starts], stratum, duplicates, conflicts)
+    stratum = _stratum(
+        grid_of.astype(np.int64), offsets[:-1], grid_length, grid_times, values, begun
+    )
+    return Run(ids[firsts], stratum, duplicates, conflicts)
 
 
 def _order(ids: Ints, times: Ints) -> Ints | None:
@@ -78,10 +101,16 @@ def _order(ids: Ints, times: Ints) -> Ints | None:
 
 
 def _stratum(
-    grid_of: Ints, value_start: Ints, grid_length: Ints, grid_times: Ints, values: Floats
+    grid_of: Ints,
+    value_start: Ints,
+    grid_length: Ints,
+    grid_times: Ints,
+    values: Floats,
+    begun: Ints | None,
 ) -> Stratum:
     ends = np.cumsum(grid_length)
     starts = ends - grid_length
+    started = None if begun is None else which_started(begun, value_start)
     return Stratum(
         identity=("run", next(_numbers)),
         grid_of=grid_of,
@@ -92,7 +121,18 @@ def _stratum(
         grid_last=grid_times[ends - 1],
         times=ArrayStream(grid_times),
         values=ArrayStream(values),
+        starts=None if begun is None or started is None else ArrayStream(begun),
+        started=started,
     )
+
+
+def which_started(begun: Ints, value_start: Ints) -> Bools | None:
+    """Which series have a start timestamp at all; None if none has.
+
+    begun: [N] of all samples; value_start: [R] where each series' samples begin.
+    """
+    known = begun != 0
+    return np.logical_or.reduceat(known, value_start) if known.any() else None
 
 
 def merge_runs(older: Run, newer: Run) -> Run:
@@ -100,12 +140,7 @@ def merge_runs(older: Run, newer: Run) -> Run:
     ids = np.union1d(older.ids, newer.ids)
     in_older, in_newer = np.searchsorted(ids, older.ids), np.searchsorted(ids, newer.ids)
     if not _apart(len(ids), in_older, older.stratum, in_newer, newer.stratum):
-        flats = (older.flat(), newer.flat())
-        merged = build_run(
-            np.concatenate([flat[0] for flat in flats]),
-            np.concatenate([flat[1] for flat in flats]),
-            np.concatenate([flat[2] for flat in flats]),
-        )
+        merged = build_run(*joined([older.flat(), newer.flat()]))
         stratum, duplicates, conflicts = merged.stratum, merged.duplicates, merged.conflicts
     else:
         stratum = _stitch(len(ids), in_older, older.stratum, in_newer, newer.stratum)
@@ -115,6 +150,24 @@ def merge_runs(older: Run, newer: Run) -> Run:
         stratum,
         older.duplicates + newer.duplicates + duplicates,
         older.conflicts + newer.conflicts + conflicts,
+    )
+
+
+def joined(parts: Sequence[Floating]) -> Floating:
+    """One behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    ids, times, values, _ = zip(*parts, strict=True)
+    begun = joined_starts([(len(part.ids), part.starts) for part in parts])
+    return Floating(np.concatenate(ids), np.concatenate(times), np.concatenate(values), begun)
+
+
+def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
+    """Start timestamps of parts of these lengths; None if no part has any."""
+    if all(starts is None for _, starts in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(count, np.int64) if starts is None else starts for count, starts in parts]
     )
 
 
@@ -147,13 +200,17 @@ def _stitch(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: 
     lengths = grid_length[grid_of]
     value_start = np.cumsum(lengths) - lengths
     values = np.empty(int(lengths.sum()))
+    has_starts = older.starts is not None or newer.starts is not None
+    begun = np.zeros(len(values), np.int64) if has_starts else None
     before = np.zeros(series, np.int64)
     for rows, part in ((in_older, older), (in_newer, newer)):
         size = part.grid_length[part.grid_of]
         target = flat_positions(value_start[rows] + before[rows], size)
         values[target] = part.values.floats(part.value_start, size)
+        if begun is not None and part.starts is not None:
+            begun[target] = part.starts.ints(part.value_start, size)
         before[rows] += size
-    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values)
+    return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun)
 
 
 def _interleave(sources: list[tuple[Ints, Ints, Stratum]], count: int) -> tuple[Ints, Ints]:

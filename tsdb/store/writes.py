@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsdb.batches import checked, checked_native
+from tsdb.batches import checked, checked_native, checked_starts
 from tsdb.head.native import NativeSamples
+from tsdb.head.run import Floating
 from tsdb.labels import Ints
 from tsdb.options import AppendResult, Sync
 from tsdb.selection import MIN_TIME_MS, Metadata
 from tsdb.store.upkeep import Upkeep
 from tsdb.tile import Batch
-from tsdb.wal.writer import Position
+from tsdb.wal.writer import Position, format_of
 
 
 class Writes(Upkeep):
@@ -28,6 +29,7 @@ class Writes(Upkeep):
         `WriteFailed`, after which the batch may be appended again.
         """
         series_index, times, values = checked(batch)
+        starts = checked_starts(batch.starts, len(values), "values")
         histograms = checked_native(batch)
         if len(values) == 0 and histograms is None:
             return AppendResult()
@@ -41,36 +43,34 @@ class Writes(Upkeep):
                 if histograms is not None:
                     own = head.registry.ids_for(batch.series, histograms[0])
                     native = NativeSamples.copied(own, *histograms[1:])
-            rejected = 0
+            floats, rejected = Floating(ids, times, values, starts), 0
             newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
             self._newest_ms = max(self._newest_ms, newest)
             if self.options.out_of_order_ms is not None:
                 oldest = self._newest_ms - self.options.out_of_order_ms
                 rejected = sum(int(np.count_nonzero(t < oldest)) for t in _times(times, native))
                 if rejected:
-                    keep = times >= oldest
-                    ids, times, values = ids[keep], times[keep], values[keep]
+                    floats = floats.take(times >= oldest)
                     if native is not None:
                         native = native.take(np.flatnonzero(native.times >= oldest)) or None
-                if len(ids) == 0 and native is None:
+                if len(floats.ids) == 0 and native is None:
                     return AppendResult(rejected=rejected)
-            known = [head.repeats(ids, times)]
+            known = [head.repeats(floats.ids, floats.times)]
             if native is not None:
                 known.append(head.repeats(native.ids, native.times))
             result = AppendResult(
-                appended=len(ids) + (0 if native is None else len(native)),
+                appended=len(floats.ids) + (0 if native is None else len(native)),
                 duplicates=sum(same for same, _ in known),
                 late=sum(late for _, late in known),
                 rejected=rejected,
             )
             position = None
             if self._files is not None and self._files.log is not None:
-                if native is not None:
-                    self._files.allow_histograms()
-                position = self._files.log.append(head.registry, ids, times, values, native)
+                self._files.allow(format_of(native, floats.starts))
+                position = self._files.log.append(head.registry, floats, native)
             if head.appended == 0:
                 self._first_append = time.monotonic()
-            head.add(ids, times, values, native)
+            head.add(floats, native)
             self._version += 1
         self._after_append(position)
         return result

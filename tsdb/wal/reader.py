@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from tsdb.codec.columns import Undecodable
 from tsdb.fsio import Disk
 from tsdb.head.head import Head
 from tsdb.head.native import NativeSamples
+from tsdb.head.run import Floating
 from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import Metadata
+from tsdb.tombstones import Tombstone
 from tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
@@ -27,7 +29,8 @@ from tsdb.wal.record import (
 )
 from tsdb.wal.writer import segment_name
 
-_NO_INTS, _NO_FLOATS = np.zeros(0, np.int64), np.zeros(0)
+_NO_INTS = np.zeros(0, np.int64)
+_NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class Replay:
     torn     segment → size at which its last whole record ends, where more bytes follow
     damaged  segment → places that were unreadable although records follow, in words
     orphans  samples whose series were in a damaged record; they are lost
+    unended  segments without a closing record at their end, and where they end: their writer was
+             killed, or they were cut off since
     """
 
     segments: int = 0
@@ -47,26 +52,42 @@ class Replay:
     torn_bytes: int = 0
     damaged: dict[int, list[str]] = field(default_factory=dict)
     orphans: int = 0
+    unended: dict[int, int] = field(default_factory=dict)
     metadata: dict[str, Metadata] = field(default_factory=dict)
 
 
-def replay(disk: Disk, folder: Path, store: bytes, numbers: Iterable[int], head: Head) -> Replay:
-    """Add everything readable in these segments to a head, oldest first.
+def replay(
+    disk: Disk,
+    folder: Path,
+    store: bytes,
+    numbers: Iterable[int],
+    head: Head,
+    tombstones: Sequence[Tombstone] = (),
+) -> Replay:
+    """Add everything readable in these segments to a head, oldest first, less what was deleted.
+
+    tombstones  oldest first
 
     Raises `OSError` if a segment cannot be read at all.
     """
     result = Replay()
+    waiting = list(tombstones)
     for number in numbers:
+        while waiting and waiting[0].log_before <= number:
+            head.delete(waiting.pop(0).deletion)
         data = disk.read_all(folder / segment_name(number))
         result.segments += 1
         result.bytes += len(data)
         _replay_segment(data, store, number, head, result)
+    for stone in waiting:
+        head.delete(stone.deletion)
     return result
 
 
 def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: Replay) -> None:
     known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
     end = min(len(data), SEGMENT_HEADER.size)
+    ended = False
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
             _note_damage(item, number, end, result)
@@ -79,20 +100,25 @@ def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: 
             result.damaged.setdefault(number, []).append(f"offset {offset}: {problem}")
             continue
         result.records += 1
+        ended = isinstance(record, MetadataRecord) and not record.metadata
         match record:
             case SeriesRecord(ids=ids, table=table):
                 known = _learn(known, ids, table, head)
-            case SamplesRecord(ids=ids, times=times, values=values):
+            case SamplesRecord(ids=ids, times=times, values=values, starts=starts):
                 own, there = _own_ids(known, ids, result)
                 if len(own):
-                    head.add(own, times[there], values[there])
-            case NativeRecord(ids=ids, times=times, histograms=histograms):
+                    floats = Floating(ids, times, values, starts).take(there)
+                    head.add(floats._replace(ids=own))
+            case NativeRecord(ids=ids, times=times, histograms=histograms, starts=starts):
                 own, there = _own_ids(known, ids, result)
                 if len(own):
-                    native = NativeSamples(own, times[there], histograms.take(there))
-                    head.add(_NO_INTS, _NO_INTS, _NO_FLOATS, native)
+                    native = NativeSamples(ids, times, histograms, starts).take(there)
+                    native = replace(native, ids=own)
+                    head.add(_NO_FLOATS, native)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
+    if not ended:
+        result.unended[number] = end
 
 
 def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:

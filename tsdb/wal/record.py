@@ -18,8 +18,10 @@ from tsdb.labels import Ints, LabelColumn, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Floats
 
-FORMAT, NATIVE_FORMAT = 1, 2
-"""A segment is of the second if it may hold native histograms."""
+FORMAT, NATIVE_FORMAT, STARTS_FORMAT = 1, 2, 3
+"""A segment is of the second if it may hold native histograms, of the third if it may hold start
+timestamps, too."""
+FORMATS = (FORMAT, NATIVE_FORMAT, STARTS_FORMAT)
 MAGIC = b"NOVAWAL\n"
 SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
 RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
@@ -30,7 +32,7 @@ MOST_SAMPLES = 1 << 20
 SERIES, SAMPLES, METADATA, NATIVE = 1, 2, 3, 4
 _KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
-_IDS_COUNT_UP, _ONE_TIME = 1, 2
+_IDS_COUNT_UP, _ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8
 
 
 def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
@@ -60,7 +62,7 @@ def read_records(data: bytes, store: bytes, number: int) -> Iterator[tuple[int, 
     After damage, the next place where a record with a right checksum begins is searched for.
     """
     at = SEGMENT_HEADER.size
-    known = (encode_segment_header(store, number, v) for v in (FORMAT, NATIVE_FORMAT))
+    known = (encode_segment_header(store, number, v) for v in FORMATS)
     if data[:at] not in known:
         yield Damage(0, min(at, len(data)), tail=len(data) <= at)
     while at < len(data):
@@ -100,20 +102,22 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplesRecord:
-    """[N] ids, milliseconds, values, in order of arrival."""
+    """[N] ids, milliseconds, values, in order of arrival; and start timestamps if it has any."""
 
     ids: Ints
     times: Ints
     values: Floats
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NativeRecord:
-    """[N] ids, milliseconds, histograms, in order of arrival."""
+    """[N] ids, milliseconds, histograms, in order of arrival; and start timestamps."""
 
     ids: Ints
     times: Ints
     histograms: Histograms
+    starts: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,32 +143,49 @@ def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
     return pieces
 
 
-def encode_samples(ids: Ints, times: Ints, values: Floats) -> list[bytes]:
-    """Ids that count up by one, and a time that all samples share, are written once."""
-    return [*_encode_places(SAMPLES, ids, times), values.astype("<f8", copy=False).tobytes()]
+def encode_samples(
+    ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
+) -> list[bytes]:
+    """Ids that count up by one, and a time or a start that all samples share, are written once."""
+    places = _encode_places(SAMPLES, ids, times, starts)
+    return [*places, values.astype("<f8", copy=False).tobytes()]
 
 
-def encode_native(ids: Ints, times: Ints, histograms: Histograms) -> list[bytes]:
-    """Ids and times as those of floats."""
-    return [*_encode_places(NATIVE, ids, times), *encode_plain(histograms)]
+def encode_native(
+    ids: Ints, times: Ints, histograms: Histograms, starts: Ints | None = None
+) -> list[bytes]:
+    """Ids, times and starts as those of floats."""
+    return [*_encode_places(NATIVE, ids, times, starts), *encode_plain(histograms)]
 
 
-def _encode_places(kind: int, ids: Ints, times: Ints) -> list[bytes]:
+def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> list[bytes]:
     flags = 0
     if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 and bool((np.diff(ids) == 1).all()):
         flags |= _IDS_COUNT_UP
     if bool((times == times[0]).all()):
         flags |= _ONE_TIME
+    begun = b""
+    if starts is not None:
+        one = bool((starts == starts[0]).all())
+        flags |= _STARTS | (_ONE_START if one else 0)
+        begun = (starts[:1] if one else starts).astype("<i8", copy=False).tobytes()
     return [
         _KIND.pack(kind, flags, 0, len(ids)),
         (ids[:1] if flags & _IDS_COUNT_UP else ids).astype("<u4").tobytes(),
         (times[:1] if flags & _ONE_TIME else times).astype("<i8", copy=False).tobytes(),
+        begun,
     ]
 
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
     text = json.dumps({name: astuple(entry) for name, entry in metadata.items()})
     return [_KIND.pack(METADATA, 0, 0, len(metadata)), text.encode()]
+
+
+def encode_end() -> list[bytes]:
+    """The closing record: nothing follows in this segment. It is one of metadata that says nothing,
+    which every format has."""
+    return encode_metadata({})
 
 
 def decode(payload: bytes) -> SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord:
@@ -174,11 +195,11 @@ def decode(payload: bytes) -> SeriesRecord | SamplesRecord | NativeRecord | Meta
         if kind == SERIES:
             return _decode_series(payload, count)
         if kind == SAMPLES:
-            ids, times, at = _decode_places(payload, flags, count)
-            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at))
+            ids, times, starts, at = _decode_places(payload, flags, count)
+            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == NATIVE:
-            ids, times, at = _decode_places(payload, flags, count)
-            return NativeRecord(ids, times, decode_plain(payload, at, count))
+            ids, times, starts, at = _decode_places(payload, flags, count)
+            return NativeRecord(ids, times, decode_plain(payload, at, count), starts)
         if kind == METADATA:
             entries = json.loads(payload[_KIND.size :])
             return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})
@@ -208,8 +229,8 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     return SeriesRecord(ids, SeriesTable.from_columns(count, columns))
 
 
-def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, int]:
-    """Ids, times, and where what follows them begins."""
+def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:
+    """Ids, times, starts, and where what follows them begins."""
     at = _KIND.size
     stored = 1 if flags & _IDS_COUNT_UP else count
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
@@ -221,4 +242,11 @@ def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, 
     at += 8 * stored
     if flags & _ONE_TIME:
         times = np.full(count, times[0])
-    return ids, times, at
+    if not flags & _STARTS:
+        return ids, times, None, at
+    stored = 1 if flags & _ONE_START else count
+    starts = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
+    at += 8 * stored
+    if flags & _ONE_START:
+        starts = np.full(count, starts[0])
+    return ids, times, starts, at

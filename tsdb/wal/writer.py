@@ -12,13 +12,15 @@ from tsdb.errors import WriteFailed, write_failure
 from tsdb.fsio import AppendFile, Disk
 from tsdb.head.native import NativeSamples
 from tsdb.head.registry import Registry
+from tsdb.head.run import Floating
 from tsdb.index.match import label_table
 from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
 from tsdb.wal.record import (
     FORMAT,
     MOST_SAMPLES,
     NATIVE_FORMAT,
+    STARTS_FORMAT,
+    encode_end,
     encode_native,
     encode_record,
     encode_samples,
@@ -39,6 +41,13 @@ def segment_name(number: int) -> str:
 def segment_number(name: str) -> int | None:
     stem = name.removesuffix(SUFFIX)
     return int(stem) if name.endswith(SUFFIX) and stem.isdecimal() else None
+
+
+def format_of(native: NativeSamples | None, starts: Ints | None) -> int:
+    """The lowest format in which samples can be written."""
+    if starts is not None or (native is not None and native.starts is not None):
+        return STARTS_FORMAT
+    return FORMAT if native is None else NATIVE_FORMAT
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,23 +93,19 @@ class Log:
         self._unsynced_segments: set[int] = set()
         self.sync_failed = False
         """Set when the disk could not keep a promise; the samples should go to a block soon."""
+        self.all_ended = True
+        """Whether every segment that was left has its closing record."""
 
     @property
     def next_segment(self) -> int:
         return self._next
 
     def append(
-        self,
-        registry: Registry,
-        ids: Ints,
-        times: Ints,
-        values: Floats,
-        native: NativeSamples | None = None,
+        self, registry: Registry, floats: Floating, native: NativeSamples | None = None
     ) -> Position:
         """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
-        if native is not None and self._format != NATIVE_FORMAT:
-            self.rotate()
-            self._format = NATIVE_FORMAT
+        ids, times, values, starts = floats
+        self.need(format_of(native, starts))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
         declared = self._declared[every]
@@ -110,15 +115,22 @@ class Log:
             payloads.append(encode_series(fresh, label_table(registry.index(), fresh)))
         for at in range(0, len(ids), MOST_SAMPLES):
             some = slice(at, at + MOST_SAMPLES)
-            payloads.append(encode_samples(ids[some], times[some], values[some]))
+            begun = None if starts is None else starts[some]
+            payloads.append(encode_samples(ids[some], times[some], values[some], begun))
         if native is not None:
             for at in range(0, len(native), MOST_HISTOGRAMS):
                 end = min(len(native), at + MOST_HISTOGRAMS)
                 part = native if end - at == len(native) else native.take(np.arange(at, end))
-                payloads.append(encode_native(part.ids, part.times, part.histograms))
+                payloads.append(encode_native(part.ids, part.times, part.histograms, part.starts))
         position = self._write(tail, payloads)
         self._declared[fresh] = True
         return position
+
+    def need(self, version: int) -> None:
+        """Go on in a segment of this format, or a higher one."""
+        if version > self._format:
+            self.rotate()
+            self._format = version
 
     def append_payload(self, payload: list[bytes]) -> Position:
         """Write one record of another kind."""
@@ -152,6 +164,7 @@ class Log:
 
     def _abandon(self) -> None:
         """Leave the segment as it is; the next append begins another."""
+        self.all_ended = False
         if self._tail is not None:
             self._tail.file.close()
             self._tail = None
@@ -208,13 +221,14 @@ class Log:
         with self._moving:
             self._unsynced_segments.add(tail.position.segment)
             self.sync_failed = True
+            self.all_ended = False
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
 
     def rotate(self) -> int:
         """Close the open segment, durably. Returns the number of the segment that comes next."""
         with self._syncing:
-            tail = self._tail
+            tail = self._ended_tail()
             if tail is not None:
                 if self._sync_when_full and self._synced < tail.position:
                     try:
@@ -225,6 +239,15 @@ class Log:
                 tail.file.close()
                 self._tail = None
         return self._next
+
+    def _ended_tail(self) -> _Tail | None:
+        """The open segment with its closing record, without which it would look cut off."""
+        if self._tail is not None:
+            try:
+                self._write(self._tail, [encode_end()])
+            except WriteFailed:
+                self.all_ended = False
+        return self._tail
 
     def close(self) -> None:
         self.rotate()

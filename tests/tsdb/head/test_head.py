@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from tsdb.errors import InvalidBatch
 from tsdb.head.head import BUFFER_SAMPLES, Head
 from tsdb.head.registry import Registry
-from tsdb.head.run import build_run, merge_runs
-from tsdb.labels import Ints, SeriesTable
-from tsdb.tile import Floats
+from tsdb.head.run import Floating, build_run, merge_runs
+from tsdb.labels import SeriesTable
 
 arrivals = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),
@@ -21,7 +20,7 @@ arrivals = st.lists(
 )
 
 
-def flat_of(head: Head) -> tuple[Ints, Ints, Floats]:
+def flat_of(head: Head) -> Floating:
     (run,) = head.compact().runs
     assert run.floats is not None
     return run.floats.flat()
@@ -48,7 +47,7 @@ def test_merging_runs_is_like_sorting_at_once(batches: list[list[tuple[int, int]
         run = build_run(ids, times, values)
         merged = run if merged is None else merge_runs(merged, run)
     assert merged is not None
-    ids, times, values = merged.flat()
+    ids, times, values, _ = merged.flat()
     found = list(zip(ids.tolist(), times.tolist(), values.tolist(), strict=True))
     assert found == sorted((series, time, value) for (series, time), value in expected.items())
     assert merged.duplicates == start - len(expected)
@@ -76,7 +75,7 @@ def test_runs_stay_few_however_often_the_head_is_read() -> None:
     table = SeriesTable.from_dicts([{"i": str(i)} for i in range(10)])
     ids = head.registry.ids_of(table)
     for step in range(300):
-        head.add(ids, np.full(10, step), np.full(10, float(step)))
+        head.add(Floating(ids, np.full(10, step), np.full(10, float(step))))
         part = head.part()
         assert part.samples == 10 * (step + 1)
         assert len(part.runs) <= 10
@@ -90,10 +89,10 @@ def test_large_and_small_batches_keep_their_order() -> None:
     ids = head.registry.ids_of(SeriesTable.from_dicts([{"a": "b"}]))
     many = np.arange(BUFFER_SAMPLES)
     zeros = np.zeros(BUFFER_SAMPLES, np.int64)
-    head.add(ids, np.array([5]), np.array([1.0]))
-    head.add(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0))
-    head.add(ids, np.array([6]), np.array([3.0]))
-    _, times, values = flat_of(head)
+    head.add(Floating(ids, np.array([5]), np.array([1.0])))
+    head.add(Floating(ids[zeros], many, np.full(BUFFER_SAMPLES, 2.0)))
+    head.add(Floating(ids, np.array([6]), np.array([3.0])))
+    _, times, values, _ = flat_of(head)
     assert (times == many).all()
     assert values[[5, 6, 7]].tolist() == [2.0, 3.0, 2.0]
 
