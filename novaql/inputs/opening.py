@@ -13,6 +13,7 @@ from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.files import read_paths
 from novaql.inputs.frames import is_frame, read_frame
 from novaql.inputs.layout import BY_NAME, Columns
+from novaql.inputs.source_stream import source_stream
 from tsdb.tile import Batch
 
 WHAT_IS_READ = (
@@ -38,6 +39,10 @@ def open_stream(
     """
     if isinstance(data, Batch):
         return BatchStream(iter([data]))
+    if is_remote_read_url(data):
+        from novaql.inputs.prometheus.remote_read import RemoteReadSource  # noqa: PLC0415 - http
+
+        return source_stream(RemoteReadSource(data), by_metric=True)
     if is_url(data):
         from novaql.inputs.scrape import scrape  # noqa: PLC0415 - http and TLS cost 25 ms
 
@@ -66,6 +71,11 @@ def open_stream(
 def is_url(data: object) -> TypeGuard[str]:
     """Whether the object is the address of a target to be scraped."""
     return isinstance(data, str) and data.lower().startswith(("http://", "https://"))
+
+
+def is_remote_read_url(data: object) -> TypeGuard[str]:
+    """Whether the object is the address of a remote read, which answers selectors."""
+    return is_url(data) and data.partition("?")[0].rstrip("/").endswith("/api/v1/read")
 
 
 def is_path_list(data: object) -> TypeGuard[Sequence[str | os.PathLike[str]]]:

@@ -31,9 +31,10 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
 
     A `Source` is taken as it is; None is the default database; a folder with a database in it is
     opened for reading (once for the process, again when its files have changed); everything else
-    is read into memory, see `open_stream`; the table file read last is kept there while it does
-    not change. Raises `InputError`, and `StorageUnavailable` for a
-    database that cannot be opened.
+    the address of a remote read (it ends in `/api/v1/read`) is asked for what each selector wants;
+    everything else is read into memory, see `open_stream`; the table file read last is kept there
+    while it does not change. Raises `InputError`, and `StorageUnavailable` for a database that
+    cannot be opened.
     """
     if data is None:
         return _default()
@@ -47,8 +48,12 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
             return _databases.open(path)
         if path.suffix.lower() in _SAME_EVERY_TIME and path.is_file():
             return _last_file.read(path)
-    from novaql.inputs.opening import open_stream  # noqa: PLC0415 - 15 ms a database never needs
+    from novaql.inputs.opening import is_remote_read_url, open_stream  # noqa: PLC0415 - 15 ms a database never needs
 
+    if is_remote_read_url(data):
+        from novaql.inputs.prometheus.remote_read import RemoteReadSource  # noqa: PLC0415 - http
+
+        return RemoteReadSource(data)
     return open_stream(data, default_time_ms=now_ms).collect()
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-import urllib.error
-import urllib.request
 import zlib
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.exposition import ExpositionParser
+from novaql.inputs.http_client import answer_to
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from novaql.inputs.refined import Refinement
 from tsdb.labels import SeriesTable
@@ -139,64 +136,36 @@ class TargetReader:
 
 def _fetch(url: str, timeout: float, most_bytes: int, accept: str) -> tuple[bytes, str]:
     """Unpacked body and content type. Raises `InputError`."""
-    if not url.lower().startswith(("http://", "https://")):
-        raise InputError(f"{url}: only http and https can be scraped")
-    request = urllib.request.Request(  # noqa: S310 - checked above, and see _opener
-        url,
-        headers={
-            "Accept": accept,
-            "Accept-Encoding": "gzip",
-            "User-Agent": "NovaQL",
-            "X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}",
-        },
-    )
+    headers = {
+        "Accept": accept,
+        "Accept-Encoding": "gzip",
+        "X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}",
+    }
     deadline = time.monotonic() + timeout
+    with answer_to(url, timeout=timeout, headers=headers) as answer:
+        packed = answer.headers.get("Content-Encoding", "").lower() == "gzip"
+        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
+        parts: list[bytes] = []
+        size = 0
+        while part := answer.read1(1 << 18):
+            if unpack is not None:
+                part = _unpacked(unpack, part, most_bytes + 1 - size, url)
+            parts.append(part)
+            size += len(part)
+            if size > most_bytes:
+                raise InputError(f"{url}: the answer has more than {most_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise InputError(f"{url}: no complete answer within {timeout:g} s")
+        if unpack is not None and not unpack.eof:
+            raise InputError(f"{url}: the packed answer is cut off")
+        return b"".join(parts), answer.headers.get("Content-Type", "")
+
+
+def _unpacked(unpack: zlib._Decompress, part: bytes, most: int, url: str) -> bytes:
     try:
-        with _opener().open(request, timeout=timeout) as answer:
-            packed = answer.headers.get("Content-Encoding", "").lower() == "gzip"
-            unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
-            parts: list[bytes] = []
-            size = 0
-            while part := answer.read1(1 << 18):
-                if unpack is not None:
-                    part = unpack.decompress(part, most_bytes + 1 - size)
-                parts.append(part)
-                size += len(part)
-                if size > most_bytes:
-                    raise InputError(f"{url}: the answer has more than {most_bytes} bytes")
-                if time.monotonic() > deadline:
-                    raise InputError(f"{url}: no complete answer within {timeout:g} s")
-            if unpack is not None and not unpack.eof:
-                raise InputError(f"{url}: the packed answer is cut off")
-            return b"".join(parts), answer.headers.get("Content-Type", "")
-    except urllib.error.HTTPError as problem:
-        with problem:
-            raise InputError(
-                f"{url}: the target answered {problem.code} {problem.reason}"
-            ) from None
-    except TimeoutError:
-        raise InputError(f"{url}: no complete answer within {timeout:g} s") from None
-    except (OSError, http.client.HTTPException, zlib.error, ValueError) as problem:
-        reason = getattr(problem, "reason", None) or problem
-        if isinstance(reason, TimeoutError):
-            reason = f"no connection within {timeout:g} s"
-        raise InputError(f"{url}: {reason}") from problem
-
-
-@cache
-def _opener() -> urllib.request.OpenerDirector:
-    """Speaks http and https only, redirects included, and asks no proxy of the environment."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
+        return unpack.decompress(part, most)
+    except zlib.error as problem:
+        raise InputError(f"{url}: {problem}") from problem
 
 
 def _nothing() -> Batch:

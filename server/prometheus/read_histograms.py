@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from novaql.inputs.prometheus.histogram_encode import whole_histograms
 from server.prometheus.wire import varint, zigzag
 from tsdb.histograms import Buckets, Histograms
 from tsdb.labels import Bools, Ints
@@ -23,12 +24,11 @@ _ZERO_THRESHOLD, _ZERO_COUNT, _WHOLE_ZERO_COUNT = b"\x29", b"\x39", b"\x30"
 _HINT, _TIME, _CUSTOM = b"\x70", b"\x78", b"\x82\x01"
 _NEGATIVE, _POSITIVE = (b"\x42", b"\x4a", b"\x52"), (b"\x5a", b"\x62", b"\x6a")
 """Keys of a side: spans, differences, populations."""
-_LARGEST_WHOLE = 2.0**53
 
 
 def histogram_fields(histograms: Histograms, times: Ints) -> list[bytes]:
     """Each histogram as a field of its time series."""
-    whole = _whole(histograms)
+    whole = whole_histograms(histograms)
     negative = _sides(histograms.negative, whole, _NEGATIVE)
     positive = _sides(histograms.positive, whole, _POSITIVE)
     bounds = [_CUSTOM + _packed(np.array(one, np.float64)) for one in histograms.custom_bounds]
@@ -54,27 +54,6 @@ def histogram_fields(histograms: Histograms, times: Ints) -> list[bytes]:
         )
         out.append(_HISTOGRAMS + varint(len(body)) + body)
     return out
-
-
-def _whole(histograms: Histograms) -> Bools:
-    """Which histograms could be ones of integers: their numbers are whole and add up."""
-    rows = len(histograms)
-    ok: Bools = np.ones(rows, np.bool_)
-    total = histograms.zero_count.copy()
-    for numbers in (histograms.count, histograms.zero_count):
-        ok &= _is_count(numbers)
-    for side in (histograms.negative, histograms.positive):
-        owner = side.rows()
-        ok[owner[~_is_count(side.population)]] = False
-        total += np.bincount(owner, side.population, minlength=rows)
-    # Observations of NaN are counted and in no bucket.
-    ok &= np.where(np.isnan(histograms.sum), total <= histograms.count, total == histograms.count)
-    return ok
-
-
-def _is_count(numbers: Floats) -> Bools:
-    found: Bools = (numbers >= 0) & (numbers <= _LARGEST_WHOLE) & (np.floor(numbers) == numbers)
-    return found
 
 
 def _sides(buckets: Buckets, whole: Bools, keys: tuple[bytes, bytes, bytes]) -> list[bytes]:

@@ -28,11 +28,15 @@ _FIXED = 11  # bytes of a sample before its time: tag, size, tag, double … and
 
 @dataclass(frozen=True, slots=True)
 class ReadQuery:
-    """One query of a request; both ends of the range belong to it."""
+    """One query of a request; both ends of the range belong to it.
+
+    labels_only  the client wants to know of the series alone
+    """
 
     start_ms: int
     end_ms: int
     matchers: Sequence[Matcher]
+    labels_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,23 @@ def read_request(data: bytes) -> ReadRequest:
 def _query(data: bytes, start: int, stop: int) -> ReadQuery:
     times = {1: 0, 2: 0}
     matchers: list[Matcher] = []
+    labels_only = False
     for number, kind, first, last in fields(data, start, stop):
         if number in times and kind == VARINT:
             times[number] = signed(read_varint(data, first, last)[0])
         elif number == 3 and kind == BYTES:
             matchers.append(_matcher(data, first, last))
-    return ReadQuery(times[1], times[2], matchers)
+        elif number == 4 and kind == BYTES:
+            labels_only = _wants_labels_only(data, first, last)
+    return ReadQuery(times[1], times[2], matchers, labels_only)
+
+
+def _wants_labels_only(data: bytes, start: int, stop: int) -> bool:
+    """Whether the hints name the function `series`, as for a call of the series API."""
+    return any(
+        number == 2 and kind == BYTES and data[first:last] == b"series"
+        for number, kind, first, last in fields(data, start, stop)
+    )
 
 
 def _matcher(data: bytes, start: int, stop: int) -> Matcher:
@@ -93,8 +108,11 @@ def read_response(results: Sequence[bytes]) -> bytes:
     return b"".join(b"\x0a" + varint(len(result)) + result for result in results)
 
 
-def query_result(selection: Selection) -> bytes:
-    """Encode the series of a selection that have samples, in order of their labels."""
+def query_result(selection: Selection, *, labels_only: bool = False) -> bytes:
+    """Encode the series of a selection that have samples, in order of their labels.
+
+    labels_only  of every series its labels alone
+    """
     labels = label_fields(selection.series)
     encoded: list[bytes] = [b""] * len(selection.series)
     for reference in selection.tiles:
@@ -112,7 +130,7 @@ def query_result(selection: Selection) -> bytes:
             encoded[row] += b"".join(fields_of[first:last])
     pieces: list[bytes] = []
     for row in selection.series.order().tolist():
-        if encoded[row]:
+        if encoded[row] or labels_only:
             size = len(labels[row]) + len(encoded[row])
             pieces += (b"\x0a", varint(size), labels[row], encoded[row])
     return b"".join(pieces)

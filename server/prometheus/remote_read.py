@@ -1,24 +1,38 @@
-"""Remote read: another Prometheus asks for raw samples, in protobuf packed with snappy."""
+"""Remote read: another Prometheus asks for raw samples, in protobuf packed with snappy.
+
+Two forms of answer: SAMPLES, one message with all samples; STREAMED_XOR_CHUNKS, frames of chunks.
+The client names those that it takes, the best one first.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cramjam
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from novaql.errors import InputError
 from server.platform.bodies import read_body, unpack_snappy
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker
-from server.prometheus.read_messages import ReadQuery, query_result, read_request, read_response
+from server.prometheus.read_chunks import STREAMED_TYPE, frames
+from server.prometheus.read_messages import (
+    ReadQuery,
+    ReadRequest,
+    query_result,
+    read_request,
+    read_response,
+)
+from tsdb.selection import Selection
 
-_SAMPLES = 0
+_SAMPLES, _STREAMED = 0, 1
 _PROTO = "application/x-protobuf"
 
 
 async def read(request: Request) -> Response:
-    """Samples and native histograms of each query, all series whole: the response type SAMPLES."""
+    """Samples and native histograms of each query, all series whole."""
     context = context_of(request)
     limit = context.settings.max_body_bytes
     body = await read_body(request, limit=limit, encodings=("snappy",))
@@ -27,27 +41,48 @@ async def read(request: Request) -> Response:
         asked = read_request(message)
     except InputError as problem:
         raise InvalidRequest(str(problem)) from None
-    if asked.accepted and _SAMPLES not in asked.accepted:
+    form = next((kind for kind in asked.accepted if kind in (_SAMPLES, _STREAMED)), None)
+    if form is None and asked.accepted:
         accepted = " ".join(str(kind) for kind in asked.accepted)
         raise InvalidRequest(f"none of requested response types are supported: [{accepted}]")
+    if form == _STREAMED:
+        return await _streamed(request, asked)
 
     def answer() -> bytes:
         left = context.settings.max_read_samples
         results = []
         for query in asked.queries:
-            result, samples = _result(request, query, left)
-            left -= samples
-            results.append(result)
+            selection = _selection(request, query, left)
+            results.append(query_result(selection, labels_only=query.labels_only))
+            left -= selection.samples
         return bytes(cramjam.snappy.compress_raw(read_response(results)))
 
     headers = {"Content-Encoding": "snappy", "Content-Type": _PROTO}
     return Response(await run_in_worker(request, answer), headers=headers)
 
 
-def _result(request: Request, query: ReadQuery, most: int) -> tuple[bytes, int]:
+async def _streamed(request: Request, asked: ReadRequest) -> Response:
+    """Chunks of all series are made first, which takes a tenth of the samples' room; then sent."""
+    most = context_of(request).settings.max_query_samples
+
+    def answer() -> Iterator[bytes]:
+        left, selections = most, []
+        for query in asked.queries:
+            selection = _selection(request, query, left)
+            left -= selection.samples
+            selections.append(selection)
+        return iter(list(frames(selections, labels_only=[q.labels_only for q in asked.queries])))
+
+    return StreamingResponse(await run_in_worker(request, answer), media_type=STREAMED_TYPE)
+
+
+def _selection(request: Request, query: ReadQuery, most: int) -> Selection:
     context = context_of(request)
+    if query.labels_only:
+        found = context.store.series([query.matchers], query.start_ms, query.end_ms)
+        return Selection(found, ())
     selection = context.store.select(query.matchers, query.start_ms, query.end_ms)
     if selection.samples > most:
         raise InvalidRequest(f"exceeded sample limit ({context.settings.max_read_samples})")
     context.telemetry.query_samples.inc(selection.samples)
-    return query_result(selection), selection.samples
+    return selection

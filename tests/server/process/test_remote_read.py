@@ -80,7 +80,7 @@ def test_queries_are_answered_in_order_series_sorted() -> None:
         ({"__name__": "m", "a": "1", "b": "x"}, [(1_500, -1.5)]),
         ({"__name__": "n"}, [(1_000, 0.0)]),
     ]
-    request = ReadRequestMessage(accepted_response_types=[1, 0])
+    request = ReadRequestMessage(accepted_response_types=[0, 1])
     for start, end, op, value in ((1_000, 2_000, 0, "m"), (0, 9_999, 2, "n|x"), (0, 1, 0, "n")):
         query = request.queries.add(start_timestamp_ms=start, end_timestamp_ms=end)
         query.matchers.add(type=op, name="__name__", value=value)
@@ -114,7 +114,7 @@ def local_limits(server: LocalServer) -> int:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (ReadRequestMessage(accepted_response_types=[1]), "none of requested response types"),
+        (ReadRequestMessage(accepted_response_types=[7]), "none of requested response types"),
         (
             ReadRequestMessage(queries=[{"matchers": [{"type": 2, "name": "a", "value": "("}]}]),
             "error parsing regexp",

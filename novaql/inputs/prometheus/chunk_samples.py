@@ -1,0 +1,80 @@
+"""Chunks of many series → samples: each kind of chunk is decoded at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
+from novaql.inputs.prometheus.decoding import decode_floats, decode_native
+from tsdb.histograms import Histograms, concat_histograms
+from tsdb.labels import Ints
+from tsdb.tile import STALE, Floats, HistogramSamples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkSamples:
+    """Samples in the order of their chunks, floats before the ends of histograms.
+
+    rows, times, values  [N] of floats; the end of a series of histograms is a staleness marker
+    native               the histograms, if there are any
+    """
+
+    rows: Ints
+    times: Ints
+    values: Floats
+    native: HistogramSamples | None = None
+
+
+def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints) -> ChunkSamples:
+    """Decode chunks.
+
+    encodings, rows  [C] of each chunk: its kind, and the row of its series
+
+    Raises `BrokenChunk` with the number of the chunk among the given ones.
+    """
+    plain = np.flatnonzero(encodings == Encoding.XOR)
+    if len(plain) == len(pieces):
+        chunks = ChunkBytes.of(pieces)
+        times, values = decode_floats(chunks)
+        return ChunkSamples(np.repeat(rows, chunks.counts), times, values)
+    unknown = ~np.isin(encodings, [int(kind) for kind in Encoding])
+    if unknown.any():
+        number = int(np.argmax(unknown))
+        raise BrokenChunk(number, f"there is no chunk encoding {encodings[number]}")
+    floats = [_floats(pieces, plain, rows)]
+    native: list[tuple[Ints, Ints, Histograms]] = []
+    for kind in (Encoding.HISTOGRAM, Encoding.FLOAT_HISTOGRAM):
+        some = np.flatnonzero(encodings == kind)
+        if len(some) == 0:
+            continue
+        try:
+            chunks = ChunkBytes.of([pieces[number] for number in some.tolist()])
+            found = decode_native(chunks, whole=kind is Encoding.HISTOGRAM)
+        except BrokenChunk as problem:
+            raise BrokenChunk(int(some[problem.number]), str(problem)) from None
+        owner = np.repeat(rows[some], chunks.counts)
+        there = np.flatnonzero(~found.stale)
+        native.append((owner[there], found.times[there], found.histograms.take(there)))
+        ended = found.stale
+        floats.append((owner[ended], found.times[ended], np.full(int(ended.sum()), STALE)))
+    joined = HistogramSamples(
+        np.concatenate([part[0] for part in native]),
+        np.concatenate([part[1] for part in native]),
+        concat_histograms([part[2] for part in native]),
+    )
+    owner, times, values = (np.concatenate(column) for column in zip(*floats, strict=True))
+    return ChunkSamples(owner, times, values, joined)
+
+
+def _floats(
+    pieces: Sequence[bytes | memoryview], some: Ints, rows: Ints
+) -> tuple[Ints, Ints, Floats]:
+    try:
+        chunks = ChunkBytes.of([pieces[number] for number in some.tolist()])
+        times, values = decode_floats(chunks)
+    except BrokenChunk as problem:
+        raise BrokenChunk(int(some[problem.number]), str(problem)) from None
+    return np.repeat(rows[some], chunks.counts), times, values

@@ -1,0 +1,159 @@
+"""Messages of remote read as its client has them: requests out, answers in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import google_crc32c
+
+from novaql.errors import InputError
+from novaql.inputs.prometheus.chunk_bytes import Encoding
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from tsdb.matchers import Matcher, MatchOp
+
+_OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}
+_MOST_FRAME_BYTES = 256 << 20
+
+
+class Readable(Protocol):
+    """What an answer's body is read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(slots=True)
+class ReadSeries:
+    """One series of a streamed answer, and its chunks: encoding and bytes of each."""
+
+    labels: dict[str, str]
+    chunks: list[tuple[Encoding, bytes]] = field(default_factory=list)
+
+
+def read_request(
+    matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, labels_only: bool
+) -> bytes:
+    """One query; chunks are preferred. `labels_only`: the hint that only series are wanted."""
+    parts = [_number(1, start_ms), _number(2, end_ms)]
+    parts += [
+        _bytes(
+            3,
+            _number(1, _OPS[matcher.op])
+            + _bytes(2, matcher.name.encode())
+            + _bytes(3, matcher.value.encode()),
+        )
+        for matcher in matchers
+    ]
+    function = _bytes(2, b"series") if labels_only else b""
+    parts.append(_bytes(4, function + _number(3, start_ms) + _number(4, end_ms)))
+    accepted = [0] if labels_only else [1, 0]
+    return _bytes(1, b"".join(parts)) + b"".join(b"\x10" + _varint(one) for one in accepted)
+
+
+def series_of_frames(body: Readable, what: str) -> Iterator[ReadSeries]:
+    """Series of a streamed answer; one may come in several pieces. Raises `InputError`."""
+    number = 0
+    while (size := _frame_size(body, what)) is not None:
+        if size > _MOST_FRAME_BYTES:
+            raise InputError(f"{what}: frame {number} would have {size} bytes")
+        checksum = int.from_bytes(_exactly(body, 4, what), "big")
+        message = _exactly(body, size, what)
+        if int(google_crc32c.value(message)) != checksum:
+            raise InputError(f"{what}: frame {number} does not have its checksum")
+        for at, kind, start, stop in fields(message, 0, len(message)):
+            if at == 1 and kind == BYTES:
+                yield _chunked_series(message, start, stop)
+        number += 1
+
+
+def results_of(message: bytes) -> Iterator[tuple[int, int]]:
+    """Where the results of an answer in one message lie. Raises `InputError`.
+
+    A result is built like a remote write message.
+    """
+    for number, kind, start, stop in fields(message, 0, len(message)):
+        if number == 1 and kind == BYTES:
+            yield start, stop
+
+
+def label_sets_of(message: bytes) -> Iterator[dict[str, str]]:
+    """The label sets of all results of an answer in one message. Raises `InputError`."""
+    for start, stop in results_of(message):
+        for number, kind, first, last in fields(message, start, stop):
+            if number == 1 and kind == BYTES:
+                labels: dict[str, str] = {}
+                for part, inner, a, b in fields(message, first, last):
+                    if part == 1 and inner == BYTES:
+                        _read_label(message, a, b, labels)
+                yield labels
+
+
+def _chunked_series(data: bytes, start: int, stop: int) -> ReadSeries:
+    found = ReadSeries({})
+    for number, kind, first, last in fields(data, start, stop):
+        if number == 1 and kind == BYTES:
+            _read_label(data, first, last, found.labels)
+        elif number == 2 and kind == BYTES:
+            encoding, piece = 0, b""
+            for part, inner, a, b in fields(data, first, last):
+                if part == 3 and inner == VARINT:
+                    encoding = read_varint(data, a, b)[0]
+                elif part == 4 and inner == BYTES:
+                    piece = data[a:b]
+            try:
+                found.chunks.append((Encoding(encoding), piece))
+            except ValueError:
+                raise InputError(f"there is no chunk encoding {encoding}") from None
+    return found
+
+
+def _read_label(data: bytes, start: int, stop: int, labels: dict[str, str]) -> None:
+    pair = {1: "", 2: ""}
+    for number, kind, first, last in fields(data, start, stop):
+        if number in pair and kind == BYTES:
+            pair[number] = text(data, first, last)
+    labels[pair[1]] = pair[2]
+
+
+def _frame_size(body: Readable, what: str) -> int | None:
+    """The size of the next frame; None at the end."""
+    number = shift = 0
+    while byte := body.read(1):
+        number |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return number
+        shift += 7
+        if shift > 63:
+            raise InputError(f"{what}: the size of a frame has more than ten bytes")
+    if shift:
+        raise InputError(f"{what}: the answer ends inside a frame")
+    return None
+
+
+def _exactly(body: Readable, size: int, what: str) -> bytes:
+    parts: list[bytes] = []
+    while size:
+        part = body.read(size)
+        if not part:
+            raise InputError(f"{what}: the answer ends inside a frame")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _number(field_: int, value: int) -> bytes:
+    return bytes([field_ << 3]) + _varint(value & (1 << 64) - 1)
+
+
+def _bytes(field_: int, value: bytes) -> bytes:
+    return bytes([field_ << 3 | 2]) + _varint(len(value)) + value
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

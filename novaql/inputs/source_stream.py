@@ -1,0 +1,65 @@
+"""A `Source` read to its end: its samples as batches, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from novaql.inputs.batch_stream import BatchStream
+from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
+from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
+
+Window = tuple[int, int]
+EVERYTHING: Window = (MIN_TIME_MS, MAX_TIME_MS)
+
+
+def source_stream(
+    source: Source,
+    matcher_sets: Sequence[Sequence[Matcher]] = (),
+    window: Window = EVERYTHING,
+    *,
+    by_metric: bool = False,
+) -> BatchStream:
+    """Samples of a source; series that satisfy two of the sets of matchers come twice.
+
+    by_metric  select one metric after the other: for sources that read all they select at once
+    """
+    sets = list(matcher_sets) or [[]]
+    if by_metric:
+        names = [name for one in sets for name in source.label_values(METRIC_NAME, [one], *window)]
+        wanted = [
+            [*one, Matcher(METRIC_NAME, MatchOp.EQUAL, name)]
+            for one in sets
+            for name in ["", *dict.fromkeys(names)]
+        ]
+    else:
+        wanted = [list(one) for one in sets]
+    batches = (batch for one in wanted for batch in selection_batches(source.select(one, *window)))
+    return BatchStream(batches, source.metadata())
+
+
+def selection_batches(selection: Selection) -> Iterator[Batch]:
+    """Every tile as a batch; all batches have one and the same table of series."""
+    for reference in selection.tiles:
+        yield float_batch(selection.series, reference.load())
+    for native in selection.histograms:
+        yield histogram_batch(selection.series, native.load())
+
+
+def float_batch(series: SeriesTable, tile: Tile) -> Batch:
+    """The samples of a tile."""
+    flat = tile.ragged()
+    assert flat.offsets is not None
+    rows = np.repeat(flat.rows, np.diff(flat.offsets))
+    return Batch(series, rows, flat.timestamps, flat.values, starts=flat.starts)
+
+
+def histogram_batch(series: SeriesTable, tile: HistogramTile) -> Batch:
+    """The histograms of a tile."""
+    rows = np.repeat(tile.rows, np.diff(tile.offsets))
+    none = np.zeros(0, np.int64)
+    native = HistogramSamples(rows, tile.timestamps, tile.histograms, tile.starts)
+    return Batch(series, none, none, np.zeros(0), native)
