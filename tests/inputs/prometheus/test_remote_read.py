@@ -180,7 +180,7 @@ def test_a_real_prometheus_is_read_as_it_answers_itself(tmp_path: Path) -> None:
         samples = source.select([], *EVER).samples
 
     expected = {one["metric"]["i"]: float(one["value"][1]) for one in answer}
-    result = json.loads(ours.json())["data"]["result"]
+    result = json.loads(ours.json())["result"]
     found = {one["metric"]["i"]: float(one["value"][1]) for one in result}
     assert found == pytest.approx(expected, rel=1e-12)
     assert len(expected) == 20
