@@ -6,6 +6,7 @@ import click
 
 from novaql.api import warmup
 from novaql.evaluator.kernels.dispatch import available
+from novaql.inputs.wire.compiling import prepare
 
 
 @click.command("warmup")
@@ -21,7 +22,7 @@ def command() -> None:
             "numba is not installed, so NumPy answers every query: pip install 'novaql[fast]'"
         )
     try:
-        took = warmup()
+        took = warmup() | prepare()
     except ImportError as problem:
         raise click.ClickException(f"numba cannot be used: {problem}") from problem
     for name, seconds in took.items():

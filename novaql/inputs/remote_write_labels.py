@@ -7,10 +7,11 @@ from novaql.inputs.protobuf_wire import BYTES, fields, text
 from tsdb.labels import METRIC_NAME
 
 
-def read_labels(data: bytes) -> dict[str, str]:
+def read_labels(data: bytes, most: int = 1 << 62) -> dict[str, str]:
     """Label set of a series; labels with an empty value are left out.
 
     data  its label fields, one after the other
+    most  how many labels it may have
 
     Raises `InputError`, also for labels that Prometheus would not take.
     """
@@ -28,19 +29,23 @@ def read_labels(data: bytes) -> dict[str, str]:
         if name in labels:
             raise InputError(f"byte {first}: the label {name} is given twice")
         labels[name] = value
+        if len(labels) > most:
+            raise InputError(f"it has more than {most} labels")
     labels = {name: value for name, value in labels.items() if value}
     if METRIC_NAME not in labels:
         raise InputError(f"it has no metric name, its labels are {labels}")
     return labels
 
 
-def quick_labels(data: bytes) -> dict[str, str] | None:
+def quick_labels(data: bytes, most: int = 1 << 62) -> dict[str, str] | None:
     """The same for labels as senders write them, each shorter than 128 bytes; else None."""
     labels: dict[str, str] = {}
     count = at = 0
     end = len(data)
     try:
         while at < end:
+            if count > most:
+                return None
             stop = at + 2 + data[at + 1]
             name_stop = at + 4 + data[at + 3]
             if (

@@ -12,9 +12,9 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
-from novaql.inputs.remote_write import WriteRequest
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
+from novaql.inputs.write_request import WriteRequest
 from tsdb.labels import METRIC_NAME, Ints, SeriesTable
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tsdb.tile import STALE, Batch, HistogramSamples

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from novaql.errors import LimitExceeded
-from novaql.inputs.remote_write import WriteRequest
+from novaql.inputs.write_request import WriteRequest
 from server.ingest.otlp import convert
 from server.ingest.otlp_messages import from_json, from_protobuf
 from server.ingest.remote_write_2 import decode_request

@@ -1,6 +1,9 @@
+"""Remote write 1.0 against messages that Google's protobuf wrote."""
+
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cramjam
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.remote_write_labels import quick_labels, read_labels
+from novaql.inputs.remote_write_plain import PlainDecoder
 from tests.support.batches import Plain, bits, floats, label_sets, plain
 from tests.support.remote_write_messages import Series, message_of, packed
 from tsdb.selection import Metadata
@@ -30,6 +34,11 @@ def said(message: list[Series]) -> Plain:
             # A value of -0.0 is written by protobuf, a value of 0.0 is left out.
             out.setdefault(tuple(sorted(labels.items())), {})[time] = bits(value)
     return out
+
+
+def raw(message: Any) -> bytes:
+    """As the plain decoder takes it."""
+    return bytes(message.SerializeToString())
 
 
 def attempt(message: bytes) -> Batch | str:
@@ -76,20 +85,20 @@ def node(number: int, time: int, value: float = 1.5) -> Series:
 
 
 def test_known_series_share_one_table() -> None:
-    decoder = RemoteWriteDecoder()
+    decoder = PlainDecoder()
     times = [1_700_000_000_000 + 15_000 * scrape for scrape in range(4)]
     tables = []
     for time in times:
         for first in (0, 50):
             message = message_of([node(number, time) for number in range(first, first + 50)])
-            tables.append(decoder.decode(packed(message)).batch.series)
+            tables.append(decoder.decode(raw(message)).batch.series)
     assert len({id(table) for table in tables[4:]}) == 1
     # A newcomer has a table of its own until there are enough of them.
-    late = packed(message_of([node(0, 1_700_000_100_000), node(100, 1_700_000_100_000)]))
+    late = raw(message_of([node(0, 1_700_000_100_000), node(100, 1_700_000_100_000)]))
     once, again = (decoder.decode(late).batch for _ in range(2))
     assert once.series is again.series
     assert plain(once) == plain(again)
-    usual = decoder.decode(packed(message_of([node(3, 1_700_000_100_000)])))
+    usual = decoder.decode(raw(message_of([node(3, 1_700_000_100_000)])))
     assert usual.batch.series is tables[-1]
 
 
@@ -101,28 +110,28 @@ def test_known_series_share_one_table() -> None:
 def test_messages_that_repeat_are_read_by_their_pattern(
     scrapes: list[list[float]], time: int
 ) -> None:
-    decoder = RemoteWriteDecoder()
+    decoder = PlainDecoder()
     for repeat in range(2):
         for at, values in enumerate(scrapes):
             stamp = time + 15_000 * at + repeat
             message = [node(number, stamp, value) for number, value in enumerate(values)]
             message.append(({"__name__": "many"}, [(stamp, 1.0), (stamp + 1, values[0])]))
-            found = decoder.decode(packed(message_of(message)))
+            found = decoder.decode(raw(message_of(message)))
             assert plain(found.batch) == said(message)
 
 
 def test_a_pattern_is_found_again_and_fits_only_its_own_series() -> None:
-    decoder = RemoteWriteDecoder()
+    decoder = PlainDecoder()
     times = [1_700_000_000_000 + 15_000 * scrape for scrape in range(5)]
     batches = []
     for time in times:
         message = [node(number, time, float(number + time % 7)) for number in range(1, 9)]
-        batches.append(decoder.decode(packed(message_of(message))).batch)
+        batches.append(decoder.decode(raw(message_of(message))).batch)
         assert plain(batches[-1]) == said(message)
     # Only the pattern hands out the same index.
     assert batches[-2].series_index is batches[-1].series_index
     other = [node(9 - number, 1_700_000_100_000, 2.5) for number in range(1, 9)]
-    assert plain(decoder.decode(packed(message_of(other))).batch) == said(other)
+    assert plain(decoder.decode(raw(message_of(other))).batch) == said(other)
 
 
 def test_stale_markers_and_zeros_keep_their_bits() -> None:

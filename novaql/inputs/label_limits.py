@@ -1,0 +1,59 @@
+"""How many labels a series may have, and how long they may be, before it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from novaql.errors import InputError, LimitExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class LabelLimits:
+    """Bounds on what one message may make the store remember.
+
+    labels       most labels of one series
+    name_bytes   longest label name, in bytes of UTF-8
+    value_bytes  longest label value
+    names        most different label names in one message: each is a column as long as the table
+    series       most series in one message
+    """
+
+    labels: int = 256
+    name_bytes: int = 1024
+    value_bytes: int = 64 << 10
+    names: int = 4096
+    series: int = 1_000_000
+
+    def check(self, labels: Mapping[str, str]) -> None:
+        """Raises `InputError` for a label set that is too large."""
+        if len(labels) > self.labels:
+            raise InputError(f"a series has {len(labels)} labels, the limit is {self.labels}")
+        for name, value in labels.items():
+            # A text has at most four times as many bytes as characters.
+            if 4 * len(name) > self.name_bytes and len(name.encode()) > self.name_bytes:
+                raise InputError(
+                    f"the label name {name[:40]!r}… has {len(name.encode())} bytes, "
+                    f"the limit is {self.name_bytes}"
+                )
+            if 4 * len(value) > self.value_bytes and len(value.encode()) > self.value_bytes:
+                raise InputError(
+                    f"the value of the label {name!r} has {len(value.encode())} bytes, "
+                    f"the limit is {self.value_bytes}"
+                )
+
+    def check_names(self, count: int) -> None:
+        """Raises `LimitExceeded` for too many different label names."""
+        if count > self.names:
+            raise LimitExceeded(f"there are more than {self.names} different label names")
+
+    def check_series(self, count: int) -> None:
+        """Raises `LimitExceeded` for too many series."""
+        if count > self.series:
+            raise LimitExceeded(f"there are more than {self.series} series in one message")
+
+
+USUAL_LIMITS = LabelLimits()
+_ENDLESS = 1 << 62
+NO_LIMITS = LabelLimits(_ENDLESS, _ENDLESS, _ENDLESS, _ENDLESS, _ENDLESS)
+"""For what the caller has chosen to read, such as a file of his own."""

@@ -1,0 +1,194 @@
+"""Messages of remote write 1.0 by the compiled walk."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
+from novaql.inputs.remote_write_metadata import read_metadata
+from novaql.inputs.wire.compiling import Kernels
+from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
+from novaql.inputs.wire.texts import Octets, TextTable
+from novaql.inputs.write_request import WriteRequest, need_storable
+from tsdb.labels import METRIC_NAME, Ints
+from tsdb.selection import Metadata
+from tsdb.tile import STALE, Batch, Floats, HistogramSamples
+
+_METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
+_SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 8
+_OCTETS_KEPT = 16 << 20
+_MOST_CELLS = 1 << 27
+_MOST_OCTETS = 256 << 20
+
+
+class CompiledDecoder:
+    """Decodes messages and remembers the series it has met. One thread at a time.
+
+    most_series  how many are remembered before memory is given back
+    limits       of what one message may hold
+    """
+
+    def __init__(self, kernels: Kernels, *, most_series: int, limits: LabelLimits) -> None:
+        self._kernels = kernels
+        self._most_series = most_series
+        self._limits = limits
+        self._room = _Room(0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._table = GrowingTable()
+        self._texts = TextTable(self._kernels)
+        self._strings: list[str] = []
+        self._damaged: set[int] = set()  # numbers of texts that are not UTF-8
+        self._labels = TextTable(self._kernels)
+        self._series: Ints = np.zeros(64, np.int64)
+        self._follower: Ints = np.full(65, -1)
+        known = np.frombuffer(METRIC_NAME.encode(), np.uint8)
+        self._enter(self._texts, known, np.array([[0, 0, 0], [0, len(known), 0]]))
+        self._read_new_texts()
+        assert self._strings[EMPTY] == ""
+        assert self._strings[METRIC] == METRIC_NAME
+
+    def decode(self, data: Octets) -> WriteRequest | None:
+        """What a message brings; None if it is for the plain decoder to read, or to refuse.
+
+        Raises `InputError` for a histogram or a time that cannot be.
+        """
+        if self._is_full():
+            self._forget()
+        room = self._room.for_message(len(data))
+        self._room = room if room.octets <= _OCTETS_KEPT else _Room(0)
+        found = np.zeros(2, np.int64)
+        count = self._kernels.walk(
+            data, self._labels.seed, *self._labels.arrays, self._series, self._follower,
+            room.rows, room.times, room.bits, room.missing, room.others, found,
+        )  # fmt: skip
+        if count < 0:
+            return None
+        lacking, odd = found.tolist()
+        rows, others = room.rows[:count].copy(), room.others[:odd].copy()
+        if lacking:
+            learned = self._learn(data, room.missing[:lacking])
+            if learned is None:
+                return None
+            for numbers in (rows, others[:, 3]):
+                unknown = numbers < 0
+                numbers[unknown] = learned[-1 - numbers[unknown]]
+        values: Floats = room.bits[:count].copy().view(np.float64)
+        return self._request(data, rows, room.times[:count].copy(), values, others)
+
+    def _is_full(self) -> bool:
+        return (
+            self._table.rows > self._most_series
+            or self._table.cells > _MOST_CELLS
+            or self._texts.used + self._labels.used > _MOST_OCTETS
+        )
+
+    def _request(
+        self, data: Octets, rows: Ints, times: Ints, values: Floats, others: Ints
+    ) -> WriteRequest:
+        metadata: dict[str, Metadata] = {}
+        whole: list[tuple[int, WireHistogram]] = []
+        ended: list[tuple[int, int]] = []
+        exemplars = 0
+        for number, begin, end, row in others.tolist():
+            if number == _EXEMPLAR:
+                exemplars += 1
+                continue
+            field = data[begin:end].tobytes()
+            if number == _METADATA:
+                name, said = read_metadata(field, 0, len(field))
+                metadata[name] = said
+                continue
+            histogram = read_histogram(field, 0, len(field))
+            if histogram.stale:
+                ended.append((row, histogram.time))
+            else:
+                whole.append((row, histogram))
+        if ended:
+            marks = np.array(ended, np.int64)
+            rows, times = np.append(rows, marks[:, 0]), np.append(times, marks[:, 1])
+            values = np.append(values, np.full(len(marks), STALE))
+        need_storable(times, [one.time for _, one in whole])
+        native = None
+        if whole:
+            native = HistogramSamples(
+                np.array([row for row, _ in whole], np.int64),
+                np.array([one.time for _, one in whole], np.int64),
+                columns_of([one for _, one in whole]),
+            )
+        batch = Batch(self._table.table(), rows, times, values, native)
+        return WriteRequest(batch, metadata, len(whole), exemplars)
+
+    def _learn(self, data: Octets, missing: Ints) -> Ints | None:
+        """[R] rows of the series whose label bytes are in `missing`; None if any is odd."""
+        limits = self._limits
+        labels, octets = int(missing[:, 2].sum()), int((missing[:, 1] - missing[:, 0]).sum())
+        if int(missing[:, 2].max()) > limits.labels or len(missing) > limits.series:
+            return None
+        texts = self._texts
+        texts.make_room(2 * labels, octets)
+        pairs, found = np.empty((labels, 3), np.int64), np.array([0, texts.used])
+        count = self._kernels.label_texts(
+            data, missing, texts.seed, *texts.arrays, texts.count, pairs, found
+        )
+        texts.count, texts.used = count if count >= 0 else -1 - count, int(found[1])
+        self._read_new_texts()
+        if count < 0:
+            return None
+        pairs[:, 1:] = np.maximum(pairs[:, 1:], EMPTY)  # a field that is not there
+        if self._damaged and np.isin(pairs[:, 1:], list(self._damaged)).any():
+            return None
+        if labels and (
+            int(texts.sizes[pairs[:, 1]].max()) > limits.name_bytes
+            or int(texts.sizes[pairs[:, 2]].max()) > limits.value_bytes
+            or len(np.unique(pairs[:, 1])) > limits.names
+        ):
+            return None
+        rows = self._table.rows_of(pairs, len(missing), self._strings)
+        if rows is None:
+            return None
+        numbers = self._enter(self._labels, data, missing)
+        known = self._labels.count
+        if known > len(self._series):
+            self._series = np.append(self._series, np.zeros(known, np.int64))
+            self._follower = np.append(self._follower, np.full(known, -1))
+        self._series[numbers] = rows
+        return rows
+
+    def _enter(self, into: TextTable, data: Octets, regions: Ints) -> Ints:
+        into.make_room(len(regions), int((regions[:, 1] - regions[:, 0]).sum()))
+        numbers = np.zeros(len(regions) + 1, np.int64)
+        numbers[-1] = into.used
+        into.count = self._kernels.enter(
+            data, regions, into.seed, *into.arrays, into.count, numbers
+        )
+        into.used = int(numbers[-1])
+        return numbers[:-1]
+
+    def _read_new_texts(self) -> None:
+        for number in range(len(self._strings), self._texts.count):
+            try:
+                self._strings.append(self._texts.text(number).decode())
+            except UnicodeDecodeError:
+                self._strings.append("")
+                self._damaged.add(number)
+
+
+class _Room:
+    """Arrays that a walk writes into, large enough for messages of `octets`."""
+
+    def __init__(self, octets: int) -> None:
+        self.octets = octets
+        samples = octets // _SMALLEST_SAMPLE + 1
+        self.rows: Ints = np.empty(samples, np.int64)
+        self.times: Ints = np.empty(samples, np.int64)
+        self.bits: NDArray[np.uint64] = np.empty(samples, np.uint64)
+        self.missing: Ints = np.empty((octets // _SMALLEST_SERIES + 1, 3), np.int64)
+        self.others: Ints = np.empty((octets // _SMALLEST_OTHER + 1, 4), np.int64)
+
+    def for_message(self, octets: int) -> _Room:
+        """This one, or a larger one."""
+        return self if octets <= self.octets else _Room(2 * octets)

@@ -1,0 +1,365 @@
+"""Remote write 1.0 walked byte by byte, compiled by numba.
+
+A walk never judges a message: whatever is not of the shape that senders write makes it give up,
+and the plain decoder, which says what is wrong and where, takes the message as a whole.
+
+Texts are kept in hash tables with open addressing: `slots` [power of two] number of the text or
+-1; `hashes`, `starts`, `sizes` [by number] and `arena`, the bytes of all texts. The hash begins
+with a secret number, so that nobody outside can aim for collisions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+_INTS = types.Array(types.int64, 1, "C", readonly=True)
+_MORE_INTS = types.Array(types.int64, 2, "C", readonly=True)
+_OUT_INTS = types.Array(types.int64, 1, "C")
+_OUT_MORE = types.Array(types.int64, 2, "C")
+_OUT_BITS = types.Array(types.uint64, 1, "C")
+_OUT_BYTES = types.Array(types.uint8, 1, "C")
+_TABLE = (_OUT_INTS, _OUT_BITS, _OUT_INTS, _OUT_INTS, _OUT_BYTES)
+_SEED = types.uint64
+
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "walk": (
+        _BYTES, _SEED, *_TABLE, _INTS, _OUT_INTS,
+        _OUT_INTS, _OUT_INTS, _OUT_BITS, _OUT_MORE, _OUT_MORE, _OUT_INTS,
+    ),
+    "label_texts": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_MORE, _OUT_INTS),
+    "enter": (_BYTES, _MORE_INTS, _SEED, *_TABLE, types.int64, _OUT_INTS),
+    "spread": (_OUT_INTS, _OUT_BITS, types.int64),
+}  # fmt: skip
+
+
+def _inner(function: Any) -> Any:
+    return numba.njit(nogil=True, inline="never")(function)
+
+
+def _load(_: Any, data: Any, at: Any) -> Any:  # noqa: ARG001 - typed by numba, not here
+    """Eight bytes from `at` on as one number: one load, wherever it stands."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        make_array: Any = arrayobj.make_array
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        wide = context.get_value_type(types.uint64).as_pointer()
+        return builder.load(builder.bitcast(place, wide), align=1)
+
+    return types.uint64(data, types.int64), build
+
+
+_word: Any = intrinsic(_load)
+
+
+@_inner
+def _hash(data: Any, start: int, stop: int, seed: Any) -> Any:
+    mixed = seed ^ (np.uint64(stop - start) * np.uint64(0x9E3779B97F4A7C15))
+    at = start
+    while at + 8 <= stop:
+        mixed = (mixed ^ _word(data, at)) * np.uint64(0xD6E8FEB86659FD93)
+        mixed ^= mixed >> np.uint64(32)
+        at += 8
+    while at < stop:
+        mixed = (mixed ^ np.uint64(data[at])) * np.uint64(0xD6E8FEB86659FD93)
+        mixed ^= mixed >> np.uint64(29)
+        at += 1
+    mixed *= np.uint64(0x94D049BB133111EB) | np.uint64(1)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@_inner
+def _same(data: Any, start: int, arena: Any, at: int, size: int) -> bool:
+    done = 0
+    while done + 8 <= size:
+        if _word(data, start + done) != _word(arena, at + done):
+            return False
+        done += 8
+    while done < size:
+        if data[start + done] != arena[at + done]:
+            return False
+        done += 1
+    return True
+
+
+@_inner
+def _find(
+    data: Any,
+    start: int,
+    stop: int,
+    mixed: Any,
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    sizes: Any,
+    arena: Any,
+) -> int:
+    """The number of a text; -1 - slot where it would be entered if it is not known."""
+    last = len(slots) - 1
+    slot = np.int64(mixed & np.uint64(last))
+    while True:
+        number = slots[slot]
+        if number < 0:
+            return int(-1 - slot)
+        if (
+            hashes[number] == mixed
+            and sizes[number] == stop - start
+            and _same(data, start, arena, starts[number], stop - start)
+        ):
+            return int(number)
+        slot = (slot + 1) & last
+
+
+@_inner
+def _varint(data: Any, at: int, stop: int) -> tuple[Any, int]:
+    """An unsigned number and the position behind it; -1 if there is none."""
+    number = np.uint64(0)
+    shift = 0
+    while at < stop and shift < 70:
+        byte = np.uint64(data[at])
+        at += 1
+        if shift < 64:
+            number |= (byte & np.uint64(0x7F)) << np.uint64(shift)
+        if byte < np.uint64(0x80):
+            return number, at
+        shift += 7
+    return np.uint64(0), -1
+
+
+@_inner
+def _size(data: Any, at: int, stop: int) -> tuple[int, int]:
+    """Where the bytes of a field begin and end whose length stands at `at`; (-1, -1) if not."""
+    if at < stop and data[at] < 0x80:  # nearly always
+        start, size = at + 1, np.int64(data[at])
+    else:
+        number, start = _varint(data, at, stop)
+        if start < 0 or number > np.uint64(stop):
+            return -1, -1
+        size = np.int64(number)
+    if size > stop - start:
+        return -1, -1
+    return start, int(start + size)
+
+
+def walk(
+    data: Any,
+    seed: Any,
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    sizes: Any,
+    arena: Any,
+    series: Any,
+    follower: Any,
+    rows: Any,
+    times: Any,
+    bits: Any,
+    missing: Any,
+    others: Any,
+    found: Any,
+) -> Any:
+    """Every sample of a message: its series, time, and the bits of its value.
+
+    slots … arena  label bytes of known series, by number; `series` [by number] which series
+    follower       [by number + 1] the number that came next last time, -1 if none; noted anew
+    rows           the series; -1 - i for the i-th whose label bytes are not known
+    missing        [:, 3] where those label bytes begin and end, and how many labels they are
+    others         [:, 4] fields that are no samples: its number in its series (0: metadata, of the
+                   message), where it begins and ends, and the series as in `rows`
+    found          [2] how many of those there are
+
+    Returns the count of samples, -1 for a message of another shape.
+    """
+    end = len(data)
+    at = samples = lacking = odd = 0
+    last = -1
+    while at < end:
+        key = data[at]
+        begin, stop = _size(data, at + 1, end)
+        if begin < 0:
+            return -1
+        if key != 0x0A:
+            if key != 0x1A or odd >= len(others):
+                return -1
+            others[odd, 0], others[odd, 1], others[odd, 2], others[odd, 3] = 0, begin, stop, 0
+            odd += 1
+            at = stop
+            continue
+        number = follower[last + 1]
+        behind = begin
+        if number >= 0:
+            behind = begin + sizes[number]
+            if (
+                behind > stop
+                or (behind < stop and data[behind] == 0x0A)
+                or not _same(data, begin, arena, starts[number], sizes[number])
+            ):
+                number = -1
+        if number < 0:
+            behind = begin
+            labels = 0
+            while behind < stop and data[behind] == 0x0A:
+                _, behind = _size(data, behind + 1, stop)
+                if behind < 0:
+                    return -1
+                labels += 1
+            mixed = _hash(data, begin, behind, seed)
+            number = _find(data, begin, behind, mixed, slots, hashes, starts, sizes, arena)
+            if number >= 0:
+                follower[last + 1] = number
+            else:
+                if lacking >= len(missing):
+                    return -1
+                missing[lacking, 0], missing[lacking, 1] = begin, behind
+                missing[lacking, 2] = labels
+                lacking += 1
+                number = -1
+        row = -lacking if number < 0 else series[number]
+        last = number
+        at = behind
+        while at < stop:
+            key = data[at]
+            begin, after = _size(data, at + 1, stop)
+            if begin < 0:
+                return -1
+            if key != 0x12:
+                if (key != 0x1A and key != 0x22) or odd >= len(others):
+                    return -1
+                others[odd, 0], others[odd, 1], others[odd, 2] = key >> 3, begin, after
+                others[odd, 3] = row
+                odd += 1
+                at = after
+                continue
+            if samples >= len(rows):
+                return -1
+            value = np.uint64(0)
+            time = np.uint64(0)
+            at = begin
+            while at < after:
+                key = data[at]
+                if key == 0x09 and at + 9 <= after:
+                    value = _word(data, at + 1)
+                    at += 9
+                elif key == 0x10:
+                    time, at = _varint(data, at + 1, after)
+                    if at < 0:
+                        return -1
+                else:
+                    return -1
+            rows[samples] = row
+            times[samples] = np.int64(time)
+            bits[samples] = value
+            samples += 1
+            at = after
+    found[0], found[1] = lacking, odd
+    return samples
+
+
+def label_texts(
+    data: Any,
+    regions: Any,
+    seed: Any,
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    sizes: Any,
+    arena: Any,
+    count: Any,
+    pairs: Any,
+    found: Any,
+) -> Any:
+    """The labels in some regions of a message as numbers of texts; new texts are entered.
+
+    regions        [R, 3] as `missing` of `walk`
+    slots … arena  of texts, with room for all of them; `count` are there
+    pairs          [L, 3] region, name, value
+    found          [2] how many labels, and how many bytes of the arena are in use (in and out)
+
+    Returns the count of texts; it is -1 - that for labels of another shape.
+    """
+    done = 0
+    used = found[1]
+    place = np.empty(2, np.int64)
+    for region in range(len(regions)):
+        at, stop = regions[region, 0], regions[region, 1]
+        while at < stop:
+            begin, after = _size(data, at + 1, stop)
+            if begin < 0:
+                return -1 - count
+            place[0] = place[1] = -1
+            at = begin
+            while at < after:
+                key = data[at]
+                if key != 0x0A and key != 0x12:
+                    return -1 - count
+                first, at = _size(data, at + 1, after)
+                which = 0 if key == 0x0A else 1
+                if first < 0 or place[which] >= 0:
+                    return -1 - count
+                mixed = _hash(data, first, at, seed)
+                number = _find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
+                if number < 0:
+                    slots[-1 - number] = count
+                    number = count
+                    hashes[count], starts[count], sizes[count] = mixed, used, at - first
+                    for byte in range(first, at):
+                        arena[used] = data[byte]
+                        used += 1
+                    count += 1
+                place[which] = number
+            pairs[done, 0], pairs[done, 1], pairs[done, 2] = region, place[0], place[1]
+            done += 1
+    found[0], found[1] = done, used
+    return count
+
+
+def enter(
+    data: Any,
+    regions: Any,
+    seed: Any,
+    slots: Any,
+    hashes: Any,
+    starts: Any,
+    sizes: Any,
+    arena: Any,
+    count: Any,
+    numbers: Any,
+) -> Any:
+    """Enter label bytes: `numbers` [R + 1] gets the number of each; its last item is how many bytes
+    of the arena are in use (in and out).
+
+    Returns the count of texts.
+    """
+    used = numbers[len(regions)]
+    for region in range(len(regions)):
+        first, stop = regions[region, 0], regions[region, 1]
+        mixed = _hash(data, first, stop, seed)
+        number = _find(data, first, stop, mixed, slots, hashes, starts, sizes, arena)
+        if number < 0:
+            slots[-1 - number] = count
+            number = count
+            hashes[count], starts[count], sizes[count] = mixed, used, stop - first
+            for byte in range(first, stop):
+                arena[used] = data[byte]
+                used += 1
+            count += 1
+        numbers[region] = number
+    numbers[len(regions)] = used
+    return count
+
+
+def spread(slots: Any, hashes: Any, count: Any) -> None:
+    """Enter the first `count` texts into empty slots, of which there are more."""
+    last = len(slots) - 1
+    for number in range(count):
+        slot = np.int64(hashes[number] & np.uint64(last))
+        while slots[slot] >= 0:
+            slot = (slot + 1) & last
+        slots[slot] = number
