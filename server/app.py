@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-import tsdb
 from novaql import __version__
-from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.console import mount_console
+from server.platform.assembly import assemble, close
+from server.platform.clock import Clock
 from server.platform.compression import Compression
 from server.platform.context import ServerContext
 from server.platform.edge import Edge, request_id_of
@@ -25,10 +25,8 @@ from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, S
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
 from server.platform.scrapes import Scrape
-from server.platform.store import Store, numeric_stats
-from server.platform.telemetry import Telemetry
-from server.platform.tokens import FileTokenStore, TokenStore
-from server.platform.workers import QueryWorkers, Writers
+from server.platform.state.database import StateDatabase
+from server.platform.store import Store
 from server.routes import ROUTES
 from server.settings import Settings
 
@@ -53,26 +51,25 @@ def create_app(
     settings: Settings,
     *,
     store: Store | None = None,
-    tokens: TokenStore | None = None,
+    database: StateDatabase | None = None,
+    clock: Clock | None = None,
     jobs: Sequence[Job] = (),
 ) -> FastAPI:
-    """The application, with its store open.
+    """The application, with its database and the first tenant's store open.
 
-    store   an open database; None opens the one in `settings.data`. Closed with the application
-    tokens  where tokens are kept; None is a file in the data directory. Not used without auth
-    jobs    started with the application, stopped before the store closes
+    store     the first tenant's samples; None opens `settings.data`
+    database  everything else that is kept, migrated; None opens what the settings name
+    clock     None is the machine's, or the file that the settings name
+    jobs      started with the application, stopped before the stores close
 
-    Raises a `StoreError` if the store cannot be opened, `ValueError` for a broken token file.
+    All of them are closed with the application. Raises a `StoreError` if the store cannot be
+    opened, `ArgumentError` if the database or its keys cannot be used.
     """
-    database = open_store(settings) if store is None else store
-    context = ServerContext(
+    context = assemble(
         settings,
-        database,
-        token_store(settings, tokens),
-        Telemetry(__version__, lambda: numeric_stats(database)),
-        QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
-        Writers(threads=2, room=settings.write_queue),
-        RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
+        store=store,
+        database=database,
+        clock=clock,
         scrapes=lambda: [s for job in jobs if isinstance(job, ScrapingJob) for s in job.scrapers],
     )
     app = FastAPI(
@@ -97,18 +94,6 @@ def create_app(
     return app
 
 
-def open_store(settings: Settings) -> tsdb.Database:
-    """The database in the data directory."""
-    return tsdb.open(settings.data, sync=settings.sync, sync_interval_s=settings.sync_interval_s)
-
-
-def token_store(settings: Settings, tokens: TokenStore | None = None) -> TokenStore | None:
-    """The tokens to ask for; None when authentication is off."""
-    if not settings.auth:
-        return None
-    return FileTokenStore(settings.data / "server" / "tokens.json") if tokens is None else tokens
-
-
 def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -125,9 +110,7 @@ def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
 def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
     for job in jobs:
         job.stop()
-    context.workers.close()
-    context.writers.close()
-    context.store.close()
+    close(context)
 
 
 async def _plain_http_error(request: Request, error: Exception) -> Response:

@@ -16,9 +16,11 @@ from fastapi import FastAPI
 
 from novaql import warmup
 from novaql.errors import ArgumentError
-from server.app import Job, create_app, token_store
+from server.app import Job, create_app
+from server.platform.bootstrap import add_admin, has_tokens
+from server.platform.context import ServerContext
 from server.platform.logs import log_to_stderr
-from server.platform.scopes import Role
+from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.settings import Settings
 
@@ -30,6 +32,7 @@ def serve(
     settings: Settings,
     *,
     store: Store | None = None,
+    database: StateDatabase | None = None,
     jobs: Sequence[Job] = (),
     extend: Callable[[FastAPI], None] | None = None,
     started: Callable[[str, str | None], None] | None = None,
@@ -37,7 +40,8 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; then running requests end and the store closes.
 
-    store    an open database instead of the one in `settings.data`
+    store    an open store for the first tenant, instead of the one in `settings.data`
+    database an open database for everything else, instead of the one that the settings name
     extend   adds routes of its own to the application
     started  called with the address and the first admin token (None if there were tokens before
              or authentication is off) once the socket is open, instead of printing them
@@ -47,14 +51,10 @@ def serve(
     log_to_stderr(log_level)
     sock = listen(settings)
     try:
-        tokens = token_store(settings)
-        app = create_app(settings, store=store, tokens=tokens, jobs=jobs)
+        app = create_app(settings, store=store, database=database, jobs=jobs)
         if extend is not None:
             extend(app)
-        first = None
-        if tokens is not None and tokens.is_empty():
-            _, first = tokens.add("first", Role.ADMIN)
-        (started or _say)(address_of(sock), first)
+        (started or _say)(address_of(sock), first_token(app.state.context))
         warmup(background=True)
         config = uvicorn.Config(
             app,
@@ -67,6 +67,13 @@ def serve(
     finally:
         sock.close()
     log.info("stopped")
+
+
+def first_token(context: ServerContext) -> str | None:
+    """A token for the first administrator, if nobody has one yet and one is asked for."""
+    if context.accounts is None or has_tokens(context.database):
+        return None
+    return add_admin(context.database, context.clock, context.anyone.tenant_id).secret
 
 
 class PoliteServer(uvicorn.Server):

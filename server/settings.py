@@ -32,6 +32,17 @@ class Settings:
     max_write_bytes     largest remote-write body, as sent and unpacked
     compress_bytes      answers from this size on are compressed for clients that accept it
     max_lag_s           graceful stop: how long running requests may take to end
+    database_url        where everything but samples is kept: `postgresql://…`, or `sqlite:///…`;
+                        "" is a SQLite file in `data/server`
+    master_key          what secrets are sealed with: 32 bytes in base64; older keys may follow,
+                        separated by commas. "" is a key file in `data/server`, made when missing
+    rate_per_minute, rate_per_day   requests of one token in a minute, of one tenant in a day
+    prometheus_per_minute           requests of one token to Prometheus's base; 0: no limit
+    strangers_per_minute            requests without a good token from one address, then 429
+    egress_allow        networks that outgoing requests may reach though they are not public:
+                        CIDRs separated by commas (also `NOVA_EGRESS_ALLOW`)
+    clock_file          a file that tells the time, for tests of a whole server; "" for none
+    public_url          how clients reach the server, in links that it sends out
     """
 
     data: Path = Path("novaql-data")
@@ -51,6 +62,15 @@ class Settings:
     max_write_bytes: int = 64 << 20
     compress_bytes: int = 4096
     max_lag_s: float = 10.0
+    database_url: str = ""
+    master_key: str = ""
+    rate_per_minute: int = 100
+    rate_per_day: int = 10_000
+    prometheus_per_minute: int = 60_000
+    strangers_per_minute: int = 120
+    egress_allow: str = ""
+    clock_file: str = ""
+    public_url: str = ""
 
     def __post_init__(self) -> None:
         if not self.auth and not is_loopback(self.host):
@@ -66,6 +86,14 @@ class Settings:
         for name in ("query_threads", "write_queue", "max_body_bytes", "max_write_bytes"):
             if getattr(self, name) < 1:
                 raise ArgumentError(name, "must be at least 1")
+        for name in (
+            "rate_per_minute",
+            "rate_per_day",
+            "prometheus_per_minute",
+            "strangers_per_minute",
+        ):
+            if getattr(self, name) < 0:
+                raise ArgumentError(name, "must be 0 (no limit) or more")
         for name in ("sync_interval_s", "query_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, "must be greater than 0")
@@ -77,6 +105,8 @@ class Settings:
         hints = get_type_hints(cls)
         for field in fields(cls):
             text = environ.get(f"NOVAQL_{field.name.upper()}")
+            if text is None and field.name == "egress_allow":
+                text = environ.get("NOVA_EGRESS_ALLOW")
             if text is not None:
                 chosen[field.name] = _read(field.name, text, hints[field.name])
         chosen.update({name: value for name, value in arguments.items() if value is not None})

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from server.app import open_store, token_store
 from server.demo.fleet import Fleet
 from server.demo.live import FleetJob, SelfScrape, load_history, now_ms
 from server.demo.machine import mount_node_metrics
 from server.demo.stopping import until_told_to_stop
-from server.platform.scopes import Role
+from server.platform.bootstrap import add_admin, ensure_first_tenant
+from server.platform.opening import open_clock, open_state, open_store
 from server.run import serve
 from server.settings import Settings
 
@@ -48,8 +48,11 @@ def run_demo(
         chosen = replace(settings or Settings(), data=folder, sync="os")
         store = open_store(chosen)
         try:
-            tokens = token_store(chosen)
-            token = None if tokens is None else tokens.add("demo", Role.ADMIN)[1]
+            database, clock = open_state(chosen), open_clock(chosen)
+            tenant = ensure_first_tenant(database, clock)
+            token = (
+                add_admin(database, clock, tenant.id, called="demo").secret if chosen.auth else None
+            )
             fleet = Fleet(now_ms())
             with _progress(out) as progress:
                 samples = load_history(fleet, store, progress)
@@ -69,6 +72,7 @@ def run_demo(
         serve(
             chosen,
             store=store,
+            database=database,
             jobs=[FleetJob(fleet, store), scrapes],
             extend=mount_node_metrics,
             started=started,

@@ -26,8 +26,10 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001 - the shape of 
 
 
 async def readyz(request: Request) -> Response:
-    """The store is open and answers."""
-    await asyncio.to_thread(context_of(request).store.stats)
+    """The stores that are open answer, and so does the database."""
+    context = context_of(request)
+    await asyncio.to_thread(context.stores.stats)
+    await asyncio.to_thread(context.database.check)
     return JSONResponse({"status": "ok"})
 
 

@@ -1,4 +1,4 @@
-"""Who makes a request, and whether that is enough."""
+"""What a request shows of itself, and whether that is enough."""
 
 from __future__ import annotations
 
@@ -7,50 +7,47 @@ import binascii
 
 from starlette.requests import Request
 
-from server.platform.api_version import CURRENT
 from server.platform.errors import Forbidden, Unauthenticated
 from server.platform.problem import is_prometheus
 from server.platform.scopes import Principal, Role
-from server.platform.tokens import TokenStore
 
-ANYONE = Principal("anyone", "authentication is off", Role.ADMIN, CURRENT)
+SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
 
 
-def authenticate(request: Request, tokens: TokenStore | None) -> Principal:
-    """The owner of the request's token; `ANYONE` when authentication is off (no store).
+def secret_of(request: Request) -> str:
+    """The token that came with a request; "" if there is none.
 
     On Prometheus's base the token may also be the password of basic authentication, which is
     what promtool, Grafana and remote writers can send.
     """
-    if tokens is None:
-        return ANYONE
-    prometheus = is_prometheus(request.url.path)
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    secret = ""
     if scheme.lower() == "bearer":
-        secret = given.strip()
-    elif scheme.lower() == "basic" and prometheus:
-        secret = _basic_password(given.strip())
-    challenge = "Bearer"
-    if secret:
-        token = tokens.find(secret)
-        if token is not None:
-            return token.principal()
-        challenge = 'Bearer error="invalid_token"'
-    if prometheus:
+        return given.strip()
+    if scheme.lower() == "basic" and is_prometheus(request.url.path):
+        return _basic_password(given.strip())
+    return ""
+
+
+def unauthenticated(request: Request, *, given: bool) -> Unauthenticated:
+    """The refusal; `given`: there was a token, and it opens nothing."""
+    challenge = 'Bearer error="invalid_token"' if given else "Bearer"
+    if is_prometheus(request.url.path):
         challenge += ', Basic realm="NovaQL"'
     message = (
-        "this token is not valid" if secret else "a token is needed: Authorization: Bearer nova_…"
+        "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
     )
-    raise Unauthenticated(message, headers={"WWW-Authenticate": challenge})
+    return Unauthenticated(message, headers={"WWW-Authenticate": challenge})
 
 
-def authorize(principal: Principal, needed: Role) -> None:
-    """Raises `Forbidden` if the role is too low."""
+def authorize(principal: Principal, needed: Role, path: str) -> None:
+    """Raises `Forbidden` if the role is too low, or the token is for something else."""
+    headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if principal.purpose == "scim" and not path.startswith(SCIM_BASES):
+        raise Forbidden("this token is for SCIM only", headers=headers)
     if not principal.role.covers(needed):
         raise Forbidden(
             f"this needs the role {needed.value}, the token has {principal.role.value}",
-            headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+            headers=headers,
         )
 
 

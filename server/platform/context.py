@@ -4,44 +4,106 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from server.platform.accounts import Accounts
+from server.platform.clock import Clock
+from server.platform.edge import request_id_of
+from server.platform.idempotency import KeysInFlight
+from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal
 from server.platform.scrapes import Scrapes, no_scrapes
+from server.platform.sealing import SealingKeys
+from server.platform.state.database import StateDatabase
 from server.platform.store import Store
+from server.platform.stores import Stores
+from server.platform.strangers import Strangers
 from server.platform.telemetry import Telemetry
-from server.platform.tokens import TokenStore
+from server.platform.threads import StateThreads
+from server.platform.unit import Actor, Origin, Unit
 from server.platform.workers import QueryWorkers, Writers
 from server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """The parts of a running server. `tokens` is None when authentication is off.
+    """The parts of a running server, as one request may see them.
 
-    writers   threads that decode and store what is sent to us
-    scrapes   the targets that this server scrapes now
-    stopping  set when the server is told to stop: answers without an end are to end then
+    stores     every tenant's samples
+    database   everything else that is kept
+    accounts   who a token belongs to; None when authentication is off, and everyone is `anyone`
+    keys       what secrets are sealed with, and signatures made
+    quota_plan the quotas of each kind of endpoint
+    threads    for work on the database
+    writers    threads that decode and store what is sent to us
+    scrapes    the targets that this server scrapes now
+    stopping   set when the server is told to stop: answers without an end are to end then
+    wake_jobs  has the runner of jobs look for new ones at once
+    principal  whose request it is; None outside of requests
     """
 
     settings: Settings
-    store: Store
-    tokens: TokenStore | None
+    stores: Stores
+    database: StateDatabase
+    accounts: Accounts | None
+    anyone: Principal
+    clock: Clock
+    keys: SealingKeys
+    quotas: Quotas
+    quota_plan: Mapping[str, Sequence[Quota]]
+    strangers: Strangers
     telemetry: Telemetry
+    threads: StateThreads
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder
     scrapes: Scrapes = no_scrapes
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
+    keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)
+    wake_jobs: Callable[[], None] = field(default=lambda: None)
+    principal: Principal | None = None
+
+    def scoped(self, principal: Principal) -> ServerContext:
+        """The server as a principal sees it: the store and the units are their tenant's."""
+        return replace(self, principal=principal)
+
+    @property
+    def store(self) -> Store:
+        """The samples of the request's tenant; there is no way from here to another's."""
+        if self.principal is None:
+            raise LookupError("outside of a request there is no tenant to have a store")
+        return self.stores.of(self.principal.tenant_id)
+
+    @contextmanager
+    def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
+        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards."""
+        if self.principal is None:
+            raise LookupError("outside of a request there is no tenant to work for")
+        tenant = self.principal.tenant_id
+        begin = self.database.write if writes else self.database.read
+        with begin(tenant) as session:
+            unit = Unit(
+                session, self.clock, self.keys, tenant, self.principal.tenant_name, actor, origin
+            )
+            yield unit
+        if unit.wakes:
+            self.wake_jobs()
+
+    @staticmethod
+    def actor_of(principal: Principal) -> Actor:
+        """The person behind a token, as audit entries name them."""
+        return Actor("user", principal.user_id, principal.user_name)
 
 
 def context_of(request: Request) -> ServerContext:
-    """The server that a request came to."""
-    found = request.app.state.context
+    """The server that a request came to, scoped to its tenant once it is let in."""
+    found = getattr(request.state, "context", None) or request.app.state.context
     assert isinstance(found, ServerContext)
     return found
 
@@ -51,3 +113,10 @@ def principal_of(request: Request) -> Principal:
     found = request.state.principal
     assert isinstance(found, Principal)
     return found
+
+
+def origin_of(request: Request) -> Origin:
+    """Where the request comes from, for audit entries."""
+    address = request.client.host if request.client else None
+    agent = request.headers.get("user-agent")
+    return Origin(request_id_of(request), address, None if agent is None else agent[:500])

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.platform.api_version import CURRENT
 from server.platform.errors import INTERNAL, Forbidden, kind_of
+from server.platform.ids import new_id
 from server.platform.problem import problem_response
-from server.platform.request_ids import new_id
 from server.platform.telemetry import Telemetry
 from server.settings import is_loopback
 
@@ -55,6 +55,8 @@ class Edge:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in _SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+                for name, value in state.get("rate_headers", {}).items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/v1"):
                     headers["API-Version"] = state.get("api_version", CURRENT)

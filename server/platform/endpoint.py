@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.api_version import chosen_version
-from server.platform.auth import authenticate, authorize
-from server.platform.context import context_of
+from server.platform.admission import admit
+from server.platform.problem import is_prometheus
 from server.platform.scopes import Role
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -30,6 +29,13 @@ class Endpoint:
     media        content types of the 200 answer beside JSON
     body         model of the JSON body
     parameters   names of query (or form) parameters → description
+    success      the status of the usual answer
+    answers      further statuses of success, with their models
+    query        model of the query parameters, read by the platform
+    action       `noun.verb` of the audit entry that the endpoint writes
+    example      a body that is accepted as it is, for documents and tests
+    counted      whether a request spends the quotas of its base
+    samples      it reads or writes samples: the tenant's store is opened before it runs
     """
 
     methods: tuple[str, ...]
@@ -44,6 +50,33 @@ class Endpoint:
     parameters: Mapping[str, str] = field(default_factory=dict)
     success: int = 200
     documented: bool = True
+    answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
+    query: type[BaseModel] | None = None
+    action: str | None = None
+    example: Mapping[str, Any] | None = None
+    counted: bool = True
+    samples: bool = True
+    doc: str = ""
+
+    @property
+    def quota(self) -> str | None:
+        """The quotas that a request spends: of Prometheus's base, or of the API.
+
+        Samples that are sent here are bounded by their size and by the queue, not by requests.
+        """
+        if not self.counted or self.tag == "ingest":
+            return None
+        return "prometheus" if is_prometheus(self.path) else "api"
+
+    @property
+    def description(self) -> str:
+        """What it does, for the OpenAPI document: the handler's docstring."""
+        return (self.doc or self.handler.__doc__ or "").strip()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.split("\n", 1)[0].rstrip(".")
 
 
 class ErrorDetail(BaseModel):
@@ -82,22 +115,6 @@ class PrometheusError(BaseModel):
     error: str
 
 
-def admit(role: Role | None) -> Callable[[Request], None]:
-    """A dependency that lets the right requests in."""
-
-    def check(request: Request) -> None:
-        if role is None:
-            return
-        principal = authenticate(request, context_of(request).tokens)
-        request.state.principal = principal
-        if request.url.path.startswith("/v1/"):
-            asked = request.headers.get("api-version")
-            request.state.api_version = chosen_version(asked, principal.api_version)
-        authorize(principal, role)
-
-    return check
-
-
 def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
     """Hang a row of the table into the application, one route a method."""
     for method in endpoint.methods:
@@ -107,9 +124,9 @@ def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
             methods=[method],
             tags=[endpoint.tag],
             operation_id=operation_id(endpoint, method),
-            summary=_summary(endpoint),
-            description=endpoint.handler.__doc__,
-            dependencies=[Depends(_async(admit(endpoint.role)))],
+            summary=endpoint.summary,
+            description=endpoint.description,
+            dependencies=[Depends(_admission(endpoint, method))],
             response_class=Response,
             include_in_schema=endpoint.documented,
             response_model=None,
@@ -123,14 +140,18 @@ def operation_id(endpoint: Endpoint, method: str) -> str:
     return "_".join([method.lower(), *[part for part in parts if part]])
 
 
-def _summary(endpoint: Endpoint) -> str:
-    return (endpoint.handler.__doc__ or "").strip().split("\n", 1)[0].rstrip(".")
-
-
-def _async(check: Callable[[Request], None]) -> Callable[[Request], Awaitable[None]]:
+def _admission(endpoint: Endpoint, method: str) -> Callable[[Request], Awaitable[None]]:
     # A coroutine stays on the event loop; a plain function would cost a trip to a thread.
     async def dependency(request: Request) -> None:
-        check(request)
+        if endpoint.role is not None:
+            await admit(
+                request,
+                role=endpoint.role,
+                quota=endpoint.quota,
+                samples=endpoint.samples,
+                action=endpoint.action,
+                writes=method != "GET" and endpoint.action is not None,
+            )
 
     return dependency
 

@@ -8,10 +8,17 @@ ServerError
 ├── NotFound              404
 ├── MethodNotAllowed      405
 ├── NotAcceptable         406
+├── Conflict              409  the state of things does not allow it; `code` says which state
+│   └── VersionConflict   409  somebody else changed it first
+├── Gone                  410  it was here, and its time is over
 ├── BodyTooLarge          413
 ├── UnsupportedMedia      415
+├── Impossible            422  well-formed, but it cannot be carried out; `code` says why
+├── RateLimited           429
 ├── Busy                  503  too many queries at once, or not ready
 └── Unavailable           503  this server or its store cannot do that
+
+An error may carry a `code` of its own, which stands in the envelope instead of its class's.
 """
 
 from __future__ import annotations
@@ -50,11 +57,13 @@ class ServerError(Exception):
         self,
         message: str,
         *,
+        code: str | None = None,
         details: Sequence[Detail] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.code = code
         self.details = tuple(details)
         self.headers = dict(headers or {})
 
@@ -87,12 +96,32 @@ class NotAcceptable(ServerError):
     """None of the formats asked for exists."""
 
 
+class Conflict(ServerError):
+    """Well-formed, and at odds with the state of things."""
+
+
+class VersionConflict(Conflict):
+    """An update that was made from an older version."""
+
+
+class Gone(ServerError):
+    """It is over for good."""
+
+
 class BodyTooLarge(ServerError):
     """The body is larger than the limit."""
 
 
 class UnsupportedMedia(ServerError):
     """A body of this content type or encoding is not taken."""
+
+
+class Impossible(ServerError):
+    """Well-formed input that cannot be carried out."""
+
+
+class RateLimited(ServerError):
+    """More requests than the quota allows."""
 
 
 class Busy(ServerError):
@@ -126,8 +155,13 @@ KINDS: Mapping[type[Exception], Kind] = {
     NotFound: Kind(404, "not_found", "not_found"),
     MethodNotAllowed: Kind(405, "method_not_allowed", "bad_data"),
     NotAcceptable: Kind(406, "not_acceptable", "not_acceptable"),
+    Conflict: Kind(409, "conflict", "bad_data"),
+    VersionConflict: Kind(409, "version_conflict", "bad_data"),
+    Gone: Kind(410, "gone", "not_found"),
     BodyTooLarge: Kind(413, "body_too_large", "bad_data"),
     UnsupportedMedia: Kind(415, "unsupported_media_type", "bad_data"),
+    Impossible: Kind(422, "unprocessable", "execution"),
+    RateLimited: Kind(429, "rate_limited", "too_many_requests"),
     Busy: Kind(503, "busy", "unavailable"),
     Unavailable: Kind(503, "unavailable", "unavailable"),
     ArgumentError: Kind(400, "validation_error", "bad_data"),
@@ -145,6 +179,16 @@ KINDS: Mapping[type[Exception], Kind] = {
     WriteFailed: Kind(503, "storage_unavailable", "unavailable"),
     StoreError: Kind(503, "storage_unavailable", "internal", 500),
 }
+
+
+def not_found(kind: str, key: str, tenant: str) -> NotFound:
+    """The one answer to an id that is not there, whether it never was or is another tenant's."""
+    return NotFound(f"No {kind} with id={key} in tenant={tenant}.", code=f"{kind}_not_found")
+
+
+def invalid(pointer: str, message: str) -> InvalidRequest:
+    """One field of the body, or one parameter, that is wrong."""
+    return InvalidRequest(f"{pointer or 'the body'}: {message}", details=[Detail(pointer, message)])
 
 
 def kind_of(error: BaseException) -> Kind:

@@ -32,4 +32,5 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # one line of ours says as much
     logging.getLogger("uvicorn.access").disabled = True  # the edge writes a line itself

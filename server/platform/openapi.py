@@ -12,7 +12,6 @@ from server.platform.endpoint import (
     Endpoint,
     ErrorEnvelope,
     PrometheusError,
-    _summary,
     operation_id,
     schema_of,
 )
@@ -75,8 +74,8 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
 def _operation(endpoint: Endpoint, method: str, schemas: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": operation_id(endpoint, method),
-        "summary": _summary(endpoint),
-        "description": (endpoint.handler.__doc__ or "").strip(),
+        "summary": endpoint.summary,
+        "description": endpoint.description,
         "tags": [endpoint.tag],
         "responses": _responses(endpoint, schemas),
         "security": [{"token": []}] if endpoint.role else [],

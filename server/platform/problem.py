@@ -33,7 +33,8 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     if prometheus:
         body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
     else:
-        body = {"error": {"code": kind.code, "message": message, "request_id": request_id}}
+        code = (error.code if isinstance(error, ServerError) else None) or kind.code
+        body = {"error": {"code": code, "message": message, "request_id": request_id}}
         body["error"].update(_place(error))
         if details := _details(error):
             body["error"]["details"] = [

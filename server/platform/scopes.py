@@ -17,12 +17,30 @@ class Role(StrEnum):
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
+    def at_most(self, other: Role) -> Role:
+        """The lower of two roles."""
+        return self if other.covers(self) else other
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a request comes from. `api_version` is what its token was issued for."""
+    """Whom a request comes from.
+
+    id           of the token
+    name         of the token
+    role         what the request may do: the token's role, and never more than its owner's
+    api_version  what the token was issued for
+    tenant_id, tenant_name   whose data the request sees; there is no way to see others'
+    user_id, user_name       the owner: the actor of audit entries
+    purpose      `api`, or `scim` for a token that opens the SCIM base only
+    """
 
     id: str
     name: str
     role: Role
     api_version: str
+    tenant_id: str
+    tenant_name: str
+    user_id: str
+    user_name: str
+    purpose: str = "api"

@@ -13,6 +13,8 @@ from server.platform.bodies import media_type, read_body
 from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_NESTED = 100
+"""Levels of objects and arrays in a body: more than any field has."""
 
 
 async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
@@ -44,8 +46,8 @@ def parse_json(body: bytes) -> Any:
 
 def validate(model: type[Model], value: Any) -> Model:
     """The value as a model, without any conversion of types."""
-    if (place := _lone_surrogate(value)) is not None:
-        raise _invalid(place, "not valid Unicode: a surrogate stands alone")
+    if (unusable := _unusable(value)) is not None:
+        raise _invalid(*unusable)
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
@@ -83,26 +85,33 @@ def _float(text: str) -> float:
     return number
 
 
-def _lone_surrogate(value: Any) -> str | None:
-    """Pointer to the first text that is not Unicode."""
-    waiting = [("", value)]
+def _unusable(value: Any) -> tuple[str, str] | None:
+    """Pointer to the first value that no field takes, and what is wrong with it."""
+    waiting = [("", value, 0)]
     while waiting:
-        pointer, item = waiting.pop()
+        pointer, item, depth = waiting.pop()
+        if depth > MOST_NESTED:
+            return "", "nested too deeply"
         match item:
-            case str() if not _is_unicode(item):
-                return pointer
+            case str():
+                if (wrong := _wrong_text(item)) is not None:
+                    return pointer, wrong
             case dict():
                 for name, inside in item.items():
-                    if not _is_unicode(name):
-                        return pointer
-                    waiting.append((f"{pointer}/{_escaped(name)}", inside))
+                    if (wrong := _wrong_text(name)) is not None:
+                        return pointer, wrong
+                    waiting.append((f"{pointer}/{_escaped(name)}", inside, depth + 1))
             case list():
-                waiting.extend((f"{pointer}/{i}", inside) for i, inside in enumerate(item))
+                waiting += [(f"{pointer}/{i}", inside, depth + 1) for i, inside in enumerate(item)]
     return None
 
 
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
+def _wrong_text(text: str) -> str | None:
+    if "\0" in text:
+        return "a NUL character stands in it"
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        return "not valid Unicode: a surrogate stands alone"
+    return None
 
 
 def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:

@@ -53,6 +53,12 @@ class Telemetry:
         self.queries_running = Gauge(
             "novaql_queries_running", "Queries that run or wait.", registry=self._registry
         )
+        self.refused = Counter(
+            "novaql_refused_requests",
+            "Requests refused before they did anything, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
         self.ingested_samples = Counter(
             "novaql_ingested_samples", "Samples stored.", registry=self._registry
         )

@@ -1,119 +1,89 @@
-"""API tokens. The secret is shown once; what is kept is its SHA-256."""
+"""Issuing, rotating and revoking tokens. The secret is shown once; what is kept is its digest."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import secrets
-import threading
-import zlib
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Protocol
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from server.platform.api_version import CURRENT
-from server.platform.request_ids import new_id
-from server.platform.scopes import Principal, Role
+from server.platform.errors import Conflict, Impossible
+from server.platform.ids import new_id
+from server.platform.scopes import Role
+from server.platform.secrets import digest_of, new_secret, prefix_of
+from server.platform.tables import Token, User
 
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What is known of a token. `digest` is the hex SHA-256 of its secret."""
-
-    id: str
-    name: str
-    role: Role
-    digest: str
-    created_at: str
-    api_version: str
-
-    def principal(self) -> Principal:
-        return Principal(self.id, self.name, self.role, self.api_version)
+OVERLAP = timedelta(hours=1)
+"""How long the secret before a rotation stays good."""
 
 
-class TokenStore(Protocol):
-    """Where tokens are kept. Safe to use from several threads."""
+def issue(
+    session: Session,
+    owner: User,
+    *,
+    name: str,
+    role: Role,
+    now: datetime,
+    purpose: str = "api",
+    api_version: str = CURRENT,
+    expires_at: datetime | None = None,
+) -> tuple[Token, str]:
+    """A new token and its secret, which cannot be had again.
 
-    def find(self, secret: str) -> Token | None:
-        """The token with this secret."""
-        ...
-
-    def add(self, name: str, role: Role) -> tuple[Token, str]:
-        """A new token and its secret, which cannot be had again."""
-        ...
-
-    def is_empty(self) -> bool: ...
-
-
-class FileTokenStore:
-    """Tokens in one small JSON file that only its owner may read.
-
-    Raises `ValueError` when the file is not one of ours: a server must not start as if there
-    were no tokens.
+    Raises `Impossible` for a role above the owner's.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._by_digest: dict[str, Token] = {}
-        if path.exists():
-            try:
-                rows = json.loads(path.read_text("utf-8"))["tokens"]
-                tokens = [Token(**{**row, "role": Role(row["role"])}) for row in rows]
-            except (ValueError, KeyError, TypeError) as problem:
-                raise ValueError(f"{path} is not a token file: {problem}") from problem
-            self._by_digest = {token.digest: token for token in tokens}
-
-    def find(self, secret: str) -> Token | None:
-        # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
-        return self._by_digest.get(_digest(secret)) if is_well_formed(secret) else None
-
-    def add(self, name: str, role: Role) -> tuple[Token, str]:
-        secret = new_secret(role)
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        token = Token(new_id("tok"), name, role, _digest(secret), now, CURRENT)
-        with self._lock:
-            grown = {**self._by_digest, token.digest: token}
-            self._save(list(grown.values()))
-            self._by_digest = grown
-        return token, secret
-
-    def is_empty(self) -> bool:
-        return not self._by_digest
-
-    def _save(self, tokens: list[Token]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        text = json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+    if not Role(owner.role).covers(role):
+        raise Impossible(
+            f"the owner is {owner.role}; a token of theirs cannot be {role.value}",
+            code="role_above_owner",
+        )
+    secret = new_secret("scim" if purpose == "scim" else role.value)
+    token = Token(
+        id=new_id("tok"),
+        tenant_id=owner.tenant_id,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        name=name,
+        role=role.value,
+        owner_id=owner.id,
+        prefix=prefix_of(secret),
+        digest=digest_of(secret),
+        api_version=api_version,
+        purpose=purpose,
+        expires_at=expires_at,
+    )
+    session.add(token)
+    return token, secret
 
 
-def new_secret(role: Role) -> str:
-    """`nova_<role>_<43 characters of chance><6 of checksum>`, all in base 62."""
-    body = "".join(secrets.choice(_BASE62) for _ in range(43))
-    head = f"nova_{role.value}_{body}"
-    return head + _checksum(head)
+def rotate(token: Token, now: datetime) -> str:
+    """Give a token a new secret; the one before stays good for an hour.
+
+    A second rotation within that hour ends the oldest secret at once: at most two are good.
+    Raises `Conflict` for a token that is revoked or has expired.
+    """
+    if token.revoked_at is not None:
+        raise Conflict("the token is revoked; it cannot be rotated", code="token_revoked")
+    if token.expires_at is not None and token.expires_at <= now:
+        raise Conflict("the token has expired; it cannot be rotated", code="token_expired")
+    secret = new_secret("scim" if token.purpose == "scim" else token.role)
+    token.previous, token.previous_valid_until = token.digest, now + OVERLAP
+    token.digest, token.prefix = digest_of(secret), prefix_of(secret)
+    return secret
 
 
-def is_well_formed(secret: str) -> bool:
-    """Whether the checksum is right, so that a mistyped token is told without a look-up."""
-    head, check = secret[:-6], secret[-6:]
-    return secret.isascii() and head.startswith("nova_") and check == _checksum(head)
+def revoke(token: Token, now: datetime) -> None:
+    """End a token; every process refuses it from its next request on."""
+    token.revoked_at = now
+    token.previous = token.previous_valid_until = None
 
 
-def _checksum(head: str) -> str:
-    number = zlib.crc32(head.encode())
-    return "".join(_BASE62[number // 62**place % 62] for place in range(5, -1, -1))
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+def revoke_all_of(session: Session, user_id: str, now: datetime) -> list[Token]:
+    """End every token of a user; the ones that were good until now."""
+    statement = select(Token).where(Token.owner_id == user_id, Token.revoked_at.is_(None))
+    tokens = list(session.execute(statement).scalars())
+    for token in tokens:
+        revoke(token, now)
+    return tokens

@@ -15,11 +15,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import tsdb
 from novaql.inputs.scrape import ScrapeResult
 from novaql.inputs.scraper import Scraper, Target
-from server.app import create_app
 from server.platform.scopes import Role
-from server.settings import Settings
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer, local_server, serving
+from tests.support.http_server import LocalServer, local_server
 from tsdb.labels import SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
@@ -138,8 +136,10 @@ class Job:
 @pytest.fixture(scope="module")
 def scraping() -> Iterator[httpx.Client]:
     store = tsdb.memory()
-    app = create_app(Settings(auth=False), store=store, jobs=[Job(store)])
-    with serving(app) as url, httpx.Client(base_url=f"{url}/api/v1/") as client:
+    with (
+        local_server(store, auth=False, jobs=[Job(store)]) as server,
+        httpx.Client(base_url=server.client.base_url.join("/api/v1/")) as client,
+    ):
         yield client
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,14 @@ import uvicorn
 from fastapi import FastAPI
 
 import tsdb
-from server.app import create_app
+from server.app import Job, create_app
+from server.platform.bootstrap import add_admin
+from server.platform.clock import Clock, SystemClock
+from server.platform.context import ServerContext
 from server.platform.scopes import Role
+from server.platform.state.database import StateDatabase
+from server.platform.state.migrate import migrate
 from server.platform.store import Store
-from server.platform.tokens import Token, is_well_formed, new_secret
 from server.run import address_of, listen
 from server.settings import Settings
 from tests.support.remote_write_messages import Series, message_of, packed
@@ -36,31 +44,20 @@ WRITE_HEADERS = {
 
 
 @dataclass
-class MemoryTokens:
-    """Tokens that live as long as the test; the secret itself is the key."""
-
-    known: dict[str, Token] = field(default_factory=dict)
-
-    def find(self, secret: str) -> Token | None:
-        return self.known.get(secret) if is_well_formed(secret) else None
-
-    def add(self, name: str, role: Role) -> tuple[Token, str]:
-        secret = new_secret(role)
-        token = Token(f"tok_{name}", name, role, "", "2026-01-01T00:00:00Z", "2026-04-01")
-        self.known[secret] = token
-        return token, secret
-
-    def is_empty(self) -> bool:
-        return not self.known
-
-
-@dataclass
 class LocalServer:
     """The application in this process, a client, and a token of each role."""
 
     client: httpx.Client
     store: Store
     tokens: Mapping[Role, str]
+    app: FastAPI
+
+    @property
+    def context(self) -> ServerContext:
+        """The parts of the server."""
+        found = self.app.state.context
+        assert isinstance(found, ServerContext)
+        return found
 
     def bearer(self, role: Role = Role.ADMIN) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[role]}"}
@@ -79,14 +76,56 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(store: Store | None = None, **settings: Any) -> Iterator[LocalServer]:
-    """A server over an empty store in memory, or over the given one."""
-    database = tsdb.memory() if store is None else store
-    tokens = MemoryTokens()
-    secrets = {role: tokens.add(role.value, role)[1] for role in Role}
-    app = create_app(Settings(**settings), store=database, tokens=tokens)
-    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
-        yield LocalServer(client, database, secrets)
+def local_server(
+    store: Store | None = None,
+    *,
+    clock: Clock | None = None,
+    database: StateDatabase | None = None,
+    jobs: Sequence[Job] = (),
+    **settings: Any,
+) -> Iterator[LocalServer]:
+    """A server over an empty store in memory, or over the given one, without quotas.
+
+    Its first tenant has an administrator with a token of each role.
+    """
+    quiet = {"rate_per_minute": 0, "rate_per_day": 0, "strangers_per_minute": 0, "sync": "os"}
+    samples = tsdb.memory() if store is None else store
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Settings(**{"data": Path(folder), **quiet, **settings})
+        state = fresh_state(Path(folder)) if database is None else database
+        app = create_app(chosen, store=samples, database=state, clock=clock, jobs=jobs)
+        tenant = app.state.context.anyone.tenant_id
+        secrets = {role: token_of(state, tenant, role) for role in Role}
+        with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+            yield LocalServer(client, samples, secrets, app)
+
+
+def token_of(
+    database: StateDatabase, tenant_id: str, role: Role, email: str = "ada@example.com"
+) -> str:
+    """A fresh token of that role, of an administrator of the tenant."""
+    clock = SystemClock()
+    add_admin(database, clock, tenant_id, email=email, called="unused")
+    return add_admin(database, clock, tenant_id, email=email, called=role.value, role=role).secret
+
+
+def fresh_state(folder: Path) -> StateDatabase:
+    """A migrated SQLite database; copied from one that is made once for all tests."""
+    path = folder / "server" / "state.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_template(), path)
+    return StateDatabase(f"sqlite:///{path}", durable=False)
+
+
+@functools.cache
+def _template() -> Path:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "state.db"
+    database = StateDatabase(f"sqlite:///{path}", durable=False)
+    migrate(database)
+    database.close()
+    return path
 
 
 @contextmanager
@@ -127,7 +166,7 @@ class ServerProcess:
 def server_process(data: Path, *arguments: str) -> Iterator[ServerProcess]:
     """A server on a free port of this machine. Ended when the block is left."""
     command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
-    had_tokens = (data / "server" / "tokens.json").exists()
+    had_tokens = (data / "server" / "state.db").exists()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     with (data.parent / f"{data.name}.log").open("a") as log:
         process = subprocess.Popen(

@@ -1,0 +1,93 @@
+"""Letting a request in: whose token it is, which version it speaks, its quota, its role."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from server.platform.api_version import chosen_version
+from server.platform.auth import authorize, secret_of, unauthenticated
+from server.platform.context import ServerContext, origin_of
+from server.platform.errors import Forbidden, RateLimited
+from server.platform.problem import is_prometheus
+from server.platform.quotas import Quota, rate_headers
+from server.platform.scopes import Principal, Role
+
+
+async def admit(
+    request: Request,
+    *,
+    role: Role,
+    quota: str | None,
+    samples: bool,
+    action: str | None,
+    writes: bool,
+) -> None:
+    """Let a request in, or raise; afterwards `request.state` has its principal and context.
+
+    quota    the quotas it spends a request of: `api`, `prometheus`, or None
+    samples  open the tenant's store before the endpoint runs
+    action   what the audit log calls an attempt that is refused; `writes`: it is recorded there
+    """
+    context: ServerContext = request.app.state.context
+    principal = await _principal(request, context)
+    scoped = context.scoped(principal)
+    request.state.principal = principal
+    request.state.context = scoped
+    if context.accounts is not None:
+        context.accounts.note_use(principal)
+        await _spend(request, context, principal, quota)
+    if request.url.path.startswith("/v1/"):
+        asked = request.headers.get("api-version")
+        request.state.api_version = chosen_version(asked, principal.api_version)
+    try:
+        authorize(principal, role, request.url.path)
+    except Forbidden:
+        if writes and action is not None:
+            await context.threads.run(lambda: _record_denial(request, scoped, action))
+        raise
+    if samples and not context.stores.is_open(principal.tenant_id):
+        await context.threads.run(lambda: context.stores.of(principal.tenant_id))
+
+
+async def _principal(request: Request, context: ServerContext) -> Principal:
+    accounts = context.accounts
+    if accounts is None:
+        return context.anyone
+    secret = secret_of(request)
+    if secret:
+        found = accounts.remembered(secret) or await context.threads.run(
+            lambda: accounts.find(secret)
+        )
+        if found is not None:
+            return found
+    await context.strangers.count(request)
+    raise unauthenticated(request, given=bool(secret))
+
+
+async def _spend(
+    request: Request, context: ServerContext, principal: Principal, quota: str | None
+) -> None:
+    wanted: list[tuple[Quota, str]] = [
+        (q, principal.id if q.window_s == 60 else principal.tenant_id)
+        for q in context.quota_plan.get(quota or "", ())
+    ]
+    if not wanted:
+        return
+    standings = context.quotas.spend_at_once(wanted)
+    if standings is None:
+        try:
+            standings = await context.threads.run(lambda: context.quotas.spend(wanted))
+        except RateLimited as refusal:
+            # A client that is over its quota is not to fill the audit log or the database.
+            context.telemetry.refused.labels("quota").inc()
+            raise refusal from None
+    if not is_prometheus(request.url.path):
+        request.state.rate_headers = rate_headers(standings)
+
+
+def _record_denial(request: Request, context: ServerContext, action: str) -> None:
+    principal: Principal = request.state.principal
+    named = [str(value) for value in request.path_params.values()]
+    with context.unit(context.actor_of(principal), origin_of(request), writes=True) as unit:
+        target = (action.partition(".")[0], named[0] if named else "")
+        unit.audit(action, target, outcome="denied")

@@ -1,0 +1,111 @@
+"""A server's context, put together from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from novaql import __version__
+from novaql.inputs.remote_write import RemoteWriteDecoder
+from server.platform.accounts import Accounts
+from server.platform.api_version import CURRENT
+from server.platform.bootstrap import ensure_first_tenant
+from server.platform.clock import Clock
+from server.platform.context import ServerContext
+from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
+from server.platform.quotas import Quota, Quotas
+from server.platform.scopes import Principal, Role
+from server.platform.scrapes import Scrape
+from server.platform.state.database import StateDatabase
+from server.platform.store import Store
+from server.platform.strangers import Strangers
+from server.platform.telemetry import Telemetry
+from server.platform.threads import StateThreads
+from server.platform.workers import QueryWorkers, Writers
+from server.settings import Settings
+
+
+def assemble(
+    settings: Settings,
+    *,
+    store: Store | None,
+    database: StateDatabase | None,
+    clock: Clock | None,
+    scrapes: Callable[[], Sequence[Scrape]],
+) -> ServerContext:
+    """The parts of a server; None opens what the settings name.
+
+    The first tenant is there afterwards, and its store is open.
+    """
+    # The store first: it makes its directory, and refuses one that holds something else.
+    first = open_store(settings) if store is None else store
+    try:
+        return _around(settings, first, database, clock, scrapes)
+    except BaseException:
+        if store is None:
+            first.close()
+        raise
+
+
+def _around(
+    settings: Settings,
+    first: Store,
+    database: StateDatabase | None,
+    clock: Clock | None,
+    scrapes: Callable[[], Sequence[Scrape]],
+) -> ServerContext:
+    state = open_state(settings) if database is None else database
+    time = open_clock(settings) if clock is None else clock
+    tenant = ensure_first_tenant(state, time)
+    stores = open_stores(settings, state, {tenant.id: first})
+    return ServerContext(
+        settings=settings,
+        stores=stores,
+        database=state,
+        accounts=Accounts(state, time) if settings.auth else None,
+        anyone=Principal(
+            id="anyone",
+            name="authentication is off",
+            role=Role.ADMIN,
+            api_version=CURRENT,
+            tenant_id=tenant.id,
+            tenant_name=tenant.name,
+            user_id="anyone",
+            user_name="anyone",
+        ),
+        clock=time,
+        keys=open_keys(settings, state),
+        quotas=Quotas(state, time),
+        quota_plan=quota_plan(settings),
+        strangers=Strangers(settings.strangers_per_minute),
+        telemetry=Telemetry(__version__, stores.stats),
+        threads=StateThreads(),
+        workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        writers=Writers(threads=2, room=settings.write_queue),
+        decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
+        scrapes=scrapes,
+    )
+
+
+def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
+    """The quotas of each kind of endpoint. Those of a minute are a token's, others a tenant's."""
+    api = (
+        Quota("minute", settings.rate_per_minute, 60, 250),
+        Quota("day", settings.rate_per_day, 86_400, 600_000),
+    )
+    prometheus = (Quota("prometheus", settings.prometheus_per_minute, 60, 1000),)
+    return {
+        "api": tuple(quota for quota in api if quota.limit),
+        "prometheus": tuple(quota for quota in prometheus if quota.limit),
+    }
+
+
+def close(context: ServerContext) -> None:
+    """Keep what is only in memory, and close everything."""
+    context.workers.close()
+    context.writers.close()
+    context.threads.close()
+    if context.accounts is not None:
+        context.accounts.write_uses()
+    context.quotas.give_back()
+    context.stores.close()
+    context.database.close()

@@ -1,0 +1,96 @@
+"""The first tenant, its administrator, and their first token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from server.platform.clock import Clock
+from server.platform.errors import Conflict
+from server.platform.ids import new_id
+from server.platform.scopes import Role
+from server.platform.state.database import StateDatabase
+from server.platform.state.rows import Tenant
+from server.platform.tables import Token, User
+from server.platform.tokens import issue
+
+FIRST_TENANT = "default"
+FIRST_ADMIN = "admin@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrapped:
+    """Ids of what was made, and the secret, which cannot be had again."""
+
+    tenant_id: str
+    user_id: str
+    token_id: str
+    secret: str
+
+
+def ensure_first_tenant(database: StateDatabase, clock: Clock) -> Tenant:
+    """The oldest tenant, whose samples are in the data directory itself; made when missing."""
+    with database.write(None) as session:
+        oldest = select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(1)
+        tenant = session.execute(oldest).scalar_one_or_none()
+        if tenant is None:
+            tenant = Tenant(id=new_id("ten"), name=FIRST_TENANT, store="", created_at=clock.now())
+            tenant.settings = {}
+            session.add(tenant)
+        return tenant
+
+
+def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
+    """A further tenant, with samples of its own. Raises `Conflict` if the name is taken."""
+    tenant_id = new_id("ten")
+    with database.write(None) as session:
+        taken = session.execute(select(Tenant.id).where(Tenant.name == name)).first()
+        if taken is not None:
+            raise Conflict(f"there is a tenant named {name!r} already", code="tenant_exists")
+        tenant = Tenant(
+            id=tenant_id, name=name, store=f"tenants/{tenant_id}", created_at=clock.now()
+        )
+        tenant.settings = {}
+        session.add(tenant)
+        return tenant
+
+
+def add_admin(
+    database: StateDatabase,
+    clock: Clock,
+    tenant_id: str,
+    *,
+    email: str = FIRST_ADMIN,
+    called: str = "first",
+    role: Role = Role.ADMIN,
+) -> Bootstrapped:
+    """A token for a person of a tenant, who is made when missing and is active afterwards."""
+    now = clock.now()
+    with database.write(tenant_id) as session:
+        owner = session.execute(
+            select(User).where(User.email_key == email.casefold())
+        ).scalar_one_or_none()
+        if owner is None:
+            owner = User(
+                id=new_id("usr"),
+                tenant_id=tenant_id,
+                created_at=now,
+                updated_at=now,
+                version=1,
+                email=email,
+                email_key=email.casefold(),
+                name=email.partition("@")[0],
+                role=role.value,
+                status="active",
+            )
+            session.add(owner)
+            session.flush()
+        token, secret = issue(session, owner, name=called, role=role, now=now)
+        return Bootstrapped(tenant_id, owner.id, token.id, secret)
+
+
+def has_tokens(database: StateDatabase) -> bool:
+    """Whether anybody has a token."""
+    with database.read(None) as session:
+        return session.execute(select(Token.id).limit(1)).first() is not None

@@ -1,0 +1,281 @@
+"""Endpoints of domains: a function of a `Call` that returns an `Answer`.
+
+What holds for all of them happens here: the body is read strictly and in the client's version, the
+query parameters are read, the function runs in a thread inside one transaction of the tenant, a
+POST with an Idempotency-Key is done once, and the answer goes out in the client's version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+from sqlalchemy import Select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.platform.api_version import from_current, to_current
+from server.platform.bodies import media_type, read_body
+from server.platform.context import ServerContext, context_of, origin_of, principal_of
+from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
+from server.platform.endpoint import Endpoint
+from server.platform.errors import InvalidRequest, UnsupportedMedia, not_found
+from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
+from server.platform.query_parameters import read_query
+from server.platform.scopes import Principal, Role
+from server.platform.strict_json import parse_json, validate
+from server.platform.unit import Unit
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+AnyRow = TypeVar("AnyRow")
+
+
+@dataclass(slots=True)
+class Call(Unit):
+    """One request inside its transaction.
+
+    principal  who asks
+    context    the server, scoped to the tenant (for its store: `context.store`)
+    route      the path as the table has it; `path` as it was asked for
+    names      what stands in the path's braces
+    version    the API version of the request
+    """
+
+    principal: Principal = field(kw_only=True)
+    context: ServerContext = field(kw_only=True)
+    route: str = field(kw_only=True)
+    path: str = field(kw_only=True)
+    names: Mapping[str, str] = field(kw_only=True)
+    headers: Mapping[str, str] = field(kw_only=True)
+    version: str = field(kw_only=True)
+    parsed_body: BaseModel | None = field(kw_only=True)
+    parsed_query: BaseModel | None = field(kw_only=True)
+
+    def name(self, key: str) -> str:
+        """What stands in the path's `{key}`."""
+        return self.names[key]
+
+    def body(self, model: type[AnyModel]) -> AnyModel:
+        """The body, as the model that the endpoint declares."""
+        assert isinstance(self.parsed_body, model)
+        return self.parsed_body
+
+    def query(self, model: type[AnyModel]) -> AnyModel:
+        """The query parameters, as the model that the endpoint declares."""
+        assert isinstance(self.parsed_query, model)
+        return self.parsed_query
+
+    def page(self, statement: Select[AnyRow], keys: Sequence[Key]) -> Page[AnyRow]:
+        """One page of a list. The query's model derives from `PageQuery`."""
+        query = self.query(PageQuery)
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+        cursors = Cursors(self.keys, self.tenant_id, self.path, filters)
+        return page_of(self.session, statement, keys, query, cursors)
+
+    def expected_version(self, in_body: int | None = None) -> int | None:
+        """The version that an update was made from: of the body, or of If-Match."""
+        header = self.headers.get("if-match")
+        if header is None:
+            return in_body
+        text = header.strip().removeprefix("W/").strip('"')
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answers: a model (or plain data, or bytes of `media`), and headers."""
+
+    status: int
+    body: BaseModel | Mapping[str, Any] | bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
+
+
+Use = Callable[[Call], Answer]
+
+
+def ok(body: BaseModel | Mapping[str, Any]) -> Answer:
+    """200 with a body."""
+    return Answer(200, body)
+
+
+def created(body: BaseModel | Mapping[str, Any], location: str | None = None) -> Answer:
+    """201 with the new resource, and where it is."""
+    return Answer(201, body, {} if location is None else {"Location": location})
+
+
+def accepted(body: BaseModel | Mapping[str, Any]) -> Answer:
+    """202: it will be done."""
+    return Answer(202, body)
+
+
+def no_content() -> Answer:
+    """204."""
+    return Answer(204)
+
+
+def listed(page: Page[AnyRow], show: Callable[[AnyRow], BaseModel]) -> Answer:
+    """200 with a page of rows, each as `show` makes it."""
+    data: dict[str, Any] = {"data": [show(row).model_dump(mode="json") for row in page.rows]}
+    if page.next_cursor is not None:
+        data["next_cursor"] = page.next_cursor
+    return Answer(200, data)
+
+
+def operation(
+    method: str,
+    path: str,
+    use: Use,
+    *,
+    role: Role,
+    tag: str,
+    answer: type[BaseModel] | None = None,
+    success: int = 200,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    errors: tuple[int, ...] = (),
+    action: str | None = None,
+    example: Mapping[str, Any] | None = None,
+    answers: Mapping[int, type[BaseModel] | None] | None = None,
+    media: tuple[str, ...] = (),
+    samples: bool = False,
+) -> Endpoint:
+    """A row of the route table for a use case. A GET reads; every other method may write.
+
+    action   `noun.verb`: the use case must write an audit entry, by `call.audit(…)`
+    example  a body that is accepted, for the document and for tests over all routes
+    errors   statuses beside those that the kind of the endpoint brings by itself
+    """
+    usual = {400, 429, 503}
+    if "{" in path:
+        usual.add(404)
+    if body is not None:
+        usual |= {413, 415}
+    if method == "POST":
+        usual |= {409, 422}
+    row = Endpoint(
+        methods=(method,),
+        path=path,
+        handler=_unset,
+        role=role,
+        tag=tag,
+        errors=tuple(sorted(usual | set(errors))),
+        answer=answer,
+        media=media,
+        body=body,
+        success=success,
+        answers=answers or {},
+        query=query,
+        action=action,
+        example=example,
+        samples=samples,
+        doc=use.__doc__ or "",
+    )
+    object.__setattr__(row, "handler", partial(_handle, endpoint=row, use=use))
+    return row
+
+
+async def _unset(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
+    raise AssertionError("replaced before the row leaves `operation`")
+
+
+async def _handle(request: Request, endpoint: Endpoint, use: Use) -> Response:
+    context = context_of(request)
+    method = endpoint.methods[0]
+    raw = await _read_raw(request, context, endpoint)
+    key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
+    done = await context.threads.run(partial(_run, request, endpoint, use, raw, key))
+    return Response(done.body, done.status, done.headers)
+
+
+async def _read_raw(request: Request, context: ServerContext, endpoint: Endpoint) -> bytes:
+    raw = await read_body(request, limit=context.settings.max_body_bytes)
+    if endpoint.body is None:
+        if raw.strip() not in (b"", b"{}"):
+            raise InvalidRequest("this endpoint takes no body")
+        return b""
+    if raw and media_type(request) != "application/json":
+        raise UnsupportedMedia("this endpoint takes application/json")
+    return raw
+
+
+def _run(request: Request, endpoint: Endpoint, use: Use, raw: bytes, key: str | None) -> Kept:
+    """Everything that happens in the thread; what is raised becomes the answer at the edge."""
+    context, principal = context_of(request), principal_of(request)
+    version: str = getattr(request.state, "api_version", principal.api_version)
+    names = {name: str(value) for name, value in request.path_params.items()}
+    for name, value in names.items():
+        if "\0" in value or len(value) > 512:
+            raise not_found(endpoint.tag, f"{name} of that form", principal.tenant_name)
+    parsed_query = None if endpoint.query is None else read_query(request, endpoint.query)
+    parsed_body = None
+    if endpoint.body is not None:
+        value = parse_json(raw) if raw.strip() else {}
+        parsed_body = validate(endpoint.body, to_current(version, endpoint.path, value))
+    method = endpoint.methods[0]
+    route = f"{method} {endpoint.path} {version}"
+    writes = method != "GET"
+    actor, origin = context.actor_of(principal), origin_of(request)
+    held = (
+        nullcontext()
+        if key is None
+        else context.keys_in_flight.holding(principal.tenant_id, principal.id, route, key)
+    )
+    with held, context.unit(actor, origin, writes=writes) as unit:
+        call = Call(
+            **{name: getattr(unit, name) for name in _UNIT_FIELDS},
+            principal=principal,
+            context=context,
+            route=endpoint.path,
+            path=request.url.path,
+            names=names,
+            headers=request.headers,
+            version=version,
+            parsed_body=parsed_body,
+            parsed_query=parsed_query,
+        )
+        print_ = ""
+        if key is not None:
+            print_ = fingerprint(request.url.path, request.url.query, raw)
+            kept = recall(call, principal.id, route, key, print_)
+            if kept is not None:
+                headers = {**kept.headers, "Idempotent-Replayed": "true"}
+                return Kept(kept.status, headers, kept.body)
+        answer = use(call)
+        if endpoint.action is not None and not call.audited:
+            raise AssertionError(f"{method} {endpoint.path} changed something without audit entry")
+        done = _shown(answer, version, endpoint.path)
+        if key is not None:
+            remember(call, principal.id, route, key, print_, done)
+        unit.wakes = call.wakes
+    return done
+
+
+_UNIT_FIELDS = (
+    "session",
+    "clock",
+    "keys",
+    "tenant_id",
+    "tenant_name",
+    "actor",
+    "origin",
+)
+
+
+def _shown(answer: Answer, version: str, route: str) -> Kept:
+    body = answer.body
+    headers = {"Cache-Control": "no-store", **answer.headers}
+    if body is None:
+        return Kept(answer.status, headers, b"")
+    headers["Content-Type"] = answer.media
+    if isinstance(body, bytes):
+        return Kept(answer.status, headers, body)
+    plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+    return Kept(answer.status, headers, orjson.dumps(from_current(version, route, plain)))

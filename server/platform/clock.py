@@ -1,0 +1,97 @@
+"""What time it is, asked in one place, so that a test can say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time. Safe to use from several threads."""
+
+    def now(self) -> datetime:
+        """Now in UTC, to the millisecond: what the database and the API can both hold."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return from_ms(time.time_ns() // 1_000_000)
+
+
+class SteppedClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime) -> None:
+        self._lock = threading.Lock()
+        self._at = at
+
+    def now(self) -> datetime:
+        with self._lock:
+            return self._at
+
+    def step(self, by: timedelta) -> datetime:
+        """Move on and tell the new time."""
+        with self._lock:
+            self._at += by
+            return self._at
+
+
+class FileClock:
+    """A clock that another process moves by writing a file, for tests of a whole server.
+
+    The file holds `+90.5` or `-3600` (seconds beside the machine's clock), or an RFC 3339 time at
+    which the clock stands. While the file is missing or empty, it is the machine's clock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._system = SystemClock()
+
+    def now(self) -> datetime:
+        try:
+            text = self._path.read_text("ascii").strip()
+        except FileNotFoundError:
+            text = ""
+        if not text:
+            return self._system.now()
+        if text[0] in "+-":
+            return self._system.now() + timedelta(milliseconds=round(float(text) * 1000))
+        return parse_time(text)
+
+
+def from_ms(ms: int) -> datetime:
+    """Milliseconds since 1970 as a time in UTC."""
+    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
+
+
+def to_ms(at: datetime) -> int:
+    """The reverse; the time must have a zone. What is finer than a millisecond is cut off."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone is no instant")
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def rfc3339(at: datetime) -> str:
+    """`2026-04-01T12:00:00Z`, with milliseconds where there are any."""
+    utc = at.astimezone(UTC)
+    precision = "milliseconds" if utc.microsecond else "seconds"
+    return utc.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time with a zone, in UTC. Raises `ValueError` for anything else."""
+    if len(text) < 20 or text[10] not in "Tt ":
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
+    at = datetime.fromisoformat(text.upper())
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write Z or an offset")
+    return from_ms(to_ms(at))
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

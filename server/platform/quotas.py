@@ -1,0 +1,208 @@
+"""How many requests a token and a tenant may make, counted for all processes in the database.
+
+A quota is a moving window, kept in slices: a slice counts until its start has left the window. So a
+client that waits as long as the window is always let in again, and the most that can be gained is a
+slice.
+
+Counting does not write for every request. A process that sees a key busy takes several requests
+from the quota at a time and spends them within a slice or a few seconds; what it does not spend it
+gives back. A process that is killed has lost what it had taken, never gained.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.platform.clock import Clock, from_ms, to_ms
+from server.platform.errors import RateLimited, Unavailable
+from server.platform.state.database import StateDatabase
+from server.platform.tables import RateWindow
+
+log = logging.getLogger(__name__)
+_MOST_AT_ONCE = 64
+_SPEND_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """`limit` requests in any `window_s` seconds for each key; 0 is no limit."""
+
+    name: str
+    limit: int
+    window_s: int
+    slice_ms: int
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What this process has of a key: requests taken and not yet spent, and when they lapse."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    spare: int = 0
+    slice: int = 0
+    until_ms: int = 0
+    last_ms: int = 0
+    batch: int = 0
+    left: int = 0
+    reset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one quota after a request: how many are left, and in how many seconds there are more."""
+
+    quota: Quota
+    left: int
+    reset_s: int
+
+
+class Quotas:
+    """Spends requests of quotas. Safe to use from several threads."""
+
+    def __init__(self, database: StateDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._taken: dict[tuple[str, str], _Taken] = {}
+
+    def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[Standing] | None:
+        """Spend one request of each quota for its key, if that needs no look at the database."""
+        now = to_ms(self._clock.now())
+        chosen = [(quota, self._of(quota, key)) for quota, key in wanted]
+        for number, (_, taken) in enumerate(chosen):
+            with taken.lock:
+                ready = taken.spare > 0 and now <= taken.until_ms and now >= taken.last_ms
+                if ready:
+                    taken.spare -= 1
+            if not ready:
+                for _, earlier in chosen[:number]:
+                    with earlier.lock:
+                        earlier.spare += 1
+                return None
+        return [_standing(quota, taken, now) for quota, taken in chosen]
+
+    def spend(self, wanted: Sequence[tuple[Quota, str]]) -> list[Standing]:
+        """Spend one request of each quota for its key. Raises `RateLimited`, and spends none."""
+        spent: list[tuple[Quota, _Taken]] = []
+        now = to_ms(self._clock.now())
+        for quota, key in wanted:
+            taken = self._of(quota, key)
+            with taken.lock:
+                if taken.spare <= 0 or not taken.last_ms <= now <= taken.until_ms:
+                    self._take(quota, key, taken, now)
+                if taken.spare > 0:
+                    taken.spare -= 1
+                    spent.append((quota, taken))
+                    continue
+            for _, earlier in spent:
+                with earlier.lock:
+                    earlier.spare += 1
+            standings = [_standing(q, t, now) for q, t in spent]
+            raise limited([*standings, _standing(quota, taken, now)])
+        return [_standing(quota, taken, now) for quota, taken in spent]
+
+    def give_back(self) -> None:
+        """Give back what was taken and not spent, before the process ends."""
+        with self._lock:
+            everything, self._taken = self._taken, {}
+        held = {name: taken for name, taken in everything.items() if taken.spare}
+        if not held:
+            return
+        with self._database.write(None, durability="relaxed") as session:
+            for (_, key), taken in held.items():
+                row = _locked(session, key)
+                if row is not None:
+                    row.counts = _less(row.counts, taken.slice, taken.spare)
+                taken.spare = 0
+
+    def _of(self, quota: Quota, key: str) -> _Taken:
+        name = (quota.name, f"{quota.name}:{key}")
+        found = self._taken.get(name)
+        if found is None:
+            with self._lock:
+                found = self._taken.setdefault(name, _Taken())
+        return found
+
+    def _take(self, quota: Quota, key: str, taken: _Taken, now_ms: int) -> None:
+        """Refill `taken` from the database, as far as the quota goes."""
+        key = f"{quota.name}:{key}"
+        brisk = now_ms - taken.last_ms < 1000
+        wanted = min(_MOST_AT_ONCE, max(1, taken.batch * 2)) if brisk else 1
+        slice_ms = quota.slice_ms
+        here = now_ms // slice_ms
+        oldest = (now_ms - quota.window_s * 1000) // slice_ms + 1
+        try:
+            with self._database.write(None, durability="relaxed") as session:
+                row = _locked(session, key)
+                if row is None:
+                    row = RateWindow(key=key, counts=[], updated_at=from_ms(now_ms))
+                    session.add(row)
+                counts = _less(row.counts, taken.slice, taken.spare)
+                counts = [pair for pair in counts if pair[0] >= oldest]
+                free = max(0, quota.limit - sum(count for _, count in counts))
+                got = min(free, wanted)
+                if got:
+                    counts = _more(counts, here, got)
+                row.counts = counts
+                row.updated_at = from_ms(now_ms)
+        except Unavailable:
+            # A database that cannot be written must not stop what needs only reading.
+            log.warning("requests are not counted: the database cannot be written")
+            got, free, counts = 1, quota.limit, []
+        first = counts[0][0] if counts else here
+        taken.spare, taken.slice, taken.batch = got, here, got
+        taken.left = free - got
+        taken.last_ms = now_ms
+        taken.until_ms = now_ms + min(_SPEND_MS, slice_ms * 4)
+        taken.reset_ms = first * slice_ms + quota.window_s * 1000
+
+
+def limited(standings: Sequence[Standing]) -> RateLimited:
+    """The refusal; the last standing is of the quota that is used up."""
+    worst = standings[-1]
+    return RateLimited(
+        f"the quota of {worst.quota.limit} requests in {worst.quota.window_s} s is used up; "
+        f"try again in {worst.reset_s} s",
+        headers={"Retry-After": str(worst.reset_s), **rate_headers(standings)},
+    )
+
+
+def rate_headers(standings: Sequence[Standing]) -> Mapping[str, str]:
+    """RateLimit and RateLimit-Policy, as the draft of the IETF's HTTPAPI group has them."""
+    policy = ", ".join(
+        f'"{s.quota.name}";q={s.quota.limit};w={s.quota.window_s}' for s in standings
+    )
+    shown = ", ".join(f'"{s.quota.name}";r={s.left};t={s.reset_s}' for s in standings)
+    return {"RateLimit-Policy": policy, "RateLimit": shown} if standings else {}
+
+
+def _standing(quota: Quota, taken: _Taken, now_ms: int) -> Standing:
+    seconds = max(1, math.ceil((taken.reset_ms - now_ms) / 1000))
+    return Standing(quota, max(0, taken.left + taken.spare), seconds)
+
+
+def _locked(session: Session, key: str) -> RateWindow | None:
+    return session.execute(
+        select(RateWindow).where(RateWindow.key == key).with_for_update()
+    ).scalar_one_or_none()
+
+
+def _more(counts: list[Any], slice_: int, count: int) -> list[Any]:
+    if counts and counts[-1][0] == slice_:
+        return [*counts[:-1], [slice_, counts[-1][1] + count]]
+    return [*counts, [slice_, count]]
+
+
+def _less(counts: list[Any], slice_: int, count: int) -> list[Any]:
+    if not count:
+        return list(counts)
+    changed = [[at, n - count if at == slice_ else n] for at, n in counts]
+    return [pair for pair in changed if pair[1] > 0]

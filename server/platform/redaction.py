@@ -1,0 +1,69 @@
+"""What an audit entry may show of a resource: everything but its secrets, and that they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "[hidden]"
+HIDDEN_CHANGED = "[hidden, changed]"
+_SECRET_WORDS = ("secret", "password", "credential", "authorization", "api_key", "private_key")
+_SECRET_NAMES = frozenset({"token", "digest", "access_token", "refresh_token", "code_verifier"})
+
+Snapshot = Mapping[str, Any]
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of this name is never shown."""
+    lower = name.lower()
+    return lower in _SECRET_NAMES or any(word in lower for word in _SECRET_WORDS)
+
+
+def hidden(
+    before: Snapshot | None, after: Snapshot | None
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Both snapshots without their secrets; a secret that differs says so in the second."""
+    shown_before = None if before is None else _hide(before, None)
+    shown_after = None if after is None else _hide(after, before)
+    return shown_before, shown_after
+
+
+def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
+    """The difference as a JSON Patch (RFC 6902). Lists are replaced whole."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: list[dict[str, Any]] = []
+        for name in before:
+            place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            if name not in after:
+                found.append({"op": "remove", "path": place})
+            else:
+                found += patch(before[name], after[name], place)
+        found += [
+            {
+                "op": "add",
+                "path": f"{at}/{name.replace('~', '~0').replace('/', '~1')}",
+                "value": value,
+            }
+            for name, value in after.items()
+            if name not in before
+        ]
+        return found
+    if before == after and type(before) is type(after):
+        return []
+    return [{"op": "replace", "path": at, "value": after}]
+
+
+def _hide(value: Snapshot, other: Snapshot | None) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, inside in value.items():
+        before = other.get(name) if isinstance(other, Mapping) else None
+        if is_secret(name) and inside is not None and not isinstance(inside, bool):
+            changed = before is not None and before != inside
+            out[name] = HIDDEN_CHANGED if changed else HIDDEN
+        elif isinstance(inside, Mapping):
+            out[name] = _hide(inside, before if isinstance(before, Mapping) else None)
+        elif isinstance(inside, list | tuple):
+            out[name] = [_hide(i, None) if isinstance(i, Mapping) else i for i in inside]
+        else:
+            out[name] = inside
+    return out

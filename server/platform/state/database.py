@@ -1,0 +1,190 @@
+"""Connections and transactions, the same way over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from server.platform.errors import ServerError, Unavailable
+from server.platform.state.scoped import scope
+
+Durability = Literal["full", "relaxed"]
+AfterCommit = Callable[[], None]
+
+BUSY_MS = 30_000
+"""How long a writer of SQLite waits for another process's transaction."""
+
+_POOL = 24
+log = logging.getLogger(__name__)
+
+
+class StateDatabase:
+    """One database and its units of work. Safe to use from several threads.
+
+    A unit is a transaction: it commits when its block ends, and rolls back when an exception
+    leaves it. Over SQLite a writing unit takes the write lock at its start (BEGIN IMMEDIATE), so
+    that it never fails half-way for want of it; writers of this process queue in turn.
+
+    url      `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
+    durable  False: a power cut may take the last transactions (a killed process never does)
+    """
+
+    def __init__(self, url: str | URL, *, durable: bool = True) -> None:
+        self.url = _with_driver(make_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()
+        self._engine = self._connected(durable=durable)
+        self._relaxed = self._connected(durable=False) if self.is_sqlite else self._engine
+        self._stamp_lock = threading.Lock()
+        self._stamp_source: Any = None
+
+    @staticmethod
+    def shown(url: str | URL) -> str:
+        """A URL without its password."""
+        return make_url(url).render_as_string(hide_password=True)
+
+    @property
+    def engine(self) -> Engine:
+        """For migrations and inspection; units of work are for the rest."""
+        return self._engine
+
+    @contextmanager
+    def read(self, tenant_id: str | None) -> Iterator[Session]:
+        """A unit that sees one state of the database. None: all tenants, for the platform."""
+        with (
+            _told_as_unavailable(),
+            self._engine.connect() as connection,
+            self._session(connection, tenant_id) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def write(self, tenant_id: str | None, *, durability: Durability = "full") -> Iterator[Session]:
+        """A unit that changes things; it commits at its end.
+
+        durability  `relaxed` is for counters whose last second may be lost with the power
+        """
+        engine = self._engine if durability == "full" else self._relaxed
+        after: list[AfterCommit] = []
+        with self._turn if self.is_sqlite else nullcontext():
+            immediate = engine.execution_options(immediate=True)
+            with (
+                _told_as_unavailable(),
+                immediate.connect() as connection,
+                self._session(connection, tenant_id) as session,
+            ):
+                session.info["after_commit"] = after
+                yield session
+                session.commit()
+        for call in after:
+            call()
+
+    def change_stamp(self) -> int | None:
+        """A number that changes whenever anyone commits; None where that cannot be told cheaply.
+
+        Takes a few microseconds and waits for nobody.
+        """
+        if not self.is_sqlite:
+            return None
+        with self._stamp_lock:
+            if self._stamp_source is None:
+                self._stamp_source = self._relaxed.raw_connection()
+            try:
+                row = self._stamp_source.cursor().execute("PRAGMA data_version").fetchone()
+            except sqlite3.OperationalError:
+                return None
+        return int(row[0])
+
+    def check(self) -> None:
+        """Raises if the database does not answer."""
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._stamp_lock:
+            if self._stamp_source is not None:
+                self._stamp_source.close()
+                self._stamp_source = None
+        self._engine.dispose()
+        self._relaxed.dispose()
+
+    @contextmanager
+    def _session(self, connection: Connection, tenant_id: str | None) -> Iterator[Session]:
+        with Session(connection, expire_on_commit=False) as session:
+            if tenant_id is not None:
+                scope(session, tenant_id)
+            yield session
+
+    def _connected(self, *, durable: bool) -> Engine:
+        if not self.is_sqlite:
+            import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
+
+            log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
+            return create_engine(self.url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True)
+        engine = create_engine(
+            self.url,
+            pool_size=_POOL,
+            max_overflow=8,
+            connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature
+            # Transactions are begun below, not by the driver, which would begin them too late.
+            connection.isolation_level = None
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            immediate = connection.get_execution_options().get("immediate")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+        return engine
+
+
+def after_commit(session: Session, call: AfterCommit) -> None:
+    """Have something done once the unit has committed; not at all if it rolls back."""
+    session.info["after_commit"].append(call)
+
+
+@contextmanager
+def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
+    """Flush what the block adds or changes; a row that exists already raises the refusal instead.
+
+    The rest of the unit is as before the block then, and may go on.
+    """
+    try:
+        with session.begin_nested():
+            yield
+            session.flush()
+    except IntegrityError:
+        raise refusal from None
+
+
+@contextmanager
+def _told_as_unavailable() -> Iterator[None]:
+    """A database that is locked, full or gone is a 503 that tells nothing of its inside."""
+    try:
+        yield
+    except OperationalError as problem:
+        log.exception("the state database failed")
+        raise Unavailable("the server's database cannot be used now; try again") from problem
+
+
+def _with_driver(url: URL) -> URL:
+    """`postgresql://` means psycopg 3 here."""
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    return url

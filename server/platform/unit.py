@@ -1,0 +1,202 @@
+"""One unit of work of a domain: a transaction, and everything that may be done in it.
+
+What a unit does is done whole or not at all: rows, the audit entry, events and jobs are written by
+one transaction. Requests and jobs both work through a unit, so a use case serves either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from server.platform.clock import Clock
+from server.platform.errors import VersionConflict, not_found
+from server.platform.ids import new_id
+from server.platform.redaction import Snapshot, hidden, patch
+from server.platform.sealing import SealingKeys
+from server.platform.state.rows import Row
+from server.platform.tables import AuditEntry, Event, Job
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person by their token, or the system by a job. `type` is `user` or `system`."""
+
+    type: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change came from: the request (or the job) and the client's address and program."""
+
+    request_id: str
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """A transaction of one tenant.
+
+    session  scoped to the tenant: sees and makes its rows only
+    audited  actions of the audit entries written so far
+    wakes    whether jobs were added that the runner should look at after the commit
+    """
+
+    session: Session
+    clock: Clock
+    keys: SealingKeys
+    tenant_id: str
+    tenant_name: str
+    actor: Actor
+    origin: Origin
+    audited: list[str] = field(default_factory=list)
+    wakes: bool = False
+
+    def now(self) -> datetime:
+        """The time, to the millisecond."""
+        return self.clock.now()
+
+    def find(self, table: type[AnyRow], key: str, *, lock: bool = False) -> AnyRow | None:
+        """The tenant's row with that id. `lock`: nobody else changes it before the unit ends."""
+        statement = select(table).where(table.id == key)
+        if lock:
+            statement = statement.with_for_update()
+        return self.session.execute(statement).scalar_one_or_none()
+
+    def get(self, table: type[AnyRow], key: str, kind: str, *, lock: bool = False) -> AnyRow:
+        """The same, or the one 404 that unknown and foreign ids share: `KIND_not_found`."""
+        row = self.find(table, key, lock=lock)
+        if row is None:
+            raise not_found(kind, key, self.tenant_name)
+        return row
+
+    def expect(self, row: Row, version: int | None) -> None:
+        """Raise `VersionConflict` unless the row is what the client last saw."""
+        if version != row.version:
+            seen = "no version was given" if version is None else f"version {version} was given"
+            raise VersionConflict(f"{row.id} has version {row.version}, and {seen}")
+
+    def touch(self, row: Row) -> None:
+        """Count a change of a row."""
+        row.version += 1
+        row.updated_at = self.now()
+
+    def audit(
+        self,
+        action: str,
+        target: tuple[str, str],
+        *,
+        before: Snapshot | None = None,
+        after: Snapshot | None = None,
+        outcome: str = "success",
+    ) -> None:
+        """Write the audit entry of a change: `action` is `noun.verb`, `target` type and id.
+
+        before, after  the resource as JSON values; secrets in them are hidden here
+        """
+        shown_before, shown_after = hidden(before, after)
+        self.session.add(
+            AuditEntry(
+                id=new_id("aud"),
+                at=self.now(),
+                actor_type=self.actor.type,
+                actor_id=self.actor.id,
+                actor_name=self.actor.name,
+                action=action,
+                target_type=target[0],
+                target_id=target[1],
+                before=shown_before,
+                after=shown_after,
+                diff=patch(shown_before or {}, shown_after or {}),
+                request_id=self.origin.request_id,
+                ip=self.origin.ip,
+                user_agent=self.origin.user_agent,
+                outcome=outcome,
+            )
+        )
+        self.audited.append(action)
+        if outcome == "success":
+            self.publish(
+                f"audit.{action}",
+                {"action": action, "target": {"type": target[0], "id": target[1]}},
+            )
+
+    def publish(self, type_: str, data: Mapping[str, Any]) -> str:
+        """Announce something by its type (`incident.created`); the id of the event.
+
+        Consumers hear of it after the commit, each exactly once in effect.
+        """
+        event = Event(
+            id=new_id("evt"),
+            at=self.now(),
+            type=type_,
+            data=dict(data),
+            request_id=self.origin.request_id,
+        )
+        self.session.add(event)
+        self.enqueue("events.relay", key=event.id)
+        return event.id
+
+    def enqueue(
+        self,
+        kind: str,
+        *,
+        key: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        run_at: datetime | None = None,
+    ) -> str:
+        """Have a job done at a time (now); its id.
+
+        key  what it is about. A kind has one job for each key: enqueuing it again changes its
+             time and payload. None: a job of its own
+        """
+        at = self.now() if run_at is None else run_at
+        if key is not None:
+            known = self.session.execute(
+                select(Job).where(Job.kind == kind, Job.key == key).with_for_update()
+            ).scalar_one_or_none()
+            if known is not None:
+                known.run_at, known.payload = at, dict(payload or {})
+                known.attempts = 0
+                self.wakes = True
+                return known.id
+        job = Job(
+            id=new_id("job"),
+            kind=kind,
+            key="",
+            payload=dict(payload or {}),
+            created_at=self.now(),
+            run_at=at,
+            attempts=0,
+        )
+        job.key = job.id if key is None else key
+        self.session.add(job)
+        self.wakes = True
+        return job.id
+
+    def cancel(self, kind: str, keys: Sequence[str]) -> None:
+        """Forget jobs. One that runs now finds its lease gone, and its changes are not made."""
+        self.session.execute(delete(Job).where(Job.kind == kind, Job.key.in_(keys)))
+
+    def seal(self, secret: str, place: str) -> str:
+        """A secret, encrypted for a column. `place` names it: `webhook:wh_…:secret`."""
+        return self.keys.seal(secret, purpose=f"{self.tenant_id}:{place}")
+
+    def unseal(self, sealed: str, place: str) -> str:
+        """The secret again. Raises `CannotUnseal`."""
+        return self.keys.unseal(sealed, purpose=f"{self.tenant_id}:{place}")
+
+
+def system_actor(job_kind: str) -> Actor:
+    """The system, doing that kind of job."""
+    return Actor("system", job_kind, "system")
