@@ -11,6 +11,7 @@ import numpy as np
 from tsdb.index.match import LabelIndex
 from tsdb.labels import Ints
 from tsdb.stratum import Grids
+from tsdb.tombstones import Deletion, Intervals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +56,43 @@ class Part(Protocol):
     def index(self) -> LabelIndex: ...
 
     def layers(self) -> Sequence[Layer]: ...
+
+    def deleted(self) -> Intervals | None:
+        """Samples in the layers that are to be left out; None: there are none. Rows are those of
+        the index."""
+        ...
+
+
+class Without:
+    """`Part`: another one without what was deleted of it."""
+
+    def __init__(self, part: Part, deletions: Sequence[Deletion]) -> None:
+        self._part, self.deletions = part, tuple(deletions)
+        self._deleted: Intervals | None = None
+
+    @property
+    def identity(self) -> Hashable:
+        return self._part.identity  # the rows are the same ones
+
+    @property
+    def first_ms(self) -> int:
+        return self._part.first_ms
+
+    @property
+    def last_ms(self) -> int:
+        return self._part.last_ms
+
+    def index(self) -> LabelIndex:
+        return self._part.index()
+
+    def layers(self) -> Sequence[Layer]:
+        return self._part.layers()
+
+    def deleted(self) -> Intervals | None:
+        """Found at first use, since the index is read for it."""
+        if self._deleted is None:
+            self._deleted = Intervals.of(self._part.index(), self.deletions)
+        return self._deleted
 
 
 def series_bounds(part: Part, rows: Ints) -> tuple[Ints, Ints]:

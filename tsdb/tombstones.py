@@ -35,6 +35,18 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What a deletion hid.
+
+    series   how many label sets had a sample in the range
+    samples  how many samples; one that stands in several blocks counts several times
+    """
+
+    series: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Tombstone:
     """A deletion that is not carried out everywhere yet.
 

@@ -171,6 +171,9 @@ class Block:
                 self._layers = self._read_layers(description)
             return self._layers
 
+    def deleted(self) -> None:
+        """What was deleted stands in the manifest, not here; see `part.Without`."""
+
     def describe(self) -> Description:
         """The description. Raises `Corrupted` or `ReadFailed`."""
         if self._description is None:

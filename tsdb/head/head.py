@@ -63,6 +63,9 @@ class HeadPart:
     def layers(self) -> Sequence[Layer]:
         return [layer for run in self.runs for layer in run.layers()]
 
+    def deleted(self) -> None:
+        """The head itself forgets what is deleted."""
+
 
 class Head:
     """One writer adds; any number of threads take `part()`."""
@@ -185,13 +188,21 @@ class Head:
             self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
             return self._part
 
-    def delete(self, deletion: Deletion) -> None:
-        """Take samples out. For the writer; readers that have a part already keep what it has."""
+    def without(self, deletion: Deletion) -> HeadPart:
+        """`part()` less what is deleted, to be handed to `put` before anything is added."""
         part = self.part()
+        deleted = Intervals.of(part.head_index, [deletion])
+        runs = (run.without(deleted) for run in part.runs)
+        return replace(part, runs=tuple(run for run in runs if run.samples))
+
+    def put(self, part: HeadPart) -> None:
+        """From here on this is what the head has; who has a part already keeps it."""
         with self._sorting:
-            deleted = Intervals.of(part.head_index, [deletion])
-            runs = tuple(run.without(deleted) for run in self._part.runs)
-            self._part = replace(self._part, runs=tuple(run for run in runs if run.samples))
+            self._part = part
+
+    def delete(self, deletion: Deletion) -> None:
+        """Forget samples. For the writer."""
+        self.put(self.without(deletion))
 
     def compact(self) -> HeadPart:
         """`part()` with a single run."""
