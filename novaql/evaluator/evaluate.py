@@ -73,6 +73,7 @@ from novaql.planner.logical import (
     SubqueryWindow,
     TextConstant,
     Window,
+    left_spine,
     type_of,
 )
 from tsdb.labels import SeriesTable
@@ -113,8 +114,12 @@ class Evaluator:
                 return np.repeat(self.scalar(inner, steps.first()), steps.count)
             case Negate(operand=operand):
                 return -self.scalar(operand, steps)
-            case BinaryOp(op=op, left=left, right=right):
-                return scalar_scalar(op, self.scalar(left, steps), self.scalar(right, steps))
+            case BinaryOp():
+                spine = left_spine(plan)
+                values = self.scalar(spine[0].left, steps)
+                for node in spine:
+                    values = scalar_scalar(node.op, values, self.scalar(node.right, steps))
+                return values
             case FunctionCall(function=function):
                 return SCALAR_FUNCTIONS[function](self, plan, steps)
             case _:
@@ -122,7 +127,9 @@ class Evaluator:
 
     def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
         self._context.checkpoint()
-        found = self._vector(plan, steps)
+        return self._named(self._vector(plan, steps))
+
+    def _named(self, found: StepMatrix) -> StepMatrix:
         if self._context.eager_names and found.nameless.any():
             return finish_names(found)
         return found
@@ -155,29 +162,39 @@ class Evaluator:
                 assert_never(plan)
 
     def _binary(self, plan: BinaryOp, steps: Steps) -> StepMatrix:
-        left_scalar = type_of(plan.left) is ValueType.SCALAR
-        if left_scalar or type_of(plan.right) is ValueType.SCALAR:
-            operand = self.vector(plan.right if left_scalar else plan.left, steps)
-            if operand.native is not None or plan.op in TRIM_OPERATORS:
-                return self._scalar_native(plan, operand, steps)
-            return _staged(operand, self._scalar_stage(plan, steps), nameless=drops_name(plan))
-        left, right = self.vector(plan.left, steps), self.vector(plan.right, steps)
-        if plan.op in SET_OPERATORS:
-            return set_operation(plan.op, plan.matching, left, right)
-        return vector_vector(self._context, plan, left, right)
+        """Operators down the left side, from the lowest up: a chain costs no stack."""
+        spine = left_spine(plan)
+        below, above = _lowest_whole(spine)
+        left: StepMatrix | Floats
+        if type_of(below) is ValueType.SCALAR:
+            left = self.scalar(below, steps)
+        else:
+            left = self.vector(below, steps)
+        for node in above:
+            self._context.checkpoint()
+            left = self._named(self._operation(node, left, steps))
+        assert isinstance(left, StepMatrix)
+        return left
 
-    def _scalar_native(self, plan: BinaryOp, operand: StepMatrix, steps: Steps) -> StepMatrix:
-        left_scalar = type_of(plan.left) is ValueType.SCALAR
-        scalar = self.scalar(plan.left if left_scalar else plan.right, steps)
-        found = vector_scalar_native(
-            self._context, plan, operand, scalar, scalar_is_left=left_scalar
-        )
-        return (found.mark_nameless() if drops_name(plan) else found).without_empty_rows()
+    def _operation(self, node: BinaryOp, left: StepMatrix | Floats, steps: Steps) -> StepMatrix:
+        """The operator over its left side's value and its right side."""
+        if not isinstance(left, StepMatrix):
+            return self._with_scalar(node, self.vector(node.right, steps), left, on_left=True)
+        if type_of(node.right) is ValueType.SCALAR:
+            return self._with_scalar(node, left, self.scalar(node.right, steps), on_left=False)
+        right = self.vector(node.right, steps)
+        if node.op in SET_OPERATORS:
+            return set_operation(node.op, node.matching, left, right)
+        return vector_vector(self._context, node, left, right)
 
-    def _scalar_stage(self, plan: BinaryOp, steps: Steps) -> Stage:
-        left_scalar = type_of(plan.left) is ValueType.SCALAR
-        scalar = self.scalar(plan.left if left_scalar else plan.right, steps)
-        return vector_scalar_stage(plan, scalar, scalar_is_left=left_scalar)
+    def _with_scalar(
+        self, node: BinaryOp, operand: StepMatrix, scalar: Floats, *, on_left: bool
+    ) -> StepMatrix:
+        if operand.native is None and node.op not in TRIM_OPERATORS:
+            stage = vector_scalar_stage(node, scalar, scalar_is_left=on_left)
+            return _staged(operand, stage, nameless=drops_name(node))
+        found = vector_scalar_native(self._context, node, operand, scalar, scalar_is_left=on_left)
+        return (found.mark_nameless() if drops_name(node) else found).without_empty_rows()
 
     def _call(self, plan: FunctionCall, steps: Steps) -> StepMatrix:
         name = plan.function
@@ -232,19 +249,50 @@ class Evaluator:
             case Negate(operand=operand):
                 return _with_stage(self._fragment(operand, steps), negate, nameless=True)
             case BinaryOp():
-                left_scalar = type_of(plan.left) is ValueType.SCALAR
-                operand = plan.right if left_scalar else plan.left
-                return _with_stage(
-                    self._fragment(operand, steps),
-                    self._scalar_stage(plan, steps),
-                    nameless=drops_name(plan),
-                )
+                return self._scalar_fragment(plan, steps)
             case _:
                 raise AssertionError(f"{type(plan).__name__} does not run by tile")
 
+    def _scalar_fragment(self, plan: BinaryOp, steps: Steps) -> Fragment:
+        """Operators between a vector and scalars, which may be a long chain."""
+        stages: list[Stage] = []
+        nameless = False
+        operand: Plan = plan
+        while isinstance(operand, BinaryOp):
+            on_left = type_of(operand.right) is ValueType.VECTOR
+            scalar = self.scalar(operand.left if on_left else operand.right, steps)
+            stages.append(vector_scalar_stage(operand, scalar, scalar_is_left=on_left))
+            nameless = nameless or drops_name(operand)
+            operand = operand.right if on_left else operand.left
+        below = self._fragment(operand, steps)
+        stages.reverse()
+        return replace(below, stages=(*below.stages, *stages), nameless=below.nameless or nameless)
+
+
+def _lowest_whole(spine: list[BinaryOp]) -> tuple[Plan, list[BinaryOp]]:
+    """What of a chain is evaluated in one go, and the operators above it, lowest first.
+
+    In one go goes a scalar, and what runs by tile.
+    """
+    below = spine[0].left
+    scalar, tiled = type_of(below) is ValueType.SCALAR, _runs_by_tile(below)
+    count = 0
+    for place, node in enumerate(spine, 1):
+        right_scalar = type_of(node.right) is ValueType.SCALAR
+        free = node.op not in TRIM_OPERATORS
+        tiled = free and (_runs_by_tile(node.right) if scalar else tiled and right_scalar)
+        scalar = scalar and right_scalar
+        if scalar or tiled:
+            count = place
+    return (spine[count - 1], spine[count:]) if count else (below, spine)
+
 
 def _runs_by_tile(plan: Plan) -> bool:
-    """Whether `_fragment` can take this plan."""
+    """Whether `_fragment` can take this plan, an instant vector."""
+    while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
+        if plan.op in TRIM_OPERATORS:
+            return False
+        plan = plan.left
     match plan:
         case Select():
             return True
@@ -259,9 +307,7 @@ def _runs_by_tile(plan: Plan) -> bool:
         case BinaryOp(op=op) if op in TRIM_OPERATORS:
             return False
         case BinaryOp(left=left, right=right):
-            if type_of(left) is ValueType.SCALAR:
-                return _runs_by_tile(right)
-            return type_of(right) is ValueType.SCALAR and _runs_by_tile(left)
+            return type_of(left) is ValueType.SCALAR and _runs_by_tile(right)
         case _:
             return False
 

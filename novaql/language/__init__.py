@@ -7,7 +7,7 @@ from novaql.language.layout import format_expr
 from novaql.language.parse import parse
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
 from novaql.language.value_types import ValueType
-from novaql.language.visit import children, rewrite, walk
+from novaql.language.visit import children, left_spine, rewrite, walk
 
 format = format_expr
 
@@ -20,6 +20,7 @@ __all__ = [
     "children",
     "format",
     "format_expr",
+    "left_spine",
     "parse",
     "rewrite",
     "type_of",

@@ -200,6 +200,28 @@ class Binary:
     matching: Matching = Matching()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        # As generated, but down the left side in a loop: chains have thousands of operators.
+        one: object = self
+        while isinstance(one, Binary) and isinstance(other, Binary):
+            if one is other:
+                return True
+            if one._beside_left() != other._beside_left():
+                return False
+            one, other = one.left, other.left
+        return type(one) is type(other) and one == other
+
+    def __hash__(self) -> int:
+        hashed, node = 0, self
+        while True:
+            hashed = hash((hashed, node._beside_left()))
+            if not isinstance(node.left, Binary):
+                return hash((hashed, node.left))
+            node = node.left
+
+    def _beside_left(self) -> tuple[str, Expr, bool, Matching]:
+        return self.op, self.right, self.return_bool, self.matching
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:

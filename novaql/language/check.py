@@ -24,6 +24,7 @@ from novaql.language.metric_names import METRIC_NAME, ONE_OF_NAMES, named_twice
 from novaql.language.precedence import COMPARISONS, SET_OPERATORS, TRIM_OPERATORS
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Signature
 from novaql.language.value_types import ValueType
+from novaql.language.visit import left_spine
 from novaql.span import Span
 
 ARTICLES = {
@@ -37,8 +38,13 @@ _NUMERIC = (ValueType.SCALAR, ValueType.VECTOR)
 
 def type_of(expr: Expr) -> ValueType:
     """The type of a well-typed expression, from its topmost node that decides it."""
-    while isinstance(expr, Paren | Unary):
-        expr = expr.inner if isinstance(expr, Paren) else expr.operand
+    while isinstance(expr, Paren | Unary | Binary):
+        if isinstance(expr, Binary):
+            if type_of(expr.right) is ValueType.VECTOR:
+                return ValueType.VECTOR
+            expr = expr.left
+        else:
+            expr = expr.inner if isinstance(expr, Paren) else expr.operand
     match expr:
         case Number():
             return ValueType.SCALAR
@@ -50,9 +56,6 @@ def type_of(expr: Expr) -> ValueType:
             return ValueType.MATRIX
         case Call(function=name):
             return FUNCTIONS[name].returns
-        case Binary(left=left, right=right):
-            both = (type_of(left), type_of(right))
-            return ValueType.VECTOR if ValueType.VECTOR in both else ValueType.SCALAR
         case _:
             assert_never(expr)
 
@@ -140,12 +143,9 @@ def _check_selects(selector: VectorSelector) -> None:
 
 
 def _check_binary(expr: Binary) -> ValueType:
-    # A chain of operators leans to the left: check it from its lowest node up.
-    chain = [expr]
-    while isinstance(chain[-1].left, Binary):
-        chain.append(chain[-1].left)
-    left = check(chain[-1].left)
-    for node in reversed(chain):
+    spine = left_spine(expr)
+    left = check(spine[0].left)
+    for node in spine:
         left = _check_operation(node, left, check(node.right))
     return left
 

@@ -1,8 +1,13 @@
-"""How deep a tree is. Everything that reads a tree may recurse, because this bounds it."""
+"""How deep a tree is. Everything that reads a tree may recurse, because this bounds it.
+
+The left side of an operator is no level of its own: chains such as `a + b + c` lean that way and
+may be of any length. Readers take them in a loop (`visit.left_spine`).
+"""
 
 from __future__ import annotations
 
 from novaql.language.ast import (
+    Binary,
     Duration,
     DurationBinary,
     DurationParen,
@@ -27,9 +32,13 @@ def check_depth(expr: Expr) -> None:
             raise Fault(
                 f"the query is nested more than {MAX_DEPTH} levels deep",
                 node.span,
-                suggestion="split it, or group long chains of operators with parentheses",
+                suggestion="split it into several queries or recording rules",
             )
-        waiting.extend((below, level + 1) for below in _below(node))
+        if isinstance(node, Binary):
+            chained = isinstance(node.left, Binary)
+            waiting += [(node.left, level if chained else level + 1), (node.right, level + 1)]
+        else:
+            waiting.extend((below, level + 1) for below in _below(node))
 
 
 def _below(node: Expr | Duration) -> list[Expr | Duration]:

@@ -10,14 +10,15 @@ from novaql.language.ast import Aggregate, Binary, Call, Expr, Paren, Subquery, 
 from novaql.language.printer import (
     brackets,
     closed,
-    enclosed_left,
     enclosed_operand,
     enclosed_right,
     head,
+    left_is_plain,
     one_line,
     operands,
     operator,
 )
+from novaql.language.visit import left_spine
 
 _INDENT = "  "
 
@@ -43,15 +44,34 @@ def _broken(expr: Expr, width: int) -> str:
             return _listed(f"{function}(", arguments, width)
         case Aggregate():
             return _listed(f"{head(expr)}(", operands(expr), width)
-        case Binary(left=left, right=right):
-            above = enclosed_left(expr, _broken(left, width))
-            return f"{above}\n{operator(expr)}\n{enclosed_right(expr, _broken(right, width))}"
+        case Binary():
+            return _broken_chain(left_spine(expr), width)
         case Unary(op=op, operand=operand):
             return op + enclosed_operand(expr, operand, _broken(operand, width - len(op)))
         case Subquery(inner=inner):
             return closed(inner, _broken(inner, width)) + brackets(expr)
         case _:
             return text
+
+
+def _broken_chain(spine: list[Binary], width: int) -> str:
+    """A chain of operators: on one line as far from the left as fits, then a line for each part."""
+    lines = [_broken(spine[0].left, width)]
+    opened = 0
+    for node in spine:
+        if not left_is_plain(node):
+            if lines == ["+Inf"]:
+                lines = ["Inf"]
+            else:
+                opened += 1
+                lines[-1] += ")"
+        right = enclosed_right(node, _broken(node.right, width))
+        together = " ".join((*lines, operator(node), right)) if len(lines) == 1 else "\n"
+        if "\n" not in together and opened + len(together) <= width:
+            lines = [together]
+        else:
+            lines += [operator(node), right]
+    return "(" * opened + "\n".join(lines)
 
 
 def _listed(opening: str, items: tuple[Expr, ...], width: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from itertools import islice
 
 from novaql.errors import SyntaxProblem
 from novaql.language.ast import Expr
@@ -11,7 +13,19 @@ from novaql.language.depth import check_depth
 from novaql.language.fault import Fault
 from novaql.span import Span
 
-MAX_LENGTH = 100_000
+MAX_LENGTH = 1_000_000
+MAX_WORDS = 100_000
+"""Names, numbers, texts, operators, brackets, comments: about a second of reading."""
+
+# A text that is not closed ends with its line, so that none is looked through twice.
+_WORD = re.compile(
+    r'"(?:[^"\\\n]|\\.)*+"?'
+    r"|'(?:[^'\\\n]|\\.)*+'?"
+    r"|`[^`]*`?"
+    r"|#[^\n]*"
+    r"|\w+"
+    r"|[^\w\s]"
+)
 _WORTH_KEEPING = 10_000
 
 
@@ -48,6 +62,13 @@ def _check_text(text: str) -> None:
             text,
             Span(MAX_LENGTH, MAX_LENGTH + 1),
         )
+    if len(text) > MAX_WORDS:
+        words = _WORD.finditer(text)
+        surplus = next(islice(words, MAX_WORDS, None), None)
+        if surplus is not None:
+            raise SyntaxProblem(
+                f"the query has more than {MAX_WORDS} words", text, Span(*surplus.span())
+            )
     lone = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None)
     if lone is not None:
         raise SyntaxProblem("the query is not valid UTF-8", text, Span(lone, lone + 1))

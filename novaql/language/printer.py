@@ -7,7 +7,7 @@ parentheses which their text needs get them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from novaql.language.ast import (
@@ -36,6 +36,7 @@ from novaql.language.ast import (
 from novaql.language.durations import format_nanoseconds
 from novaql.language.literals import format_number, quote
 from novaql.language.precedence import PRECEDENCE, RIGHT_ASSOCIATIVE, UNARY_PRECEDENCE
+from novaql.language.visit import left_spine
 from tsdb.matchers import Matcher
 
 _ATOM = 100
@@ -61,9 +62,8 @@ def one_line(expr: Expr) -> str:
             return closed(inner, one_line(inner)) + brackets(expr)
         case Unary(op=op, operand=operand):
             return op + enclosed_operand(expr, operand, one_line(operand))
-        case Binary(left=left, right=right):
-            left_text = enclosed_left(expr, one_line(left))
-            return f"{left_text} {operator(expr)} {enclosed_right(expr, one_line(right))}"
+        case Binary():
+            return " ".join(chained(left_spine(expr)))
         case Aggregate():
             return f"{head(expr)}({', '.join(map(one_line, operands(expr)))})"
         case Call(function=function, arguments=arguments):
@@ -92,11 +92,28 @@ def _is_signed(expr: Expr) -> bool:
     return isinstance(expr, Unary) or (isinstance(expr, Number) and _binding(expr) < _ATOM)
 
 
-def enclosed_left(expr: Binary, text: str) -> str:
+def chained(spine: Sequence[Binary]) -> Iterator[str]:
+    """The texts of a chain of operators, lowest first: operand, operator, operand, …
+
+    A blank belongs between each two. Parentheses around what stands left of an operator open in
+    the first text and close in the last one before it.
+    """
+    wrapped = [not left_is_plain(node) for node in spine]
+    first = one_line(spine[0].left)
+    if wrapped[0] and first == "+Inf":
+        wrapped[0], first = False, "Inf"
+    waiting = "(" * sum(wrapped) + first
+    for node, closes in zip(spine, wrapped, strict=True):
+        yield f"{waiting})" if closes else waiting
+        yield operator(node)
+        waiting = enclosed_right(node, one_line(node.right))
+    yield waiting
+
+
+def left_is_plain(expr: Binary) -> bool:
+    """Whether what stands left of the operator needs no parentheses."""
     least = PRECEDENCE[expr.op] + (expr.op in RIGHT_ASSOCIATIVE)
-    if _binding(expr.left) >= least:
-        return text
-    return "Inf" if text == "+Inf" else f"({text})"
+    return _binding(expr.left) >= least
 
 
 def enclosed_right(expr: Binary, text: str) -> str:

@@ -20,6 +20,7 @@ from novaql.language.ast import (
     VectorSelector,
 )
 from novaql.language.signatures import FUNCTIONS
+from novaql.language.visit import left_spine
 from novaql.options import QueryOptions
 from novaql.planner.durations import Durations
 from novaql.planner.logical import (
@@ -88,14 +89,7 @@ class _Builder:
                 below = self.plan(operand)
                 return Negate(below, expr.span) if op == "-" else below
             case Binary():
-                return BinaryOp(
-                    expr.op,
-                    self.plan(expr.left),
-                    self.plan(expr.right),
-                    expr.return_bool,
-                    expr.matching,
-                    expr.span,
-                )
+                return self._chain(left_spine(expr))
             case Aggregate():
                 parameter = None if expr.parameter is None else self.plan(expr.parameter)
                 return Aggregation(
@@ -115,6 +109,14 @@ class _Builder:
                 return FunctionCall(function, planned, FUNCTIONS[function].returns, expr.span)
             case _:
                 assert_never(expr)
+
+    def _chain(self, spine: list[Binary]) -> Plan:
+        """Operators, lowest first."""
+        left = self.plan(spine[0].left)
+        for node in spine:
+            right = self.plan(node.right)
+            left = BinaryOp(node.op, left, right, node.return_bool, node.matching, node.span)
+        return left
 
     def _select(self, selector: VectorSelector) -> Select:
         matchers = selector.matchers

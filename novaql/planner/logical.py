@@ -86,6 +86,28 @@ class BinaryOp:
     matching: Matching = PLAIN
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        # As generated, but down the left side in a loop: chains have thousands of operators.
+        one: object = self
+        while isinstance(one, BinaryOp) and isinstance(other, BinaryOp):
+            if one is other:
+                return True
+            if one._beside_left() != other._beside_left():
+                return False
+            one, other = one.left, other.left
+        return type(one) is type(other) and one == other
+
+    def __hash__(self) -> int:
+        hashed, node = 0, self
+        while True:
+            hashed = hash((hashed, node._beside_left()))
+            if not isinstance(node.left, BinaryOp):
+                return hash((hashed, node.left))
+            node = node.left
+
+    def _beside_left(self) -> tuple[str, Plan, bool, Matching]:
+        return self.op, self.right, self.return_bool, self.matching
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
@@ -132,6 +154,10 @@ Plan = (
 
 
 def type_of(plan: Plan) -> ValueType:
+    while isinstance(plan, BinaryOp):
+        if type_of(plan.right) is ValueType.VECTOR:
+            return ValueType.VECTOR
+        plan = plan.left
     match plan:
         case Constant():
             return ValueType.SCALAR
@@ -143,9 +169,6 @@ def type_of(plan: Plan) -> ValueType:
             return ValueType.MATRIX
         case Negate(operand=inner) | StepInvariant(inner=inner):
             return type_of(inner)
-        case BinaryOp(left=left, right=right):
-            both_scalar = type_of(left) is type_of(right) is ValueType.SCALAR
-            return ValueType.SCALAR if both_scalar else ValueType.VECTOR
         case FunctionCall(returns=returns):
             return returns
         case _:
@@ -170,8 +193,31 @@ def children(plan: Plan) -> tuple[Plan, ...]:
             assert_never(plan)
 
 
+def left_spine(plan: BinaryOp) -> list[BinaryOp]:
+    """The operators down the left side, lowest first, so `plan` is last.
+
+    Chains such as `a + b + c` lean that way and may be thousands of operators long: rules and
+    evaluator loop over them and recurse into the right sides alone.
+    """
+    spine = [plan]
+    while isinstance(spine[-1].left, BinaryOp):
+        spine.append(spine[-1].left)
+    spine.reverse()
+    return spine
+
+
+def with_sides(plan: BinaryOp, left: Plan, right: Plan) -> BinaryOp:
+    """The operator between these; the same object if they are its own."""
+    if left is plan.left and right is plan.right:
+        return plan
+    return replace(plan, left=left, right=right)
+
+
 def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
-    """The same node with every child changed; the same object if none did."""
+    """The same node with every child changed; the same object if none did.
+
+    Not for operators of a chain, where `change` would recurse: see `left_spine`.
+    """
     match plan:
         case Constant() | TextConstant() | Select():
             return plan
@@ -186,10 +232,7 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
             new = change(operand)
             return plan if new is operand else replace(plan, operand=new)
         case BinaryOp(left=left, right=right):
-            new_left, new_right = change(left), change(right)
-            if new_left is left and new_right is right:
-                return plan
-            return replace(plan, left=new_left, right=new_right)
+            return with_sides(plan, change(left), change(right))
         case Aggregation(operand=operand, parameter=parameter):
             new = change(operand)
             new_parameter = None if parameter is None else change(parameter)
@@ -207,11 +250,33 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 
 def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     """Apply `change` to every node, children first."""
-    return change(with_children(plan, lambda child: rewrite(child, change)))
+    if not isinstance(plan, BinaryOp):
+        return change(with_children(plan, lambda child: rewrite(child, change)))
+    spine = left_spine(plan)
+    left = rewrite(spine[0].left, change)
+    for node in spine:
+        left = change(with_sides(node, left, rewrite(node.right, change)))
+    return left
+
+
+DEEPEST_SHOWN = 250
 
 
 def show(plan: Plan, indent: str = "") -> str:
-    """One line a node, children indented: what `explain` prints."""
+    """One line a node, children indented: what `explain` prints.
+
+    Below `DEEPEST_SHOWN` levels, which chains of operators alone reach, indents grow no more.
+    """
+    lines = []
+    waiting = [(plan, 0)]
+    while waiting:
+        node, level = waiting.pop()
+        lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)))
+        waiting.extend((child, level + 1) for child in reversed(children(node)))
+    return "\n".join(lines)
+
+
+def _line(plan: Plan, indent: str) -> str:
     details = [
         f"{f.name}={value}"
         for f in fields(plan)
@@ -225,8 +290,7 @@ def show(plan: Plan, indent: str = "") -> str:
         details = [f"{plan.value:g}"]
     if isinstance(plan, Select):
         details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
-    line = f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
-    return "\n".join([line, *(show(child, indent + "  ") for child in children(plan))])
+    return f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
 
 
 def _is_plan(value: object) -> bool:

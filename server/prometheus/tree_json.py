@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from novaql.export.number_text import number_text
-from novaql.language import FUNCTIONS, Signature, ValueType, type_of
+from novaql.language import FUNCTIONS, Signature, ValueType, left_spine, type_of
 from novaql.language.ast import (
     Aggregate,
     At,
@@ -68,14 +70,7 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 **_at(expr.at),
             }
         case Binary():
-            return {
-                "type": "binaryExpr",
-                "op": expr.op,
-                "lhs": tree_json(expr.left, text),
-                "rhs": tree_json(expr.right, text),
-                "matching": _matching(expr),
-                "bool": expr.return_bool,
-            }
+            return _chain(left_spine(expr), text)
         case Aggregate():
             parameter = expr.parameter
             return {
@@ -92,6 +87,37 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 "func": _function(FUNCTIONS[expr.function]),
                 "args": [tree_json(argument, text) for argument in expr.arguments],
             }
+
+
+_LEFT = orjson.Fragment(b"\0")
+"""Stands for the left side while the rest is written; no JSON text has this byte."""
+
+
+def _chain(spine: list[Binary], text: str) -> Tree:
+    """Operators, lowest first. Long chains would nest too deep for the JSON writer, so that only
+    the last operator is a dictionary, and what is below it JSON already.
+    """
+    heads: list[bytes] = []
+    tails: list[bytes] = []
+    for node in spine[:-1]:
+        around = orjson.dumps(_operation(node, _LEFT, text), option=orjson.OPT_SORT_KEYS)
+        head, _, tail = around.partition(b"\0")
+        heads.append(head)
+        tails.append(tail)
+    lowest = orjson.dumps(tree_json(spine[0].left, text), option=orjson.OPT_SORT_KEYS)
+    below = b"".join((*reversed(heads), lowest, *tails))
+    return _operation(spine[-1], orjson.Fragment(below), text)
+
+
+def _operation(node: Binary, left: object, text: str) -> Tree:
+    return {
+        "bool": node.return_bool,
+        "lhs": left,
+        "matching": _matching(node),
+        "op": node.op,
+        "rhs": tree_json(node.right, text),
+        "type": "binaryExpr",
+    }
 
 
 def _selector(selector: VectorSelector, text: str) -> Tree:

@@ -15,9 +15,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import tsdb
 from novaql.inputs.scrape import ScrapeResult
 from novaql.inputs.scraper import Scraper, Target
+from server.app import create_app
 from server.platform.scopes import Role
+from server.settings import Settings
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer, local_server
+from tests.support.http_server import LocalServer, local_server, serving
 from tsdb.labels import SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
@@ -136,10 +138,8 @@ class Job:
 @pytest.fixture(scope="module")
 def scraping() -> Iterator[httpx.Client]:
     store = tsdb.memory()
-    with (
-        local_server(store, auth=False, jobs=[Job(store)]) as server,
-        httpx.Client(base_url=server.client.base_url.join("/api/v1/")) as client,
-    ):
+    app = create_app(Settings(auth=False), store=store, jobs=[Job(store)])
+    with serving(app) as url, httpx.Client(base_url=f"{url}/api/v1/") as client:
         yield client
 
 
@@ -298,3 +298,10 @@ def test_what_the_store_cannot_do_is_said(server: LocalServer) -> None:
         assert answer.status_code == 503
         assert answer.json()["errorType"] == "unavailable"
     assert server.prometheus("series", **{"match[]": "up"}).json()["data"]
+
+
+def test_parse_query_shows_long_chains(server: LocalServer) -> None:
+    found = server.prometheus("parse_query", query="a" + " + 1 * a" * 2000).text
+
+    assert found.count('"type":"binaryExpr"') == 4000
+    assert found.count('"rhs":{"bool":false,"lhs":{"type":"numberLiteral"') == 2000

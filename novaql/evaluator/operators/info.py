@@ -71,18 +71,18 @@ def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     return stack([base.take(is_info), enriched]) if is_info.any() else enriched
 
 
-def _time_shift(plan: Plan, offset_ms: int = 0) -> tuple[int, int | None]:
-    """Offset and `@` with which the first selector below reads."""
-    if isinstance(plan, (Select, SubqueryWindow)):
-        offset_ms += plan.offset_ms
-        if plan.at_ms is not None:
-            return offset_ms, plan.at_ms
-        if isinstance(plan, Select):
-            return offset_ms, None
-    for child in children(plan):
-        shift = _time_shift(child, offset_ms)
-        if shift != (0, None):
-            return shift
+def _time_shift(plan: Plan) -> tuple[int, int | None]:
+    """Offset and `@` with which the first selector below reads that has any."""
+    waiting = [(plan, 0)]
+    while waiting:
+        node, offset_ms = waiting.pop()
+        if isinstance(node, (Select, SubqueryWindow)):
+            offset_ms += node.offset_ms
+            if node.at_ms is not None:
+                return offset_ms, node.at_ms
+            if isinstance(node, Select) and offset_ms:
+                return offset_ms, None
+        waiting.extend((child, offset_ms) for child in reversed(children(node)))
     return 0, None
 
 

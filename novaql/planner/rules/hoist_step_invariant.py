@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from novaql.language.value_types import ValueType
 from novaql.planner.logical import (
+    BinaryOp,
     Constant,
     FunctionCall,
     Plan,
@@ -13,8 +14,10 @@ from novaql.planner.logical import (
     TextConstant,
     Window,
     children,
+    left_spine,
     type_of,
     with_children,
+    with_sides,
 )
 
 TIME_DEPENDENT = frozenset(
@@ -32,20 +35,45 @@ def hoist_step_invariant(plan: Plan) -> Plan:
     A range vector is never wrapped by itself, only the call that consumes it. Nothing inside a
     pinned subquery is wrapped on that account: its inner steps are many.
     """
+    if isinstance(plan, BinaryOp):
+        return _hoist_chain(left_spine(plan))
     if _invariant(plan) and type_of(plan) in (ValueType.SCALAR, ValueType.VECTOR):
-        if isinstance(plan, Constant):
-            return plan
-        return StepInvariant(with_children(plan, _inside_subqueries), plan.span)
+        return _wrapped(plan)
     if isinstance(plan, Window):
         return plan
     return with_children(plan, hoist_step_invariant)
+
+
+def _hoist_chain(spine: list[BinaryOp]) -> Plan:
+    """Operators, lowest first: one wrap around as many of the lowest as are invariant."""
+    lowest = spine[0].left
+    pinned = 0
+    if _invariant(lowest):
+        varying = (i for i, node in enumerate(spine) if not _invariant(node.right))
+        pinned = next(varying, len(spine))
+    left = _wrapped(spine[pinned - 1]) if pinned else hoist_step_invariant(lowest)
+    for node in spine[pinned:]:
+        left = with_sides(node, left, hoist_step_invariant(node.right))
+    return left
+
+
+def _wrapped(plan: Plan) -> Plan:
+    if isinstance(plan, Constant):
+        return plan
+    return StepInvariant(_inside_subqueries(plan), plan.span)
 
 
 def _inside_subqueries(plan: Plan) -> Plan:
     """Below a hoisted node only the insides of subqueries still have steps of their own."""
     if isinstance(plan, SubqueryWindow):
         return with_children(plan, hoist_step_invariant)
-    return with_children(plan, _inside_subqueries)
+    if not isinstance(plan, BinaryOp):
+        return with_children(plan, _inside_subqueries)
+    spine = left_spine(plan)
+    left = _inside_subqueries(spine[0].left)
+    for node in spine:
+        left = with_sides(node, left, _inside_subqueries(node.right))
+    return left
 
 
 def _invariant(plan: Plan) -> bool:
@@ -58,5 +86,8 @@ def _invariant(plan: Plan) -> bool:
             return select.at_ms is not None
         case FunctionCall(function=function) if function in TIME_DEPENDENT:
             return False
+        case BinaryOp():
+            spine = left_spine(plan)
+            return _invariant(spine[0].left) and all(_invariant(node.right) for node in spine)
         case _:
             return all(_invariant(child) for child in children(plan))
