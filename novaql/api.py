@@ -35,6 +35,7 @@ def query(
     name_removal: NameRemoval | str = NameRemoval.DELAYED,
     left_closed: bool = False,
     limits: Limits | None = None,
+    strict: bool = False,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
@@ -49,6 +50,8 @@ def query(
               function, as shipped Prometheus servers have it
     left_closed    ranges and lookback include their left end, as they did before Prometheus 3
     limits    budget in samples, series, points and bytes
+    strict    raise `StorageUnavailable` where a database is damaged; otherwise the answer lacks
+              what cannot be read, and its `warnings` name the file and the place
 
     Raises `QueryError` where the text is at fault, `ArgumentError` for the other arguments,
     `EvaluationError` where the data does not allow the query, and the rest of `novaql.errors`.
@@ -66,6 +69,7 @@ def query(
         name_removal=name_removal,
         left_closed=left_closed,
         limits=limits,
+        strict=strict,
     )
     from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
     from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
@@ -87,6 +91,7 @@ def query_options(
     name_removal: NameRemoval | str = NameRemoval.DELAYED,
     left_closed: bool = False,
     limits: Limits | None = None,
+    strict: bool = False,
 ) -> QueryOptions:
     """The arguments of `query`, checked and brought to milliseconds."""
     lookback_ms = duration_ms(lookback, argument="lookback")
@@ -108,6 +113,7 @@ def query_options(
         name_removal=removal,
         left_closed=left_closed,
         limits=limits or Limits(),
+        strict=strict,
     )
     if start is None and end is None and step is None:
         now_ms = int(clock.time() * 1000)

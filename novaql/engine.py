@@ -65,6 +65,8 @@ def evaluate(
         {"plan": planned - began, "evaluate": done - planned},
     )
     warnings, infos = _told(context.annotations, expr)
+    if context.losses:
+        warnings += context.losses.warnings()
     return replace(result, warnings=warnings, infos=infos, stats=stats)
 
 

@@ -40,6 +40,8 @@ class QueryOptions:
     timeout_s                  wall-clock budget, None for no limit
     left_closed                ranges, subqueries and the lookback include their left end, as in
                                Prometheus before 3.0
+    strict                     fail where the store cannot read what it once wrote; otherwise
+                               the answer lacks what is damaged, and a warning names the place
     """
 
     start_ms: int
@@ -51,6 +53,7 @@ class QueryOptions:
     name_removal: NameRemoval = NameRemoval.DELAYED
     start_timestamps: bool = True
     left_closed: bool = False
+    strict: bool = False
     limits: Limits = field(default_factory=Limits)
 
     @property

@@ -7,18 +7,18 @@ tiles. Small groups, and series whose layers overlap in time, are pooled into ra
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from hashlib import blake2b
 
 import numpy as np
 
 from tsdb.cache import ByteCache
-from tsdb.histograms import Histograms
+from tsdb.cuts import Cut
+from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Bools, Ints, combine_codes
+from tsdb.salvage import sound_cuts
 from tsdb.selection import TileRef
-from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
+from tsdb.stratum import ArrayStream
 from tsdb.tile import Floats, Tile
 
 TILE_VALUES = 1 << 17
@@ -33,109 +33,13 @@ def tile_bytes(arrays: TileArrays) -> int:
     return sum(array.nbytes for array in arrays if array is not None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Series of one stratum that take part in a selection.
-
-    series  stratum series
-    rows    row of each in the selection's table
-    """
-
-    stratum: Grids
-    series: Ints
-    rows: Ints
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """A piece and, for each of its series, the part of its grid that lies in the range.
-
-    low, high    [series] positions in the grid, low < high
-    first, last  [series] bounds of the times there: exact where the range leaves the grid whole
-    """
-
-    stratum: Grids
-    series: Ints
-    rows: Ints
-    low: Ints
-    high: Ints
-    first: Ints
-    last: Ints
-
-    def take(self, some: Ints) -> Cut:
-        return Cut(
-            self.stratum, self.series[some], self.rows[some],
-            self.low[some], self.high[some], self.first[some], self.last[some],
-        )  # fmt: skip
-
-    def renumbered(self, number: Ints) -> Cut:
-        """The same for another table: row r is row number[r] there."""
-        return replace(self, rows=number[self.rows])
-
-    def key(self) -> Hashable:
-        """Equal for cuts that read the same samples in the same order."""
-        content = blake2b(self.series.tobytes(), digest_size=16)
-        content.update(self.low.tobytes())
-        content.update(self.high.tobytes())
-        return (self.stratum.identity, content.digest())
-
-    def times(self) -> Ints:
-        grids = self.stratum.grid_of[self.series]
-        return self.stratum.times.ints(
-            self.stratum.grid_start[grids] + self.low, self.high - self.low
-        )
-
-    @property
-    def floats(self) -> Stratum:
-        assert isinstance(self.stratum, Stratum)
-        return self.stratum
-
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether there is nothing to decode. A cache would only hold copies, one for each window
-        that moved on, or views that keep a head alive which is in a block by now."""
-        return isinstance(self.floats.values, ArrayStream)
-
-    @property
-    def is_native(self) -> bool:
-        return isinstance(self.stratum, NativeStratum)
-
-    def values(self) -> Floats:
-        """Of a cut of floats."""
-        return self.floats.values.floats(
-            self.stratum.value_start[self.series] + self.low, self.high - self.low
-        )
-
-    def histograms(self) -> Histograms:
-        """Of a cut of histograms."""
-        assert isinstance(self.stratum, NativeStratum)
-        return self.stratum.values.histograms(
-            self.stratum.value_start[self.series] + self.low, self.high - self.low
-        )
-
-
-def cut_pieces(pieces: Sequence[Piece], start_ms: int, end_ms: int) -> list[Cut]:
-    """What each piece has in the range; pieces and series that have nothing there are left out."""
-    return [cut for piece in pieces if len((cut := _cut(piece, start_ms, end_ms)).rows)]
-
-
-def _cut(piece: Piece, start_ms: int, end_ms: int) -> Cut:
-    stratum = piece.stratum
-    grids, place = np.unique(stratum.grid_of[piece.series], return_inverse=True)
-    low, high = stratum.window(grids, start_ms, end_ms)
-    first = np.maximum(stratum.grid_first[grids], start_ms)
-    last = np.minimum(stratum.grid_last[grids], end_ms)
-    whole = Cut(
-        stratum, piece.series, piece.rows, low[place], high[place], first[place], last[place]
-    )
-    inside = high > low
-    return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
-
-
-def plan_tiles(cuts: Sequence[Cut], rows: int, cache: TileCache) -> list[TileRef]:
+def plan_tiles(
+    cuts: Sequence[Cut], rows: int, cache: TileCache, losses: Losses | None = None
+) -> list[TileRef]:
     """Tiles that hold all samples of cuts of floats; `rows` series in the selection's table.
 
-    Cuts stand in order of age: of equal series and times the last one counts.
+    Cuts stand in order of age: of equal series and times the last one counts. Tiles that are
+    loaded raise for damage, or leave out what it hit and note it in `losses`.
     """
     if not cuts:
         return []
@@ -154,14 +58,14 @@ def plan_tiles(cuts: Sequence[Cut], rows: int, cache: TileCache) -> list[TileRef
     refs = []
     for members in _split_groups(order[in_regular], group, group_width):
         width = int(group_width[group[members[0]]])
-        load = partial(_load_regular, cuts, slots, members, cache)
+        load = partial(_load, _load_regular, cuts, slots, members, cache, losses)
         refs.append(TileRef(load, width * len(members)))
     rest = order[~in_regular]
     if len(rest):
         rest = rest[np.argsort(lead[rest], kind="stable")]
         pool = (np.cumsum(widths[rest]) - 1) // TILE_VALUES
         for members in np.split(rest, np.flatnonzero(np.diff(pool)) + 1):
-            load = partial(_load_ragged, cuts, slots, members, cache)
+            load = partial(_load, _load_ragged, cuts, slots, members, cache, losses)
             refs.append(TileRef(load, int(widths[members].sum())))
     return refs
 
@@ -242,8 +146,26 @@ def _members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[
     return chosen
 
 
-def _load_regular(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
-    chosen = sorted(_members_of(cuts, slots, rows), key=lambda cut: int(cut.first[0]))
+def _load(
+    load: Callable[[Sequence[Cut], Ints, TileCache], Tile],
+    cuts: Sequence[Cut],
+    slots: Sequence[Ints],
+    rows: Ints,
+    cache: TileCache,
+    losses: Losses | None,
+) -> Tile:
+    chosen = _members_of(cuts, slots, rows)
+    try:
+        return load(chosen, rows, cache)
+    except DAMAGE:
+        if losses is None:
+            raise
+    # Not kept: a later reader has to hear of the damage, too.
+    return Tile(rows, *_merge_ragged(sound_cuts(chosen, losses), rows))
+
+
+def _load_regular(cuts: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
+    chosen = sorted(cuts, key=lambda cut: int(cut.first[0]))
     if all(cut.is_in_memory for cut in chosen):
         times, values, _ = _read_regular(chosen, len(rows))
         return Tile(rows, times, values)
@@ -269,8 +191,7 @@ def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
     return times[0] if len(times) == 1 else np.concatenate(times), values, None
 
 
-def _load_ragged(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, cache: TileCache) -> Tile:
-    chosen = _members_of(cuts, slots, rows)
+def _load_ragged(chosen: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
     if len(chosen) == 1 and chosen[0].is_in_memory:
         return Tile(rows, *_read_ragged(chosen, rows))
     key: Hashable = ("ragged", rows.tobytes(), *((cut.key(), cut.rows.tobytes()) for cut in chosen))
@@ -287,6 +208,11 @@ def _read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
     if len(cuts) == 1:
         lengths = cuts[0].high - cuts[0].low
         return cuts[0].times(), cuts[0].values(), np.append(0, np.cumsum(lengths))
+    return _merge_ragged(cuts, rows)
+
+
+def _merge_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
+    """Series may stand in several cuts, or several times in one. Of equal times the last stands."""
     place = np.zeros(int(rows.max()) + 1, np.int64)
     place[rows] = np.arange(len(rows))
     owner = np.concatenate([np.repeat(place[cut.rows], cut.high - cut.low) for cut in cuts])

@@ -7,41 +7,49 @@ all other floats are planned as if there were no histograms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
-from tsdb.assemble import TILE_VALUES, Cut, TileCache, plan_tiles
+from tsdb.assemble import TILE_VALUES, TileCache, plan_tiles
+from tsdb.cuts import Cut
+from tsdb.damage import DAMAGE, Losses
 from tsdb.histograms import concat_histograms
 from tsdb.labels import Bools, Ints
+from tsdb.salvage import sound_cuts
 from tsdb.selection import HistogramRef, TileRef
 from tsdb.tile import HistogramTile, Tile
 
 TILE_HISTOGRAMS = 1 << 13
+Loaded = TypeVar("Loaded", Tile, HistogramTile)
+_NONE, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
 
 
 def plan(
-    cuts: Sequence[Cut], rows: int, cache: TileCache
+    cuts: Sequence[Cut], rows: int, cache: TileCache, losses: Losses | None = None
 ) -> tuple[list[TileRef], list[HistogramRef]]:
     """Tiles of floats and of histograms that hold all samples of the cuts.
 
     rows  series in the selection's table
     cuts  in order of age: of equal series and times the last one counts
+
+    Tiles that are loaded raise for damage, or leave out what it hit and note it in `losses`.
     """
     native = [cut for cut in cuts if cut.is_native]
     if not native:
-        return plan_tiles(cuts, rows, cache), []
+        return plan_tiles(cuts, rows, cache, losses), []
     has_native = np.zeros(rows, np.bool_)
     for cut in native:
         has_native[cut.rows] = True
     floats = [cut for cut in cuts if not cut.is_native]
-    tiles = plan_tiles(_of_rows(floats, ~has_native), rows, cache)
+    tiles = plan_tiles(_of_rows(floats, ~has_native), rows, cache, losses)
     mixed = _of_rows(cuts, has_native)
     for members, samples in _pools([c for c in mixed if not c.is_native], rows, TILE_VALUES):
-        tiles.append(TileRef(partial(_load_floats, mixed, members), samples))
+        tiles.append(TileRef(partial(_load_floats, mixed, members, losses), samples))
     histograms = [
-        HistogramRef(partial(_load_histograms, mixed, members), samples)
+        HistogramRef(partial(_load_histograms, mixed, members, losses), samples)
         for members, samples in _pools(native, rows, TILE_HISTOGRAMS)
     ]
     return tiles, histograms
@@ -80,19 +88,20 @@ class _Resolved:
     """
 
     def __init__(self, cuts: Sequence[Cut], members: Ints, *, native: bool) -> None:
-        wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
+        last = max((int(cut.rows.max()) for cut in cuts), default=0)
+        wanted = np.zeros(max(last, int(members.max())) + 1, np.bool_)
         wanted[members] = True
         chosen = _of_rows(cuts, wanted)
         self.cuts = [cut for cut in chosen if cut.is_native == native]
-        owner = np.concatenate([np.repeat(cut.rows, cut.high - cut.low) for cut in chosen])
-        times = np.concatenate([cut.times() for cut in chosen])
+        owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.high - c.low) for c in chosen)])
+        times = np.concatenate([_NONE, *(cut.times() for cut in chosen)])
         right = np.repeat(
-            [cut.is_native == native for cut in chosen],
-            [int((cut.high - cut.low).sum()) for cut in chosen],
+            np.array([cut.is_native == native for cut in chosen], np.bool_),
+            np.array([int((cut.high - cut.low).sum()) for cut in chosen], np.int64),
         )
         order = np.lexsort((times, owner))  # stable: of equal ones the youngest comes last
         owner, times = owner[order], times[order]
-        stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)
+        stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
         stays &= right[order]
         self.times = times[stays]
         self.places = (np.cumsum(right) - 1)[order[stays]]
@@ -100,13 +109,36 @@ class _Resolved:
         self.offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
 
 
-def _load_floats(cuts: Sequence[Cut], members: Ints) -> Tile:
-    found = _Resolved(cuts, members, native=False)
-    values = np.concatenate([cut.values() for cut in found.cuts])
-    return Tile(found.rows, found.times, values[found.places], found.offsets)
+def _load_floats(cuts: Sequence[Cut], members: Ints, losses: Losses | None) -> Tile:
+    def read(cuts: Sequence[Cut]) -> Tile:
+        found = _Resolved(cuts, members, native=False)
+        values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])
+        return Tile(found.rows, found.times, values[found.places], found.offsets)
+
+    return _sound(read, cuts, members, losses)
 
 
-def _load_histograms(cuts: Sequence[Cut], members: Ints) -> HistogramTile:
-    found = _Resolved(cuts, members, native=True)
-    histograms = concat_histograms([cut.histograms() for cut in found.cuts])
-    return HistogramTile(found.rows, found.times, histograms.take(found.places), found.offsets)
+def _load_histograms(cuts: Sequence[Cut], members: Ints, losses: Losses | None) -> HistogramTile:
+    def read(cuts: Sequence[Cut]) -> HistogramTile:
+        found = _Resolved(cuts, members, native=True)
+        histograms = concat_histograms([cut.histograms() for cut in found.cuts])
+        return HistogramTile(found.rows, found.times, histograms.take(found.places), found.offsets)
+
+    return _sound(read, cuts, members, losses)
+
+
+def _sound(
+    read: Callable[[Sequence[Cut]], Loaded],
+    cuts: Sequence[Cut],
+    members: Ints,
+    losses: Losses | None,
+) -> Loaded:
+    """What `read` makes of the cuts; where they are damaged, of what is left of them."""
+    try:
+        return read(cuts)
+    except DAMAGE:
+        if losses is None:
+            raise
+    wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
+    wanted[members] = True
+    return read([cut for cut in sound_cuts(_of_rows(cuts, wanted), losses) if len(cut.rows)])

@@ -10,6 +10,7 @@ StoreError
 ├── WriteFailed       the disk refused a write; it is not acknowledged, trying again is right
 │   └── StorageFull   … because there is no space left
 ├── ReadFailed        the disk refused a read
+│   └── Unreadable    … of one place in a file, which it names
 └── Corrupted         bytes on disk are not what was written: names the file and the place
     └── UnknownFormat a newer version wrote this
 """
@@ -76,6 +77,18 @@ class StorageFull(WriteFailed):
 
 class ReadFailed(StoreError):
     """The disk refused a read."""
+
+
+class Unreadable(ReadFailed):
+    """The disk refused to read one place of a file. The rest of it may be readable.
+
+    path, place  as those of `Corrupted`
+    """
+
+    def __init__(self, path: Path, place: str, problem: OSError) -> None:
+        self.path, self.place = path, place
+        self.reason = problem.strerror or str(problem)
+        super().__init__(f"{path}: {place}: {self.reason}")
 
 
 class Corrupted(StoreError):

@@ -43,9 +43,20 @@ class ReadFile(Protocol):
 
 
 class Lock(Protocol):
-    """An exclusive claim on a directory; goes away with the process that made it."""
+    """An exclusive claim on a directory; goes away with the process that made it.
 
-    def release(self) -> None: ...
+    left_behind  what the holder before this one wrote, if it never came to `finish`
+    """
+
+    left_behind: str
+
+    def finish(self) -> None:
+        """All is done: let go, and leave nothing behind."""
+        ...
+
+    def release(self) -> None:
+        """Let go. The next one finds in `left_behind` what this one found, or wrote."""
+        ...
 
 
 class Disk(Protocol):
@@ -62,6 +73,10 @@ class Disk(Protocol):
         ...
 
     def rename(self, old: Path, new: Path) -> None: ...
+    def link(self, old: Path, new: Path) -> None:
+        """A second name for a file. `OSError` where the file system cannot."""
+        ...
+
     def unlink(self, path: Path) -> None: ...
     def fsync_dir(self, path: Path) -> None: ...
     def make_dir(self, path: Path) -> None:
@@ -73,8 +88,13 @@ class Disk(Protocol):
         ...
 
     def exists(self, path: Path) -> bool: ...
+    def is_file(self, path: Path) -> bool: ...
     def lock(self, path: Path, holder: str) -> Lock:
-        """`BlockingIOError` if another holds it; its args[0] is what that one wrote."""
+        """Claim a file for this process. `BlockingIOError` if another holds it; its args[0] is what
+        that one wrote. `OSError` with ENOLCK or EOPNOTSUPP where the file system has no locks.
+
+        holder  at most 60 bytes, for people
+        """
         ...
 
 
@@ -142,8 +162,15 @@ class RealReadFile:
         self.close()
 
 
+_HOLDER_BYTES = 64
+
+
 class RealLock:
-    """flock on a file. The kernel lets go when the process ends, so no lock can be stale."""
+    """flock on a file. The kernel lets go when the process ends, so no lock can be stale, whatever
+    the file says and whoever has that process number now.
+
+    What the file says is overwritten in place: that needs no space on a full disk.
+    """
 
     _fd = -1
 
@@ -153,12 +180,28 @@ class RealLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
+            other = self._said()
             self.release()
             raise BlockingIOError(other) from None
+        except OSError:
+            self.release()
+            raise
+        self.left_behind = self._said()
         with contextlib.suppress(OSError):  # a full disk does not keep a store from opening
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, holder.encode() + b"\n", 0)
+            self._say(holder)
+            os.fsync(self._fd)
+
+    def _said(self) -> str:
+        return os.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
+
+    def _say(self, text: str) -> None:
+        os.pwrite(self._fd, text.encode().ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+
+    def finish(self) -> None:
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):  # then the next one hears of a close that was none
+                self._say("")
+        self.release()
 
     def release(self) -> None:
         if self._fd >= 0:
@@ -192,6 +235,9 @@ class RealDisk:
     def rename(self, old: Path, new: Path) -> None:
         os.rename(old, new)
 
+    def link(self, old: Path, new: Path) -> None:
+        os.link(old, new)
+
     def unlink(self, path: Path) -> None:
         os.unlink(path)
 
@@ -213,6 +259,9 @@ class RealDisk:
 
     def exists(self, path: Path) -> bool:
         return path.exists()
+
+    def is_file(self, path: Path) -> bool:
+        return path.is_file()
 
     def lock(self, path: Path, holder: str) -> Lock:
         return RealLock(path, holder)

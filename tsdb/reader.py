@@ -6,14 +6,17 @@ what that gives depends on parts and matchers alone and is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from tsdb.assemble import Piece, TileCache, cut_pieces
+from tsdb.assemble import TileCache
 from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
+from tsdb.cuts import Piece, cut_pieces
+from tsdb.damage import DAMAGE, Losses
 from tsdb.index.match import label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
@@ -21,6 +24,7 @@ from tsdb.part import Part, series_bounds
 from tsdb.selection import Selection
 
 UNION_CACHE_BYTES = 64 << 20
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,28 +60,63 @@ class Caches:
     unions: UnionCache
 
 
+def around(
+    parts: Sequence[Part], losses: Losses | None, read: Callable[[Sequence[Part]], Found]
+) -> Found:
+    """What `read` makes of the parts. A part whose index or directories are damaged raises; or it
+    is left out, and noted in `losses`.
+    """
+    try:
+        return read(parts)
+    except DAMAGE:
+        if losses is None:
+            raise
+    return read([part for part in parts if _is_intact(part, losses)])
+
+
+def _is_intact(part: Part, losses: Losses) -> bool:
+    try:
+        part.layers()
+        index = part.index()
+        for name in index.label_names:
+            index.column(name)
+    except DAMAGE as problem:
+        losses.note(problem)
+        return False
+    return True
+
+
 def select(
-    parts: Sequence[Part], matchers: Sequence[Matcher], start_ms: int, end_ms: int, caches: Caches
+    parts: Sequence[Part],
+    matchers: Sequence[Matcher],
+    start_ms: int,
+    end_ms: int,
+    caches: Caches,
+    losses: Losses | None = None,
 ) -> Selection:
-    """`Source.select` over parts in order of age."""
-    parts = overlapping(parts, start_ms, end_ms)
-    union = _united(parts, matchers, caches.unions)
-    pieces = []
-    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
-        for layer in part.layers():
-            at, series = layer.locate(rows)
-            if len(at):
-                pieces.append(Piece(layer.stratum, series, table_rows[at]))
-    cuts = cut_pieces(pieces, start_ms, end_ms)
+    """`Source.select` over parts in order of age. See `Hints.losses`."""
+
+    def find(parts: Sequence[Part]) -> tuple[Union, list[Piece]]:
+        union = _united(parts, matchers, caches.unions)
+        pieces = []
+        for part, (rows, table_rows) in zip(parts, union.found, strict=True):
+            for layer in part.layers():
+                at, series = layer.locate(rows)
+                if len(at):
+                    pieces.append(Piece(layer.stratum, series, table_rows[at]))
+        return union, pieces
+
+    union, pieces = around(overlapping(parts, start_ms, end_ms), losses, find)
+    cuts = cut_pieces(pieces, start_ms, end_ms, losses)
     present = np.zeros(union.table.rows, np.bool_)
     for cut in cuts:
         present[cut.rows] = True
     if present.all():
-        return Selection(union.table, *plan(cuts, union.table.rows, caches.tiles))
+        return Selection(union.table, *plan(cuts, union.table.rows, caches.tiles, losses))
     number = np.cumsum(present) - 1
     cuts = [cut.renumbered(number) for cut in cuts]
     table = union.table.take(present)
-    return Selection(table, *plan(cuts, table.rows, caches.tiles))
+    return Selection(table, *plan(cuts, table.rows, caches.tiles, losses))
 
 
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
@@ -134,30 +173,45 @@ def matching_series(
 
 
 def series(
-    parts: Sequence[Part], matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    parts: Sequence[Part],
+    matcher_sets: Sequence[Sequence[Matcher]],
+    start_ms: int,
+    end_ms: int,
+    losses: Losses | None = None,
 ) -> SeriesTable:
     """`Source.series`."""
-    parts = overlapping(parts, start_ms, end_ms)
-    table = unite(
-        [(part, matching_series(part, matcher_sets, start_ms, end_ms)) for part in parts]
-    ).table
+
+    def find(parts: Sequence[Part]) -> SeriesTable:
+        return unite(
+            [(part, matching_series(part, matcher_sets, start_ms, end_ms)) for part in parts]
+        ).table
+
+    table = around(overlapping(parts, start_ms, end_ms), losses, find)
     return table.take(table.order())
 
 
 def label_names(
-    parts: Sequence[Part], matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    parts: Sequence[Part],
+    matcher_sets: Sequence[Sequence[Matcher]],
+    start_ms: int,
+    end_ms: int,
+    losses: Losses | None = None,
 ) -> list[str]:
     """`Source.label_names`."""
-    names: set[str] = set()
-    for part in overlapping(parts, start_ms, end_ms):
-        rows = matching_series(part, matcher_sets, start_ms, end_ms)
-        index = part.index()
-        for name in index.label_names:
-            if name not in names:
-                column = index.column(name)
-                if column is not None and column.codes[rows].any():
-                    names.add(name)
-    return sorted(names, key=str.encode)
+
+    def find(parts: Sequence[Part]) -> set[str]:
+        names: set[str] = set()
+        for part in parts:
+            rows = matching_series(part, matcher_sets, start_ms, end_ms)
+            index = part.index()
+            for name in index.label_names:
+                if name not in names:
+                    column = index.column(name)
+                    if column is not None and column.codes[rows].any():
+                        names.add(name)
+        return names
+
+    return sorted(around(overlapping(parts, start_ms, end_ms), losses, find), key=str.encode)
 
 
 def label_values(
@@ -166,13 +220,18 @@ def label_values(
     matcher_sets: Sequence[Sequence[Matcher]],
     start_ms: int,
     end_ms: int,
+    losses: Losses | None = None,
 ) -> list[str]:
     """`Source.label_values`."""
-    values: set[str] = set()
-    for part in overlapping(parts, start_ms, end_ms):
-        column = part.index().column(name)
-        if column is not None:
-            rows = matching_series(part, matcher_sets, start_ms, end_ms)
-            used = np.unique(column.codes[rows])
-            values.update(column.texts(used[used > 0].astype(np.int64)))
-    return sorted(values, key=str.encode)
+
+    def find(parts: Sequence[Part]) -> set[str]:
+        values: set[str] = set()
+        for part in parts:
+            column = part.index().column(name)
+            if column is not None:
+                rows = matching_series(part, matcher_sets, start_ms, end_ms)
+                used = np.unique(column.codes[rows])
+                values.update(column.texts(used[used > 0].astype(np.int64)))
+        return values
+
+    return sorted(around(overlapping(parts, start_ms, end_ms), losses, find), key=str.encode)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.tile import HistogramTile, Tile
@@ -55,12 +56,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a source may use to read less. Never changes an answer.
+    """What a source may use to read less, and where it tells of what it cannot read.
 
     labels  only these label names will be looked at (None: all of them)
+    losses  where to note damage that was gone around; without, damage raises. Look at it once the
+            last tile has been loaded
     """
 
     labels: frozenset[str] | None = None
+    losses: Losses | None = None
 
 
 @dataclass(frozen=True, slots=True)

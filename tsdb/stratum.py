@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tsdb.damage import DAMAGE, Losses
 from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
@@ -33,12 +34,20 @@ class Stream(Protocol):
         """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
         ...
 
+    def sound(self, places: Ints, losses: Losses) -> Bools:
+        """For each of these places whether it can be read; why others cannot is noted."""
+        ...
+
 
 class HistogramStream(Protocol):
     """A long column of native histograms of which pieces can be read."""
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
         """Pieces one after the other."""
+        ...
+
+    def sound(self, places: Ints, losses: Losses) -> Bools:
+        """As that of `Stream`."""
         ...
 
 
@@ -72,10 +81,14 @@ class Grids:
     def samples(self) -> int:
         return int(self.grid_length[self.grid_of].sum())
 
-    def window(self, grids: Ints, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
-        """For each grid the first and one-past-last of its times inside the range.
+    def window(
+        self, grids: Ints, start_ms: int | Ints, end_ms: int | Ints, losses: Losses | None = None
+    ) -> tuple[Ints, Ints]:
+        """For each grid the first and one-past-last of its times inside the range, which is one
+        for all or one for each.
 
-        Times are read only of grids that the range cuts.
+        Times are read only of grids that the range cuts. Where `losses` are noted, times between
+        these two may be unreadable.
         """
         low = np.zeros(len(grids), np.int64)
         high = self.grid_length[grids].copy()
@@ -85,11 +98,30 @@ class Grids:
         cut = np.flatnonzero(~outside & ((first < start_ms) | (last > end_ms)))
         for some in _in_portions(cut, self.grid_length[grids[cut]]):
             lengths = self.grid_length[grids[some]]
-            times = self.times.ints(self.grid_start[grids[some]], lengths)
             offsets = np.concatenate([[0], np.cumsum(lengths)])
-            low[some] = bisect_pieces(times, offsets, start_ms, after=False)
-            high[some] = bisect_pieces(times, offsets, end_ms, after=True)
+            times = self._times(self.grid_start[grids[some]], lengths, losses)
+            low[some] = bisect_pieces(times, offsets, _of(start_ms, some), after=False)
+            high[some] = bisect_pieces(times, offsets, _of(end_ms, some), after=True)
         return low, high
+
+    def _times(self, starts: Ints, lengths: Ints, losses: Losses | None) -> Ints:
+        """Pieces of times; an unreadable one counts as equal to the last readable one before it in
+        its piece, so that each piece is sorted still."""
+        try:
+            return self.times.ints(starts, lengths)
+        except DAMAGE:
+            if losses is None:
+                raise
+        places = flat_positions(starts, lengths)
+        sound = np.flatnonzero(self.times.sound(places, losses))
+        times = np.full(len(places) + 1, np.iinfo(np.int64).min)  # and one to stand for none
+        times[sound] = self.times.ints(places[sound], np.ones(len(sound), np.int64))
+        newest = np.full(len(places), -1)
+        newest[sound] = sound
+        newest = np.maximum.accumulate(newest)
+        begins = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        filled: Ints = times[np.where(newest >= begins, newest, -1)]
+        return filled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,17 +146,23 @@ def _in_portions(members: Ints, lengths: Ints, most: int = 1 << 22) -> list[Ints
     return np.split(members, np.flatnonzero(np.diff(portion)) + 1)
 
 
-def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int, *, after: bool) -> Ints:
+def _of(bound: int | Ints, some: Ints) -> int | Ints:
+    return bound if isinstance(bound, int) else bound[some]
+
+
+def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int | Ints, *, after: bool) -> Ints:
     """`searchsorted` in each of many sorted pieces at once; positions count from a piece's start.
 
-    times: flat; offsets: [P + 1]; after: count times equal to `wanted_ms` as smaller.
+    times: flat; offsets: [P + 1]; wanted_ms: one for all pieces, or [P];
+    after: count times equal to `wanted_ms` as smaller.
     """
-    bound = wanted_ms + 1 if after else wanted_ms
+    bounds = np.broadcast_to(wanted_ms + 1 if after else wanted_ms, len(offsets) - 1)
     if len(offsets) <= 9:  # few pieces: the plain way is quicker
+        begins, ends = offsets[:-1].tolist(), offsets[1:].tolist()
         return np.array(
             [
                 np.searchsorted(times[a:b], bound)
-                for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+                for a, b, bound in zip(begins, ends, bounds.tolist(), strict=True)
             ],
             np.int64,
         )
@@ -135,7 +173,7 @@ def bisect_pieces(times: Ints, offsets: Ints, wanted_ms: int, *, after: bool) ->
             return low - offsets[:-1]
         middle = (low + high) >> 1
         smaller = np.zeros(len(low), np.bool_)
-        smaller[open_] = times[middle[open_]] < bound
+        smaller[open_] = times[middle[open_]] < bounds[open_]
         low = np.where(smaller, middle + 1, low)
         high = np.where(open_ & ~smaller, middle, high)
 
@@ -163,6 +201,9 @@ class ArrayStream:
     def fill(self, out: Floats, starts: Ints) -> None:
         copy_pieces(out, self.numbers, starts)
 
+    def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole
+        return np.ones(len(places), np.bool_)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrayHistograms:
@@ -172,6 +213,9 @@ class ArrayHistograms:
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
         return self.held.take(flat_positions(starts, lengths))
+
+    def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole
+        return np.ones(len(places), np.bool_)
 
 
 def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:

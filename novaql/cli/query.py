@@ -39,6 +39,7 @@ WANTED_STEPS = 240
 )
 @click.option("--output", "-o", metavar="FILE", help="Write here; the suffix chooses the format.")
 @click.option("--rows", type=click.IntRange(min=0), help="Series a table shows; 0: all.")
+@click.option("--strict", is_flag=True, help="Fail on damaged data in place of a warning.")
 @click.option("--stats", is_flag=True, help="Say on stderr what the query cost.")
 @click.option("--explain", "explain_", is_flag=True, help="Print the plan in place of the answer.")
 def command(
@@ -53,6 +54,7 @@ def command(
     format_: str | None,
     output: str | None,
     rows: int | None,
+    strict: bool,
     stats: bool,
     explain_: bool,
 ) -> None:
@@ -63,7 +65,7 @@ def command(
     novaql query 'rate(http_requests_total[5m])' --start -1h --step 1m
     novaql query 'max_over_time(temperature[1d])' --data readings.parquet --time 2026-03-01
     """
-    options: dict[str, Any] = _times(time_, start, end, step)
+    options: dict[str, Any] = {"strict": strict, **_times(time_, start, end, step)}
     if lookback is not None:
         options["lookback"] = lookback / 1000
     if timeout is not None:

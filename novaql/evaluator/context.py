@@ -13,6 +13,7 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
+from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import Hints, Selection, Source
@@ -44,6 +45,8 @@ class Context:
         self.source = source
         self.options = options
         self.annotations = Annotations()
+        self.losses = None if options.strict else Losses()
+        """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
         self._selections: dict[tuple[tuple[Matcher, ...], int, int], Selection] = {}
@@ -72,7 +75,7 @@ class Context:
         """A selection of the source, admitted to the budget. The same one is asked for once."""
         key = matchers, start_ms, end_ms
         if key not in self._selections:
-            selection = self.source.select(matchers, start_ms, end_ms, Hints())
+            selection = self.source.select(matchers, start_ms, end_ms, Hints(losses=self.losses))
             self.admit(selection)
             self._selections[key] = selection
         return self._selections[key]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.support.stored_histograms import Native, histograms_of, natives_of
+from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
 from tsdb.tile import Batch, HistogramSamples
 
 Labels = tuple[tuple[str, str], ...]
@@ -90,9 +91,10 @@ def read_all(
     matchers: Sequence[Matcher] = (),
     start_ms: int = MIN_TIME_MS,
     end_ms: int = MAX_TIME_MS,
+    losses: Losses | None = None,
 ) -> dict[Labels, list[tuple[int, Stored]]]:
     """What a source answers, in the form of `Model.select`; `Selection` keeps its promises."""
-    selection = source.select(matchers, start_ms, end_ms)
+    selection = source.select(matchers, start_ms, end_ms, Hints(losses=losses))
     keys = [key_of(labels) for labels in selection.series]
     assert len(set(keys)) == len(keys), "a label set stands twice"
     found: dict[Labels, list[tuple[int, Stored]]] = {}

@@ -14,10 +14,11 @@ from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.histogram_columns import decode_page
-from tsdb.errors import Corrupted, ReadFailed
+from tsdb.damage import DAMAGE, Losses
+from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
 from tsdb.histograms import Histograms, concat_histograms
-from tsdb.labels import Ints
+from tsdb.labels import Bools, Ints
 from tsdb.stratum import ArrayStream, copy_pieces, flat_positions
 from tsdb.tile import Floats
 
@@ -58,7 +59,7 @@ class _Pages:
             else:
                 found[page] = kept
         for begin, end in _runs(missing, self.offset):
-            data = self._read(int(self.offset[begin]), int(self.offset[end]))
+            data = self._read(begin, end)
             base = int(self.offset[begin])
             for page in range(begin, end):
                 some = data[int(self.offset[page]) - base : int(self.offset[page + 1]) - base]
@@ -66,17 +67,34 @@ class _Pages:
                 self.cache.put(self._key(page), found[page])
         return [found[page] for page in numbers]
 
+    def sound(self, places: Ints, losses: Losses) -> Bools:
+        """As that of `Stream`: page by page, since one read may span good pages and bad ones."""
+        page = self.first.searchsorted(places, side="right") - 1
+        bad = []
+        for number in np.unique(page).tolist():
+            try:
+                self._decoded([number])
+            except DAMAGE as problem:
+                losses.note(problem)
+                bad.append(number)
+        return ~np.isin(page, bad)
+
     def _key(self, page: int) -> Hashable:
         return (self.identity, self.kind, page)
 
     def _read(self, begin: int, end: int) -> bytes:
+        """The bytes of these pages, as far as the file goes."""
+        offset = int(self.offset[begin])
         try:
-            return self.file.pread(begin, end - begin)
+            return self.file.pread(offset, int(self.offset[end]) - offset)
         except OSError as problem:
-            raise ReadFailed(f"{self.path}: {problem}") from problem
+            raise Unreadable(self.path, self._place(begin), problem) from problem
+
+    def _place(self, page: int) -> str:
+        return f"{self.kind.decode()} page {page}"
 
     def _checked(self, page: int, data: bytes) -> Any:
-        place = f"{self.kind.decode()} page {page}"
+        place = self._place(page)
         if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
             raise Corrupted(self.path, place, "checksum differs")
         count = int(self.first[page + 1] - self.first[page])
@@ -97,10 +115,14 @@ class PagedStream(_Pages):
     """`Stream` over pages of a file."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
+        if len(starts) == 0:
+            return np.empty(0, np.int64)
         local, numbers = self._pages_for(starts, lengths)
         return ArrayStream(numbers).ints(local, lengths)
 
     def floats(self, starts: Ints, lengths: Ints) -> Floats:
+        if len(starts) == 0:
+            return np.empty(0)
         local, numbers = self._pages_for(starts, lengths)
         return ArrayStream(numbers).floats(local, lengths)
 
@@ -149,6 +171,8 @@ class PagedHistograms(_Pages):
     sets: tuple[tuple[float, ...], ...]
 
     def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
+        if len(starts) == 0:
+            return Histograms.none()
         places = flat_positions(starts, lengths)
         page = self.first.searchsorted(places, side="right") - 1
         order = np.argsort(page, kind="stable")

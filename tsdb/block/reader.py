@@ -27,7 +27,7 @@ from tsdb.block.format import (
 from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
-from tsdb.errors import Corrupted, ReadFailed
+from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
 from tsdb.index.postings import Postings
@@ -175,15 +175,22 @@ class Block:
         """What was deleted stands in the manifest, not here; see `part.Without`."""
 
     def describe(self) -> Description:
-        """The description. Raises `Corrupted` or `ReadFailed`."""
+        """The description. Raises `Corrupted` or `Unreadable`."""
         if self._description is None:
             with self._lock:
                 if self._description is None:
-                    description = read_description(self._opened(), self.path, self._id)
+                    description = self._read_description()
                     self._check(description)
                     self._sections = {label.name: label for label in description.labels}
                     self._description = description
         return self._description
+
+    def _read_description(self) -> Description:
+        file = self._opened()
+        try:
+            return read_description(file, self.path, self._id)
+        except OSError as problem:
+            raise Unreadable(self.path, "description", problem) from problem
 
     def _check(self, description: Description) -> None:
         entry = self.entry
@@ -201,7 +208,7 @@ class Block:
             except FileNotFoundError:
                 raise Corrupted(self.path, "file", "it is missing") from None
             except OSError as problem:
-                raise ReadFailed(f"{self.path}: {problem}") from problem
+                raise Unreadable(self.path, "file", problem) from problem
         return self._file
 
     def _read_layers(self, description: Description) -> list[Layer]:
@@ -293,7 +300,7 @@ class Block:
         try:
             data = self._opened().pread(section.offset, section.length)
         except OSError as problem:
-            raise ReadFailed(f"{self.path}: {problem}") from problem
+            raise Unreadable(self.path, place, problem) from problem
         if checksum(self._id, SECTION, section.offset, data) != section.checksum:
             raise Corrupted(self.path, place, "checksum differs")
         return data

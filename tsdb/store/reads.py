@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tsdb import reader
+from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
@@ -19,25 +20,35 @@ class Reads(Store):
         matchers: Sequence[Matcher],
         start_ms: int,
         end_ms: int,
-        hints: Hints = NO_HINTS,  # noqa: ARG002  (nothing would be read less)
+        hints: Hints = NO_HINTS,
     ) -> Selection:
-        """See `Source.select`. Loading a tile raises `Corrupted` if a page of it is damaged."""
-        return reader.select(self._parts(), matchers, start_ms, end_ms, self._caches)
+        """See `Source.select`.
+
+        This, or loading a tile, raises `Corrupted` or `ReadFailed` where a block or a page of it
+        cannot be read, or notes it in `hints.losses` and goes around it.
+        """
+        parts = self._parts()
+        return reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
 
     def series(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None = None,
     ) -> SeriesTable:
-        """See `Source.series`."""
-        return reader.series(self._parts(), matcher_sets, start_ms, end_ms)
+        """See `Source.series`; and `losses` in `Hints`, here and in the next two."""
+        return reader.series(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_names(
         self,
         matcher_sets: Sequence[Sequence[Matcher]] = (),
         start_ms: int = MIN_TIME_MS,
         end_ms: int = MAX_TIME_MS,
+        losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        return reader.label_names(self._parts(), matcher_sets, start_ms, end_ms)
+        return reader.label_names(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_values(
         self,
@@ -45,9 +56,10 @@ class Reads(Store):
         matcher_sets: Sequence[Sequence[Matcher]] = (),
         start_ms: int = MIN_TIME_MS,
         end_ms: int = MAX_TIME_MS,
+        losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        return reader.label_values(self._parts(), name, matcher_sets, start_ms, end_ms)
+        return reader.label_values(self._parts(), name, matcher_sets, start_ms, end_ms, losses)
 
     def metadata(self) -> dict[str, Metadata]:
         """See `Source.metadata`."""

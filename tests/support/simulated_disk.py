@@ -1,0 +1,284 @@
+"""A disk in memory that keeps two images of everything: what programs see, and what is safe.
+
+Bytes become safe by `fsync`, names by `fsync_dir`. A power cut leaves what is safe, and of the rest
+whatever the `Cut` says: nothing, some 4 KiB pages of some files, some of the changes of names. A
+call may also fail, once or from some call on. Files hold `bytes`, so images are cheap to keep.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.support.disk_image import ROOT, STORE, Change, Cut, Image, Inode
+from tsdb.fsio import AppendFile, Buffer, Lock, ReadFile
+
+
+class PowerCut(BaseException):
+    """Nothing after this call happens. Not an `Exception`: no handler may go on."""
+
+
+__all__ = ["STORE", "Cut", "Image", "PowerCut", "SimulatedDisk"]
+
+Fault = Callable[[int, str], OSError | None]
+"""(number of the call, its name) → what to raise, None to let it be."""
+
+
+class SimulatedDisk:
+    """A `Disk`. `calls` counts everything that changes something or waits for the disk."""
+
+    def __init__(self, image: Image | None = None) -> None:
+        self.image = Image(folders=ROOT, safe_folders=ROOT) if image is None else image.copy()
+        self.calls = 0
+        self.log: list[str] = []
+        self.cut_at: int | None = None
+        self.fault: Fault | None = None
+        self.read_fault: Callable[[Path, int, int], bool] | None = None
+        self.room: int | None = None
+        """Bytes that may still be written; None: no end of them."""
+        self.before_call: Callable[[int, str], None] | None = None
+        self.locked: dict[Path, _SimulatedLock] = {}
+        self.dead = False
+
+    # What programs ask
+
+    def create(self, path: Path) -> AppendFile:
+        self.call("create", path)
+        if path in self.image.names:
+            raise FileExistsError(errno.EEXIST, "exists", str(path))
+        self._need_folder(path.parent)
+        return _SimulatedAppendFile(self, self._new_inode(path), path)
+
+    def read(self, path: Path) -> ReadFile:
+        return _SimulatedReadFile(self, self._inode(path), path)
+
+    def read_all(self, path: Path) -> bytes:
+        file = self.read(path)
+        return file.pread(0, file.size)
+
+    def truncate(self, path: Path, size: int) -> None:
+        self.call("truncate", path)
+        number = self._inode(path)
+        data = self.image.inodes[number].data[:size]
+        self.image.inodes[number] = Inode(data, data)
+
+    def rename(self, old: Path, new: Path) -> None:
+        self.call("rename", old)
+        number = self._inode(old)
+        self._change(((old, None), (new, number)), new.parent)
+
+    def link(self, old: Path, new: Path) -> None:
+        self.call("link", old)
+        number = self._inode(old)
+        if new in self.image.names:
+            raise FileExistsError(errno.EEXIST, "exists", str(new))
+        self._need_folder(new.parent)
+        self._change(((new, number),), new.parent)
+
+    def unlink(self, path: Path) -> None:
+        self.call("unlink", path)
+        self._inode(path)
+        self._change(((path, None),), path.parent)
+
+    def fsync_dir(self, path: Path) -> None:
+        self.call("fsync_dir", path)
+        kept = []
+        for change in self.image.pending:
+            if any(name.parent == path for name, _ in change.names):
+                for name, number in change.names:
+                    if number is None:
+                        self.image.safe_names.pop(name, None)
+                    else:
+                        self.image.safe_names[name] = number
+            else:
+                kept.append(change)
+        self.image.pending = tuple(kept)
+        made = {folder for folder in self.image.folders if folder.parent == path}
+        self.image.safe_folders = self.image.safe_folders | made
+
+    def make_dir(self, path: Path) -> None:
+        if path not in self.image.folders:
+            self.call("make_dir", path)
+        self.image.folders = self.image.folders | {path, *path.parents}
+
+    def names(self, path: Path) -> list[str]:
+        self._need_power()
+        found = {name.name for name in self.image.names if name.parent == path}
+        return sorted(found | {one.name for one in self.image.folders if one.parent == path})
+
+    def exists(self, path: Path) -> bool:
+        self._need_power()
+        return path in self.image.names or path in self.image.folders
+
+    def is_file(self, path: Path) -> bool:
+        self._need_power()
+        return path in self.image.names
+
+    def lock(self, path: Path, holder: str) -> Lock:
+        self._need_power()
+        if path in self.locked:
+            raise BlockingIOError(self.image.inodes[self._inode(path)].data.decode().strip())
+        if path not in self.image.names:
+            self._need_folder(path.parent)
+            self._new_inode(path)
+        number = self._inode(path)
+        left = self.image.inodes[number].data.decode(errors="replace").strip()
+        lock = _SimulatedLock(self, path, number, left)
+        self.locked[path] = lock
+        content = holder.encode() + b"\n"
+        self.image.inodes[number] = Inode(content, content)
+        return lock
+
+    # What tests ask
+
+    def call(self, name: str, path: Path) -> None:
+        """Every call that changes something passes here before it does."""
+        self._need_power()
+        number = self.calls
+        self.calls += 1
+        self.log.append(f"{name} {path.name}")
+        if self.before_call is not None:
+            self.before_call(number, name)
+        if self.cut_at == number:
+            self.dead = True
+            raise PowerCut
+        if self.fault is not None:
+            problem = self.fault(number, name)
+            if problem is not None:
+                raise problem
+        if self.room is not None and self.room <= 0 and name in ("create", "make_dir", "link"):
+            raise OSError(errno.ENOSPC, "no room left")
+
+    def take_room(self, wanted: int) -> int:
+        """How many of these bytes still fit; they are taken."""
+        if self.room is None:
+            return wanted
+        taken = min(wanted, self.room)
+        self.room -= taken
+        return taken
+
+    def kill(self) -> None:
+        """The process is gone: its locks, too. The kernel has what was written."""
+        self.locked.clear()
+
+    def after_cut(self, cut: Cut, rng: random.Random) -> SimulatedDisk:
+        return SimulatedDisk(self.image.after(cut, rng))
+
+    def content(self) -> dict[Path, bytes]:
+        return {path: self.image.inodes[n].data for path, n in self.image.names.items()}
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Set a file's bytes, as an ageing disk does."""
+        number = self.image.names[path]
+        self.image.inodes[number] = Inode(content, content)
+
+    def _need_power(self) -> None:
+        if self.dead:
+            raise PowerCut
+
+    def _need_folder(self, path: Path) -> None:
+        if path not in self.image.folders:
+            raise FileNotFoundError(errno.ENOENT, "no such directory", str(path))
+
+    def _inode(self, path: Path) -> int:
+        self._need_power()
+        if path in self.image.names:
+            return self.image.names[path]
+        if path in self.image.folders:
+            raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+
+    def _new_inode(self, path: Path) -> int:
+        number = self.image.next_inode
+        self.image.next_inode += 1
+        self.image.inodes[number] = Inode()
+        self._change(((path, number),), path.parent)
+        return number
+
+    def _change(self, names: tuple[tuple[Path, int | None], ...], folder: Path) -> None:
+        for path, number in names:
+            if number is None:
+                self.image.names.pop(path, None)
+            else:
+                self.image.names[path] = number
+        self.image.pending = (*self.image.pending, Change(folder, names))
+
+
+class _SimulatedAppendFile:
+    def __init__(self, disk: SimulatedDisk, inode: int, path: Path) -> None:
+        self._disk, self._inode, self._path = disk, inode, path
+        self._poisoned = False
+        self.size = 0
+
+    def append(self, pieces: Sequence[Buffer]) -> None:
+        data = b"".join(bytes(piece) for piece in pieces)
+        problem: BaseException | None = None
+        taken = len(data)
+        try:
+            self._disk.call("append", self._path)
+        except (OSError, PowerCut) as failure:
+            problem = failure
+            taken = len(data) // 2  # a write that fails may have got half way
+        fits = self._disk.take_room(taken)
+        file = self._disk.image.inodes[self._inode]
+        grown = file.data[: self.size].ljust(self.size, b"\0") + data[:fits]
+        self._disk.image.inodes[self._inode] = Inode(grown + file.data[len(grown) :], file.safe)
+        self.size += fits
+        if problem is not None:
+            raise problem
+        if fits < len(data):
+            raise OSError(errno.ENOSPC, "no room left")
+
+    def truncate(self, size: int) -> None:
+        self._disk.call("ftruncate", self._path)
+        file = self._disk.image.inodes[self._inode]
+        self._disk.image.inodes[self._inode] = Inode(file.data[:size], file.safe)
+        self.size = size
+
+    def fsync(self) -> None:
+        assert not self._poisoned, f"{self._path.name}: fsync again after it failed"
+        try:
+            self._disk.call("fsync", self._path)
+        except OSError:
+            # The kernel has dropped the pages and would confirm the next fsync all the same.
+            self._poisoned = True
+            raise
+        data = self._disk.image.inodes[self._inode].data
+        self._disk.image.inodes[self._inode] = Inode(data, data)
+
+    def close(self) -> None:
+        pass
+
+
+class _SimulatedReadFile:
+    def __init__(self, disk: SimulatedDisk, inode: int, path: Path) -> None:
+        self._disk, self._inode, self._path = disk, inode, path
+        self.size = len(disk.image.inodes[inode].data)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        self._disk._need_power()
+        refuses = self._disk.read_fault
+        if refuses is not None and refuses(self._path, offset, length):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return self._disk.image.inodes[self._inode].data[offset : offset + length]
+
+    def close(self) -> None:
+        pass
+
+
+class _SimulatedLock:
+    def __init__(self, disk: SimulatedDisk, path: Path, inode: int, left_behind: str) -> None:
+        self._disk, self._path, self._inode = disk, path, inode
+        self.left_behind = left_behind
+
+    def finish(self) -> None:
+        if self._disk.locked.get(self._path) is self and not self._disk.dead:
+            self._disk.image.inodes[self._inode] = Inode()
+        self.release()
+
+    def release(self) -> None:
+        if self._disk.locked.get(self._path) is self:
+            del self._disk.locked[self._path]

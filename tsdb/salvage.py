@@ -1,0 +1,105 @@
+"""What is left of cuts when pages that they need cannot be read.
+
+A sample whose page is damaged is left out. So is an older sample that it may have replaced: what
+gave way to another value must not come back because that value is unreadable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tsdb.cuts import Cut
+from tsdb.damage import Losses
+from tsdb.labels import Bools, Ints
+from tsdb.stratum import NativeStratum, Stratum, flat_positions
+
+_PLACE = np.dtype([("row", np.int64), ("time", np.int64)])
+
+
+def sound_cuts(cuts: Sequence[Cut], losses: Losses) -> list[Cut]:
+    """The cuts, in order of age, without what cannot be read or told apart from it.
+
+    A series may then stand in one cut several times, each time with another part of its grid. The
+    damage is noted. There is one cut for each that was given, also where nothing of it is left.
+    """
+    hidden = _Hidden()
+    return [_sound(cut, losses, hidden) for cut in reversed(cuts)][::-1]
+
+
+def _sound(cut: Cut, losses: Losses, hidden: _Hidden) -> Cut:
+    stratum, lengths = cut.stratum, cut.high - cut.low
+    assert isinstance(stratum, Stratum | NativeStratum)
+    grids = stratum.grid_of[cut.series]
+    places = flat_positions(stratum.grid_start[grids] + cut.low, lengths)
+    timed = stratum.times.sound(places, losses)
+    starts = stratum.value_start[cut.series] + cut.low
+    valued = stratum.values.sound(flat_positions(starts, lengths), losses)
+    sound = timed & valued
+    if sound.all() and not hidden:
+        return cut
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    rows = cut.rows[owner]
+    times = np.zeros(len(places), np.int64)
+    known = np.flatnonzero(timed)
+    times[known] = stratum.times.ints(places[known], np.ones(len(known), np.int64))
+    if hidden:
+        sound &= ~hidden.covers(rows, times)
+    lost = np.flatnonzero(timed & ~valued)
+    hidden.add_times(rows[lost], times[lost])
+    for begin, end in zip(*_runs(~timed, owner), strict=True):
+        grid = grids[owner[begin]]
+        before, after = begin - 1, end
+        first, last = int(stratum.grid_first[grid]), int(stratum.grid_last[grid])
+        if before >= 0 and owner[before] == owner[begin]:
+            first = int(times[before]) + 1
+        if after < len(owner) and owner[after] == owner[begin]:
+            last = int(times[after]) - 1
+        hidden.add_span(int(rows[begin]), first, last)
+    begins, ends = _runs(sound, owner)
+    within = flat_positions(cut.low, lengths)
+    return replace(cut.take(owner[begins]), low=within[begins], high=within[ends - 1] + 1)
+
+
+def _runs(mask: Bools, owner: Ints) -> tuple[Ints, Ints]:
+    """Where runs of True begin and (one past) end; a run ends where the owner changes, too."""
+    joined = mask[1:] & mask[:-1] & (owner[1:] == owner[:-1])
+    begins = np.flatnonzero(mask & ~np.append(False, joined)[: len(mask)])
+    ends = np.flatnonzero(mask & ~np.append(joined, False)[: len(mask)]) + 1
+    return begins, ends
+
+
+class _Hidden:
+    """Times at which a younger sample stands, or may stand, that cannot be read."""
+
+    def __init__(self) -> None:
+        self._exact: list[tuple[Ints, Ints]] = []
+        self._spans: dict[tuple[int, int], list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._spans)
+
+    def add_times(self, rows: Ints, times: Ints) -> None:
+        if len(rows):
+            self._exact.append((rows, times))
+
+    def add_span(self, row: int, first_ms: int, last_ms: int) -> None:
+        self._spans.setdefault((first_ms, last_ms), []).append(row)
+
+    def covers(self, rows: Ints, times: Ints) -> Bools:
+        found = np.zeros(len(rows), np.bool_)
+        if self._exact:
+            exact = [np.concatenate(column) for column in zip(*self._exact, strict=True)]
+            found |= np.isin(_placed(rows, times), _placed(exact[0], exact[1]))
+        for (first_ms, last_ms), some in self._spans.items():
+            inside = np.flatnonzero((times >= first_ms) & (times <= last_ms))
+            found[inside[np.isin(rows[inside], some)]] = True
+        return found
+
+
+def _placed(rows: Ints, times: Ints) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    out = np.empty(len(rows), _PLACE)
+    out["row"], out["time"] = rows, times
+    return out
