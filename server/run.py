@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from novaql import warmup
 from novaql.errors import ArgumentError
+from novaql.inputs.wire.compiling import prepare_in_background
 from server.app import Job, create_app
 from server.platform.bootstrap import add_admin, has_tokens
 from server.platform.context import ServerContext
@@ -56,6 +57,7 @@ def serve(
             extend(app)
         (started or _say)(address_of(sock), first_token(app.state.context))
         warmup(background=True)
+        prepare_in_background()
         config = uvicorn.Config(
             app,
             log_config=None,

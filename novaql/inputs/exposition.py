@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,8 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
-from novaql.inputs.known_series import KnownSeries
+from novaql.inputs.known_series import KnownSeries, SeriesTexts
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.series_text import parse_series
 from tsdb.labels import Ints
 from tsdb.selection import Metadata
@@ -50,6 +52,7 @@ class ExpositionParser:
     default_time_ms   time of samples that have none of their own
     what              name of the text in messages
     skip_bad_lines    count lines at fault in `bad_lines` instead of raising
+    limits            of a series, and of the series of one block
     canonical_bounds  write `le` and `quantile` as floats ("5" becomes "5.0"), as a scraper does
 
     exemplars counts the exemplars met since the start; they are not kept.
@@ -63,6 +66,7 @@ class ExpositionParser:
         what: str = "text",
         skip_bad_lines: bool = False,
         canonical_bounds: bool = False,
+        limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self.openmetrics = openmetrics
         self.default_time_ms = default_time_ms
@@ -71,7 +75,7 @@ class ExpositionParser:
         self.exemplars = 0
         self._what = what
         self._skip = skip_bad_lines
-        self._series = _SeriesNumbers(canonical_bounds)
+        self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
         self._lines_before = 0
         self._ended = False
 
@@ -195,30 +199,13 @@ class ExpositionParser:
         return Batch(table, index, times, values)
 
 
-class _SeriesNumbers(dict[bytes, int]):
-    """Series text → number; a text is understood when it is first looked up.
-
-    Texts that name the same labels in another order have the same number.
-    """
-
-    def __init__(self, canonical_bounds: bool) -> None:
-        super().__init__()
-        self._canonical_bounds = canonical_bounds
-        self.known = KnownSeries()
-
-    def __missing__(self, text: bytes) -> int:
-        labels = parse_series(text.decode())
-        if self._canonical_bounds:
-            for label in _BOUNDS:
-                if label in labels:
-                    labels[label] = canonical_bound(labels[label])
-        number = self.known.number(labels)
-        self[text] = number
-        return number
-
-    def forget(self) -> None:
-        self.clear()
-        self.known.forget()
+def _labels(canonical_bounds: bool, text: bytes) -> dict[str, str]:
+    labels = parse_series(text.decode())
+    if canonical_bounds:
+        for label in _BOUNDS:
+            if label in labels:
+                labels[label] = canonical_bound(labels[label])
+    return labels
 
 
 def canonical_bound(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from novaql.errors import InputError
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from tsdb.labels import Ints, SeriesTable
 
 _MOST_TABLES_KEPT = 16
@@ -14,10 +16,13 @@ _MOST_TABLES_KEPT = 16
 class KnownSeries:
     """Numbers label sets in order of appearance, and makes tables of them.
 
+    limits  of a label set, and of one table
+
     While the same series come again, the table is the same object.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LabelLimits = NO_LIMITS) -> None:
+        self._limits = limits
         self._label_sets: list[Mapping[str, str]] = []
         self._number_of: dict[frozenset[tuple[str, str]], int] = {}
         self._tables: dict[bytes, SeriesTable] = {}
@@ -26,20 +31,30 @@ class KnownSeries:
         return len(self._label_sets)
 
     def number(self, labels: Mapping[str, str]) -> int:
-        """The number of a label set, a new one if it was never met."""
+        """The number of a label set, a new one if it was never met. Raises `InputError`."""
         number = self._number_of.setdefault(frozenset(labels.items()), len(self._label_sets))
         if number == len(self._label_sets):
+            try:
+                self._limits.check(labels)
+            except InputError:
+                del self._number_of[frozenset(labels.items())]
+                raise
             self._label_sets.append(labels)
         return number
 
     def table(self, numbers: Ints) -> tuple[SeriesTable, Ints]:
-        """A table of the series that occur, and the row of each item of `numbers` in it."""
+        """A table of the series that occur, and the row of each item of `numbers` in it.
+
+        Raises `LimitExceeded`.
+        """
         distinct, index = np.unique(numbers, return_inverse=True)
         key = distinct.tobytes()
         table = self._tables.pop(key, None)
         if table is None:
-            sets = self._label_sets
-            table = SeriesTable.from_dicts([sets[number] for number in distinct.tolist()])
+            sets = [self._label_sets[number] for number in distinct.tolist()]
+            if self._limits is not NO_LIMITS:
+                self._limits.check_table(len(sets), len({name for one in sets for name in one}))
+            table = SeriesTable.from_dicts(sets)
             if len(self._tables) >= _MOST_TABLES_KEPT:
                 del self._tables[next(iter(self._tables))]
         self._tables[key] = table  # the youngest stands last
@@ -50,3 +65,27 @@ class KnownSeries:
         self._label_sets.clear()
         self._number_of.clear()
         self._tables.clear()
+
+
+class SeriesTexts(dict[bytes, int]):
+    """Texts that name series, in whatever notation → numbers of `known`.
+
+    understand  makes labels of a text, when it is first looked up
+    """
+
+    def __init__(
+        self, understand: Callable[[bytes], Mapping[str, str]], known: KnownSeries
+    ) -> None:
+        super().__init__()
+        self._understand = understand
+        self.known = known
+
+    def __missing__(self, text: bytes) -> int:
+        number = self.known.number(self._understand(text))
+        self[text] = number
+        return number
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.clear()
+        self.known.forget()

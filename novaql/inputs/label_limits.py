@@ -15,7 +15,8 @@ class LabelLimits:
     labels       most labels of one series
     name_bytes   longest label name, in bytes of UTF-8
     value_bytes  longest label value
-    names        most different label names in one message: each is a column as long as the table
+    names        most different label names in one message
+    cells        most label names times series in one message: each name is a column of all series
     series       most series in one message
     """
 
@@ -23,6 +24,7 @@ class LabelLimits:
     name_bytes: int = 1024
     value_bytes: int = 64 << 10
     names: int = 4096
+    cells: int = 1 << 25
     series: int = 1_000_000
 
     def check(self, labels: Mapping[str, str]) -> None:
@@ -47,6 +49,15 @@ class LabelLimits:
         if count > self.names:
             raise LimitExceeded(f"there are more than {self.names} different label names")
 
+    def check_table(self, series: int, names: int) -> None:
+        """Raises `LimitExceeded` for a table of series that is too large."""
+        self.check_series(series)
+        self.check_names(names)
+        if series * names > self.cells:
+            raise LimitExceeded(
+                f"{series} series with {names} different label names are too many together"
+            )
+
     def check_series(self, count: int) -> None:
         """Raises `LimitExceeded` for too many series."""
         if count > self.series:
@@ -55,5 +66,5 @@ class LabelLimits:
 
 USUAL_LIMITS = LabelLimits()
 _ENDLESS = 1 << 62
-NO_LIMITS = LabelLimits(_ENDLESS, _ENDLESS, _ENDLESS, _ENDLESS, _ENDLESS)
+NO_LIMITS = LabelLimits(*[_ENDLESS] * 6)
 """For what the caller has chosen to read, such as a file of his own."""

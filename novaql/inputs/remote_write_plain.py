@@ -107,6 +107,7 @@ class PlainDecoder:
         histograms = [one for _, one in decoded.histograms]
         need_storable(decoded.times, [one.time for one in histograms])
         of_series = np.array(numbers, np.int64)
+        self._limits.check_table(len(self._label_sets) - series_before, len(self._names) // 2)
         rows = np.repeat(of_series, decoded.counts)
         learned = len(self._label_sets) > series_before
         native = None

@@ -144,8 +144,10 @@ class CompiledDecoder:
         if labels and (
             int(texts.sizes[pairs[:, 1]].max()) > limits.name_bytes
             or int(texts.sizes[pairs[:, 2]].max()) > limits.value_bytes
-            or len(np.unique(pairs[:, 1])) > limits.names
         ):
+            return None
+        names = len(np.unique(pairs[:, 1]))
+        if names > limits.names or names * len(missing) > limits.cells:
             return None
         rows = self._table.rows_of(pairs, len(missing), self._strings)
         if rows is None:
