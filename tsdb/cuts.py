@@ -10,22 +10,31 @@ import numpy as np
 
 from tsdb.damage import Losses
 from tsdb.histograms import Histograms
-from tsdb.labels import Ints
+from tsdb.labels import Ints, combine_codes
 from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
 from tsdb.tile import Floats
+from tsdb.tombstones import Intervals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """Series of one stratum that take part in a selection.
 
-    series  stratum series
-    rows    row of each in the selection's table
+    series     stratum series
+    rows       row of each in the selection's table
+    deleted    what is to be left out of the part that the stratum belongs to …
+    part_rows  … and the row of each series in the index of that part
     """
 
     stratum: Grids
     series: Ints
     rows: Ints
+    deleted: Intervals | None = None
+    part_rows: Ints | None = None
+
+    def take(self, some: Ints) -> Piece:
+        """These series, whatever was deleted of them."""
+        return Piece(self.stratum, self.series[some], self.rows[some])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,12 +109,45 @@ def cut_pieces(
     pieces: Sequence[Piece], start_ms: int, end_ms: int, losses: Losses | None = None
 ) -> list[Cut]:
     """What each piece has in the range; pieces and series that have nothing there are left out."""
-    return [cut for piece in pieces if len((cut := _cut(piece, start_ms, end_ms, losses)).rows)]
+    cuts = (
+        _cut(left, begin, end, losses)
+        for piece in pieces
+        for left, begin, end in _not_deleted(piece, start_ms, end_ms)
+    )
+    return [cut for cut in cuts if len(cut.rows)]
 
 
-def _cut(piece: Piece, start_ms: int, end_ms: int, losses: Losses | None) -> Cut:
+def _not_deleted(
+    piece: Piece, start_ms: int, end_ms: int
+) -> list[tuple[Piece, int | Ints, int | Ints]]:
+    """The piece and its range; or several, none of which has a series twice, with ranges [series]
+    that leave out what was deleted."""
+    if piece.deleted is None or piece.part_rows is None:
+        return [(piece, start_ms, end_ms)]
+    hit = piece.deleted.touches(piece.part_rows)
+    if not hit.any():
+        return [(piece, start_ms, end_ms)]
+    some = np.flatnonzero(hit)
+    out: list[tuple[Piece, int | Ints, int | Ints]] = [
+        (piece.take(some[places]), starts, ends)
+        for places, starts, ends in piece.deleted.kept(piece.part_rows[some], start_ms, end_ms)
+    ]
+    if len(some) < len(hit):
+        out.append((piece.take(np.flatnonzero(~hit)), start_ms, end_ms))
+    return out
+
+
+def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses | None) -> Cut:
     stratum = piece.stratum
-    grids, place = np.unique(stratum.grid_of[piece.series], return_inverse=True)
+    own = stratum.grid_of[piece.series]
+    if isinstance(start_ms, int) or isinstance(end_ms, int):
+        grids, place = np.unique(own, return_inverse=True)
+    else:
+        bounds = [np.unique(bound, return_inverse=True)[1] for bound in (start_ms, end_ms)]
+        _, first, place = np.unique(
+            combine_codes([own, *bounds], len(own)), return_index=True, return_inverse=True
+        )
+        grids, start_ms, end_ms = own[first], start_ms[first], end_ms[first]
     low, high = stratum.window(grids, start_ms, end_ms, losses)
     first = np.maximum(stratum.grid_first[grids], start_ms)
     last = np.minimum(stratum.grid_last[grids], end_ms)

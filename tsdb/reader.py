@@ -22,6 +22,7 @@ from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
 from tsdb.part import Part, series_bounds
 from tsdb.selection import Selection
+from tsdb.tombstones import DeleteResult
 
 UNION_CACHE_BYTES = 64 << 20
 Found = TypeVar("Found")
@@ -98,12 +99,9 @@ def select(
 
     def find(parts: Sequence[Part]) -> tuple[Union, list[Piece]]:
         union = _united(parts, matchers, caches.unions)
-        pieces = []
+        pieces: list[Piece] = []
         for part, (rows, table_rows) in zip(parts, union.found, strict=True):
-            for layer in part.layers():
-                at, series = layer.locate(rows)
-                if len(at):
-                    pieces.append(Piece(layer.stratum, series, table_rows[at]))
+            pieces += pieces_of(part, rows, table_rows)
         return union, pieces
 
     union, pieces = around(overlapping(parts, start_ms, end_ms), losses, find)
@@ -117,6 +115,16 @@ def select(
     cuts = [cut.renumbered(number) for cut in cuts]
     table = union.table.take(present)
     return Selection(table, *plan(cuts, table.rows, caches.tiles, losses))
+
+
+def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:
+    """Index rows of a part in its layers; table_rows: the row of each in the selection's table."""
+    pieces = []
+    for layer in part.layers():
+        at, series = layer.locate(rows)
+        if len(at):
+            pieces.append(Piece(layer.stratum, series, table_rows[at], part.deleted(), rows[at]))
+    return pieces
 
 
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
@@ -169,7 +177,43 @@ def matching_series(
             chosen[match_rows(index, matchers)] = True
         rows = np.flatnonzero(chosen)
     first, last = series_bounds(part, rows)
-    return rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
+    rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]
+    deleted = part.deleted()
+    if deleted is None:
+        return rows
+    hit = deleted.touches(rows)
+    if hit.any():  # of these it is told apart whether anything is left
+        there = hit.nonzero()[0]
+        left = ~hit
+        for cut in cut_pieces(pieces_of(part, rows[there], there), start_ms, end_ms):
+            left[cut.rows] = True
+        rows = rows[left]
+    return rows
+
+
+def count(
+    parts: Sequence[Part],
+    matcher_sets: Sequence[Sequence[Matcher]],
+    start_ms: int,
+    end_ms: int,
+    losses: Losses | None = None,
+) -> DeleteResult:
+    """How much a deletion would hide."""
+
+    def find(parts: Sequence[Part]) -> DeleteResult:
+        samples, found = 0, []
+        for part in parts:
+            rows = matching_series(part, matcher_sets, start_ms, end_ms)
+            there = np.zeros(len(rows), np.bool_)
+            for cut in cut_pieces(
+                pieces_of(part, rows, np.arange(len(rows))), start_ms, end_ms, losses
+            ):
+                samples += int((cut.high - cut.low).sum())
+                there[cut.rows] = True
+            found.append((part, rows[there]))
+        return DeleteResult(unite(found).table.rows, samples)
+
+    return around(overlapping(parts, start_ms, end_ms), losses, find)
 
 
 def series(

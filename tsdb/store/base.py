@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tsdb.errors import ReadOnly, StoreClosed
 from tsdb.files import Files
 from tsdb.head.head import Head
 from tsdb.options import OpenReport, StoreOptions
-from tsdb.part import Part
+from tsdb.part import Part, Without
 from tsdb.selection import MIN_TIME_MS, Metadata
+from tsdb.tombstones import Tombstone, of_block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +30,7 @@ class State:
     blocks: tuple[Block, ...]
     frozen: tuple[tuple[Head, int], ...]  # being flushed; and where the log goes on after each
     head: Head
+    tombstones: tuple[Tombstone, ...] = ()  # what of the blocks is to be left out
 
 
 class Store:
@@ -44,7 +47,8 @@ class Store:
             ByteCache(reader.UNION_CACHE_BYTES, reader.union_bytes),
         )
         blocks = () if files is None else files.manifest.blocks
-        self._state = State(tuple(self._block(entry) for entry in blocks), (), head)
+        stones = () if files is None else files.manifest.tombstones
+        self._state = State(tuple(self._block(entry) for entry in blocks), (), head, stones)
         self._metadata: dict[str, Metadata] = {}
         if files is not None:
             self._metadata.update(files.manifest.metadata)
@@ -53,6 +57,9 @@ class Store:
         self._closed = False
         self._writing = threading.Lock()
         self._flushing = threading.Lock()  # taken before `_writing`
+        self._swapping = threading.Lock()  # while heads and blocks change together; held briefly
+        self._swaps = 0  # odd while they do
+        self._deleted: dict[str, Without] = {}  # by name of the block
         self._first_append = time.monotonic()
         self._past = (0, 0)  # duplicates and conflicts of heads that are in blocks now
         self._workers: list[Repeater] = []
@@ -70,9 +77,28 @@ class Store:
     def _parts(self) -> list[Part]:
         if self._closed:
             raise StoreClosed
-        state = self._state
-        heads = [*(head for head, _ in state.frozen), state.head]
-        return [*state.blocks, *(part for head in heads if (part := head.part()).runs)]
+        while True:
+            swaps, state = self._swaps, self._state
+            heads = [*(head for head, _ in state.frozen), state.head]
+            parts = [part for head in heads if (part := head.part()).runs]
+            if swaps == self._swaps and swaps % 2 == 0:
+                break
+            with self._swapping:  # look again when the deletion is carried out as a whole
+                pass
+        blocks: Sequence[Part] = state.blocks
+        if state.tombstones:
+            blocks = [self._seen(block, state.tombstones) for block in state.blocks]
+        return [*blocks, *parts]
+
+    def _seen(self, block: Block, tombstones: Sequence[Tombstone]) -> Part:
+        """A block without what was deleted of it."""
+        deletions = of_block(tombstones, block.entry.name)
+        if not deletions:
+            return block
+        known = self._deleted.get(block.entry.name)
+        if known is None or known.deletions != deletions:
+            known = self._deleted[block.entry.name] = Without(block, deletions)
+        return known
 
     @property
     def version(self) -> int:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from tsdb.errors import StoreClosed
 from tsdb.head.head import Head
 from tsdb.options import StoreStats
-from tsdb.store.base import State
 from tsdb.store.reads import Reads
 from tsdb.verify import Violation, check_blocks, check_log
 
@@ -60,6 +59,7 @@ class Upkeep(Reads):
                         state,
                         blocks=(*state.blocks, *(self._block(entry) for entry in entries)),
                         frozen=state.frozen[1:],
+                        tombstones=files.manifest.tombstones,
                     )
 
     def _freeze(self) -> None:
@@ -72,7 +72,8 @@ class Upkeep(Reads):
         assert log is not None
         log_start = log.rotate()
         log.sync_failed = False
-        self._state = State(state.blocks, (*state.frozen, (state.head, log_start)), Head())
+        frozen = (*state.frozen, (state.head, log_start))
+        self._state = replace(state, frozen=frozen, head=Head())
 
     def stats(self) -> StoreStats:
         """Figures of this moment. Sorts what has arrived, as a read does."""

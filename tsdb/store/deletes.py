@@ -1,0 +1,75 @@
+"""Deleting samples: hidden at once, gone from the disk when blocks are rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tsdb import reader
+from tsdb.damage import Losses
+from tsdb.matchers import Matcher
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.store.upkeep import Upkeep
+from tsdb.tombstones import DeleteResult, Deletion, Tombstone
+
+
+class Deletes(Upkeep):
+    """A deletion waits for appends and flushes under way, and they for it."""
+
+    def delete(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int = MIN_TIME_MS,
+        end_ms: int = MAX_TIME_MS,
+        *,
+        dry_run: bool = False,
+    ) -> DeleteResult:
+        """Delete the samples of a range, both ends included, of series that satisfy any of the
+        sets of matchers.
+
+        When this returns no read finds them, and no crash or power cut brings them back, whatever
+        `sync` is. What is appended later, be it with the same times, is not touched. The disk gets
+        room when blocks are rewritten: by compaction, or at once by `clean_tombstones`.
+
+        dry_run  change nothing, and tell what would be deleted
+
+        Raises `ValueError` for no matchers at all or a range that ends before it begins,
+        `ReadOnly`, `StoreClosed`, and `WriteFailed`, after which nothing is deleted.
+        """
+        sets = tuple(tuple(matchers) for matchers in matcher_sets)
+        if not sets or not all(sets):
+            raise ValueError("a deletion needs matchers; one that matches everything does, too")
+        if start_ms > end_ms:
+            raise ValueError(f"the range ends at {end_ms}, before it begins at {start_ms}")
+        deletion = Deletion(sets, start_ms, end_ms)
+        if dry_run:
+            return reader.count(self._parts(), sets, start_ms, end_ms, Losses())
+        with self._flushing, self._writing:
+            self._need_writable()
+            unreadable = Losses()
+            found = reader.count(self._parts(), sets, start_ms, end_ms, unreadable)
+            if found.samples or unreadable:
+                self._carry_out(deletion)
+                self._version += 1
+        return found
+
+    def _carry_out(self, deletion: Deletion) -> None:
+        state, files = self._state, self._files
+        if files is not None and files.log is not None:
+            blocks = [block.entry for block in state.blocks]
+            hit = frozenset(
+                entry.name
+                for entry in blocks
+                if entry.first_ms <= deletion.end_ms and entry.last_ms >= deletion.start_ms
+            )
+            # Every sample of the heads is in segments before this one.
+            files.commit_tombstone(Tombstone(deletion, hit, files.log.rotate()))
+            state = replace(state, tombstones=files.manifest.tombstones)
+        heads = [*(head for head, _ in state.frozen), state.head]
+        left = [head.without(deletion) for head in heads]
+        with self._swapping:
+            self._swaps += 1
+            for head, part in zip(heads, left, strict=True):
+                head.put(part)
+            self._state = state
+            self._swaps += 1
