@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.cancellation import Cancellation
-from novaql.errors import StorageUnavailable, TypeProblem
+from novaql.errors import EvaluationError, StorageUnavailable, TypeProblem
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
 from novaql.evaluator.matrix import StepMatrix
@@ -55,6 +55,9 @@ def evaluate(
     context.admit_points(steps)
     try:
         result = _run(planned_plan, context, steps, options)
+    except EvaluationError as problem:
+        problem.locate(expr)
+        raise
     except (OSError, StoreError) as failure:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
     done = clock.perf_counter()

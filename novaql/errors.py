@@ -69,7 +69,37 @@ class UnknownName(QueryError):
 
 
 class EvaluationError(NovaqlError):
-    """The query is well-formed, but this data does not allow it."""
+    """The query is well-formed, but it cannot be carried out, or not on this data.
+
+    message  one sentence without position
+    text     the whole query, where the place is known; else empty
+    span     the place, or None. `line` and `column` are its start, from 1
+    """
+
+    def __init__(self, message: str, span: Span | None = None) -> None:
+        self.message = message
+        self.text = ""
+        self.span = span
+        super().__init__(message)
+
+    def locate(self, text: str) -> None:
+        """Tell the query that the span speaks of. The first one told stays."""
+        self.text = self.text or text
+
+    @property
+    def line(self) -> int | None:
+        return self.span.position(self.text)[0] if self.span is not None and self.text else None
+
+    @property
+    def column(self) -> int | None:
+        return self.span.position(self.text)[1] if self.span is not None and self.text else None
+
+    def explain(self) -> str:
+        """Position, sentence and the caret picture; the sentence alone where no place is known."""
+        if self.span is None or not self.text:
+            return self.message
+        line, column = self.span.position(self.text)
+        return f"{line}:{column}: {self.message}\n{self.span.picture(self.text)}"
 
 
 class ArgumentError(NovaqlError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from novaql.errors import QueryError
+from novaql.errors import EvaluationError, QueryError
 from novaql.export.series_text import printable
 
 INTERRUPTED = 130
@@ -16,11 +16,13 @@ def report(problem: Exception) -> None:
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{problem.filename}: " if problem.filename else ""
         text = f"{where}{problem.strerror}"
+    elif isinstance(problem, QueryError | EvaluationError):
+        text = problem.explain()
     else:
         text = str(problem)
     first, *rest = text.splitlines() or [type(problem).__name__]
     click.echo(click.style("error: ", fg="red") + printable(first), err=True)
-    indent = "  " if isinstance(problem, QueryError) else ""
+    indent = "  " if isinstance(problem, QueryError | EvaluationError) else ""
     for line in rest:
         click.echo(indent + line.replace("\t", " ") if line.isascii() else indent + line, err=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from novaql.errors import ArgumentError, QueryCancelled, QueryError, QueryTimeout
+from novaql.errors import ArgumentError, EvaluationError, QueryCancelled, QueryError, QueryTimeout
 from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
@@ -70,14 +70,19 @@ def _message(error: BaseException, *, prometheus: bool) -> str:
 
 
 def _place(error: BaseException) -> dict[str, Any]:
-    if not isinstance(error, QueryError):
+    """Where in the query the mistake is, if the error knows."""
+    if not isinstance(error, QueryError | EvaluationError):
         return {}
+    span, text = error.span, error.text
+    if span is None or (isinstance(error, EvaluationError) and not text):
+        return {}
+    line, column = span.position(text)
     return {
-        "line": error.line,
-        "column": error.column,
-        "length": error.length,
-        "suggestion": error.suggestion,
-        "picture": error.span.picture(error.text),
+        "line": line,
+        "column": column,
+        "length": max(1, span.end - span.start),
+        "suggestion": error.suggestion if isinstance(error, QueryError) else None,
+        "picture": span.picture(text),
     }
 
 

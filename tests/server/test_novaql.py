@@ -130,6 +130,15 @@ def test_a_wrong_query_is_located(server: LocalServer, query: str) -> None:
     assert error["request_id"] == answer.headers["x-request-id"]
 
 
+def test_an_error_found_while_evaluating_tells_its_place(server: LocalServer) -> None:
+    answer = server.novaql(query='label_replace(vector(1), "", "$1", "src", ".*")')
+
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["code"] == "execution_error"
+    assert (error["line"], error["column"], error["length"]) == (1, 26, 2)
+
+
 @pytest.mark.parametrize("query", WRONG_QUERIES.values(), ids=WRONG_QUERIES.keys())
 def test_a_wrong_query_is_bad_data_for_prometheus_clients(server: LocalServer, query: str) -> None:
     answer = server.prometheus("query", query=query)

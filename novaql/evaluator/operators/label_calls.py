@@ -13,6 +13,7 @@ from novaql.evaluator.annotation_text import quote
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.language.literals import is_utf8
+from novaql.span import Span
 from tsdb.labels import METRIC_NAME, LabelColumn
 from tsdb.matchers import compile_regex
 
@@ -21,16 +22,9 @@ PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
 
 
 def label_replace(
-    operand: StepMatrix, destination: str, template: str, source: str, pattern: str
+    operand: StepMatrix, destination: str, template: str, source: str, regex: re2._Regexp[str]
 ) -> StepMatrix:
     """Where the source label matches the whole pattern, write the filled-in template."""
-    try:
-        regex = compile_regex(pattern)
-    except ValueError as problem:
-        raise EvaluationError(
-            f"invalid regular expression in label_replace(): {pattern}: {problem}"
-        ) from None
-    _check_destination(destination, "label_replace")
     source_column = operand.series.column(source)
     old = operand.series.column(destination)
     texts: list[str | None] = []
@@ -68,7 +62,6 @@ def label_join(
     operand: StepMatrix, destination: str, separator: str, sources: list[str]
 ) -> StepMatrix:
     """Write the source labels' values, joined, into the destination label."""
-    _check_destination(destination, "label_join")
     columns = [operand.series.column(source) for source in sources]
     ids: dict[str, int] = {"": 0}
     if columns:
@@ -86,10 +79,20 @@ def label_join(
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), written)
 
 
-def _check_destination(name: str, function: str) -> None:
-    """Any UTF-8 text but the empty one may name a label."""
+def checked_pattern(pattern: str, span: Span) -> re2._Regexp[str]:
+    """The pattern of `label_replace`, which stands at `span`. Raises `EvaluationError`."""
+    try:
+        return compile_regex(pattern)
+    except ValueError as problem:
+        message = f"invalid regular expression in label_replace(): {pattern}: {problem}"
+        raise EvaluationError(message, span) from None
+
+
+def check_destination(name: str, function: str, span: Span) -> None:
+    """Any UTF-8 text but the empty one may name a label. Raises `EvaluationError`."""
     if name == "" or not is_utf8(name):
-        raise EvaluationError(f"invalid destination label name in {function}(): {quote(name)}")
+        message = f"invalid destination label name in {function}(): {quote(name)}"
+        raise EvaluationError(message, span)
 
 
 def _written(operand: StepMatrix, destination: str, column: LabelColumn, rows: Bools) -> StepMatrix:

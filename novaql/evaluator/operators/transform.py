@@ -20,7 +20,13 @@ from novaql.evaluator.operators.histogram_calls import (
     histogram_statistic,
 )
 from novaql.evaluator.operators.info import info
-from novaql.evaluator.operators.label_calls import label_join, label_replace, sort_by_label
+from novaql.evaluator.operators.label_calls import (
+    check_destination,
+    checked_pattern,
+    label_join,
+    label_replace,
+    sort_by_label,
+)
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.operators.rollup import unwrap
@@ -84,14 +90,16 @@ def _texts(run: Runner, call: FunctionCall) -> list[str]:
 
 
 def _label_replace(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
+    operand, at, *_, pattern_at = call.arguments
     destination, template, source, pattern = _texts(run, call)
-    return label_replace(
-        run.vector(call.arguments[0], steps), destination, template, source, pattern
-    )
+    regex = checked_pattern(pattern, pattern_at.span)
+    check_destination(destination, call.function, at.span)
+    return label_replace(run.vector(operand, steps), destination, template, source, regex)
 
 
 def _label_join(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     destination, separator, *sources = _texts(run, call)
+    check_destination(destination, call.function, call.arguments[1].span)
     return label_join(run.vector(call.arguments[0], steps), destination, separator, sources)
 
 
