@@ -12,8 +12,8 @@ from tsdb.codec.checksum import checksum
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import ReadFile
 
-FORMAT, NATIVE_FORMAT = 1, 2
-"""A block is of the second if it holds native histograms."""
+FORMAT, NATIVE_FORMAT, CODED_FORMAT = 1, 2, 3
+"""The second brought native histograms, the third pages of rows. Written is the third."""
 MAGIC = b"NOVABLK\n"
 HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
 TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
@@ -51,12 +51,16 @@ class LabelSections:
 
 @dataclass(frozen=True, slots=True)
 class PageSections:
-    """Directory of a stream's pages: numbers, bytes and checksum of each, and where they begin."""
+    """Directory of a stream's pages: numbers, bytes and checksum of each, and where they begin.
+
+    coded  whether they are pages of `codec/pages.py`, which format 3 brought; else pcodec alone
+    """
 
     offset: int
     counts: Section
     lengths: Section
     checksums: Section
+    coded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,6 @@ class Description:
     labels: tuple[LabelSections, ...]
     native: NativeSections | None = None
 
-    @property
-    def version(self) -> int:
-        return FORMAT if self.native is None else NATIVE_FORMAT
-
 
 def encode_header(identity: bytes, version: int) -> bytes:
     fields = HEADER.pack(MAGIC, version, 0, identity)
@@ -131,8 +131,8 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     magic, version, _, found = HEADER.unpack_from(head)
     if magic != MAGIC:
         raise Corrupted(path, "header", f"begins with {magic!r}")
-    if version not in (FORMAT, NATIVE_FORMAT):
-        known = f"{FORMAT} and {NATIVE_FORMAT}"
+    if version not in (FORMAT, NATIVE_FORMAT, CODED_FORMAT):
+        known = f"{FORMAT} to {CODED_FORMAT}"
         raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
@@ -151,8 +151,11 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
 
 
 def _pages(fields: dict[str, Any]) -> PageSections:
-    parts = (Section(**fields[part]) for part in ("counts", "lengths", "checksums"))
-    return PageSections(fields["offset"], *parts)
+    counts, lengths, checksums = (
+        Section(**fields[part]) for part in ("counts", "lengths", "checksums")
+    )
+    coded = fields.get("coded", False)
+    return PageSections(fields["offset"], counts, lengths, checksums, coded)
 
 
 def _sections(fields: dict[str, Any], *names: str) -> dict[str, Section]:

@@ -8,15 +8,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from tsdb.block.series_order import likeness, order_series
 from tsdb.index.match import LabelIndex, label_table
-from tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from tsdb.part import Layer
 from tsdb.stratum import NativeStratum, Stratum
 
 PAGE_VALUES = 4096
-"""A page of short series is filled up to this, whole series only."""
+"""A page of short grids is filled up to this, whole grids only."""
 OWN_PAGE_VALUES = 1024
-"""A series this long has a page of its own: mixed with others it compresses up to 20 % worse."""
+"""A grid this long has a page of its own."""
 LONG_PAGE_VALUES = 32768
 """A longer one is cut into several."""
 HISTOGRAM_PAGES = {"page": 512, "own": 256, "longest": 1024}
@@ -52,12 +53,14 @@ class Column(Generic[Kind]):
 class Content:
     """What goes into one block.
 
-    table  label sets of its series, in the order of the file
+    table    label sets of its series, in the order of the file
+    follows  whether a series is the next larger bucket of the histogram of the series before it
     """
 
     table: SeriesTable
     floats: Column[Stratum] | None
     native: Column[NativeStratum] | None
+    follows: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +83,15 @@ class _Part:
     def ids(self) -> Ints:
         """Index row of each picked series, increasing."""
         return self.picked if self.layer.ids is None else self.layer.ids[self.picked]
+
+    def likeness(self) -> Ints:
+        """Of each picked series; see `series_order.likeness`."""
+        stratum = self.layer.stratum
+        if not isinstance(stratum, Stratum):
+            return np.zeros(len(self.picked), np.int64)
+        grids = stratum.grid_of[self.picked]
+        starts = stratum.value_start[self.picked] + self.low[grids]
+        return likeness(stratum, starts, self.high[grids] - self.low[grids])
 
     def column(self, stratum: Kind, place_of: Ints) -> Column[Kind]:
         """place_of: place in the block by index row."""
@@ -106,8 +118,8 @@ def arrange(
 ) -> Content | None:
     """What layers have in a range of time: at most one of floats and one of histograms.
 
-    Series are ordered by metric, then grid, then label set: a query that names a metric finds its
-    series side by side, those of one target in the same pages. None if nothing is there.
+    Series are ordered by metric, then grid, then `series_order`: a query that names a metric finds
+    its series side by side, those of one target in the same pages. None if nothing is there.
     """
     parts = [_Part.of(layer, start_ms, end_ms) for layer in layers]
     parts = [part for part in parts if len(part.picked)]
@@ -122,10 +134,11 @@ def arrange(
         grids[at] = np.where(grids[at] < 0, own, grids[at])
         base += len(part.layer.stratum.grid_length)
     table = label_table(index, ids)
-    rank = np.empty(len(ids), np.int64)
-    rank[table.order()] = np.arange(len(ids))
-    metric = table.column(METRIC_NAME).compacted().codes
-    order = np.lexsort((rank, grids, metric))
+    alike = np.zeros(len(ids), np.int64)
+    for part in parts:
+        alike[np.searchsorted(ids, part.ids)] = part.likeness()
+    ordered = order_series(table, grids, alike)
+    order = ordered.order
     place_of = np.empty(int(ids[-1]) + 1, np.int64)
     place_of[ids[order]] = np.arange(len(ids))
     floats: Column[Stratum] | None = None
@@ -136,7 +149,7 @@ def arrange(
             floats = part.column(stratum, place_of)
         elif isinstance(stratum, NativeStratum):
             native = part.column(stratum, place_of)
-    return Content(table.take(order), floats, native)
+    return Content(table.take(order), floats, native, ordered.follows)
 
 
 def page_counts(

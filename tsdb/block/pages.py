@@ -14,6 +14,7 @@ from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.histogram_columns import decode_page
+from tsdb.codec.pages import decode_times, decode_values
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
@@ -38,6 +39,7 @@ class _Pages:
     first     [P + 1] number of the first value of each page, and of all values
     offset    [P + 1] where each page begins in the file, and where the last one ends
     checksums [P]
+    coded     whether these are pages of format 3
     """
 
     file: ReadFile
@@ -48,6 +50,7 @@ class _Pages:
     offset: Ints
     checksums: Ints
     cache: PageCache
+    coded: bool
 
     def _decoded(self, numbers: list[int]) -> list[Any]:
         found: dict[int, Any] = {}
@@ -106,7 +109,11 @@ class _Pages:
     def _decode(self, data: bytes, count: int) -> Any:
         """Raises `Undecodable`."""
         if self.kind in (TIME_PAGE, NATIVE_TIME_PAGE):
+            if self.coded:
+                return decode_times(data, count)
             return decode_numbers(data, np.int64, count).view(np.int64)
+        if self.coded:
+            return decode_values(data, count)
         return decode_numbers(data, np.float64, count).view(np.float64)
 
 

@@ -276,6 +276,7 @@ class Block:
             "offset": pages.offset + np.append(0, np.cumsum(lengths)),
             "checksums": self._numbers(pages.checksums, np.uint32, f"checksums of {name} pages"),
             "cache": self._cache,
+            "coded": pages.coded,
         }
 
     def _read_column(self, sections: LabelSections) -> BlockColumn:

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsdb.block.format import (
-    FORMAT,
+    CODED_FORMAT,
     HEADER_BYTES,
-    NATIVE_FORMAT,
     NATIVE_PAGE,
     NATIVE_TIME_PAGE,
     PAGE,
@@ -35,9 +34,11 @@ from tsdb.block.layout import (
     page_counts,
     read_together,
 )
+from tsdb.block.value_pages import cut_pages, rows_of_pages
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers, encode_texts
 from tsdb.codec.histogram_columns import encode_page
+from tsdb.codec.pages import encode_times, encode_values
 from tsdb.fsio import AppendFile, Disk
 from tsdb.histograms import Histograms
 from tsdb.labels import Ints
@@ -84,8 +85,7 @@ class _Writer:
 
     def write(self) -> Description:
         content = self._content
-        version = FORMAT if content.native is None else NATIVE_FORMAT
-        self._file.append([encode_header(self._identity, version)])
+        self._file.append([encode_header(self._identity, CODED_FORMAT)])
         assert self._file.size == HEADER_BYTES
         floats = content.floats or _no_floats()
         times = self._times(TIME_PAGE, floats)
@@ -120,15 +120,31 @@ class _Writer:
 
     def _times(self, kind: bytes, column: Column[Kind]) -> PageSections:
         lengths = column.grid_length
-        counts = page_counts(lengths, np.empty(0, np.int64))
-        read = column.stratum.times.ints
-        return self._pages(kind, counts, _gathered(read, counts, column.grid_start, lengths))
+        rows = rows_of_pages(page_counts(lengths, np.empty(0, np.int64)), lengths)
+        pages = _gathered(column.stratum.times.ints, rows.counts, column.grid_start, lengths)
+        encoded = (
+            encode_times(page.view(np.int64), rows.of_page(number), self._level)
+            for number, page in enumerate(pages)
+        )
+        return self._written(kind, rows.counts, encoded, coded=True)
 
     def _values(self, column: Column[Stratum]) -> PageSections:
-        lengths = column.lengths
-        counts = page_counts(lengths, read_together(self._content.table, column))
-        read = column.stratum.values.floats
-        return self._pages(PAGE, counts, _gathered(read, counts, column.value_start, lengths))
+        lengths, follows = column.lengths, self._content.follows[column.rows]
+        breaks = read_together(self._content.table, column)
+        follows[breaks] = False
+        follows[1:] &= np.diff(column.rows) == 1
+        rows = cut_pages(lengths, follows, breaks)
+        pages = _gathered(column.stratum.values.floats, rows.counts, column.value_start, lengths)
+        encoded = (
+            encode_values(
+                page.view(np.float64),
+                rows.of_page(number),
+                follows[rows.series_of_page(number)],
+                self._level,
+            )
+            for number, page in enumerate(pages)
+        )
+        return self._written(PAGE, rows.counts, encoded, coded=True)
 
     def _histograms(self, column: Column[NativeStratum]) -> _WrittenHistograms:
         held = column.stratum.values.histograms(column.value_start, column.lengths).tidy()
@@ -162,12 +178,9 @@ class _Writer:
             bounds=self._numbers(np.array([x for b in sets for x in b], np.float64)),
         )
 
-    def _pages(
-        self, kind: bytes, counts: Ints, pages: Iterator[NDArray[np.generic]]
+    def _written(
+        self, kind: bytes, counts: Ints, pages: Iterator[bytes], *, coded: bool = False
     ) -> PageSections:
-        return self._written(kind, counts, (encode_numbers(page, self._level) for page in pages))
-
-    def _written(self, kind: bytes, counts: Ints, pages: Iterator[bytes]) -> PageSections:
         begin = self._file.size
         sizes: list[int] = []
         checksums: list[int] = []
@@ -180,6 +193,7 @@ class _Writer:
             self._numbers(counts.astype(np.uint32)),
             self._numbers(np.array(sizes, np.uint32)),
             self._numbers(np.array(checksums, np.uint32)),
+            coded,
         )
 
     def _numbers(self, numbers: NDArray[np.generic]) -> Section:

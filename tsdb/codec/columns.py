@@ -45,6 +45,18 @@ def decode_numbers(data: bytes, dtype: type[np.generic], count: int) -> NDArray[
     return array
 
 
+def decode_into(data: bytes, out: NDArray[np.generic]) -> None:
+    """Decode into an array that is there. Raises `Undecodable` unless it is filled exactly."""
+    if len(out) == 0 and not data:
+        return
+    try:
+        progress = standalone.simple_decompress_into(data, out)
+    except (RuntimeError, TypeError) as problem:
+        raise Undecodable(str(problem)) from problem
+    if progress.n_processed != len(out) or not progress.finished:
+        raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed} or more")
+
+
 def encode_texts(texts: Sequence[str]) -> bytes:
     """FORMAT.md, "Text column": a flag byte, then [count + 1] offsets as u32 and the bytes."""
     pieces = [text.encode() for text in texts]

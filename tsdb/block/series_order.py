@@ -1,0 +1,90 @@
+"""In which order series stand in a block: what is read together and what is alike, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from tsdb.stratum import Stratum
+from tsdb.tile import Floats
+
+BUCKET_LABEL = "le"
+_LONG = 256
+"""Series of fewer samples are not looked into: a page holds many of them anyway."""
+_SEEN = 128
+_PORTION = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesOrder:
+    """How series are ordered.
+
+    order    [R] rows of the table, as they stand in the block
+    follows  [R] by place: whether a series is the next larger bucket of the histogram before it
+    """
+
+    order: Ints
+    follows: Bools
+
+
+def order_series(table: SeriesTable, grids: Ints, likeness: Ints) -> SeriesOrder:
+    """By metric, grid, likeness, label set; the buckets of one histogram by their upper bounds.
+
+    grids     [R] number of the grid of each series
+    likeness  [R] any numbers that are near for series that are alike; not looked at for buckets
+    """
+    metric = table.column(METRIC_NAME).compacted().codes
+    bounds, is_bucket = _bucket_bounds(table)
+    plain = table.drop([BUCKET_LABEL]) if is_bucket.any() else table
+    by_labels = plain.order()
+    family = np.empty(table.rows, np.int64)
+    if is_bucket.any():
+        keys = plain.keys()[by_labels]
+        family[by_labels] = np.cumsum(np.append(0, np.diff(keys) != 0))
+    else:
+        family[by_labels] = np.arange(table.rows)
+    alike = np.where(is_bucket, 0, likeness)
+    order = np.lexsort((bounds, ~is_bucket, family, alike, grids, metric))
+    follows = np.zeros(table.rows, np.bool_)
+    same = np.diff(family[order]) == 0
+    same &= (np.diff(grids[order]) == 0) & (np.diff(metric[order]) == 0)
+    follows[1:] = same & is_bucket[order[1:]] & is_bucket[order[:-1]]
+    return SeriesOrder(order, follows)
+
+
+def _bucket_bounds(table: SeriesTable) -> tuple[Floats, Bools]:
+    """Upper bound of each series that is the bucket of a classic histogram, and which are."""
+    column = table.column(BUCKET_LABEL)
+    values = np.array([_bound(text) for text in column.values])
+    bounds = values[column.codes]
+    is_bucket = ~np.isnan(bounds)
+    return np.where(is_bucket, bounds, 0.0), is_bucket
+
+
+def _bound(text: str) -> float:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def likeness(stratum: Stratum, starts: Ints, lengths: Ints) -> Ints:
+    """About twice the binary logarithm of how much each series changes from sample to sample.
+
+    starts, lengths  [R] where the samples of each begin, and how many there are. A short series is
+                     not looked into.
+    """
+    alike = np.zeros(len(starts), np.int64)
+    long = np.flatnonzero(lengths >= _LONG)
+    for some in np.array_split(long, max(1, -(-len(long) * _SEEN // _PORTION))):
+        if len(some) == 0:
+            continue
+        seen = stratum.values.floats(starts[some], np.full(len(some), _SEEN)).reshape(-1, _SEEN)
+        with np.errstate(invalid="ignore", over="ignore"):
+            change = np.abs(np.diff(seen, axis=1))
+            change[~np.isfinite(change)] = 0.0
+            mean = np.minimum(change.mean(axis=1), 2.0**200)
+        alike[some] = np.rint(2 * np.log2(mean + 2.0**-40)).astype(np.int64)
+    return alike

@@ -1,0 +1,72 @@
+"""Short lists of whole numbers that stand inside a page, each in the fewest bytes of four ways."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.codec.columns import Undecodable, decode_numbers, encode_numbers
+from tsdb.labels import Ints
+
+_CONSTANT, _PCODEC = 0, 9  # 1, 2, 4, 8: so many bytes each, above the least one
+_LEAST = Struct("<q")
+_LENGTH = Struct("<I")
+_PCODEC_FROM = 24
+
+
+def pack(numbers: Ints, level: int) -> bytes:
+    """Any int64 numbers. How many there are is not written: whoever unpacks them knows."""
+    if len(numbers) == 0:
+        return b""
+    least = int(numbers.min())
+    spread = int(numbers.max()) - least
+    if spread == 0:
+        return bytes([_CONSTANT]) + _LEAST.pack(least)
+    width = next(w for w in (1, 2, 4, 8) if spread < 1 << 8 * w)
+    plain = bytes([width]) + _LEAST.pack(least)
+    plain += (numbers - np.int64(least)).view(np.uint64).astype(f"<u{width}").tobytes()
+    if len(numbers) >= _PCODEC_FROM:
+        data = encode_numbers(numbers, level)
+        if _LENGTH.size + len(data) + 1 < len(plain):
+            return bytes([_PCODEC]) + _LENGTH.pack(len(data)) + data
+    return plain
+
+
+class Unpacker:
+    """Reads what `pack` and `Struct.pack` wrote, one after the other.
+
+    Raises `Undecodable` at the end of the bytes, and where they are no such numbers.
+    """
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data, self.at = data, at
+
+    def bytes(self, count: int) -> bytes:
+        piece = self.data[self.at : self.at + count]
+        if len(piece) != count:
+            raise Undecodable("a page is cut off")
+        self.at += count
+        return piece
+
+    def fields(self, struct: Struct) -> tuple[int, ...]:
+        return struct.unpack(self.bytes(struct.size))
+
+    def ints(self, count: int) -> Ints:
+        """As many numbers as `pack` was given."""
+        if count == 0:
+            return np.empty(0, np.int64)
+        kind = self.bytes(1)[0]
+        if kind == _PCODEC:
+            (length,) = self.fields(_LENGTH)
+            return decode_numbers(self.bytes(length), np.int64, count).view(np.int64)
+        (least,) = self.fields(_LEAST)
+        if kind == _CONSTANT:
+            return np.full(count, least)
+        if kind not in (1, 2, 4, 8):
+            raise Undecodable(f"numbers packed in way {kind}")
+        above: NDArray[np.uint64] = np.frombuffer(self.bytes(kind * count), f"<u{kind}").astype(
+            np.uint64
+        )
+        return above.view(np.int64) + np.int64(least)

@@ -1,0 +1,96 @@
+"""Pages of a block's streams in format 3: a byte that says how the rest is written, and that."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.codec.columns import Undecodable, decode_into, decode_numbers, encode_numbers
+from tsdb.codec.packed import Unpacker, pack
+from tsdb.codec.row_pages import decode_rows, encode_rows
+from tsdb.labels import Bools, Ints
+from tsdb.tile import Floats
+
+_PLAIN, _ROWS, _STEPS = 0, 1, 2
+_STEPS_HEAD = Struct("<IqB")  # rows, step, bytes of a number
+_MOST_TIME = 1 << 60
+
+
+def encode_values(values: Floats, lengths: Ints, linked: Bools, level: int) -> bytes:
+    """A page of values; every bit of them comes back.
+
+    lengths  [R] of the rows that the page consists of
+    linked   [R] rows that may be larger than the row before by a part; a hint
+    """
+    data = encode_rows(values, lengths, linked, level)
+    back = decode_rows(data, 0, len(values))
+    if np.array_equal(back.view(np.int64), values.view(np.int64)):
+        return bytes([_ROWS]) + data
+    return bytes([_PLAIN]) + encode_numbers(values, level)
+
+
+def decode_values(data: bytes, count: int) -> Floats:
+    """The values of a page again. Raises `Undecodable`."""
+    kind = _kind(data)
+    if kind == _ROWS:
+        return decode_rows(data, 1, count)
+    if kind == _PLAIN:
+        return decode_numbers(data[1:], np.float64, count).view(np.float64)
+    raise Undecodable(f"a page of values of kind {kind}")
+
+
+def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
+    """A page of timestamps: how far each is from an even step, if that is shorter.
+
+    lengths  [R] of the rows that the page consists of
+    """
+    plain = bytes([_PLAIN]) + encode_numbers(times, level)
+    if len(times) < 2 or int(times.min()) < -_MOST_TIME or int(times.max()) >= _MOST_TIME:
+        return plain
+    step = int(np.median(np.diff(times)))
+    if abs(step) >= _MOST_TIME // len(times):
+        return plain
+    strays = times - _even(np.zeros(len(lengths), np.int64), lengths, step)
+    least = np.minimum.reduceat(strays, np.cumsum(lengths) - lengths)
+    strays -= np.repeat(least, lengths)
+    narrow = int(strays.max()) < 1 << 31
+    head = _STEPS_HEAD.pack(len(lengths), step, 4 if narrow else 8)
+    rows = pack(lengths, level) + pack(least, level)
+    body = encode_numbers(strays.astype(np.int32) if narrow else strays, level)
+    stepped = bytes([_STEPS]) + head + rows + body
+    return min(plain, stepped, key=len)
+
+
+def decode_times(data: bytes, count: int) -> Ints:
+    """The timestamps of a page again. Raises `Undecodable`."""
+    kind = _kind(data)
+    if kind == _PLAIN:
+        return decode_numbers(data[1:], np.int64, count).view(np.int64)
+    if kind != _STEPS:
+        raise Undecodable(f"a page of times of kind {kind}")
+    source = Unpacker(data, 1)
+    rows, step, width = source.fields(_STEPS_HEAD)
+    if rows > count or width not in (4, 8):
+        raise Undecodable(f"{rows} rows of {count} times")
+    lengths, firsts = source.ints(rows), source.ints(rows)
+    if (lengths <= 0).any() or int(lengths.sum()) != count:
+        raise Undecodable("lengths of rows do not add up")
+    strays: NDArray[np.generic] = np.empty(count, np.int32 if width == 4 else np.int64)
+    decode_into(data[source.at :], strays)
+    return strays.astype(np.int64) + _even(firsts, lengths, step)
+
+
+def _even(firsts: Ints, lengths: Ints, step: int) -> Ints:
+    """Times at an even step from those that the rows begin with on."""
+    starts = np.cumsum(lengths) - lengths
+    even: Ints = np.arange(int(lengths.sum())) * np.int64(step)
+    even += np.repeat(firsts - starts * np.int64(step), lengths)
+    return even
+
+
+def _kind(data: bytes) -> int:
+    if not data:
+        raise Undecodable("a page without bytes")
+    return data[0]
