@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,17 +22,21 @@ import tsdb
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.stored_histograms import simple
+from tsdb.block import value_pages
 from tsdb.damage import Losses
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata
 
 EVERY = 1 if os.environ.get("NOVAQL_SWEEP") else 41
 """Every so many places are tried."""
 
+LITTLE_ROOM = 1100
+"""Values in a page, so that a small store has several."""
+
 Answer = dict[Labels, list[tuple[int, Stored]]]
 
 
 def long_series(name: str, start: int, count: int = 1100) -> list[Sample]:
-    """Long enough for pages of its own."""
+    """Long enough for pages of its own, where there is `LITTLE_ROOM`."""
     steps = np.random.default_rng(len(name) + start).integers(0, 9, count).tolist()
     return [({"__name__": name}, start + 10 * n, float(steps[n])) for n in range(count)]
 
@@ -40,7 +45,10 @@ def small_store() -> tuple[SimulatedDisk, Answer, Answer]:
     """Two blocks of several pages each, one of them with histograms, and a log that replaces some
     samples; what it holds, and held without the log."""
     disk = SimulatedDisk()
-    with tsdb.open(STORE, disk=disk, block_ms=20_000, cache_bytes=0) as database:
+    with (
+        mock.patch.object(value_pages, "ROOM", LITTLE_ROOM),
+        tsdb.open(STORE, disk=disk, block_ms=20_000, cache_bytes=0) as database,
+    ):
         database.set_metadata({"up": Metadata("gauge", "Whether it is up.")})
         database.append(batch_of([*long_series("a", 0), *long_series("bb", 0)]))
         database.flush()
