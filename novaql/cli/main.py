@@ -29,6 +29,8 @@ COMMANDS: dict[str, Entry] = {
     "series": Entry("novaql.cli.series", "List the series that match."),
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),
+    "lint": Entry("novaql.cli.lint", "Say what is probably wrong with a query."),
+    "complete": Entry("novaql.cli.complete", "List what could stand at a place in a query."),
     "check": Entry("novaql.cli.check", "Check rule files, configuration files, and metrics."),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),

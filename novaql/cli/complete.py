@@ -1,0 +1,51 @@
+"""`novaql complete`: what could stand at a cursor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from novaql.cli.options import data_argument, data_option, window_options
+from novaql.complete import complete
+from novaql.inputs.resolve import as_source
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+
+
+@click.command("complete")
+@click.argument("text")
+@click.option("--cursor", type=click.IntRange(0), help="In characters. Default: the end.")
+@data_option
+@window_options
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+def command(
+    text: str,
+    cursor: int | None,
+    data: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    limit: int,
+    format_: str,
+) -> None:
+    """List what could stand in a query text at a cursor, the best first.
+
+    \b
+    novaql complete 'sum by (job) (rat'
+    novaql complete 'up{job="' --data DIR
+    """
+    found = complete(
+        text,
+        cursor,
+        as_source(data_argument(data)) if data else None,
+        start_ms=MIN_TIME_MS if start is None else start,
+        end_ms=MAX_TIME_MS if end is None else end,
+        limit=limit,
+    )
+    if format_ == "json":
+        click.echo(json.dumps([asdict(completion) for completion in found], ensure_ascii=False))
+        return
+    for completion in found:
+        detail = f"\t{completion.kind}\t{completion.detail}".rstrip()
+        click.echo(f"{completion.text}{detail}")

@@ -1,0 +1,65 @@
+"""All rules over one query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from novaql.language import parse
+from novaql.language.ast import Expr
+from novaql.lint.finding import Finding, Remark
+from novaql.lint.knowledge import Knowledge
+from novaql.lint.rules_of_counters import (
+    delta_of_counter,
+    rate_of_gauge,
+    rate_of_sum,
+    raw_counter,
+    short_window,
+)
+from novaql.lint.rules_of_histograms import missing_le, quantile_of_averages, quantile_since_start
+from novaql.lint.rules_of_results import labels_not_there, many_groups, operands_never_meet
+from novaql.lint.rules_of_selectors import never_matches, selects_everything, unanchored_hope
+
+Rule = Callable[[Expr, Knowledge], Iterator[Remark]]
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "rate-of-gauge": rate_of_gauge,
+        "delta-of-counter": delta_of_counter,
+        "rate-of-sum": rate_of_sum,
+        "raw-counter": raw_counter,
+        "short-window": short_window,
+        "missing-le": missing_le,
+        "quantile-of-averages": quantile_of_averages,
+        "quantile-since-start": quantile_since_start,
+        "unanchored-hope": unanchored_hope,
+        "never-matches": never_matches,
+        "selects-everything": selects_everything,
+        "operands-never-meet": operands_never_meet,
+        "many-groups": many_groups,
+        "labels-not-there": labels_not_there,
+    }
+)
+"""Every rule by its name. What a rule is about, its docstring says."""
+
+
+def lint(text: str, known: Knowledge | None = None) -> list[Finding]:
+    """What the rules say about a query, in the order of the text.
+
+    known  what there is to know about the data; None: nothing, and names must do
+
+    Raises `QueryError` if the text is no query.
+    """
+    root = parse(text)
+    knowledge = Knowledge() if known is None else known
+    found: dict[Finding, None] = {}
+    for name, rule in RULES.items():
+        for remark in rule(root, knowledge):
+            line, column = remark.span.position(text)
+            length = max(1, remark.span.end - remark.span.start)
+            found[
+                Finding(
+                    name, remark.severity, remark.message, line, column, length, remark.suggestion
+                )
+            ] = None
+    return sorted(found, key=lambda f: (f.line, f.column, f.rule, f.message))

@@ -1,0 +1,117 @@
+"""Rules about counters, gauges, and the windows they are looked at through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.language import walk
+from novaql.language.ast import (
+    Aggregate,
+    Call,
+    DurationLiteral,
+    Expr,
+    MatrixSelector,
+    Subquery,
+)
+from novaql.lint.finding import Remark, Severity
+from novaql.lint.knowledge import Knowledge
+from novaql.lint.tree import bare, metric_of, range_of
+
+OF_COUNTERS = frozenset({"rate", "increase", "irate", "resets"})
+OF_GAUGES = {
+    "delta": "increase",
+    "idelta": "irate",
+    "deriv": "rate",
+    "predict_linear": "predict_linear(rate(…)[…:], …)",
+}
+
+
+def rate_of_gauge(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """rate, increase and irate take every decrease for a reset: of a gauge they count nonsense."""
+    for node in walk(root):
+        if not (isinstance(node, Call) and node.function in OF_COUNTERS):
+            continue
+        window = range_of(node)
+        metric = None if window is None else metric_of(window.selector)
+        if metric is None:
+            continue
+        kind = known.type_of(metric)
+        if kind in ("gauge", "info", "stateset"):
+            yield Remark(
+                Severity.ERROR,
+                f"{node.function} is for counters, but {metric} is a {kind}",
+                node.span,
+                f"use {'delta' if node.function != 'resets' else 'changes'} or deriv for a gauge",
+            )
+
+
+def delta_of_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """delta and deriv see a counter's reset as a fall."""
+    for node in walk(root):
+        if not (isinstance(node, Call) and node.function in OF_GAUGES):
+            continue
+        window = range_of(node)
+        metric = None if window is None else metric_of(window.selector)
+        if metric is None:
+            continue
+        kind = known.type_of(metric)
+        if kind == "counter" or (kind is None and metric.endswith("_total")):
+            yield Remark(
+                Severity.WARNING,
+                f"{node.function} takes a reset of the counter {metric} for a fall",
+                node.span,
+                f"use {OF_GAUGES[node.function]}",
+            )
+
+
+def rate_of_sum(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
+    """A reset of one series disappears in a sum: first rate, then sum."""
+    for node in walk(root):
+        if not (isinstance(node, Call) and node.function in OF_COUNTERS):
+            continue
+        for argument in node.arguments:
+            inner = bare(argument)
+            if isinstance(inner, Subquery) and isinstance(bare(inner.inner), Aggregate):
+                yield Remark(
+                    Severity.WARNING,
+                    f"{node.function} of an aggregation cannot see resets of single series",
+                    node.span,
+                    f"aggregate after {node.function}, not before",
+                )
+
+
+def raw_counter(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """The sum of counters jumps when a process restarts or a target goes away."""
+    for node in walk(root):
+        if not (isinstance(node, Aggregate) and node.op in ("sum", "avg")):
+            continue
+        operand = bare(node.operand)
+        metric = getattr(operand, "name", None)
+        if isinstance(metric, str) and (
+            known.type_of(metric) == "counter"
+            or (known.type_of(metric) is None and metric.endswith("_total"))
+        ):
+            yield Remark(
+                Severity.INFO,
+                f"{node.op} of the counter {metric} falls when a target restarts or goes away",
+                node.span,
+                f"{node.op} its rate or increase",
+            )
+
+
+def short_window(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """A window that holds fewer than two samples gives nothing. Scrapes are 15 s apart or more."""
+    del known
+    for node in walk(root):
+        if not (isinstance(node, Call) and node.function in OF_COUNTERS | {"delta", "deriv"}):
+            continue
+        window = range_of(node)
+        if isinstance(window, MatrixSelector) and isinstance(window.range, DurationLiteral):
+            seconds = window.range.nanoseconds / 1e9
+            if seconds < 30:
+                yield Remark(
+                    Severity.WARNING,
+                    f"{node.function} needs two samples, and {seconds:g} s seldom hold two",
+                    window.range.span,
+                    "use four times the scrape interval",
+                )

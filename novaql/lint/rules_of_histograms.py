@@ -1,0 +1,93 @@
+"""Rules about quantiles of classic histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.language import walk
+from novaql.language.ast import Aggregate, Call, Expr, VectorSelector
+from novaql.lint.finding import Remark, Severity
+from novaql.lint.knowledge import Knowledge
+from novaql.lint.tree import bare, metric_of, selectors
+
+QUANTILES = {"histogram_quantile": 1, "histogram_fraction": 2, "histogram_quantiles": 0}
+"""Where the histogram stands among the arguments."""
+
+
+def missing_le(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
+    """Without `le` nobody can tell the buckets apart any more."""
+    for operand in _operands(root):
+        for node in walk(operand):
+            if not isinstance(node, Aggregate) or not _of_buckets(node):
+                continue
+            if node.without and "le" in node.grouping:
+                yield Remark(
+                    Severity.ERROR,
+                    "the buckets lose their bounds: le is aggregated away",
+                    node.span,
+                    "leave le out of without (…)",
+                )
+            elif not node.without and "le" not in node.grouping:
+                grouping = ", ".join(("le", *node.grouping))
+                yield Remark(
+                    Severity.ERROR,
+                    "the buckets lose their bounds: le is aggregated away",
+                    node.span,
+                    f"write {node.op} by ({grouping}) (…)",
+                )
+
+
+def quantile_of_averages(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
+    """Buckets are added up; the mean of quantiles is no quantile of anything."""
+    for node in walk(root):
+        if isinstance(node, Aggregate) and node.op in ("avg", "sum"):
+            inner = bare(node.operand)
+            if isinstance(inner, Call) and inner.function in QUANTILES:
+                yield Remark(
+                    Severity.WARNING,
+                    f"the {node.op} of quantiles is no quantile",
+                    node.span,
+                    "sum the buckets by le, then take the quantile",
+                )
+    for operand in _operands(root):
+        for node in walk(operand):
+            if isinstance(node, Aggregate) and node.op not in ("sum", "avg") and _of_buckets(node):
+                yield Remark(
+                    Severity.WARNING,
+                    f"{node.op} of cumulative buckets gives no histogram",
+                    node.span,
+                    "use sum",
+                )
+
+
+def quantile_since_start(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
+    """Buckets count since the process started; a rate tells of now."""
+    for operand in _operands(root):
+        inner = bare(operand)
+        while isinstance(inner, Aggregate):
+            inner = bare(inner.operand)
+        if isinstance(inner, VectorSelector) and _is_bucket(inner):
+            yield Remark(
+                Severity.INFO,
+                f"the quantile of {metric_of(inner)} is over everything since its process started",
+                inner.span,
+                f"write rate({metric_of(inner)}[…])",
+            )
+
+
+def _operands(root: Expr) -> Iterator[Expr]:
+    for node in walk(root):
+        if isinstance(node, Call) and node.function in QUANTILES:
+            place = QUANTILES[node.function]
+            if place < len(node.arguments):
+                yield node.arguments[place]
+
+
+def _of_buckets(node: Aggregate) -> bool:
+    """Whether what is aggregated are classic buckets; native histograms have no `le`."""
+    return any(_is_bucket(selector) for selector in selectors(node.operand))
+
+
+def _is_bucket(selector: VectorSelector) -> bool:
+    metric = metric_of(selector)
+    return metric is not None and metric.endswith("_bucket")

@@ -1,0 +1,136 @@
+"""Rules about what comes out: operands that never meet, and far too many series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.language import walk
+from novaql.language.ast import Aggregate, Binary, Cardinality, Expr
+from novaql.lint.finding import Remark, Severity
+from novaql.lint.knowledge import Knowledge
+from novaql.lint.tree import labels_left, matchers_of, selectors
+
+MANY_VALUES = 1000
+"""A label with more values than this is no label to group by."""
+SUSPICIOUS = frozenset(
+    {
+        "id", "uid", "uuid", "user_id", "session", "session_id", "request_id", "trace_id",
+        "email", "url", "container_id",
+    }
+)  # fmt: skip
+
+
+def operands_never_meet(root: Expr, known: Knowledge) -> Iterator[Remark]:  # noqa: ARG001
+    """Sides that are grouped by different labels have no label set in common."""
+    labels_of = labels_left(root)
+    for node in walk(root):
+        if not isinstance(node, Binary) or node.op in ("or", "unless"):
+            continue
+        left, right = labels_of[id(node.left)], labels_of[id(node.right)]
+        if left is None or right is None:
+            continue
+        matching = node.matching
+        if matching.on:
+            for side, labels in (("left", left), ("right", right)):
+                gone = [name for name in matching.labels if name not in labels]
+                if gone and len(gone) == len(matching.labels):
+                    yield Remark(
+                        Severity.WARNING,
+                        f"on ({', '.join(matching.labels)}): the {side} side has no such label "
+                        "after its aggregation",
+                        node.span,
+                    )
+            continue
+        if matching.fill_left is not None or matching.fill_right is not None:
+            continue
+        ignored = frozenset(matching.labels)
+        only_left, only_right = sorted(left - right - ignored), sorted(right - left - ignored)
+        if not (only_left or only_right):
+            continue
+        if matching.cardinality in (Cardinality.ONE_TO_ONE, Cardinality.MANY_TO_MANY):
+            sides = [
+                f"{', '.join(names)} only on the {side}"
+                for side, names in (("left", only_left), ("right", only_right))
+                if names
+            ]
+            yield Remark(
+                Severity.ERROR,
+                f"the sides have different labels and never match: {'; '.join(sides)}",
+                node.span,
+                "say which labels count: on (…), ignoring (…), group_left or group_right",
+            )
+
+
+def many_groups(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """Grouping by a label of thousands of values gives as many series."""
+    for node in walk(root):
+        if not isinstance(node, Aggregate):
+            continue
+        if node.op == "count_values":
+            yield Remark(
+                Severity.INFO,
+                "count_values makes a series of every different value",
+                node.span,
+                "round the values first",
+            )
+        if node.without:
+            continue
+        for label in node.grouping:
+            values = [
+                len(known.label_values(label, matchers_of(selector)) or ())
+                for selector in selectors(node.operand)
+            ]
+            if max(values, default=0) > MANY_VALUES:
+                yield Remark(
+                    Severity.WARNING,
+                    f"{label} has {max(values)} values: the result has as many series",
+                    node.span,
+                    "group by something coarser, or take topk",
+                )
+            elif not known.has_data and label in SUSPICIOUS:
+                yield Remark(
+                    Severity.INFO,
+                    f"{label} usually has very many values, and the result as many series",
+                    node.span,
+                )
+
+
+def labels_not_there(root: Expr, known: Knowledge) -> Iterator[Remark]:
+    """Grouping by a label that no series has gives one group."""
+    labels_of = labels_left(root)
+    for node in walk(root):
+        if not isinstance(node, Aggregate) or not node.grouping or not known.has_data:
+            continue
+        below = list(selectors(node.operand))
+        if not below or labels_of[id(node.operand)] is not None:
+            continue
+        names: set[str] = set()
+        for selector in below:
+            names |= known.label_names(matchers_of(selector)) or frozenset()
+        if not names or any(_makes_labels(part) for part in walk(node.operand)):
+            continue
+        for label in node.grouping:
+            if label not in names:
+                yield Remark(
+                    Severity.WARNING,
+                    f"no series here has the label {label}",
+                    node.span,
+                    _nearest(label, names),
+                )
+
+
+def _makes_labels(node: Expr) -> bool:
+    return getattr(node, "function", getattr(node, "op", "")) in (
+        "label_replace",
+        "label_join",
+        "info",
+        "count_values",
+        "histogram_quantiles",
+    ) or bool(getattr(getattr(node, "matching", None), "include", ()))
+
+
+def _nearest(label: str, names: set[str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415  (rarely needed)
+
+    near = get_close_matches(label, sorted(names), n=1)
+    return f"did you mean {near[0]}?" if near else None

@@ -1,0 +1,107 @@
+"""Questions about trees that several rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.language import walk
+from novaql.language.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Cardinality,
+    Expr,
+    MatrixSelector,
+    Paren,
+    Unary,
+    VectorSelector,
+)
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+
+
+def bare(expr: Expr) -> Expr:
+    """Without parentheses around it."""
+    while isinstance(expr, Paren):
+        expr = expr.inner
+    return expr
+
+
+def selectors(expr: Expr) -> Iterator[VectorSelector]:
+    """All selectors in an expression, those of ranges included, each once."""
+    for node in walk(expr):
+        if isinstance(node, VectorSelector):
+            yield node
+
+
+def metric_of(selector: VectorSelector) -> str | None:
+    """The one metric that a selector names, or None."""
+    if selector.name is not None:
+        return selector.name
+    for matcher in selector.matchers:
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            return matcher.value
+    return None
+
+
+def matchers_of(selector: VectorSelector) -> tuple[Matcher, ...]:
+    """All its matchers, the name among them."""
+    if selector.name is None:
+        return selector.matchers
+    return (Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name), *selector.matchers)
+
+
+def range_of(call: Call) -> MatrixSelector | None:
+    """The plain range that a call looks at, or None: a subquery, or no range at all."""
+    for argument in call.arguments:
+        node = bare(argument)
+        if isinstance(node, MatrixSelector):
+            return node
+    return None
+
+
+Labels = frozenset[str] | None
+"""The only labels that elements can have; None: any."""
+
+
+def labels_left(root: Expr) -> dict[int, Labels]:
+    """For each node of a tree, by `id`, the labels that elements of its result can have.
+
+    From the leaves up and without recursion: a sum of ten thousand terms is a deep tree.
+    """
+    found: dict[int, Labels] = {}
+    for node in reversed(list(walk(root))):
+        found[id(node)] = _labels_of(node, found)
+    return found
+
+
+def _labels_of(node: Expr, below: dict[int, Labels]) -> Labels:
+    match node:
+        case Paren(inner=inner):
+            return below[id(inner)]
+        case Aggregate(op="topk" | "bottomk" | "limitk" | "limit_ratio", operand=operand):
+            return below[id(operand)]
+        case Aggregate(op="count_values"):
+            return None
+        case Aggregate(without=without, grouping=grouping, operand=operand):
+            labels, named = below[id(operand)], frozenset(grouping)
+            if without:
+                return None if labels is None else labels - named
+            return named if labels is None else named & labels
+        case Unary(operand=operand):
+            return below[id(operand)]
+        case Binary(op="or"):
+            return None
+        case Binary(matching=matching, left=left) if matching.cardinality in (
+            Cardinality.ONE_TO_ONE,
+            Cardinality.MANY_TO_MANY,
+        ):
+            return below[id(left)]
+        case Call(function="label_replace" | "label_join" | "info" | "histogram_quantiles"):
+            return None
+        case Call(function="vector"):
+            return frozenset()
+        case Call(arguments=(only,)) if not isinstance(bare(only), MatrixSelector):
+            return below[id(only)]
+        case _:
+            return None

@@ -1,0 +1,135 @@
+"""Completion at every kind of place; the cursor is where `|` stands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tsdb
+from novaql.complete import Completion, Kind, complete
+from novaql.complete.context import Place, situation
+from novaql.language import AGGREGATORS, FUNCTIONS, parse
+from tsdb.labels import SeriesTable
+from tsdb.selection import Metadata
+from tsdb.tile import Batch
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "typed"),
+    [
+        ("|", Place.EXPRESSION, ""),
+        ("ra|", Place.EXPRESSION, "ra"),
+        ("sum(ra|", Place.EXPRESSION, "ra"),
+        ("sum by (jo|", Place.GROUPING, "jo"),
+        ("sum by (job, in|", Place.GROUPING, "in"),
+        ("sum by (job) (ra|", Place.EXPRESSION, "ra"),
+        ("a * ON (|", Place.GROUPING, ""),
+        ("a * on (x) group_left (y) b|", Place.EXPRESSION, "b"),
+        ("up{|", Place.LABEL_NAME, ""),
+        ("up{jo|", Place.LABEL_NAME, "jo"),
+        ('up{job="a", in|', Place.LABEL_NAME, "in"),
+        ('up{job="|', Place.LABEL_VALUE, ""),
+        ('up{job=~"ap|', Place.LABEL_VALUE, "ap"),
+        ("up{job='ap|", Place.LABEL_VALUE, "ap"),
+        ("up{job=|", Place.LABEL_VALUE, ""),
+        ('up{job="a"}|', Place.OPERATOR, ""),
+        ("up an|", Place.OPERATOR, "an"),
+        ("up and |", Place.EXPRESSION, ""),
+        ("up + |", Place.EXPRESSION, ""),
+        ("rate(up[|", Place.DURATION, ""),
+        ("rate(up[5|", Place.DURATION, "5"),
+        ("up offset |", Place.DURATION, ""),
+        ("up # so|", Place.COMMENT, ""),
+        ('label_replace(up, "|', Place.TEXT, ""),
+        ("(1 + 2) |", Place.OPERATOR, ""),
+        ('{"a.b", |', Place.LABEL_NAME, ""),
+    ],
+)
+def test_places(text: str, place: Place, typed: str) -> None:
+    cursor = text.index("|")
+    found = situation(text.replace("|", ""), cursor)
+    assert (found.place, found.typed) == (place, typed)
+    assert found.start == cursor - len(typed)
+
+
+def test_what_stands_behind_the_cursor_does_not_matter() -> None:
+    assert situation("sum by (jo) (up)", 10) == situation("sum by (jo", 10)
+
+
+@given(st.text("ab{}()[]\"'`,=~! #\n\\1.|", max_size=40), st.integers(0, 40))
+def test_any_text_has_some_place(text: str, cursor: int) -> None:
+    for found in complete(text, cursor):
+        assert 0 <= found.start <= found.end <= len(text)
+
+
+@pytest.fixture(scope="module")
+def store() -> tsdb.Database:
+    labels = [
+        {"__name__": "http_requests_total", "job": "api", "code": "200"},
+        {"__name__": "http_requests_total", "job": "web", "code": "500"},
+        {"__name__": "up", "job": "api", "a label": 'a"b'},
+        {"__name__": "http.duration", "job": "api"},
+    ]
+    store = tsdb.memory()
+    store.append(Batch(SeriesTable.from_dicts(labels), np.arange(4), np.full(4, 1000), np.ones(4)))
+    store.set_metadata({"up": Metadata("gauge", "Whether it was scraped.")})
+    return store
+
+
+def _texts(text: str, store: tsdb.Database | None = None) -> list[str]:
+    cursor = text.index("|")
+    return [found.text for found in complete(text.replace("|", ""), cursor, store)]
+
+
+def test_names_and_functions(store: tsdb.Database) -> None:
+    assert _texts("http_r|", store) == ["http_requests_total"]
+    assert _texts("sum(irat|", store) == ["irate"]
+    assert _texts("ht|", store)[0] == "http_requests_total"
+    assert '{"http.duration"}' in _texts("http|", store)
+
+
+def test_everything_of_the_language_is_offered() -> None:
+    found = {c.text for c in complete("", limit=1000)}
+    assert found == set(FUNCTIONS) | set(AGGREGATORS)
+    for completion in complete("rat"):
+        assert completion.kind in (Kind.FUNCTION, Kind.AGGREGATOR)
+        assert completion.detail
+        assert completion.doc
+
+
+def test_metadata_is_told(store: tsdb.Database) -> None:
+    (found,) = [c for c in complete("up", 2, store) if c.kind is Kind.METRIC]
+    assert found == Completion(Kind.METRIC, "up", 0, 2, "gauge", "Whether it was scraped.")
+
+
+def test_labels_of_the_metric_only(store: tsdb.Database) -> None:
+    assert _texts("http_requests_total{|", store) == ["code", "job"]
+    assert _texts("up{|", store) == ['"a label"', "job"]
+    assert _texts("sum by (co|", store) == ["code"]
+
+
+def test_values_that_the_other_matchers_leave(store: tsdb.Database) -> None:
+    assert _texts('http_requests_total{code="|', store) == ["200", "500"]
+    assert _texts('http_requests_total{job="api", code="|', store) == ["200"]
+    assert _texts('http_requests_total{job=~"(", code="|', store) == ["200", "500"]
+    assert _texts('up{"a label"="|', store) == ['a\\"b']
+
+
+def test_keywords_after_an_operand() -> None:
+    assert "unless" in _texts("up |")
+    assert _texts("up unl|")[0] == "unless"
+    assert "5m" in _texts("rate(up[|")
+
+
+def test_a_completed_text_parses(store: tsdb.Database) -> None:
+    text = "sum by (jo"
+    (found,) = [c for c in complete(text, None, store) if c.text == "job"]
+    done = text[: found.start] + found.text + text[found.end :]
+    assert parse(done + ") (up)") == parse("sum by (job) (up)")
+
+
+def test_a_limit_and_nothing_in_comments(store: tsdb.Database) -> None:
+    assert len(complete("", 0, store, limit=5)) == 5
+    assert complete("up # ra", None, store) == []
