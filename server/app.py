@@ -22,6 +22,8 @@ from server.platform.context import ServerContext
 from server.platform.edge import Edge, request_id_of
 from server.platform.endpoint import add_endpoint
 from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
+from server.platform.housekeeping import housekeeper
+from server.platform.jobs import JobRunner
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
 from server.platform.scrapes import Scrape
@@ -29,6 +31,7 @@ from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.routes import ROUTES
 from server.settings import Settings
+from server.wiring import JOBS
 
 
 class Job(Protocol):
@@ -72,10 +75,14 @@ def create_app(
         clock=clock,
         scrapes=lambda: [s for job in jobs if isinstance(job, ScrapingJob) for s in job.scrapers],
     )
+    runner = JobRunner(
+        context, JOBS, threads=settings.job_threads, housekeeping=housekeeper(context)
+    )
+    context.on_new_jobs(runner.wake)
     app = FastAPI(
         title="NovaQL",
         version=__version__,
-        lifespan=_lifespan(context, jobs),
+        lifespan=_lifespan(context, (*jobs, runner)),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -83,6 +90,7 @@ def create_app(
     )
     context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context
+    app.state.jobs = runner
     for endpoint in ROUTES:
         add_endpoint(app, endpoint)
     mount_console(app)

@@ -7,5 +7,7 @@ from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
 from server.prometheus.router import ENDPOINTS as PROMETHEUS
 from server.query.router import ENDPOINTS as QUERY
+from server.tokens.router import ENDPOINTS as TOKENS
+from server.users.router import ENDPOINTS as USERS
 
-ROUTES: tuple[Endpoint, ...] = (*QUERY, *PROMETHEUS, *INGEST, *HEALTH)
+ROUTES: tuple[Endpoint, ...] = (*QUERY, *USERS, *TOKENS, *PROMETHEUS, *INGEST, *HEALTH)

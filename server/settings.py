@@ -41,6 +41,7 @@ class Settings:
     strangers_per_minute            requests without a good token from one address, then 429
     egress_allow        networks that outgoing requests may reach though they are not public:
                         CIDRs separated by commas (also `NOVA_EGRESS_ALLOW`)
+    job_threads         jobs that run at one time; 0: none run in this process
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
     """
@@ -69,6 +70,7 @@ class Settings:
     prometheus_per_minute: int = 60_000
     strangers_per_minute: int = 120
     egress_allow: str = ""
+    job_threads: int = 4
     clock_file: str = ""
     public_url: str = ""
 
@@ -91,9 +93,10 @@ class Settings:
             "rate_per_day",
             "prometheus_per_minute",
             "strangers_per_minute",
+            "job_threads",
         ):
             if getattr(self, name) < 0:
-                raise ArgumentError(name, "must be 0 (no limit) or more")
+                raise ArgumentError(name, "must be 0 or more")
         for name in ("sync_interval_s", "query_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, "must be greater than 0")

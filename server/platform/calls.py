@@ -77,6 +77,11 @@ class Call(Unit):
         cursors = Cursors(self.keys, self.tenant_id, self.path, filters)
         return page_of(self.session, statement, keys, query, cursors)
 
+    def url_of(self, path: str) -> str:
+        """A path of this server as a URL that the client can use."""
+        base = self.context.settings.public_url
+        return f"{base or 'http://' + self.headers.get('host', 'localhost')}{path}"
+
     def expected_version(self, in_body: int | None = None) -> int | None:
         """The version that an update was made from: of the body, or of If-Match."""
         header = self.headers.get("if-match")
@@ -153,6 +158,10 @@ def operation(
     example  a body that is accepted, for the document and for tests over all routes
     errors   statuses beside those that the kind of the endpoint brings by itself
     """
+
+    async def handle(request: Request) -> Response:
+        return await _handle(request, row, use)
+
     usual = {400, 429, 503}
     if "{" in path:
         usual.add(404)
@@ -163,7 +172,7 @@ def operation(
     row = Endpoint(
         methods=(method,),
         path=path,
-        handler=_unset,
+        handler=handle,
         role=role,
         tag=tag,
         errors=tuple(sorted(usual | set(errors))),
@@ -178,12 +187,7 @@ def operation(
         samples=samples,
         doc=use.__doc__ or "",
     )
-    object.__setattr__(row, "handler", partial(_handle, endpoint=row, use=use))
     return row
-
-
-async def _unset(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
-    raise AssertionError("replaced before the row leaves `operation`")
 
 
 async def _handle(request: Request, endpoint: Endpoint, use: Use) -> Response:

@@ -43,7 +43,7 @@ class ServerContext:
     writers    threads that decode and store what is sent to us
     scrapes    the targets that this server scrapes now
     stopping   set when the server is told to stop: answers without an end are to end then
-    wake_jobs  has the runner of jobs look for new ones at once
+    wakers     called when a unit has added jobs
     principal  whose request it is; None outside of requests
     """
 
@@ -66,7 +66,7 @@ class ServerContext:
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
     keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)
-    wake_jobs: Callable[[], None] = field(default=lambda: None)
+    wakers: list[Callable[[], None]] = field(default_factory=list)
     principal: Principal | None = None
 
     def scoped(self, principal: Principal) -> ServerContext:
@@ -93,7 +93,12 @@ class ServerContext:
             )
             yield unit
         if unit.wakes:
-            self.wake_jobs()
+            for wake in self.wakers:
+                wake()
+
+    def on_new_jobs(self, wake: Callable[[], None]) -> None:
+        """Have somebody told whenever jobs were added."""
+        self.wakers.append(wake)
 
     @staticmethod
     def actor_of(principal: Principal) -> Actor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
@@ -156,6 +156,8 @@ def _admission(endpoint: Endpoint, method: str) -> Callable[[Request], Awaitable
     return dependency
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+def schema_of(
+    model: type[BaseModel], mode: Literal["validation", "serialization"] = "validation"
+) -> dict[str, Any]:
     """JSON schema whose references point into the OpenAPI document."""
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return model.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)

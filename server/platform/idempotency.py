@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from server.platform.errors import Conflict, Impossible, InvalidRequest
@@ -137,13 +137,6 @@ def remember(
         unit.session.flush()
     except IntegrityError:
         raise in_flight() from None
-
-
-def forget_old(unit: Unit) -> None:
-    """Delete the keys of a tenant whose time is over."""
-    unit.session.execute(
-        delete(IdempotencyKey).where(IdempotencyKey.created_at <= unit.now() - KEPT)
-    )
 
 
 def _hold_on_postgresql(unit: Unit, *key: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.platform.api_version import CURRENT, SUPPORTED
 from server.platform.endpoint import (
     Endpoint,
     ErrorEnvelope,
@@ -21,12 +22,71 @@ _MEANING = {
     400: "Malformed or invalid input",
     401: "No token, or not a good one",
     403: "The token's role is too low",
+    404: "There is no such thing, or it is another tenant's",
     406: "None of the formats asked for exists",
+    409: "The state of things does not allow it",
+    410: "It is over",
     413: "The body is too large",
     415: "The body has a content type that is not taken",
     422: "Well-formed, but it cannot be carried out",
+    429: "Too many requests",
     500: "Our fault",
     503: "Busy, or the storage is not available; try again",
+}
+TAGS = {
+    "alerts": "Alerts, their silences, and the rules that raise them",
+    "audit": "Who did what, when, and what it changed",
+    "dashboards": "Dashboards and the data of their panels",
+    "health": "Whether the server works, and its own metrics",
+    "ingest": "Samples sent to the server",
+    "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
+    "query": "NovaQL queries",
+    "services": "The catalogue of services, their health and their dependencies",
+    "slo": "Service level objectives and their error budgets",
+    "tokens": "API tokens",
+    "users": "People of a tenant",
+    "webhooks": "Signed deliveries of events",
+}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "RequestId": {
+        "description": "Quote it when you report a problem",
+        "schema": {"type": "string", "pattern": "^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
+    },
+    "ApiVersion": {
+        "description": "The version that the answer is written in",
+        "schema": {"type": "string", "enum": list(SUPPORTED)},
+    },
+    "RateLimit": {
+        "description": "What is left of each quota, and seconds until there is more",
+        "schema": {"type": "string", "examples": ['"minute";r=87;t=31, "day";r=9120;t=40213']},
+    },
+    "RateLimitPolicy": {
+        "description": "The quotas: requests and seconds",
+        "schema": {"type": "string", "examples": ['"minute";q=100;w=60, "day";q=10000;w=86400']},
+    },
+    "RetryAfter": {
+        "description": "Seconds to wait",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "ApiVersion": {
+        "name": "API-Version",
+        "in": "header",
+        "description": f"Version of the API; absent: the one the token was issued for ({CURRENT})",
+        "schema": {"type": "string", "enum": list(SUPPORTED)},
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Sent again within 24 hours with the same request, it gets the same answer",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]+$",
+        },
+    },
 }
 
 
@@ -45,11 +105,12 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
         "info": {
             "title": "NovaQL",
             "version": version,
-            "description": "Metric queries over an embedded column store.",
+            "description": "Metric queries over an embedded column store, and what stands on them.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "contact": {"name": "NovaQL"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in tags],
+        "tags": [{"name": tag, "description": TAGS.get(tag, tag)} for tag in tags],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -61,12 +122,8 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
                     "description": "An API token. Roles: read_only < operator < admin.",
                 }
             },
-            "headers": {
-                "RequestId": {
-                    "description": "Quote it when you report a problem",
-                    "schema": {"type": "string"},
-                }
-            },
+            "headers": _HEADERS,
+            "parameters": _PARAMETERS,
         },
     }
 
@@ -82,14 +139,18 @@ def _operation(endpoint: Endpoint, method: str, schemas: dict[str, Any]) -> dict
     }
     if endpoint.role:
         operation["x-role"] = endpoint.role.value
-    in_form = method == "POST" and bool(endpoint.parameters)
-    if parameters := _parameters(endpoint, in_query=not in_form):
+    if endpoint.action:
+        operation["x-audit-action"] = endpoint.action
+    in_form = method != "GET" and bool(endpoint.parameters)
+    if parameters := _parameters(endpoint, method, in_query=not in_form):
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        schema = _reference(endpoint.body, schemas)
+        content: dict[str, Any] = {"schema": _reference(endpoint.body, schemas, reads=True)}
+        if endpoint.example is not None:
+            content["example"] = dict(endpoint.example)
         operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
+            "required": bool(schemas[endpoint.body.__name__].get("required")),
+            "content": {"application/json": content},
         }
     elif in_form:
         properties = {
@@ -101,9 +162,14 @@ def _operation(endpoint: Endpoint, method: str, schemas: dict[str, Any]) -> dict
     return operation
 
 
-def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": part[1:-1],
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 512},
+        }
         for part in endpoint.path.split("/")
         if part.startswith("{")
     ]
@@ -112,32 +178,93 @@ def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
             {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
             for name, text in endpoint.parameters.items()
         ]
+    if endpoint.query is not None:
+        found += _query_parameters(endpoint.query)
+    if _is_ours(endpoint):
+        found.append({"$ref": "#/components/parameters/ApiVersion"})
+        if method == "POST" and not endpoint.samples:
+            found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     return found
+
+
+def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = schema_of(model)
+    required = set(schema.get("required", ()))
+    found = []
+    for name, described in schema.get("properties", {}).items():
+        plain = _without_null(described)
+        text = plain.pop("description", plain.pop("title", name))
+        plain.pop("title", None)
+        found.append(
+            {
+                "name": name,
+                "in": "query",
+                "description": text,
+                "required": name in required,
+                "schema": plain,
+            }
+        )
+    return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or not; it is never null."""
+    plain = dict(schema)
+    if plain.get("default", 0) is None:
+        plain.pop("default")
+    choices = [choice for choice in plain.pop("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        return {**choices[0], **plain}
+    return {**plain, **({"anyOf": choices} if choices else {})}
 
 
 def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    if _is_ours(endpoint):
+        headers["API-Version"] = {"$ref": "#/components/headers/ApiVersion"}
+        if endpoint.role is not None:
+            headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
+            headers["RateLimit-Policy"] = {"$ref": "#/components/headers/RateLimitPolicy"}
     content: dict[str, Any] = {media: {} for media in endpoint.media}
     if endpoint.answer is not None:
         content = {"application/json": {"schema": _reference(endpoint.answer, schemas)}} | content
-    success: dict[str, Any] = {"description": "Done", "headers": headers}
-    if content:
-        success["content"] = content
-    out = {str(endpoint.success): success}
+    out = {str(endpoint.success): _success(headers, content)}
+    for status, model in endpoint.answers.items():
+        shown = (
+            {} if model is None else {"application/json": {"schema": _reference(model, schemas)}}
+        )
+        out[str(status)] = _success(headers, shown)
     prometheus = is_prometheus(endpoint.path)
     error = _reference(PrometheusError if prometheus else ErrorEnvelope, schemas)
-    codes = {*endpoint.errors, 500, *((400, 401, 403) if endpoint.role else ())}
+    codes = {*endpoint.errors, 500, *((400, 401, 403, 429) if endpoint.role else ())}
     for code in sorted(codes):
+        plain = {"X-Request-Id": headers["X-Request-Id"]}
+        if code == 429:
+            plain["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         out[str(code)] = {
             "description": _MEANING.get(code, HTTPStatus(code).phrase),
-            "headers": headers,
+            "headers": plain,
             "content": {"application/json": {"schema": error}},
         }
     return out
 
 
-def _reference(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = schema_of(model)
+def _success(headers: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Done", "headers": headers}
+    if content:
+        success["content"] = content
+    return success
+
+
+def _is_ours(endpoint: Endpoint) -> bool:
+    """Whether the rules of the Nova API hold for a path, and not those of another base."""
+    return endpoint.path.startswith("/v1/") and endpoint.role is not None
+
+
+def _reference(
+    model: type[BaseModel], schemas: dict[str, Any], *, reads: bool = False
+) -> dict[str, Any]:
+    schema = schema_of(model, "validation" if reads else "serialization")
     schemas.update(schema.pop("$defs", {}))
     schemas[model.__name__] = schema
     return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -59,6 +59,9 @@ class Telemetry:
             ["reason"],
             registry=self._registry,
         )
+        self.jobs = Counter(
+            "novaql_jobs", "Jobs by kind and outcome.", ["kind", "outcome"], registry=self._registry
+        )
         self.ingested_samples = Counter(
             "novaql_ingested_samples", "Samples stored.", registry=self._registry
         )

@@ -27,6 +27,7 @@ from server.app import Job, create_app
 from server.platform.bootstrap import add_admin
 from server.platform.clock import Clock, SystemClock
 from server.platform.context import ServerContext
+from server.platform.jobs import JobRunner
 from server.platform.scopes import Role
 from server.platform.state.database import StateDatabase
 from server.platform.state.migrate import migrate
@@ -59,6 +60,12 @@ class LocalServer:
         assert isinstance(found, ServerContext)
         return found
 
+    def run_jobs(self) -> int:
+        """Run every job that is due by the server's clock; how many that were."""
+        runner = self.app.state.jobs
+        assert isinstance(runner, JobRunner)
+        return runner.run_due()
+
     def bearer(self, role: Role = Role.ADMIN) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[role]}"}
 
@@ -86,9 +93,16 @@ def local_server(
 ) -> Iterator[LocalServer]:
     """A server over an empty store in memory, or over the given one, without quotas.
 
-    Its first tenant has an administrator with a token of each role.
+    Its first tenant has an administrator with a token of each role. Jobs run when the test says
+    so: `server.run_jobs()`.
     """
-    quiet = {"rate_per_minute": 0, "rate_per_day": 0, "strangers_per_minute": 0, "sync": "os"}
+    quiet = {
+        "rate_per_minute": 0,
+        "rate_per_day": 0,
+        "strangers_per_minute": 0,
+        "job_threads": 0,
+        "sync": "os",
+    }
     samples = tsdb.memory() if store is None else store
     with tempfile.TemporaryDirectory() as folder:
         chosen = Settings(**{"data": Path(folder), **quiet, **settings})

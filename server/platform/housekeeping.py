@@ -1,0 +1,46 @@
+"""What a server does for itself from time to time: write down uses, forget what is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from server.platform.context import ServerContext
+from server.platform.idempotency import KEPT
+from server.platform.tables import Event, IdempotencyKey, RateWindow
+
+_USES_S = 15.0
+_FORGET_S = 600.0
+_EVENTS_KEPT = timedelta(days=30)
+
+
+def housekeeper(context: ServerContext) -> Callable[[], None]:
+    """A function to call often; it does what is due."""
+    uses_at = forget_at = time.monotonic()
+
+    def keep() -> None:
+        nonlocal uses_at, forget_at
+        now = time.monotonic()
+        if now >= uses_at:
+            uses_at = now + _USES_S
+            if context.accounts is not None:
+                context.accounts.write_uses()
+        if now >= forget_at:
+            forget_at = now + _FORGET_S
+            forget(context)
+
+    return keep
+
+
+def forget(context: ServerContext) -> None:
+    """Delete idempotency keys, quota windows and relayed events whose time is over."""
+    now = context.clock.now()
+    with context.database.write(None, durability="relaxed") as session:
+        session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= now - KEPT))
+        session.execute(delete(RateWindow).where(RateWindow.updated_at <= now - timedelta(days=2)))
+        session.execute(
+            delete(Event).where(Event.at <= now - _EVENTS_KEPT, Event.relayed_at.is_not(None))
+        )

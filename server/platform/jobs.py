@@ -1,0 +1,316 @@
+"""Jobs: what is to be done later, again, or outside of a request, leased from the database.
+
+A job is a row, made in the transaction of the change that wants it. A worker leases it, does what
+cannot be done in a transaction (a request to somebody else, a query), and then finishes: what the
+job changes and the end of the job are one transaction, which is made only while the lease is still
+its own. So a killed worker loses nothing, since the lease runs out and another takes the job, and
+doubles nothing that is in the database. What a job does outside may happen twice: it must bear it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from server.platform.context import ServerContext
+from server.platform.ids import new_id
+from server.platform.scopes import Principal, Role
+from server.platform.state.rows import Tenant
+from server.platform.tables import Job
+from server.platform.unit import Origin, Unit, system_actor
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 32
+_LONGEST_BACKOFF = timedelta(minutes=10)
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, or took longer than its lease and is somebody else's now."""
+
+
+def backoff(attempts: int) -> timedelta:
+    """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
+    seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """What to do for jobs of a name.
+
+    run       does one; it ends by `with run.finish()`, or by returning
+    lease     how long it may take before another worker takes it over
+    retry     wait after so many failed attempts
+    lane      of a payload: jobs in one lane share `lane_width` places, so that what is slow for
+              one does not hold up others
+    """
+
+    name: str
+    run: Callable[[JobRun], None]
+    lease: timedelta = timedelta(seconds=60)
+    retry: Callable[[int], timedelta] = backoff
+    lane: Callable[[Mapping[str, Any]], str] | None = None
+    lane_width: int = 2
+
+
+@dataclass(slots=True)
+class JobRun:
+    """One job in the hands of a worker.
+
+    context   the server, scoped to the job's tenant (`context.store` is its samples)
+    attempts  how often it was tried before
+    """
+
+    context: ServerContext
+    id: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    attempts: int
+    run_at: datetime
+    lease: str
+    ended: bool = field(default=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """A unit that only reads."""
+        with self.context.unit(*self._origin(), writes=False) as unit:
+            yield unit
+
+    @contextmanager
+    def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
+        """The unit that ends the job: everything it changes is made together with the end.
+
+        again_at  the job is to run again then; None: it is done, and its row goes
+
+        Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
+        """
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            row = self._own(unit.session)
+            yield unit
+            unit.session.flush()
+            unit.session.refresh(row)
+            if again_at is None and row.run_at == self.run_at:
+                unit.session.delete(row)
+            else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
+                row.lease = row.lease_until = row.last_error = None
+                row.attempts = 0
+                if again_at is not None and row.run_at == self.run_at:
+                    row.run_at = again_at
+                unit.wakes = True
+        self.ended = True
+
+    def fail(self, error: BaseException, wait: timedelta) -> None:
+        """Give the job back after a failure, to be tried again."""
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            row = self._own(unit.session)
+            row.lease = row.lease_until = None
+            row.attempts = self.attempts + 1
+            row.last_error = f"{type(error).__name__}: {error}"[:1000]
+            if row.run_at == self.run_at:
+                row.run_at = unit.now() + wait
+        self.ended = True
+
+    def _own(self, session: Session) -> Job:
+        row = session.execute(
+            select(Job).where(Job.id == self.id, Job.lease == self.lease).with_for_update()
+        ).scalar_one_or_none()
+        if row is None:
+            raise LeaseLost(self.id)
+        return row
+
+    def _origin(self) -> tuple[Any, Origin]:
+        return system_actor(self.kind), Origin(self.id)
+
+
+class JobRunner:
+    """Leases jobs and runs them in threads. Safe to have in several processes at one time.
+
+    threads   jobs that run at one time in this process
+    poll_s    how often to look for due jobs that nobody in this process has announced
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        kinds: Sequence[JobKind],
+        *,
+        threads: int,
+        poll_s: float = 0.5,
+        housekeeping: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._context = context
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._threads = threads
+        self._poll_s = poll_s
+        self._housekeeping = housekeeping
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._lanes: Counter[str] = Counter()
+        self._inside = 0
+        self._loop: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._threads:
+            self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
+            self._loop.start()
+
+    def stop(self) -> None:
+        """Running jobs end; leased ones that have not begun are given back by their lease."""
+        self._stop.set()
+        self._wake.set()
+        if self._loop is not None:
+            self._loop.join()
+
+    def wake(self) -> None:
+        """Look for due jobs now."""
+        self._wake.set()
+
+    def run_due(self, *, most: int = 10_000) -> int:
+        """Run everything that is due, in this thread, until nothing is; how many jobs ran.
+
+        For tests with a clock of their own: step the clock, run what is due, look.
+        """
+        done = 0
+        while done < most:
+            claimed = self._claim(1)
+            if not claimed:
+                return done
+            for run in claimed:
+                self._run(run)
+                done += 1
+        raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
+
+    def _work(self) -> None:
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="job") as pool:
+            while not self._stop.is_set():
+                try:
+                    self._housekeeping()
+                    room = self._threads - self._inside
+                    claimed = self._claim(min(room, _AT_ONCE)) if room > 0 else []
+                    for run in claimed:
+                        with self._lock:
+                            self._inside += 1
+                        pool.submit(self._run_and_leave, run)
+                except Exception:
+                    log.exception("jobs could not be leased")
+                    claimed = []
+                if not claimed:
+                    self._wake.wait(self._poll_s)
+                    self._wake.clear()
+
+    def _run_and_leave(self, run: JobRun) -> None:
+        try:
+            if not self._stop.is_set():
+                self._run(run)
+        finally:
+            with self._lock:
+                self._inside -= 1
+            self._leave_lane(run)
+            self._wake.set()
+
+    def _run(self, run: JobRun) -> None:
+        kind = self._kinds[run.kind]
+        outcome = "ok"
+        try:
+            kind.run(run)
+            if not run.ended:
+                with run.finish():
+                    pass
+        except LeaseLost:
+            outcome = "lost"
+        except Exception as error:
+            outcome = "failed"
+            log.exception("a job failed", extra={"job": run.id, "kind": run.kind, "key": run.key})
+            try:
+                run.fail(error, kind.retry(run.attempts + 1))
+            except LeaseLost:
+                outcome = "lost"
+            except Exception:  # its lease will run out
+                log.exception("a failed job could not be given back", extra={"job": run.id})
+        self._context.telemetry.jobs.labels(run.kind, outcome).inc()
+
+    def _claim(self, most: int) -> list[JobRun]:
+        if not self._kinds:
+            return []
+        now = self._context.clock.now()
+        due = (
+            select(Job, Tenant)
+            .join(Tenant, Tenant.id == Job.tenant_id)
+            .where(
+                Job.run_at <= now,
+                Job.kind.in_(self._kinds),
+                or_(Job.lease_until.is_(None), Job.lease_until <= now),
+            )
+            .order_by(Job.run_at, Job.id)
+            .limit(_AT_ONCE * 4)
+        )
+        with self._context.database.read(None) as session:
+            if session.execute(due.limit(1)).first() is None:
+                return []
+        found: list[JobRun] = []
+        with self._context.database.write(None, durability="relaxed") as session:
+            rows = session.execute(due.with_for_update(skip_locked=True, of=Job)).all()
+            for job, tenant in rows:
+                if len(found) >= most:
+                    break
+                kind = self._kinds[job.kind]
+                if not self._enter_lane(kind, job.payload):
+                    continue
+                job.lease, job.lease_until = new_id("lease"), now + kind.lease
+                found.append(self._leased(job, tenant))
+        return found
+
+    def _leased(self, job: Job, tenant: Tenant) -> JobRun:
+        assert job.lease is not None
+        principal = Principal(
+            id=job.kind,
+            name="system",
+            role=Role.ADMIN,
+            api_version=self._context.anyone.api_version,
+            tenant_id=tenant.id,
+            tenant_name=tenant.name,
+            user_id=job.kind,
+            user_name="system",
+        )
+        return JobRun(
+            self._context.scoped(principal),
+            job.id,
+            job.kind,
+            job.key,
+            dict(job.payload),
+            job.attempts,
+            job.run_at,
+            job.lease,
+        )
+
+    def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any]) -> bool:
+        if kind.lane is None or self._loop is None:
+            return True
+        lane = f"{kind.name}:{kind.lane(payload)}"
+        with self._lock:
+            if self._lanes[lane] >= kind.lane_width:
+                return False
+            self._lanes[lane] += 1
+        return True
+
+    def _leave_lane(self, run: JobRun) -> None:
+        kind = self._kinds[run.kind]
+        if kind.lane is not None and self._loop is not None:
+            lane = f"{kind.name}:{kind.lane(run.payload)}"
+            with self._lock:
+                self._lanes[lane] -= 1
+                if not self._lanes[lane]:
+                    del self._lanes[lane]

@@ -1,0 +1,80 @@
+"""Wire shapes of tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Name, Shown, Timestamp
+from server.platform.tables import Token, User
+
+RoleName = Literal["read_only", "operator", "admin"]
+
+
+class IssueToken(Body):
+    """What the token is for. The owner is who asks, unless another user is named."""
+
+    name: Name
+    role: RoleName
+    owner_id: str | None = Field(None, min_length=1, max_length=64, description="a user's id")
+    expires_at: Timestamp | None = Field(None, description="absent: when it is revoked")
+    purpose: Literal["api", "scim"] = Field(
+        "api", description="`scim`: it opens the SCIM base and nothing else"
+    )
+
+
+class TokenQuery(PageQuery):
+    """Filters of the list."""
+
+    owner: str | None = Field(None, min_length=1, max_length=64, description="a user's id")
+
+
+class OwnerOut(Shown):
+    """Whose token it is."""
+
+    id: str
+    name: str
+    email: str
+
+
+class TokenOut(Shown):
+    """What may be shown of a token; `role` is what it may do now."""
+
+    id: str
+    name: str
+    role: RoleName
+    owner: OwnerOut
+    prefix: str = Field(description="the beginning of the secret")
+    purpose: Literal["api", "scim"]
+    api_version: str
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+    last_used_at: Timestamp | None = Field(description="to the minute")
+    expires_at: Timestamp | None
+    previous_valid_until: Timestamp | None = Field(
+        description="until then the secret before the last rotation works, too"
+    )
+
+    @classmethod
+    def of(cls, token: Token, owner: User) -> TokenOut:
+        """A row as clients see it."""
+        shown = {name: getattr(token, name) for name in cls.model_fields if name != "owner"}
+        return cls.model_validate(
+            {**shown, "owner": {"id": owner.id, "name": owner.name, "email": owner.email}}
+        )
+
+
+class IssuedOut(TokenOut):
+    """A token with its secret, which is shown this once."""
+
+    token: str
+
+
+class TokensOut(Shown):
+    """A page of tokens."""
+
+    data: list[TokenOut]
+    next_cursor: str | None = Field(None, description="absent at the end")

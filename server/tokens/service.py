@@ -1,0 +1,88 @@
+"""Use cases of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+
+from server.platform.calls import Call
+from server.platform.cursors import Key, Page
+from server.platform.errors import Impossible, invalid, not_found
+from server.platform.scopes import Role
+from server.platform.tables import Token, User
+from server.platform.tokens import issue, revoke, rotate
+from server.platform.unit import Unit
+from server.tokens.schema import IssueToken, TokenOut, TokenQuery
+
+KEYS = (Key(Token.created_at), Key(Token.id))
+
+
+def find(call: Call, query: TokenQuery) -> Page[Token]:
+    """A page of the tokens that are not revoked, oldest first."""
+    statement = select(Token).where(Token.revoked_at.is_(None))
+    if query.owner is not None:
+        statement = statement.where(Token.owner_id == query.owner)
+    return call.page(statement, KEYS)
+
+
+def owners(unit: Unit, tokens: Iterable[Token]) -> dict[str, User]:
+    """The owners of tokens, by id."""
+    ids = {token.owner_id for token in tokens}
+    return {u.id: u for u in unit.session.execute(select(User).where(User.id.in_(ids))).scalars()}
+
+
+def get(unit: Unit, token_id: str, *, lock: bool = False) -> Token:
+    """A token that is not revoked."""
+    token = unit.get(Token, token_id, "token", lock=lock)
+    if token.revoked_at is not None:
+        raise not_found("token", token_id, unit.tenant_name)
+    return token
+
+
+def create(call: Call, body: IssueToken) -> tuple[Token, str]:
+    """A new token and its secret."""
+    owner_id = call.principal.user_id if body.owner_id is None else body.owner_id
+    owner = call.find(User, owner_id)
+    if owner is None or owner.status != "active":
+        raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
+    if body.expires_at is not None and body.expires_at <= call.now():
+        raise invalid("/expires_at", "must be in the future")
+    token, secret = issue(
+        call.session,
+        owner,
+        name=body.name,
+        role=Role(body.role),
+        now=call.now(),
+        purpose=body.purpose,
+        api_version=call.version,
+        expires_at=body.expires_at,
+    )
+    call.audit("token.create", ("token", token.id), after=snapshot(token, owner))
+    return token, secret
+
+
+def renew(unit: Unit, token_id: str) -> tuple[Token, str]:
+    """A new secret for a token; the one before works for an hour more."""
+    token = unit.get(Token, token_id, "token", lock=True)
+    owner = unit.get(User, token.owner_id, "user")
+    before = snapshot(token, owner)
+    secret = rotate(token, unit.now())
+    unit.touch(token)
+    unit.audit("token.rotate", ("token", token.id), before=before, after=snapshot(token, owner))
+    return token, secret
+
+
+def end(unit: Unit, token_id: str) -> None:
+    """Revoke a token."""
+    token = get(unit, token_id, lock=True)
+    before = snapshot(token, unit.get(User, token.owner_id, "user"))
+    revoke(token, unit.now())
+    unit.touch(token)
+    unit.audit("token.revoke", ("token", token.id), before=before)
+
+
+def snapshot(token: Token, owner: User) -> dict[str, object]:
+    """A token as the audit log shows it: that the secret changed, not what it is."""
+    shown = TokenOut.of(token, owner).model_dump(mode="json", exclude={"last_used_at"})
+    return {**shown, "secret": token.digest}

@@ -1,0 +1,102 @@
+"""/v1/invitations/{token}/accept: the one way in without a token."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.platform.bodies import read_body
+from server.platform.context import ServerContext, context_of, origin_of
+from server.platform.endpoint import Endpoint
+from server.platform.errors import Gone, NotFound
+from server.platform.scopes import Principal, Role
+from server.platform.secrets import digest_of, is_well_formed
+from server.platform.state.rows import Tenant
+from server.platform.strict_json import parse_json, validate
+from server.platform.tables import User
+from server.platform.tokens import issue
+from server.users import service
+from server.users.schema import AcceptedOut, AcceptInvitation, UserOut
+
+
+async def accept_invitation(request: Request) -> Response:
+    """Accept an invitation: the user becomes active and gets their first token.
+
+    The secret in the path is the permission. It works once, and until it expires.
+    """
+    context = context_of(request)
+    raw = await read_body(request, limit=context.settings.max_body_bytes)
+    body = validate(AcceptInvitation, parse_json(raw) if raw.strip() else {})
+    secret = str(request.path_params["token"])
+    user = await context.threads.run(lambda: _invited(context, secret))
+    if user is None:
+        await context.strangers.count(request)
+        raise NotFound("there is no such invitation", code="invitation_not_found")
+    accepted = await context.threads.run(lambda: _accept(request, context, user, secret, body))
+    headers = {"Cache-Control": "no-store"}
+    content = orjson.dumps(accepted.model_dump(mode="json"))
+    return Response(content, 200, headers, "application/json")
+
+
+def _invited(context: ServerContext, secret: str) -> Principal | None:
+    if not is_well_formed(secret):
+        return None
+    with context.database.read(None) as session:
+        row = session.execute(
+            select(User, Tenant)
+            .join(Tenant, Tenant.id == User.tenant_id)
+            .where(User.invitation == digest_of(secret))
+        ).one_or_none()
+    if row is None:
+        return None
+    user, tenant = row
+    return Principal(
+        id=user.id,
+        name="invitation",
+        role=Role(user.role),
+        api_version=context.anyone.api_version,
+        tenant_id=tenant.id,
+        tenant_name=tenant.name,
+        user_id=user.id,
+        user_name=user.email,
+    )
+
+
+def _accept(
+    request: Request,
+    context: ServerContext,
+    principal: Principal,
+    secret: str,
+    body: AcceptInvitation,
+) -> AcceptedOut:
+    scoped = context.scoped(principal)
+    with scoped.unit(scoped.actor_of(principal), origin_of(request), writes=True) as unit:
+        user = unit.get(User, principal.user_id, "user", lock=True)
+        if user.invitation != digest_of(secret):
+            raise NotFound("there is no such invitation", code="invitation_not_found")
+        expires = user.invitation_expires_at
+        if expires is not None and expires <= unit.now():
+            raise Gone("the invitation has expired; ask for a new one", code="invitation_expired")
+        service.accept(unit, user, body.name)
+        token, token_secret = issue(
+            unit.session, user, name="first", role=Role(user.role), now=unit.now()
+        )
+        unit.audit("token.create", ("token", token.id), after={"name": token.name})
+        return AcceptedOut(user=UserOut.of(user), token_id=token.id, token=token_secret)
+
+
+ENDPOINTS = (
+    Endpoint(
+        ("POST",),
+        "/v1/invitations/{token}/accept",
+        accept_invitation,
+        None,
+        "users",
+        errors=(400, 404, 410, 413, 429, 503),
+        answer=AcceptedOut,
+        body=AcceptInvitation,
+        example={},
+    ),
+)

@@ -1,0 +1,97 @@
+"""Wire shapes of users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Name, Shown, Timestamp
+from server.platform.tables import User
+
+RoleName = Literal["read_only", "operator", "admin"]
+StatusName = Literal["invited", "active", "deactivated"]
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+        examples=["grace@example.com"],
+    ),
+]
+
+
+class InviteUser(Body):
+    """Whom to invite, and what they may do once they accept."""
+
+    email: Email
+    name: Name | None = None
+    role: RoleName
+
+
+class ChangeUser(Body):
+    """What to change. `version` is the one that the change was made from."""
+
+    version: int | None = Field(None, ge=1)
+    name: Name | None = None
+    role: RoleName | None = None
+    status: Literal["active"] | None = Field(None, description="`active` lets them in again")
+
+
+class AcceptInvitation(Body):
+    """How they want to be called."""
+
+    name: Name | None = None
+
+
+class UserQuery(PageQuery):
+    """Filters of the list."""
+
+    status: StatusName | None = None
+    role: RoleName | None = None
+    email: str | None = Field(None, min_length=1, max_length=254)
+
+
+class UserOut(Shown):
+    """A user. `invitation_url` is in the answer that made the invitation, and nowhere else."""
+
+    id: str
+    email: str
+    name: str
+    role: RoleName
+    status: StatusName
+    last_active_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+    @classmethod
+    def of(cls, user: User) -> UserOut:
+        """A row as clients see it."""
+        return cls.model_validate(
+            {name: getattr(user, name) for name in cls.model_fields if hasattr(user, name)}
+        )
+
+
+class InvitedOut(UserOut):
+    """A user who was just invited."""
+
+    invitation_url: str
+    invitation_expires_at: Timestamp
+
+
+class UsersOut(Shown):
+    """A page of users."""
+
+    data: list[UserOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class AcceptedOut(Shown):
+    """The user, now active, and their first token; its secret is shown this once."""
+
+    user: UserOut
+    token_id: str
+    token: str

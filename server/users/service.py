@@ -1,0 +1,151 @@
+"""Use cases of users: load, decide, save, announce."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.platform.calls import Call
+from server.platform.cursors import Key, Page
+from server.platform.errors import Conflict, not_found
+from server.platform.ids import new_id
+from server.platform.scopes import Role
+from server.platform.secrets import digest_of, new_secret
+from server.platform.state.database import flushed_or
+from server.platform.tables import User
+from server.platform.tokens import revoke_all_of
+from server.platform.unit import Unit
+from server.users.model import INVITATION_VALID, Status, is_active_admin
+from server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
+
+KEYS = (Key(User.created_at), Key(User.id))
+
+
+def find(call: Call, query: UserQuery) -> Page[User]:
+    """A page of users, oldest first."""
+    statement = select(User)
+    if query.status is not None:
+        statement = statement.where(User.status == query.status)
+    if query.role is not None:
+        statement = statement.where(User.role == query.role)
+    if query.email is not None:
+        statement = statement.where(User.email_key == query.email.casefold())
+    return call.page(statement, KEYS)
+
+
+def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
+    """A user who is not deactivated."""
+    user = unit.get(User, user_id, "user", lock=lock)
+    if user.status == Status.DEACTIVATED:
+        raise not_found("user", user_id, unit.tenant_name)
+    return user
+
+
+def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
+    """A new user and the secret of their invitation. Raises `Conflict` `user_exists`."""
+    now = unit.now()
+    user = User(
+        id=new_id("usr"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        email=body.email,
+        email_key=body.email.casefold(),
+        name=body.name or body.email.partition("@")[0],
+        role=body.role,
+        status=Status.INVITED.value,
+    )
+    secret = _invitation(user, now)
+    taken = Conflict(f"there is a user with the address {body.email}", code="user_exists")
+    with flushed_or(unit.session, taken):
+        unit.session.add(user)
+    unit.audit("user.create", ("user", user.id), after=snapshot(user))
+    return user, secret
+
+
+def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
+    """A new invitation; the one before opens nothing any more."""
+    user = get(unit, user_id, lock=True)
+    if user.status != Status.INVITED:
+        raise Conflict("the user has accepted already", code="user_active")
+    before = snapshot(user)
+    secret = _invitation(user, unit.now())
+    unit.touch(user)
+    unit.audit("user.invite", ("user", user.id), before=before, after=snapshot(user))
+    return user, secret
+
+
+def accept(unit: Unit, user: User, name: str | None) -> None:
+    """An invited user becomes active."""
+    before = snapshot(user)
+    user.status = Status.ACTIVE.value
+    user.invitation = user.invitation_expires_at = None
+    user.name = name or user.name
+    unit.touch(user)
+    unit.audit("user.accept", ("user", user.id), before=before, after=snapshot(user))
+
+
+def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> User:
+    """Another name or role, or back from deactivated."""
+    user = unit.get(User, user_id, "user", lock=True)
+    unit.expect(user, expected)
+    if user.status == Status.DEACTIVATED and body.status is None:
+        raise not_found("user", user_id, unit.tenant_name)
+    if user.status == Status.INVITED and body.status is not None:
+        raise Conflict("an invited user becomes active by accepting", code="user_invited")
+    before = snapshot(user)
+    role, status = body.role or user.role, body.status or user.status
+    apply(unit, user, role=role, status=status)
+    user.name = body.name or user.name
+    unit.touch(user)
+    action = "user.change_role" if role != before["role"] else "user.update"
+    unit.audit(action, ("user", user.id), before=before, after=snapshot(user))
+    return user
+
+
+def deactivate(unit: Unit, user_id: str) -> User:
+    """End a user's access: every token of theirs is refused from the next request on."""
+    user = get(unit, user_id, lock=True)
+    before = snapshot(user)
+    apply(unit, user, role=user.role, status=Status.DEACTIVATED.value)
+    unit.touch(user)
+    unit.audit("user.deactivate", ("user", user.id), before=before, after=snapshot(user))
+    return user
+
+
+def apply(unit: Unit, user: User, *, role: str, status: str) -> None:
+    """Give a user a role and a status, with all that follows. Raises `Conflict` `last_admin`."""
+    was, becomes = is_active_admin(user.status, user.role), is_active_admin(status, role)
+    if was and not becomes and not _other_admins(unit.session, user.id):
+        raise Conflict("the tenant needs one active administrator", code="last_admin")
+    leaves = status == Status.DEACTIVATED and user.status != Status.DEACTIVATED
+    user.role, user.status = role, status
+    if leaves:
+        user.invitation = user.invitation_expires_at = None
+        revoke_all_of(unit.session, user.id, unit.now())
+        unit.publish("user.deactivated", {"user_id": user.id, "name": user.name})
+
+
+def snapshot(user: User) -> dict[str, object]:
+    """A user as the audit log shows them."""
+    shown = UserOut.of(user).model_dump(mode="json", exclude={"last_active_at"})
+    return {**shown, "invitation_secret": user.invitation}
+
+
+def _invitation(user: User, now: datetime) -> str:
+    secret = new_secret("invitation")
+    user.invitation, user.invitation_expires_at = digest_of(secret), now + INVITATION_VALID
+    return secret
+
+
+def _other_admins(session: Session, user_id: str) -> bool:
+    # Locked together: of two administrators who end each other's access at once, one is refused.
+    admins = session.execute(
+        select(User)
+        .where(User.role == Role.ADMIN.value, User.status == Status.ACTIVE.value)
+        .order_by(User.id)
+        .with_for_update()
+    ).scalars()
+    return any(admin.id != user_id for admin in admins)

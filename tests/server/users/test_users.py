@@ -1,0 +1,129 @@
+"""Users: invited, accepted, changed, deactivated; always an administrator left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from server.platform.clock import SteppedClock, SystemClock
+from server.platform.scopes import Role
+from tests.support.http_server import LocalServer, local_server
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock(SystemClock().now())
+
+
+@pytest.fixture
+def fresh(clock: SteppedClock) -> Iterator[LocalServer]:
+    with local_server(clock=clock) as made:
+        yield made
+
+
+def post(server: LocalServer, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    return server.client.post(path, json=body, headers=server.bearer() | headers)
+
+
+def invite(server: LocalServer, email: str, role: str = "operator") -> dict[str, Any]:
+    answer = post(server, "/v1/users", {"email": email, "role": role})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def accept(server: LocalServer, invited: dict[str, Any]) -> httpx.Response:
+    return server.client.post(invited["invitation_url"], json={})
+
+
+def test_an_invitation_is_accepted_once_and_gives_the_first_token(fresh: LocalServer) -> None:
+    invited = invite(fresh, "grace@example.com")
+    first, second = accept(fresh, invited), accept(fresh, invited)
+
+    assert (invited["status"], first.status_code, second.status_code) == ("invited", 200, 404)
+    assert first.json()["user"]["status"] == "active"
+    bearer = {"Authorization": f"Bearer {first.json()['token']}"}
+    assert fresh.client.get("/v1/users", headers=bearer).status_code == 403
+    asked = fresh.client.post("/v1/novaql", json={"query": "1"}, headers=bearer)
+    assert asked.status_code == 200
+
+
+def test_an_invitation_expires_and_can_be_sent_again(
+    fresh: LocalServer, clock: SteppedClock
+) -> None:
+    invited = invite(fresh, "grace@example.com")
+    clock.step(timedelta(days=7, seconds=1))
+    late = accept(fresh, invited)
+    again = post(fresh, f"/v1/users/{invited['id']}/invitation")
+
+    assert (late.status_code, late.json()["error"]["code"]) == (410, "invitation_expired")
+    assert accept(fresh, again.json()).status_code == 200
+
+
+def test_addresses_are_one_whatever_their_case(fresh: LocalServer) -> None:
+    invite(fresh, "grace@example.com")
+    taken = post(fresh, "/v1/users", {"email": "Grace@Example.COM", "role": "operator"})
+
+    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "user_exists")
+
+
+def test_deactivating_ends_every_token_at_the_next_request(fresh: LocalServer) -> None:
+    invited = invite(fresh, "grace@example.com")
+    bearer = {"Authorization": f"Bearer {accept(fresh, invited).json()['token']}"}
+    path = f"/v1/users/{invited['id']}"
+    before = fresh.client.get("/api/v1/labels", headers=bearer).status_code
+    ended = [fresh.client.delete(path, headers=fresh.bearer()).status_code for _ in range(2)]
+    after = fresh.client.get("/api/v1/labels", headers=bearer).status_code
+    listed = fresh.client.get("/v1/users?status=deactivated", headers=fresh.bearer()).json()
+
+    assert (before, ended, after) == (200, [204, 404], 401)
+    assert [user["id"] for user in listed["data"]] == [invited["id"]]
+
+
+def test_the_last_administrator_stays(fresh: LocalServer) -> None:
+    admins = fresh.client.get("/v1/users?role=admin", headers=fresh.bearer()).json()["data"]
+    me = admins[0]
+    gone = fresh.client.delete(f"/v1/users/{me['id']}", headers=fresh.bearer())
+    lowered = post(fresh, f"/v1/users/{me['id']}", {"version": me["version"], "role": "operator"})
+
+    assert len(admins) == 1
+    for refused in (gone, lowered):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "last_admin")
+    other = accept(fresh, invite(fresh, "grace@example.com", "admin"))
+    assert other.status_code == 200
+    assert fresh.client.delete(f"/v1/users/{me['id']}", headers=fresh.bearer()).status_code == 204
+
+
+def test_a_lowered_owner_lowers_their_tokens(fresh: LocalServer) -> None:
+    invited = invite(fresh, "grace@example.com", "admin")
+    accepted = accept(fresh, invited).json()
+    bearer = {"Authorization": f"Bearer {accepted['token']}"}
+    before = fresh.client.get("/v1/users", headers=bearer).status_code
+    version = accepted["user"]["version"]
+    changed = post(fresh, f"/v1/users/{invited['id']}", {"version": version, "role": "read_only"})
+    after = fresh.client.get("/v1/users", headers=bearer).status_code
+
+    assert (before, changed.status_code, after) == (200, 200, 403)
+
+
+def test_a_change_from_an_old_version_is_refused(fresh: LocalServer) -> None:
+    user = invite(fresh, "grace@example.com")
+    path = f"/v1/users/{user['id']}"
+    first = post(fresh, path, {"version": 1, "name": "Grace Hopper"})
+    stale = post(fresh, path, {"version": 1, "name": "Somebody"})
+    by_header = post(fresh, path, {"name": "Rear Admiral"}, **{"If-Match": '"2"'})
+    without = post(fresh, path, {"name": "Nobody"})
+
+    assert (first.status_code, first.json()["version"]) == (200, 2)
+    assert (stale.status_code, stale.json()["error"]["code"]) == (409, "version_conflict")
+    assert (by_header.status_code, by_header.json()["name"]) == (200, "Rear Admiral")
+    assert without.status_code == 409
+
+
+def test_only_administrators_see_users(fresh: LocalServer) -> None:
+    for role in (Role.READ_ONLY, Role.OPERATOR):
+        assert fresh.client.get("/v1/users", headers=fresh.bearer(role)).status_code == 403
