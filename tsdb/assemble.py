@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from tsdb.cache import ByteCache
-from tsdb.cuts import Cut
+from tsdb.cuts import Cut, of_rows, started_rows
 from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.salvage import sound_cuts
@@ -41,6 +41,56 @@ def plan_tiles(
     Cuts stand in order of age: of equal series and times the last one counts. Tiles that are
     loaded raise for damage, or leave out what it hit and note it in `losses`.
     """
+    started = started_rows(cuts, rows)
+    if started is None:
+        return _plan_plain(cuts, rows, cache, losses)
+    return [
+        *_plan_plain(of_rows(cuts, ~started), rows, cache, losses),
+        *_plan_started(of_rows(cuts, started), rows, losses),
+    ]
+
+
+def _plan_started(cuts: Sequence[Cut], rows: int, losses: Losses | None) -> list[TileRef]:
+    """Ragged tiles of rows that have start timestamps."""
+    slots, widths = _slots(cuts, rows), _widths(cuts, rows)
+    there = np.flatnonzero(widths)
+    pool = (np.cumsum(widths[there]) - 1) // TILE_VALUES
+    return [
+        TileRef(partial(_load_started, cuts, slots, members, losses), int(widths[members].sum()))
+        for members in np.split(there, np.flatnonzero(np.diff(pool)) + 1)
+    ]
+
+
+def _load_started(
+    cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, losses: Losses | None
+) -> Tile:
+    chosen = _members_of(cuts, slots, rows)
+    try:
+        if len(chosen) == 1:
+            times, values, offsets = _read_ragged(chosen, rows)
+            return Tile(rows, times, values, offsets, _unless_none(chosen[0].starts()))
+        return _merge_started(chosen, rows)
+    except DAMAGE:
+        if losses is None:
+            raise
+    return _merge_started(sound_cuts(chosen, losses), rows)
+
+
+def _merge_started(cuts: Sequence[Cut], rows: Ints) -> Tile:
+    times, places, offsets = _resolved(cuts, rows)
+    values = np.concatenate([cut.values() for cut in cuts])[places]
+    starts = np.concatenate([cut.starts() for cut in cuts])[places]
+    return Tile(rows, times, values, offsets, _unless_none(starts))
+
+
+def _unless_none(starts: Ints) -> Ints | None:
+    return starts if starts.any() else None
+
+
+def _plan_plain(
+    cuts: Sequence[Cut], rows: int, cache: TileCache, losses: Losses | None
+) -> list[TileRef]:
+    """Tiles without start timestamps."""
     if not cuts:
         return []
     group, lead = _groups(cuts, rows)
@@ -213,15 +263,20 @@ def _read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
 
 def _merge_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
     """Series may stand in several cuts, or several times in one. Of equal times the last stands."""
+    times, places, offsets = _resolved(cuts, rows)
+    return times, np.concatenate([cut.values() for cut in cuts])[places], offsets
+
+
+def _resolved(cuts: Sequence[Cut], rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """Times of the samples that stand, their places among those of all cuts, and offsets."""
     place = np.zeros(int(rows.max()) + 1, np.int64)
     place[rows] = np.arange(len(rows))
     owner = np.concatenate([np.repeat(place[cut.rows], cut.high - cut.low) for cut in cuts])
     times = np.concatenate([cut.times() for cut in cuts])
-    values = np.concatenate([cut.values() for cut in cuts])
     order = np.lexsort((times, owner))  # stable: of equal ones the youngest layer comes last
-    owner, times, values = owner[order], times[order], values[order]
-    stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)
+    owner, times = owner[order], times[order]
+    stays = np.append((owner[1:] != owner[:-1]) | (times[1:] != times[:-1]), True)[: len(owner)]
     if not stays.all():
-        owner, times, values = owner[stays], times[stays], values[stays]
+        owner, times, order = owner[stays], times[stays], order[stays]
     counts = np.bincount(owner, minlength=len(rows))
-    return times, values, np.append(0, np.cumsum(counts))
+    return times, order, np.append(0, np.cumsum(counts))

@@ -14,10 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from tsdb.assemble import TILE_VALUES, TileCache, plan_tiles
-from tsdb.cuts import Cut
+from tsdb.cuts import Cut, have_starts, of_rows
 from tsdb.damage import DAMAGE, Losses
 from tsdb.histograms import concat_histograms
-from tsdb.labels import Bools, Ints
+from tsdb.labels import Ints
 from tsdb.salvage import sound_cuts
 from tsdb.selection import HistogramRef, TileRef
 from tsdb.tile import HistogramTile, Tile
@@ -44,8 +44,8 @@ def plan(
     for cut in native:
         has_native[cut.rows] = True
     floats = [cut for cut in cuts if not cut.is_native]
-    tiles = plan_tiles(_of_rows(floats, ~has_native), rows, cache, losses)
-    mixed = _of_rows(cuts, has_native)
+    tiles = plan_tiles(of_rows(floats, ~has_native), rows, cache, losses)
+    mixed = of_rows(cuts, has_native)
     for members, samples in _pools([c for c in mixed if not c.is_native], rows, TILE_VALUES):
         tiles.append(TileRef(partial(_load_floats, mixed, members, losses), samples))
     histograms = [
@@ -53,17 +53,6 @@ def plan(
         for members, samples in _pools(native, rows, TILE_HISTOGRAMS)
     ]
     return tiles, histograms
-
-
-def _of_rows(cuts: Sequence[Cut], wanted: Bools) -> list[Cut]:
-    chosen = []
-    for cut in cuts:
-        inside = wanted[cut.rows]
-        if inside.all():
-            chosen.append(cut)
-        elif inside.any():
-            chosen.append(cut.take(np.flatnonzero(inside)))
-    return chosen
 
 
 def _pools(cuts: Sequence[Cut], rows: int, most: int) -> list[tuple[Ints, int]]:
@@ -91,7 +80,7 @@ class _Resolved:
         last = max((int(cut.rows.max()) for cut in cuts), default=0)
         wanted = np.zeros(max(last, int(members.max())) + 1, np.bool_)
         wanted[members] = True
-        chosen = _of_rows(cuts, wanted)
+        chosen = of_rows(cuts, wanted)
         self.cuts = [cut for cut in chosen if cut.is_native == native]
         owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.high - c.low) for c in chosen)])
         times = np.concatenate([_NONE, *(cut.times() for cut in chosen)])
@@ -108,12 +97,20 @@ class _Resolved:
         self.rows, counts = np.unique(owner[stays], return_counts=True)
         self.offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
 
+    def starts(self) -> Ints | None:
+        """Start timestamps of the samples; None if none has one."""
+        if not have_starts(self.cuts):
+            return None
+        starts = np.concatenate([cut.starts() for cut in self.cuts])[self.places]
+        return starts if starts.any() else None
+
 
 def _load_floats(cuts: Sequence[Cut], members: Ints, losses: Losses | None) -> Tile:
     def read(cuts: Sequence[Cut]) -> Tile:
         found = _Resolved(cuts, members, native=False)
         values = np.concatenate([_NO_VALUES, *(cut.values() for cut in found.cuts)])
-        return Tile(found.rows, found.times, values[found.places], found.offsets)
+        starts = found.starts()
+        return Tile(found.rows, found.times, values[found.places], found.offsets, starts)
 
     return _sound(read, cuts, members, losses)
 
@@ -122,7 +119,8 @@ def _load_histograms(cuts: Sequence[Cut], members: Ints, losses: Losses | None) 
     def read(cuts: Sequence[Cut]) -> HistogramTile:
         found = _Resolved(cuts, members, native=True)
         histograms = concat_histograms([cut.histograms() for cut in found.cuts])
-        return HistogramTile(found.rows, found.times, histograms.take(found.places), found.offsets)
+        histograms = histograms.take(found.places)
+        return HistogramTile(found.rows, found.times, histograms, found.offsets, found.starts())
 
     return _sound(read, cuts, members, losses)
 
@@ -141,4 +139,4 @@ def _sound(
             raise
     wanted = np.zeros(int(max(int(cut.rows.max()) for cut in cuts)) + 1, np.bool_)
     wanted[members] = True
-    return read([cut for cut in sound_cuts(_of_rows(cuts, wanted), losses) if len(cut.rows)])
+    return read([cut for cut in sound_cuts(of_rows(cuts, wanted), losses) if len(cut.rows)])

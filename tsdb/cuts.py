@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tsdb.damage import Losses
 from tsdb.histograms import Histograms
-from tsdb.labels import Ints, combine_codes
+from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
 from tsdb.tile import Floats
 from tsdb.tombstones import Intervals
@@ -77,6 +77,19 @@ class Cut:
         )
 
     @property
+    def started(self) -> Bools | None:
+        """[series] which have start timestamps; None if none has."""
+        every = self.stratum.started
+        return None if every is None else every[self.series]
+
+    def starts(self) -> Ints:
+        """Start timestamps, 0 where there is none."""
+        lengths = self.high - self.low
+        if self.stratum.starts is None:
+            return np.zeros(int(lengths.sum()), np.int64)
+        return self.stratum.starts.ints(self.stratum.value_start[self.series] + self.low, lengths)
+
+    @property
     def floats(self) -> Stratum:
         assert isinstance(self.stratum, Stratum)
         return self.stratum
@@ -103,6 +116,34 @@ class Cut:
         return self.stratum.values.histograms(
             self.stratum.value_start[self.series] + self.low, self.high - self.low
         )
+
+
+def of_rows(cuts: Sequence[Cut], wanted: Bools) -> list[Cut]:
+    """What cuts have of the rows of a table for which `wanted` is true."""
+    chosen = []
+    for cut in cuts:
+        inside = wanted[cut.rows]
+        if inside.all():
+            chosen.append(cut)
+        elif inside.any():
+            chosen.append(cut.take(np.flatnonzero(inside)))
+    return chosen
+
+
+def have_starts(cuts: Iterable[Cut]) -> bool:
+    """Whether a sample of them may have a start timestamp."""
+    return any(started.any() for cut in cuts if (started := cut.started) is not None)
+
+
+def started_rows(cuts: Sequence[Cut], rows: int) -> Bools | None:
+    """Which rows of a table have a start timestamp in some layer; None if none has."""
+    found = None
+    for cut in cuts:
+        started = cut.started
+        if started is not None and started.any():
+            found = np.zeros(rows, np.bool_) if found is None else found
+            found[cut.rows[started]] = True
+    return found
 
 
 def cut_pieces(

@@ -37,6 +37,8 @@ def _sound(cut: Cut, losses: Losses, hidden: _Hidden) -> Cut:
     timed = stratum.times.sound(places, losses)
     starts = stratum.value_start[cut.series] + cut.low
     valued = stratum.values.sound(flat_positions(starts, lengths), losses)
+    if stratum.starts is not None:
+        valued &= stratum.starts.sound(flat_positions(starts, lengths), losses)
     sound = timed & valued
     if sound.all() and not hidden:
         return cut

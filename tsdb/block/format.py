@@ -28,6 +28,7 @@ PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
 )
 """Kinds, mixed into checksums."""
 NATIVE_TIME_PAGE, NATIVE_PAGE = b"nattimes", b"natives"
+START_PAGE, NATIVE_START_PAGE = b"starts", b"natstart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,17 @@ class PageSections:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSections:
+    """Start timestamps, in the places of the samples that they belong to; format 3 brought them.
+
+    series  which of the series of floats, or of histograms, have any; increasing
+    """
+
+    series: Section
+    pages: PageSections
+
+
+@dataclass(frozen=True, slots=True)
 class NativeSections:
     """Native histograms of a block.
 
@@ -84,6 +96,7 @@ class NativeSections:
     histograms: PageSections
     bounds_sizes: Section
     bounds: Section
+    starts: StartSections | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,7 @@ class Description:
     values: PageSections
     labels: tuple[LabelSections, ...]
     native: NativeSections | None = None
+    starts: StartSections | None = None
 
 
 def encode_header(identity: bytes, version: int) -> bytes:
@@ -113,8 +127,10 @@ def encode_header(identity: bytes, version: int) -> bytes:
 def encode_description(identity: bytes, description: Description, offset: int) -> bytes:
     """The description and the tail, to be written at `offset`, the end of the file."""
     fields = asdict(description)
-    if description.native is None:
-        del fields["native"]
+    for part in (fields, fields["native"] or {}):
+        for name in ("native", "starts"):
+            if name in part and part[name] is None:
+                del part[name]
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     crc = checksum(identity, DESCRIPTION, offset, text)
     return text + TAIL.pack(offset, len(text), crc, MAGIC)
@@ -182,7 +198,15 @@ def _description(fields: dict[str, Any]) -> Description:
             for label in fields["labels"]
         ),
         native=None if native is None else _native(native),
+        starts=_starts(fields),
     )
+
+
+def _starts(fields: dict[str, Any]) -> StartSections | None:
+    found = fields.get("starts")
+    if found is None:
+        return None
+    return StartSections(Section(**found["series"]), _pages(found["pages"]))
 
 
 def _native(fields: dict[str, Any]) -> NativeSections:
@@ -192,4 +216,5 @@ def _native(fields: dict[str, Any]) -> NativeSections:
         **_sections(fields, "float_series", "series", *_GRIDS, "bounds_sizes", "bounds"),
         times=_pages(fields["times"]),
         histograms=_pages(fields["histograms"]),
+        starts=_starts(fields),
     )

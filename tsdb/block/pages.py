@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.format import NATIVE_TIME_PAGE, TIME_PAGE
+from tsdb.block.format import NATIVE_START_PAGE, NATIVE_TIME_PAGE, START_PAGE, TIME_PAGE
 from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.histogram_columns import decode_page
 from tsdb.codec.pages import decode_times, decode_values
+from tsdb.codec.starts import decode_starts
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
@@ -108,6 +109,8 @@ class _Pages:
 
     def _decode(self, data: bytes, count: int) -> Any:
         """Raises `Undecodable`."""
+        if self.kind in (START_PAGE, NATIVE_START_PAGE):
+            return decode_starts(data, count)
         if self.kind in (TIME_PAGE, NATIVE_TIME_PAGE):
             if self.coded:
                 return decode_times(data, count)

@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from tsdb.block.format import (
     NATIVE_PAGE,
+    NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
     PAGE,
     SECTION,
+    START_PAGE,
     TIME_PAGE,
     Description,
     LabelSections,
     NativeSections,
     PageSections,
     Section,
+    StartSections,
     read_description,
 )
 from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
@@ -236,6 +239,7 @@ class Block:
             values=PagedHistograms(
                 **self._pages(native.histograms, NATIVE_PAGE), sets=self._custom_bounds(native)
             ),
+            **self._starts(native.starts, NATIVE_START_PAGE, len(grid_of)),
         )
 
     def _custom_bounds(self, native: NativeSections) -> tuple[tuple[float, ...], ...]:
@@ -260,7 +264,16 @@ class Block:
             grid_last=self._numbers(description.grid_last, np.int64, "last times"),
             times=PagedStream(**self._pages(description.times, TIME_PAGE)),
             values=PagedStream(**self._pages(description.values, PAGE)),
+            **self._starts(description.starts, START_PAGE, len(grid_of)),
         )
+
+    def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
+        """The two fields of `Grids` that speak of start timestamps."""
+        if starts is None:
+            return {}
+        started = np.zeros(series, np.bool_)
+        started[self._numbers(starts.series, np.uint32, "series with start timestamps")] = True
+        return {"starts": PagedStream(**self._pages(starts.pages, kind)), "started": started}
 
     def _pages(self, pages: PageSections, kind: bytes) -> dict[str, Any]:
         """What `PagedStream` and `PagedHistograms` have in common."""

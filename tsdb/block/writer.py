@@ -14,15 +14,18 @@ from tsdb.block.format import (
     CODED_FORMAT,
     HEADER_BYTES,
     NATIVE_PAGE,
+    NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
     PAGE,
     SECTION,
+    START_PAGE,
     TIME_PAGE,
     Description,
     LabelSections,
     NativeSections,
     PageSections,
     Section,
+    StartSections,
     encode_description,
     encode_header,
 )
@@ -39,10 +42,14 @@ from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers, encode_texts
 from tsdb.codec.histogram_columns import encode_page
 from tsdb.codec.pages import encode_times, encode_values
+from tsdb.codec.starts import encode_starts
 from tsdb.fsio import AppendFile, Disk
 from tsdb.histograms import Histograms
 from tsdb.labels import Ints
 from tsdb.stratum import ArrayStream, NativeStratum, Stratum
+
+PAGE_STARTS = 1 << 16
+"""Start timestamps of so many samples make a page: few bytes, and quickly told apart."""
 
 PORTION_VALUES = 1 << 20
 """So many values are gathered in memory at a time."""
@@ -90,6 +97,7 @@ class _Writer:
         floats = content.floats or _no_floats()
         times = self._times(TIME_PAGE, floats)
         values = self._values(floats)
+        starts = self._starts(START_PAGE, floats)
         natives = None if content.native is None else self._histograms(content.native)
         first, last = _grid_bounds(floats)
         sections = {
@@ -114,6 +122,7 @@ class _Writer:
             values=values,
             labels=tuple(self._labels()),
             native=native,
+            starts=starts,
         )
         self._file.append([encode_description(self._identity, description, self._file.size)])
         return description
@@ -156,7 +165,28 @@ class _Writer:
             encode_page(held.take(np.arange(end - count, end)), self._level)
             for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
         )
-        return _WrittenHistograms(held, times, self._written(NATIVE_PAGE, counts, encoded))
+        pages = self._written(NATIVE_PAGE, counts, encoded)
+        return _WrittenHistograms(held, times, pages, self._starts(NATIVE_START_PAGE, column))
+
+    def _starts(self, kind: bytes, column: Column[Kind]) -> StartSections | None:
+        """None if no sample has a start timestamp."""
+        stream, lengths = column.stratum.starts, column.lengths
+        if stream is None or len(lengths) == 0:
+            return None
+        total = int(lengths.sum())
+        counts = np.diff(np.append(np.arange(0, total, PAGE_STARTS), total))
+        rows = rows_of_pages(counts, lengths)
+        started = np.zeros(len(lengths), np.bool_)
+        encoded: list[bytes] = []
+        for page in _gathered(stream.ints, counts, column.value_start, lengths):
+            sizes = rows.of_page(len(encoded))
+            known = np.logical_or.reduceat(page != 0, np.cumsum(sizes) - sizes)
+            started[rows.series_of_page(len(encoded))[known]] = True
+            encoded.append(encode_starts(page.view(np.int64), self._level))
+        if not started.any():
+            return None
+        series = self._numbers(np.flatnonzero(started).astype(np.uint32))
+        return StartSections(series, self._written(kind, counts, iter(encoded)))
 
     def _native(
         self, floats: Column[Stratum], column: Column[NativeStratum], written: _WrittenHistograms
@@ -176,6 +206,7 @@ class _Writer:
             histograms=written.pages,
             bounds_sizes=self._numbers(np.array([len(b) for b in sets], np.uint32)),
             bounds=self._numbers(np.array([x for b in sets for x in b], np.float64)),
+            starts=written.starts,
         )
 
     def _written(
@@ -217,6 +248,7 @@ class _WrittenHistograms:
     held: Histograms
     times: PageSections
     pages: PageSections
+    starts: StartSections | None
 
 
 def _no_floats() -> Column[Stratum]:

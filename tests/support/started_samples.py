@@ -1,0 +1,60 @@
+"""Samples with start timestamps, one by one, and what a source answers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tests.support.store_model import Labels, batch_of, bits, key_of
+from tests.support.stored_histograms import Native, natives_of
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from tsdb.tile import Batch
+
+StartedSample = tuple[Mapping[str, str], int, float | Native, int]
+"""Labels, milliseconds, value or histogram, start timestamp (0: none)."""
+Started = dict[tuple[Labels, int], tuple[int | Native, int]]
+"""(series, time) → (bits of the value, or the histogram; start timestamp)."""
+
+
+def started_batch(samples: Sequence[StartedSample]) -> tuple[Batch, Started]:
+    """A batch of samples, and what of it stands: histograms count as the later ones."""
+    floats = [s for s in samples if not isinstance(s[2], Native)]
+    native = [s for s in samples if isinstance(s[2], Native)]
+    batch = batch_of([(labels, time, value) for labels, time, value, _ in samples])
+    batch = replace(batch, starts=np.array([s[3] for s in floats], np.int64))
+    if batch.native is not None:
+        starts = np.array([s[3] for s in native], np.int64)
+        batch = replace(batch, native=replace(batch.native, starts=starts))
+    last: Started = {}
+    for labels, time, value, start in (*floats, *native):
+        stored = value if isinstance(value, Native) else bits(value)
+        last[key_of(labels), time] = (stored, start)
+    return batch, last
+
+
+def read_started(source: Source) -> Started:
+    """Everything that a source has."""
+    selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
+    keys = [key_of(labels) for labels in selection.series]
+    found: Started = {}
+    for ref in selection.tiles:
+        tile = ref.load().ragged()
+        assert tile.offsets is not None
+        owners = np.repeat(tile.rows, np.diff(tile.offsets)).tolist()
+        patterns = np.ascontiguousarray(tile.values).view(np.uint64).tolist()
+        starts = [0] * len(owners) if tile.starts is None else tile.starts.tolist()
+        for row, time, pattern, start in zip(
+            owners, tile.timestamps.tolist(), patterns, starts, strict=True
+        ):
+            found[keys[row], time] = (pattern, start)
+    for native in selection.histograms:
+        held = native.load()
+        owners = np.repeat(held.rows, np.diff(held.offsets)).tolist()
+        starts = [0] * len(owners) if held.starts is None else held.starts.tolist()
+        for row, time, histogram, start in zip(
+            owners, held.timestamps.tolist(), natives_of(held.histograms), starts, strict=True
+        ):
+            found[keys[row], time] = (histogram, start)
+    return found
