@@ -33,6 +33,7 @@ from server.platform.unit import Unit
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 AnyRow = TypeVar("AnyRow")
+Done = TypeVar("Done")
 
 
 @dataclass(slots=True)
@@ -188,6 +189,18 @@ def operation(
         doc=use.__doc__ or "",
     )
     return row
+
+
+async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: bool = False) -> Done:
+    """Work of an asynchronous handler on the database, in a thread and a transaction of its own."""
+    context = context_of(request)
+    actor, origin = context.actor_of(principal_of(request)), origin_of(request)
+
+    def run() -> Done:
+        with context.unit(actor, origin, writes=writes) as unit:
+            return work(unit)
+
+    return await context.threads.run(run)
 
 
 async def _handle(request: Request, endpoint: Endpoint, use: Use) -> Response:
