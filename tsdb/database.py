@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tsdb.background import Repeater
-from tsdb.files import Files, open_files
+from tsdb.files import Files
 from tsdb.fsio import Disk, RealDisk
 from tsdb.head.head import Head
+from tsdb.opening import open_files
 from tsdb.options import StoreOptions, Sync
 from tsdb.store.writes import Writes
 

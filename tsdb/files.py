@@ -1,33 +1,27 @@
-"""The directory of a store: opening it, what is in it, and changing what it consists of."""
+"""The directory of a store while it is open: what is in it, and changing what it consists of."""
 
 from __future__ import annotations
 
-import os
-import secrets
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tsdb import manifest as manifests
 from tsdb.block.reader import BlockEntry
-from tsdb.errors import NotAStore, ReadFailed, StoreLocked, StoreNotFound, write_failure
+from tsdb.errors import write_failure
 from tsdb.flush import write_head
 from tsdb.fsio import Disk, Lock
-from tsdb.head.head import Head, HeadPart
+from tsdb.head.head import HeadPart
 from tsdb.manifest import Manifest
-from tsdb.options import OpenReport, StoreOptions, Sync
+from tsdb.options import OpenReport
 from tsdb.selection import Metadata
 from tsdb.tombstones import Tombstone, needed
-from tsdb.wal.reader import Replay, replay
 from tsdb.wal.record import encode_metadata
 from tsdb.wal.writer import Log, segment_name, segment_number
 
 LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
-_OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new"}
-_READ_ATTEMPTS = 50
 
 
 @dataclass(slots=True)
@@ -132,116 +126,8 @@ class Files:
         if self.log is not None:
             self.log.close()
         if self.lock is not None:
-            self.lock.release()
+            if self.log is None or self.log.all_ended:
+                self.lock.finish()
+            else:  # the next one must not take the log for one that was cut off
+                self.lock.release()
             self.lock = None
-
-
-def open_files(
-    disk: Disk, path: Path, options: StoreOptions, *, read_only: bool
-) -> tuple[Files, Head]:
-    """Open or create a store, and read its log into a head."""
-    began = time.monotonic()
-    if read_only:
-        return _open_to_read(disk, path, began)
-    head = Head()
-    lock = _prepare(disk, path)
-    try:
-        manifest = manifests.read(disk, path)
-        if manifest is None:
-            manifest = Manifest(secrets.token_bytes(16))
-            manifests.write(disk, path, manifest)
-        files = Files(disk, path, manifest, lock, None, OpenReport())
-        removed = _remove_strays(files)
-        found = replay(
-            disk, path / LOG, manifest.store,
-            [n for n in files.segments() if n >= manifest.log_start], head, manifest.tombstones,
-        )  # fmt: skip
-        for number, size in found.torn.items():
-            _cut(disk, path / LOG / segment_name(number), size)
-        next_segment = max([manifest.log_start - 1, *files.segments()]) + 1
-        files.log = Log(
-            disk, path / LOG, manifest.store, next_segment,
-            segment_bytes=options.segment_bytes, sync_when_full=options.sync is not Sync.OS,
-        )  # fmt: skip
-        files.drop_log()
-    except OSError as problem:
-        lock.release()
-        raise write_failure(problem, f"opening {path}") from problem
-    except BaseException:
-        lock.release()
-        raise
-    _take_replay(files, found, removed, began)
-    return files, head
-
-
-def _take_replay(files: Files, found: Replay, removed: Sequence[str], began: float) -> None:
-    files.damaged_segments = frozenset(found.damaged)
-    files.manifest = replace(files.manifest, metadata={**files.manifest.metadata, **found.metadata})
-    files.report = OpenReport(
-        replayed=found.samples,
-        torn_bytes=found.torn_bytes,
-        damaged=tuple(
-            f"{LOG}/{segment_name(number)}: {place}"
-            for number, places in found.damaged.items()
-            for place in places
-        ),
-        orphans=found.orphans,
-        removed=tuple(removed),
-        seconds=time.monotonic() - began,
-    )
-
-
-def _prepare(disk: Disk, path: Path) -> Lock:
-    """Make the directories and claim them."""
-    try:
-        # A store may have guests (lost+found, what a server keeps); a new one starts alone.
-        names = set() if path.is_file() else set(disk.names(path))
-        if path.is_file() or (manifests.NAME not in names and not names <= _OURS):
-            raise NotAStore(path)
-        for folder in (path, path / LOG, path / BLOCKS):
-            disk.make_dir(folder)
-        return disk.lock(path / LOCK, f"process {os.getpid()}")
-    except BlockingIOError as held:
-        raise StoreLocked(path, str(held)) from None
-    except OSError as problem:
-        raise write_failure(problem, f"opening {path}") from problem
-
-
-def _remove_strays(files: Files) -> list[str]:
-    """Remove what a flush left that did not come to its end."""
-    listed = {entry.name for entry in files.manifest.blocks}
-    strays = [name for name in files.disk.names(files.blocks_path) if name not in listed]
-    for name in strays:
-        files.disk.unlink(files.blocks_path / name)
-    return [f"{BLOCKS}/{name}" for name in strays]
-
-
-def _cut(disk: Disk, path: Path, size: int) -> None:
-    if size == 0:
-        disk.unlink(path)
-    else:
-        disk.truncate(path, size)
-
-
-def _open_to_read(disk: Disk, path: Path, began: float) -> tuple[Files, Head]:
-    """Nothing is written, not even a lock: a writer may be at work at the same time."""
-    for _ in range(_READ_ATTEMPTS):
-        head = Head()
-        try:
-            manifest = manifests.read(disk, path)
-            if manifest is None:
-                raise StoreNotFound(path)
-            files = Files(disk, path, manifest, None, None, OpenReport())
-            owed = [n for n in files.segments() if n >= manifest.log_start]
-            found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones)
-            unchanged = manifests.read(disk, path) == manifest
-        except FileNotFoundError:
-            continue  # a flush removed a segment meanwhile; the manifest is another one now
-        except NotADirectoryError:
-            raise NotAStore(path) from None
-        except OSError as problem:
-            raise ReadFailed(f"opening {path}: {problem}") from problem
-        if unchanged:
-            _take_replay(files, found, [], began)
-            return files, head
-    raise ReadFailed(f"opening {path}: its writer changed it {_READ_ATTEMPTS} times meanwhile")

@@ -46,9 +46,11 @@ class Lock(Protocol):
     """An exclusive claim on a directory; goes away with the process that made it.
 
     left_behind  what the holder before this one wrote, if it never came to `finish`
+    is_new       there was no such file before
     """
 
     left_behind: str
+    is_new: bool
 
     def finish(self) -> None:
         """All is done: let go, and leave nothing behind."""
@@ -64,6 +66,10 @@ class Disk(Protocol):
 
     def create(self, path: Path) -> AppendFile:
         """A new, empty file. `FileExistsError` if there is one."""
+        ...
+
+    def extend(self, path: Path) -> AppendFile:
+        """A file that exists and that nobody else has open for appending."""
         ...
 
     def read(self, path: Path) -> ReadFile: ...
@@ -103,10 +109,11 @@ class RealAppendFile:
 
     _fd = -1  # if opening fails
 
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    def __init__(self, path: Path, *, new: bool = True) -> None:
+        how = os.O_CREAT | os.O_EXCL if new else 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | how, 0o644)
         self._close = os.close  # at the end of the process, when `os` may be gone
-        self.size = 0
+        self.size = 0 if new else os.fstat(self._fd).st_size
 
     def append(self, pieces: Sequence[Buffer]) -> None:
         todo = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
@@ -175,6 +182,7 @@ class RealLock:
     _fd = -1
 
     def __init__(self, path: Path, holder: str) -> None:
+        self.is_new = not path.exists()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._close = os.close
         try:
@@ -217,6 +225,9 @@ class RealDisk:
 
     def create(self, path: Path) -> AppendFile:
         return RealAppendFile(path)
+
+    def extend(self, path: Path) -> AppendFile:
+        return RealAppendFile(path, new=False)
 
     def read(self, path: Path) -> ReadFile:
         return RealReadFile(path)

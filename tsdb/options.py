@@ -82,6 +82,7 @@ class OpenReport:
     damaged     places in the log that cannot be read although more follows: bytes were changed
     orphans     samples lost because the record that names their series is damaged
     removed     files that belonged to no block: a flush that was under way at a crash
+    interrupted who had the store last, if that one did not close it: killed, or a power cut
     """
 
     replayed: int = 0
@@ -90,11 +91,27 @@ class OpenReport:
     orphans: int = 0
     removed: tuple[str, ...] = ()
     seconds: float = 0.0
+    interrupted: str = ""
 
     @property
     def clean(self) -> bool:
         """Whether nothing was lost."""
         return not (self.torn_bytes or self.damaged or self.orphans)
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        told = [f"{self.replayed} samples read back from the log in {self.seconds:.2f} s"]
+        if self.interrupted:
+            told.insert(0, f"{self.interrupted} did not close it")
+        if self.torn_bytes:
+            told.append(f"{self.torn_bytes} bytes of an unfinished write cut off")
+        if self.damaged:
+            told.append(f"unreadable places in the log: {', '.join(self.damaged)}")
+        if self.orphans:
+            told.append(f"{self.orphans} samples lost with the names of their series")
+        if self.removed:
+            told.append(f"left by an unfinished flush and removed: {', '.join(self.removed)}")
+        return "; ".join(told)
 
 
 @dataclass(frozen=True, slots=True)

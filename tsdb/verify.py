@@ -19,9 +19,10 @@ from tsdb.files import BLOCKS, LOG
 from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
 from tsdb.labels import Ints
+from tsdb.opening import was_closed
 from tsdb.part import Layer
 from tsdb.stratum import Grids, NativeStratum, Stratum
-from tsdb.wal.record import Damage, decode, read_records
+from tsdb.wal.record import Damage, MetadataRecord, decode, read_records
 from tsdb.wal.writer import segment_name, segment_number
 
 
@@ -73,10 +74,11 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
     found: list[Violation] = []
     if manifest is None:
         return found
+    closed = was_closed(disk, path)
     for name in disk.names(path / LOG):
         number = segment_number(name)
         if number is not None and number >= manifest.log_start:
-            found.extend(_check_segment(disk, path / LOG, number, manifest.store))
+            found.extend(_check_segment(disk, path / LOG, number, manifest.store, closed))
     return found
 
 
@@ -171,19 +173,26 @@ def _time_problems(stratum: Grids) -> Iterator[tuple[str, str]]:
             yield f"grid {grid}", "first or last time differs from the directory"
 
 
-def _check_segment(disk: Disk, folder: Path, number: int, store: bytes) -> Iterator[Violation]:
+def _check_segment(
+    disk: Disk, folder: Path, number: int, store: bytes, closed: bool
+) -> Iterator[Violation]:
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)
     except OSError as problem:
         yield Violation(path, "file", str(problem))
         return
+    ended = False
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
             what = "after the last whole record" if item.tail else "that are not a record"
             yield Violation(path, f"offset {item.offset}", f"{item.length} bytes {what}")
             continue
         try:
-            decode(item[1])
+            record = decode(item[1])
         except Undecodable as problem:
             yield Violation(path, f"offset {item[0]}", str(problem))
+            continue
+        ended = isinstance(record, MetadataRecord) and not record.metadata
+    if closed and not ended:
+        yield Violation(path, f"offset {len(data)}", "the file is cut off")

@@ -52,6 +52,10 @@ class SimulatedDisk:
         self._need_folder(path.parent)
         return _SimulatedAppendFile(self, self._new_inode(path), path)
 
+    def extend(self, path: Path) -> AppendFile:
+        self.call("extend", path)
+        return _SimulatedAppendFile(self, self._inode(path), path)
+
     def read(self, path: Path) -> ReadFile:
         return _SimulatedReadFile(self, self._inode(path), path)
 
@@ -121,12 +125,13 @@ class SimulatedDisk:
         self._need_power()
         if path in self.locked:
             raise BlockingIOError(self.image.inodes[self._inode(path)].data.decode().strip())
-        if path not in self.image.names:
+        is_new = path not in self.image.names
+        if is_new:
             self._need_folder(path.parent)
             self._new_inode(path)
         number = self._inode(path)
         left = self.image.inodes[number].data.decode(errors="replace").strip()
-        lock = _SimulatedLock(self, path, number, left)
+        lock = _SimulatedLock(self, path, number, left, is_new)
         self.locked[path] = lock
         content = holder.encode() + b"\n"
         self.image.inodes[number] = Inode(content, content)
@@ -211,7 +216,7 @@ class _SimulatedAppendFile:
     def __init__(self, disk: SimulatedDisk, inode: int, path: Path) -> None:
         self._disk, self._inode, self._path = disk, inode, path
         self._poisoned = False
-        self.size = 0
+        self.size = len(disk.image.inodes[inode].data)
 
     def append(self, pieces: Sequence[Buffer]) -> None:
         data = b"".join(bytes(piece) for piece in pieces)
@@ -270,9 +275,11 @@ class _SimulatedReadFile:
 
 
 class _SimulatedLock:
-    def __init__(self, disk: SimulatedDisk, path: Path, inode: int, left_behind: str) -> None:
+    def __init__(
+        self, disk: SimulatedDisk, path: Path, inode: int, left_behind: str, is_new: bool
+    ) -> None:
         self._disk, self._path, self._inode = disk, path, inode
-        self.left_behind = left_behind
+        self.left_behind, self.is_new = left_behind, is_new
 
     def finish(self) -> None:
         if self._disk.locked.get(self._path) is self and not self._disk.dead:

@@ -16,6 +16,7 @@ import tsdb
 from tests.support.store_model import Labels, Model, Sample, Stored, batch_of, read_all
 from tests.support.stored_histograms import Native, simple
 from tsdb.errors import StoreError
+from tsdb.wal.record import encode_end, encode_record
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +84,9 @@ def test_kill_loses_nothing_acknowledged(tmp_path: Path, mode: str) -> None:
         acknowledged = max(acknowledged, steps[-1])
 
 
+CLOSING = sum(len(piece) for piece in encode_record(b"", 1, 0, *encode_end()))
+"""Bytes of a closing record."""
+
 SMALL: list[Sample] = [
     ({"__name__": "up", "job": "a"}, 1000, 1.0),
     ({"__name__": "up", "job": "b"}, 1000, 0.0),
@@ -112,23 +116,26 @@ def test_torn_tail_is_cut_at_the_last_whole_record(
     whole = segment.stat().st_size
     database.append(batch_of(last))
     size = segment.stat().st_size
-    database.close()
     content = segment.read_bytes()
+    database.close()
     before, after = Model(), Model()
     before.append(first)
     after.append(first)
     after.append(last)
     for length in range(whole, size + 1):
         segment.write_bytes(content[:length])
+        (path / "LOCK").write_text("process 1\n")
         with tsdb.open(path) as reopened:
             assert read_all(reopened) in ([before.select()] if length < size else [after.select()])
             report = reopened.open_report
             assert report.clean == (report.torn_bytes == 0)
             assert report.torn_bytes <= length - whole
+            assert report.interrupted == "process 1"
             if length in (whole, size):
                 assert report.clean
         with tsdb.open(path) as again:
             assert again.open_report.clean
+            assert again.open_report.interrupted == ""
             assert again.check() == []
     assert segment.exists()
 
@@ -138,9 +145,10 @@ def test_every_truncation_of_the_log_leaves_what_came_before(tmp_path: Path) -> 
     with tsdb.open(path) as database:
         database.append(batch_of(SMALL))
     (segment,) = (path / "wal").iterdir()
-    content = segment.read_bytes()
+    content = segment.read_bytes()[:-CLOSING]
     for length in range(len(content)):
         segment.write_bytes(content[:length])
+        (path / "LOCK").write_text("process 1\n")
         with tsdb.open(path) as reopened:
             assert read_all(reopened) == {}
             reopened.append(batch_of(MORE))

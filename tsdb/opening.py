@@ -1,0 +1,223 @@
+"""Opening a store: claim the directory, read the manifest, read the log into a head.
+
+Whoever had the store last either closed it, or was killed; the lock's file tells which. After a
+close every segment of the log ends with a closing record, so one without was cut off since.
+After a kill the last segment has none. It gets one when it has been read: from then on it is as
+good as any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tsdb import manifest as manifests
+from tsdb.errors import (
+    NotAStore,
+    ReadFailed,
+    StoreLocked,
+    StoreNotFound,
+    WriteFailed,
+    write_failure,
+)
+from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG, Files
+from tsdb.fsio import Disk, Lock, replace_file
+from tsdb.head.head import Head
+from tsdb.manifest import Manifest
+from tsdb.options import OpenReport, StoreOptions, Sync
+from tsdb.wal.reader import Replay, replay
+from tsdb.wal.record import encode_end, encode_record
+from tsdb.wal.writer import Log, segment_name
+
+_OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new"}
+_READ_ATTEMPTS = 50
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+log = logging.getLogger("tsdb")
+
+
+def open_files(
+    disk: Disk, path: Path, options: StoreOptions, *, read_only: bool
+) -> tuple[Files, Head]:
+    """Open or create a store, and read its log into a head."""
+    began = time.monotonic()
+    if read_only:
+        return _open_to_read(disk, path, began)
+    head = Head()
+    lock = _prepare(disk, path)
+    try:
+        manifest = manifests.read(disk, path)
+        if manifest is None:
+            manifest = Manifest(secrets.token_bytes(16))
+            manifests.write(disk, path, manifest)
+        files = Files(disk, path, manifest, lock, None, OpenReport())
+        removed = _remove_strays(files)
+        found = replay(
+            disk, path / LOG, manifest.store,
+            [n for n in files.segments() if n >= manifest.log_start], head, manifest.tombstones,
+        )  # fmt: skip
+        closed = not lock.left_behind and not lock.is_new
+        ended = [_tidy(files, number, size, found, closed) for number, size in _ends(found)]
+        next_segment = max([manifest.log_start - 1, *files.segments()]) + 1
+        files.log = Log(
+            disk, path / LOG, manifest.store, next_segment,
+            segment_bytes=options.segment_bytes, sync_when_full=options.sync is not Sync.OS,
+        )  # fmt: skip
+        files.log.all_ended = all(ended)
+        files.drop_log()
+    except OSError as problem:
+        lock.release()
+        raise write_failure(problem, f"opening {path}") from problem
+    except BaseException:
+        lock.release()
+        raise
+    _take_replay(files, found, removed, began, closed=closed)
+    return files, head
+
+
+def _ends(found: Replay) -> list[tuple[int, int]]:
+    """Segments that do not end as they should, and the end of the last whole record of each."""
+    return sorted({**found.unended, **found.torn}.items())
+
+
+def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> bool:
+    """Cut off what is no record, and write the closing record that a killed process did not.
+
+    What is cut off is kept in `damaged/`: a last record that rotted looks like an unfinished one.
+    On a disk that takes nothing the segment stays as it is. Returns whether it is in order.
+    """
+    disk, path = files.disk, files.path / LOG / segment_name(number)
+    try:
+        if number in found.torn:
+            tail = disk.read_all(path)[size:]
+            if tail:
+                disk.make_dir(files.path / DAMAGED)
+                kept = files.path / DAMAGED / f"{path.name}.from-{size}"
+                replace_file(disk, kept, tail)
+            if size == 0:
+                disk.unlink(path)
+                return True
+            disk.truncate(path, size)
+        if closed or number not in found.unended:
+            return True
+        file = disk.extend(path)
+        try:
+            file.append(encode_record(files.manifest.store, number, size, *encode_end()))
+            file.fsync()
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            return False
+        finally:
+            file.close()
+    except OSError:
+        return False
+    return True
+
+
+def _take_replay(
+    files: Files, found: Replay, removed: Sequence[str], began: float, *, closed: bool
+) -> None:
+    """closed: the last writer closed the store, so every segment should have a closing record."""
+    places = dict(found.damaged)
+    if closed:
+        for number, size in found.unended.items():
+            cut_off = f"offset {size}: cut off; what followed is lost"
+            places[number] = [*places.get(number, ()), cut_off]
+    files.damaged_segments = frozenset(places)
+    files.manifest = replace(files.manifest, metadata={**files.manifest.metadata, **found.metadata})
+    files.report = OpenReport(
+        replayed=found.samples,
+        torn_bytes=found.torn_bytes,
+        damaged=tuple(
+            f"{LOG}/{segment_name(number)}: {place}"
+            for number, several in sorted(places.items())
+            for place in several
+        ),
+        orphans=found.orphans,
+        removed=tuple(removed),
+        interrupted=files.lock.left_behind if files.lock is not None else "",
+        seconds=time.monotonic() - began,
+    )
+    if files.report.interrupted or not files.report.clean:
+        log.warning("%s: %s", files.path, files.report)
+
+
+def _prepare(disk: Disk, path: Path) -> Lock:
+    """Make the directories and claim them."""
+    try:
+        # A store may have guests (lost+found, what a server keeps); a new one starts alone.
+        names = set() if disk.is_file(path) else set(disk.names(path))
+        if disk.is_file(path) or (manifests.NAME not in names and not names <= _OURS):
+            raise NotAStore(path)
+        if not disk.exists(path):
+            disk.make_dir(path)
+            disk.fsync_dir(path.parent)  # or a power cut takes the whole store
+        for folder in (path / LOG, path / BLOCKS):
+            disk.make_dir(folder)
+        return disk.lock(path / LOCK, f"process {os.getpid()}")
+    except BlockingIOError as held:
+        raise StoreLocked(path, str(held)) from None
+    except OSError as problem:
+        if problem.errno in _NO_LOCKS:
+            raise WriteFailed(
+                f"{path}: its file system has no locks, so two writers could not be kept apart "
+                "(NFS without a lock daemon?); open it with read_only=True, or keep it elsewhere"
+            ) from problem
+        raise write_failure(problem, f"opening {path}") from problem
+
+
+def _remove_strays(files: Files) -> list[str]:
+    """Remove what a flush left that did not come to its end. What cannot be removed may stay."""
+    listed = {entry.name for entry in files.manifest.blocks}
+    strays = [name for name in files.disk.names(files.blocks_path) if name not in listed]
+    removed = []
+    for name in strays:
+        with contextlib.suppress(OSError):
+            files.disk.unlink(files.blocks_path / name)
+            removed.append(f"{BLOCKS}/{name}")
+    return removed
+
+
+def _open_to_read(disk: Disk, path: Path, began: float) -> tuple[Files, Head]:
+    """Nothing is written, not even a lock: a writer may be at work at the same time."""
+    suspected: dict[int, int] = {}
+    for _ in range(_READ_ATTEMPTS):
+        head = Head()
+        try:
+            closed = was_closed(disk, path)
+            manifest = manifests.read(disk, path)
+            if manifest is None:
+                raise StoreNotFound(path)
+            files = Files(disk, path, manifest, None, None, OpenReport())
+            owed = [n for n in files.segments() if n >= manifest.log_start]
+            found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones)
+            unchanged = manifests.read(disk, path) == manifest
+            closed = closed and was_closed(disk, path)
+        except FileNotFoundError:
+            continue  # a flush removed a segment meanwhile; the manifest is another one now
+        except NotADirectoryError:
+            raise NotAStore(path) from None
+        except OSError as problem:
+            raise ReadFailed(f"opening {path}: {problem}") from problem
+        if closed and found.unended and found.unended != suspected:
+            suspected = found.unended  # a writer may have come and gone: look once more
+            continue
+        if unchanged:
+            _take_replay(files, found, [], began, closed=closed)
+            return files, head
+    raise ReadFailed(f"opening {path}: its writer changed it {_READ_ATTEMPTS} times meanwhile")
+
+
+def was_closed(disk: Disk, path: Path) -> bool:
+    """Whether the last writer closed the store, and none has it now. Raises `OSError`."""
+    try:
+        return not disk.read_all(path / LOCK).strip(b" \n\0")
+    except FileNotFoundError:
+        return False
