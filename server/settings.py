@@ -11,6 +11,15 @@ from typing import Any, Literal, get_args, get_type_hints
 from novaql.errors import ArgumentError
 
 SyncMode = Literal["always", "interval", "os"]
+_LIMITS_OF_WRITES = (
+    "max_write_bytes",
+    "max_unpacked_bytes",
+    "max_write_series",
+    "max_labels",
+    "max_label_name_bytes",
+    "max_label_value_bytes",
+    "max_delta_series",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,12 @@ class Settings:
                         a range after the first
     max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
-    max_write_bytes     largest remote-write body, as sent and unpacked
+    max_write_bytes     largest body with samples, as it is sent
+    max_unpacked_bytes  and when it is unpacked
+    max_write_series    most series in one such body
+    max_labels          most labels of a series that is sent
+    max_label_name_bytes, max_label_value_bytes   longest name and value of such a label
+    max_delta_series    OTLP series of delta temporality whose sums are kept at one time
     compress_bytes      answers from this size on are compressed for clients that accept it
     max_lag_s           graceful stop: how long running requests may take to end
     database_url        where everything but samples is kept: `postgresql://…`, or `sqlite:///…`;
@@ -61,6 +75,12 @@ class Settings:
     max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20
+    max_unpacked_bytes: int = 64 << 20
+    max_write_series: int = 1_000_000
+    max_labels: int = 256
+    max_label_name_bytes: int = 1024
+    max_label_value_bytes: int = 64 << 10
+    max_delta_series: int = 200_000
     compress_bytes: int = 4096
     max_lag_s: float = 10.0
     database_url: str = ""
@@ -85,9 +105,15 @@ class Settings:
             raise ArgumentError("sync", f"is one of {', '.join(get_args(SyncMode))}")
         if not 0 <= self.port <= 65535:
             raise ArgumentError("listen", f"{self.port} is no port number")
-        for name in ("query_threads", "write_queue", "max_body_bytes", "max_write_bytes"):
+        for name in ("query_threads", "write_queue", "max_body_bytes", *_LIMITS_OF_WRITES):
             if getattr(self, name) < 1:
                 raise ArgumentError(name, "must be at least 1")
+        try:
+            for network in self.egress_allow.split(","):
+                if network.strip():
+                    ipaddress.ip_network(network.strip())
+        except ValueError as problem:
+            raise ArgumentError("egress_allow", str(problem)) from None
         for name in (
             "rate_per_minute",
             "rate_per_day",

@@ -11,6 +11,7 @@ from server.platform.api_version import CURRENT
 from server.platform.bootstrap import ensure_first_tenant
 from server.platform.clock import Clock
 from server.platform.context import ServerContext
+from server.platform.egress import Dialer, parse_networks
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
 from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal, Role
@@ -76,6 +77,7 @@ def _around(
         keys=open_keys(settings, state),
         quotas=Quotas(state, time),
         quota_plan=quota_plan(settings),
+        dialer=Dialer(parse_networks(settings.egress_allow)),
         strangers=Strangers(settings.strangers_per_minute),
         telemetry=Telemetry(__version__, stores.stats),
         threads=StateThreads(),

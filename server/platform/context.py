@@ -14,6 +14,7 @@ from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.platform.accounts import Accounts
 from server.platform.clock import Clock
 from server.platform.edge import request_id_of
+from server.platform.egress import Dialer
 from server.platform.idempotency import KeysInFlight
 from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal
@@ -39,6 +40,7 @@ class ServerContext:
     accounts   who a token belongs to; None when authentication is off, and everyone is `anyone`
     keys       what secrets are sealed with, and signatures made
     quota_plan the quotas of each kind of endpoint
+    dialer     for requests to others; never into a network that is not public
     threads    for work on the database
     writers    threads that decode and store what is sent to us
     scrapes    the targets that this server scrapes now
@@ -57,6 +59,7 @@ class ServerContext:
     quotas: Quotas
     quota_plan: Mapping[str, Sequence[Quota]]
     strangers: Strangers
+    dialer: Dialer
     telemetry: Telemetry
     threads: StateThreads
     workers: QueryWorkers
