@@ -1,0 +1,85 @@
+"""A source copied into a store on disk: some of its samples in blocks, some in the head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import tsdb
+from tsdb.histograms import Histograms, concat_histograms
+from tsdb.labels import Ints
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from tsdb.tile import Batch, HistogramSamples
+
+_NONE = np.zeros(0, np.int64)
+
+
+def stored(source: Source, path: Path) -> tsdb.Database:
+    """A new store with what a source has; every third time is in a block, every third in the head,
+    the rest in a second block that lies across both."""
+    batch = batch_from(source)
+    database = tsdb.open(path, sync="os")
+    for third in (0, 1, 2):
+        database.append(_every_third(batch, third))
+        if third < 2:
+            database.flush()
+    return database
+
+
+def batch_from(source: Source) -> Batch:
+    """Everything that a source has."""
+    selection = source.select([], MIN_TIME_MS, MAX_TIME_MS)
+    tiles = [ref.load().ragged() for ref in selection.tiles]
+    rows, starts = [_NONE], [_NONE]
+    for tile in tiles:
+        assert tile.offsets is not None
+        rows.append(np.repeat(tile.rows, np.diff(tile.offsets)))
+        starts.append(np.zeros(len(tile.values), np.int64) if tile.starts is None else tile.starts)
+    native = [ref.load() for ref in selection.histograms]
+    return Batch(
+        selection.series,
+        np.concatenate(rows),
+        np.concatenate([_NONE, *(tile.timestamps for tile in tiles)]),
+        np.concatenate([np.zeros(0), *(tile.values for tile in tiles)]),
+        HistogramSamples(
+            _joined([np.repeat(tile.rows, np.diff(tile.offsets)) for tile in native]),
+            _joined([tile.timestamps for tile in native]),
+            concat_histograms([tile.histograms for tile in native])
+            if native
+            else Histograms.none(),
+            _joined(
+                [np.zeros_like(t.timestamps) if t.starts is None else t.starts for t in native]
+            ),
+        ),
+        np.concatenate(starts),
+    )
+
+
+def _joined(columns: Sequence[Ints]) -> Ints:
+    return np.concatenate([_NONE, *columns])
+
+
+def _every_third(batch: Batch, which: int) -> Batch:
+    """The samples at every third of the batch's times."""
+    native = batch.native
+    assert native is not None
+    assert native.starts is not None
+    assert batch.starts is not None
+    every = np.unique(np.concatenate([batch.timestamps, native.timestamps]))
+    floats = np.flatnonzero(np.searchsorted(every, batch.timestamps) % 3 == which)
+    held = np.flatnonzero(np.searchsorted(every, native.timestamps) % 3 == which)
+    return Batch(
+        batch.series,
+        batch.series_index[floats],
+        batch.timestamps[floats],
+        batch.values[floats],
+        HistogramSamples(
+            native.series_index[held],
+            native.timestamps[held],
+            native.histograms.take(held),
+            native.starts[held],
+        ),
+        batch.starts[floats],
+    )
