@@ -1,0 +1,231 @@
+"""Jobs: leased, finished with their changes, taken over, never doubled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from server.platform.bootstrap import add_admin
+from server.platform.clock import SteppedClock
+from server.platform.context import ServerContext
+from server.platform.events import Consumer, Happened, matches, relay
+from server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
+from server.platform.state.database import StateDatabase
+from server.platform.tables import Event, Job, User
+from server.platform.unit import Origin, Unit, system_actor
+from tests.support.http_server import LocalServer
+
+ORIGIN = Origin("req_test")
+
+
+def tenant_context(served: LocalServer) -> ServerContext:
+    return served.context.scoped(served.context.anyone)
+
+
+def in_unit(served: LocalServer, work: Callable[[Unit], object]) -> None:
+    with tenant_context(served).unit(system_actor("test"), ORIGIN, writes=True) as unit:
+        work(unit)
+
+
+def runner(served: LocalServer, *kinds: JobKind, threads: int = 0) -> JobRunner:
+    return JobRunner(served.context, kinds, threads=threads, poll_s=0.01)
+
+
+def jobs(served: LocalServer, kind: str = "count") -> list[Job]:
+    with served.context.database.read(None) as session:
+        return list(session.execute(select(Job).where(Job.kind == kind)).scalars())
+
+
+def counted(served: LocalServer) -> int:
+    """The number that the jobs below add to."""
+    with served.context.database.read(None) as session:
+        return session.execute(select(User.version)).scalars().one() - 1
+
+
+def add_one(unit: Unit) -> None:
+    user = unit.session.execute(select(User).with_for_update()).scalar_one()
+    user.version += 1
+
+
+def count(job: JobRun) -> None:
+    with job.finish() as unit:
+        add_one(unit)
+
+
+def test_a_job_runs_at_its_time_and_is_gone(served: LocalServer, clock: SteppedClock) -> None:
+    soon = clock.now() + timedelta(seconds=10)
+    in_unit(served, lambda unit: unit.enqueue("count", run_at=soon))
+    work = runner(served, JobKind("count", count))
+    early = work.run_due()
+    clock.step(timedelta(seconds=10))
+
+    assert (early, work.run_due(), work.run_due()) == (0, 1, 0)
+    assert (counted(served), jobs(served)) == (1, [])
+
+
+def test_a_unit_that_rolls_back_leaves_no_job_and_no_event(served: LocalServer) -> None:
+    def half(unit: Unit) -> None:
+        unit.enqueue("count")
+        unit.publish("incident.created", {})
+        unit.session.flush()
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        in_unit(served, half)
+    assert jobs(served) == []
+    assert jobs(served, "events.relay") == []
+
+
+def test_a_timer_runs_again_and_again(served: LocalServer, clock: SteppedClock) -> None:
+    def tick(job: JobRun) -> None:
+        with job.finish(again_at=job.run_at + timedelta(minutes=1)) as unit:
+            add_one(unit)
+
+    in_unit(served, lambda unit: unit.enqueue("count", key="timer"))
+    work = runner(served, JobKind("count", tick))
+    for _ in range(3):
+        work.run_due()
+        clock.step(timedelta(minutes=1))
+
+    assert counted(served) == 3
+    assert len(jobs(served)) == 1
+
+
+def test_a_failure_is_tried_again_later_and_leaves_nothing(
+    served: LocalServer, clock: SteppedClock
+) -> None:
+    attempts: list[int] = []
+
+    def fail_twice(job: JobRun) -> None:
+        attempts.append(job.attempts)
+        with job.finish() as unit:
+            add_one(unit)
+            unit.session.flush()
+            if job.attempts < 2:
+                raise RuntimeError("no luck")
+
+    in_unit(served, lambda unit: unit.enqueue("count"))
+    work = runner(served, JobKind("count", fail_twice, retry=lambda n: timedelta(seconds=n)))
+    ran = []
+    for _ in range(4):
+        ran.append(work.run_due())
+        if len(ran) == 1:
+            assert jobs(served)[0].last_error == "RuntimeError: no luck"
+        clock.step(timedelta(seconds=2))
+
+    assert attempts == [0, 1, 2]
+    assert ran == [1, 1, 1, 0]
+    assert counted(served) == 1
+
+
+def test_a_killed_workers_job_is_taken_over_and_it_can_change_nothing_more(
+    served: LocalServer, clock: SteppedClock
+) -> None:
+    in_unit(served, lambda unit: unit.enqueue("count"))
+    stuck: list[JobRun] = []
+    kind = JobKind("count", stuck.append, lease=timedelta(seconds=30))
+    dead = runner(served, kind)
+    stuck += dead._claim(1)  # leased, and never heard of again
+    second = runner(served, JobKind("count", count))
+    before = second.run_due()
+    clock.step(timedelta(seconds=30))
+    after = second.run_due()
+
+    def come_back() -> None:
+        with stuck[0].finish() as unit:
+            add_one(unit)
+
+    with pytest.raises(LeaseLost):
+        come_back()
+    assert (before, after, counted(served)) == (0, 1, 1)
+
+
+def test_wanted_again_while_it_runs_it_runs_again(served: LocalServer, clock: SteppedClock) -> None:
+    def run(job: JobRun) -> None:
+        if counted(served) == 0:
+            clock.step(timedelta(seconds=1))
+            in_unit(served, lambda unit: unit.enqueue("count", key="one"))
+        with job.finish() as unit:
+            add_one(unit)
+
+    in_unit(served, lambda unit: unit.enqueue("count", key="one"))
+
+    assert runner(served, JobKind("count", run)).run_due() == 2
+    assert jobs(served) == []
+
+
+def test_a_cancelled_job_changes_nothing(served: LocalServer) -> None:
+    def run(job: JobRun) -> None:
+        in_unit(served, lambda unit: unit.cancel("count", ["one"]))
+        with job.finish() as unit:
+            add_one(unit)
+
+    in_unit(served, lambda unit: unit.enqueue("count", key="one"))
+    runner(served, JobKind("count", run)).run_due()
+
+    assert (counted(served), jobs(served)) == (0, [])
+
+
+def test_many_workers_do_each_job_once(served: LocalServer) -> None:
+    for _ in range(40):
+        in_unit(served, lambda unit: unit.enqueue("count"))
+    workers = [runner(served, JobKind("count", count), threads=2) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    done = threading.Event()
+    for _ in range(500):
+        if not jobs(served):
+            break
+        done.wait(0.02)
+    for worker in workers:
+        worker.stop()
+
+    assert jobs(served) == []
+    assert counted(served) == 40
+
+
+def test_events_reach_their_consumers_once(served: LocalServer) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def take(unit: Unit, event: Happened) -> None:
+        heard.append((event.type, str(event.data["n"])))
+        add_one(unit)
+
+    consumers = (Consumer("incident.*", take), Consumer("alert.firing", take))
+    for number, type_ in enumerate(("incident.created", "alert.firing", "alert.resolved")):
+        in_unit(served, lambda unit, t=type_, n=number: unit.publish(t, {"n": n}))  # type: ignore[misc]
+    work = runner(served, relay(consumers))
+
+    assert (work.run_due(), work.run_due()) == (3, 0)
+    assert heard == [("incident.created", "0"), ("alert.firing", "1")]
+    assert counted(served) == 2
+    with served.context.database.read(None) as session:
+        assert all(e.relayed_at for e in session.execute(select(Event)).scalars())
+
+
+def test_patterns_of_events() -> None:
+    assert matches("*", "incident.created")
+    assert matches("incident.*", "incident.created")
+    assert not matches("incident.*", "incidents.created")
+    assert not matches("incident.created", "incident.resolved")
+
+
+def test_a_job_sees_its_tenant(
+    served: LocalServer, database: StateDatabase, clock: SteppedClock
+) -> None:
+    seen: list[str] = []
+
+    def look(job: JobRun) -> None:
+        with job.read() as unit:
+            seen.extend(unit.session.execute(select(User.email)).scalars())
+
+    from_first = served.context.anyone.tenant_id
+    add_admin(database, clock, from_first, email="second@example.com")
+    in_unit(served, lambda unit: unit.enqueue("look"))
+    runner(served, JobKind("look", look)).run_due()
+
+    assert sorted(seen) == ["ada@example.com", "second@example.com"]

@@ -1,0 +1,159 @@
+"""Tables as migrations make them, units of work, and sessions that cannot leave their tenant."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Executable, delete, func, insert, select, text, update
+from sqlalchemy.orm import aliased
+
+from server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from server.platform.clock import SystemClock
+from server.platform.errors import Unavailable
+from server.platform.state import database as database_module
+from server.platform.state.database import StateDatabase
+from server.platform.state.migrate import NewerDatabase, load_tables, migrate
+from server.platform.state.rows import Base, Tenant
+from server.platform.state.scoped import OutOfScope
+from server.platform.tables import Token, User
+from tests.support.state_databases import another
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def tenants(database: StateDatabase) -> tuple[str, str]:
+    """Two tenants with an administrator each."""
+    first = ensure_first_tenant(database, CLOCK).id
+    second = add_tenant(database, CLOCK, "other").id
+    for tenant in (first, second):
+        add_admin(database, CLOCK, tenant, email="ada@example.com")
+    return first, second
+
+
+def test_migrations_make_the_tables_of_the_code(database: StateDatabase) -> None:
+    load_tables()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        differences = compare_metadata(context, Base.metadata)
+
+    assert differences == []
+
+
+def test_migrating_again_changes_nothing_and_a_newer_database_is_refused(
+    database: StateDatabase,
+) -> None:
+    migrate(database)
+    with database.engine.begin() as connection:
+        connection.execute(text("INSERT INTO alembic_version VALUES ('future_0001')"))
+
+    with pytest.raises(NewerDatabase, match="future_0001"):
+        migrate(database)
+
+
+def test_a_session_sees_its_tenant_only(database: StateDatabase, tenants: tuple[str, str]) -> None:
+    first, second = tenants
+    other = aliased(User)
+    joined = select(User.tenant_id).join(Token, Token.owner_id == User.id)
+    with database.read(second) as session:
+        foreign = session.execute(select(User)).scalar_one().id
+    with database.write(first) as session:
+        seen = [
+            session.execute(select(User.tenant_id)).scalars().all(),
+            session.execute(select(other.tenant_id)).scalars().all(),
+            [session.execute(select(func.count()).select_from(User)).scalar_one()],
+            session.execute(joined).scalars().all(),
+        ]
+        assert session.get(User, foreign) is None
+        session.execute(update(User).values(name="changed"))
+        session.execute(delete(Token))
+    with database.read(second) as session:
+        user = session.execute(select(User)).scalar_one()
+        tokens = session.execute(select(func.count()).select_from(Token)).scalar_one()
+
+    assert seen == [[first], [first], [1], [first]]
+    assert user.name == "ada"
+    assert tokens == 1
+
+
+def test_what_the_filter_cannot_reach_is_refused(
+    database: StateDatabase, tenants: tuple[str, str]
+) -> None:
+    first, second = tenants
+    statements: list[Executable] = [
+        text("SELECT * FROM users"),
+        select(User.__table__),
+        select(Tenant),
+        insert(User).values(id="usr_x", tenant_id=second),
+    ]
+    for statement in statements:
+        with pytest.raises(OutOfScope), database.write(first) as session:
+            session.execute(statement)
+    with database.read(second) as session:
+        stolen = session.execute(select(User)).scalar_one()
+    stolen.name = "mine"
+    stranger = Tenant(id="ten_x", name="x", store="", created_at=CLOCK.now(), settings={})
+    for row in (stranger, stolen):
+        with pytest.raises(OutOfScope), database.write(first) as session:
+            session.add(row)
+
+
+def test_a_unit_is_whole_or_not_at_all(database: StateDatabase, tenants: tuple[str, str]) -> None:
+    def half() -> None:
+        with database.write(tenants[0]) as session:
+            session.execute(update(User).values(name="half"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    with database.read(tenants[0]) as session:
+        assert session.execute(select(User.name)).scalar_one() == "ada"
+
+
+def test_parallel_writers_of_several_processes_never_fail(
+    database: StateDatabase, tenants: tuple[str, str]
+) -> None:
+    """Four ways into one database, as four processes have them, each adding to one number."""
+    rounds = 25
+    ways = [another(database) for _ in range(4)]
+    failures: list[BaseException] = []
+
+    def add(way: StateDatabase) -> None:
+        try:
+            for _ in range(rounds):
+                with way.write(tenants[0]) as session:
+                    user = session.execute(select(User).with_for_update()).scalar_one()
+                    user.version += 1
+        except BaseException as problem:  # noqa: BLE001 - whatever it is, it is a failure
+            failures.append(problem)
+
+    threads = [threading.Thread(target=add, args=(way,)) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for way in ways:
+        way.close()
+    with database.read(tenants[0]) as session:
+        version = session.execute(select(User.version)).scalar_one()
+
+    assert failures == []
+    assert version == 1 + 4 * rounds
+
+
+def test_a_database_that_stays_locked_is_a_503(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_MS", 50)
+    holder, other = (StateDatabase(f"sqlite:///{tmp_path}/state.db") for _ in range(2))
+    migrate(holder)
+    with holder.write(None) as session:
+        session.execute(select(Tenant))
+        with pytest.raises(Unavailable), other.write(None) as waiting:
+            waiting.execute(select(Tenant))
+    holder.close()
+    other.close()

@@ -1,0 +1,114 @@
+"""Databases for tests: a SQLite file, and a PostgreSQL that is started for the whole session."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from server.platform.state.database import StateDatabase
+from server.platform.state.migrate import migrate
+from tests.support.http_server import fresh_state
+
+KINDS = ("sqlite", "postgresql")
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def state_database(kind: str, folder: Path) -> Iterator[StateDatabase]:
+    """A fresh, migrated database of a kind."""
+    database = fresh_state(folder) if kind == "sqlite" else StateDatabase(_postgresql_url())
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def another(database: StateDatabase) -> StateDatabase:
+    """A second way into the same database, as another process would have it."""
+    return StateDatabase(database.url, durable=False)
+
+
+def _postgresql_url() -> str:
+    """A database of its own, copied from a migrated one."""
+    folder = postgresql()
+    name = f"novaql_{next(_numbers)}"
+    with psycopg.connect(f"host={folder} user=novaql dbname=postgres", autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template_novaql')
+    return f"postgresql://novaql@/{name}?host={folder}"
+
+
+@functools.cache
+def postgresql() -> str:
+    """The directory of the socket of a running PostgreSQL; skips the test where there is none."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("there is no PostgreSQL; install Debian's package `postgresql`")
+    binaries = programs[-1].parent
+    folder = Path(tempfile.mkdtemp(prefix="novaql-pg-"))
+    owner = None
+    if os.geteuid() == 0:  # PostgreSQL does not run as root
+        owner = "postgres"
+        account = pwd.getpwnam(owner)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    environ = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+
+    def run(*command: str) -> None:
+        subprocess.run(
+            command, user=owner, env=environ, cwd=folder, check=True, capture_output=True
+        )
+
+    run(
+        *(str(binaries / "initdb"), "-D", "data", "-U", "novaql", "-A", "trust"),
+        *("--no-sync", "-E", "UTF8"),
+    )
+    server = subprocess.Popen(
+        [
+            *(str(binaries / "postgres"), "-D", "data", "-k", str(folder)),
+            *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"),
+        ],
+        user=owner,
+        env=environ,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def stop() -> None:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    _wait(str(folder))
+    with psycopg.connect(f"host={folder} user=novaql dbname=postgres", autocommit=True) as admin:
+        admin.execute("CREATE DATABASE template_novaql")
+    template = StateDatabase(f"postgresql://novaql@/template_novaql?host={folder}")
+    migrate(template)
+    template.close()
+    return str(folder)
+
+
+def _wait(folder: str, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(f"host={folder} user=novaql dbname=postgres").close()
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
