@@ -105,6 +105,8 @@ class Files:
 
     def drop_log(self) -> None:
         """Remove segments whose samples are in blocks. What cannot be removed goes another time."""
+        if self.log is not None:
+            self.log.forget(self.manifest.log_start)
         for number in self.segments():
             if number >= self.manifest.log_start:
                 break

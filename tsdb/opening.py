@@ -71,6 +71,8 @@ def open_files(
         )  # fmt: skip
         files.log.all_ended = all(ended)
         files.drop_log()
+        for number in files.segments():
+            files.log.adopt(number)
     except OSError as problem:
         lock.release()
         raise write_failure(problem, f"opening {path}") from problem

@@ -32,10 +32,15 @@ class Cut(StrEnum):
 
 @dataclass(frozen=True)
 class Inode:
-    """A file: `data` as programs see it, `safe` as the disk has it. Both only ever replaced."""
+    """A file: `data` as programs see it, `safe` as the disk has it. Both only ever replaced.
+
+    dropped  an fsync failed: the kernel has given up its pages. A later one may be confirmed, and
+             brings nothing to the disk
+    """
 
     data: bytes = b""
     safe: bytes = b""
+    dropped: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import errno
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.disk_image import ROOT, STORE, Change, Cut, Image, Inode
@@ -230,7 +231,8 @@ class _SimulatedAppendFile:
         fits = self._disk.take_room(taken)
         file = self._disk.image.inodes[self._inode]
         grown = file.data[: self.size].ljust(self.size, b"\0") + data[:fits]
-        self._disk.image.inodes[self._inode] = Inode(grown + file.data[len(grown) :], file.safe)
+        grown += file.data[len(grown) :]
+        self._disk.image.inodes[self._inode] = replace(file, data=grown)
         self.size += fits
         if problem is not None:
             raise problem
@@ -240,19 +242,21 @@ class _SimulatedAppendFile:
     def truncate(self, size: int) -> None:
         self._disk.call("ftruncate", self._path)
         file = self._disk.image.inodes[self._inode]
-        self._disk.image.inodes[self._inode] = Inode(file.data[:size], file.safe)
+        self._disk.image.inodes[self._inode] = replace(file, data=file.data[:size])
         self.size = size
 
     def fsync(self) -> None:
         assert not self._poisoned, f"{self._path.name}: fsync again after it failed"
+        inodes = self._disk.image.inodes
         try:
             self._disk.call("fsync", self._path)
         except OSError:
-            # The kernel has dropped the pages and would confirm the next fsync all the same.
             self._poisoned = True
+            inodes[self._inode] = replace(inodes[self._inode], dropped=True)
             raise
-        data = self._disk.image.inodes[self._inode].data
-        self._disk.image.inodes[self._inode] = Inode(data, data)
+        file = inodes[self._inode]
+        if not file.dropped:
+            inodes[self._inode] = replace(file, safe=file.data)
 
     def close(self) -> None:
         pass

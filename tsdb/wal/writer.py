@@ -91,6 +91,7 @@ class Log:
         self._moving = threading.Lock()  # inside `_syncing`, never the other way round
         self._synced = Position(0, 0)
         self._unsynced_segments: set[int] = set()
+        self._left_unsynced: dict[int, AppendFile] = {}
         self.sync_failed = False
         """Set when the disk could not keep a promise; the samples should go to a block soon."""
         self.all_ended = True
@@ -206,8 +207,10 @@ class Log:
         """
         with self._syncing:
             tail = self._tail
-            if position is not None and position.segment in self._unsynced_segments:
+            lost = self._unsynced_segments
+            if lost if position is None else position.segment in lost:
                 raise WriteFailed("the log could not be synced")
+            self._sync_left()
             if tail is None or self._synced >= (position or tail.position):
                 return
             try:
@@ -217,6 +220,19 @@ class Log:
                 raise write_failure(problem, "syncing the log") from problem
             self._synced = tail.position
 
+    def _sync_left(self) -> None:
+        for number, file in list(self._left_unsynced.items()):
+            del self._left_unsynced[number]
+            try:
+                file.fsync()
+            except OSError as problem:
+                with self._moving:
+                    self._unsynced_segments.add(number)
+                    self.sync_failed = True
+                raise write_failure(problem, "syncing the log") from problem
+            finally:
+                file.close()
+
     def _forsake(self, tail: _Tail) -> None:
         with self._moving:
             self._unsynced_segments.add(tail.position.segment)
@@ -225,20 +241,40 @@ class Log:
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
 
+    def adopt(self, number: int) -> None:
+        """A segment of an earlier writer, who may not have synced it: the next `sync` does."""
+        self._left_unsynced[number] = self._disk.extend(self._folder / segment_name(number))
+
+    def forget(self, before_segment: int) -> None:
+        """Samples in earlier segments are in blocks: nothing of the log's is owed for them."""
+        with self._syncing, self._moving:
+            self._unsynced_segments = {n for n in self._unsynced_segments if n >= before_segment}
+            for number in [n for n in self._left_unsynced if n < before_segment]:
+                self._left_unsynced.pop(number).close()
+
     def rotate(self) -> int:
-        """Close the open segment, durably. Returns the number of the segment that comes next."""
+        """Leave the open segment: durably, or, without `sync_when_full`, for the next `sync`.
+
+        Returns the number of the segment that comes next.
+        """
         with self._syncing:
             tail = self._ended_tail()
             if tail is not None:
-                if self._sync_when_full and self._synced < tail.position:
-                    try:
-                        tail.file.fsync()
-                    except OSError:
-                        self._forsake(tail)
-                self._synced = max(self._synced, tail.position)
-                tail.file.close()
+                self._leave(tail)
                 self._tail = None
         return self._next
+
+    def _leave(self, tail: _Tail) -> None:
+        if self._synced < tail.position:
+            if not self._sync_when_full:
+                self._left_unsynced[tail.position.segment] = tail.file
+                return
+            try:
+                tail.file.fsync()
+            except OSError:
+                self._forsake(tail)
+        self._synced = max(self._synced, tail.position)
+        tail.file.close()
 
     def _ended_tail(self) -> _Tail | None:
         """The open segment with its closing record, without which it would look cut off."""
@@ -251,3 +287,6 @@ class Log:
 
     def close(self) -> None:
         self.rotate()
+        for file in self._left_unsynced.values():
+            file.close()
+        self._left_unsynced.clear()

@@ -1,0 +1,252 @@
+"""A random life of a store, and what must be left of it wherever it ends.
+
+Every operation that a database offers is one method of `Workload`; a new one joins by a line in
+`OPERATIONS`. The history remembers for each series and time every value that it was ever given, and
+up to which of them the disk has been told to keep them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tsdb
+from tests.support.simulated_disk import STORE, SimulatedDisk
+from tests.support.store_model import (
+    Labels,
+    Sample,
+    Stored,
+    batch_of,
+    bits,
+    key_of,
+    read_all,
+)
+from tests.support.stored_histograms import Native, simple
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import Metadata
+
+Place = tuple[Labels, int]
+MODES = ("always", "interval", "os")
+
+
+class Still:
+    """In place of a background thread: calls of the disk then come in one order."""
+
+    def __init__(self, owner: object, method: str, interval_s: float) -> None:
+        pass
+
+    def wake(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+@dataclass
+class History:
+    """What was asked of a store.
+
+    events  place → (number of the operation, value; None: deleted), in order
+    safe    place → number of the operation up to which the disk has promised to keep it
+    failed  operations that raised: what they did may be there, or not
+    """
+
+    events: dict[Place, list[tuple[int, Stored | None]]] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+    safe: dict[Place, int] = field(default_factory=dict)
+    operation: int = 0
+
+    def begin(self) -> int:
+        self.operation += 1
+        return self.operation
+
+    def note(self, place: Place, value: Stored | None) -> None:
+        self.events.setdefault(place, []).append((self.operation, value))
+
+    def all_safe(self) -> None:
+        """Everything up to now is."""
+        for place in self.events:
+            self.safe[place] = self.operation
+
+    def takes_over(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> None:
+        """Begin with a store that holds this, all of it safe."""
+        for labels, samples in found.items():
+            for time, value in samples:
+                self.note((labels, time), value)
+
+    def problem(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> str | None:
+        """Why a store that was never cut off may not hold this; None if it may."""
+        everything = dict.fromkeys(self.events, self.operation)
+        return Moment(self, self.operation, everything).problem(found)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A history up to one moment. Later operations do not count."""
+
+    history: History
+    operation: int
+    safe: Mapping[Place, int]
+
+    @classmethod
+    def of(cls, history: History) -> Moment:
+        return cls(history, history.operation, dict(history.safe))
+
+    def problem(self, found: Mapping[Labels, list[tuple[int, Stored]]]) -> str | None:
+        """Why a store may not hold this; None if it may."""
+        left = {(key, time): value for key, samples in found.items() for time, value in samples}
+        for place, events in self.history.events.items():
+            safe = self.safe.get(place, 0)
+            kept: Stored | None = None
+            allowed: list[Stored | None] = []
+            for operation, value in events:
+                if operation <= safe and operation not in self.history.failed:
+                    kept = value
+                    allowed.clear()
+                elif operation <= self.operation:
+                    allowed.append(value)
+            value = left.pop(place, None)
+            if value != kept and value not in allowed:
+                return f"{place} is {value}; it was promised {kept}, later it was given {allowed}"
+        return f"nobody ever wrote {next(iter(left.items()))}" if left else None
+
+
+SERIES: list[Mapping[str, str]] = [
+    {"__name__": "up", "job": "a"},
+    {"__name__": "up", "job": "b"},
+    {"__name__": "load", "host": "ä"},
+    {"__name__": "latency"},
+]
+
+
+class Workload:
+    """One writer of a store on a disk. Raises what the store raises."""
+
+    def __init__(
+        self, disk: SimulatedDisk, mode: str, rng: random.Random, path: Path = STORE
+    ) -> None:
+        self.disk, self.mode, self.rng, self.path = disk, mode, rng, path
+        self.history = History()
+        self.clock = 1000
+        self.segment_bytes = rng.choice([200, 400, 64 << 20])
+        self.block_ms = rng.choice([50, 400, 7_200_000])
+        self.database: tsdb.Database | None = None
+        self.snapshots = 0
+
+    def open(self) -> tsdb.Database:
+        if self.database is None:
+            self.database = tsdb.open(
+                self.path,
+                sync=self.mode,
+                disk=self.disk,
+                sync_interval_s=3600.0,
+                segment_bytes=self.segment_bytes,
+                block_ms=self.block_ms,
+                cache_bytes=0,
+            )
+        return self.database
+
+    def step(self) -> str:
+        """One operation; its name."""
+        self.history.begin()
+        names = list(OPERATIONS)
+        (name,) = self.rng.choices(names, [OPERATIONS[n][0] for n in names])
+        try:
+            self.open()
+            OPERATIONS[name][1](self)
+        except tsdb.StoreError:
+            self.history.failed.add(self.history.operation)
+            raise
+        return name
+
+    def append(self) -> None:
+        database = self.open()
+        samples = self._samples()
+        batch = batch_of(samples)
+        for labels, time, value in sorted(samples, key=lambda s: isinstance(s[2], Native)):
+            stored = value if isinstance(value, Native) else bits(value)
+            self.history.note((key_of(labels), time), stored)
+        database.append(batch)
+        if self.mode == "always":
+            self.history.all_safe()
+
+    def _samples(self) -> list[Sample]:
+        rng = self.rng
+        self.clock += rng.randint(1, 40)
+        samples: list[Sample] = []
+        for labels in rng.sample(SERIES, rng.randint(1, 3)):
+            time = self.clock
+            if rng.random() < 0.3:  # late, and often a time that has a value
+                time -= rng.choice([10, 100, 1000]) * rng.randint(0, 3)
+            value: float | Native = rng.choice([0.0, rng.random(), float(rng.randint(0, 9))])
+            if labels["__name__"] == "latency" or rng.random() < 0.05:
+                value = simple(rng.randint(1, 9), b1=rng.randint(1, 9))
+            samples.append((labels, time, value))
+        return samples
+
+    def sync(self) -> None:
+        self.open().sync()
+        self.history.all_safe()
+
+    def flush(self) -> None:
+        self.open().flush()
+        self.history.all_safe()
+
+    def metadata(self) -> None:
+        self.open().set_metadata({"up": Metadata("gauge", str(self.rng.random()))})
+
+    def delete(self) -> None:
+        labels = dict(self.rng.choice(SERIES))
+        matchers = [Matcher(name, MatchOp.EQUAL, value) for name, value in labels.items()]
+        start = self.clock - self.rng.randint(0, 500)
+        end = start + self.rng.randint(0, 300)
+        hit = [
+            place
+            for place in self.history.events
+            if start <= place[1] <= end and labels.items() <= dict(place[0]).items()
+        ]
+        for place in hit:
+            self.history.note(place, None)
+        self.open().delete([matchers], start, end)
+        for place in hit:  # a deletion is durable when it returns, in every mode
+            self.history.safe[place] = self.history.operation
+
+    def reopen(self) -> None:
+        self.close()
+        self.open()
+
+    def kill(self) -> None:
+        """The process is gone; what it wrote is in the hands of the kernel."""
+        self.database = None
+        self.disk.kill()
+        self.open()
+
+    def close(self) -> None:
+        if self.database is not None:
+            database, self.database = self.database, None
+            database.close()
+        if self.mode != "os":
+            self.history.all_safe()
+
+
+OPERATIONS: dict[str, tuple[float, Callable[[Workload], None]]] = {
+    "append": (10, Workload.append),
+    "sync": (2, Workload.sync),
+    "flush": (2, Workload.flush),
+    "metadata": (1, Workload.metadata),
+    "delete": (1, Workload.delete),
+    "reopen": (1, Workload.reopen),
+    "kill": (0.7, Workload.kill),
+}
+"""Name → how often, and what is done."""
+
+
+def contents(disk: SimulatedDisk, path: Path = STORE) -> dict[Labels, list[tuple[int, Stored]]]:
+    """What a store holds, read without writing to it. Nothing, where there is none."""
+    try:
+        with tsdb.open(path, disk=disk, read_only=True, cache_bytes=0) as database:
+            return read_all(database)
+    except tsdb.StoreNotFound:
+        return {}
