@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("novaql.cli.check", "Check rule files, configuration files, and metrics."),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
+    "admin": Entry("novaql.cli.admin", "Make tenants and tokens for the server."),
     "demo": Entry("novaql.cli.demo", "Start a server with data to look at."),
     "promqltest": Entry("novaql.cli.promqltest", "Run Prometheus test scripts."),
     "warmup": Entry("novaql.cli.warmup", "Compile the kernels ahead, once for this machine."),

@@ -41,6 +41,14 @@ def ensure_first_tenant(database: StateDatabase, clock: Clock) -> Tenant:
         return tenant
 
 
+def tenants(database: StateDatabase) -> list[Tenant]:
+    """All tenants, the oldest first."""
+    with database.read(None) as session:
+        return list(
+            session.execute(select(Tenant).order_by(Tenant.created_at, Tenant.id)).scalars()
+        )
+
+
 def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
     """A further tenant, with samples of its own. Raises `Conflict` if the name is taken."""
     tenant_id = new_id("ten")

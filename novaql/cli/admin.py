@@ -1,0 +1,126 @@
+"""`novaql admin`: tenants, people and tokens of a server's database, without the server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from novaql.export.missing import needs
+
+with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
+    from server.platform.bootstrap import (
+        FIRST_ADMIN,
+        add_admin,
+        add_tenant,
+        ensure_first_tenant,
+        tenants,
+    )
+    from server.platform.clock import Clock
+    from server.platform.errors import ServerError
+    from server.platform.opening import open_clock, open_state, open_store
+    from server.platform.scopes import Role
+    from server.platform.state.database import StateDatabase
+    from server.settings import Settings
+
+_DATA = click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The server's data directory. Default: $NOVAQL_DATA, else ./novaql-data.",
+)
+_TENANT = click.option("--tenant", metavar="NAME", help="Default: the first one.")
+_EMAIL = click.option(
+    "--email", default=FIRST_ADMIN, show_default=True, help="Whose token it is; made when missing."
+)
+
+
+@click.group("admin")
+def command() -> None:
+    """Make tenants and tokens in a server's database. The server may be running.
+
+    \b
+    novaql admin bootstrap --data fleet --email ada@example.com
+    novaql admin tenant acme --data fleet
+    """
+
+
+@command.command("bootstrap")
+@_DATA
+@_TENANT
+@_EMAIL
+def bootstrap(data: Path | None, tenant: str | None, email: str) -> None:
+    """Make the first tenant, an administrator, and a token; print the token.
+
+    What is there already stays. Each call makes one more token, so it is also the way back in for
+    who has lost theirs.
+    """
+    with _database(data) as (database, clock):
+        tenant_id = _tenant_id(database, clock, tenant)
+        made = add_admin(database, clock, tenant_id, email=email, called="bootstrap")
+    click.echo(made.secret)
+
+
+@command.command("tenant")
+@click.argument("name")
+@_DATA
+@_EMAIL
+def tenant(name: str, data: Path | None, email: str) -> None:
+    """Make a further tenant with samples of its own, its administrator and their token."""
+    with _database(data) as (database, clock):
+        made = add_tenant(database, clock, name)
+        token = add_admin(database, clock, made.id, email=email, called="bootstrap")
+    click.echo(token.secret)
+
+
+@command.command("tenants")
+@_DATA
+def list_tenants(data: Path | None) -> None:
+    """List the tenants: id, name, and where their samples are."""
+    with _database(data) as (database, _):
+        for row in tenants(database):
+            click.echo(f"{row.id}\t{row.name}\t{row.store or '.'}")
+
+
+@command.command("token")
+@_DATA
+@_TENANT
+@_EMAIL
+@click.option("--name", default="shell", show_default=True, help="What the token is called.")
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default=Role.READ_ONLY.value
+)
+def token(data: Path | None, tenant: str | None, email: str, name: str, role: str) -> None:
+    """Issue a token for a person; print it. It is not shown again."""
+    with _database(data) as (database, clock):
+        tenant_id = _tenant_id(database, clock, tenant)
+        made = add_admin(database, clock, tenant_id, email=email, called=name, role=Role(role))
+    click.echo(made.secret)
+
+
+@contextmanager
+def _database(data: Path | None) -> Iterator[tuple[StateDatabase, Clock]]:
+    arguments: dict[str, Any] = {"data": data}
+    settings = Settings.from_environment(os.environ, **arguments)
+    if not settings.data.exists():
+        open_store(settings).close()  # as the server would: a directory with a store in it
+    database = open_state(settings)
+    try:
+        yield database, open_clock(settings)
+    except ServerError as refused:
+        raise click.ClickException(refused.message) from None
+    finally:
+        database.close()
+
+
+def _tenant_id(database: StateDatabase, clock: Clock, name: str | None) -> str:
+    if name is None:
+        return ensure_first_tenant(database, clock).id
+    for row in tenants(database):
+        if row.name == name:
+            return row.id
+    raise click.ClickException(f"there is no tenant named {name!r}")
