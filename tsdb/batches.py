@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tsdb.errors import InvalidBatch
+from tsdb.exemplars import Exemplars, SeriesExemplars
 from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms, ResetHint
 from tsdb.labels import Ints
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Batch, Floats
+
+MOST_EXEMPLAR_CHARACTERS = 128
+"""In the names and values of the labels of one exemplar, as OpenMetrics has it."""
 
 
 def checked(batch: Batch) -> tuple[Ints, Ints, Floats]:
@@ -36,6 +40,28 @@ def checked_native(batch: Batch) -> tuple[Ints, Ints, Histograms, Ints | None] |
     )
     starts = checked_starts(native.starts, len(found), "native histograms")
     return index, times, found, starts
+
+
+def checked_exemplars(batch: Batch) -> SeriesExemplars | None:
+    """Exemplars of the batch with the label sets of their series; None if there are none. Those
+    with too long labels are left out. Raises `InvalidBatch`."""
+    found = batch.exemplars
+    if found is None or len(found) == 0:
+        return None
+    count = len(found)
+    if found.values.dtype != np.float64 or found.values.shape != (count,):
+        raise InvalidBatch(f"exemplars: values are {found.values.dtype}{list(found.values.shape)}")
+    if found.labels.rows != count:
+        raise InvalidBatch(f"exemplars: {found.labels.rows} label sets for {count} of them")
+    index, times = _places(batch, found.series_index, found.timestamps, count, "exemplars")
+    length = np.zeros(count, np.int64)
+    for name, column in found.labels.columns.items():
+        size = np.array([len(name) + len(text) if text else 0 for text in column.values])
+        length += size[column.codes]
+    kept = length <= MOST_EXEMPLAR_CHARACTERS
+    values = found.values.copy()  # their owner may reuse them
+    exemplars = Exemplars(index, times.copy(), values, found.labels)
+    return SeriesExemplars(batch.series, exemplars).take(kept) if kept.any() else None
 
 
 def checked_starts(starts: Ints | None, count: int, what: str) -> Ints | None:

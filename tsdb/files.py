@@ -11,6 +11,7 @@ from typing import Any
 from tsdb import manifest as manifests
 from tsdb.block.reader import BlockEntry
 from tsdb.errors import write_failure
+from tsdb.exemplar_ring import ExemplarRing
 from tsdb.flush import write_head
 from tsdb.fsio import Disk, Lock
 from tsdb.head.head import HeadPart
@@ -38,6 +39,7 @@ class Files:
     log: Log | None
     report: OpenReport
     damaged_segments: frozenset[int] = frozenset()
+    exemplars: ExemplarRing = field(default_factory=lambda: ExemplarRing(0))
     changing: threading.Lock = field(default_factory=threading.Lock)
     replacing: threading.Lock = field(default_factory=threading.Lock)  # before `changing`
 
@@ -128,7 +130,7 @@ class Files:
         if self.log is not None:
             self.log.close()
         if self.lock is not None:
-            if self.log is None or self.log.all_ended:
+            if self.log is None or (self.log.is_safe and not self.log.unended):
                 self.lock.finish()
             else:  # the next one must not take the log for one that was cut off
                 self.lock.release()

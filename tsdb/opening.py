@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tsdb import manifest as manifests
@@ -27,6 +28,7 @@ from tsdb.errors import (
     WriteFailed,
     write_failure,
 )
+from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG, Files
 from tsdb.fsio import Disk, Lock, replace_file
 from tsdb.head.head import Head
@@ -39,6 +41,7 @@ from tsdb.wal.writer import Log, segment_name
 _OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new"}
 _READ_ATTEMPTS = 50
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+_UNSYNCED = "the log was not synced"
 log = logging.getLogger("tsdb")
 
 
@@ -48,7 +51,7 @@ def open_files(
     """Open or create a store, and read its log into a head."""
     began = time.monotonic()
     if read_only:
-        return _open_to_read(disk, path, began)
+        return _open_to_read(disk, path, options.max_exemplars, began)
     head = Head()
     lock = _prepare(disk, path)
     try:
@@ -56,23 +59,31 @@ def open_files(
         if manifest is None:
             manifest = Manifest(secrets.token_bytes(16))
             manifests.write(disk, path, manifest)
-        files = Files(disk, path, manifest, lock, None, OpenReport())
+        ring = ExemplarRing(options.max_exemplars)
+        files = Files(disk, path, manifest, lock, None, OpenReport(), exemplars=ring)
         removed = _remove_strays(files)
         found = replay(
             disk, path / LOG, manifest.store,
             [n for n in files.segments() if n >= manifest.log_start], head, manifest.tombstones,
+            ring,
         )  # fmt: skip
         closed = not lock.left_behind and not lock.is_new
-        ended = [_tidy(files, number, size, found, closed) for number, size in _ends(found)]
+        unended = {n for n, size in _ends(found) if not _tidy(files, n, size, found, closed)}
         next_segment = max([manifest.log_start - 1, *files.segments()]) + 1
         files.log = Log(
             disk, path / LOG, manifest.store, next_segment,
             segment_bytes=options.segment_bytes, sync_when_full=options.sync is not Sync.OS,
         )  # fmt: skip
-        files.log.all_ended = all(ended)
+        files.log.unended = unended
         files.drop_log()
-        for number in files.segments():
-            files.log.adopt(number)
+        if _UNSYNCED in lock.left_behind:
+            files.log.distrust(files.segments())
+        else:
+            for number in files.segments():
+                files.log.adopt(number)
+        files.log.on_sync_failed = partial(lock.note, _UNSYNCED)
+        if not files.log.is_safe:
+            lock.note(_UNSYNCED)
     except OSError as problem:
         lock.release()
         raise write_failure(problem, f"opening {path}") from problem
@@ -187,7 +198,7 @@ def _remove_strays(files: Files) -> list[str]:
     return removed
 
 
-def _open_to_read(disk: Disk, path: Path, began: float) -> tuple[Files, Head]:
+def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> tuple[Files, Head]:
     """Nothing is written, not even a lock: a writer may be at work at the same time."""
     suspected: dict[int, int] = {}
     for _ in range(_READ_ATTEMPTS):
@@ -197,9 +208,10 @@ def _open_to_read(disk: Disk, path: Path, began: float) -> tuple[Files, Head]:
             manifest = manifests.read(disk, path)
             if manifest is None:
                 raise StoreNotFound(path)
-            files = Files(disk, path, manifest, None, None, OpenReport())
+            ring = ExemplarRing(max_exemplars)
+            files = Files(disk, path, manifest, None, None, OpenReport(), exemplars=ring)
             owed = [n for n in files.segments() if n >= manifest.log_start]
-            found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones)
+            found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones, ring)
             unchanged = manifests.read(disk, path) == manifest
             closed = closed and was_closed(disk, path)
         except FileNotFoundError:

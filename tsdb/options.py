@@ -33,6 +33,7 @@ class StoreOptions:
     flush_after_s            … or when its first sample is this old
     close_flush_samples      `close()` flushes a head of at least this many; a smaller one stays in
                              the log
+    max_exemplars            exemplars kept, the newest ones; 0 for none
     cache_bytes              decoded pages and tiles kept in memory, 0 for none
     out_of_order_ms          samples older than the newest one by more than this are rejected;
                              None takes them however late
@@ -47,11 +48,14 @@ class StoreOptions:
     segment_bytes: int = SEGMENT_BYTES
     cache_bytes: int = DEFAULT_CACHE_BYTES
     out_of_order_ms: int | None = None
+    max_exemplars: int = 100_000
 
     def __post_init__(self) -> None:
         for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if self.max_exemplars < 0:
+            raise ValueError(f"max_exemplars must not be negative, but is {self.max_exemplars}")
         if self.cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, but is {self.cache_bytes}")
 
@@ -65,12 +69,14 @@ class AppendResult:
                 message sent twice does; the later one stands
     late        those of them that are older than the newest sample of their series
     rejected    samples not taken in, being older than `out_of_order_ms` allows
+    exemplars   exemplars taken in; those whose labels have more than 128 characters are not
     """
 
     appended: int = 0
     duplicates: int = 0
     late: int = 0
     rejected: int = 0
+    exemplars: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.exemplars import Exemplars
 from tsdb.histograms import Histograms
 from tsdb.labels import Ints, SeriesTable
 
@@ -152,6 +153,7 @@ class Batch:
     starts        [N] milliseconds at which each sample's counting began, 0: not known; None: of
                   no sample
     native        native histogram samples beside the floats, if there are any
+    exemplars     of rows of `series`, if there are any
 
     Samples may stand in any order.
     """
@@ -162,6 +164,7 @@ class Batch:
     values: Floats
     native: HistogramSamples | None = None
     starts: Ints | None = None
+    exemplars: Exemplars | None = None
 
     def __len__(self) -> int:
         return len(self.values) + (0 if self.native is None else len(self.native.timestamps))

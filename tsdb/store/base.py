@@ -15,6 +15,7 @@ from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
 from tsdb.errors import ReadOnly, StoreClosed
+from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import Files
 from tsdb.head.head import Head
 from tsdb.options import OpenReport, StoreOptions
@@ -49,6 +50,7 @@ class Store:
         blocks = () if files is None else files.manifest.blocks
         stones = () if files is None else files.manifest.tombstones
         self._state = State(tuple(self._block(entry) for entry in blocks), (), head, stones)
+        self._exemplars = ExemplarRing(options.max_exemplars) if files is None else files.exemplars
         self._metadata: dict[str, Metadata] = {}
         if files is not None:
             self._metadata.update(files.manifest.metadata)

@@ -25,7 +25,7 @@ class Deletes(Upkeep):
         dry_run: bool = False,
     ) -> DeleteResult:
         """Delete the samples of a range, both ends included, of series that satisfy any of the
-        sets of matchers.
+        sets of matchers; and their exemplars.
 
         When this returns no read finds them, and no crash or power cut brings them back, whatever
         `sync` is. What is appended later, be it with the same times, is not touched. The disk gets
@@ -67,6 +67,7 @@ class Deletes(Upkeep):
             state = replace(state, tombstones=files.manifest.tombstones)
         heads = [*(head for head, _ in state.frozen), state.head]
         left = [head.without(deletion) for head in heads]
+        self._exemplars.delete(deletion)
         with self._swapping:
             self._swaps += 1
             for head, part in zip(heads, left, strict=True):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tsdb import reader
 from tsdb.damage import Losses
+from tsdb.errors import StoreClosed
+from tsdb.exemplars import SeriesExemplars
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
@@ -60,6 +62,19 @@ class Reads(Store):
     ) -> list[str]:
         """See `Source.label_values`."""
         return reader.label_values(self._parts(), name, matcher_sets, start_ms, end_ms, losses)
+
+    def exemplars(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int = MIN_TIME_MS,
+        end_ms: int = MAX_TIME_MS,
+    ) -> SeriesExemplars:
+        """Exemplars of a range, both ends included, of series that satisfy any of the sets of
+        matchers: by series, then time, equal ones once. The store keeps the newest `max_exemplars`.
+        """
+        if self._closed:
+            raise StoreClosed
+        return self._exemplars.select(matcher_sets, start_ms, end_ms)
 
     def metadata(self) -> dict[str, Metadata]:
         """See `Source.metadata`."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 
-from tsdb.errors import StoreClosed
+from tsdb.errors import StoreClosed, WriteFailed
 from tsdb.head.head import Head
 from tsdb.options import StoreStats
 from tsdb.store.reads import Reads
 from tsdb.verify import Violation, check_blocks, check_log
+
+warnings = logging.getLogger("tsdb")
 
 
 class Upkeep(Reads):
@@ -72,6 +75,12 @@ class Upkeep(Reads):
         assert log is not None
         log_start = log.rotate()
         log.sync_failed = False
+        exemplars = self._exemplars.all()
+        if len(exemplars):  # the new segment has to tell of them when the old ones are gone
+            try:
+                log.append_exemplars(exemplars)
+            except WriteFailed as problem:
+                warnings.warning("%d exemplars are in memory alone: %s", len(exemplars), problem)
         frozen = (*state.frozen, (state.head, log_start))
         self._state = replace(state, frozen=frozen, head=Head())
 

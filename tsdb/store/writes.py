@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsdb.batches import checked, checked_native, checked_starts
+from tsdb.batches import checked, checked_exemplars, checked_native, checked_starts
 from tsdb.head.native import NativeSamples
 from tsdb.head.run import Floating
 from tsdb.labels import Ints
@@ -31,7 +31,8 @@ class Writes(Deletes):
         series_index, times, values = checked(batch)
         starts = checked_starts(batch.starts, len(values), "values")
         histograms = checked_native(batch)
-        if len(values) == 0 and histograms is None:
+        exemplars = checked_exemplars(batch) if self.options.max_exemplars else None
+        if len(values) == 0 and histograms is None and exemplars is None:
             return AppendResult()
         self._make_room()
         with self._writing:
@@ -53,7 +54,7 @@ class Writes(Deletes):
                     floats = floats.take(times >= oldest)
                     if native is not None:
                         native = native.take(np.flatnonzero(native.times >= oldest)) or None
-                if len(floats.ids) == 0 and native is None:
+                if len(floats.ids) == 0 and native is None and exemplars is None:
                     return AppendResult(rejected=rejected)
             known = [head.repeats(floats.ids, floats.times)]
             if native is not None:
@@ -63,14 +64,17 @@ class Writes(Deletes):
                 duplicates=sum(same for same, _ in known),
                 late=sum(late for _, late in known),
                 rejected=rejected,
+                exemplars=0 if exemplars is None else len(exemplars),
             )
             position = None
             if self._files is not None and self._files.log is not None:
-                self._files.allow(format_of(native, floats.starts))
-                position = self._files.log.append(head.registry, floats, native)
+                self._files.allow(format_of(native, floats.starts, exemplars))
+                position = self._files.log.append(head.registry, floats, native, exemplars)
             if head.appended == 0:
                 self._first_append = time.monotonic()
             head.add(floats, native)
+            if exemplars is not None:
+                self._exemplars.add(exemplars)
             self._version += 1
         self._after_append(position)
         return result

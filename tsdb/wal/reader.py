@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tsdb.codec.columns import Undecodable
+from tsdb.exemplar_ring import ExemplarRing
 from tsdb.fsio import Disk
 from tsdb.head.head import Head
 from tsdb.head.native import NativeSamples
@@ -20,6 +21,7 @@ from tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
+    ExemplarsRecord,
     MetadataRecord,
     NativeRecord,
     SamplesRecord,
@@ -63,28 +65,38 @@ def replay(
     numbers: Iterable[int],
     head: Head,
     tombstones: Sequence[Tombstone] = (),
+    exemplars: ExemplarRing | None = None,
 ) -> Replay:
     """Add everything readable in these segments to a head, oldest first, less what was deleted.
 
     tombstones  oldest first
+    exemplars   where these go; None: nowhere
 
     Raises `OSError` if a segment cannot be read at all.
     """
     result = Replay()
+    ring = ExemplarRing(0) if exemplars is None else exemplars
     waiting = list(tombstones)
     for number in numbers:
         while waiting and waiting[0].log_before <= number:
-            head.delete(waiting.pop(0).deletion)
+            _forget(waiting.pop(0), head, ring)
         data = disk.read_all(folder / segment_name(number))
         result.segments += 1
         result.bytes += len(data)
-        _replay_segment(data, store, number, head, result)
+        _replay_segment(data, store, number, head, ring, result)
     for stone in waiting:
-        head.delete(stone.deletion)
+        _forget(stone, head, ring)
     return result
 
 
-def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: Replay) -> None:
+def _forget(stone: Tombstone, head: Head, ring: ExemplarRing) -> None:
+    head.delete(stone.deletion)
+    ring.delete(stone.deletion)
+
+
+def _replay_segment(
+    data: bytes, store: bytes, number: int, head: Head, ring: ExemplarRing, result: Replay
+) -> None:
     known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
     end = min(len(data), SEGMENT_HEADER.size)
     ended = False
@@ -115,6 +127,8 @@ def _replay_segment(data: bytes, store: bytes, number: int, head: Head, result: 
                     native = NativeSamples(ids, times, histograms, starts).take(there)
                     native = replace(native, ids=own)
                     head.add(_NO_FLOATS, native)
+            case ExemplarsRecord(exemplars=exemplars):
+                ring.add(exemplars)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
     if not ended:

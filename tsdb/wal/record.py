@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from struct import Struct
@@ -13,15 +14,16 @@ import numpy as np
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, encode_texts
 from tsdb.codec.histogram_columns import decode_plain, encode_plain
+from tsdb.exemplars import Exemplars, SeriesExemplars
 from tsdb.histograms import Histograms
 from tsdb.labels import Ints, LabelColumn, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Floats
 
-FORMAT, NATIVE_FORMAT, STARTS_FORMAT = 1, 2, 3
+FORMAT, NATIVE_FORMAT, LATEST_FORMAT = 1, 2, 3
 """A segment is of the second if it may hold native histograms, of the third if it may hold start
-timestamps, too."""
-FORMATS = (FORMAT, NATIVE_FORMAT, STARTS_FORMAT)
+timestamps or exemplars, too."""
+FORMATS = (FORMAT, NATIVE_FORMAT, LATEST_FORMAT)
 MAGIC = b"NOVAWAL\n"
 SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
 RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
@@ -29,7 +31,7 @@ MARKER = b"\xf7rec"
 MOST_SAMPLES = 1 << 20
 """Samples in one record; a larger batch becomes several."""
 
-SERIES, SAMPLES, METADATA, NATIVE = 1, 2, 3, 4
+SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS = 1, 2, 3, 4, 5
 _KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
 _IDS_COUNT_UP, _ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8
@@ -127,12 +129,33 @@ class MetadataRecord:
     metadata: Mapping[str, Metadata]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ExemplarsRecord:
+    """Exemplars with the label sets of their series."""
+
+    exemplars: SeriesExemplars
+
+
 def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
-    pieces = [
-        _KIND.pack(SERIES, 0, 0, len(ids)),
-        _COUNT.pack(len(table.columns)),
-        ids.astype("<u4").tobytes(),
-    ]
+    head = [_KIND.pack(SERIES, 0, 0, len(ids)), _COUNT.pack(len(table.columns))]
+    return [*head, ids.astype("<u4").tobytes(), *_encode_columns(table)]
+
+
+def encode_exemplars(found: SeriesExemplars) -> list[bytes]:
+    """Label sets of the series, exemplars, label sets of the exemplars."""
+    series, exemplars = found.series, found.exemplars
+    return [
+        _KIND.pack(EXEMPLARS, 0, 0, len(exemplars)),
+        _COUNT.pack(series.rows), _COUNT.pack(len(series.columns)), *_encode_columns(series),
+        exemplars.series_index.astype("<u4").tobytes(),
+        exemplars.timestamps.astype("<i8").tobytes(),
+        exemplars.values.astype("<f8").tobytes(),
+        _COUNT.pack(len(exemplars.labels.columns)), *_encode_columns(exemplars.labels),
+    ]  # fmt: skip
+
+
+def _encode_columns(table: SeriesTable) -> list[bytes]:
+    pieces = []
     for name, column in table.columns.items():
         label, texts = name.encode(), encode_texts(column.values[1:])
         pieces += [
@@ -188,7 +211,10 @@ def encode_end() -> list[bytes]:
     return encode_metadata({})
 
 
-def decode(payload: bytes) -> SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord:
+Record = SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord | ExemplarsRecord
+
+
+def decode(payload: bytes) -> Record:
     """What a record says. Raises `Undecodable` for one that this format does not know."""
     try:
         kind, flags, _, count = _KIND.unpack_from(payload)
@@ -203,6 +229,8 @@ def decode(payload: bytes) -> SeriesRecord | SamplesRecord | NativeRecord | Meta
         if kind == METADATA:
             entries = json.loads(payload[_KIND.size :])
             return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})
+        if kind == EXEMPLARS:
+            return _decode_exemplars(payload, count)
     except (StructError, ValueError, TypeError) as problem:
         raise Undecodable(f"a record cannot be read: {problem}") from problem
     raise Undecodable(f"a record of unknown kind {kind}")
@@ -214,6 +242,25 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
     at += _COUNT.size
     ids = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
     at += 4 * count
+    return SeriesRecord(ids, _decode_columns(payload, at, names, count)[0])
+
+
+def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
+    rows, names = struct.unpack_from("<II", payload, _KIND.size)
+    series, at = _decode_columns(payload, _KIND.size + 8, names, rows)
+    index = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
+    times = np.frombuffer(payload, "<i8", count, at + 4 * count).astype(np.int64)
+    values = np.frombuffer(payload, "<f8", count, at + 12 * count).astype(np.float64)
+    at += 20 * count
+    (names,) = _COUNT.unpack_from(payload, at)
+    labels, _ = _decode_columns(payload, at + 4, names, count)
+    if int(index.max(initial=-1)) >= rows:
+        raise ValueError("an exemplar belongs to no series")
+    return ExemplarsRecord(SeriesExemplars(series, Exemplars(index, times, values, labels)))
+
+
+def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[SeriesTable, int]:
+    """A table of `count` rows, and where what follows it begins."""
     columns: dict[str, LabelColumn] = {}
     for _ in range(names):
         (size,) = _COUNT.unpack_from(payload, at)
@@ -225,8 +272,10 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
         at += 8
         values = TextColumn(payload[at : at + size], texts).all()
         at += size
+        if int(codes.max(initial=0)) > texts:
+            raise ValueError(f"label {name!r} has a code without a text")
         columns[name] = LabelColumn(codes, ("", *values))
-    return SeriesRecord(ids, SeriesTable.from_columns(count, columns))
+    return SeriesTable.from_columns(count, columns), at
 
 
 def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:

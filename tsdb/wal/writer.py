@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tsdb.errors import WriteFailed, write_failure
+from tsdb.exemplars import SeriesExemplars
 from tsdb.fsio import AppendFile, Disk
 from tsdb.head.native import NativeSamples
 from tsdb.head.registry import Registry
@@ -17,10 +19,11 @@ from tsdb.index.match import label_table
 from tsdb.labels import Bools, Ints
 from tsdb.wal.record import (
     FORMAT,
+    LATEST_FORMAT,
     MOST_SAMPLES,
     NATIVE_FORMAT,
-    STARTS_FORMAT,
     encode_end,
+    encode_exemplars,
     encode_native,
     encode_record,
     encode_samples,
@@ -43,11 +46,19 @@ def segment_number(name: str) -> int | None:
     return int(stem) if name.endswith(SUFFIX) and stem.isdecimal() else None
 
 
-def format_of(native: NativeSamples | None, starts: Ints | None) -> int:
+def format_of(
+    native: NativeSamples | None, starts: Ints | None, exemplars: SeriesExemplars | None = None
+) -> int:
     """The lowest format in which samples can be written."""
-    if starts is not None or (native is not None and native.starts is not None):
-        return STARTS_FORMAT
+    if exemplars is not None or starts is not None:
+        return LATEST_FORMAT
+    if native is not None and native.starts is not None:
+        return LATEST_FORMAT
     return FORMAT if native is None else NATIVE_FORMAT
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,19 +105,25 @@ class Log:
         self._left_unsynced: dict[int, AppendFile] = {}
         self.sync_failed = False
         """Set when the disk could not keep a promise; the samples should go to a block soon."""
-        self.all_ended = True
-        """Whether every segment that was left has its closing record."""
+        self.unended: set[int] = set()
+        """Segments that were left without their closing record."""
+        self.on_sync_failed: Callable[[], None] = _nothing
+        """Called when a segment could not be synced: whoever opens it later is not to trust it."""
 
     @property
     def next_segment(self) -> int:
         return self._next
 
     def append(
-        self, registry: Registry, floats: Floating, native: NativeSamples | None = None
+        self,
+        registry: Registry,
+        floats: Floating,
+        native: NativeSamples | None = None,
+        exemplars: SeriesExemplars | None = None,
     ) -> Position:
         """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
         ids, times, values, starts = floats
-        self.need(format_of(native, starts))
+        self.need(format_of(native, starts, exemplars))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
         declared = self._declared[every]
@@ -123,6 +140,8 @@ class Log:
                 end = min(len(native), at + MOST_HISTOGRAMS)
                 part = native if end - at == len(native) else native.take(np.arange(at, end))
                 payloads.append(encode_native(part.ids, part.times, part.histograms, part.starts))
+        if exemplars is not None:
+            payloads.append(encode_exemplars(exemplars))
         position = self._write(tail, payloads)
         self._declared[fresh] = True
         return position
@@ -132,6 +151,11 @@ class Log:
         if version > self._format:
             self.rotate()
             self._format = version
+
+    def append_exemplars(self, exemplars: SeriesExemplars) -> Position:
+        """Write exemplars without samples. Raises `WriteFailed`; the log is as before."""
+        self.need(LATEST_FORMAT)
+        return self.append_payload(encode_exemplars(exemplars))
 
     def append_payload(self, payload: list[bytes]) -> Position:
         """Write one record of another kind."""
@@ -165,8 +189,8 @@ class Log:
 
     def _abandon(self) -> None:
         """Leave the segment as it is; the next append begins another."""
-        self.all_ended = False
         if self._tail is not None:
+            self.unended.add(self._tail.position.segment)
             self._tail.file.close()
             self._tail = None
 
@@ -227,19 +251,28 @@ class Log:
                 file.fsync()
             except OSError as problem:
                 with self._moving:
-                    self._unsynced_segments.add(number)
-                    self.sync_failed = True
+                    self.distrust([number])
                 raise write_failure(problem, "syncing the log") from problem
             finally:
                 file.close()
 
     def _forsake(self, tail: _Tail) -> None:
         with self._moving:
-            self._unsynced_segments.add(tail.position.segment)
-            self.sync_failed = True
-            self.all_ended = False
+            self.distrust([tail.position.segment])
+            self.unended.add(tail.position.segment)
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
+
+    def distrust(self, segments: Iterable[int]) -> None:
+        """The disk may not have these, whatever it says: their samples have to go to a block."""
+        self._unsynced_segments.update(segments)
+        self.sync_failed = True
+        self.on_sync_failed()
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no segment that is still owed failed to be synced."""
+        return not self._unsynced_segments
 
     def adopt(self, number: int) -> None:
         """A segment of an earlier writer, who may not have synced it: the next `sync` does."""
@@ -249,6 +282,7 @@ class Log:
         """Samples in earlier segments are in blocks: nothing of the log's is owed for them."""
         with self._syncing, self._moving:
             self._unsynced_segments = {n for n in self._unsynced_segments if n >= before_segment}
+            self.unended = {n for n in self.unended if n >= before_segment}
             for number in [n for n in self._left_unsynced if n < before_segment]:
                 self._left_unsynced.pop(number).close()
 
@@ -282,7 +316,8 @@ class Log:
             try:
                 self._write(self._tail, [encode_end()])
             except WriteFailed:
-                self.all_ended = False
+                if self._tail is not None:
+                    self.unended.add(self._tail.position.segment)
         return self._tail
 
     def close(self) -> None:
