@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from tsdb.bundle import Bundle
 from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, of_rows, started_rows
 from tsdb.damage import DAMAGE, Losses
@@ -26,10 +27,12 @@ REGULAR_FROM = 4096
 """A group with fewer values than this is pooled: the cost of a tile would outweigh its worth."""
 
 TileArrays = tuple[Ints, Floats, Ints | None]
-TileCache = ByteCache[TileArrays]
+TileCache = ByteCache["TileArrays | Bundle"]
 
 
-def tile_bytes(arrays: TileArrays) -> int:
+def tile_bytes(arrays: TileArrays | Bundle) -> int:
+    if isinstance(arrays, Bundle):
+        return arrays.nbytes
     return sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -52,7 +55,7 @@ def plan_tiles(
 
 def _plan_started(cuts: Sequence[Cut], rows: int, losses: Losses | None) -> list[TileRef]:
     """Ragged tiles of rows that have start timestamps."""
-    slots, widths = _slots(cuts, rows), _widths(cuts, rows)
+    slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
     there = np.flatnonzero(widths)
     pool = (np.cumsum(widths[there]) - 1) // TILE_VALUES
     return [
@@ -64,10 +67,10 @@ def _plan_started(cuts: Sequence[Cut], rows: int, losses: Losses | None) -> list
 def _load_started(
     cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, losses: Losses | None
 ) -> Tile:
-    chosen = _members_of(cuts, slots, rows)
+    chosen = members_of(cuts, slots, rows)
     try:
         if len(chosen) == 1:
-            times, values, offsets = _read_ragged(chosen, rows)
+            times, values, offsets = read_ragged(chosen, rows)
             return Tile(rows, times, values, offsets, _unless_none(chosen[0].starts()))
         return _merge_started(chosen, rows)
     except DAMAGE:
@@ -93,9 +96,9 @@ def _plan_plain(
     """Tiles without start timestamps."""
     if not cuts:
         return []
-    group, lead = _groups(cuts, rows)
-    apart = _apart(cuts, group)
-    widths = _widths(cuts, rows)
+    group, lead = group_rows(cuts, rows)
+    apart = groups_apart(cuts, group)
+    widths = row_widths(cuts, rows)
     counts = np.bincount(group)
     group_width = np.zeros(len(counts), np.int64)
     group_width[group] = widths
@@ -104,7 +107,7 @@ def _plan_plain(
     order = np.lexsort((lead, group))
     order = order[group[order] > 0]
     in_regular = regular[group[order]]
-    slots = _slots(cuts, rows)
+    slots = row_slots(cuts, rows)
     refs = []
     for members in _split_groups(order[in_regular], group, group_width):
         width = int(group_width[group[members[0]]])
@@ -120,7 +123,7 @@ def _plan_plain(
     return refs
 
 
-def _slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
+def row_slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
     """For each cut: table row → position in the cut, -1 where it has no such row."""
     slots = []
     for cut in cuts:
@@ -130,23 +133,23 @@ def _slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
     return slots
 
 
-def _widths(cuts: Sequence[Cut], rows: int) -> Ints:
+def row_widths(cuts: Sequence[Cut], rows: int) -> Ints:
     widths = np.zeros(rows, np.int64)
     for cut in cuts:
         widths[cut.rows] += cut.high - cut.low
     return widths
 
 
-def _groups(cuts: Sequence[Cut], rows: int) -> tuple[Ints, Ints]:
+def group_rows(cuts: Sequence[Cut], rows: int) -> tuple[Ints, Ints]:
     """Group of each row, and a number by which rows stand in the order of the youngest layer.
 
-    Rows of one group have the same grid in every layer. Group 0: rows without samples.
+    Rows of one group have the same times in every layer. Group 0: rows without samples.
     """
     codes = []
     lead = np.zeros(rows, np.int64)
     for cut in cuts:
         code = np.zeros(rows, np.int64)
-        code[cut.rows] = cut.stratum.grid_of[cut.series] + 1
+        code[cut.rows] = _times_of(cut) + 1
         codes.append(code)
         lead[cut.rows] = cut.series
     group = combine_codes(codes, rows) if len(cuts) > 1 else codes[0]
@@ -157,7 +160,18 @@ def _groups(cuts: Sequence[Cut], rows: int) -> tuple[Ints, Ints]:
     return dense[1:].astype(np.int64), lead
 
 
-def _apart(cuts: Sequence[Cut], group: Ints) -> Bools:
+def _times_of(cut: Cut) -> Ints:
+    """[series]: equal numbers for equal times."""
+    grids = cut.stratum.grid_of[cut.series]
+    low, high = np.empty((2, int(grids.max()) + 1), np.int64)
+    low[grids], high[grids] = cut.low, cut.high
+    if (low[grids] == cut.low).all() and (high[grids] == cut.high).all():
+        return grids
+    # Of series of one grid different parts were deleted.
+    return combine_codes([grids, cut.low, cut.high], len(grids))
+
+
+def groups_apart(cuts: Sequence[Cut], group: Ints) -> Bools:
     """For each group whether its layers follow one another in time, none overlapping another."""
     count = int(group.max()) + 1
     if len(cuts) == 1:
@@ -186,7 +200,7 @@ def _split_groups(order: Ints, group: Ints, group_width: Ints) -> list[Ints]:
     return np.split(order, np.flatnonzero(within % tall == 0)[1:])
 
 
-def _members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[Cut]:
+def members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[Cut]:
     chosen = []
     for cut, slot in zip(cuts, slots, strict=True):
         places = slot[rows]
@@ -204,14 +218,14 @@ def _load(
     cache: TileCache,
     losses: Losses | None,
 ) -> Tile:
-    chosen = _members_of(cuts, slots, rows)
+    chosen = members_of(cuts, slots, rows)
     try:
         return load(chosen, rows, cache)
     except DAMAGE:
         if losses is None:
             raise
     # Not kept: a later reader has to hear of the damage, too.
-    return Tile(rows, *_merge_ragged(sound_cuts(chosen, losses), rows))
+    return Tile(rows, *merge_ragged(sound_cuts(chosen, losses), rows))
 
 
 def _load_regular(cuts: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
@@ -221,7 +235,7 @@ def _load_regular(cuts: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
         return Tile(rows, times, values)
     key = ("regular", *(cut.key() for cut in chosen))
     arrays = cache.get(key)
-    if arrays is None:
+    if arrays is None or isinstance(arrays, Bundle):
         arrays = _read_regular(chosen, len(rows))
         cache.put(key, arrays)
     return Tile(rows, arrays[0], arrays[1])
@@ -243,25 +257,25 @@ def _read_regular(cuts: Sequence[Cut], series: int) -> TileArrays:
 
 def _load_ragged(chosen: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
     if len(chosen) == 1 and chosen[0].is_in_memory:
-        return Tile(rows, *_read_ragged(chosen, rows))
+        return Tile(rows, *read_ragged(chosen, rows))
     key: Hashable = ("ragged", rows.tobytes(), *((cut.key(), cut.rows.tobytes()) for cut in chosen))
     if len(chosen) == 1:
         key = ("ragged", chosen[0].key())
     arrays = cache.get(key)
-    if arrays is None:
-        arrays = _read_ragged(chosen, rows)
+    if arrays is None or isinstance(arrays, Bundle):
+        arrays = read_ragged(chosen, rows)
         cache.put(key, arrays)
     return Tile(rows, *arrays)
 
 
-def _read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
+def read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
     if len(cuts) == 1:
         lengths = cuts[0].high - cuts[0].low
         return cuts[0].times(), cuts[0].values(), np.append(0, np.cumsum(lengths))
-    return _merge_ragged(cuts, rows)
+    return merge_ragged(cuts, rows)
 
 
-def _merge_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
+def merge_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
     """Series may stand in several cuts, or several times in one. Of equal times the last stands."""
     times, places, offsets = _resolved(cuts, rows)
     return times, np.concatenate([cut.values() for cut in cuts])[places], offsets

@@ -12,16 +12,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from tsdb.assemble import TileCache
+from tsdb.assemble import TileCache, plan_tiles
+from tsdb.assemble_bundles import plan_bundles
 from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
-from tsdb.cuts import Piece, cut_pieces
+from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
 from tsdb.damage import DAMAGE, Losses
 from tsdb.index.match import label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
 from tsdb.part import Part, series_bounds
-from tsdb.selection import Selection
+from tsdb.selection import PlannedTiles, Selection
 from tsdb.tombstones import DeleteResult
 
 UNION_CACHE_BYTES = 64 << 20
@@ -110,11 +111,26 @@ def select(
     for cut in cuts:
         present[cut.rows] = True
     if present.all():
-        return Selection(union.table, *plan(cuts, union.table.rows, caches.tiles, losses))
+        return _selection(union.table, cuts, caches.tiles, losses)
     number = np.cumsum(present) - 1
     cuts = [cut.renumbered(number) for cut in cuts]
-    table = union.table.take(present)
-    return Selection(table, *plan(cuts, table.rows, caches.tiles, losses))
+    return _selection(union.table.take(present), cuts, caches.tiles, losses)
+
+
+def _selection(
+    table: SeriesTable, cuts: Sequence[Cut], cache: TileCache, losses: Losses | None
+) -> Selection:
+    if any(cut.is_native for cut in cuts):
+        return Selection(
+            table,
+            *plan(cuts, table.rows, cache, losses),
+            starts=have_starts(cuts),
+        )
+    bundles = plan_bundles(cuts, table.rows, cache, losses)
+    tiles = PlannedTiles(
+        lambda: plan_tiles(cuts, table.rows, cache, losses), sum(ref.samples for ref in bundles)
+    )
+    return Selection(table, tiles, bundles=bundles, starts=have_starts(cuts))
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from typing import Protocol, overload, runtime_checkable
 
+from tsdb.bundle import BundleRef
 from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
@@ -22,6 +24,30 @@ class TileRef:
 
     load: Callable[[], Tile]
     samples: int
+
+
+class PlannedTiles(Sequence[TileRef]):
+    """Tiles that are planned once one of them is asked for.
+
+    samples  how many they hold, known before
+    """
+
+    def __init__(self, plan: Callable[[], Sequence[TileRef]], samples: int) -> None:
+        self._plan, self.samples = plan, samples
+
+    @cached_property
+    def _refs(self) -> Sequence[TileRef]:
+        return self._plan()
+
+    @overload
+    def __getitem__(self, at: int) -> TileRef: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[TileRef]: ...
+    def __getitem__(self, at: int | slice) -> TileRef | Sequence[TileRef]:
+        return self._refs[at]
+
+    def __len__(self) -> int:
+        return len(self._refs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +68,24 @@ class Selection:
 
     Native histograms come apart from the floats: a row may be in one tile and in one histogram
     tile, and never has a sample in both at one time.
+
+    bundles  the samples of the tiles once more, in few large pieces and without start timestamps;
+             None: not to be had that way
+    starts   whether some sample may have a start timestamp
     """
 
     series: SeriesTable
     tiles: Sequence[TileRef]
     histograms: Sequence[HistogramRef] = ()
+    bundles: Sequence[BundleRef] | None = None
+    starts: bool = True
 
     @property
     def samples(self) -> int:
-        floats = sum(tile.samples for tile in self.tiles)
+        if isinstance(self.tiles, PlannedTiles):
+            floats = self.tiles.samples
+        else:
+            floats = sum(tile.samples for tile in self.tiles)
         return floats + sum(tile.samples for tile in self.histograms)
 
 
@@ -123,6 +158,7 @@ __all__ = [
     "Hints",
     "HistogramRef",
     "Metadata",
+    "PlannedTiles",
     "Selection",
     "Source",
     "TileRef",

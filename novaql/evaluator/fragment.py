@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from novaql.evaluator.bundled import COST_AT_ONCE, BundleLeaf, bundle_blocks, usable
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.steps import Steps
 from tsdb.labels import SeriesTable
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 3
 """Tiles being decoded while another one is computed."""
-
-TASK_SAMPLES = 1 << 17
-"""Samples that one task of a thread takes at least."""
-
-COST_AT_ONCE = 1 << 25
-"""Samples looked at between two checkpoints: some tenths of a second of work at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +61,7 @@ class Fragment:
     row_cost  about how many samples the leaf looks at for one series; a tile that asks for too many
               is worked off in pieces, so that a checkpoint is never far
     has_histograms  the selection holds native histograms, which a fragment cannot take
-    compiled  the leaf's kernel has a compiled twin, which runs without the interpreter's lock
+    bundled  the same over bundles, for compiled kernels; None: there are none for it
     """
 
     series: SeriesTable
@@ -79,7 +73,7 @@ class Fragment:
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
     row_cost: int = 0
-    compiled: bool = False
+    bundled: BundleLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
         """What the stages make of a block of the leaf."""
@@ -92,12 +86,12 @@ class Fragment:
 def blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
     """Run a fragment: what `work` makes of each block, in the order of the tiles.
 
-    Where kernels are compiled, whole tiles are worked off on several threads, `work` included, so
+    Where compiled kernels answer, blocks are of bundles and `work` may be called on any thread, so
     it may touch nothing that another block's touches. Else the next tiles are decoded on other
     threads while this one computes.
     """
-    if _runs_on_threads(fragment):
-        yield from _on_threads(fragment, context, work)
+    if usable(fragment.bundled):
+        yield from bundle_blocks(fragment, context, work, Block)
         return
     for tile in _pieces(_read(fragment.tiles), fragment.row_cost):
         context.checkpoint()
@@ -107,66 +101,6 @@ def blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> 
                 fragment.observe(leaf)
             done = work(fragment.staged(leaf))
         yield done
-
-
-def _runs_on_threads(fragment: Fragment) -> bool:
-    return (
-        fragment.compiled
-        and len(fragment.tiles) > 1
-        and dispatch.threads_pay()
-        and _cores() > 1
-        and sum(ref.samples for ref in fragment.tiles) > 2 * TASK_SAMPLES
-    )
-
-
-def _on_threads(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
-    def run(refs: Sequence[TileRef]) -> list[tuple[Block | None, T]]:
-        done: list[tuple[Block | None, T]] = []
-        with np.errstate(all="ignore"):
-            for ref in refs:
-                for tile in _pieces(iter((ref.load(),)), fragment.row_cost):
-                    context.checkpoint()
-                    leaf = fragment.leaf(tile)
-                    seen = None if fragment.observe is None else leaf
-                    done.append((seen, work(fragment.staged(leaf))))
-        return done
-
-    waiting: deque[Future[list[tuple[Block | None, T]]]] = deque()
-    most = _cores() + READ_AHEAD
-    try:
-        for refs in _tasks(fragment.tiles):
-            waiting.append(_workers().submit(run, refs))
-            if len(waiting) > most:
-                yield from _observed(fragment, waiting.popleft().result())
-                context.checkpoint()
-        while waiting:
-            yield from _observed(fragment, waiting.popleft().result())
-            context.checkpoint()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-def _observed(fragment: Fragment, done: Sequence[tuple[Block | None, T]]) -> Iterator[T]:
-    """Results of a task; what observes the blocks does so here, in order."""
-    for leaf, result in done:
-        if leaf is not None and fragment.observe is not None:
-            fragment.observe(leaf)
-        yield result
-
-
-def _tasks(tiles: Sequence[TileRef]) -> Iterator[Sequence[TileRef]]:
-    """Neighbouring tiles together, so that a task is worth handing over."""
-    task: list[TileRef] = []
-    samples = 0
-    for ref in tiles:
-        task.append(ref)
-        samples += ref.samples
-        if samples >= TASK_SAMPLES:
-            yield task
-            task, samples = [], 0
-    if task:
-        yield task
 
 
 def _pieces(tiles: Iterator[Tile], row_cost: int) -> Iterator[Tile]:
@@ -205,20 +139,5 @@ def _readers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2, thread_name_prefix="novaql-read")
 
 
-@cache
-def _workers() -> ThreadPoolExecutor:
-    """Threads that work off whole tiles, shared by all queries of the process."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
-
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="novaql-tile")
-
-
-# A forked process has the pools but none of their threads: it would wait for them for ever.
+# A forked process has the pool but none of its threads: it would wait for them for ever.
 os.register_at_fork(after_in_child=_readers.cache_clear)
-os.register_at_fork(after_in_child=_workers.cache_clear)
-
-
-@cache
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

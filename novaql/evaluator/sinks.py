@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from novaql.evaluator.bundled import collect_bundles, fold_bundles, usable
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.fragment import Block, Fragment, blocks
 from novaql.evaluator.grouping import Groups
@@ -20,6 +21,8 @@ def collect(fragment: Fragment, context: Context) -> StepMatrix:
 
 def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
     """The same with its empty rows: row i of the matrix is row i of the fragment's series."""
+    if not fragment.stages and usable(fragment.bundled):
+        return collect_bundles(fragment, context)
     out = allocate(context, fragment.series, fragment.steps)
     assert out.valid is not None
     out_values, out_valid = out.values, out.valid
@@ -45,6 +48,12 @@ def fold(
 ) -> StepMatrix:
     """One row per group."""
     context.admit_matrix(len(groups), fragment.steps.count)
+    if (
+        not fragment.stages
+        and usable(fragment.bundled)
+        and fold_bundles(fragment, groups, accumulator, context)
+    ):
+        return _finished(groups, accumulator).without_empty_rows()
     # Partial results are merged in the order of tiles, whichever thread was done first.
     for partial in blocks(fragment, context, lambda block: _reduced(accumulator, groups, block)):
         with np.errstate(all="ignore"):

@@ -1,9 +1,10 @@
-"""Tiles worked off on threads give what one thread gives, bit for bit."""
+"""Bundles worked off on several threads give what one thread gives, bit for bit."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -11,15 +12,17 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
-from novaql.evaluator import fragment
+from novaql.evaluator import bundled, side_by_side
+from novaql.evaluator.bundled import BundleLeaf
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment, blocks
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps
 from novaql.inputs.table_source import TableSource
 from novaql.options import QueryOptions
+from tsdb.bundle import Bundle, BundleRef
 from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import TileRef
 from tsdb.tile import Tile
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
@@ -66,88 +69,130 @@ def source() -> TableSource:
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(fragment, "TASK_SAMPLES", 2000)
+    monkeypatch.setattr(bundled, "WORTH_A_THREAD", 1)
     with forced(Mode.ON):
         prepare_all()
         yield
 
 
+@pytest.fixture
+def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads beside the query's own, whatever the machine has."""
+    with ThreadPoolExecutor(2, thread_name_prefix="novaql-tile") as pool:
+        monkeypatch.setattr(side_by_side, "_cores", lambda: 3)
+        monkeypatch.setattr(side_by_side, "_helpers", lambda: pool)
+        yield
+
+
+@pytest.mark.usefixtures("three_cores")
 @pytest.mark.parametrize("expr", QUERIES)
 def test_as_on_one_thread(expr: str, source: TableSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fragment, "_cores", lambda: 1)
+    together = [evaluate(expr, source, OPTIONS) for _ in range(3)]
+    monkeypatch.setattr(side_by_side, "_cores", lambda: 1)
     alone = evaluate(expr, source, OPTIONS)
-    monkeypatch.setattr(fragment, "_cores", lambda: 3)
-    for _ in range(3):
-        together = evaluate(expr, source, OPTIONS)
 
-        assert together.series.dicts() == alone.series.dicts()
-        np.testing.assert_array_equal(together.values, alone.values)
-        assert together.infos == alone.infos
-        assert together.warnings == alone.warnings
+    for found in together:
+        assert found.series.dicts() == alone.series.dicts()
+        np.testing.assert_array_equal(found.values, alone.values)
+        assert found.infos == alone.infos
+        assert found.warnings == alone.warnings
 
 
-def of_loads(load: Callable[[int], Tile]) -> Fragment:
-    """A fragment that answers each series' last value."""
+@pytest.mark.parametrize("expr", QUERIES)
+def test_as_by_numpy(expr: str, source: TableSource) -> None:
+    compiled = evaluate(expr, source, OPTIONS)
+    with forced(Mode.OFF):
+        plain = evaluate(expr, source, OPTIONS)
 
-    def last(part: Tile) -> Block:
-        return Block(part.rows, part.ragged().values.reshape(TALL, SAMPLES)[:, -1:], None)
+    assert compiled.series.dicts() == plain.series.dicts()
+    np.testing.assert_allclose(compiled.values, plain.values, rtol=1e-11)
+    assert compiled.infos == plain.infos
+    assert compiled.warnings == plain.warnings
 
+
+def run(
+    load: Callable[[int], Bundle], cancellation: Cancellation | None = None
+) -> tuple[list[Ints], set[str]]:
+    """Rows of a fragment's blocks in their order, and the threads that made them."""
     series = SeriesTable.from_dicts([{"i": str(i)} for i in range(TILES * TALL)])
-    tiles = [TileRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
-    return Fragment(series, Steps.between(0, 0, 0), tiles, last, (), False, compiled=True)
+    refs = [BundleRef(partial(load, number), SAMPLES * TALL) for number in range(TILES)]
+    ends = np.array([SAMPLES * 15_000], np.int64)
+    asked = Asked(ends, SAMPLES * 15_000, SAMPLES * 15_000, ends)
+    leaf = BundleLeaf(refs, asked, STRIP_ROLLUPS["last_over_time"])
 
+    def never(_: Tile) -> Block:
+        raise AssertionError("bundles are there")
 
-def run(found: Fragment, cancellation: Cancellation | None = None) -> list[Ints]:
+    steps = Steps.between(0, 0, 0)
+    fragment = Fragment(series, steps, [], never, (), False, bundled=leaf)
     empty = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
     context = Context(empty, QueryOptions(0, 0), cancellation)
-    return list(blocks(found, context, lambda block: block.rows))
-
-
-def test_results_come_in_the_order_of_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fragment, "_cores", lambda: 3)
     names: set[str] = set()
+
+    def work(block: Block) -> Ints:
+        names.add(threading.current_thread().name)
+        return block.rows
+
+    return list(blocks(fragment, context, work)), names
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_results_come_in_the_order_of_bundles() -> None:
     first_may_go_on = threading.Event()
 
-    def load(number: int) -> Tile:
-        names.add(threading.current_thread().name)
+    def load(number: int) -> Bundle:
         if number == 0:
-            assert first_may_go_on.wait(30)  # until another task has begun
-        elif number > 3:
+            assert first_may_go_on.wait(30)  # until another thread has taken a bundle
+        else:
             first_may_go_on.set()
-        return tile(number)
+        return Bundle.of_tile(tile(number))
 
-    rows = np.concatenate(run(of_loads(load)))
+    rows, names = run(load)
 
-    np.testing.assert_array_equal(rows, np.arange(TILES * TALL))
-    assert all(name.startswith("novaql-tile") for name in names)
+    np.testing.assert_array_equal(np.concatenate(rows), np.arange(TILES * TALL))
+    assert any(name.startswith("novaql-tile") for name in names)
 
 
-def test_a_tile_that_cannot_be_read_ends_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fragment, "_cores", lambda: 2)
+@pytest.mark.usefixtures("three_cores")
+def test_a_query_does_not_wait_for_busy_threads() -> None:
+    let_go = threading.Event()
+    for _ in range(2):
+        side_by_side._helpers().submit(let_go.wait, 30)
+    try:
+        rows, names = run(lambda number: Bundle.of_tile(tile(number)))
+    finally:
+        let_go.set()
+
+    assert len(rows) == TILES
+    assert names == {threading.current_thread().name}
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_a_bundle_that_cannot_be_read_ends_the_query() -> None:
     loaded: list[int] = []
 
-    def load(number: int) -> Tile:
+    def load(number: int) -> Bundle:
         loaded.append(number)
         if number == 3:
             raise OSError("disk on fire")
-        return tile(number)
+        return Bundle.of_tile(tile(number))
 
     with pytest.raises(OSError, match="disk on fire"):
-        run(of_loads(load))
+        run(load)
     assert len(loaded) < TILES
 
 
-def test_a_cancelled_query_stops_on_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fragment, "_cores", lambda: 2)
+@pytest.mark.usefixtures("three_cores")
+def test_a_cancelled_query_stops_on_its_threads() -> None:
     cancellation = Cancellation()
     loaded: list[int] = []
 
-    def load(number: int) -> Tile:
+    def load(number: int) -> Bundle:
         loaded.append(number)
         if number == 3:
             cancellation.cancel()
-        return tile(number)
+        return Bundle.of_tile(tile(number))
 
     with pytest.raises(QueryCancelled):
-        run(of_loads(load), cancellation)
+        run(load, cancellation)
     assert len(loaded) < TILES

@@ -61,12 +61,3 @@ KEEP_NAME = frozenset({"last_over_time", "first_over_time"})
 
 COUNTER_ONLY = frozenset({"rate", "increase"})
 """Rollups that make sense of counters alone."""
-
-COMPILED = frozenset(
-    {
-        "rate", "increase", "delta", "avg_over_time", "sum_over_time", "count_over_time",
-        "present_over_time", "last_over_time", "first_over_time", "min_over_time", "max_over_time",
-        "stddev_over_time", "stdvar_over_time", "quantile_over_time", "deriv", "predict_linear",
-    }
-)  # fmt: skip
-"""Rollups with a compiled twin, or with so little to do that they need none."""

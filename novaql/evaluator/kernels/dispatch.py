@@ -24,7 +24,10 @@ import numpy as np
 
 from novaql.evaluator.kernels.compensated import Bools, Floats, Ints
 
-MODULES = ("rates", "groups", "sliding", "ragged", "lines", "ordered")
+MODULES = (
+    "strips", "strip_rates", "strip_folds", "groups", "strip_windows", "strip_changes",
+    "strip_lines", "strip_ordered",
+)  # fmt: skip
 """Files of `compiled/`, those that most queries need first."""
 
 WORTH_LOADING = 1 << 25
@@ -79,9 +82,18 @@ def twin(name: str, work: int) -> Callable[..., Any] | None:
     return None
 
 
-def threads_pay() -> bool:
-    """Whether kernels run side by side: twins do, NumPy on small arrays does not."""
-    return _state.complete and _state.mode is not Mode.OFF
+def ready(work: int) -> bool:
+    """Whether all twins are ready and to be used. work: as that of `twin`."""
+    if _state.mode is Mode.OFF:
+        return False
+    if not _state.complete:
+        twin("", work)
+    return _state.complete
+
+
+def kernel(name: str) -> Callable[..., Any]:
+    """A twin, after `ready` has said yes."""
+    return _state.ready[name]
 
 
 @cache

@@ -3,6 +3,7 @@
 Every accumulator has `reduce(group [S], values [S, J], present [S, J] or None)`, which looks at
 nothing else and so runs on any thread, `merge` for what it gives, `add`, which is both, and
 `finish() -> (values [G, J], valid [G, J])`. A group without any value at a step is absent there.
+`adopt` is `merge` for a partial result of all groups, into an accumulator that is still empty.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class Accumulator(Protocol):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Any: ...
 
     def merge(self, partial: Any) -> None: ...
+
+    def adopt(self, partial: Any) -> None:
+        self.merge(partial)
 
     def add(self, group: Ints, values: Floats, present: Bools | None) -> None:
         self.merge(self.reduce(group, values, present))
@@ -90,6 +94,9 @@ class Count(Accumulator):
     def merge(self, partial: Counts) -> None:
         _add_counts(self.counts, *partial)
 
+    def adopt(self, partial: Counts) -> None:
+        self.counts = partial[1]
+
     def finish(self) -> tuple[Floats, Bools]:
         return self.counts.astype(np.float64), self.counts > 0
 
@@ -139,6 +146,9 @@ class _Sums:
         else:
             self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
 
+    def adopt(self, sums: Sums) -> None:
+        _, self.total, self.lost, self.counts = sums
+
 
 class Sum(Accumulator):
     """Compensated sum."""
@@ -152,6 +162,9 @@ class Sum(Accumulator):
     def merge(self, partial: Sums) -> None:
         self._sums.merge(partial)
 
+    def adopt(self, partial: Sums) -> None:
+        self._sums.adopt(partial)
+
     def finish(self) -> tuple[Floats, Bools]:
         return self._sums.total + self._sums.lost, self._sums.counts > 0
 
@@ -164,6 +177,10 @@ class Mean(Accumulator):
     def __init__(self, groups: int, steps: int) -> None:
         self._sums = _Sums(groups, steps)
         self._scaled: _Sums | None = None
+
+    def restart(self) -> None:
+        """Forget what was merged."""
+        self._sums, self._scaled = _Sums(*self._sums.total.shape), None
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> ScaledSums:
         sums, large = _sums(group, values, present)
@@ -200,7 +217,7 @@ class Extreme(Accumulator):
     """Minimum or maximum; NaN only where all values are."""
 
     def __init__(self, groups: int, steps: int, *, largest: bool) -> None:
-        self._largest = largest
+        self.largest = largest
         self._choose: np.ufunc = np.fmax if largest else np.fmin
         self.best = np.full((groups, steps), np.nan)
         self.seen = np.zeros((groups, steps), np.bool_)
@@ -212,7 +229,7 @@ class Extreme(Accumulator):
                 dispatch.ints(group),
                 dispatch.floats(values, values.shape),
                 dispatch.mask(present, values.shape[1]),
-                self._largest,
+                self.largest,
             )
             return found
         runs = _Runs(group)

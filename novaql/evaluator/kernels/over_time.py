@@ -9,17 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_compensated
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position
 
 
 def _sums(windows: Windows) -> tuple[Floats, Floats]:
     """Compensated sums, in the order of time: (total, lost)."""
-    compiled = dispatch.twin("window_sums", windows.size)
-    if compiled is not None:
-        sums = compiled(windows.as_rows(), dispatch.ints(windows.lo), dispatch.ints(windows.hi))
-        return sums[0].reshape(windows.shape), sums[1].reshape(windows.shape)
     total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
     for index, inside in each_position(windows):
         value = windows.at(index)
@@ -75,20 +70,7 @@ def first_over_time(windows: Windows) -> tuple[Floats, Bools]:
     return windows.first(), windows.counts > 0
 
 
-def _extreme(windows: Windows, *, largest: bool) -> tuple[Floats, Bools]:
-    """Minima or maxima; NaN only where all values of a window are."""
-    compiled = dispatch.twin("window_extremes", windows.size)
-    if compiled is None:
-        return _extreme_by_table(windows, np.fmax if largest else np.fmin)
-    best = compiled(
-        windows.as_rows(), dispatch.ints(windows.lo), dispatch.ints(windows.hi), largest
-    )
-    return best.reshape(windows.shape), windows.counts > 0
-
-
-def _extreme_by_table(
-    windows: Windows, choose: Callable[[Floats, Floats], Floats]
-) -> tuple[Floats, Bools]:
+def _extreme(windows: Windows, choose: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Bools]:
     """Minimum or maximum with two look-ups per window in a sparse table.
 
     Level k of the table holds the extreme of 2^k neighbours; a window of n samples is covered by
@@ -115,19 +97,15 @@ def _extreme_by_table(
 
 
 def min_over_time(windows: Windows) -> tuple[Floats, Bools]:
-    return _extreme(windows, largest=False)
+    return _extreme(windows, np.fmin)
 
 
 def max_over_time(windows: Windows) -> tuple[Floats, Bools]:
-    return _extreme(windows, largest=True)
+    return _extreme(windows, np.fmax)
 
 
 def stdvar_over_time(windows: Windows) -> tuple[Floats, Bools]:
     """Population variance, by Welford's recurrence with compensation, in the order of time."""
-    compiled = dispatch.twin("window_variances", windows.size)
-    if compiled is not None:
-        out = compiled(windows.as_rows(), dispatch.ints(windows.lo), dispatch.ints(windows.hi))
-        return out.reshape(windows.shape), windows.counts > 0
     mean, mean_lost = np.zeros(windows.shape), np.zeros(windows.shape)
     square, square_lost = np.zeros(windows.shape), np.zeros(windows.shape)
     for number, (index, inside) in enumerate(each_position(windows), start=1):

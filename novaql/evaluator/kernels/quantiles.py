@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, gathered
 
 
@@ -48,26 +47,11 @@ def quantile_over_time(windows: Windows, q: Floats) -> tuple[Floats, Bools]:
     """q: one quantile per window, shaped like lo."""
     if windows.values.size == 0:
         return np.zeros(windows.shape), windows.counts > 0
-    compiled = dispatch.twin("window_quantiles", windows.size * 4)
-    if compiled is not None and _overlap(windows):
-        found = compiled(
-            windows.as_rows(),
-            dispatch.ints(windows.lo),
-            dispatch.ints(windows.hi),
-            dispatch.floats(q, windows.lo.shape),
-        )
-        return found.reshape(windows.shape), windows.counts > 0
     out, counts = np.empty(windows.shape), windows.counts
     for part, values, _, _ in gathered(windows):
         n = np.broadcast_to(counts[part], values.shape[1:])
         out[..., part] = sorted_quantile(sort_nan_first(values, n), n, q[part])
     return out, counts > 0
-
-
-def _overlap(windows: Windows) -> bool:
-    """Whether keeping a window sorted saves anything over sorting each one by itself."""
-    samples = int(windows.hi[-1] - windows.lo[0]) if len(windows.lo) else 0
-    return int(windows.counts.sum()) > 2 * samples
 
 
 def mad_over_time(windows: Windows) -> tuple[Floats, Bools]:

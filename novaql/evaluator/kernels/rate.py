@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 
 
@@ -21,19 +20,6 @@ def extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> tuple[
     lo, hi = windows.lo, windows.hi
     counts = hi - lo
     valid = counts >= 2
-    compiled = dispatch.twin("extrapolated", windows.size)
-    if compiled is not None:
-        out = compiled(
-            windows.as_rows(),
-            dispatch.ints(windows.times),
-            dispatch.ints(lo),
-            dispatch.ints(hi),
-            dispatch.ints(windows.ends_ms),
-            windows.range_ms,
-            is_counter,
-            is_rate,
-        )
-        return out.reshape(windows.shape), valid
     first = windows.first()
     result = windows.last() - first
     if is_counter:

@@ -4,52 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position, gathered
 
 
 def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
     """Least-squares slope (per second) and value at `zero_ms` (shaped like lo).
 
-    Times and values are taken from the first sample of each window, which keeps the sums small:
-    with them centred so, plain sums lose less than compensated sums of the raw values do.
+    Values are taken from the window's first one and times from their mean, so that no large sums
+    are subtracted from one another.
     """
-    compiled = dispatch.twin("window_lines", windows.size)
-    if compiled is not None:
-        lines = compiled(
-            windows.as_rows(),
-            dispatch.ints(windows.times),
-            dispatch.ints(windows.lo),
-            dispatch.ints(windows.hi),
-            dispatch.ints(zero_ms),
-        )
-        return lines[0].reshape(windows.shape), lines[1].reshape(windows.shape)
     first, first_ms = windows.first(), windows.times_at(windows.lo)
-    slope, at_first = np.empty(windows.shape), np.empty(windows.shape)
+    slope, at_zero = np.empty(windows.shape), np.empty(windows.shape)
+    since_first = (zero_ms - first_ms) / 1000.0
 
     def measure(part: slice, values: Floats, times: Ints, inside: Bools, counts: Ints) -> None:
-        x = np.where(inside, (times - first_ms[part]) / 1000.0, 0.0)
-        y = np.where(inside, values - first[..., part], 0.0)
         n = np.maximum(counts, 1)
-        sum_x, sum_y = x.sum(axis=0), y.sum(axis=0)
-        covariance = (x * y).sum(axis=0) - sum_x * sum_y / n
-        variance = (x * x).sum(axis=0) - sum_x * sum_x / n
-        rise = covariance / variance
+        x = np.where(inside, (times - first_ms[part]) / 1000.0, 0.0)
+        mean = x.sum(axis=0) / n
+        x = np.where(inside, x - mean, 0.0)
+        y = np.where(inside, values - first[..., part], 0.0)
+        sum_y = y.sum(axis=0)
+        rise = (x * y).sum(axis=0) / (x * x).sum(axis=0)
+        # As in Prometheus, a window with an infinity has no line.
+        rise = np.where(np.isfinite(sum_y), rise, np.nan)
         # A constant series has slope 0 exactly.
-        constant = (~inside | (values == first[..., part])).all(axis=0)
-        slope[..., part] = np.where(constant, 0.0, rise)
-        at_first[..., part] = np.where(constant, 0.0, sum_y / n - rise * sum_x / n)
+        rise = np.where((~inside | (y == 0)).all(axis=0), 0.0, rise)
+        slope[..., part] = rise
+        at_zero[..., part] = first[..., part] + sum_y / n + rise * (since_first[part] - mean)
 
     for part, values, times, inside in gathered(windows):
         measure(part, values, times, inside, windows.counts[part])
-    # Where all values are one infinity there is no line.
-    slope = np.where(np.isinf(first), np.nan, slope)
-    return slope, first + at_first + slope * ((zero_ms - first_ms) / 1000.0)
+    return slope, at_zero
 
 
 def deriv(windows: Windows) -> tuple[Floats, Bools]:
     """Slope per second of the least-squares line. Two samples are needed."""
-    # Times are taken from the first sample of each window, to keep their squares small.
     slope, _ = _line(windows, windows.times_at(windows.lo))
     return slope, windows.counts >= 2
 

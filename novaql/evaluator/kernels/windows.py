@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.evaluator.kernels import dispatch
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -85,15 +83,6 @@ class Windows:
             return np.zeros(index.shape, np.int64)
         return self.times.take(index, mode="clip")
 
-    def as_rows(self) -> Floats:
-        """Values as rows [S, T], or all of them as one row where ragged: compiled kernels use it.
-
-        The windows of ragged samples lie side by side and none reaches over a series' end, so they
-        are the windows of that one row.
-        """
-        rows = self.values if self.cells is None else self.values.reshape(1, -1)
-        return dispatch.floats(rows, rows.shape)
-
     def first(self) -> Floats:
         return self.at(self.lo)
 
@@ -135,13 +124,6 @@ def ragged_windows(
     """
     series, steps = len(offsets) - 1, len(ends_ms)
     step_ms = int(ends_ms[1] - ends_ms[0]) if steps > 1 else 1
-    compiled = dispatch.twin("ragged_bounds", series * steps + len(times))
-    if compiled is not None and cells is None and step_ms > 0 and steps > 0:
-        lo, hi, cells = compiled(
-            dispatch.ints(times), dispatch.ints(offsets), dispatch.ints(ends_ms), step_ms, range_ms
-        )
-        ends = ends_ms[cells % steps]
-        return Windows(values, times, lo, hi, ends, range_ms, (series, steps), cells, offsets)
     distinct = steps if step_ms else 1  # all equal: one window, repeated
     row = np.repeat(np.arange(series, dtype=np.int64), np.diff(offsets))
     base = row * (distinct + 1)

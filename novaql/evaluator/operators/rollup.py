@@ -9,16 +9,17 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote
+from novaql.evaluator.bundled import STARTS_MATTER, BundleLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
 from novaql.evaluator.kernels.bindings import (
-    COMPILED,
     COUNTER_ONLY,
     KEEP_NAME,
     ROLLUPS,
     WindowKernel,
 )
 from novaql.evaluator.kernels.started import warned_windows
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.extended import extended_fragment
@@ -32,6 +33,7 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Window,
 )
+from tsdb.bundle import BundleRef
 from tsdb.labels import METRIC_NAME, SeriesTable
 from tsdb.selection import TileRef
 from tsdb.tile import Tile
@@ -73,8 +75,16 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         return extended_fragment(context, call, window, steps)
     ends_ms = window_ends(window.select, steps)
     selection = read(context, window.select, ends_ms, context.reach_ms(window.range_ms))
+    begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
-        run, call, steps, selection.series, selection.tiles, ends_ms, window.range_ms
+        run,
+        call,
+        steps,
+        selection.series,
+        selection.tiles,
+        ends_ms,
+        window.range_ms,
+        bundles=None if begun else bundles_of(selection),
     )
     return replace(found, has_histograms=bool(selection.histograms))
 
@@ -87,8 +97,13 @@ def windows_fragment(
     tiles: Sequence[TileRef],
     ends_ms: Ints,
     range_ms: int,
+    *,
+    bundles: Sequence[BundleRef] | None,
 ) -> Fragment:
-    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends."""
+    """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
+
+    bundles  of the same samples as the tiles; None: the tiles have to be looked at
+    """
     context = run.context
     scalars = scalar_arguments(run, call, steps)
     reach_ms, eval_ms = context.reach_ms(range_ms), steps.times_ms
@@ -115,6 +130,12 @@ def windows_fragment(
     row_cost = steps.count * max(1, min(range_ms // 1000, 1 << 20))
     if call.function not in WHOLE_WINDOW:
         row_cost = 0
+    bundled = None
+    rollup = STRIP_ROLLUPS.get(call.function)
+    if rollup is not None and bundles is not None and (observe is None or observe.by_rows):
+        watch = None if observe is None else observe.rows
+        asked = Asked(ends_ms, reach_ms, range_ms, eval_ms, scalars)
+        bundled = BundleLeaf(bundles, asked, rollup, watch=watch)
     return Fragment(
         series,
         steps,
@@ -124,7 +145,7 @@ def windows_fragment(
         nameless,
         observe,
         row_cost=row_cost,
-        compiled=call.function in COMPILED,
+        bundled=bundled,
     )
 
 
@@ -160,7 +181,15 @@ class _Observer:
             doubtful[:] = [bool(n) and not n.endswith(COUNTER_SUFFIXES) for n in column.values]
         self._names = column
         self._doubtful = doubtful
-        self._quantiles = scalars[0] if call.function == "quantile_over_time" else None
+        self._quantiles = None
+        if call.function == "quantile_over_time":
+            q = scalars[0]
+            self._quantiles = None if ((q >= 0) & (q <= 1)).all() else q
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether it is enough to know the rows that have a value."""
+        return self._quantiles is None
 
     @classmethod
     def of(
@@ -174,20 +203,21 @@ class _Observer:
         watches = bool(observer._doubtful.any()) or observer._quantiles is not None
         return observer if watches else None
 
+    def rows(self, rows: Ints) -> None:
+        """These rows of the selection have a value at some step."""
+        codes = self._names.codes[rows]
+        for code in np.unique(codes[self._doubtful[codes]]).tolist():
+            name = quote(self._names.values[code])
+            self._context.annotations.info(
+                "metric might not be a counter, name does not end in "
+                f"_total/_sum/_count/_bucket: {name}",
+                range_argument(self._call).span,
+            )
+
     def __call__(self, block: Block) -> None:
-        span = range_argument(self._call).span
         if self._doubtful.any():
-            codes = self._names.codes[block.rows]
-            suspects = np.flatnonzero(self._doubtful[codes])
-            if len(suspects):
-                there = block.presence()[suspects].any(axis=1)
-                for code in np.unique(codes[suspects[there]]).tolist():
-                    name = quote(self._names.values[code])
-                    self._context.annotations.info(
-                        "metric might not be a counter, name does not end in "
-                        f"_total/_sum/_count/_bucket: {name}",
-                        span,
-                    )
+            suspects = np.flatnonzero(self._doubtful[self._names.codes[block.rows]])
+            self.rows(block.rows[suspects[block.presence()[suspects].any(axis=1)]])
         if self._quantiles is not None:
             some: Bools = np.logical_or.reduce(block.presence(), axis=0)
             warn_quantiles(self._context, self._quantiles, some, self._call.arguments[0])

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.evaluator.bundled import BundleLeaf, bundles_of
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.kernels.strips import Asked, StripRollup, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
     Windows,
@@ -88,6 +90,11 @@ def _fragment(
     def leaf(tile: Tile) -> Block:
         return pick(tile_windows(tile, ends_ms, lookback_ms), tile.rows)
 
+    bundled = None
+    if pick is _newest:
+        asked = Asked(ends_ms, lookback_ms, lookback_ms, ends_ms)
+        bundled = BundleLeaf(bundles_of(selection), asked, StripRollup(newest), visible=True)
+
     return Fragment(
         selection.series,
         steps,
@@ -96,5 +103,5 @@ def _fragment(
         (),
         nameless,
         has_histograms=bool(selection.histograms),
-        compiled=True,
+        bundled=bundled,
     )

@@ -21,6 +21,7 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, SubqueryWindow
+from tsdb.bundle import Bundle, BundleRef
 from tsdb.selection import TileRef
 from tsdb.tile import HistogramTile, Tile
 
@@ -95,7 +96,14 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
     refs = [TileRef(lambda: tile, tile.sample_count)]
     ends_ms = subquery_ends(window, steps)
     fragment = windows_fragment(
-        run, call, steps, points.inner.series, refs, ends_ms, window.range_ms
+        run,
+        call,
+        steps,
+        points.inner.series,
+        refs,
+        ends_ms,
+        window.range_ms,
+        bundles=[BundleRef(lambda: Bundle.of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)

@@ -50,7 +50,7 @@ def run(code: str, **environment: str) -> str:
 
 
 def test_a_small_query_does_not_load_numba() -> None:
-    code = "ask(fleet(20, 200), 200)\nprint('numba' in sys.modules, dispatch.threads_pay())"
+    code = "ask(fleet(20, 200), 200)\nprint('numba' in sys.modules, dispatch.ready(0))"
 
     assert run(code, NOVAQL_COMPILED="auto") == "False False"
 
@@ -79,7 +79,7 @@ def test_a_process_with_much_to_do_gets_twins_in_the_background() -> None:
     code = (
         "dispatch.WORTH_LOADING = 1\ndata = fleet(20, 200)\nbefore = ask(data, 200)\n"
         "dispatch._state.background.join()\n"
-        "print(dispatch.threads_pay(), dispatch.twin('extrapolated', 1) is not None)\n"
+        "print(dispatch.ready(0), dispatch.twin('strip_rates', 1) is not None)\n"
         "np.testing.assert_allclose(before, ask(data, 200), rtol=1e-12)"
     )
 
@@ -89,8 +89,8 @@ def test_a_process_with_much_to_do_gets_twins_in_the_background() -> None:
 def test_the_cache_goes_where_it_can_be_written(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
     code = (
-        "from novaql.evaluator.kernels.compiled import jit, lines\n"
-        "jit.prepare('window_lines')\nprint(len(jit.KERNELS))"
+        "from novaql.evaluator.kernels.compiled import jit, strip_lines\n"
+        "jit.prepare('strip_lines')\nprint(len(jit.KERNELS))"
     )
 
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
@@ -113,8 +113,8 @@ def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same() -> No
     code = (
         "from numba.core import caching\n"
         "caching.CacheImpl._locator_classes = []\n"
-        "from novaql.evaluator.kernels.compiled import jit, lines\n"
-        "print(jit.prepare('window_lines').stats.cache_path)"
+        "from novaql.evaluator.kernels.compiled import jit, strip_lines\n"
+        "print(jit.prepare('strip_lines').stats.cache_path)"
     )
 
     assert run(code) == "None"
@@ -125,7 +125,7 @@ def test_a_program_that_ends_does_not_wait_for_all_kernels() -> None:
     code = (
         "asked = []\n"
         "def goes_on():\n    asked.append(0)\n    return len(asked) < 3\n"
-        "print(len(dispatch.prepare_all(goes_on=goes_on)), dispatch.threads_pay())"
+        "print(len(dispatch.prepare_all(goes_on=goes_on)), dispatch.ready(0))"
     )
 
     assert run(code, NOVAQL_COMPILED="auto") == "2 False"

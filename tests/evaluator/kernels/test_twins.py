@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.evaluator.kernels import over_time, quantiles, rate, regression
-from novaql.evaluator.kernels.dispatch import Mode, forced
+from novaql.evaluator.kernels.bindings import ROLLUPS
+from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.group_reduce import accumulator
-from novaql.evaluator.kernels.windows import Bools, Floats, Windows, ragged_windows
+from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked, strips_of
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from tests.support.strips import bundle_of, rolled
 from tests.support.windows import Case, cases, finite_values, plain_values
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
-
-Kernel = Callable[[Windows], tuple[Floats, Bools]]
 
 MAGNITUDES = (
     st.one_of(plain_values, st.sampled_from([1e100, -1e100])),
@@ -26,125 +26,135 @@ MAGNITUDES = (
 """Sums that need compensation and sums that overflow. Not infinities that meet overflowing sums:
 whether those are infinite or NaN depends on what is added first."""
 
-EXACT: dict[str, Kernel] = {
-    "rate": lambda w: rate.extrapolated(w, is_counter=True, is_rate=True),
-    "increase": lambda w: rate.extrapolated(w, is_counter=True, is_rate=False),
-    "delta": lambda w: rate.extrapolated(w, is_counter=False, is_rate=False),
-    "min": over_time.min_over_time,
-    "max": over_time.max_over_time,
-    "stdvar": over_time.stdvar_over_time,
-    "stddev": over_time.stddev_over_time,
-}
+SUMS = ("sum_over_time", "avg_over_time")
+LINES = ("deriv", "predict_linear")
+EXACT = [name for name in STRIP_ROLLUPS if name not in (*SUMS, *LINES, "quantile_over_time")]
 
 
-def both(compute: Callable[[], tuple[Floats, Bools]]) -> tuple[tuple[Floats, Bools], ...]:
-    """The answers of NumPy and of the twin."""
-    found = []
-    for mode in (Mode.OFF, Mode.ON):
-        with forced(mode), np.errstate(all="ignore"):
-            found.append(compute())
-    return tuple(found)
+@pytest.fixture(autouse=True)
+def compiled() -> Iterator[None]:
+    with forced(Mode.ON):
+        prepare_all()
+        yield
 
 
-def shown(case: Case, answer: tuple[Floats, Bools]) -> Floats:
-    """Values where there are any, 0 elsewhere."""
-    values, there = case.on_grid(*answer)
-    return np.where(there, values, 0.0)
+def plain(
+    name: str, case: Case, scalars: Sequence[Floats] = (), eval_ms: Ints | None = None
+) -> tuple[Floats, Bools]:
+    """NumPy's answer, [S, J]; 0 where there is none."""
+    windows = case.windows
+    at = np.array(case.ends_ms, np.int64) if eval_ms is None else eval_ms
+    with np.errstate(all="ignore"):
+        out, valid = ROLLUPS[name](
+            windows, [windows.per_step(s) for s in scalars], windows.per_step(at)
+        )
+        values, there = case.on_grid(out, valid)
+    return np.where(there, values, 0.0), there.astype(np.bool_)
+
+
+def twin(
+    name: str, case: Case, scalars: Sequence[Floats] = (), eval_ms: Ints | None = None
+) -> tuple[Floats, Bools]:
+    ends = np.array(case.ends_ms, np.int64)
+    return rolled(name, case.windows, ends, scalars=scalars, eval_ms=eval_ms)
 
 
 @pytest.mark.parametrize("name", EXACT)
 @given(case=cases())
 def test_the_same_bits(name: str, case: Case) -> None:
-    plain, compiled = both(lambda: EXACT[name](case.windows))
+    expected, actual = plain(name, case), twin(name, case)
 
-    np.testing.assert_array_equal(plain[1], compiled[1])
-    np.testing.assert_array_equal(shown(case, plain), shown(case, compiled))
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_array_equal(expected[0], actual[0])
 
 
-@pytest.mark.parametrize("kernel", [over_time.sum_over_time, over_time.avg_over_time])
+@pytest.mark.parametrize("name", SUMS)
 @given(case=st.one_of([cases(values) for values in MAGNITUDES]))
-def test_sums_are_as_exact(kernel: Kernel, case: Case) -> None:
-    plain, compiled = both(lambda: kernel(case.windows))
+def test_sums_are_as_exact(name: str, case: Case) -> None:
+    expected, actual = plain(name, case), twin(name, case)
 
     # What the two may lose differs in the last bits of a compensated sum of 1e100.
     largest = np.abs(case.windows.values[np.isfinite(case.windows.values)]).max(initial=0.0)
-    np.testing.assert_allclose(
-        shown(case, compiled), shown(case, plain), rtol=1e-12, atol=float(largest) * 2.0**-100
-    )
+    np.testing.assert_allclose(actual[0], expected[0], rtol=1e-12, atol=float(largest) * 2.0**-100)
 
 
+@pytest.mark.parametrize("name", LINES)
 @given(case=cases(finite_values), zero=st.integers(-100, 100))
-def test_lines(case: Case, zero: int) -> None:
-    at = np.full(case.windows.lo.shape, zero, np.int64)
-    seconds = np.full(at.shape, 0.01)
+def test_lines(name: str, case: Case, zero: int) -> None:
+    at = np.full(len(case.ends_ms), zero, np.int64)
+    seconds = [np.full(at.shape, 0.01)] if name == "predict_linear" else []
 
-    plain, compiled = both(lambda: regression.deriv(case.windows))
-    size = np.abs(shown(case, plain)).max(initial=1.0)
-    np.testing.assert_allclose(
-        shown(case, compiled), shown(case, plain), rtol=1e-9, atol=float(size) * 1e-12
-    )
-    plain, compiled = both(lambda: regression.predict_linear(case.windows, at, seconds))
-    size = max(size, np.abs(shown(case, plain)).max(initial=1.0))
-    np.testing.assert_allclose(
-        shown(case, compiled), shown(case, plain), rtol=1e-9, atol=float(size) * 1e-12
-    )
+    expected, actual = plain(name, case, seconds, at), twin(name, case, seconds, at)
+
+    # The slope of values of this size over these times has no more digits.
+    size = np.abs(case.windows.values).max(initial=1.0) * 1000.0
+    np.testing.assert_allclose(actual[0], expected[0], rtol=1e-12, atol=float(size) * 1e-13)
 
 
 @given(case=cases(), data=st.data())
 def test_quantiles_of_windows(case: Case, data: st.DataObject) -> None:
+    steps = len(case.ends_ms)
     q = data.draw(
         st.lists(
             st.one_of(st.floats(-0.5, 1.5), st.sampled_from([0.0, 0.5, 1.0, float("nan")])),
-            min_size=case.windows.lo.size,
-            max_size=case.windows.lo.size,
+            min_size=steps,
+            max_size=steps,
         ).map(lambda found: np.array(found, np.float64))
     )
 
-    plain, compiled = both(lambda: quantiles.quantile_over_time(case.windows, q))
+    expected = plain("quantile_over_time", case, [q])
+    actual = twin("quantile_over_time", case, [q])
 
-    np.testing.assert_array_equal(shown(case, plain), shown(case, compiled))
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_array_equal(expected[0], actual[0])
 
 
-@pytest.mark.parametrize("window", [1, 7, 60, 300])
-def test_quantiles_of_long_rows(window: int) -> None:
+@pytest.mark.parametrize(("window", "step"), [(1, 1), (7, 3), (60, 5), (300, 10), (300, 200)])
+def test_quantiles_of_long_rows(window: int, step: int) -> None:
     """Windows that grow, slide by little and by much, over rows with ties and NaN."""
     random = np.random.default_rng(window)
     values = np.round(random.normal(size=(3, 900)), 1)
     values[random.random(values.shape) < 0.02] = np.nan
     times = np.arange(900, dtype=np.int64) * 1000
-    steps = np.sort(random.integers(0, 900, 200)) * 1000
-    lo = np.searchsorted(times, steps - window * 1000, side="right")
-    hi = np.searchsorted(times, steps, side="right")
-    windows = Windows(values, times, lo, hi, steps, window * 1000, (3, 200))
-    q = random.random(200)
+    ends = np.arange(0, 950, step, dtype=np.int64) * 1000
+    lo = np.searchsorted(times, ends - window * 1000, side="right")
+    hi = np.searchsorted(times, ends, side="right")
+    windows = Windows(values, times, lo, hi, ends, window * 1000, (3, len(ends)))
+    q = random.random(len(ends))
+    case = Case(windows, [], ends.tolist(), window * 1000)
 
-    plain, compiled = both(lambda: quantiles.quantile_over_time(windows, q))
+    expected = plain("quantile_over_time", case, [q])
+    actual = twin("quantile_over_time", case, [q])
 
-    np.testing.assert_array_equal(plain[0], compiled[0])
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_array_equal(expected[0], actual[0])
 
 
 @given(st.data())
-def test_bounds_of_ragged_windows(data: st.DataObject) -> None:
-    times = st.lists(st.integers(-60, 60), max_size=12, unique=True).map(sorted)
+def test_bounds_of_windows(data: st.DataObject) -> None:
+    times = st.lists(st.integers(-60, 60), max_size=40, unique=True).map(sorted)
     rows = data.draw(st.lists(times, max_size=4))
     flat = np.array([t for row in rows for t in row], np.int64)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    step, range_ms = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 50))
+    step, range_ms = data.draw(st.integers(0, 30)), data.draw(st.integers(1, 50))
     ends = np.int64(data.draw(st.integers(-80, 80))) + step * np.arange(
         data.draw(st.integers(1, 7)), dtype=np.int64
     )
+    windows = ragged_windows(flat.astype(np.float64), flat, offsets, ends, range_ms)
+    assert windows.cells is not None
 
-    def bounds() -> Windows:
-        return ragged_windows(flat.astype(np.float64), flat, offsets, ends, range_ms)
+    strips = strips_of(bundle_of(windows), Asked(ends, range_ms, range_ms, ends))
 
-    with forced(Mode.OFF):
-        plain = bounds()
-    with forced(Mode.ON):
-        compiled = bounds()
-
-    for name in ("lo", "hi", "cells", "ends_ms", "offsets"):
-        np.testing.assert_array_equal(getattr(plain, name), getattr(compiled, name))
-    assert plain.grid == compiled.grid
+    found = []
+    for row in range(len(rows)):
+        for cell in range(int(strips.strip[row]), int(strips.strip[row + 1])):
+            if strips.hi[cell] > strips.lo[cell]:
+                step_of = int(strips.first[row]) + cell - int(strips.strip[row])
+                base = int(offsets[row])
+                lo, hi = base + int(strips.lo[cell]), base + int(strips.hi[cell])
+                found.append((row * len(ends) + step_of, lo, hi))
+    expected = zip(windows.cells.tolist(), windows.lo.tolist(), windows.hi.tolist(), strict=True)
+    assert found == list(expected)
 
 
 @pytest.mark.parametrize("op", ["sum", "avg", "count", "group", "min", "max"])
@@ -175,7 +185,10 @@ def test_groups(op: str, data: st.DataObject) -> None:
         folded.add(group[:1], values[:1], None)
         return folded.finish()
 
-    plain, compiled = both(fold)
+    with np.errstate(all="ignore"):
+        with forced(Mode.OFF):
+            plain = fold()
+        compiled = fold()
 
     np.testing.assert_array_equal(plain[1], compiled[1])
     largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
@@ -189,22 +202,23 @@ def test_groups(op: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_long_ragged_rows(name: str) -> None:
-    """More windows than a kernel works off at once, over rows with and without resets."""
+    """Rows with and without resets, of very different lengths."""
     random = np.random.default_rng(7)
     rows = [np.sort(random.choice(4000, size, replace=False)) for size in (900, 0, 1, 2000)]
     values = [np.cumsum(random.integers(0, 5, len(row))).astype(np.float64) for row in rows]
     values[3][700:] -= values[3][700]
     values[3][1500::3] = 0.0
+    ends = np.arange(0, 4200, 5, dtype=np.int64)
     windows = ragged_windows(
         np.concatenate(values),
         np.concatenate(rows),
         np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),
-        np.arange(0, 4200, 5, dtype=np.int64),
+        ends,
         60,
     )
-    assert windows.size > 1024
+    case = Case(windows, [], ends.tolist(), 60)
 
-    plain, compiled = both(lambda: EXACT[name](windows))
+    expected, actual = plain(name, case), twin(name, case)
 
-    np.testing.assert_array_equal(plain[1], compiled[1])
-    np.testing.assert_array_equal(plain[0][plain[1]], compiled[0][plain[1]])
+    np.testing.assert_array_equal(expected[1], actual[1])
+    np.testing.assert_array_equal(expected[0], actual[0])

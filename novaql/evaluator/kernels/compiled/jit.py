@@ -24,6 +24,11 @@ INT_MATRIX = types.Array(types.int64, 2, "C", readonly=True)
 MASK = types.Array(types.boolean, 2, "C", readonly=True)
 OUT_MATRIX = types.Array(types.float64, 2, "C")
 OUT_INTS = types.Array(types.int64, 2, "C")
+BOUNDS = types.Array(types.int32, 1, "C", readonly=True)
+FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
+OUT_VECTOR = types.Array(types.float64, 1, "C")
+OUT_MASK = types.Array(types.boolean, 1, "C")
+OUT_FLAGS = types.Array(types.boolean, 2, "C")
 INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 
 KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {}

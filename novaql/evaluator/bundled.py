@@ -1,0 +1,295 @@
+"""Fragments over bundles: what compiled kernels make of hundreds of tiles in a few calls.
+
+A bundle is worked off a portion of its series at a time, so that what one kernel writes is still
+in the cache when the next one reads it. Bundles are worked off side by side, and what they give is
+merged in their order: the answer does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from novaql.evaluator.context import Context, allocate
+from novaql.evaluator.kernels import dispatch
+from novaql.evaluator.kernels.group_reduce import Accumulator, Mean
+from novaql.evaluator.kernels.strip_folds import Fold, OverflowingSum, fold_for, spread
+from novaql.evaluator.kernels.strips import (
+    Asked,
+    Presence,
+    StripRollup,
+    alive,
+    holding,
+    strips_of,
+)
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.side_by_side import side_by_side
+from tsdb.bundle import Bundle, BundleRef
+from tsdb.selection import Selection
+
+if TYPE_CHECKING:
+    from novaql.evaluator.fragment import Block, Fragment
+    from novaql.evaluator.grouping import Groups
+
+T = TypeVar("T")
+
+CELLS_AT_ONCE = 1 << 16
+"""Values computed before they are used: 512 KiB."""
+
+COST_AT_ONCE = 1 << 25
+"""Samples looked at between two checkpoints: some tenths of a second of work at most."""
+
+FOLDED_IN_PLACE = 1 << 19
+"""With more cells than this in all groups they are kept once, and bundles are taken in turn."""
+
+WORTH_A_THREAD = 1 << 20
+"""Samples below which a query is done before another thread has woken up."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleLeaf:
+    """What `Fragment.leaf` is, over bundles.
+
+    bundles  of the same samples as the fragment's tiles
+    visible  a staleness marker after its newest sample hides a window
+    watch    is told rows that have any value, in order
+    """
+
+    bundles: Sequence[BundleRef]
+    asked: Asked
+    rollup: StripRollup
+    visible: bool = False
+    watch: Callable[[Ints], None] | None = None
+
+
+STARTS_MATTER = frozenset({"rate", "increase", "irate", "resets"})
+"""Functions that ask when the counting of a sample began, which bundles do not tell."""
+
+
+def bundles_of(selection: Selection) -> Sequence[BundleRef]:
+    """The floats of a selection as bundles, start timestamps left out."""
+    if selection.bundles is not None:
+        return selection.bundles
+    return [
+        BundleRef(lambda ref=ref: Bundle.of_tile(ref.load()), ref.samples)  # type: ignore[misc]
+        for ref in selection.tiles
+    ]
+
+
+def usable(leaf: BundleLeaf | None) -> bool:
+    """Whether compiled kernels answer: asked once for each use of a fragment."""
+    if leaf is None:
+        return False
+    samples = sum(ref.samples for ref in leaf.bundles)
+    return dispatch.ready(samples + len(leaf.asked.ends_ms))
+
+
+class _Portions:
+    """A bundle, some series at a time."""
+
+    def __init__(self, leaf: BundleLeaf, bundle: Bundle) -> None:
+        self.leaf, self.bundle = leaf, bundle
+        self.strips = strips_of(bundle, leaf.asked)
+        marked = leaf.visible and bundle.markers is not None
+        self.shared = None if marked else holding(self.strips, leaf.rollup.samples)
+
+    def presence(self, begin: int, end: int) -> Presence:
+        return alive(self.strips, begin, end) if self.shared is None else self.shared
+
+    def split(self, cells: Ints, context: Context) -> Iterator[tuple[int, int]]:
+        """Stretches of series with about `CELLS_AT_ONCE` cells. cells: [S + 1] running count."""
+        strips = self.strips
+        longest = int((strips.hi - strips.lo).max(initial=1))
+        most = max(1, min(CELLS_AT_ONCE, COST_AT_ONCE // longest))
+        begin, series = 0, self.bundle.series_count
+        while begin < series:
+            context.checkpoint()
+            end = int(cells.searchsorted(cells[begin] + most, side="right")) - 1
+            end = min(max(end, begin + 1), series)
+            yield begin, end
+            begin = end
+
+    def filled(self, begin: int, end: int, buffer: list[Floats]) -> Floats:
+        """The cells of these series, in memory that is used again for the next ones."""
+        wanted = int(self.strips.cells[end] - self.strips.cells[begin])
+        if not buffer or len(buffer[0]) < wanted:
+            buffer[:] = [np.empty(max(wanted, CELLS_AT_ONCE))]
+        self.leaf.rollup.fill(self.strips, begin, end, buffer[0])
+        return buffer[0]
+
+    def rows_with_values(self) -> Ints:
+        """Rows of the selection that have a value at any step."""
+        strips = self.strips
+        presence = self.presence(0, self.bundle.series_count)
+        running = np.append(0, np.cumsum(presence.flags))
+        if presence.shared:
+            some = (running[strips.strip[1:]] > running[strips.strip[:-1]])[self.bundle.grid]
+        else:
+            some = running[strips.cells[1:]] > running[strips.cells[:-1]]
+        rows: Ints = self.bundle.rows[some]
+        return rows
+
+
+def _each_bundle(
+    leaf: BundleLeaf,
+    context: Context,
+    work: Callable[[_Portions], T],
+    take: Callable[[T], None],
+    *,
+    alone: bool = False,
+) -> None:
+    def run(number: int) -> tuple[T, Ints | None]:
+        context.checkpoint()
+        portions = _Portions(leaf, leaf.bundles[number].load())
+        rows = None if leaf.watch is None else portions.rows_with_values()
+        return work(portions), rows
+
+    def finished(done: tuple[T, Ints | None]) -> None:
+        result, rows = done
+        if rows is not None and leaf.watch is not None:
+            leaf.watch(rows)
+        take(result)
+
+    alone = alone or sum(ref.samples for ref in leaf.bundles) < WORTH_A_THREAD
+    side_by_side(len(leaf.bundles), run, finished, alone=alone)
+
+
+def fold_bundles(
+    fragment: Fragment, groups: Groups, accumulator: Accumulator, context: Context
+) -> bool:
+    """Merge a fragment without stages into the accumulator, which is empty.
+
+    False: it has to be done otherwise, and the accumulator is empty still.
+    """
+    leaf, steps = fragment.bundled, fragment.steps.count
+    assert leaf is not None
+    if fold_for(accumulator, 0, 0) is None:
+        return False
+    try:
+        if len(groups) * steps > FOLDED_IN_PLACE:
+            everything = fold_for(accumulator, len(groups), steps)
+            assert everything is not None
+            _each_bundle(
+                leaf,
+                context,
+                lambda portions: _add(everything, portions, groups.of_row, context),
+                lambda _: None,
+                alone=True,
+            )
+            accumulator.adopt(everything.partial(np.arange(len(groups))))
+            return True
+
+        def part(portions: _Portions) -> Any:
+            found, place = np.unique(groups.of_row[portions.bundle.rows], return_inverse=True)
+            fold = fold_for(accumulator, len(found), steps)
+            assert fold is not None
+            _add(fold, portions, place, context, local=True)
+            return fold.partial(found)
+
+        with np.errstate(all="ignore"):
+            _each_bundle(leaf, context, part, accumulator.merge)
+    except OverflowingSum:
+        assert isinstance(accumulator, Mean)
+        accumulator.restart()
+        return False
+    return True
+
+
+def _add(
+    fold: Fold, portions: _Portions, place: Ints, context: Context, *, local: bool = False
+) -> None:
+    """place: [S] of the bundle (`local`), or of all rows of the selection."""
+    if not local:
+        place = place[portions.bundle.rows]
+    buffer: list[Floats] = []
+    nothing = np.zeros(0)
+    for begin, end in portions.split(portions.strips.cells, context):
+        values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
+        fold.add(portions.strips, values, portions.presence(begin, end), place, begin, end)
+
+
+def collect_bundles(fragment: Fragment, context: Context) -> StepMatrix:
+    """A fragment without stages as a matrix; row i is row i of the fragment's series."""
+    leaf = fragment.bundled
+    assert leaf is not None
+    out = allocate(context, fragment.series, fragment.steps)
+    values, valid = out.values, out.valid
+    assert valid is not None
+    covered: list[bool] = []
+
+    def write(portions: _Portions) -> bool:
+        rows = portions.bundle.rows
+        in_place = portions.strips.whole() and _in_order(rows)
+        buffer: list[Floats] = []
+        complete = portions.strips.whole()
+        for begin, end in portions.split(portions.strips.cells, context):
+            if in_place:
+                filled = values[rows[begin] : rows[begin] + end - begin].reshape(-1)
+                portions.leaf.rollup.fill(portions.strips, begin, end, filled)
+            else:
+                filled = portions.filled(begin, end, buffer)
+            presence = portions.presence(begin, end)
+            complete = complete and presence.whole
+            if in_place and presence.whole:
+                valid[rows[begin] : rows[begin] + end - begin] = True
+            else:
+                spread(portions.strips, filled, presence, rows, begin, end, values, valid)
+        return complete
+
+    _each_bundle(leaf, context, write, covered.append)
+    rows_read = sum(1 for done in covered if not done)
+    complete = rows_read == 0 and bool(valid.all())
+    return StepMatrix(
+        out.series,
+        values,
+        None if complete else valid,
+        np.full(out.rows, fragment.nameless),
+    )
+
+
+def _in_order(rows: Ints) -> bool:
+    return bool((rows[1:] - rows[:-1] == 1).all())
+
+
+def bundle_blocks(
+    fragment: Fragment, context: Context, work: Callable[[Block], T], make: type[Block]
+) -> Iterator[T]:
+    """What `work` makes of each block of the fragment, stages applied."""
+    leaf, steps = fragment.bundled, fragment.steps.count
+    assert leaf is not None
+    results: list[T] = []
+
+    def run(portions: _Portions) -> list[T]:
+        dense = np.arange(portions.bundle.series_count + 1, dtype=np.int64) * steps
+        buffer: list[Floats] = []
+        done: list[T] = []
+        with np.errstate(all="ignore"):
+            for begin, end in portions.split(dense, context):
+                out, there = _dense(portions, begin, end, buffer)
+                block = make(portions.bundle.rows[begin:end], out, there)
+                done.append(work(fragment.staged(block)))
+        return done
+
+    _each_bundle(leaf, context, run, results.extend)
+    yield from results
+
+
+def _dense(
+    portions: _Portions, begin: int, end: int, buffer: list[Floats]
+) -> tuple[Floats, Bools | None]:
+    strips, shape = portions.strips, (end - begin, portions.strips.steps)
+    presence = portions.presence(begin, end)
+    if presence.whole and int(strips.cells[end] - strips.cells[begin]) == shape[0] * shape[1]:
+        out = np.empty(shape)
+        portions.leaf.rollup.fill(strips, begin, end, out.reshape(-1))
+        return out, None
+    out, there = np.zeros(shape), np.zeros(shape, np.bool_)
+    place = np.zeros(portions.bundle.series_count, np.int64)
+    place[begin:end] = np.arange(end - begin)
+    filled = portions.filled(begin, end, buffer)
+    spread(strips, filled, presence, place, begin, end, out, there)
+    return out, there

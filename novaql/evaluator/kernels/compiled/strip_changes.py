@@ -1,0 +1,89 @@
+"""What happens between neighbouring samples: irate, idelta, resets, changes.
+
+Shapes are those of `compiled.strips`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.jit import (
+    BOUNDS,
+    FLAG,
+    INT,
+    INTS,
+    OUT_VECTOR,
+    VECTOR,
+    kernel,
+)
+
+
+@kernel(VECTOR, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_steps(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    times: Any,
+    grids: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    is_rate: bool,
+    out: Any,
+) -> None:
+    """`rate.instant_change`; 0 where a window has fewer than two samples."""
+    at = 0
+    for s in range(begin, end):
+        g = grid[s]
+        row, when = values[offsets[s] : offsets[s + 1]], times[grids[g] : grids[g + 1]]
+        for cell in range(strip[g], strip[g + 1]):
+            k = hi[cell] - 1
+            change = 0.0
+            if k > lo[cell]:
+                last, previous = row[k], row[k - 1]
+                change = last - previous
+                if is_rate:
+                    if last < previous:
+                        change = last
+                    change /= (when[k] - when[k - 1]) / 1000.0
+            out[at] = change
+            at += 1
+
+
+@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_events(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    only_falls: bool,
+    out: Any,
+) -> None:
+    """How often the value changed (from NaN to NaN is no change), or fell."""
+    before = np.empty(0, np.int64)  # events between the samples up to each
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        if len(before) < len(row):
+            before = np.empty(len(row), np.int64)
+        found = 0
+        for k in range(len(row)):
+            if k:
+                old, new = row[k - 1], row[k]
+                if only_falls:
+                    found += new < old
+                else:
+                    found += old != new and not (old != old and new != new)
+            before[k] = found
+        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
+            start, stop = lo[cell], hi[cell]
+            out[at] = before[stop - 1] - before[start] if stop > start else 0
+            at += 1

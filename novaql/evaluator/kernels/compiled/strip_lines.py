@@ -1,0 +1,103 @@
+"""Least-squares lines through windows. Shapes are those of `compiled.strips`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.jit import (
+    BOUNDS,
+    FLAG,
+    INT,
+    INTS,
+    OUT_VECTOR,
+    VECTOR,
+    inner,
+    kernel,
+)
+
+
+@kernel(
+    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, VECTOR, FLAG,
+    INT, INT, OUT_VECTOR, reorder=True,
+)  # fmt: skip
+def strip_lines(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    times: Any,
+    grids: Any,
+    first: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    zero_ms: Any,
+    seconds: Any,
+    slopes: bool,
+    begin: int,
+    end: int,
+    out: Any,
+) -> None:
+    """Slopes per second, or the line's value `seconds` after `zero_ms` (each [J], by step).
+
+    As `regression._line`: times are taken from their mean, values from the window's first one. 0
+    where a window has fewer than two samples.
+    """
+    away = np.empty(0)
+    at = 0
+    s = begin
+    while s < end:
+        g = grid[s]
+        after = s + 1
+        while after < end and grid[after] == g:
+            after += 1
+        when = times[grids[g] : grids[g + 1]]
+        if len(away) < len(when):
+            away = np.empty(len(when))
+        count = strip[g + 1] - strip[g]
+        for k in range(count):
+            start, stop = lo[strip[g] + k], hi[strip[g] + k]
+            size = stop - start
+            if size < 2:
+                for r in range(after - s):
+                    out[at + r * count + k] = 0.0
+                continue
+            mean = _seconds_away(when[start:stop], away)
+            variance = 0.0
+            for i in range(size):
+                variance += away[i] * away[i]
+            step = first[g] + k
+            since = (zero_ms[step] - when[start]) / 1000.0 - mean
+            for r in range(after - s):
+                base = offsets[s + r] + start
+                row = values[base : base + size]
+                begun = row[0]
+                sum_y, sum_xy = 0.0, 0.0
+                for i in range(size):
+                    y = row[i] - begun
+                    sum_y += y
+                    sum_xy += away[i] * y
+                # As in Prometheus, a window with an infinity has no line.
+                rise = sum_xy / variance if np.isfinite(sum_y) else np.nan
+                if slopes:
+                    out[at + r * count + k] = rise
+                else:
+                    ahead = rise * since
+                    value = begun + (sum_y / size) + ahead
+                    out[at + r * count + k] = rise * seconds[step] + value
+        at += count * (after - s)
+        s = after
+
+
+@inner
+def _seconds_away(when: Any, away: Any) -> float:
+    """Seconds of each time from the mean of all, into `away`; returns the mean from the first."""
+    total = 0.0
+    for i in range(len(when)):
+        away[i] = (when[i] - when[0]) / 1000.0
+        total += away[i]
+    mean = total / len(when)
+    for i in range(len(when)):
+        away[i] -= mean
+    return mean

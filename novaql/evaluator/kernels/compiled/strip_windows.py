@@ -1,0 +1,213 @@
+"""Sums and extremes of sliding windows: work per sample and per window, not per their product.
+
+A window is kept as two parts. The back grows as samples enter; of the front the results of all its
+suffixes are kept, so that samples leave without anything being taken away again. When the front is
+used up, the back becomes the front. Nothing is ever subtracted, so sums lose no more than a sum of
+each window alone does, and infinities and NaN leave with the windows they are in.
+
+Shapes are those of `compiled.strips`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.jit import (
+    BOUNDS,
+    FLAG,
+    INT,
+    INTS,
+    OUT_VECTOR,
+    VECTOR,
+    inner,
+    kernel,
+)
+
+
+@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_sums(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    mean: bool,
+    out: Any,
+) -> None:
+    """Compensated sums, or means, which are found also where the sum overflows."""
+    front, front_lost = np.empty(0), np.empty(0)
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        if len(front) < len(row):
+            front, front_lost = np.empty(len(row)), np.empty(len(row))
+        middle, entered = 0, 0
+        back, back_lost = 0.0, 0.0
+        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
+            start, stop = lo[cell], hi[cell]
+            if stop <= start:
+                out[at] = 0.0
+                at += 1
+                continue
+            if start >= middle:
+                # All that is in the front has left: build a front of this window.
+                middle, entered = stop, stop
+                back, back_lost = 0.0, 0.0
+                sum_, error = 0.0, 0.0
+                for k in range(stop - 1, start - 1, -1):
+                    value = row[k]
+                    grown = sum_ + value
+                    of_value = grown - sum_
+                    error += (sum_ - (grown - of_value)) + (value - of_value)
+                    sum_ = grown
+                    front[k], front_lost[k] = sum_, error
+            else:
+                for k in range(entered, stop):
+                    value = row[k]
+                    grown = back + value
+                    of_value = grown - back
+                    back_lost += (back - (grown - of_value)) + (value - of_value)
+                    back = grown
+                entered = stop
+            sum_ = front[start]
+            total = sum_ + back
+            of_back = total - sum_
+            lost = (sum_ - (total - of_back)) + (back - of_back)
+            lost += front_lost[start] + back_lost
+            if not np.isfinite(total):
+                lost = 0.0
+            count = stop - start
+            if not mean:
+                out[at] = total + lost
+            elif np.isinf(total):
+                out[at] = _mean_of_large(row, start, stop)
+            else:
+                out[at] = total / count + lost / count
+            at += 1
+
+
+@inner
+def _mean_of_large(row: Any, start: int, stop: int) -> float:
+    """Mean of values whose sum may overflow: each is divided before it is added."""
+    total, lost = 0.0, 0.0
+    for k in range(start, stop):
+        value = row[k] / (stop - start)
+        grown = total + value
+        of_value = grown - total
+        error = (total - (grown - of_value)) + (value - of_value)
+        lost = lost + error if np.isfinite(grown) else 0.0
+        total = grown
+    return total + lost
+
+
+@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_extremes(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    largest: bool,
+    out: Any,
+) -> None:
+    """Minima or maxima; NaN only where all of a window is."""
+    none = -np.inf if largest else np.inf
+    front, clean = np.empty(0), np.empty(0)
+    numbers = np.empty(0, np.int64)  # how many samples before each are no NaN
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        if len(front) < len(row):
+            front, clean = np.empty(len(row)), np.empty(len(row))
+            numbers = np.empty(len(row) + 1, np.int64)
+        unknown = 0
+        for k in range(len(row)):
+            is_number = row[k] == row[k]
+            clean[k] = row[k] if is_number else none
+            unknown += not is_number
+        if unknown:
+            numbers[0] = 0
+            for k in range(len(row)):
+                numbers[k + 1] = numbers[k] + (row[k] == row[k])
+        middle, entered = 0, 0
+        back = none
+        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
+            start, stop = lo[cell], hi[cell]
+            if stop <= start:
+                out[at] = np.nan
+                at += 1
+                continue
+            if start >= middle:
+                middle, entered = stop, stop
+                back = none
+                best = none
+                if largest:
+                    for k in range(stop - 1, start - 1, -1):
+                        best = clean[k] if clean[k] > best else best
+                        front[k] = best
+                else:
+                    for k in range(stop - 1, start - 1, -1):
+                        best = clean[k] if clean[k] < best else best
+                        front[k] = best
+            elif largest:
+                for k in range(entered, stop):
+                    back = clean[k] if clean[k] > back else back
+                entered = stop
+            else:
+                for k in range(entered, stop):
+                    back = clean[k] if clean[k] < back else back
+                entered = stop
+            best = front[start]
+            if (back > best) if largest else (back < best):
+                best = back
+            out[at] = best if unknown == 0 or numbers[stop] > numbers[start] else np.nan
+            at += 1
+
+
+@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_variances(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    root: bool,
+    out: Any,
+) -> None:
+    """Population variances or deviations, bit for bit as `over_time.stdvar_over_time`."""
+    at = 0
+    for s in range(begin, end):
+        row = values[offsets[s] : offsets[s + 1]]
+        for cell in range(strip[grid[s]], strip[grid[s] + 1]):
+            mean, mean_lost, square, square_lost = 0.0, 0.0, 0.0, 0.0
+            count = 0
+            for k in range(lo[cell], hi[cell]):
+                count += 1
+                value = row[k]
+                delta = value - (mean + mean_lost)
+                step = delta / count
+                grown = mean + step
+                of_step = grown - mean
+                error = (mean - (grown - of_step)) + (step - of_step)
+                mean_lost = error + mean_lost if np.isfinite(grown) else 0.0
+                mean = grown
+                add = delta * (value - (mean + mean_lost))
+                grown = square + add
+                of_add = grown - square
+                error = (square - (grown - of_add)) + (add - of_add)
+                square_lost = error + square_lost if np.isfinite(grown) else 0.0
+                square = grown
+            variance = (square + square_lost) / max(count, 1)
+            out[at] = np.sqrt(variance) if root else variance
+            at += 1

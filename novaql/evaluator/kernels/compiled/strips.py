@@ -1,0 +1,183 @@
+"""Where the windows of a bundle lie, and kernels that pick samples by their place in the window.
+
+A strip is the run of steps at which the windows of a series hold samples. Series of one grid share
+it: grid g has cells strip[g]:strip[g + 1], the first of them at step first[g]; `lo` and `hi` of a
+cell are positions from the series' own start, first and one past last (a window inside of a strip
+may be empty). What kernels compute of series `begin`…`end - 1` goes to `out`, strip after strip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compiled.jit import (
+    BOUNDS,
+    FLAG,
+    INT,
+    INTS,
+    OUT_MASK,
+    OUT_VECTOR,
+    VECTOR,
+    inner,
+    kernel,
+)
+
+LONGEST_STEP = 1 << 40
+"""Milliseconds: thirty years. Products with numbers of steps stay far from overflowing."""
+
+
+@kernel(INTS, INTS, INTS, INT, INT)
+def strip_bounds(times: Any, grids: Any, ends_ms: Any, step_ms: int, range_ms: int) -> Any:
+    """(first [G], strip [G + 1], lo, hi); ends_ms [J], `step_ms` ≥ 0 apart."""
+    steps = len(ends_ms)
+    count = len(grids) - 1
+    first, strip = np.zeros(count, np.int64), np.zeros(count + 1, np.int64)
+    for g in range(count):
+        if grids[g + 1] > grids[g] and steps:
+            opened = times[grids[g]]
+            closed = times[grids[g + 1] - 1] + range_ms
+            # A window holds a sample from the first end at or after it, until range_ms later.
+            start, stop = 0, steps
+            if step_ms > 0:
+                start = max(-(-(opened - ends_ms[0]) // step_ms), 0)
+                stop = min(-(-(closed - ends_ms[0]) // step_ms), steps)
+            elif opened > ends_ms[0] or closed <= ends_ms[0]:
+                stop = 0
+            first[g] = start
+            strip[g + 1] = max(stop - start, 0)
+        strip[g + 1] += strip[g]
+    lo, hi = np.empty(strip[count], np.int32), np.empty(strip[count], np.int32)
+    for g in range(count):
+        a, b = strip[g], strip[g + 1]
+        when = times[grids[g] : grids[g + 1]]
+        ends = ends_ms[first[g] : first[g] + b - a]
+        if 0 < step_ms < LONGEST_STEP and (b - a) * 16 > len(when):
+            _passed(when, 0, ends[0], step_ms, hi[a:b])
+            _passed(when, range_ms, ends[0], step_ms, lo[a:b])
+        else:
+            for j in range(b - a):
+                hi[a + j] = _bisect(when, ends[j])
+                lo[a + j] = _bisect(when, ends[j] - range_ms)
+    return first, strip, lo, hi
+
+
+@inner
+def _passed(times: Any, later_ms: int, end_ms: int, step_ms: int, counts: Any) -> None:
+    """How many times, moved on by `later_ms`, lie at or before each of many ends."""
+    counts[:] = 0
+    per_ms = 1.0 / step_ms
+    steps = len(counts)
+    for i in range(len(times)):
+        # The first step at or after it. The product may be off by one, and far ones are cut off.
+        since = min(max(times[i] + later_ms - end_ms, 0), steps * step_ms)
+        step = int(np.ceil(since * per_ms))
+        step -= (step - 1) * step_ms >= since
+        step += step * step_ms < since
+        if step < steps:
+            counts[step] = i + 1
+    for j in range(1, steps):
+        counts[j] = max(counts[j], counts[j - 1])
+
+
+@inner
+def _bisect(times: Any, bound_ms: int) -> int:
+    """How many times lie at or before this one."""
+    low, high = 0, len(times)
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] <= bound_ms:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
+def strip_edges(
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    begin: int,
+    end: int,
+    newest: bool,
+    out: Any,
+) -> None:
+    """The newest or the oldest sample of each window."""
+    at = 0
+    for s in range(begin, end):
+        base = offsets[s]
+        first, last = strip[grid[s]], strip[grid[s] + 1]
+        count = last - first
+        if newest:
+            for k in range(count):
+                out[at + k] = values[base + max(hi[first + k] - 1, 0)]
+        else:
+            for k in range(count):
+                out[at + k] = values[base + min(lo[first + k], offsets[s + 1] - base - 1)]
+        at += count
+
+
+@kernel(INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, INTS, INTS, INT, INT, OUT_MASK)
+def strip_alive(
+    times: Any,
+    grids: Any,
+    grid: Any,
+    first: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    ends_ms: Any,
+    markers: Any,
+    marker_ms: Any,
+    begin: int,
+    end: int,
+    present: Any,
+) -> None:
+    """Whether a window's newest sample is visible: no staleness marker came after it.
+
+    Series i has markers at marker_ms[markers[i]:markers[i + 1]].
+    """
+    at = 0
+    for s in range(begin, end):
+        g = grid[s]
+        base = strip[g]
+        count = strip[g + 1] - base
+        marker, stop = markers[s], markers[s + 1]
+        if marker == stop:
+            for k in range(count):
+                present[at + k] = hi[base + k] > lo[base + k]
+        else:
+            for k in range(count):
+                alive = hi[base + k] > lo[base + k]
+                while marker < stop and marker_ms[marker] <= ends_ms[first[g] + k]:
+                    marker += 1
+                if alive and marker > markers[s]:
+                    alive = marker_ms[marker - 1] < times[grids[g] + hi[base + k] - 1]
+                present[at + k] = alive
+        at += count
+
+
+@kernel(VECTOR, INTS, INTS, INT, INT, OUT_VECTOR)
+def strip_repeat(of_cell: Any, grid: Any, strip: Any, begin: int, end: int, out: Any) -> None:
+    """What is the same for all series of a grid, written out for each of them."""
+    at = 0
+    for s in range(begin, end):
+        first, last = strip[grid[s]], strip[grid[s] + 1]
+        for cell in range(first, last):
+            out[at] = of_cell[cell]
+            at += 1
+
+
+@kernel(VECTOR, INTS, OUT_MASK)
+def row_falls(values: Any, offsets: Any, falls: Any) -> None:
+    """[S]: whether a series ever decreases."""
+    for s in range(len(offsets) - 1):
+        fallen = 0
+        for k in range(offsets[s] + 1, offsets[s + 1]):
+            fallen += values[k] < values[k - 1]
+        falls[s] = fallen > 0

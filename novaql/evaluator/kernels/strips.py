@@ -1,0 +1,236 @@
+"""Windows over a bundle of series, and the compiled kernels that work on them.
+
+These are the compiled twins of the kernels in `rate`, `over_time`, `quantiles` and `regression`:
+the same answers for all series of a bundle in one call. What they compute is packed: of each
+series only the strip of steps at which its windows hold samples (see `compiled/strips.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels.dispatch import kernel
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from tsdb.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """The windows (end - reach_ms, end] of every step, and what is asked of them.
+
+    ends_ms   [J], evenly spaced or all equal
+    range_ms  what rates are spread over; `reach_ms`, or 1 ms less where left ends are included
+    eval_ms   [J] evaluation times: they differ from `ends_ms` where there is an offset
+    scalars   arguments of the function, [J] each, in the order of the call
+    """
+
+    ends_ms: Ints
+    reach_ms: int
+    range_ms: int
+    eval_ms: Ints
+    scalars: Sequence[Floats] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strips:
+    """The windows of every step over a bundle.
+
+    first     [G] first step at which a window of the grid holds a sample
+    strip     [G + 1] grid g has the cells strip[g]:strip[g + 1], one a step from there on
+    lo, hi    [cells] first and one past last sample of each window, from the series' first one
+    cells     [S + 1] where each series' strip begins, and where the last one ends
+    """
+
+    bundle: Bundle
+    asked: Asked
+    first: Ints
+    strip: Ints
+    lo: np.ndarray[tuple[int], np.dtype[np.int32]]
+    hi: np.ndarray[tuple[int], np.dtype[np.int32]]
+    cells: Ints
+
+    @property
+    def steps(self) -> int:
+        return len(self.asked.ends_ms)
+
+    def whole(self) -> bool:
+        """Whether every series has every step."""
+        return int(self.cells[-1]) == self.bundle.series_count * self.steps
+
+
+def strips_of(bundle: Bundle, asked: Asked) -> Strips:
+    """Where the windows lie."""
+    ends_ms = asked.ends_ms
+    step_ms = int(ends_ms[1] - ends_ms[0]) if len(ends_ms) > 1 else 1
+    first, strip, lo, hi = kernel("strip_bounds")(
+        bundle.times, bundle.grid_offsets, ends_ms, step_ms, asked.reach_ms
+    )
+    lengths = strip[1:] - strip[:-1]
+    cells = np.zeros(len(bundle.rows) + 1, np.int64)
+    np.cumsum(lengths[bundle.grid], out=cells[1:])
+    return Strips(bundle, asked, first, strip, lo, hi, cells)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """Which cells hold a value.
+
+    flags   of the cells of all grids (`shared`), or of those of some series, one after the other
+    whole   all of them do
+    """
+
+    flags: Bools
+    shared: bool
+    whole: bool
+
+
+def holding(strips: Strips, samples: int) -> Presence:
+    """Windows that hold at least so many samples."""
+    flags = strips.hi - strips.lo >= samples
+    return Presence(flags, True, bool(flags.all()))
+
+
+def alive(strips: Strips, begin: int, end: int) -> Presence:
+    """Windows of series begin … end - 1 whose newest sample no staleness marker follows."""
+    bundle = strips.bundle
+    markers = bundle.markers
+    assert markers is not None
+    flags = np.empty(int(strips.cells[end] - strips.cells[begin]), np.bool_)
+    kernel("strip_alive")(
+        bundle.times, bundle.grid_offsets, bundle.grid, strips.first, strips.strip, strips.lo,
+        strips.hi, strips.asked.ends_ms, markers.offsets, markers.times, begin, end, flags,
+    )  # fmt: skip
+    return Presence(flags, False, bool(flags.all()))
+
+
+StripKernel = Callable[[Strips, int, int, Floats], None]
+"""(strips, first series, one past the last, out): the cells of these series, one after the other;
+anything where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripRollup:
+    """A kernel, and how many samples a window needs for a value."""
+
+    fill: StripKernel
+    samples: int = 1
+
+
+def newest(strips: Strips, begin: int, end: int, out: Floats) -> None:
+    """The newest sample of each window."""
+    _edges(strips, begin, end, out, last=True)
+
+
+def _oldest(strips: Strips, begin: int, end: int, out: Floats) -> None:
+    _edges(strips, begin, end, out, last=False)
+
+
+def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> None:
+    b = strips.bundle
+    kernel("strip_edges")(
+        b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, last, out
+    )
+
+
+def _falls(bundle: Bundle) -> Bools:
+    """[S]: whether a series ever decreases; found out once for a bundle."""
+    found = bundle.notes.get("falls")
+    if found is None:
+        found = np.empty(len(bundle.rows), np.bool_)
+        kernel("row_falls")(bundle.values, bundle.offsets, found)
+        bundle.notes["falls"] = found
+    falls: Bools = found
+    return falls
+
+
+def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        b, asked = strips.bundle, strips.asked
+        falls = _falls(b) if is_counter else np.zeros(0, np.bool_)
+        kernel("strip_rates")(
+            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
+            strips.lo, strips.hi, asked.ends_ms, falls, asked.range_ms, is_counter, is_rate,
+            begin, end, out,
+        )  # fmt: skip
+
+    return fill
+
+
+def _change(*, is_rate: bool) -> StripKernel:
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        b = strips.bundle
+        kernel("strip_steps")(
+            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.strip, strips.lo,
+            strips.hi, begin, end, is_rate, out,
+        )  # fmt: skip
+
+    return fill
+
+
+def _plain(name: str, flag: bool) -> StripKernel:
+    """A kernel that takes windows and one flag."""
+
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        b = strips.bundle
+        kernel(name)(
+            b.values, b.offsets, b.grid, strips.strip, strips.lo, strips.hi, begin, end, flag, out
+        )
+
+    return fill
+
+
+def _repeated(of_cell: Callable[[Strips], Floats]) -> StripKernel:
+    """What is the same for all series of a grid."""
+
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        kernel("strip_repeat")(of_cell(strips), strips.bundle.grid, strips.strip, begin, end, out)
+
+    return fill
+
+
+def _quantile(strips: Strips, begin: int, end: int, out: Floats) -> None:
+    b, q = strips.bundle, strips.asked.scalars[0]
+    kernel("strip_quantiles")(
+        b.values, b.offsets, b.grid, strips.first, strips.strip, strips.lo, strips.hi, q,
+        begin, end, out,
+    )  # fmt: skip
+
+
+def _line(*, slopes: bool) -> StripKernel:
+    def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
+        b = strips.bundle
+        seconds = np.zeros(strips.steps) if slopes else strips.asked.scalars[0]
+        kernel("strip_lines")(
+            b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
+            strips.lo, strips.hi, strips.asked.eval_ms, seconds, slopes, begin, end, out,
+        )  # fmt: skip
+
+    return fill
+
+
+STRIP_ROLLUPS: Mapping[str, StripRollup] = {
+    "rate": StripRollup(_rate(is_counter=True, is_rate=True), 2),
+    "increase": StripRollup(_rate(is_counter=True, is_rate=False), 2),
+    "delta": StripRollup(_rate(is_counter=False, is_rate=False), 2),
+    "irate": StripRollup(_change(is_rate=True), 2),
+    "idelta": StripRollup(_change(is_rate=False), 2),
+    "resets": StripRollup(_plain("strip_events", True)),
+    "changes": StripRollup(_plain("strip_events", False)),
+    "deriv": StripRollup(_line(slopes=True), 2),
+    "predict_linear": StripRollup(_line(slopes=False), 2),
+    "avg_over_time": StripRollup(_plain("strip_sums", True)),
+    "sum_over_time": StripRollup(_plain("strip_sums", False)),
+    "count_over_time": StripRollup(_repeated(lambda s: (s.hi - s.lo).astype(np.float64))),
+    "present_over_time": StripRollup(_repeated(lambda s: np.ones(len(s.lo)))),
+    "last_over_time": StripRollup(newest),
+    "first_over_time": StripRollup(_oldest),
+    "min_over_time": StripRollup(_plain("strip_extremes", False)),
+    "max_over_time": StripRollup(_plain("strip_extremes", True)),
+    "stddev_over_time": StripRollup(_plain("strip_variances", True)),
+    "stdvar_over_time": StripRollup(_plain("strip_variances", False)),
+    "quantile_over_time": StripRollup(_quantile),
+}
+"""Function name → compiled kernel, for those functions over ranges that have one."""

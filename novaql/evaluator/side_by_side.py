@@ -1,0 +1,97 @@
+"""Pieces of work of one query, done by its own thread and by others that are idle."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+T = TypeVar("T")
+
+
+def side_by_side(
+    count: int, work: Callable[[int], T], take: Callable[[T], None], *, alone: bool
+) -> None:
+    """work(0) … work(count - 1), and `take` for what each gives, in this order, on this thread.
+
+    The calling thread works itself and never waits for one that has not begun, so a query does not
+    queue behind others. The first exception is raised once all threads have stopped.
+
+    alone  other threads are not worth it
+    """
+    if alone or count < 2 or _cores() < 2:
+        for number in range(count):
+            take(work(number))
+        return
+    turns = _Turns(count, work)
+    helpers: list[Future[None]] = [
+        _helpers().submit(turns.run) for _ in range(min(_cores(), count) - 1)
+    ]
+    taken = 0
+    try:
+        while turns.step():
+            while taken in turns.done:
+                take(turns.done.pop(taken))
+                taken += 1
+    finally:
+        turns.stopped = True
+        for helper in helpers:
+            if not helper.cancel():
+                helper.exception()  # wait; what it raised is kept in `failure`
+    if turns.failure is not None:
+        raise turns.failure
+    for number in range(taken, count):
+        take(turns.done.pop(number))
+
+
+class _Turns(Generic[T]):
+    """Which piece is next, and what came of those that are done."""
+
+    def __init__(self, count: int, work: Callable[[int], T]) -> None:
+        self._count, self._work = count, work
+        self._next = 0
+        self._lock = threading.Lock()
+        self.done: dict[int, T] = {}
+        self.failure: BaseException | None = None
+        self.stopped = False
+
+    def step(self) -> bool:
+        """Do one piece; whether there was one to do."""
+        with self._lock:
+            number = self._next
+            if self.stopped or number >= self._count:
+                return False
+            self._next = number + 1
+        try:
+            self.done[number] = self._work(number)
+        except BaseException as failure:  # noqa: BLE001 - raised again by the calling thread
+            self.failure = self.failure or failure
+            self.stopped = True
+        return True
+
+    def run(self) -> None:
+        while self.step():
+            pass
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads shared by all queries of the process."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
+
+    return ThreadPoolExecutor(max(1, _cores() - 1), thread_name_prefix="novaql-tile")
+
+
+# A forked process has the pool but none of its threads: it would wait for them for ever.
+os.register_at_fork(after_in_child=_helpers.cache_clear)
+
+
+@cache
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""The windows of a test case as a bundle, and what a compiled kernel makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from novaql.evaluator.kernels.strip_folds import spread
+from novaql.evaluator.kernels.strips import (
+    STRIP_ROLLUPS,
+    Asked,
+    StripRollup,
+    Strips,
+    alive,
+    holding,
+    strips_of,
+)
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from tsdb.bundle import Bundle
+from tsdb.tile import Tile
+
+
+def bundle_of(windows: Windows) -> Bundle:
+    series = windows.grid[0]
+    rows = np.arange(series, dtype=np.int64)
+    return Bundle.of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
+
+
+def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:
+    """All cells of all series, [S, J]; what is not there is 0. Two portions, to test both ends."""
+    series = strips.bundle.series_count
+    out = np.zeros((series, strips.steps))
+    valid = np.zeros(out.shape, np.bool_)
+    place = np.arange(series, dtype=np.int64)
+    for begin, end in ((0, series // 2), (series // 2, series)):
+        values = np.full(int(strips.cells[end] - strips.cells[begin]), np.nan)
+        rollup.fill(strips, begin, end, values)
+        marked = visible and strips.bundle.markers is not None
+        present = alive(strips, begin, end) if marked else holding(strips, rollup.samples)
+        spread(strips, values, present, place, begin, end, out, valid)
+    return out, valid
+
+
+def rolled(
+    function: str,
+    windows: Windows,
+    ends_ms: Ints,
+    *,
+    scalars: Sequence[Floats] = (),
+    eval_ms: Ints | None = None,
+) -> tuple[Floats, Bools]:
+    """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J]."""
+    at = ends_ms if eval_ms is None else eval_ms
+    asked = Asked(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
+    strips = strips_of(bundle_of(windows), asked)
+    return spread_out(strips, STRIP_ROLLUPS[function], visible=False)

@@ -1,0 +1,139 @@
+"""Bundles hold the samples that tiles hold, whatever layers these come from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given, settings
+
+import tsdb
+from tsdb.bundle import Bundle, piece_positions
+from tsdb.labels import SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import Selection
+from tsdb.tile import STALE, Batch, Tile, is_stale
+
+Samples = list[tuple[int, int, float]]
+FOREVER = 10**6
+
+
+def of_tiles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
+    """Row, time and value of every sample, and row and time of every marker."""
+    samples: Samples = []
+    markers: set[tuple[int, int]] = set()
+    for ref in found.tiles:
+        tile = ref.load().ragged()
+        assert tile.offsets is not None
+        rows = np.repeat(tile.rows, np.diff(tile.offsets))
+        stale = is_stale(tile.values)
+        for row, time, value, ended in zip(
+            rows.tolist(), tile.timestamps.tolist(), tile.values.tolist(), stale, strict=True
+        ):
+            if ended:
+                markers.add((row, time))
+            else:
+                samples.append((row, time, value))
+    return sorted(samples), markers
+
+
+def of_bundles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
+    samples: Samples = []
+    markers: set[tuple[int, int]] = set()
+    assert found.bundles is not None
+    for ref in found.bundles:
+        bundle = ref.load()
+        lengths = np.diff(bundle.offsets)
+        np.testing.assert_array_equal(lengths, np.diff(bundle.grid_offsets)[bundle.grid])
+        times = bundle.times[piece_positions(bundle.grid_offsets[bundle.grid], lengths)]
+        rows = np.repeat(bundle.rows, lengths)
+        samples += zip(rows.tolist(), times.tolist(), bundle.values.tolist(), strict=True)
+        if bundle.markers is not None:
+            counts = np.diff(bundle.markers.offsets)
+            owners = np.repeat(bundle.rows, counts).tolist()
+            markers |= set(zip(owners, bundle.markers.times.tolist(), strict=True))
+    return sorted(samples), markers
+
+
+def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
+    for matchers in ([], [Matcher("job", MatchOp.EQUAL, "j1")]):
+        found = database.select(matchers, start_ms, end_ms)
+        samples, markers = of_tiles(found)
+        assert of_bundles(found) == (samples, markers)
+        assert found.samples >= len(samples) + len(markers)  # late ones may replace others
+
+
+target = st.tuples(
+    st.integers(0, 3),  # which target
+    st.lists(st.integers(0, 40), min_size=1, max_size=12, unique=True).map(sorted),
+    st.lists(st.sampled_from([0.0, 1.0, 2.0, STALE]), min_size=4, max_size=40),
+    st.integers(1, 4),  # how many of its series
+)
+deletion = st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(0, 40))
+actions = st.lists(st.one_of(target, st.just("flush"), deletion), max_size=8)
+Action = str | tuple[int, list[int], list[float], int] | tuple[int, int, int]
+
+
+def apply(database: tsdb.Database, action: Action) -> None:
+    match action:
+        case (int(number), int(one), int(other)):
+            matchers = [Matcher("i", MatchOp.EQUAL, str(number))]
+            database.delete([matchers], min(one, other), max(one, other))
+        case (int(number), list(times), list(pool), int(series)):
+            labels = {"__name__": "m", "job": f"j{number % 2}", "target": f"{number}"}
+            database.append(
+                Batch(
+                    SeriesTable.from_dicts([{**labels, "i": f"{i}"} for i in range(series)]),
+                    np.repeat(np.arange(series), len(times)),
+                    np.tile(np.array(times, np.int64), series),
+                    np.resize(np.array(pool), series * len(times)),
+                )
+            )
+        case _:
+            database.flush()
+
+
+@given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
+@settings(max_examples=int(os.environ.get("NOVAQL_BUNDLE_EXAMPLES", "40")))
+def test_the_same_samples_as_tiles(actions: list[Action], start: int, length: int) -> None:
+    """Late samples, markers, deletions, blocks and a head. NOVAQL_BUNDLE_EXAMPLES=2000 for more."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(Path(folder) / "store", sync="os") as database,
+    ):
+        for action in actions:
+            apply(database, action)
+        check(database, -FOREVER, FOREVER)
+        check(database, start, start + length)
+
+
+def test_parts_of_one_grid_deleted_in_different_places(tmp_path: Path) -> None:
+    """Series of one scrape of which different times were deleted share nothing any more."""
+    with tsdb.open(tmp_path / "store") as database:
+        times = list(range(2000))
+        apply(database, (0, times, [1.0, 2.0, 3.0], 4))
+        database.flush()
+        apply(database, (1, 0, 500))
+        apply(database, (2, 100, 200))
+        apply(database, (3, 1500, 1900))
+        check(database, -FOREVER, FOREVER)
+        check(database, 150, 1700)
+
+
+def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:
+    """A target that went away: its series still share their times."""
+    times = np.arange(5, dtype=np.int64)
+    values = np.ones((4, 5))
+    values[:3, 2] = STALE
+    values[3, 1] = values[3, 4] = STALE
+
+    bundle = Bundle.of_tile(Tile(np.arange(4), times, values))
+
+    assert bundle.grid[0] == bundle.grid[1] == bundle.grid[2] != bundle.grid[3]
+    assert len(bundle.times) == 4 + 3
+    assert bundle.markers is not None
+    assert bundle.markers.times.tolist() == [2, 2, 2, 1, 4]
+    assert bundle.offsets.tolist() == [0, 4, 8, 12, 15]
