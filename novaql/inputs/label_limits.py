@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from novaql.errors import InputError, LimitExceeded
+from tsdb.labels import SeriesTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,19 @@ class LabelLimits:
                     f"the value of the label {name!r} has {len(value.encode())} bytes, "
                     f"the limit is {self.value_bytes}"
                 )
+
+    def check_columns(self, table: SeriesTable) -> None:
+        """Raises `InputError` or `LimitExceeded` for label sets that are columns already."""
+        self.check_table(len(table), len(table.columns))
+        for name, column in table.columns.items():
+            for value in column.values:
+                if 4 * max(len(name), len(value)) > min(self.name_bytes, self.value_bytes):
+                    self.check({name: value})
+        if len(table.columns) > self.labels and len(table):
+            labels = sum((column.codes != 0).astype(np.int64) for column in table.columns.values())
+            most = int(np.max(labels))
+            if most > self.labels:
+                raise InputError(f"a series has {most} labels, the limit is {self.labels}")
 
     def check_names(self, count: int) -> None:
         """Raises `LimitExceeded` for too many different label names."""

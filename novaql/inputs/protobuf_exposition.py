@@ -21,6 +21,7 @@ from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
 from novaql.inputs.known_series import KnownSeries
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.metric_family import MetricFamily, end_of_labels
 from novaql.inputs.metric_message import (
     read_histogram,
@@ -61,6 +62,7 @@ class ProtobufParser:
         what: str = "message",
         always_classic: bool = False,
         starts: bool = True,
+        limits: LabelLimits = NO_LIMITS,
     ) -> None:
         self.default_time_ms = default_time_ms
         self.metadata: dict[str, Metadata] = {}
@@ -68,7 +70,7 @@ class ProtobufParser:
         self._what = what
         self._always_classic = always_classic
         self._starts = starts
-        self._known = KnownSeries()
+        self._known = KnownSeries(limits)
         self._families: dict[str, MetricFamily] = {}
         self._times: dict[bytes, int] = {}
         self._rest = b""

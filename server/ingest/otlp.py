@@ -11,7 +11,9 @@ import numpy as np
 import orjson
 
 from novaql.errors import InputError
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
+from server.ingest.delta import DeltaProblem, DeltaRequest
 from server.ingest.otlp_messages import Message
 from server.ingest.otlp_names import label_name, metric_name, unit_words
 from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
@@ -20,9 +22,11 @@ from tsdb.selection import MAX_TIME_MS, Metadata
 from tsdb.tile import STALE, Batch, HistogramSamples
 
 _NO_VALUE = 1
+_DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
 _IDENTITY = ("service.name", "service.namespace", "service.instance.id")
 Labels = dict[str, str]
+_SHAPELESS = (AttributeError, TypeError, ValueError, KeyError, OverflowError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -34,6 +38,8 @@ class Converted:
     samples: list[tuple[int, int, float, int]] = field(default_factory=list)
     histograms: list[tuple[int, WireHistogram, int]] = field(default_factory=list)
     metadata: dict[str, Metadata] = field(default_factory=dict)
+    limits: LabelLimits = USUAL_LIMITS
+    names: set[str] = field(default_factory=set)
     rejected: int = 0
     reason: str = ""
 
@@ -44,7 +50,10 @@ class Converted:
         kept = {name: value for name, value in labels.items() if value}
         row = self.series.setdefault(frozenset(kept.items()), len(self.labels))
         if row == len(self.labels):
+            self.limits.check(kept)
             self.labels.append(kept)
+            self.names.update(kept)
+            self.limits.check_table(len(self.labels), len(self.names))
         return row
 
     def batch(self) -> Batch:
@@ -69,20 +78,27 @@ class Converted:
         )
 
 
-def convert(request: Message) -> Converted:
-    """All points of a request. Raises `InputError` for one that is not of OTLP's shape."""
-    out = Converted()
+def convert(
+    request: Message, deltas: DeltaRequest | None = None, limits: LabelLimits = USUAL_LIMITS
+) -> Converted:
+    """All points of a request.
+
+    deltas  sums to which points of delta temporality are added; None: they are rejected
+
+    Raises `InputError` for a request that is not of OTLP's shape, `LimitExceeded`.
+    """
+    out = Converted(limits=limits)
     try:
         for of_resource in request.get("resourceMetrics", ()):
-            _resource(of_resource, out)
-    except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as problem:
+            _resource(of_resource, out, deltas)
+    except _SHAPELESS as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(f"the request is not of OTLP's shape: {problem}") from problem
     return out
 
 
-def _resource(message: Message, out: Converted) -> None:
+def _resource(message: Message, out: Converted, deltas: DeltaRequest | None) -> None:
     attributes = _attributes(message.get("resource", {}).get("attributes", ()))
     name, namespace = attributes.get("service.name", ""), attributes.get("service.namespace", "")
     identity = {
@@ -92,7 +108,7 @@ def _resource(message: Message, out: Converted) -> None:
     before = len(out.samples), len(out.histograms)
     for scope in message.get("scopeMetrics", ()):
         for metric in scope.get("metrics", ()):
-            _metric(metric, identity, out)
+            _metric(metric, identity, out, deltas)
     others = {k: v for k, v in attributes.items() if k not in _IDENTITY}
     times = [s[1] for s in out.samples[before[0] :]]
     times += [h[1].time for h in out.histograms[before[1] :]]
@@ -102,15 +118,20 @@ def _resource(message: Message, out: Converted) -> None:
         out.metadata["target_info"] = Metadata("gauge", "Target metadata")
 
 
-def _metric(metric: Message, identity: Labels, out: Converted) -> None:
+def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequest | None) -> None:
     kinds = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
     kind = next((k for k in kinds if k in metric), None)
     if kind is None:
         return
     data = metric[kind]
     points = data.get("dataPoints", ())
-    cumulative = data.get("aggregationTemporality") in _CUMULATIVE
-    if kind in ("sum", "histogram", "exponentialHistogram") and not cumulative:
+    temporality = data.get("aggregationTemporality")
+    differs = kind in ("sum", "histogram", "exponentialHistogram")
+    if differs and temporality not in (*_CUMULATIVE, *_DELTA):
+        _reject(out, len(points), f"{metric.get('name')}: its temporality is unspecified")
+        return
+    sums = deltas if differs and temporality in _DELTA else None
+    if differs and temporality in _DELTA and sums is None:
         _reject(out, len(points), f"{metric.get('name')}: only cumulative values are stored")
         return
     counter = kind == "sum" and bool(data.get("isMonotonic"))
@@ -122,8 +143,15 @@ def _metric(metric: Message, identity: Labels, out: Converted) -> None:
     )  # fmt: skip
     words = unit_words(unit.partition("/")[0])
     out.metadata[name] = Metadata(told, metric.get("description", ""), words)
-    for point in points:
+    for given in points:
+        point = given
         labels = _labels(_attributes(point.get("attributes", ()))) | identity
+        if sums is not None:
+            try:
+                point = sums.cumulative((name, kind, frozenset(labels.items())), kind, point)
+            except DeltaProblem as problem:
+                _reject(out, 1, f"{name}: {problem}")
+                continue
         if kind in ("gauge", "sum"):
             _number(name, point, labels, out)
         elif kind == "histogram":

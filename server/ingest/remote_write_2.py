@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
@@ -36,6 +37,7 @@ _PARTS = {
 
 @dataclass(slots=True)
 class _Found:
+    limits: LabelLimits
     """What the series of a message brought so far.
 
     regions     series number, first and one past the last byte of samples that stand together
@@ -52,10 +54,12 @@ class _Found:
     histograms: list[tuple[int, int, WireHistogram]] = field(default_factory=list)
     metadata: dict[str, Metadata] = field(default_factory=dict)
     exemplars: int = 0
+    names: set[str] = field(default_factory=set)
 
 
-def decode_request(data: bytes) -> WriteRequest:
-    """Decode an unpacked message. Raises `InputError`; a bad message is refused as a whole."""
+def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
+    """Decode an unpacked message. Raises `InputError`, `LimitExceeded`; a bad message is refused
+    as a whole."""
     symbols: list[str] = []
     series: list[tuple[int, int]] = []
     for number, kind, start, stop in fields(data, 0, len(data)):
@@ -67,7 +71,8 @@ def decode_request(data: bytes) -> WriteRequest:
             raise InputError(f"byte {start}: field {number} is one of remote write 1.0, not 2.0")
     if symbols and symbols[0]:
         raise InputError("the first symbol is not the empty text")
-    found = _Found()
+    limits.check_series(len(series))
+    found = _Found(limits)
     for start, stop in series:
         try:
             _read_series(data, start, stop, symbols, found)
@@ -136,16 +141,23 @@ def _series_number(refs: bytes, symbols: list[str], found: _Found) -> int:
     known = found.number_of.get(refs)
     if known is None:
         known = found.number_of[refs] = len(found.labels)
-        found.labels.append(_labels(_references(refs), symbols))
+        references = _references(refs, 2 * found.limits.labels)
+        labels = _labels(references, symbols)
+        found.limits.check(labels)
+        found.labels.append(labels)
+        found.names.update(labels)
+        found.limits.check_table(len(found.labels), len(found.names))
     return known
 
 
-def _references(refs: bytes) -> list[int]:
-    numbers = []
+def _references(refs: bytes, most: int) -> list[int]:
+    numbers: list[int] = []
     at = 0
     while at < len(refs):
         number, at = read_varint(refs, at, len(refs))
         numbers.append(number)
+        if len(numbers) > most:
+            raise InputError(f"it has more than {most // 2} labels")
     return numbers
 
 

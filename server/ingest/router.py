@@ -1,116 +1,54 @@
-"""Remote write, 1.0 and 2.0, and OTLP metrics."""
+"""Every door by which samples come in."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from starlette.requests import Request
-from starlette.responses import Response
-
-from server.ingest.otlp_answer import otlp_answer
-from server.ingest.service import (
-    Store,
-    Written,
-    store_message,
-    store_message_2,
-    store_otlp,
-)
-from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of
-from server.platform.edge import request_id_of
+from server.ingest.bodies_in import import_lines, import_text, influx, ingest
+from server.ingest.otlp_door import otlp
+from server.ingest.remote_write_door import write
+from server.ingest.schemas import IngestAnswer
 from server.platform.endpoint import Endpoint, Handler
-from server.platform.errors import INTERNAL, UnsupportedMedia, kind_of
-from server.platform.problem import problem_response
 from server.platform.scopes import Role
 
-_PROTO = "application/x-protobuf"
-_JSON = "application/json"
-_VERSION_1 = "prometheus.writerequest"
-_VERSION_2 = "io.prometheus.write.v2.request"
-_DECODERS: dict[str, Store] = {
-    "": store_message,
-    _VERSION_1: store_message,
-    _VERSION_2: store_message_2,
-}
 
-
-async def write(request: Request) -> Response:
-    """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
-
-    All samples of a message are stored or none. Exemplars and start timestamps in it are not
-    kept; the headers say how much of each kind was.
-    """
-    store = _decoder(request)
-    context = context_of(request)
-    limit = context.settings.max_write_bytes
-    try:
-        with context.writers.place():
-            body = await read_body(request, limit=limit, encodings=("snappy",))
-            written = await context.writers.run(partial(store, context, body))
-    except Exception as problem:
-        if kind_of(problem) is INTERNAL:
-            raise
-        answer = problem_response(problem, request.url.path, request_id_of(request))
-        answer.headers.update(Written().headers())
-        return answer
-    return Response(status_code=204, headers=written.headers())
-
-
-def _decoder(request: Request) -> Store:
-    kind = media_type(request)
-    proto = _parameter(request.headers.get("content-type", ""), "proto").lower()
-    if kind not in (_PROTO, "") or proto not in _DECODERS:
-        raise UnsupportedMedia(
-            f"remote write is taken here: {_PROTO};proto=prometheus.WriteRequest "
-            "or proto=io.prometheus.write.v2.Request",
-            headers=Written().headers(),
-        )
-    return _DECODERS[proto]
-
-
-def _parameter(content_type: str, name: str) -> str:
-    for part in content_type.split(";")[1:]:
-        key, _, value = part.strip().partition("=")
-        if key.lower() == name:
-            return value.strip('"')
-    return ""
-
-
-async def otlp(request: Request) -> Response:
-    """Store OTLP metrics: protobuf or JSON, gzip or not.
-
-    Gauges, cumulative sums, histograms of both kinds and summaries, under the names that
-    Prometheus gives them. Points of delta temporality are rejected, and the answer says so.
-    """
-    kind = media_type(request)
-    if kind not in (_PROTO, _JSON):
-        raise UnsupportedMedia(f"OTLP is taken here as {_PROTO} or {_JSON}")
-    context = context_of(request)
-    limit = context.settings.max_write_bytes
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.writers.place():
-        body = await read_body(request, limit=limit, encodings=("gzip",))
-        packed = encoding == "gzip"
-        work = partial(store_otlp, context, body, packed=packed, as_json=kind == _JSON)
-        rejected, reason = await context.writers.run(work)
-    return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)
-
-
-def _row(base: str, path: str, handler: Handler, success: int) -> Endpoint:
+def _row(path: str, handler: Handler, success: int, *, documented: bool) -> Endpoint:
     return Endpoint(
         ("POST",),
-        f"{base}/api/v1{path}",
+        path,
         handler,
         Role.OPERATOR,
         "ingest",
-        errors=(413, 415, 503),
+        errors=(400, 413, 415, 503),
         success=success,
-        documented=base != "",
+        documented=documented,
     )
 
 
-ENDPOINTS = tuple(
-    _row(base, path, handler, success)
-    for base in ("/prometheus", "")
-    for path, handler, success in (("/write", write, 204), ("/otlp/v1/metrics", otlp, 200))
+ENDPOINTS = (
+    *(
+        _row(f"{base}/api/v1{path}", handler, success, documented=base != "")
+        for base in ("/prometheus", "")
+        for path, handler, success in (
+            ("/write", write, 204),
+            ("/otlp/v1/metrics", otlp, 200),
+            ("/import", import_lines, 204),
+            ("/import/prometheus", import_text, 204),
+        )
+    ),
+    *(
+        _row(path, influx, 204, documented=False)
+        for path in ("/write", "/api/v2/write", "/influx/write", "/influx/api/v2/write")
+    ),
+    Endpoint(
+        ("POST",),
+        "/v1/ingest",
+        ingest,
+        Role.OPERATOR,
+        "ingest",
+        errors=(400, 413, 415, 503),
+        answer=IngestAnswer,
+        parameters={
+            "precision": "unit of the times of line protocol: ns (default), us, ms, s, m or h",
+            "db": "value of the label db for the series of line protocol that have no such tag",
+        },
+    ),
 )

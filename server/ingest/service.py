@@ -6,14 +6,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from novaql.errors import LimitExceeded
 from novaql.inputs.write_request import WriteRequest
+from server.ingest.formats import Reader, Told
+from server.ingest.intake import intake_of
 from server.ingest.otlp import convert
 from server.ingest.otlp_messages import from_json, from_protobuf
 from server.ingest.remote_write_2 import decode_request
-from server.platform.bodies import unpack_gzip, unpack_snappy
+from server.platform.bodies import unpack_gzip, unpack_snappy, unpack_zstd
 from server.platform.context import ServerContext
-from server.platform.errors import BodyTooLarge
+from server.platform.errors import BodyTooLarge, InvalidRequest
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
@@ -38,6 +42,15 @@ class Written:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a body brought, all of which is stored."""
+
+    samples: int
+    histograms: int
+    series: int
+
+
 Store = Callable[[ServerContext, bytes], Written]
 
 
@@ -47,7 +60,7 @@ def store_message(context: ServerContext, body: bytes) -> Written:
     Raises `InputError`, `BodyTooLarge` or a `StoreError`; no sample of the message is stored then.
     """
     try:
-        request = context.decoder.decode(body)
+        request = intake_of(context).remote_write.decode(body)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
     return _store_request(context, request)
@@ -55,18 +68,60 @@ def store_message(context: ServerContext, body: bytes) -> Written:
 
 def store_message_2(context: ServerContext, body: bytes) -> Written:
     """The same for remote write 2.0."""
-    data = unpack_snappy(body, limit=context.settings.max_write_bytes)
-    return _store_request(context, decode_request(data))
+    data = unpack_snappy(body, limit=context.settings.max_unpacked_bytes)
+    try:
+        request = decode_request(data, intake_of(context).limits)
+    except LimitExceeded as problem:
+        raise BodyTooLarge(str(problem)) from None
+    return _store_request(context, request)
 
 
 def store_otlp(
     context: ServerContext, body: bytes, *, packed: bool, as_json: bool
 ) -> tuple[int, str]:
     """Decode an OTLP export and store it; how many points were left out, and why."""
-    data = unpack_gzip(body, limit=context.settings.max_write_bytes) if packed else body
-    converted = convert(from_json(data) if as_json else from_protobuf(data))
-    store_batch(context, converted.batch(), converted.metadata)
+    data = unpacked(context, body, "gzip" if packed else "")
+    request = from_json(data) if as_json else from_protobuf(data)
+    intake = intake_of(context)
+    with intake.deltas.request() as deltas:
+        try:
+            converted = convert(request, deltas, intake.limits)
+        except LimitExceeded as problem:
+            raise BodyTooLarge(str(problem)) from None
+        store_batch(context, converted.batch(), converted.metadata)
     return converted.rejected, converted.reason
+
+
+def store_body(
+    context: ServerContext, body: bytes, *, encoding: str, read: Reader, told: Told
+) -> Taken:
+    """Read a body of any format and store what it brings.
+
+    Raises `InputError`, a `ServerError` or a `StoreError`; nothing is stored then.
+    """
+    data = unpacked(context, body, encoding)
+    try:
+        found = read(intake_of(context), data, told)
+    except LimitExceeded as problem:
+        raise BodyTooLarge(str(problem)) from None
+    batch = found.batch
+    store_batch(context, batch, found.metadata)
+    native = batch.native
+    used = [batch.series_index] if native is None else [batch.series_index, native.series_index]
+    series = len(np.unique(np.concatenate(used)))
+    return Taken(len(batch.values), len(batch) - len(batch.values), series)
+
+
+def unpacked(context: ServerContext, body: bytes, encoding: str) -> bytes:
+    """A body without its content encoding. Raises `BodyTooLarge`, `InvalidRequest`."""
+    limit = context.settings.max_unpacked_bytes
+    if encoding in ("", "identity"):
+        return body
+    if encoding == "gzip":
+        return unpack_gzip(body, limit=limit)
+    if encoding == "zstd":
+        return unpack_zstd(body, limit=limit)
+    raise InvalidRequest(f"there is no content encoding {encoding!r}")
 
 
 def _store_request(context: ServerContext, request: WriteRequest) -> Written:

@@ -5,8 +5,6 @@ NOVAQL_FUZZ=100000 pytest tests/inputs/test_wire.py   runs as many examples of e
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,10 +18,9 @@ from novaql.inputs.wire.compiling import Kernels, prepare, ready
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.inputs.write_request import WriteRequest
 from tests.support.batches import floats, label_sets, plain
+from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
 from tests.support.remote_write_messages import Series, message_of
-
-EXAMPLES = int(os.environ.get("NOVAQL_FUZZ", "60"))
 
 times = st.integers(-(2**62), 2**62) | st.integers(1_700_000_000_000, 1_700_000_009_000)
 samples = st.lists(st.tuples(times, floats | st.just(0.0)), max_size=4)

@@ -178,8 +178,8 @@ WHOLE = request_of(
         },
     },
     {
-        "name": "delta",
-        "sum": {"dataPoints": [{**TIMES, "asInt": "1"}], "aggregationTemporality": 1},
+        "name": "odd",
+        "sum": {"dataPoints": [{**TIMES, "asInt": "1"}]},
     },
 )
 
@@ -221,7 +221,7 @@ def test_names_labels_and_values_are_prometheus_s() -> None:
     assert answer.json() == {
         "partialSuccess": {
             "rejectedDataPoints": "1",
-            "errorMessage": "delta: only cumulative values are stored",
+            "errorMessage": "odd: its temporality is unspecified",
         }
     }
     found = {}

@@ -1,0 +1,185 @@
+"""JSON lines → batches of samples: many samples of a series in a line, or one.
+
+    {"metric":{"__name__":"up","job":"api"},"values":[1,0],"timestamps":[1700000000000,1700000015000]}
+    {"metric":{"__name__":"up","job":"api"},"value":1,"timestamp":1700000000000}
+
+The first form is what VictoriaMetrics exports and imports. Times are milliseconds since 1970. A
+value is a number, or one of the texts NaN, Infinity and -Infinity; null is no sample. Instead of
+`metric` there may be `labels`, and `name` beside either. Lines as programs write them, like those
+above, are split by one regular expression, and their numbers are read all at once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import orjson
+
+from novaql.errors import InputError
+from novaql.inputs.known_series import KnownSeries, SeriesTexts
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from tsdb.labels import METRIC_NAME, Ints
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.tile import Batch, Floats
+
+MOST_SERIES_KEPT = 1_000_000
+_NUMBERS = rb"([-+.0-9eE,]++)"
+_LINE = re.compile(
+    rb'\{"metric":(\{[^{}\n]*+\}),'
+    rb'(?:"values":\[' + _NUMBERS + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
+    rb'|"value":([-+.0-9eE]++),"timestamp":([-+.0-9eE]++))\}[ \t]*+\n|([^\n]*+)\n'
+)
+_TEXTS = {
+    "NaN": float("nan"),
+    "Infinity": float("inf"),
+    "+Infinity": float("inf"),
+    "Inf": float("inf"),
+    "+Inf": float("inf"),
+    "-Infinity": float("-inf"),
+    "-Inf": float("-inf"),
+}
+_KEYS = frozenset(["metric", "labels", "name", "values", "timestamps", "value", "timestamp"])
+
+
+class JsonLinesParser:
+    """Reads blocks of whole lines. Keeps the series it has met, so that meeting them is cheap.
+
+    what    name of the text in messages
+    limits  of a series, and of the series of one block
+    """
+
+    def __init__(self, *, what: str = "text", limits: LabelLimits = NO_LIMITS) -> None:
+        self._what = what
+        self._series = SeriesTexts(_labels_of_text, KnownSeries(limits))
+
+    def feed(self, block: bytes, *, default_time_ms: int, lines_before: int = 0) -> Batch:
+        """Samples of whole lines; each line ends in a newline. Raises `InputError`.
+
+        default_time_ms  time of lines with one value that have none
+        lines_before     how many lines of the text stood before the block
+        """
+        if len(self._series) > MOST_SERIES_KEPT or len(self._series.known) > MOST_SERIES_KEPT:
+            self._series.forget()
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        lines = _LINE.findall(block)
+        columns = None
+        if all(line[0] for line in lines):
+            columns = self._quickly(lines)
+        if columns is None:
+            columns = self._slowly(block, default_time_ms, lines_before)
+        numbers, times, values = columns
+        table, index = self._series.known.table(numbers)
+        return Batch(table, index, times, values)
+
+    def _quickly(self, lines: list[tuple[bytes, ...]]) -> tuple[Ints, Ints, Floats] | None:
+        """None if a line is at fault, or needs to be looked at."""
+        values = [line[1] or line[3] for line in lines]
+        stamps = [line[2] or line[4] for line in lines]
+        counts = np.array([text.count(b",") for text in values], np.int64) + 1
+        stamped = np.array([text.count(b",") for text in stamps], np.int64) + 1
+        if (counts != stamped).any():
+            return None
+        try:
+            numbers = np.array([self._series[line[0]] for line in lines], np.int64)
+            floats = np.array(orjson.loads(b"[" + b",".join(values) + b"]"), np.float64)
+            times = np.array(orjson.loads(b"[" + b",".join(stamps) + b"]"))
+        except (ValueError, OverflowError, InputError):
+            return None
+        if not len(lines):
+            return numbers, times.astype(np.int64), floats
+        if times.dtype != np.int64 or len(times) != len(floats) or len(floats) != counts.sum():
+            return None
+        if not MIN_TIME_MS <= int(times.min()) <= int(times.max()) <= MAX_TIME_MS:
+            return None
+        return np.repeat(numbers, counts), times, floats
+
+    def _slowly(
+        self, block: bytes, default_time_ms: int, lines_before: int
+    ) -> tuple[Ints, Ints, Floats]:
+        numbers: list[Ints] = [np.zeros(0, np.int64)]
+        times: list[Ints] = [np.zeros(0, np.int64)]
+        values: list[Floats] = [np.zeros(0)]
+        for at, line in enumerate(block.split(b"\n")[:-1]):
+            if not line.strip():
+                continue
+            try:
+                labels, stamps, floats = _read_line(line, default_time_ms)
+                number = self._series.known.number(labels)
+            except (ValueError, InputError) as problem:
+                where = f"{self._what}:{lines_before + at + 1}"
+                raise InputError(f"{where}: {problem}") from problem
+            numbers.append(np.full(len(stamps), number))
+            times.append(stamps)
+            values.append(floats)
+        return np.concatenate(numbers), np.concatenate(times), np.concatenate(values)
+
+
+def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints, Floats]:
+    """Raises `ValueError`."""
+    said = orjson.loads(line)
+    if not isinstance(said, dict):
+        raise ValueError("a line is one JSON object")  # noqa: TRY004 - of the text, not of a call
+    unknown = sorted(said.keys() - _KEYS)
+    if unknown:
+        raise ValueError(f"there is no key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}")
+    labels = _labels(said.get("metric", said.get("labels", {})))
+    if "name" in said:
+        if not isinstance(said["name"], str):
+            raise ValueError("name is no text")
+        labels[METRIC_NAME] = said["name"]
+    labels = {name: value for name, value in labels.items() if value}
+    if not labels:
+        raise ValueError("the series has no labels")
+    if "values" in said:
+        values, stamps = said["values"], said.get("timestamps")
+        if not isinstance(values, list) or not isinstance(stamps, list):
+            raise ValueError("values and timestamps are lists")
+        if len(values) != len(stamps):
+            raise ValueError(f"there are {len(values)} values and {len(stamps)} timestamps")
+    elif "value" in said:
+        values, stamps = [said["value"]], [said.get("timestamp", default_time_ms)]
+    else:
+        raise ValueError("there are no values")
+    there = [at for at, value in enumerate(values) if value is not None]
+    if len(there) < len(values):
+        values, stamps = [values[at] for at in there], [stamps[at] for at in there]
+    return labels, _times(stamps), _floats(values)
+
+
+def _labels(said: Any) -> dict[str, str]:
+    if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
+        raise ValueError("labels are an object of texts")
+    if "" in said:
+        raise ValueError("a label has no name")
+    return dict(said)
+
+
+def _labels_of_text(text: bytes) -> dict[str, str]:
+    """Raises `ValueError`, as every reason to look at the line slowly."""
+    labels = {name: value for name, value in _labels(orjson.loads(text)).items() if value}
+    if not labels:
+        raise ValueError("the series has no labels")
+    return labels
+
+
+def _floats(values: list[Any]) -> Floats:
+    if any(isinstance(value, str) for value in values):
+        unknown = next((v for v in values if isinstance(v, str) and v not in _TEXTS), None)
+        if unknown is not None:
+            raise ValueError(f"{unknown[:40]!r} is no value; texts are NaN, Infinity, -Infinity")
+        values = [_TEXTS[value] if isinstance(value, str) else value for value in values]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        raise ValueError("a value is neither a number nor null")
+    return np.array(values, np.float64)
+
+
+def _times(stamps: list[Any]) -> Ints:
+    if not all(isinstance(stamp, int) and not isinstance(stamp, bool) for stamp in stamps):
+        raise ValueError("timestamps are whole numbers of milliseconds")
+    outside = next((stamp for stamp in stamps if not MIN_TIME_MS <= stamp <= MAX_TIME_MS), None)
+    if outside is not None:
+        raise ValueError(f"the time {outside} is out of range")
+    return np.array(stamps, np.int64)

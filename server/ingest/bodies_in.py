@@ -1,0 +1,99 @@
+"""Bodies of samples: by content type, and the paths that other systems' clients write to."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.inputs.influx import LineProblems
+from server.ingest.formats import (
+    READERS,
+    Reader,
+    Told,
+    read_influx,
+    read_json_lines,
+    read_text,
+)
+from server.ingest.service import Taken, store_body
+from server.platform.bodies import media_type, read_body
+from server.platform.context import context_of
+from server.platform.errors import UnsupportedMedia
+
+_ENCODINGS = ("gzip", "zstd")
+
+
+async def ingest(request: Request) -> Response:
+    """Store samples in the format that the content type names.
+
+    Prometheus text (`text/plain`), OpenMetrics (`application/openmetrics-text`), metric families
+    (`application/vnd.google.protobuf`), JSON lines (`application/x-ndjson`), Influx line protocol
+    (`application/vnd.influx.line-protocol`) or an Arrow IPC stream
+    (`application/vnd.apache.arrow.stream`); plain, gzip or zstd. All of a body is stored or none.
+    Samples without a time get the time of the request.
+    """
+    kind = media_type(request)
+    reader = READERS.get(kind)
+    if reader is None:
+        raise UnsupportedMedia(
+            f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
+        )
+    taken = await _store(request, reader, _told(request))
+    return Response(
+        orjson.dumps(
+            {"samples": taken.samples, "histograms": taken.histograms, "series": taken.series}
+        ),
+        media_type="application/json",
+    )
+
+
+async def influx(request: Request) -> Response:
+    """Store Influx line protocol, as InfluxDB 1 and 2 take it; `precision` and `db` are heeded.
+
+    A field of a line becomes the series measurement_field. Good lines are stored also where others
+    are at fault; the answer is 400 then, and names the lines.
+    """
+    problems = LineProblems()
+    await _store(request, read_influx, _told(request, problems))
+    if not problems.count:
+        return Response(status_code=204)
+    left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
+    message = f"partial write: {left_out} left out: {'; '.join(problems.first)}"
+    return Response(
+        orjson.dumps({"code": "invalid", "message": message, "error": message}),
+        400,
+        media_type="application/json",
+    )
+
+
+async def import_lines(request: Request) -> Response:
+    """Store JSON lines as VictoriaMetrics exports them. All of a body is stored or none."""
+    await _store(request, read_json_lines, _told(request))
+    return Response(status_code=204)
+
+
+async def import_text(request: Request) -> Response:
+    """Store Prometheus text, as VictoriaMetrics imports it. All of a body is stored or none."""
+    await _store(request, partial(read_text, openmetrics=False), _told(request))
+    return Response(status_code=204)
+
+
+def _told(request: Request, problems: LineProblems | None = None) -> Told:
+    database = request.query_params.get("db", "")
+    return Told(
+        precision=request.query_params.get("precision", ""),
+        extra={"db": database} if database else {},
+        problems=problems,
+    )
+
+
+async def _store(request: Request, read: Reader, told: Told) -> Taken:
+    context = context_of(request)
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    with context.writers.place():
+        limit = context.settings.max_write_bytes
+        body = await read_body(request, limit=limit, encodings=_ENCODINGS)
+        work = partial(store_body, context, body, encoding=encoding, read=read, told=told)
+        return await context.writers.run(work)

@@ -1,0 +1,61 @@
+"""What the doors of one store remember: series they have met, and sums of deltas."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from novaql.inputs.exposition import ExpositionParser
+from novaql.inputs.influx import InfluxParser
+from novaql.inputs.json_lines import JsonLinesParser
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.remote_write import RemoteWriteDecoder
+from server.ingest.delta import DeltaSums
+from server.platform.context import ServerContext
+from server.platform.store import Store
+from server.settings import Settings
+
+
+class Intake:
+    """Decoders that keep the series they have met; `turn` is held while a parser of text is used.
+
+    Of one store, so that no tenant's requests meet what another one's have left.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.limits = limits_of(settings)
+        self.most_bytes = settings.max_unpacked_bytes
+        self.turn = threading.Lock()
+        self.remote_write = RemoteWriteDecoder(
+            most_bytes=settings.max_unpacked_bytes, limits=self.limits
+        )
+        self.text = ExpositionParser(openmetrics=False, default_time_ms=0, limits=self.limits)
+        self.influx = InfluxParser(limits=self.limits)
+        self.json_lines = JsonLinesParser(limits=self.limits)
+        self.deltas = DeltaSums(most_series=settings.max_delta_series)
+
+
+_intakes: weakref.WeakKeyDictionary[Store, Intake] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def intake_of(context: ServerContext) -> Intake:
+    """That of the store of the request."""
+    store = context.store
+    found = _intakes.get(store)
+    if found is None:
+        with _making:
+            found = _intakes.get(store)
+            if found is None:
+                found = _intakes[store] = Intake(context.settings)
+    return found
+
+
+def limits_of(settings: Settings) -> LabelLimits:
+    """What a message may hold."""
+    return LabelLimits(
+        labels=settings.max_labels,
+        name_bytes=settings.max_label_name_bytes,
+        value_bytes=settings.max_label_value_bytes,
+        series=settings.max_write_series,
+    )

@@ -1,0 +1,38 @@
+"""OTLP metrics over HTTP."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.ingest.otlp_answer import otlp_answer
+from server.ingest.service import store_otlp
+from server.platform.bodies import media_type, read_body
+from server.platform.context import context_of
+from server.platform.errors import UnsupportedMedia
+
+_PROTO = "application/x-protobuf"
+_JSON = "application/json"
+
+
+async def otlp(request: Request) -> Response:
+    """Store OTLP metrics: protobuf or JSON, gzip or not.
+
+    Gauges, sums, histograms of both kinds and summaries, under the names that Prometheus gives
+    them. Points of delta temporality are added up. Points that cannot be stored are left out, and
+    the answer says how many and why.
+    """
+    kind = media_type(request)
+    if kind not in (_PROTO, _JSON):
+        raise UnsupportedMedia(f"OTLP is taken here as {_PROTO} or {_JSON}")
+    context = context_of(request)
+    limit = context.settings.max_write_bytes
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    with context.writers.place():
+        body = await read_body(request, limit=limit, encodings=("gzip",))
+        packed = encoding == "gzip"
+        work = partial(store_otlp, context, body, packed=packed, as_json=kind == _JSON)
+        rejected, reason = await context.writers.run(work)
+    return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)

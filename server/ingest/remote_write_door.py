@@ -1,0 +1,66 @@
+"""Remote write, 1.0 and 2.0."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.ingest.service import Store, Written, store_message, store_message_2
+from server.platform.bodies import media_type, read_body
+from server.platform.context import context_of
+from server.platform.edge import request_id_of
+from server.platform.errors import INTERNAL, UnsupportedMedia, kind_of
+from server.platform.problem import problem_response
+
+_PROTO = "application/x-protobuf"
+_VERSION_1 = "prometheus.writerequest"
+_VERSION_2 = "io.prometheus.write.v2.request"
+_DECODERS: dict[str, Store] = {
+    "": store_message,
+    _VERSION_1: store_message,
+    _VERSION_2: store_message_2,
+}
+
+
+async def write(request: Request) -> Response:
+    """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
+
+    All samples of a message are stored or none. Exemplars in it are not kept; the headers say how
+    much of each kind was.
+    """
+    store = _decoder(request)
+    context = context_of(request)
+    limit = context.settings.max_write_bytes
+    try:
+        with context.writers.place():
+            body = await read_body(request, limit=limit, encodings=("snappy",))
+            written = await context.writers.run(partial(store, context, body))
+    except Exception as problem:
+        if kind_of(problem) is INTERNAL:
+            raise
+        answer = problem_response(problem, request.url.path, request_id_of(request))
+        answer.headers.update(Written().headers())
+        return answer
+    return Response(status_code=204, headers=written.headers())
+
+
+def _decoder(request: Request) -> Store:
+    kind = media_type(request)
+    proto = _parameter(request.headers.get("content-type", ""), "proto").lower()
+    if kind not in (_PROTO, "") or proto not in _DECODERS:
+        raise UnsupportedMedia(
+            f"remote write is taken here: {_PROTO};proto=prometheus.WriteRequest "
+            "or proto=io.prometheus.write.v2.Request",
+            headers=Written().headers(),
+        )
+    return _DECODERS[proto]
+
+
+def _parameter(content_type: str, name: str) -> str:
+    for part in content_type.split(";")[1:]:
+        key, _, value = part.strip().partition("=")
+        if key.lower() == name:
+            return value.strip('"')
+    return ""

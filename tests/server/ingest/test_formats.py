@@ -1,0 +1,165 @@
+"""One door for every format, and the paths of other systems' clients, over real HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import cramjam
+import httpx
+import pyarrow as pa
+import pytest
+
+from server.platform.scopes import Role
+from tests.support.http_server import LocalServer, local_server
+
+T = 1_700_000_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    with local_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[LocalServer]:
+    """Nothing is ever stored here."""
+    with local_server() as made:
+        yield made
+
+
+def post(
+    server: LocalServer, path: str, body: bytes, kind: str = "", **headers: str
+) -> httpx.Response:
+    sent = {"Content-Type": kind, **headers} if kind else headers
+    return server.client.post(path, content=body, headers=sent | server.bearer(Role.OPERATOR))
+
+
+def value(server: LocalServer, query: str, time: float = T) -> str:
+    (found,) = server.prometheus("query", query=query, time=time).json()["data"]["result"]
+    answer: str = found["value"][1]
+    return answer
+
+
+def arrow_body(**options: Any) -> bytes:
+    table = pa.table(
+        {
+            "timestamp": pa.array([T * 1000, T * 1000], pa.timestamp("ms")),
+            "name": ["m", "m"],
+            "job": pa.array(["a", "b"]).dictionary_encode(),
+            "value": [1.0, 2.0],
+        }
+    )
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
+        stream.write_table(table)
+    return out.getvalue()
+
+
+BODIES = {
+    "text/plain; version=0.0.4": (
+        f'# TYPE m gauge\nm{{job="a"}} 1 {T}000\nm{{job="b"}} 2 {T}000'.encode()
+    ),
+    "application/openmetrics-text; version=1.0.0": (
+        f'# TYPE m gauge\nm{{job="a"}} 1 {T}\nm{{job="b"}} 2 {T}\n# EOF\n'.encode()
+    ),
+    "application/vnd.influx.line-protocol": (f'm,job=a v=1 {T}\nm,job=b v=2,why="x" {T}'.encode()),
+    "application/x-ndjson": (
+        f'{{"metric":{{"__name__":"m","job":"a"}},"values":[1],"timestamps":[{T}000]}}\n'
+        f'{{"name":"m","labels":{{"job":"b"}},"value":2,"timestamp":{T}000}}'.encode()
+    ),
+    "application/vnd.apache.arrow.stream": arrow_body(),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("encoding", ["", "gzip", "zstd"])
+def test_every_format_through_one_door(server: LocalServer, kind: str, encoding: str) -> None:
+    body = BODIES[kind]
+    if encoding == "gzip":
+        body = gzip.compress(body)
+    elif encoding == "zstd":
+        body = bytes(cramjam.zstd.compress(body))
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    answer = post(server, "/v1/ingest?precision=s", body, kind, **headers)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2}
+    name = "m_v" if "influx" in kind else "m"
+    assert [value(server, f'{name}{{job="{job}"}}') for job in "ab"] == ["1", "2"]
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_arrow_with_packed_buffers(server: LocalServer, compression: str) -> None:
+    kind = "application/vnd.apache.arrow.stream"
+    answer = post(server, "/v1/ingest", arrow_body(compression=compression), kind)
+
+    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_at_fault_is_refused_as_a_whole(empty: LocalServer, kind: str) -> None:
+    broken = BODIES[kind].rstrip(b"\n") + b'\n{oops" 1 2 3\n'
+    if "arrow" in kind:
+        broken = BODIES[kind][:-200]
+    answer = post(empty, "/v1/ingest?precision=s", broken, kind)
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "invalid_input"
+    assert empty.prometheus("series", **{"match[]": '{__name__!=""}'}).json()["data"] == []
+
+
+def test_metadata_of_text_is_kept(server: LocalServer) -> None:
+    body = b"# HELP told What it is.\n# TYPE told counter\ntold 1\n"
+    assert post(server, "/prometheus/api/v1/import/prometheus", body).status_code == 204
+    assert server.store.metadata()["told"].type == "counter"
+
+
+def test_what_is_not_taken_is_415(server: LocalServer) -> None:
+    assert post(server, "/v1/ingest", b"x", "image/png").status_code == 415
+    assert post(server, "/v1/ingest", b"x").status_code == 415
+    packed = post(server, "/v1/ingest", b"x", "text/plain", **{"Content-Encoding": "br"})
+    assert packed.status_code == 415
+
+
+def test_a_reader_may_not_write(server: LocalServer) -> None:
+    for path in ("/v1/ingest", "/write", "/api/v1/import", "/api/v2/write"):
+        headers = {"Content-Type": "text/plain"} | server.bearer(Role.READ_ONLY)
+        assert server.client.post(path, content=b"m v=1", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/write", "/api/v2/write", "/influx/write"])
+def test_influx_clients_are_told_which_lines_are_wrong(server: LocalServer, path: str) -> None:
+    body = f"cpu,host=a user=1.5 {T}\nbad\ncpu,host=b user=2.5 {T}\ncpu user= 1".encode()
+    answer = post(server, f"{path}?precision=s&db=home&bucket=b&org=o", body)
+
+    assert answer.status_code == 400
+    said = answer.json()
+    assert said["code"] == "invalid"
+    assert said["error"].startswith("partial write: 2 lines are left out: line 2: ")
+    assert "line 4: " in said["message"]
+    assert value(server, 'cpu_user{host="a",db="home"}') == "1.5"
+    assert value(server, 'cpu_user{host="b"}') == "2.5"
+    good = post(server, f"{path}?precision=s", f"cpu,host=c user=1 {T}".encode())
+    assert (good.status_code, good.content) == (204, b"")
+    assert post(server, f"{path}?precision=days", b"cpu user=1").status_code == 400
+
+
+def test_lines_of_an_export(server: LocalServer) -> None:
+    lines = [
+        {
+            "metric": {"__name__": "exported", "i": str(i)},
+            "values": [i, None, "Infinity"],
+            "timestamps": [T * 1000, T * 1000 + 1, T * 1000 + 2],
+        }
+        for i in range(3)
+    ]
+    body = "\n".join(json.dumps(line) for line in lines).encode()
+    for path in ("/api/v1/import", "/prometheus/api/v1/import"):
+        assert post(server, path, body).status_code == 204
+    assert value(server, 'exported{i="2"}') == "2"
+    assert value(server, 'exported{i="2"}', T + 0.002) == "+Inf"

@@ -1,0 +1,11 @@
+"""How much of the fuzzing is done: NOVAQL_FUZZ=100000 examples of each property, instead of a few.
+
+Hypothesis prints what is needed to see a failure again (`@reproduce_failure`); `--hypothesis-seed`
+repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+
+EXAMPLES = int(os.environ.get("NOVAQL_FUZZ", "60"))
