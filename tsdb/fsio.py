@@ -52,6 +52,10 @@ class Lock(Protocol):
     left_behind: str
     is_new: bool
 
+    def note(self, text: str) -> None:
+        """Add this to what the next holder finds, should this one not come to `finish`."""
+        ...
+
     def finish(self) -> None:
         """All is done: let go, and leave nothing behind."""
         ...
@@ -99,7 +103,7 @@ class Disk(Protocol):
         """Claim a file for this process. `BlockingIOError` if another holds it; its args[0] is what
         that one wrote. `OSError` with ENOLCK or EOPNOTSUPP where the file system has no locks.
 
-        holder  at most 60 bytes, for people
+        holder  some 20 bytes, for people
         """
         ...
 
@@ -194,7 +198,7 @@ class RealLock:
         except OSError:
             self.release()
             raise
-        self.left_behind = self._said()
+        self.left_behind, self._holder = self._said(), holder
         with contextlib.suppress(OSError):  # a full disk does not keep a store from opening
             self._say(holder)
             os.fsync(self._fd)
@@ -203,7 +207,11 @@ class RealLock:
         return os.pread(self._fd, 200, 0).decode(errors="replace").strip(" \n\0")
 
     def _say(self, text: str) -> None:
-        os.pwrite(self._fd, text.encode().ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+        os.pwrite(self._fd, text.encode()[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+
+    def note(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._say(f"{self._holder}: {text}")
 
     def finish(self) -> None:
         if self._fd >= 0:
