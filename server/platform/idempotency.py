@@ -119,7 +119,7 @@ def remember(
 ) -> None:
     """Keep an answer, in the transaction of the change itself."""
     row_id = new_id("idem")
-    kept = {name: value for name, value in answer.headers.items() if name in _KEPT_HEADERS}
+    kept = {name: value for name, value in answer.headers.items() if name.lower() in _KEPT_HEADERS}
     unit.session.add(
         IdempotencyKey(
             id=row_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from server.platform.clock import SteppedClock, parse_time
 from server.platform.state.database import StateDatabase
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database
+
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+"""The same for all servers over one database."""
 
 
 @pytest.fixture(params=KINDS)
@@ -28,5 +32,5 @@ def clock() -> SteppedClock:
 @pytest.fixture
 def served(database: StateDatabase, clock: SteppedClock) -> Iterator[LocalServer]:
     """A server over each database, with a clock that stands."""
-    with local_server(database=database, clock=clock) as made:
+    with local_server(database=database, clock=clock, master_key=MASTER_KEY) as made:
         yield made
