@@ -16,6 +16,7 @@ from novaql.inputs.exposition import is_openmetrics, read_exposition
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.parquet_file import read_parquet
+from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.refined import Refinement
 from tsdb.selection import Metadata
@@ -125,6 +126,8 @@ def _read_all(
 
 def _steps(path: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]:
     if path.is_dir():
+        if is_data_directory(path):
+            return [_prometheus_step(path)]
         return _folder_steps(path, columns, exposed)
     if pair := pair_of(path):
         return [_pair_step(*pair)]
@@ -156,6 +159,21 @@ def _folder_steps(folder: Path, columns: Columns, exposed: ExposedOptions) -> li
     if not steps:
         raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
     return steps
+
+
+def _prometheus_step(folder: Path) -> _Step:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    def read(stream: BatchStream, _: int | None, progress: Progress) -> Iterator[Batch]:
+        from novaql.inputs.prometheus.data_directory import (  # noqa: PLC0415 - only for these
+            directory_stream,
+        )
+
+        found = directory_stream(folder, lambda done, of: progress(size * done // of, size))
+        yield from found.batches
+        stream.metadata.update(found.metadata)
+
+    return _Step(size, read)
 
 
 def _pair_step(series: Path, samples: Path) -> _Step:

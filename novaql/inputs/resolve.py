@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from novaql.errors import InputError, StorageUnavailable
+from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.table_source import TableSource
 from tsdb.selection import Source
 
@@ -30,7 +31,8 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
     now_ms  time of text samples and scrapes that bring none (None: when they are read)
 
     A `Source` is taken as it is; None is the default database; a folder with a database in it is
-    opened for reading (once for the process, again when its files have changed); everything else
+    opened for reading (once for the process, again when its files have changed), and so is the data
+    directory of a Prometheus;
     the address of a remote read (it ends in `/api/v1/read`) is asked for what each selector wants;
     everything else is read into memory, see `open_stream`; the table file read last is kept there
     while it does not change. Raises `InputError`, and `StorageUnavailable` for a database that
@@ -46,6 +48,8 @@ def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
         path = Path(data).expanduser()
         if is_database(path):
             return _databases.open(path)
+        if is_data_directory(path):
+            return _prometheus.open(path)
         if path.suffix.lower() in _SAME_EVERY_TIME and path.is_file():
             return _last_file.read(path)
     from novaql.inputs.opening import is_remote_read_url, open_stream  # noqa: PLC0415 - 15 ms a database never needs
@@ -103,6 +107,32 @@ class _Databases:
             return database
 
 
+class _PrometheusFolders:
+    """Data directories of Prometheus, by folder; read again when their files have changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[object, Source]] = {}
+
+    def open(self, path: Path) -> Source:
+        from novaql.inputs.prometheus.data_directory import (  # noqa: PLC0415 - only for these
+            DataDirectory,
+        )
+        from tsdb.errors import StoreError  # noqa: PLC0415 - as above
+
+        place = path.resolve()
+        with self._lock:
+            now = _fingerprint(place)
+            before, source = self._open.get(place, (None, None))
+            if source is None or before != now:
+                try:
+                    source = DataDirectory(place)
+                except (StoreError, OSError) as problem:
+                    raise StorageUnavailable(f"{path}: {problem}") from problem
+                self._open[place] = (now, source)
+            return source
+
+
 class _LastFile:
     """The table file that was read last: notebooks ask one file again and again."""
 
@@ -125,6 +155,7 @@ class _LastFile:
 
 
 _databases = _Databases()
+_prometheus = _PrometheusFolders()
 _last_file = _LastFile()
 
 

@@ -27,6 +27,20 @@ class ChunkSamples:
     values: Floats
     native: HistogramSamples | None = None
 
+    def without(self, row: int, start_ms: int, end_ms: int) -> ChunkSamples:
+        """The same less what one row has in a stretch of time, both ends included."""
+        keep = ~((self.rows == row) & (self.times >= start_ms) & (self.times <= end_ms))
+        native = self.native
+        if native is not None:
+            times = native.timestamps
+            stays = np.flatnonzero(
+                ~((native.series_index == row) & (times >= start_ms) & (times <= end_ms))
+            )
+            native = HistogramSamples(
+                native.series_index[stays], times[stays], native.histograms.take(stays)
+            )
+        return ChunkSamples(self.rows[keep], self.times[keep], self.values[keep], native)
+
 
 def samples_of(pieces: Sequence[bytes | memoryview], encodings: Ints, rows: Ints) -> ChunkSamples:
     """Decode chunks.

@@ -288,3 +288,33 @@ def decode_float_histograms(
         out += counts[chunk]
         cell = sample
     return -1
+
+
+@_kernel(BYTES, INTS, INTS, OUT_INTS, OUT_INTS, OUT_BITS)
+def decode_logged(data: Any, begin: Any, end: Any, references: Any, times: Any, bits: Any) -> Any:
+    """Records of samples of a log; how many samples, or -1 - the record that is cut off.
+
+    begin, end  [R] bytes between which the samples of each record lie, behind reference and time
+    references, times, bits  for as many samples as there could be
+    """
+    out = 0
+    for record in range(len(begin)):
+        at, stop = begin[record], end[record]
+        reference, time = types.int64(0), types.int64(0)
+        for byte in range(8):
+            reference = (reference << 8) | types.int64(data[at - 16 + byte])
+            time = (time << 8) | types.int64(data[at - 8 + byte])
+        while at < stop:
+            by, at = _varint(data, at)
+            later, at = _varint(data, at)
+            word = types.int64(0)
+            for byte in range(8):
+                word = (word << 8) | types.int64(data[at + byte])
+            at += 8
+            if at > stop:
+                return -1 - record
+            references[out] = reference + (((by >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(by & 1))
+            times[out] = time + (((later >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(later & 1))
+            bits[out] = word
+            out += 1
+    return out

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ import numpy as np
 
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes
 from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_histograms
+from novaql.inputs.prometheus.wal_samples import LoggedSamples, read_samples
 from novaql.inputs.prometheus.xor_decode import decode_xor
 from tsdb.labels import Ints
 from tsdb.tile import Floats
@@ -23,7 +25,7 @@ from tsdb.tile import Floats
 WORTH_LOADING = 10_000_000
 """Samples that NumPy decodes in about the time that loading compiled decoders takes."""
 
-_HISTOGRAM_COST = 100  # as many plain samples, about, in Python
+_LOGGED_COST, _HISTOGRAM_COST = 5, 100  # as many plain samples, about, in Python
 
 
 class _State:
@@ -54,6 +56,12 @@ def decode_native(chunks: ChunkBytes, *, whole: bool) -> DecodedHistograms:
     """Histograms of chunks of integers (`whole`) or of floats. Raises `BrokenChunk`."""
     work = int(chunks.counts.sum()) * _HISTOGRAM_COST
     return decode_histograms(chunks, whole=whole, compiled=_compiled(work))
+
+
+def decode_logged(records: Sequence[bytes]) -> LoggedSamples:
+    """Records of samples of a log. Raises `ValueError` for one that is cut off."""
+    work = sum(len(record) for record in records) // 10 * _LOGGED_COST
+    return read_samples(records, _compiled(work))
 
 
 def _compiled(work: int) -> ModuleType | None:

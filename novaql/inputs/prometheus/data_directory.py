@@ -1,0 +1,278 @@
+"""A Prometheus data directory, or one block of it, read in place as a `Source`.
+
+Blocks and the head are layers in order of age. A selection unites the series of all layers; what
+two layers both have of a series (overlapping blocks, the log beside a block) is taken once, from
+the younger one. Nothing is written, and no lock is taken: a Prometheus may be running there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
+from novaql.inputs.prometheus.block import Block
+from novaql.inputs.prometheus.chunk_samples import ChunkSamples
+from novaql.inputs.prometheus.folders import block_folders, is_block
+from novaql.inputs.prometheus.head import Head
+from novaql.inputs.prometheus.layer_tiles import (
+    Layer,
+    MemberRows,
+    Pieces,
+    Window,
+    float_tile,
+    histogram_tile,
+    pieces_of,
+)
+from novaql.inputs.source_stream import selection_batches
+from tsdb.damage import Losses
+from tsdb.errors import Corrupted, StoreError
+from tsdb.histograms import Histograms
+from tsdb.labels import Ints, SeriesTable, concat_tables
+from tsdb.matchers import Matcher, select_rows
+from tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from tsdb.tile import Batch, HistogramTile, Tile
+
+_NEWEST = 2**62
+_ATTEMPTS = 5
+
+
+class DataDirectory:
+    """What a Prometheus has on disk, as of the moment of opening.
+
+    Opening raises `InputError` if there is nothing of Prometheus in the folder, `Corrupted` if a
+    block does not describe itself. What is damaged deeper down raises when it is read, or is noted
+    in the `losses` of the hints and left out. Damage of the head is told by every selection.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._head_losses = Losses()
+        self.head: Head | None = None
+        self.blocks: list[Block] = []
+        self._pieces = Pieces()
+        for attempt in range(_ATTEMPTS):
+            # A running Prometheus may move samples from the log into a block meanwhile.
+            before = self._block_folders()
+            try:
+                self._open(before)
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            if self._block_folders() == before:
+                break
+
+    def _block_folders(self) -> list[Path]:
+        return [self.folder] if is_block(self.folder) else list(block_folders(self.folder))
+
+    def _open(self, folders: Sequence[Path]) -> None:
+        blocks = [Block(place) for place in folders]
+        replaced = {parent for block in blocks for parent in block.meta.parents}
+        self.blocks = sorted(
+            (block for block in blocks if block.meta.ulid not in replaced),
+            key=lambda block: (block.meta.start_ms, block.meta.ulid),
+        )
+        has_head = (self.folder / "wal").is_dir()
+        if not blocks and not has_head:
+            raise InputError(f"{self.folder}: there are no blocks and no log of a Prometheus here")
+        if has_head:
+            in_order = [block.meta.end_ms for block in self.blocks if not block.meta.late]
+            newest = max(in_order, default=-_NEWEST)
+            self._head_losses = Losses()
+            self.head = Head(self.folder, newest, self._head_losses)
+
+    def __repr__(self) -> str:
+        return f"DataDirectory({str(self.folder)!r})"
+
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        hints: Hints = NO_HINTS,
+    ) -> Selection:
+        """See `Source.select`. Loading a tile raises `Corrupted` for what is damaged."""
+        losses = hints.losses
+        self._tell_head_losses(losses)
+        window = (start_ms, end_ms)
+        parts, tables, floats, native, grids = [], [], [], [], []
+        for layer, rows in self._matching([matchers], start_ms, end_ms, losses):
+            counts = layer.sample_counts(rows, start_ms, end_ms)
+            some = (counts.floats > 0) | (counts.histograms > 0)
+            parts.append((layer, rows[some]))
+            tables.append(layer.series.take(rows[some]))
+            floats.append(counts.floats[some])
+            native.append(counts.histograms[some])
+            grids.append(counts.grid[some])
+        if sum(len(table) for table in tables) == 0:
+            return Selection(SeriesTable.unlabelled(0), ())
+        series, union = united(tables)
+        totals = [
+            np.bincount(union, np.concatenate(part), minlength=len(series)).astype(np.int64)
+            for part in (floats, native, grids)
+        ]
+        ends = np.cumsum([len(table) for table in tables]).tolist()
+        members = [
+            MemberRows(layer, rows, union[end - len(rows) : end])
+            for (layer, rows), end in zip(parts, ends, strict=True)
+        ]
+        tiles, histograms = self._tiles(members, totals, window, losses)
+        return Selection(series, tiles, histograms)
+
+    def _tiles(
+        self,
+        members: Sequence[MemberRows],
+        totals: Sequence[Ints],
+        window: Window,
+        losses: Losses | None,
+    ) -> tuple[list[TileRef], list[HistogramRef]]:
+        """totals: of each row its floats, its histograms and its grid."""
+        floats, native, grid = totals
+        tiles: list[TileRef] = []
+        histograms: list[HistogramRef] = []
+        plain, mixed = np.flatnonzero(native == 0), np.flatnonzero(native)
+        for some in pieces_of(floats[plain], grid[plain]):
+            rows = plain[some]
+            read = partial(self._read, members, rows, len(floats), window, losses)
+            tiles.append(TileRef(partial(_floats_of, read, rows), int(floats[rows].sum())))
+        # A series of histograms may end in a float, which only reading can tell.
+        for some in pieces_of((floats + native)[mixed], grid[mixed]):
+            rows = mixed[some]
+            read = partial(self._read, members, rows, len(floats), window, losses)
+            found = read()
+            if len(found.times):
+                tiles.append(TileRef(partial(_floats_of, read, rows), len(found.times)))
+            if found.native is not None:
+                samples = len(found.native.timestamps)
+                histograms.append(HistogramRef(partial(_histograms_of, read, rows), samples))
+        return tiles, histograms
+
+    def _read(
+        self,
+        members: Sequence[MemberRows],
+        rows: Ints,
+        all_rows: int,
+        window: Window,
+        losses: Losses | None,
+    ) -> ChunkSamples:
+        place = np.full(all_rows, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        picked = [part for member in members if len((part := member.among(place)).rows)]
+        return self._pieces.read(picked, window, losses)
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> SeriesTable:
+        """See `Source.series`."""
+        tables = []
+        for layer, rows in self._matching(list(matcher_sets) or [[]], start_ms, end_ms, None):
+            counts = layer.sample_counts(rows, start_ms, end_ms)
+            tables.append(layer.series.take(rows[(counts.floats > 0) | (counts.histograms > 0)]))
+        return united(tables)[0] if tables else SeriesTable.unlabelled(0)
+
+    def label_names(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """See `Source.label_names`."""
+        return sorted(self.series(matcher_sets, start_ms, end_ms).names())
+
+    def label_values(
+        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
+    ) -> list[str]:
+        """See `Source.label_values`."""
+        column = self.series(matcher_sets, start_ms, end_ms).column(name)
+        used = np.unique(column.codes)
+        return sorted(column.values[code] for code in used.tolist() if code)
+
+    def metadata(self) -> dict[str, Metadata]:
+        """What the log says of metrics; a Prometheus logs that only if told to."""
+        return {} if self.head is None else dict(self.head.metadata)
+
+    def time_range(self) -> tuple[int, int] | None:
+        """Between these times all samples lie; None if there are none."""
+        layers = [layer for layer in self._layers() if layer.last_ms >= layer.first_ms]
+        if not layers:
+            return None
+        return min(x.first_ms for x in layers), max(x.last_ms for x in layers)
+
+    def _layers(self) -> list[Layer]:
+        layers: list[Layer] = [*self.blocks]
+        return layers if self.head is None else [*layers, self.head]
+
+    def _matching(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None,
+    ) -> Iterator[tuple[Layer, Ints]]:
+        for layer in self._layers():
+            if layer.first_ms > end_ms or layer.last_ms < start_ms:
+                continue
+            try:
+                table = layer.series
+            except Corrupted as problem:  # of a damaged index the whole block is missing
+                if losses is None:
+                    raise
+                losses.note(problem)
+                continue
+            wanted = np.zeros(len(table), np.bool_)
+            for matchers in matcher_sets:
+                wanted |= select_rows(table, matchers)
+            rows = np.flatnonzero(wanted)
+            if len(rows):
+                yield layer, rows
+
+    def _tell_head_losses(self, losses: Losses | None) -> None:
+        for problem in self._head_losses.problems():
+            if losses is None:
+                raise problem
+            losses.note(problem)
+
+
+def united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, Ints]:
+    """The label sets of all tables, each once and sorted; and the row of each of theirs."""
+    joined = concat_tables(tables)
+    _, firsts, row = np.unique(joined.keys(), return_index=True, return_inverse=True)
+    series = joined.take(firsts)
+    order = series.order()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return series.take(order), place[row.ravel()]
+
+
+def _floats_of(read: Callable[[], ChunkSamples], rows: Ints) -> Tile:
+    return float_tile(read(), rows)
+
+
+def _histograms_of(read: Callable[[], ChunkSamples], rows: Ints) -> HistogramTile:
+    native = read().native
+    if native is None:  # damaged since the selection was made
+        none = np.zeros(0, np.int64)
+        return HistogramTile(none, none, Histograms.none(), np.zeros(1, np.int64))
+    return histogram_tile(native, rows)
+
+
+def directory_stream(folder: Path, progress: Progress = no_progress) -> BatchStream:
+    """Every sample of a data directory in batches, layer after layer.
+
+    Raises `InputError` for the first thing that is damaged: nothing is left out.
+    """
+    source = DataDirectory(folder)
+
+    def batches() -> Iterator[Batch]:
+        try:
+            selection = source.select([], -_NEWEST, _NEWEST)
+            references = [*selection.tiles, *selection.histograms]
+            for done, batch in enumerate(selection_batches(selection), start=1):
+                yield batch
+                progress(done, len(references))
+        except StoreError as problem:
+            raise InputError(str(problem)) from problem
+
+    return BatchStream(batches(), source.metadata(), files=1)

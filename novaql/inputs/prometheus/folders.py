@@ -1,0 +1,28 @@
+"""Which folders are Prometheus's: told by the names in them, nothing is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_ULID_LETTERS = 26
+
+
+def is_block(folder: Path) -> bool:
+    """Whether a folder is one block."""
+    return (folder / "meta.json").is_file() and (folder / "index").is_file()
+
+
+def is_data_directory(folder: Path) -> bool:
+    """Whether a folder is a Prometheus data directory, or one of its blocks."""
+    if is_block(folder) or (folder / "chunks_head").is_dir():
+        return True
+    return any(True for _ in block_folders(folder))
+
+
+def block_folders(folder: Path) -> Iterator[Path]:
+    """The blocks in a data directory, by name."""
+    if folder.is_dir():
+        yield from sorted(
+            path for path in folder.iterdir() if len(path.name) == _ULID_LETTERS and is_block(path)
+        )

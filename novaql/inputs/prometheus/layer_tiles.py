@@ -1,0 +1,233 @@
+"""Samples of several layers → tiles of one selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from novaql.inputs.batch_stream import joined_native
+from novaql.inputs.prometheus.chunk_bytes import Encoding
+from novaql.inputs.prometheus.chunk_samples import ChunkSamples
+from tsdb.cache import ByteCache
+from tsdb.damage import Losses
+from tsdb.labels import Bools, Ints, SeriesTable
+from tsdb.tile import SMALL_TILE, HistogramSamples, HistogramTile, Tile
+
+TILE_SAMPLES = 1 << 17
+_GRIDS = 1 << 40  # what tells grids apart has so many values at most
+_CACHE_BYTES = 256 << 20
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowCounts:
+    """What a layer has of some rows in a range, known before it is read.
+
+    floats, histograms  about how many samples each row has
+    grid                numbers that are equal for rows whose samples may have equal times
+    """
+
+    floats: Ints
+    histograms: Ints
+    grid: Ints
+
+
+def row_counts(
+    rows: int, owner: Ints, kinds: Ints, counts: Ints, spans: tuple[Ints, Ints], window: Window
+) -> RowCounts:
+    """Counts by chunks: of a chunk at the edge of the window its share.
+
+    owner, kinds, counts, spans  [C] of the chunks: the row, the encoding, the number of samples,
+                                 and the times of the first and the last one
+    """
+    first, last = spans
+    inside = np.minimum(last, window[1]) - np.maximum(first, window[0])
+    share = np.ceil(counts * ((inside + 1) / (last - first + 1)))
+    native = kinds != Encoding.XOR
+    floats, histograms = (
+        np.bincount(owner[some], share[some], minlength=rows).astype(np.int64)
+        for some in (~native, native)
+    )
+    grid = np.zeros(rows, np.int64)
+    ends = np.flatnonzero(np.diff(owner, append=-1))  # the last chunk of each row
+    grid[owner[ends]] = first[ends] % _GRIDS
+    return RowCounts(floats, histograms, grid)
+
+
+class Layer(Protocol):
+    """A block or the head. first_ms, last_ms: no sample lies outside."""
+
+    @property
+    def first_ms(self) -> int: ...
+
+    @property
+    def last_ms(self) -> int: ...
+
+    @property
+    def series(self) -> SeriesTable: ...
+
+    def sample_counts(self, rows: Ints, start_ms: int, end_ms: int) -> RowCounts: ...
+
+    def samples(
+        self, rows: Ints, start_ms: int, end_ms: int, losses: Losses | None
+    ) -> ChunkSamples: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberRows:
+    """Rows of one layer, and the row of the selection that each is a part of."""
+
+    layer: Layer
+    rows: Ints
+    selected: Ints
+
+    def among(self, place: Ints) -> MemberRows:
+        """Those whose selected rows have a place (not -1), which takes the selected row's part."""
+        some = place[self.selected] >= 0
+        return MemberRows(self.layer, self.rows[some], place[self.selected[some]])
+
+
+class Pieces:
+    """Reads the samples of a selection piece by piece; what was read last is kept."""
+
+    def __init__(self) -> None:
+        self._cache: ByteCache[ChunkSamples] = ByteCache(_CACHE_BYTES, _bytes_of)
+
+    def read(
+        self, members: Sequence[MemberRows], window: Window, losses: Losses | None
+    ) -> ChunkSamples:
+        """Samples in a window sorted by row and time, no time twice; `selected` are the rows.
+
+        What was read around damage is not kept: a later reader has to hear of it, too.
+        """
+        key = (window, *((id(m.layer), m.rows.tobytes(), m.selected.tobytes()) for m in members))
+        found = self._cache.get(key)
+        if found is None:
+            own = Losses()
+            found = _joined(members, window, own if losses is not None else None)
+            if not own:
+                self._cache.put(key, found)
+            for problem in own.problems():
+                assert losses is not None
+                losses.note(problem)
+        return found
+
+
+def _bytes_of(samples: ChunkSamples) -> int:
+    native = samples.native
+    histograms = 0 if native is None else native.histograms.nbytes + 16 * len(native.timestamps)
+    return 24 * len(samples.times) + histograms + 200
+
+
+def _joined(members: Sequence[MemberRows], window: Window, losses: Losses | None) -> ChunkSamples:
+    start_ms, end_ms = window
+    rows, times, values, native = [], [], [], []
+    for member in members:
+        found = member.layer.samples(member.rows, start_ms, end_ms, losses)
+        inside = _inside(found.times, window)
+        rows.append(member.selected[found.rows[inside]])
+        times.append(found.times[inside])
+        values.append(found.values[inside])
+        if found.native is not None:
+            some = np.flatnonzero(_inside(found.native.timestamps, window))
+            native.append(
+                HistogramSamples(
+                    member.selected[found.native.series_index[some]],
+                    found.native.timestamps[some],
+                    found.native.histograms.take(some),
+                )
+            )
+    row, time, value = np.concatenate(rows), np.concatenate(times), np.concatenate(values)
+    order = _order(row, time)
+    if order is not None:
+        row, time, value = row[order], time[order], value[order]
+    histograms = _sorted_histograms(joined_native([(part, 0) for part in native]))
+    if histograms is not None and len(row):
+        # Where there is a histogram, a float of another layer does not count.
+        doubled = np.isin(_keys(row, time), _keys(histograms.series_index, histograms.timestamps))
+        row, time, value = row[~doubled], time[~doubled], value[~doubled]
+    return ChunkSamples(row, time, value, histograms)
+
+
+def _inside(times: Ints, window: Window) -> Bools:
+    found: Bools = (times >= window[0]) & (times <= window[1])
+    return found
+
+
+def _keys(rows: Ints, times: Ints) -> Ints:
+    return rows << 44 ^ times  # times have 42 bits until 2109, and equal pairs equal keys
+
+
+def _order(rows: Ints, times: Ints) -> Ints | None:
+    """Places in order of (row, time), of equal ones the last; None if they stand so already."""
+    same_row = rows[1:] == rows[:-1]
+    if ((rows[1:] > rows[:-1]) | (same_row & (times[1:] > times[:-1]))).all():
+        return None
+    order = np.lexsort((times, rows))
+    rows, times = rows[order], times[order]
+    again = (rows[1:] == rows[:-1]) & (times[1:] == times[:-1])
+    last: Ints = order[np.append(~again, True)]
+    return last
+
+
+def _sorted_histograms(native: HistogramSamples | None) -> HistogramSamples | None:
+    if native is None or len(native.timestamps) == 0:
+        return None
+    order = _order(native.series_index, native.timestamps)
+    if order is None:
+        return native
+    return HistogramSamples(
+        native.series_index[order], native.timestamps[order], native.histograms.take(order)
+    )
+
+
+def float_tile(found: ChunkSamples, rows: Ints) -> Tile:
+    """Samples as a tile: a regular one if all series have the same times.
+
+    rows  the row of the selection's table that each row of `found` is
+    """
+    begins = np.flatnonzero(np.diff(found.rows, prepend=-1))
+    offsets = np.append(begins, len(found.rows)).astype(np.int64)
+    there = rows[found.rows[begins]]
+    sizes = np.diff(offsets)
+    if len(sizes) > 1 and (sizes == sizes[0]).all():
+        times = found.times.reshape(len(sizes), -1)
+        if (times == times[0]).all():
+            return Tile(there, times[0].copy(), found.values.reshape(times.shape))
+    return Tile(there, found.times, found.values, offsets)
+
+
+def histogram_tile(native: HistogramSamples, rows: Ints) -> HistogramTile:
+    """As `float_tile`."""
+    begins = np.flatnonzero(np.diff(native.series_index, prepend=-1))
+    offsets = np.append(begins, len(native.series_index)).astype(np.int64)
+    there = rows[native.series_index[begins]]
+    return HistogramTile(there, native.timestamps, native.histograms, offsets)
+
+
+def pieces_of(samples: Ints, grid: Ints) -> Iterator[Ints]:
+    """Rows [S] cut into pieces of about `TILE_SAMPLES`, those of one grid together.
+
+    samples  [S] how many each row has;  grid  [S] as in `RowCounts`
+    """
+    if len(samples) == 0:
+        return
+    order = np.lexsort((grid, samples))
+    differs = (np.diff(samples[order]) != 0) | (np.diff(grid[order]) != 0)
+    group = np.append(0, np.cumsum(differs))
+    size = np.bincount(group, samples[order]).astype(np.int64)
+    inside = np.cumsum(samples[order]) - samples[order]
+    begin = inside[np.append(0, np.flatnonzero(differs) + 1)]
+    large = (size >= SMALL_TILE)[group]
+    for some, local in (
+        (large, (inside - begin[group]) // TILE_SAMPLES + group * (1 << 32)),
+        (~large, None),
+    ):
+        rows = order[some]
+        if len(rows) == 0:
+            continue
+        number = np.cumsum(samples[rows]) // TILE_SAMPLES if local is None else local[some]
+        yield from np.split(rows, np.flatnonzero(np.diff(number)) + 1)

@@ -1,0 +1,218 @@
+"""Records of the log that are read one by one: series, deletions, metadata, native histograms."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms
+from tsdb.labels import Ints
+from tsdb.selection import Metadata
+from tsdb.tile import STALE_BITS
+
+_DOUBLE = struct.Struct(">d")
+_LONG = struct.Struct(">q")
+_METADATA_TYPES = (
+    "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
+)  # fmt: skip
+
+
+class RecordKind(IntEnum):
+    """The first byte of a record."""
+
+    SERIES = 1
+    SAMPLES = 2
+    TOMBSTONES = 3
+    EXEMPLARS = 4
+    CHUNK_MARKERS = 5
+    METADATA = 6
+    HISTOGRAMS = 7
+    FLOAT_HISTOGRAMS = 8
+    CUSTOM_HISTOGRAMS = 9
+    CUSTOM_FLOAT_HISTOGRAMS = 10
+
+
+class Cursor:
+    """Numbers and texts of one record. Raises `IndexError` or `struct.error` at its end."""
+
+    def __init__(self, data: bytes, at: int = 1) -> None:
+        self.data, self.at = data, at
+
+    @property
+    def more(self) -> bool:
+        return self.at < len(self.data)
+
+    def uvarint(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80 or shift > 63:
+                return number & (1 << 64) - 1
+
+    def varint(self) -> int:
+        number = self.uvarint()
+        return (number >> 1) ^ -(number & 1)
+
+    def long(self) -> int:
+        self.at += 8
+        number: int = _LONG.unpack_from(self.data, self.at - 8)[0]
+        return number
+
+    def double(self) -> float:
+        self.at += 8
+        number: float = _DOUBLE.unpack_from(self.data, self.at - 8)[0]
+        return number
+
+    def octet(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def text(self) -> str:
+        size = self.uvarint()
+        start, self.at = self.at, self.at + size
+        if self.at > len(self.data):
+            raise IndexError
+        return self.data[start : self.at].decode("utf-8", "replace")
+
+
+def read_series(record: bytes, series: dict[int, dict[str, str]]) -> None:
+    """Add what a record of series says: reference → labels."""
+    cursor = Cursor(record)
+    while cursor.more:
+        reference = cursor.long()
+        pairs = [(cursor.text(), cursor.text()) for _ in range(cursor.uvarint())]
+        series[reference] = dict(pairs)
+
+
+def read_tombstones(record: bytes, deleted: dict[int, list[tuple[int, int]]]) -> None:
+    """Add what a record of deletions says: reference → stretches of time."""
+    cursor = Cursor(record)
+    while cursor.more:
+        reference = cursor.long()
+        deleted.setdefault(reference, []).append((cursor.varint(), cursor.varint()))
+
+
+def read_metadata(record: bytes, known: dict[int, Metadata]) -> None:
+    """Add what a record of metadata says: reference → metadata."""
+    cursor = Cursor(record)
+    while cursor.more:
+        reference, kind = cursor.uvarint(), cursor.octet()
+        texts = {}
+        for _ in range(cursor.uvarint()):
+            name = cursor.text()
+            texts[name] = cursor.text()
+        kind_name = _METADATA_TYPES[kind] if kind < len(_METADATA_TYPES) else "unknown"
+        known[reference] = Metadata(kind_name, texts.get("HELP", ""), texts.get("UNIT", ""))
+
+
+@dataclass(slots=True)
+class LoggedHistograms:
+    """Native histograms, added record by record. Staleness markers come apart."""
+
+    references: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    stale: list[tuple[int, int]] = field(default_factory=list)
+    scalars: list[tuple[float, ...]] = field(default_factory=list)
+    bounds: list[int] = field(default_factory=list)
+    sets: dict[tuple[float, ...], int] = field(default_factory=dict)
+    positive: list[tuple[int, int, float]] = field(default_factory=list)
+    negative: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def read(self, record: bytes) -> None:
+        """Raises `ValueError` for a schema that is not known."""
+        floats = record[0] in (RecordKind.FLOAT_HISTOGRAMS, RecordKind.CUSTOM_FLOAT_HISTOGRAMS)
+        cursor = Cursor(record)
+        if not cursor.more:
+            return
+        reference, time = cursor.long(), cursor.long()
+        while cursor.more:
+            where = reference + cursor.varint(), time + cursor.varint()
+            self._one(cursor, where, floats=floats)
+
+    def _one(self, cursor: Cursor, where: tuple[int, int], *, floats: bool) -> None:
+        hint, schema = cursor.octet(), cursor.varint()
+        threshold = cursor.double()
+        if floats:
+            zero, count = cursor.double(), cursor.double()
+        else:
+            zero, count = float(cursor.uvarint()), float(cursor.uvarint())
+        bits = cursor.data[cursor.at : cursor.at + 8]
+        total = cursor.double()
+        above, below = _indices(cursor), _indices(cursor)
+        sides = [_populations(cursor, floats=floats) for _ in range(2)]
+        bounds: tuple[float, ...] = ()
+        if schema == CUSTOM_SCHEMA:
+            bounds = tuple(cursor.double() for _ in range(cursor.uvarint()))
+        elif not MIN_SCHEMA <= schema <= MAX_SCHEMA:
+            raise ValueError(f"there is no schema {schema}")
+        if int.from_bytes(bits, "big") == STALE_BITS:
+            self.stale.append(where)
+            return
+        row = len(self.times)
+        self.references.append(where[0])
+        self.times.append(where[1])
+        self.scalars.append((schema, hint, count, total, zero, threshold))
+        custom = schema == CUSTOM_SCHEMA
+        self.bounds.append(self.sets.setdefault(bounds, len(self.sets)) if custom else -1)
+        for into, index, population in zip(
+            (self.positive, self.negative), (above, below), sides, strict=True
+        ):
+            into += [(row, i, n) for i, n in zip(index, population, strict=True)]
+
+    def columns(self) -> tuple[Ints, Ints, Histograms]:
+        """References, times and histograms [N], in order of the log."""
+        rows = len(self.times)
+        scalars = np.array(self.scalars, np.float64).reshape(rows, 6)
+        count, total, zero_count, threshold = (
+            np.ascontiguousarray(scalars[:, column]) for column in range(2, 6)
+        )
+        histograms = Histograms(
+            scalars[:, 0].astype(np.int8),
+            scalars[:, 1].astype(np.int8),
+            count,
+            total,
+            zero_count,
+            threshold,
+            _buckets(self.positive, rows),
+            _buckets(self.negative, rows),
+            np.array(self.bounds, np.int32),
+            tuple(self.sets),
+        )
+        return np.array(self.references, np.int64), np.array(self.times, np.int64), histograms
+
+
+def _indices(cursor: Cursor) -> list[int]:
+    found: list[int] = []
+    at = 0
+    for _ in range(cursor.uvarint()):
+        at += cursor.varint()
+        length = cursor.uvarint()
+        if length > len(cursor.data):
+            raise IndexError
+        found += range(at, at + length)
+        at += length
+    return found
+
+
+def _populations(cursor: Cursor, *, floats: bool) -> list[float]:
+    size = cursor.uvarint()
+    if floats:
+        return [cursor.double() for _ in range(size)]
+    out: list[float] = []
+    running = 0
+    for _ in range(size):
+        running += cursor.varint()
+        out.append(float(running))
+    return out
+
+
+def _buckets(cells: list[tuple[int, int, float]], rows: int) -> Buckets:
+    row = np.fromiter((cell[0] for cell in cells), np.int64, len(cells))
+    index = np.fromiter((cell[1] for cell in cells), np.int64, len(cells))
+    return Buckets.of_flat(row, index, np.array([c[2] for c in cells], np.float64), rows)

@@ -1,0 +1,100 @@
+"""The write-ahead log of Prometheus → its records, whole and unpacked.
+
+A segment consists of pages of 32 KiB; a record is one or more fragments, none of which crosses a
+page. A page that is damaged is left out together with the records that reach into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cramjam
+import google_crc32c
+
+from tsdb.damage import Losses
+from tsdb.errors import Corrupted
+
+PAGE_BYTES = 32 << 10
+_HEADER = 7
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_SNAPPY, _ZSTD = 8, 16
+
+
+def segments_of(log: Path) -> list[Path]:
+    """Files of a log in order: those of its last checkpoint, then what came after that."""
+    if not log.is_dir():
+        return []
+    checkpoints = sorted(p for p in log.glob("checkpoint.*") if p.suffix[1:].isdigit())
+    segments = sorted(p for p in log.iterdir() if p.name.isdigit())
+    if not checkpoints:
+        return segments
+    last = checkpoints[-1]
+    before = sorted(p for p in last.iterdir() if p.name.isdigit())
+    return before + [p for p in segments if int(p.name) > int(last.suffix[1:])]
+
+
+def read_records(
+    paths: Sequence[Path], losses: Losses | None
+) -> Iterator[tuple[Path, list[bytes]]]:
+    """The records of each segment.
+
+    A record that the last segment begins and does not end was never acknowledged, and is no damage.
+    What is damaged is noted and left out, or else raised as `Corrupted`.
+    """
+    for number, path in enumerate(paths):
+        is_last = number == len(paths) - 1 or path.parent != paths[number + 1].parent
+        yield path, list(_segment_records(path, losses, is_last=is_last))
+
+
+def _segment_records(path: Path, losses: Losses | None, *, is_last: bool) -> Iterator[bytes]:
+    data = path.read_bytes()
+    parts: list[bytes] = []
+    for at in range(0, len(data), PAGE_BYTES):
+        page = data[at : at + PAGE_BYTES]
+        open_end = is_last and at + PAGE_BYTES >= len(data)
+        try:
+            for kind, fragment in _fragments(path, page, at, open_end=open_end):
+                step = kind & 7
+                if step in (_FULL, _FIRST):
+                    parts = []
+                elif not parts:
+                    continue  # its beginning was damaged, which has been told
+                parts.append(fragment)
+                if step in (_FULL, _LAST):
+                    record, parts = b"".join(parts), []
+                    yield _unpacked(path, at, kind, record)
+        except Corrupted as problem:
+            if losses is None:
+                raise
+            losses.note(problem)
+            parts = []
+
+
+def _fragments(
+    path: Path, page: bytes, begin: int, *, open_end: bool
+) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(page) and (kind := page[at]) & 7:
+        start = at + _HEADER
+        size = int.from_bytes(page[at + 1 : at + 3], "big")
+        fragment = page[start : start + size]
+        if start + size > len(page):
+            if open_end:
+                return  # the writer was stopped here
+            raise Corrupted(path, f"record at byte {begin + at}", "it reaches beyond its page")
+        if int(google_crc32c.value(fragment)) != int.from_bytes(page[at + 3 : start], "big"):
+            raise Corrupted(path, f"record at byte {begin + at}", "the checksum does not fit")
+        yield kind, fragment
+        at = start + size
+
+
+def _unpacked(path: Path, at: int, kind: int, record: bytes) -> bytes:
+    try:
+        if kind & _SNAPPY:
+            return bytes(cramjam.snappy.decompress_raw(record))
+        if kind & _ZSTD:
+            return bytes(cramjam.zstd.decompress(record))
+    except cramjam.DecompressionError as problem:
+        raise Corrupted(path, f"record in the page at byte {at}", str(problem)) from problem
+    return record
