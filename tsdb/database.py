@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tsdb.background import Repeater
+from tsdb.errors import WriteFailed
 from tsdb.files import Files
 from tsdb.fsio import Disk, RealDisk
 from tsdb.head.head import Head
@@ -35,7 +36,11 @@ class Database(Writes):
         return workers
 
     def close(self) -> None:
-        """Finish: flush a large head, sync the log, let go of the directory. Again: nothing."""
+        """Finish: flush a large head, sync the log, let go of the directory. Again: nothing.
+
+        Raises `WriteFailed` if the disk does not take what has to be safe now; the database is
+        closed all the same.
+        """
         for worker in self._workers:
             worker.stop()
         if self._closed:
@@ -45,13 +50,26 @@ class Database(Writes):
             if files is not None and not self._read_only:
                 state = self._state
                 waiting = state.head.weight
-                if state.frozen or waiting >= self.options.close_flush_samples:
+                full = waiting >= self.options.close_flush_samples
+                if state.frozen or full or not self._log_is_safe():
                     self.flush()
         finally:
             with self._writing:
                 self._closed = True
                 if files is not None:
                     files.close()
+
+    def _log_is_safe(self) -> bool:
+        """Whether the disk has the log, as far as the mode promises that for a closed store."""
+        assert self._files is not None
+        log = self._files.log
+        assert log is not None
+        if self.options.sync is not Sync.OS:
+            try:
+                log.sync()
+            except WriteFailed:
+                return False
+        return log.is_safe
 
     def __enter__(self) -> Self:
         return self

@@ -134,8 +134,8 @@ class SimulatedDisk:
         left = self.image.inodes[number].data.decode(errors="replace").strip()
         lock = _SimulatedLock(self, path, number, left, is_new)
         self.locked[path] = lock
-        content = holder.encode() + b"\n"
-        self.image.inodes[number] = Inode(content, content)
+        lock.holder = holder
+        lock.note("")
         return lock
 
     # What tests ask
@@ -283,7 +283,11 @@ class _SimulatedLock:
         self, disk: SimulatedDisk, path: Path, inode: int, left_behind: str, is_new: bool
     ) -> None:
         self._disk, self._path, self._inode = disk, path, inode
-        self.left_behind, self.is_new = left_behind, is_new
+        self.left_behind, self.is_new, self.holder = left_behind, is_new, ""
+
+    def note(self, text: str) -> None:
+        content = f"{self.holder}: {text}\n".encode()
+        self._disk.image.inodes[self._inode] = Inode(content, content)
 
     def finish(self) -> None:
         if self._disk.locked.get(self._path) is self and not self._disk.dead:

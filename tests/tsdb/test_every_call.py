@@ -1,0 +1,127 @@
+"""The n-th call to the disk fails, for every n: nothing promised is lost, and life goes on.
+
+A life of a store is led once without trouble, to count its calls; then again for every call and
+kind of failure. Whatever was refused may be there or not; all else must be, while the store
+lives, after it is killed, and after a power cut. By default one life is led, and every 31st call of
+it fails. Every call, in 20 lives:
+
+    NOVAQL_FAILING_LIVES=20 pytest -q tests/tsdb/test_every_call.py
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+
+import tsdb
+from tests.support.disk_image import Cut
+from tests.support.simulated_disk import STORE, Fault, SimulatedDisk
+from tests.support.store_model import batch_of, read_all
+from tests.support.store_workload import MODES, Moment, Still, Workload, contents
+
+LIVES = int(os.environ.get("NOVAQL_FAILING_LIVES", "1"))
+STEPS = 14
+FULL_FOR = 12
+"""Calls for which the disk stays full."""
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tsdb.database.Repeater", Still)
+
+
+def once(number: int, code: int) -> Fault:
+    return lambda call, _: OSError(code, os.strerror(code)) if call == number else None
+
+
+def full(number: int) -> Fault:
+    """Nothing can be written or created for some time; removing and cutting off still work."""
+
+    def fault(call: int, name: str) -> OSError | None:
+        takes = name in ("append", "create", "make_dir", "link", "extend")
+        if takes and number <= call < number + FULL_FOR:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return None
+
+    return fault
+
+
+def dead(number: int) -> Fault:
+    """From some call on nothing works any more but reading."""
+    return lambda call, _: OSError(errno.EIO, os.strerror(errno.EIO)) if call >= number else None
+
+
+KINDS: dict[str, Callable[[int], Fault]] = {
+    "EIO": lambda number: once(number, errno.EIO),
+    "ENOSPC": lambda number: once(number, errno.ENOSPC),
+    "EINTR": lambda number: once(number, errno.EINTR),
+    "full": full,
+    "dead": dead,
+}
+
+
+def life(seed: int, mode: str, fault: Fault | None) -> Workload:
+    """Some operations; those that are refused are tried again once."""
+    rng = random.Random(f"{mode} {seed}")
+    work = Workload(SimulatedDisk(), mode, rng)
+    work.disk.fault = fault
+    for _ in range(STEPS):
+        for _ in range(2):
+            try:
+                work.step()
+            except tsdb.WriteFailed:  # any other error is one of the store's
+                continue
+            break
+        if work.database is not None:
+            problem = work.history.problem(read_all(work.database))
+            assert problem is None, problem
+    return work
+
+
+def after_trouble(work: Workload, what: str) -> None:
+    """The disk works again: so does the store, at once; and it keeps what it promised."""
+    work.disk.fault = None
+    extra = [({"__name__": "after"}, 5, 1.0)]
+    database = work.open()
+    database.append(batch_of(extra))
+    held = read_all(database)
+    assert held.pop((("__name__", "after"),)), what
+    assert work.history.problem(held) is None, f"{what}: {work.history.problem(held)}"
+    for cut in (None, Cut.LOST, Cut.WRITTEN):
+        if cut is None:
+            left = SimulatedDisk(work.disk.image)
+        else:
+            left = work.disk.after_cut(cut, random.Random(what))
+        found = contents(left)
+        found.pop((("__name__", "after"),), None)
+        history = work.history
+        problem = history.problem(found) if cut is None else Moment.of(history).problem(found)
+        assert problem is None, f"{what}, then {cut}: {problem}"
+    database.flush()
+    held = read_all(database)
+    assert held.pop((("__name__", "after"),)), what
+    assert work.history.problem(held) is None, f"{what}, flushed: {work.history.problem(held)}"
+    assert database.check() == [], what
+    work.close()
+    with tsdb.open(STORE, disk=work.disk) as reopened:
+        assert reopened.open_report.clean, what
+        assert reopened.open_report.interrupted == "", what
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_call_may_fail(mode: str, kind: str) -> None:
+    for seed in range(LIVES):
+        calls = life(seed, mode, None).disk.calls
+        step = 1 if LIVES > 1 else 31
+        for number in range(list(KINDS).index(kind) * 7 % step, calls, step):
+            what = f"{mode} life {seed}, {kind} at call {number}"
+            try:
+                work = life(seed, mode, KINDS[kind](number))
+            except AssertionError as problem:
+                raise AssertionError(f"{what}: {problem}") from problem
+            after_trouble(work, what)
