@@ -6,8 +6,9 @@ side by side are merged first. Bundles of pages are kept like tiles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -36,108 +37,120 @@ BUNDLE_VALUES = 1 << 20
 NEVER = np.iinfo(np.int64).max
 
 
-def plan_bundles(
-    cuts: Sequence[Cut], rows: int, cache: TileCache, losses: Losses | None = None
-) -> list[BundleRef]:
-    """Bundles that hold all samples of cuts of floats; `rows` series in the selection's table.
-
-    As `plan_tiles`, also in what order of age, and damage to what is read, mean.
-    """
-    if not cuts:
-        return []
-    group, lead = group_rows(cuts, rows)
-    apart = groups_apart(cuts, group)
-    order = np.lexsort((lead, group))
-    order = order[group[order] > 0]
-    in_turn = apart[group[order]]
-    slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
-    portions = _Portions(cuts, slots, widths, group, cache, losses)
-    return [
-        *portions.refs(order[in_turn], _load_in_turn),
-        *portions.refs(order[~in_turn], _load_merged),
-    ]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Portions:
-    """What rows of the selection are cut into bundles with. Arrays are [rows] but for `slots`."""
+class BundlePlan:
+    """Which series go into which bundle. Nothing in it changes, so readers may share it.
+
+    cuts       of floats, in order of age: of equal series and times the last one counts
+    slots      for each cut: row of the selection → position in the cut, or -1
+    widths     [rows] samples of each row
+    group      [rows] rows with one number have the same times
+    portions   the bundles
+    """
 
     cuts: Sequence[Cut]
     slots: Sequence[Ints]
     widths: Ints
     group: Ints
-    cache: TileCache
-    losses: Losses | None
+    portions: list[_Portion]
 
-    def refs(self, order: Ints, load: Callable[[_Portions, Ints], Bundle]) -> list[BundleRef]:
-        if len(order) == 0:
-            return []
-        widths = self.widths[order]
-        portion = (np.cumsum(widths) - 1) // BUNDLE_VALUES
-        bounds = [0, *(np.flatnonzero(np.diff(portion)) + 1).tolist(), len(order)]
-        refs = []
-        for first, end in pairwise(bounds):
-            kept = _Kept(self, order[first:end], load)
-            refs.append(BundleRef(kept, int(widths[first:end].sum())))
-        return refs
+    def refs(self, cache: TileCache, losses: Losses | None = None) -> list[BundleRef]:
+        """Bundles to be loaded; `losses` as in `plan_tiles`."""
+        return [
+            BundleRef(partial(portion.load, self, cache, losses), portion.samples)
+            for portion in self.portions
+        ]
+
+    @property
+    def nbytes(self) -> int:
+        """About what keeping it costs, without the cuts."""
+        return 8 * len(self.widths) * (len(self.slots) + 4) + 1000
 
 
-class _Kept:
-    """Loads a bundle, or finds it in the cache."""
+def plan_bundles(cuts: Sequence[Cut], rows: int) -> BundlePlan:
+    """Bundles that hold all samples of cuts of floats; `rows` series in the selection's table.
 
-    __slots__ = ("_key", "_load", "_members", "_portions")
+    Cuts stand in order of age, as for `plan_tiles`.
+    """
+    slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
+    if not cuts:
+        return BundlePlan(cuts, slots, widths, widths, [])
+    group, lead = group_rows(cuts, rows)
+    apart = groups_apart(cuts, group)
+    order = np.lexsort((lead, group))
+    order = order[group[order] > 0]
+    in_turn = apart[group[order]]
+    portions = [
+        *_portions(order[in_turn], widths, merged=False),
+        *_portions(order[~in_turn], widths, merged=True),
+    ]
+    return BundlePlan(cuts, slots, widths, group, portions)
 
-    def __init__(
-        self, portions: _Portions, members: Ints, load: Callable[[_Portions, Ints], Bundle]
-    ) -> None:
-        self._portions, self._members, self._load = portions, members, load
+
+def _portions(order: Ints, widths: Ints, *, merged: bool) -> list[_Portion]:
+    if len(order) == 0:
+        return []
+    ends = np.cumsum(widths[order])
+    bounds = [0, *(np.flatnonzero(np.diff((ends - 1) // BUNDLE_VALUES)) + 1).tolist(), len(order)]
+    return [
+        _Portion(order[first:end], merged, int(ends[end - 1] - ends[first] + widths[order[first]]))
+        for first, end in pairwise(bounds)
+    ]
+
+
+class _Portion:
+    """Rows that make one bundle.
+
+    merged  their layers overlap in time: samples have to be sorted
+    """
+
+    __slots__ = ("_key", "members", "merged", "samples")
+
+    def __init__(self, members: Ints, merged: bool, samples: int) -> None:
+        self.members, self.merged, self.samples = members, merged, samples
         self._key: tuple[object, ...] | None = None
 
-    def __call__(self) -> Bundle:
+    def load(self, plan: BundlePlan, cache: TileCache, losses: Losses | None) -> Bundle:
+        """Read it, or find it in the cache."""
         if self._key is None:
-            self._key = self._content()
-        cache = self._portions.cache
+            self._key = self._content(plan)
         found = cache.get(self._key) if self._key else None
         if isinstance(found, Bundle):
             return found
         try:
-            found = self._load(self._portions, self._members)
+            found = _load_merged(plan, self.members) if self.merged else _load_in_turn(plan, self)
         except DAMAGE:
-            losses = self._portions.losses
             if losses is None:
                 raise
             # Not kept: a later reader has to hear of the damage, too.
-            return self._sound(losses)
+            members = np.sort(self.members)
+            chosen = members_of(plan.cuts, plan.slots, members)
+            arrays = merge_ragged(sound_cuts(chosen, losses), members)
+            return Bundle.of_tile(Tile(members, *arrays))
         if self._key:
             cache.put(self._key, found)
         return found
 
-    def _sound(self, losses: Losses) -> Bundle:
-        portions, members = self._portions, np.sort(self._members)
-        chosen = members_of(portions.cuts, portions.slots, members)
-        arrays = merge_ragged(sound_cuts(chosen, losses), members)
-        return Bundle.of_tile(Tile(members, *arrays))
-
-    def _content(self) -> tuple[object, ...]:
+    def _content(self, plan: BundlePlan) -> tuple[object, ...]:
         """Equal for bundles of the same samples; empty: it is not to be kept."""
-        portions, members = self._portions, self._members
-        chosen = members_of(portions.cuts, portions.slots, members)
+        chosen = members_of(plan.cuts, plan.slots, self.members)
         if all(cut.is_in_memory for cut in chosen):
             return ()
-        rows = blake2b(members.tobytes(), digest_size=16).digest()
+        rows = blake2b(self.members.tobytes(), digest_size=16).digest()
         return ("bundle", rows, *(cut.key() for cut in chosen))
 
 
-def _load_in_turn(portions: _Portions, members: Ints) -> Bundle:
-    widths = portions.widths[members]
+def _load_in_turn(plan: BundlePlan, portion: _Portion) -> Bundle:
+    members = portion.members
+    widths = plan.widths[members]
     offsets = np.append(0, np.cumsum(widths))
-    group = portions.group[members]
+    group = plan.group[members]
     firsts = np.flatnonzero(np.diff(group, prepend=-1))
     grid = np.cumsum(np.diff(group, prepend=-1) != 0) - 1
     grid_offsets = np.append(0, np.cumsum(widths[firsts]))
     chosen = [
         (places, cut.take(slot[members[places]]))
-        for cut, slot in zip(portions.cuts, portions.slots, strict=True)
+        for cut, slot in zip(plan.cuts, plan.slots, strict=True)
         if len(places := np.flatnonzero(slot[members] >= 0))
     ]
     starts = _starts_in_turn(chosen, offsets[:-1])
@@ -188,9 +201,7 @@ def _put(out: Floats | Ints, starts: Ints, lengths: Ints, flat: Floats | Ints) -
     out[piece_positions(starts, lengths)] = flat
 
 
-def _load_merged(portions: _Portions, members: Ints) -> Bundle:
+def _load_merged(plan: BundlePlan, members: Ints) -> Bundle:
     members = np.sort(members)
-    times, values, offsets = read_ragged(
-        members_of(portions.cuts, portions.slots, members), members
-    )
+    times, values, offsets = read_ragged(members_of(plan.cuts, plan.slots, members), members)
     return Bundle.of_tile(Tile(members, times, values, offsets))

@@ -7,13 +7,14 @@ what that gives depends on parts and matchers alone and is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from tsdb.assemble import TileCache, plan_tiles
-from tsdb.assemble_bundles import plan_bundles
+from tsdb.assemble_bundles import BundlePlan, plan_bundles
 from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
@@ -23,7 +24,7 @@ from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
 from tsdb.part import Part, series_bounds
 from tsdb.selection import PlannedTiles, Selection
-from tsdb.tombstones import DeleteResult
+from tsdb.tombstones import DeleteResult, Intervals
 
 UNION_CACHE_BYTES = 64 << 20
 Found = TypeVar("Found")
@@ -54,12 +55,47 @@ def union_bytes(union: Union) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """What a selection will read, known from directories alone.
+
+    bundles  None where there are native histograms: those are planned with the tiles
+    starts   whether some sample may have a start timestamp
+    deleted  of each part: what was left out, kept since it is named by its address
+    """
+
+    table: SeriesTable
+    cuts: Sequence[Cut]
+    bundles: BundlePlan | None
+    starts: bool
+    deleted: tuple[Intervals | None, ...]
+
+    def selection(self, cache: TileCache, losses: Losses | None) -> Selection:
+        table, cuts = self.table, self.cuts
+        if self.bundles is None:
+            return Selection(table, *plan(cuts, table.rows, cache, losses), starts=self.starts)
+        bundles = self.bundles.refs(cache, losses)
+        samples = sum(ref.samples for ref in bundles)
+        tiles = PlannedTiles(lambda: plan_tiles(cuts, table.rows, cache, losses), samples)
+        return Selection(table, tiles, bundles=bundles, starts=self.starts)
+
+
+PlanCache = ByteCache[Planned]
+PLAN_CACHE_BYTES = 64 << 20
+
+
+def plan_bytes(planned: Planned) -> int:
+    rows = planned.table.rows * (4 * len(planned.table.columns) + 48)
+    return rows + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Caches:
     """What the readers of one database share."""
 
     tiles: TileCache
     unions: UnionCache
+    plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
 
 
 def around(
@@ -97,40 +133,61 @@ def select(
     losses: Losses | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.losses`."""
+    parts = overlapping(parts, start_ms, end_ms)
+    planned = around(parts, losses, partial(_plan_kept, matchers, start_ms, end_ms, caches, losses))
+    return planned.selection(caches.tiles, losses)
 
-    def find(parts: Sequence[Part]) -> tuple[Union, list[Piece]]:
-        union = _united(parts, matchers, caches.unions)
-        pieces: list[Piece] = []
-        for part, (rows, table_rows) in zip(parts, union.found, strict=True):
-            pieces += pieces_of(part, rows, table_rows)
-        return union, pieces
 
-    union, pieces = around(overlapping(parts, start_ms, end_ms), losses, find)
+def _plan_kept(
+    matchers: Sequence[Matcher],
+    start_ms: int,
+    end_ms: int,
+    caches: Caches,
+    losses: Losses | None,
+    parts: Sequence[Part],
+) -> Planned:
+    """Made anew, or as it was for the same parts, matchers and range."""
+    deleted = tuple(part.deleted() for part in parts)
+    strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
+    key = (strata, tuple(map(id, deleted)), tuple(matchers), start_ms, end_ms)
+    found = caches.plans.get(key)
+    if found is None:
+        found = _planned(parts, matchers, start_ms, end_ms, caches.unions, losses, deleted)
+        # Heads change all the time, and a plan holds what it is about.
+        if found.bundles is not None and not losses and not _in_memory(found.cuts):
+            caches.plans.put(key, found)
+    return found
+
+
+def _in_memory(cuts: Sequence[Cut]) -> bool:
+    return any(cut.is_in_memory for cut in cuts)
+
+
+def _planned(
+    parts: Sequence[Part],
+    matchers: Sequence[Matcher],
+    start_ms: int,
+    end_ms: int,
+    unions: UnionCache,
+    losses: Losses | None,
+    deleted: tuple[Intervals | None, ...],
+) -> Planned:
+    union = _united(parts, matchers, unions)
+    pieces: list[Piece] = []
+    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
+        pieces += pieces_of(part, rows, table_rows)
     cuts = cut_pieces(pieces, start_ms, end_ms, losses)
-    present = np.zeros(union.table.rows, np.bool_)
+    table = union.table
+    present = np.zeros(table.rows, np.bool_)
     for cut in cuts:
         present[cut.rows] = True
-    if present.all():
-        return _selection(union.table, cuts, caches.tiles, losses)
-    number = np.cumsum(present) - 1
-    cuts = [cut.renumbered(number) for cut in cuts]
-    return _selection(union.table.take(present), cuts, caches.tiles, losses)
-
-
-def _selection(
-    table: SeriesTable, cuts: Sequence[Cut], cache: TileCache, losses: Losses | None
-) -> Selection:
-    if any(cut.is_native for cut in cuts):
-        return Selection(
-            table,
-            *plan(cuts, table.rows, cache, losses),
-            starts=have_starts(cuts),
-        )
-    bundles = plan_bundles(cuts, table.rows, cache, losses)
-    tiles = PlannedTiles(
-        lambda: plan_tiles(cuts, table.rows, cache, losses), sum(ref.samples for ref in bundles)
-    )
-    return Selection(table, tiles, bundles=bundles, starts=have_starts(cuts))
+    if not present.all():
+        number = np.cumsum(present) - 1
+        cuts = [cut.renumbered(number) for cut in cuts]
+        table = table.take(present)
+    native = any(cut.is_native for cut in cuts)
+    bundles = None if native else plan_bundles(cuts, table.rows)
+    return Planned(table, cuts, bundles, have_starts(cuts), deleted)
 
 
 def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:

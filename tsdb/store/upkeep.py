@@ -112,6 +112,7 @@ class Upkeep(Reads):
         self._pages.clear()
         self._caches.tiles.clear()
         self._caches.unions.clear()
+        self._caches.plans.clear()
 
     def check(self) -> list[Violation]:
         """Verify every checksum and invariant of the files. Empty: all is well."""
