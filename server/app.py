@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -94,12 +95,17 @@ def create_app(
     for endpoint in ROUTES:
         add_endpoint(app, endpoint)
     mount_console(app)
-    document = openapi_document(ROUTES, version=__version__)
-    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
     app.add_middleware(Compression, smallest=settings.compress_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, loopback_only=not settings.auth)
     return app
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    """Made when it is first asked for: it takes as long as the rest of a start."""
+    return openapi_document(ROUTES, version=__version__)
 
 
 def _lifespan(context: ServerContext, jobs: Sequence[Job]) -> Any:
