@@ -1,0 +1,34 @@
+"""Two tenants on one server, and what the first of them has made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from server.platform.bootstrap import add_tenant
+from server.platform.clock import SystemClock
+from server.platform.scopes import Role
+from tests.support.http_server import LocalServer, local_server, token_of
+from tests.support.route_walk import Walk
+
+
+@dataclass
+class TwoTenants:
+    """`here` has a resource of every kind, `there` has none."""
+
+    server: LocalServer
+    here: Walk
+    there: Walk
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[TwoTenants]:
+    with local_server(egress_allow="127.0.0.0/8, ::1/128") as server:
+        database = server.context.database
+        other = add_tenant(database, SystemClock(), "other").id
+        here = Walk(server, server.tokens[Role.ADMIN])
+        here.make()
+        there = Walk(server, token_of(database, other, Role.ADMIN, "eve@example.com"))
+        yield TwoTenants(server, here, there)

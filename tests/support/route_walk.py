@@ -1,0 +1,82 @@
+"""A walk over the route table: makes a resource of every kind by the rows' own examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from server.platform.endpoint import Endpoint
+from server.routes import ROUTES
+from tests.support.http_server import LocalServer
+
+_BRACED = re.compile(r"\{(\w+)\}")
+ID = re.compile(r"[a-z]{2,5}_[0-9A-Za-z]{16,32}")
+
+
+@dataclass
+class Walk:
+    """What one tenant has made: answers of the creating endpoints, by path."""
+
+    server: LocalServer
+    token: str
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def request(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return self.server.client.request(method, path, json=body, headers=headers)
+
+    def make(self) -> None:
+        """One resource of every kind that has an example, in the order of the table."""
+        for endpoint in creating():
+            path = self.path_of(endpoint)
+            if path is None:
+                continue
+            answer = self.request("POST", path, endpoint.example)
+            assert answer.status_code == endpoint.success, f"{endpoint.path}: {answer.text}"
+            if endpoint.path not in self.made and answer.content:
+                self.made[endpoint.path] = answer.json()
+
+    def path_of(self, endpoint: Endpoint) -> str | None:
+        """The endpoint's path with what was made in place of its braces; None if nothing was."""
+        path = endpoint.path
+        for match in _BRACED.finditer(endpoint.path):
+            parent = self.made.get(endpoint.path[: match.start()].rstrip("/"))
+            if not isinstance(parent, Mapping):
+                return None
+            value = parent.get(match[1], parent.get("id"))
+            if value is None:
+                return None
+            path = path.replace(match[0], str(value))
+        return path
+
+    def everything(self) -> list[str]:
+        """Every id and name in what was made."""
+        return sorted(set(_keys(self.made)))
+
+
+def creating() -> Iterator[Endpoint]:
+    """The rows that make something and have an example."""
+    for endpoint in ROUTES:
+        if (
+            endpoint.methods == ("POST",)
+            and endpoint.example is not None
+            and endpoint.action is not None
+            and endpoint.success == 201
+        ):
+            yield endpoint
+
+
+def _keys(value: Any, name: str = "") -> Iterator[str]:
+    match value:
+        case Mapping():
+            for inner, inside in value.items():
+                yield from _keys(inside, inner)
+        case list():
+            for inside in value:
+                yield from _keys(inside)
+        case str() if ID.fullmatch(value) or name in ("name", "service"):
+            yield value
