@@ -1,0 +1,130 @@
+"""Every endpoint that the API promises is there, or in the list of those that are still missing."""
+
+from __future__ import annotations
+
+from server.routes import ROUTES
+
+PROMISED = """
+GET /incidents
+POST /incidents
+GET /incidents/{id}
+POST /incidents/{id}/ack
+POST /incidents/{id}/resolve
+GET /incidents/{id}/timeline
+GET /incidents/{id}/postmortem
+POST /incidents/{id}/comments
+GET /alerts
+GET /alerts/{id}
+POST /alerts/{id}/silence
+DELETE /alerts/{id}/silence
+POST /alerts/{id}/notify
+GET /alert-rules
+POST /alert-rules
+GET /services
+POST /services
+GET /services/{name}
+GET /services/{name}/health
+GET /services/{name}/dependencies
+GET /slo
+GET /slo/{service}
+POST /slo/{service}
+GET /runbooks
+POST /runbooks
+POST /runbooks/{id}/run
+GET /runbooks/{id}/runs
+GET /agents
+GET /agents/{id}
+POST /agents/{id}/actions
+GET /agents/{id}/audit
+GET /oncall
+GET /oncall/schedules
+POST /oncall/schedules
+POST /oncall/overrides
+GET /escalation-policies
+POST /escalation-policies
+GET /synthetics
+POST /synthetics
+GET /synthetics/{id}/results
+POST /synthetics/{id}/run
+DELETE /synthetics/{id}
+GET /audit
+GET /audit/{id}
+POST /audit/export
+GET /webhooks
+POST /webhooks
+POST /webhooks/{id}/rotate-secret
+POST /webhooks/{id}/test
+DELETE /webhooks/{id}
+GET /users
+POST /users
+DELETE /users/{id}
+GET /tokens
+POST /tokens/{id}/rotate
+GET /scim/v2/ServiceProviderConfig
+GET /dashboards
+POST /dashboards
+GET /dashboards/{id}
+POST /novaql
+GET /panels/{id}/data
+GET /integrations
+POST /integrations/{provider}/connect
+POST /integrations/{provider}/test
+POST /integrations/{provider}/sync
+GET /integrations/{provider}/status
+DELETE /integrations/{provider}
+"""
+
+LATER = (
+    "/incidents",
+    "/runbooks",
+    "/agents",
+    "/oncall",
+    "/escalation-policies",
+    "/synthetics",
+    "/integrations",
+)
+"""Whole domains that the server does not have yet. This tuple may only become shorter."""
+
+MISSING: frozenset[str] = frozenset(
+    {
+        "GET /alerts",
+        "GET /alerts/{id}",
+        "POST /alerts/{id}/silence",
+        "DELETE /alerts/{id}/silence",
+        "POST /alerts/{id}/notify",
+        "GET /alert-rules",
+        "POST /alert-rules",
+        "GET /services",
+        "POST /services",
+        "GET /services/{name}",
+        "GET /services/{name}/health",
+        "GET /services/{name}/dependencies",
+        "GET /slo",
+        "GET /slo/{service}",
+        "POST /slo/{service}",
+        "GET /audit",
+        "GET /audit/{id}",
+        "POST /audit/export",
+        "GET /webhooks",
+        "POST /webhooks",
+        "POST /webhooks/{id}/rotate-secret",
+        "POST /webhooks/{id}/test",
+        "DELETE /webhooks/{id}",
+        "GET /scim/v2/ServiceProviderConfig",
+        "GET /dashboards",
+        "POST /dashboards",
+        "GET /dashboards/{id}",
+        "GET /panels/{id}/data",
+    }
+)
+"""Endpoints of domains that are being built. Lines leave this set, none is added."""
+
+
+def test_what_is_promised_is_there_or_known_to_be_missing() -> None:
+    here = {f"{method} {e.path.removeprefix('/v1')}" for e in ROUTES for method in e.methods}
+    promised = set(PROMISED.split("\n")) - {""}
+    absent = {row for row in promised - here if not row.split()[1].startswith(LATER)}
+
+    assert absent <= MISSING
+    assert not {row for row in here & promised if row.split()[1].startswith(LATER)}
+    assert len(promised) == 67
