@@ -24,7 +24,8 @@ from tsdb.assemble import (
     row_slots,
     row_widths,
 )
-from tsdb.bundle import Bundle, BundleRef, piece_positions, split_markers
+from tsdb.bundle import Bundle, BundleRef, piece_positions
+from tsdb.bundling import bundle_of_tile, split_markers
 from tsdb.cuts import Cut
 from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Ints
@@ -126,7 +127,7 @@ class _Portion:
             members = np.sort(self.members)
             chosen = members_of(plan.cuts, plan.slots, members)
             arrays = merge_ragged(sound_cuts(chosen, losses), members)
-            return Bundle.of_tile(Tile(members, *arrays))
+            return bundle_of_tile(Tile(members, *arrays))
         if self._key:
             cache.put(self._key, found)
         return found
@@ -204,4 +205,4 @@ def _put(out: Floats | Ints, starts: Ints, lengths: Ints, flat: Floats | Ints) -
 def _load_merged(plan: BundlePlan, members: Ints) -> Bundle:
     members = np.sort(members)
     times, values, offsets = read_ragged(members_of(plan.cuts, plan.slots, members), members)
-    return Bundle.of_tile(Tile(members, times, values, offsets))
+    return bundle_of_tile(Tile(members, times, values, offsets))

@@ -29,6 +29,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.side_by_side import side_by_side
 from tsdb.bundle import Bundle, BundleRef
+from tsdb.bundling import bundle_of_tile
 from tsdb.selection import Selection
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def bundles_of(selection: Selection) -> Sequence[BundleRef]:
     if selection.bundles is not None:
         return selection.bundles
     return [
-        BundleRef(lambda ref=ref: Bundle.of_tile(ref.load()), ref.samples)  # type: ignore[misc]
+        BundleRef(lambda ref=ref: bundle_of_tile(ref.load()), ref.samples)  # type: ignore[misc]
         for ref in selection.tiles
     ]
 

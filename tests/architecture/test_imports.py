@@ -121,6 +121,7 @@ def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
     loaded = modules_after("import tsdb.labels, tsdb.tile, tsdb.selection", whole=True)
 
     assert {name for name in loaded if name.startswith("tsdb.")} == {
+        "tsdb.bundle",
         "tsdb.damage",
         "tsdb.errors",
         "tsdb.exemplars",

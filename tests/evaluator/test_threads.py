@@ -22,6 +22,7 @@ from novaql.evaluator.steps import Steps
 from novaql.inputs.table_source import TableSource
 from novaql.options import QueryOptions
 from tsdb.bundle import Bundle, BundleRef
+from tsdb.bundling import bundle_of_tile
 from tsdb.labels import Ints, SeriesTable
 from tsdb.tile import Tile
 
@@ -145,7 +146,7 @@ def test_results_come_in_the_order_of_bundles() -> None:
             assert first_may_go_on.wait(30)  # until another thread has taken a bundle
         else:
             first_may_go_on.set()
-        return Bundle.of_tile(tile(number))
+        return bundle_of_tile(tile(number))
 
     rows, names = run(load)
 
@@ -159,7 +160,7 @@ def test_a_query_does_not_wait_for_busy_threads() -> None:
     for _ in range(2):
         side_by_side._helpers().submit(let_go.wait, 30)
     try:
-        rows, names = run(lambda number: Bundle.of_tile(tile(number)))
+        rows, names = run(lambda number: bundle_of_tile(tile(number)))
     finally:
         let_go.set()
 
@@ -175,7 +176,7 @@ def test_a_bundle_that_cannot_be_read_ends_the_query() -> None:
         loaded.append(number)
         if number == 3:
             raise OSError("disk on fire")
-        return Bundle.of_tile(tile(number))
+        return bundle_of_tile(tile(number))
 
     with pytest.raises(OSError, match="disk on fire"):
         run(load)
@@ -191,7 +192,7 @@ def test_a_cancelled_query_stops_on_its_threads() -> None:
         loaded.append(number)
         if number == 3:
             cancellation.cancel()
-        return Bundle.of_tile(tile(number))
+        return bundle_of_tile(tile(number))
 
     with pytest.raises(QueryCancelled):
         run(load, cancellation)

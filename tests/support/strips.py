@@ -18,13 +18,14 @@ from novaql.evaluator.kernels.strips import (
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from tsdb.bundle import Bundle
+from tsdb.bundling import bundle_of_tile
 from tsdb.tile import Tile
 
 
 def bundle_of(windows: Windows) -> Bundle:
     series = windows.grid[0]
     rows = np.arange(series, dtype=np.int64)
-    return Bundle.of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
+    return bundle_of_tile(Tile(rows, windows.times, windows.values, windows.offsets))
 
 
 def spread_out(strips: Strips, rollup: StripRollup, *, visible: bool) -> tuple[Floats, Bools]:

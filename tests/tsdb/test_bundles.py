@@ -11,7 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 
 import tsdb
-from tsdb.bundle import Bundle, piece_positions
+from tsdb.bundle import piece_positions
+from tsdb.bundling import bundle_of_tile
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher, MatchOp
 from tsdb.selection import Selection
@@ -130,7 +131,7 @@ def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:
     values[:3, 2] = STALE
     values[3, 1] = values[3, 4] = STALE
 
-    bundle = Bundle.of_tile(Tile(np.arange(4), times, values))
+    bundle = bundle_of_tile(Tile(np.arange(4), times, values))
 
     assert bundle.grid[0] == bundle.grid[1] == bundle.grid[2] != bundle.grid[3]
     assert len(bundle.times) == 4 + 3

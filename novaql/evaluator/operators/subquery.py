@@ -21,7 +21,8 @@ from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import FunctionCall, SubqueryWindow
-from tsdb.bundle import Bundle, BundleRef
+from tsdb.bundle import BundleRef
+from tsdb.bundling import bundle_of_tile
 from tsdb.selection import TileRef
 from tsdb.tile import HistogramTile, Tile
 
@@ -103,7 +104,7 @@ def subquery_rollup(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix
         refs,
         ends_ms,
         window.range_ms,
-        bundles=[BundleRef(lambda: Bundle.of_tile(tile), tile.sample_count)],
+        bundles=[BundleRef(lambda: bundle_of_tile(tile), tile.sample_count)],
     )
     found = collect_all(fragment, run.context)
     nameless = points.inner.nameless | (call.function not in KEEP_NAME)

@@ -24,9 +24,6 @@ from novaql.evaluator.kernels.compiled.jit import (
     kernel,
 )
 
-LONGEST_STEP = 1 << 40
-"""Milliseconds: thirty years. Products with numbers of steps stay far from overflowing."""
-
 
 @kernel(INTS, INTS, INTS, INT, INT)
 def strip_bounds(times: Any, grids: Any, ends_ms: Any, step_ms: int, range_ms: int) -> Any:
@@ -53,32 +50,30 @@ def strip_bounds(times: Any, grids: Any, ends_ms: Any, step_ms: int, range_ms: i
         a, b = strip[g], strip[g + 1]
         when = times[grids[g] : grids[g + 1]]
         ends = ends_ms[first[g] : first[g] + b - a]
-        if 0 < step_ms < LONGEST_STEP and (b - a) * 16 > len(when):
-            _passed(when, 0, ends[0], step_ms, hi[a:b])
-            _passed(when, range_ms, ends[0], step_ms, lo[a:b])
-        else:
-            for j in range(b - a):
-                hi[a + j] = _bisect(when, ends[j])
-                lo[a + j] = _bisect(when, ends[j] - range_ms)
+        _passed(when, ends, 0, hi[a:b])
+        _passed(when, ends, range_ms, lo[a:b])
     return first, strip, lo, hi
 
 
 @inner
-def _passed(times: Any, later_ms: int, end_ms: int, step_ms: int, counts: Any) -> None:
-    """How many times, moved on by `later_ms`, lie at or before each of many ends."""
-    counts[:] = 0
-    per_ms = 1.0 / step_ms
-    steps = len(counts)
-    for i in range(len(times)):
-        # The first step at or after it. The product may be off by one, and far ones are cut off.
-        since = min(max(times[i] + later_ms - end_ms, 0), steps * step_ms)
-        step = int(np.ceil(since * per_ms))
-        step -= (step - 1) * step_ms >= since
-        step += step * step_ms < since
-        if step < steps:
-            counts[step] = i + 1
-    for j in range(1, steps):
-        counts[j] = max(counts[j], counts[j - 1])
+def _passed(times: Any, ends_ms: Any, before_ms: int, counts: Any) -> None:
+    """How many times lie at or before each end less `before_ms`."""
+    if len(ends_ms) == 0:
+        return
+    passed = _bisect(times, ends_ms[0] - before_ms)
+    counts[0] = passed
+    usual = 0
+    for j in range(1, len(ends_ms)):
+        bound = ends_ms[j] - before_ms
+        # As many as came with the step before: mostly right, for samples come evenly.
+        guess = min(passed + usual, len(times))
+        while guess < len(times) and times[guess] <= bound:
+            guess += 1
+        while guess > passed and times[guess - 1] > bound:
+            guess -= 1
+        usual = guess - passed
+        passed = guess
+        counts[j] = passed
 
 
 @inner
