@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tsdb.head.head import HeadPart
 from tsdb.manifest import Manifest
 from tsdb.options import OpenReport
 from tsdb.selection import Metadata
-from tsdb.tombstones import Tombstone, needed
+from tsdb.tombstones import Tombstone, carried, needed
 from tsdb.wal.record import encode_metadata
 from tsdb.wal.writer import Log, segment_name, segment_number
 
@@ -96,6 +97,35 @@ class Files:
             )
         except OSError as problem:
             raise write_failure(problem, "writing a deletion down") from problem
+
+    def replace_blocks(
+        self,
+        gone: Sequence[BlockEntry],
+        came: Sequence[BlockEntry],
+        applied: Sequence[Tombstone],
+    ) -> None:
+        """Put blocks in place of others, of which `applied` was left out. Raises `WriteFailed`.
+
+        The files of those that go are removed; who has them open can go on reading.
+        """
+        names = {entry.name for entry in gone}
+        before = self.manifest
+        first = min(n for n, entry in enumerate(before.blocks) if entry.name in names)
+        left = [entry for entry in before.blocks if entry.name not in names]
+        left[first:first] = came
+        try:
+            self._replace_manifest(
+                next_block=before.next_block + len(came),
+                blocks=tuple(left),
+                tombstones=carried(
+                    before.tombstones, names, {entry.name for entry in came}, applied
+                ),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "replacing blocks") from problem
+        for entry in gone:
+            with contextlib.suppress(OSError):  # the next writer removes what no manifest names
+                self.disk.unlink(self.blocks_path / entry.name)
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""

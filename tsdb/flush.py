@@ -10,6 +10,7 @@ import numpy as np
 from tsdb.block.layout import Content, arrange
 from tsdb.block.reader import BlockEntry
 from tsdb.block.writer import new_identity, write_block
+from tsdb.codec.columns import FLUSH_LEVEL
 from tsdb.fsio import Disk
 from tsdb.head.head import HeadPart
 from tsdb.stratum import Grids
@@ -62,24 +63,29 @@ def write_head(
     """Write a head's blocks. Raises `OSError`; blocks written before stay, unlisted."""
     entries = []
     for number, content in enumerate(contents(head, block_ms), first_number):
-        identity = new_identity()
         path = folder / block_name(number)
-        if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
-            disk.unlink(path)
-        described = write_block(disk, path, identity, content)
-        file = disk.read(path)
-        size = file.size
-        file.close()
-        entries.append(
-            BlockEntry(
-                name=path.name,
-                identity=identity.hex(),
-                sequence=number,
-                first_ms=described.first_ms,
-                last_ms=described.last_ms,
-                series=described.series,
-                samples=described.samples,
-                bytes=size,
-            )
-        )
+        entries.append(write_content(disk, path, content, sequence=number))
     return entries
+
+
+def write_content(
+    disk: Disk, path: Path, content: Content, *, sequence: int, level: int = FLUSH_LEVEL
+) -> BlockEntry:
+    """Write a block, and what the manifest is to say of it. Raises `OSError`."""
+    identity = new_identity()
+    if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
+        disk.unlink(path)
+    described = write_block(disk, path, identity, content, level=level)
+    file = disk.read(path)
+    size = file.size
+    file.close()
+    return BlockEntry(
+        name=path.name,
+        identity=identity.hex(),
+        sequence=sequence,
+        first_ms=described.first_ms,
+        last_ms=described.last_ms,
+        series=described.series,
+        samples=described.samples,
+        bytes=size,
+    )

@@ -93,8 +93,12 @@ def read_all(
     end_ms: int = MAX_TIME_MS,
     losses: Losses | None = None,
 ) -> dict[Labels, list[tuple[int, Stored]]]:
-    """What a source answers, in the form of `Model.select`; `Selection` keeps its promises."""
-    selection = source.select(matchers, start_ms, end_ms, Hints(losses=losses))
+    """What a source answers, in the form of `Model.select`."""
+    return read_all_of(source.select(matchers, start_ms, end_ms, Hints(losses=losses)))
+
+
+def read_all_of(selection: Selection) -> dict[Labels, list[tuple[int, Stored]]]:
+    """The same of a selection; it keeps its promises."""
     keys = [key_of(labels) for labels in selection.series]
     assert len(set(keys)) == len(keys), "a label set stands twice"
     found: dict[Labels, list[tuple[int, Stored]]] = {}

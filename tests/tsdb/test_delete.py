@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tsdb
-from tests.support.store_model import Sample, batch_of, read_all
+from tests.support.store_model import Sample, batch_of, read_all, read_all_of
 from tests.support.stored_histograms import simple
 from tsdb import manifest
 from tsdb.fsio import RealDisk
@@ -186,3 +186,43 @@ def test_deletions_in_memory() -> None:
         database.append(batch_of(samples(0, 10)))
         assert database.delete([JOB_A], 3000, 5000).samples == 3
         assert times(database, "a") == [0, 1, 2, 6, 7, 8, 9]
+
+
+def test_cleaning_takes_the_deleted_samples_off_the_disk(tmp_path: Path) -> None:
+    """Blocks keep their place in the order of age, and those with nothing left go."""
+    job = [[Matcher("job", MatchOp.EQUAL, "b")]]
+    with tsdb.open(tmp_path, block_ms=10_000) as database:
+        database.append(batch_of(samples(0, 30)))
+        database.flush()
+        database.append(batch_of([(A, 5000, 99.0), (A, 25_000, simple(1, b0=1))]))
+        database.flush()
+        before = database.stats()
+        database.delete([JOB_A], 3000, 4000)
+        database.delete([JOB_A], 7000, 15_000)
+        database.delete(job, MIN_TIME_MS, 11_000)
+        database.delete([UP], 20_000, 24_000)
+        selection = database.select([], MIN_TIME_MS, MAX_TIME_MS)
+        expected = read_all(database)
+
+        assert database.clean_tombstones() == 1
+
+        assert read_all(database) == expected
+        assert read_all_of(selection) == expected  # begun before, read after
+        after = database.stats()
+        assert after.block_samples < before.block_samples
+        assert sum(len(found) for found in expected.values()) == after.block_samples - 2
+        assert database.clean_tombstones() == 0
+        assert database.check() == []
+        database.delete([UP], MIN_TIME_MS, 9_999)
+        assert database.clean_tombstones() == 2
+        assert database.stats().blocks == after.blocks - 1
+    with tsdb.open(tmp_path) as database:
+        assert database.open_report.removed == ()
+        assert read_all(database) == {
+            key: kept
+            for key, found in expected.items()
+            if (kept := [s for s in found if s[0] >= 10_000])
+        }
+    found = manifest.read(RealDisk(), tmp_path)
+    assert found is not None
+    assert found.tombstones == ()

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tsdb import reader
-from tsdb.damage import Losses
+from tsdb.block.layout import arrange
+from tsdb.block.reader import Block, BlockEntry
+from tsdb.damage import DAMAGE, Losses
+from tsdb.errors import write_failure
+from tsdb.flush import block_name, write_content
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.store.upkeep import Upkeep
-from tsdb.tombstones import DeleteResult, Deletion, Tombstone
+from tsdb.thinned import thinned
+from tsdb.tombstones import DeleteResult, Deletion, Intervals, Tombstone, of_block
+
+COMPACTION_LEVEL = 8
+"""pcodec's level for blocks that are written a second time."""
 
 
 class Deletes(Upkeep):
@@ -53,15 +61,65 @@ class Deletes(Upkeep):
                 self._version += 1
         return found
 
+    def clean_tombstones(self) -> int:
+        """Write blocks anew without what was deleted of them. Returns how many there were.
+
+        Readers and writers go on meanwhile; a deletion or a flush waits while a block is written.
+        Raises `WriteFailed` and `Corrupted`; blocks that were done stay done.
+        """
+        done = 0
+        while self._clean_one():
+            done += 1
+        return done
+
+    def _clean_one(self) -> bool:
+        with self._flushing:
+            with self._writing:
+                self._need_writable()
+            state, files = self._state, self._files
+            for block in state.blocks:
+                deletions = of_block(state.tombstones, block.entry.name)
+                if deletions:
+                    break
+            else:
+                return False
+            assert files is not None
+            came = self._rewritten(block, deletions)
+            files.replace_blocks([block.entry], came, state.tombstones)
+            with self._writing:
+                at = self._state.blocks.index(block)
+                blocks = list(self._state.blocks)
+                blocks[at : at + 1] = [self._block(entry) for entry in came]
+                self._state = replace(
+                    self._state, blocks=tuple(blocks), tombstones=files.manifest.tombstones
+                )
+                self._deleted.pop(block.entry.name, None)
+                self._version += 1
+            return True
+
+    def _rewritten(self, block: Block, deletions: Sequence[Deletion]) -> list[BlockEntry]:
+        """A block without what was deleted of it; nothing if it has nothing else."""
+        files = self._files
+        assert files is not None
+        deleted = Intervals.of(block, deletions)
+        left = [one for layer in block.layers() if (one := thinned(layer, deleted)) is not None]
+        content = arrange(left, block, MIN_TIME_MS, MAX_TIME_MS)
+        if content is None:
+            return []
+        try:
+            return [
+                write_content(
+                    files.disk, files.blocks_path / block_name(files.manifest.next_block), content,
+                    sequence=block.entry.sequence, level=COMPACTION_LEVEL,
+                )
+            ]  # fmt: skip
+        except OSError as problem:
+            raise write_failure(problem, "writing a block anew") from problem
+
     def _carry_out(self, deletion: Deletion) -> None:
         state, files = self._state, self._files
         if files is not None and files.log is not None:
-            blocks = [block.entry for block in state.blocks]
-            hit = frozenset(
-                entry.name
-                for entry in blocks
-                if entry.first_ms <= deletion.end_ms and entry.last_ms >= deletion.start_ms
-            )
+            hit = frozenset(b.entry.name for b in state.blocks if _may_hit(b, deletion))
             # Every sample of the heads is in segments before this one.
             files.commit_tombstone(Tombstone(deletion, hit, files.log.rotate()))
             state = replace(state, tombstones=files.manifest.tombstones)
@@ -74,3 +132,13 @@ class Deletes(Upkeep):
                 head.put(part)
             self._state = state
             self._swaps += 1
+
+
+def _may_hit(block: Block, deletion: Deletion) -> bool:
+    """Whether a block has series that a deletion names; one whose index is damaged may."""
+    if block.first_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
+        return False
+    try:
+        return len(deletion.rows(block)) > 0
+    except DAMAGE:
+        return True
