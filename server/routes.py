@@ -7,7 +7,18 @@ from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
 from server.prometheus.router import ENDPOINTS as PROMETHEUS
 from server.query.router import ENDPOINTS as QUERY
+from server.services.router import ENDPOINTS as SERVICES
+from server.slo.router import ENDPOINTS as SLO
 from server.tokens.router import ENDPOINTS as TOKENS
 from server.users.router import ENDPOINTS as USERS
 
-ROUTES: tuple[Endpoint, ...] = (*QUERY, *USERS, *TOKENS, *PROMETHEUS, *INGEST, *HEALTH)
+ROUTES: tuple[Endpoint, ...] = (
+    *QUERY,
+    *SERVICES,
+    *SLO,
+    *USERS,
+    *TOKENS,
+    *PROMETHEUS,
+    *INGEST,
+    *HEALTH,
+)

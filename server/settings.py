@@ -58,6 +58,8 @@ class Settings:
     job_threads         jobs that run at one time; 0: none run in this process
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
+    calls_selector      counter of calls with labels `client` and `server`, from which edges between
+                        services are discovered
     """
 
     data: Path = Path("novaql-data")
@@ -93,6 +95,7 @@ class Settings:
     job_threads: int = 4
     clock_file: str = ""
     public_url: str = ""
+    calls_selector: str = "traces_service_graph_request_total"
 
     def __post_init__(self) -> None:
         if not self.auth and not is_loopback(self.host):

@@ -1,0 +1,20 @@
+"""Finding a service by its name."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from server.platform.catalog.tables import Service
+from server.platform.errors import not_found
+from server.platform.unit import Unit
+
+
+def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
+    """The tenant's service of that name. Raises the 404 `service_not_found`."""
+    statement = select(Service).where(Service.name == name)
+    if lock:
+        statement = statement.with_for_update()
+    found = unit.session.execute(statement).scalar_one_or_none()
+    if found is None:
+        raise not_found("service", name, unit.tenant_name)
+    return found

@@ -1,0 +1,37 @@
+"""How a service is: its golden signals now, beside what they usually are."""
+
+from __future__ import annotations
+
+import math
+
+from server.platform.catalog.tables import Service
+from server.platform.measuring import Measured, Meter
+from server.services.signals import BASELINE, Reading, Signal, configured, read
+from tsdb.labels import METRIC_NAME
+
+
+def readings(service: Service, meter: Meter) -> dict[str, Reading]:
+    """Every signal of a service. Raises what `novaql.evaluate` raises."""
+    return {
+        name: _reading(name, signal, service.name, meter)
+        for name, signal in configured(service.signals).items()
+    }
+
+
+def _reading(name: str, signal: Signal, service: str, meter: Meter) -> Reading:
+    expr = signal.expression_for(service)
+    found = [m for m in meter.vector(expr) if not math.isnan(m.value)]
+    worst = max(found, key=lambda m: m.value, default=None)
+    if worst is None:
+        return read(name, signal, None, None)
+    usual = [
+        m.value
+        for m in meter.vector(BASELINE.format(expr=expr))
+        if _what(m) == _what(worst) and math.isfinite(m.value)
+    ]
+    return read(name, signal, worst.value, usual[0] if usual else None, _what(worst))
+
+
+def _what(measured: Measured) -> str:
+    """Which of several it is: `cpu`, or `pool a` of two labels. The metric's name says nothing."""
+    return " ".join(measured.labels[n] for n in sorted(measured.labels) if n != METRIC_NAME)

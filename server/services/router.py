@@ -1,0 +1,226 @@
+"""/v1/services."""
+
+from __future__ import annotations
+
+import math
+
+from sqlalchemy import select
+
+from novaql.errors import NovaqlError
+from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from server.platform.catalog.lookup import service_named
+from server.platform.catalog.tables import Service
+from server.platform.endpoint import Endpoint
+from server.platform.measuring import Meter
+from server.platform.scopes import Role
+from server.services import service as catalog
+from server.services.discovery import discovered
+from server.services.graph import Direction, Edge, merged, neighbourhood
+from server.services.health import readings
+from server.services.schema import (
+    ChangeService,
+    EdgeOut,
+    GraphOut,
+    GraphQuery,
+    HealthOut,
+    HealthSlo,
+    NodeOut,
+    ReadingOut,
+    RegisterService,
+    ServiceOut,
+    ServiceQuery,
+    ServicesOut,
+)
+from server.services.signals import Reading, overall
+from server.slo.posture import postures
+from server.slo.service import archive
+
+
+def list_services(call: Call) -> Answer:
+    """The catalog, by name."""
+    return listed(catalog.find(call, call.query(ServiceQuery)), catalog.shown)
+
+
+def register_service(call: Call) -> Answer:
+    """Register a service with its owner and tier. A name that is taken is a 409."""
+    made = catalog.register(call, call.body(RegisterService))
+    return created(catalog.shown(made), f"/v1/services/{made.name}")
+
+
+def get_service(call: Call) -> Answer:
+    """One service."""
+    return ok(catalog.shown(service_named(call, call.name("name"))))
+
+
+def change_service(call: Call) -> Answer:
+    """Change a service, from the `version` (or If-Match) that was seen last."""
+    return ok(catalog.shown(catalog.change(call, call.name("name"), call.body(ChangeService))))
+
+
+def delete_service(call: Call) -> Answer:
+    """Take a service out of the catalog. Its objectives and their history are archived."""
+    gone = catalog.remove(call, call.name("name"))
+    archive(call, gone.name)
+    return no_content()
+
+
+def service_health(call: Call) -> Answer:
+    """The golden signals now, each beside what it usually is, and the objectives in short."""
+    service = service_named(call, call.name("name"))
+    now = call.now()
+    meter = Meter(call.context, now)
+    signals = readings(service, meter)
+    slos = [
+        HealthSlo.model_validate(
+            {
+                "name": p.slo.name,
+                "status": p.status,
+                "remaining": None if p.budget is None else p.budget.remaining,
+            }
+        )
+        for p in postures(call, meter, service.name)
+    ]
+    return ok(
+        HealthOut.model_validate(
+            {
+                "service": service.name,
+                "at": now,
+                "status": overall(signals),
+                "signals": {name: _shown(reading) for name, reading in signals.items()},
+                "slos": slos,
+                "warnings": meter.warnings,
+            }
+        )
+    )
+
+
+def service_dependencies(call: Call) -> Answer:
+    """The graph of dependencies around a service: declared edges and those that metrics show."""
+    query = call.query(GraphQuery)
+    here = service_named(call, call.name("name"))
+    every = call.session.execute(select(Service)).scalars().all()
+    declared = [Edge(s.name, other) for s in every for other in s.depends_on]
+    warnings: list[str] = []
+    seen: list[Edge] = []
+    try:
+        seen = discovered(Meter(call.context, call.now()), call.context.settings.calls_selector)
+    except NovaqlError as problem:
+        warnings.append(f"edges could not be discovered: {problem}")
+    found = neighbourhood(
+        here.name,
+        merged(declared, seen),
+        frozenset(s.name for s in every),
+        direction=Direction(query.direction),
+        depth=query.depth,
+    )
+    return ok(
+        GraphOut(
+            service=here.name,
+            nodes=[NodeOut(name=name, kind=kind.value) for name, kind in found.nodes.items()],
+            edges=[
+                EdgeOut.model_validate(
+                    {
+                        "from": edge.source,
+                        "to": edge.target,
+                        "source": edge.origin,
+                        "last_seen": edge.last_seen,
+                    }
+                )
+                for edge in found.edges
+            ],
+            cycles=[list(cycle) for cycle in found.cycles],
+            truncated=found.truncated,
+            warnings=warnings,
+        ).model_dump(mode="json", by_alias=True)
+    )
+
+
+def _shown(reading: Reading) -> ReadingOut:
+    value: float | str | None = reading.value
+    if reading.value is not None and math.isinf(reading.value):
+        value = "+Inf" if reading.value > 0 else "-Inf"
+    return ReadingOut.model_validate(
+        {
+            "value": value,
+            "unit": reading.unit,
+            "status": reading.status,
+            "baseline": reading.baseline,
+            "reason": reading.reason,
+        }
+    )
+
+
+_EXAMPLE = {"name": "checkout", "owner": "payments", "tier": "tier1", "depends_on": ["ledger"]}
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    operation(
+        "GET",
+        "/v1/services",
+        list_services,
+        role=Role.READ_ONLY,
+        tag="services",
+        query=ServiceQuery,
+        answer=ServicesOut,
+    ),
+    operation(
+        "POST",
+        "/v1/services",
+        register_service,
+        role=Role.OPERATOR,
+        tag="services",
+        action="service.create",
+        body=RegisterService,
+        answer=ServiceOut,
+        success=201,
+        example=_EXAMPLE,
+    ),
+    operation(
+        "GET",
+        "/v1/services/{name}",
+        get_service,
+        role=Role.READ_ONLY,
+        tag="services",
+        answer=ServiceOut,
+    ),
+    operation(
+        "PATCH",
+        "/v1/services/{name}",
+        change_service,
+        role=Role.OPERATOR,
+        tag="services",
+        action="service.update",
+        body=ChangeService,
+        answer=ServiceOut,
+        errors=(409, 422),
+        example={"version": 1, "owner": "checkout-team"},
+    ),
+    operation(
+        "DELETE",
+        "/v1/services/{name}",
+        delete_service,
+        role=Role.OPERATOR,
+        tag="services",
+        action="service.delete",
+        success=204,
+    ),
+    operation(
+        "GET",
+        "/v1/services/{name}/health",
+        service_health,
+        role=Role.READ_ONLY,
+        tag="services",
+        answer=HealthOut,
+        errors=(422,),
+        samples=True,
+    ),
+    operation(
+        "GET",
+        "/v1/services/{name}/dependencies",
+        service_dependencies,
+        role=Role.READ_ONLY,
+        tag="services",
+        query=GraphQuery,
+        answer=GraphOut,
+        samples=True,
+    ),
+)

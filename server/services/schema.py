@@ -1,0 +1,199 @@
+"""Wire shapes of services."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from server.platform.catalog.tables import Service
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Name, Shown, Timestamp
+
+ServiceName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+]
+Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
+Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
+
+
+class Link(Body):
+    """A place to look at."""
+
+    title: Name
+    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://\S+$")]
+
+
+class SignalSettings(Body):
+    """How one signal is measured, and what is too much."""
+
+    expr: Expression | None = None
+    unit: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    degraded: float | None = Field(None, description="above this it is degraded")
+    unhealthy: float | None = Field(None, description="above this it is unhealthy")
+
+
+class Signals(Body):
+    """Settings of the golden signals: an expression, or more than that."""
+
+    latency: Expression | SignalSettings | None = None
+    traffic: Expression | SignalSettings | None = None
+    errors: Expression | SignalSettings | None = None
+    saturation: Expression | SignalSettings | None = None
+
+    def settings(self) -> dict[str, dict[str, object]]:
+        """As they are kept: name → settings that were given."""
+        found: dict[str, dict[str, object]] = {}
+        for name in type(self).model_fields:
+            given = getattr(self, name)
+            if isinstance(given, str):
+                found[name] = {"expr": given}
+            elif given is not None:
+                found[name] = given.model_dump(exclude_none=True)
+        return found
+
+
+class RegisterService(Body):
+    """A service and who answers for it."""
+
+    name: ServiceName
+    owner: Name
+    tier: Tier
+    description: Annotated[str, Field(max_length=10_000)] = ""
+    links: Annotated[list[Link], Field(max_length=50)] = Field(default_factory=list)
+    runbooks: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] = Field(
+        default_factory=list
+    )
+    depends_on: Annotated[list[ServiceName], Field(max_length=200)] = Field(default_factory=list)
+    signals: Signals = Field(default_factory=Signals)
+
+
+class ChangeService(Body):
+    """What to change. `version` is the one that the change was made from."""
+
+    version: int | None = Field(None, ge=1)
+    owner: Name | None = None
+    tier: Tier | None = None
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    links: Annotated[list[Link], Field(max_length=50)] | None = None
+    runbooks: (
+        Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] | None
+    ) = None
+    depends_on: Annotated[list[ServiceName], Field(max_length=200)] | None = None
+    signals: Signals | None = None
+
+
+class ServiceQuery(PageQuery):
+    """Filters of the list."""
+
+    owner: str | None = Field(None, min_length=1, max_length=200)
+    tier: str | None = Field(None, min_length=1, max_length=32)
+
+
+class SignalSettingsOut(Shown):
+    """How a signal is measured, defaults filled in."""
+
+    expr: str
+    unit: str
+    degraded: float | None
+    unhealthy: float | None
+
+
+class LinkOut(Shown):
+    """A place to look at."""
+
+    title: str
+    url: str
+
+
+class ServiceOut(Shown):
+    """A service of the catalog."""
+
+    id: str
+    name: str
+    owner: str
+    tier: str
+    description: str
+    links: list[LinkOut]
+    runbooks: list[str]
+    depends_on: list[str]
+    signals: dict[str, SignalSettingsOut]
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+    @classmethod
+    def of(cls, service: Service, signals: dict[str, SignalSettingsOut]) -> ServiceOut:
+        """A row as clients see it."""
+        shown = {name: getattr(service, name) for name in cls.model_fields if name != "signals"}
+        return cls.model_validate({**shown, "signals": signals})
+
+
+class ServicesOut(Shown):
+    """A page of services."""
+
+    data: list[ServiceOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class ReadingOut(Shown):
+    """What a signal says now."""
+
+    value: float | Literal["+Inf", "-Inf"] | None
+    unit: str
+    status: Literal["no_data", "healthy", "degraded", "unhealthy"]
+    baseline: float | None = Field(description="median of the day before")
+    reason: str
+
+
+class HealthSlo(Shown):
+    """An objective of the service, in short."""
+
+    name: str
+    status: Literal["ok", "at_risk", "breached", "no_data"]
+    remaining: float | None = Field(description="share of the error budget that is left")
+
+
+class HealthOut(Shown):
+    """How a service is."""
+
+    service: str
+    at: Timestamp
+    status: Literal["healthy", "degraded", "unhealthy", "unknown"]
+    signals: dict[str, ReadingOut]
+    slos: list[HealthSlo]
+    warnings: list[str]
+
+
+class GraphQuery(Body):
+    """How much of the graph."""
+
+    direction: Literal["upstream", "downstream", "both"] = "both"
+    depth: int | None = Field(None, ge=0, le=100, description="absent: all")
+
+
+class NodeOut(Shown):
+    """A service, or something outside of the catalog."""
+
+    name: str
+    kind: Literal["service", "external"]
+
+
+class EdgeOut(Shown):
+    """`from` depends on `to`."""
+
+    source_: str = Field(alias="from")
+    target: str = Field(alias="to")
+    source: Literal["declared", "discovered", "declared+discovered"]
+    last_seen: Timestamp | None
+
+
+class GraphOut(Shown):
+    """The graph around a service."""
+
+    service: str
+    nodes: list[NodeOut]
+    edges: list[EdgeOut]
+    cycles: list[list[str]]
+    truncated: bool
+    warnings: list[str]

@@ -1,0 +1,124 @@
+"""Use cases of the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from novaql.language import ValueType, parse, type_of
+from server.platform.calls import Call
+from server.platform.catalog.lookup import service_named
+from server.platform.catalog.tables import Service
+from server.platform.cursors import Key, Page
+from server.platform.errors import Conflict, Impossible
+from server.platform.ids import new_id
+from server.platform.state.database import flushed_or
+from server.platform.unit import Unit
+from server.services.schema import (
+    ChangeService,
+    RegisterService,
+    ServiceOut,
+    ServiceQuery,
+    SignalSettingsOut,
+)
+from server.services.signals import configured
+
+KEYS = (Key(Service.name),)
+
+
+def find(call: Call, query: ServiceQuery) -> Page[Service]:
+    """A page of services, by name."""
+    statement = select(Service)
+    if query.owner is not None:
+        statement = statement.where(Service.owner == query.owner)
+    if query.tier is not None:
+        statement = statement.where(Service.tier == query.tier)
+    return call.page(statement, KEYS)
+
+
+def register(unit: Unit, body: RegisterService) -> Service:
+    """A new service. Raises `Conflict` `service_exists`, and what a wrong expression raises."""
+    signals = body.signals.settings()
+    _check(body.name, signals)
+    now = unit.now()
+    service = Service(
+        id=new_id("svc"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        name=body.name,
+        owner=body.owner,
+        tier=body.tier,
+        description=body.description,
+        links=[link.model_dump() for link in body.links],
+        runbooks=body.runbooks,
+        depends_on=sorted(set(body.depends_on)),
+        signals=signals,
+    )
+    taken = Conflict(f"there is a service named {body.name} already", code="service_exists")
+    with flushed_or(unit.session, taken):
+        unit.session.add(service)
+    unit.audit("service.create", ("service", service.id), after=snapshot(service))
+    return service
+
+
+def change(call: Call, name: str, body: ChangeService) -> Service:
+    """Change a service from the version that the client saw."""
+    service = service_named(call, name, lock=True)
+    call.expect(service, call.expected_version(body.version))
+    before = snapshot(service)
+    for field in ("owner", "tier", "description", "runbooks"):
+        given = getattr(body, field)
+        if given is not None:
+            setattr(service, field, given)
+    if body.links is not None:
+        service.links = [link.model_dump() for link in body.links]
+    if body.depends_on is not None:
+        service.depends_on = sorted(set(body.depends_on))
+    if body.signals is not None:
+        signals = body.signals.settings()
+        _check(name, signals)
+        service.signals = signals
+    call.touch(service)
+    call.audit("service.update", ("service", service.id), before=before, after=snapshot(service))
+    return service
+
+
+def remove(unit: Unit, name: str) -> Service:
+    """Take a service out of the catalog; who depends on it goes on naming it."""
+    service = service_named(unit, name, lock=True)
+    unit.audit("service.delete", ("service", service.id), before=snapshot(service))
+    unit.session.delete(service)
+    return service
+
+
+def shown(service: Service) -> ServiceOut:
+    """A service with the settings of its signals filled in."""
+    signals = {
+        name: SignalSettingsOut(
+            expr=s.expression_for(service.name),
+            unit=s.unit,
+            degraded=s.degraded,
+            unhealthy=s.unhealthy,
+        )
+        for name, s in configured(service.signals).items()
+    }
+    return ServiceOut.of(service, signals)
+
+
+def snapshot(service: Service) -> dict[str, Any]:
+    """A service as the audit log shows it."""
+    return shown(service).model_dump(mode="json")
+
+
+def _check(name: str, settings: dict[str, dict[str, object]]) -> None:
+    """Every expression must parse, and give elements that are numbers."""
+    for signal, made in configured(settings).items():
+        expr = made.expression_for(name)
+        kind = type_of(parse(expr))
+        if kind not in (ValueType.VECTOR, ValueType.SCALAR):
+            raise Impossible(
+                f"the expression of {signal} gives a {kind.value}, not an instant vector",
+                code="wrong_expression_type",
+            )

@@ -1,0 +1,125 @@
+"""How an objective stands: its budget, how fast it burns, and whether to worry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import select
+
+from server.platform.measuring import Meter
+from server.platform.unit import Unit
+from server.slo.budget import Budget, Counts, attainment, budget, burn_rate, exhaustion_seconds
+from server.slo.burn import BURN_WINDOWS, Verdict, verdicts, warnings
+from server.slo.indicator import Counting, read_indicator
+from server.slo.objective import Objective
+from server.slo.tables import Slo
+from server.slo.window import CalendarWindow, RollingWindow, Window, seconds_of
+
+AT_RISK_BELOW = Fraction(1, 10)
+"""An objective is at risk with less of its budget left than this, whatever it burns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """One objective now.
+
+    bounds        begin and end of its window
+    attainment    share of good events; None without events
+    burn_rates    by window, as "5m"; None without events there
+    exhaustion_s  seconds until the budget is spent at the pace of the last hour; None: never, or
+                  nobody can tell
+    coverage      share of the window, as far as it has passed, for which there are samples
+    events        how many there were
+    verdicts      what burn alerts say
+    """
+
+    slo: Slo
+    status: str
+    bounds: tuple[datetime, datetime]
+    attainment: float | None
+    budget: Budget | None
+    burn_rates: Mapping[str, float | None]
+    exhaustion_s: float | None
+    coverage: float
+    events: float
+    verdicts: list[Verdict]
+    warnings: list[str]
+
+
+def window_of(fields: Mapping[str, Any]) -> Window:
+    """A window as it is kept. Raises `InvalidWindow`."""
+    if "rolling" in fields:
+        return RollingWindow.parse(fields["rolling"])
+    return CalendarWindow.parse(fields["period"], fields["zone"])
+
+
+def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[Posture]:
+    """The objectives of a service (of all), by service and name.
+
+    Raises what `novaql.evaluate` raises.
+    """
+    statement = select(Slo).where(Slo.archived_at.is_(None)).order_by(Slo.service, Slo.name)
+    if service is not None:
+        statement = statement.where(Slo.service == service)
+    for slo in unit.session.execute(statement).scalars():
+        yield posture(slo, meter, unit.now())
+
+
+def posture(slo: Slo, meter: Meter, now: datetime) -> Posture:
+    """Measure one objective. Raises what `novaql.evaluate` raises."""
+    objective, window = Objective.parse(slo.objective), window_of(slo.window)
+    counting, found = read_indicator(slo.indicator).counting(meter)
+    begin, end = window.bounds(now)
+    length = seconds_of((begin, end))
+    passed = max(1, min(length, int(now.timestamp() - begin.timestamp())))
+    whole = _count(counting, passed, meter)
+    recent = {seconds: _count(counting, seconds, meter) for seconds in BURN_WINDOWS.values()}
+    budget_ = budget(objective, whole)
+    judged = verdicts(objective, length, recent, slo.min_events)
+    rates = {name: burn_rate(objective, recent[s]) for name, s in BURN_WINDOWS.items()}
+    return Posture(
+        slo=slo,
+        status=_status(budget_, judged),
+        bounds=(begin, end),
+        attainment=attainment(whole),
+        budget=budget_,
+        burn_rates={n: None if r is None else float(r) for n, r in rates.items()},
+        exhaustion_s=exhaustion_seconds(objective, whole, recent[3600], length),
+        coverage=_coverage(counting, passed, meter, now),
+        events=float(whole.total),
+        verdicts=judged,
+        warnings=[*found, *warnings(objective, length), *(v.reason for v in judged if v.reason)],
+    )
+
+
+def _count(counting: Counting, seconds: int, meter: Meter) -> Counts:
+    """Events of the last `seconds`. Series that are not there are counters that never counted."""
+    total = meter.number(counting.at(counting.total, seconds)) or 0.0
+    none = Counts(Fraction(0), Fraction(0))
+    if counting.bad is not None:
+        bad = meter.number(counting.at(counting.bad, seconds)) or 0.0
+        return Counts.of(bad, total) or none
+    assert counting.good is not None
+    good = meter.number(counting.at(counting.good, seconds)) or 0.0
+    exact = Counts.of(good, total)
+    return none if exact is None else Counts(exact.total - exact.bad, exact.total)
+
+
+def _coverage(counting: Counting, seconds: int, meter: Meter, now: datetime) -> float:
+    first = meter.number(counting.at(counting.first, seconds))
+    if first is None:
+        return 0.0
+    return round(min(1.0, max(0.0, (now.timestamp() - first) / seconds)), 4)
+
+
+def _status(found: Budget | None, judged: list[Verdict]) -> str:
+    if found is None:
+        return "no_data"
+    if found.remaining < 0:
+        return "breached"
+    burning = any(v.firing for v in judged)
+    return "at_risk" if burning or found.remaining < AT_RISK_BELOW else "ok"

@@ -1,0 +1,272 @@
+"""/v1/slo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+
+from server.platform.calls import Answer, Call, created, no_content, ok, operation
+from server.platform.catalog.lookup import service_named
+from server.platform.catalog.tables import Service
+from server.platform.cursors import Key
+from server.platform.endpoint import Endpoint
+from server.platform.errors import InvalidRequest, ServerError, not_found
+from server.platform.measuring import Meter
+from server.platform.scopes import Role
+from server.slo import service as slos
+from server.slo.openslo import NotTaken, read_documents
+from server.slo.posture import Posture, posture, postures
+from server.slo.rules import prometheus_rules
+from server.slo.schema import (
+    BudgetOut,
+    HistoryOut,
+    ImportedOut,
+    ImportSlos,
+    OneServiceQuery,
+    ServiceSlosOut,
+    SetSlo,
+    SloOut,
+    SloQuery,
+    SlosOut,
+    TermOut,
+)
+from server.slo.tables import Slo
+
+KEYS = (Key(Slo.service), Key(Slo.name))
+
+
+def list_slos(call: Call) -> Answer:
+    """The objectives of all services, each with its posture now."""
+    query = call.query(SloQuery)
+    meter = Meter(call.context, call.now())
+    page = call.page(select(Slo).where(Slo.archived_at.is_(None)), KEYS)
+    shown = [_shown(posture(slo, meter, call.now())).model_dump(mode="json") for slo in page.rows]
+    data: list[dict[str, Any]] = [
+        one for one in shown if query.status is None or one["status"] == query.status
+    ]
+    if query.include_unconfigured and page.next_cursor is None:
+        data += _unconfigured(call)
+    answer: dict[str, Any] = {"data": data}
+    if page.next_cursor is not None:
+        answer["next_cursor"] = page.next_cursor
+    return ok(answer)
+
+
+def get_slo(call: Call) -> Answer:
+    """The objectives of one service: attainment, error budget, burn rates."""
+    service = service_named(call, call.name("service"))
+    wanted = call.query(OneServiceQuery).slo
+    meter = Meter(call.context, call.now())
+    found = [
+        _shown(p)
+        for p in postures(call, meter, service.name)
+        if wanted is None or p.slo.name == wanted
+    ]
+    if wanted is not None and not found:
+        raise not_found("slo", f"{service.name}/{wanted}", call.tenant_name)
+    return ok(ServiceSlosOut(service=service.name, slos=found))
+
+
+def set_slo(call: Call) -> Answer:
+    """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
+    service = call.name("service")
+    slo, new = slos.set_slo(call, service, call.body(SetSlo))
+    call.session.flush()
+    shown = _shown(posture(slo, Meter(call.context, call.now()), call.now()))
+    return created(shown, f"/v1/slo/{service}") if new else ok(shown)
+
+
+def delete_slo(call: Call) -> Answer:
+    """Archive an objective. What it has said stays in its history."""
+    slos.remove(call, call.name("service"), call.name("name"))
+    return no_content()
+
+
+def slo_history(call: Call) -> Answer:
+    """What an objective has said since when, the newest first."""
+    slo = _one(call)
+    terms = [
+        TermOut.model_validate({f: getattr(term, f) for f in TermOut.model_fields})
+        for term in slos.history(call, slo)
+    ]
+    return ok(HistoryOut(service=slo.service, name=slo.name, terms=terms))
+
+
+def slo_rules(call: Call) -> Answer:
+    """The objective as a Prometheus rule file: Sloth's recording rules, and burn alerts."""
+    text = prometheus_rules(_one(call))
+    return Answer(200, text.encode(), media="application/yaml")
+
+
+def import_slos(call: Call) -> Answer:
+    """Take OpenSLO documents in. What cannot be taken is told, and the rest is."""
+    made: list[str] = []
+    changed: list[str] = []
+    skipped: list[dict[str, str]] = []
+    try:
+        documents = list(read_documents(call.body(ImportSlos).document))
+    except NotTaken as problem:
+        raise InvalidRequest(f"document: {problem}") from None
+    for document in documents:
+        if document.slo is None:
+            skipped.append({"name": document.name, "reason": document.problem})
+            continue
+        name = f"{document.service}/{document.slo.name}"
+        known = slos.named(call, document.service, document.slo.name)
+        if known is not None:
+            document.slo.version = known.version
+        try:
+            _, new = slos.set_slo(call, document.service, document.slo)
+        except ServerError as problem:
+            skipped.append({"name": document.name, "reason": problem.message})
+            continue
+        (made if new else changed).append(name)
+    call.audit(
+        "slo.import",
+        ("slo", "import"),
+        after={"created": made, "updated": changed, "skipped": skipped},
+    )
+    return ok(ImportedOut(created=made, updated=changed, skipped=skipped))
+
+
+def _one(call: Call) -> Slo:
+    service = service_named(call, call.name("service"))
+    slo = slos.named(call, service.name, call.name("name"))
+    if slo is None:
+        raise not_found("slo", f"{service.name}/{call.name('name')}", call.tenant_name)
+    return slo
+
+
+def _unconfigured(call: Call) -> Iterator[dict[str, Any]]:
+    with_slo = select(Slo.service).where(Slo.archived_at.is_(None))
+    statement = select(Service).where(Service.name.not_in(with_slo)).order_by(Service.name)
+    for service in call.session.execute(statement).scalars():
+        yield {"service": service.name, "status": "not_configured"}
+
+
+def _shown(found: Posture) -> SloOut:
+    slo, (begin, end) = found.slo, found.bounds
+    window = slo.window
+    text = window.get("rolling") or f"{window['period']} in {window['zone']}"
+    budget = None
+    if found.budget is not None:
+        budget = BudgetOut.model_validate(
+            {f: getattr(found.budget, f) for f in BudgetOut.model_fields}
+        )
+    return SloOut.model_validate(
+        {
+            **{name: getattr(slo, name) for name in _OWN},
+            "window": {"text": text, "starts_at": begin, "ends_at": end},
+            "status": found.status,
+            "attainment": found.attainment,
+            "error_budget": budget,
+            "burn_rates": found.burn_rates,
+            "time_to_exhaustion": found.exhaustion_s,
+            "coverage": found.coverage,
+            "events": found.events,
+            "alerts": [
+                {"severity": v.severity.value, "firing": v.firing, "reason": v.reason}
+                for v in found.verdicts
+            ],
+            "warnings": found.warnings,
+        }
+    )
+
+
+_OWN = (
+    "id",
+    "service",
+    "name",
+    "objective",
+    "indicator",
+    "min_events",
+    "created_at",
+    "updated_at",
+    "version",
+)
+
+_EXAMPLE = {
+    "objective": "0.999",
+    "indicator": {
+        "type": "ratio",
+        "bad": 'http_requests_total{code=~"5.."}',
+        "total": "http_requests_total",
+    },
+}
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    operation(
+        "GET",
+        "/v1/slo",
+        list_slos,
+        role=Role.READ_ONLY,
+        tag="slo",
+        query=SloQuery,
+        answer=SlosOut,
+        errors=(422,),
+        samples=True,
+    ),
+    operation(
+        "POST",
+        "/v1/slo/import",
+        import_slos,
+        role=Role.OPERATOR,
+        tag="slo",
+        action="slo.import",
+        body=ImportSlos,
+        answer=ImportedOut,
+        example={"document": "apiVersion: openslo/v1\nkind: SLO\n"},
+    ),
+    operation(
+        "GET",
+        "/v1/slo/{service}",
+        get_slo,
+        role=Role.READ_ONLY,
+        tag="slo",
+        query=OneServiceQuery,
+        answer=ServiceSlosOut,
+        errors=(422,),
+        samples=True,
+    ),
+    operation(
+        "POST",
+        "/v1/slo/{service}",
+        set_slo,
+        role=Role.OPERATOR,
+        tag="slo",
+        action="slo.save",
+        body=SetSlo,
+        answer=SloOut,
+        success=201,
+        answers={200: SloOut},
+        example=_EXAMPLE,
+        samples=True,
+    ),
+    operation(
+        "DELETE",
+        "/v1/slo/{service}/{name}",
+        delete_slo,
+        role=Role.OPERATOR,
+        tag="slo",
+        action="slo.delete",
+        success=204,
+    ),
+    operation(
+        "GET",
+        "/v1/slo/{service}/{name}/history",
+        slo_history,
+        role=Role.READ_ONLY,
+        tag="slo",
+        answer=HistoryOut,
+    ),
+    operation(
+        "GET",
+        "/v1/slo/{service}/{name}/rules",
+        slo_rules,
+        role=Role.READ_ONLY,
+        tag="slo",
+        media=("application/yaml",),
+    ),
+)

@@ -1,0 +1,149 @@
+"""An objective as rules: recording rules by Sloth's names, and the burn alerts.
+
+Names and labels are those of Sloth, so that dashboards made for it show these, too. Rules count
+with `rate`, as every Prometheus can evaluate them; the posture itself counts exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_within
+from server.slo.indicator import Latency, Ratio, Threshold, read_indicator
+from server.slo.objective import Objective
+from server.slo.posture import window_of
+from server.slo.tables import Slo
+from server.slo.window import RollingWindow
+
+_TEXT = {seconds: text for text, seconds in BURN_WINDOWS.items()}
+_PERIOD_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
+
+
+def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
+    """The share of bad events in a window, as PromQL; without events there is no element."""
+    found = read_indicator(indicator)
+    match found:
+        case Ratio(total=total, bad=str(bad)):
+            events = f"sum(rate({total}[{window}]))"
+            return f"(sum(rate({bad}[{window}])) or 0 * {events}) / {events}"
+        case Ratio(total=total, good=good):
+            events = f"sum(rate({total}[{window}]))"
+            return f"1 - (sum(rate({good}[{window}])) or 0 * {events}) / {events}"
+        case Latency(histogram=histogram, threshold=threshold):
+            bucket = _with_ending(histogram, "_bucket")
+            inside = f"sum by (le) (rate({bucket}[{window}]))"
+            return f"1 - histogram_fraction(-Inf, {threshold!r}, {inside})"
+        case Threshold(expr=expr, op=op, threshold=threshold):
+            return f"1 - avg_over_time((({expr}) {op} bool {threshold!r})[{window}:1m])"
+        case _:
+            raise TypeError(f"{type(found).__name__} has no error ratio")
+
+
+def window_seconds(slo: Slo) -> int:
+    """Length of the objective's window; of a calendar period its usual one."""
+    window = window_of(slo.window)
+    if isinstance(window, RollingWindow):
+        return window.seconds
+    return _PERIOD_DAYS[window.period] * 86_400
+
+
+def alert_rules(slo: Slo) -> list[dict[str, Any]]:
+    """The burn alerts: one rule for each severity, its pairs of windows joined by `or`."""
+    objective, seconds = Objective.parse(slo.objective), window_seconds(slo)
+    found = []
+    for severity in Severity:
+        pairs = [p for p in pairs_within(seconds) if p.severity is severity]
+        if not pairs:
+            continue
+        found.append(
+            {
+                "name": f"SLOBurn{severity.title()}",
+                "expr": " or ".join(_condition(slo, objective, p, seconds) for p in pairs),
+                "labels": {
+                    "service": slo.service,
+                    "slo": slo.name,
+                    "severity": severity.value,
+                },
+                "annotations": {
+                    "summary": f"{slo.service}: the error budget of {slo.name} burns too fast",
+                    "objective": slo.objective,
+                },
+            }
+        )
+    return found
+
+
+def _condition(slo: Slo, objective: Objective, pair: Pair, seconds: int) -> str:
+    bound = float(pair.factor(seconds) * objective.allowed)
+    short, long = _TEXT[pair.short], _TEXT[pair.long]
+    said = (
+        f"({error_ratio(slo.indicator, short)}) > {bound!r} "
+        f"and ({error_ratio(slo.indicator, long)}) > {bound!r}"
+    )
+    if slo.min_events and "total" in slo.indicator:
+        said += f" and sum(increase({slo.indicator['total']}[{long}])) >= {slo.min_events}"
+    return f"({said})"
+
+
+def prometheus_rules(slo: Slo) -> str:
+    """A rule file for Prometheus."""
+    labels = {
+        "sloth_id": f"{slo.service}-{slo.name}",
+        "sloth_service": slo.service,
+        "sloth_slo": slo.name,
+    }
+    objective, seconds = Objective.parse(slo.objective), window_seconds(slo)
+    period = _days(seconds)
+    by = "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
+    windows = [*BURN_WINDOWS, period]
+    ratios = [
+        {
+            "record": f"slo:sli_error:ratio_rate{window}",
+            "expr": error_ratio(slo.indicator, window),
+            "labels": {**labels, "sloth_window": window},
+        }
+        for window in windows
+    ]
+    budget = repr(float(objective.allowed))
+    facts = {
+        "slo:objective:ratio": f"vector({float(objective.ratio)!r})",
+        "slo:error_budget:ratio": f"vector({budget})",
+        "slo:time_period:days": f"vector({seconds / 86_400:g})",
+        "slo:current_burn_rate:ratio": f"slo:sli_error:ratio_rate5m{by} / {budget}",
+        "slo:period_burn_rate:ratio": f"slo:sli_error:ratio_rate{period}{by} / {budget}",
+        "slo:period_error_budget_remaining:ratio": f"1 - slo:period_burn_rate:ratio{by}",
+        "sloth_slo_info": "vector(1)",
+    }
+    meta = [{"record": name, "expr": expr, "labels": labels} for name, expr in facts.items()]
+    alerts = [
+        {
+            "alert": rule["name"],
+            "expr": rule["expr"],
+            "labels": rule["labels"],
+            "annotations": rule["annotations"],
+        }
+        for rule in alert_rules(slo)
+    ]
+    name = f"{slo.service}-{slo.name}"
+    groups = [
+        {"name": f"sloth-slo-sli-recordings-{name}", "rules": ratios},
+        {"name": f"sloth-slo-meta-recordings-{name}", "rules": meta},
+        {"name": f"sloth-slo-alerts-{name}", "rules": alerts},
+    ]
+    text: str = yaml.safe_dump(
+        {"groups": [g for g in groups if g["rules"]]}, sort_keys=False, allow_unicode=True
+    )
+    return text
+
+
+def _days(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
+    return f"{seconds // 3600}h" if rest or not days else f"{days}d"
+
+
+def _with_ending(selector: str, ending: str) -> str:
+    name, brace, rest = selector.partition("{")
+    return name.strip() + ending + brace + rest

@@ -1,0 +1,184 @@
+"""Wire shapes of objectives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Name, Shown, Timestamp
+
+Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
+StatusName = Literal["ok", "at_risk", "breached", "no_data"]
+
+
+class RatioBody(Body):
+    """Good or bad events among all: selectors of counters."""
+
+    type: Literal["ratio"]
+    good: Selector | None = None
+    bad: Selector | None = None
+    total: Selector
+
+
+class LatencyBody(Body):
+    """Observations that took no longer than a threshold."""
+
+    type: Literal["latency"]
+    histogram: Selector = Field(description="without `_bucket`; classic or native")
+    threshold: float = Field(gt=0, description="seconds")
+
+
+class ThresholdBody(Body):
+    """Minutes in which an expression keeps to a threshold."""
+
+    type: Literal["threshold"]
+    expr: Selector
+    op: Literal["<", "<=", ">", ">=", "==", "!="]
+    threshold: float
+
+
+IndicatorBody = Annotated[RatioBody | LatencyBody | ThresholdBody, Field(discriminator="type")]
+
+
+class CalendarBody(Body):
+    """A period by the clocks of a place."""
+
+    period: Literal["day", "week", "month", "quarter", "year"]
+    zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
+
+
+class SetSlo(Body):
+    """An objective. With the name of one that is there it changes that, from `version`."""
+
+    name: Name = "availability"
+    objective: Annotated[str, Field(max_length=14)] = Field(
+        description="decimal text above 0 and below 1", examples=["0.999"]
+    )
+    window: Annotated[str, Field(min_length=1, max_length=32)] | CalendarBody = Field(
+        "30d", description="rolling, as `30d`; or a calendar period"
+    )
+    indicator: IndicatorBody
+    min_events: Annotated[int, Field(ge=0, le=10**9)] = 0
+    version: int | None = Field(None, ge=1)
+
+
+class ImportSlos(Body):
+    """OpenSLO documents, YAML, separated by `---`."""
+
+    document: Annotated[str, Field(min_length=1, max_length=500_000)]
+
+
+class SloQuery(PageQuery):
+    """Filters of the list."""
+
+    status: StatusName | None = None
+    include_unconfigured: bool = Field(
+        False, description="services without an objective, too, as `not_configured`"
+    )
+
+
+class OneServiceQuery(Body):
+    """Which of a service's objectives."""
+
+    slo: str | None = Field(None, min_length=1, max_length=200, description="its name")
+
+
+class BudgetOut(Shown):
+    """The error budget, in shares of it."""
+
+    allowed: float = Field(description="share of events that may be bad")
+    allowed_events: float
+    consumed: float = Field(description="1 is all of it; may be more")
+    remaining: float = Field(description="negative when overspent")
+    remaining_clamped: float
+
+
+class WindowOut(Shown):
+    """The window now."""
+
+    text: str
+    starts_at: Timestamp
+    ends_at: Timestamp
+
+
+class AlertOut(Shown):
+    """What burn alerts of one severity say."""
+
+    severity: Literal["page", "ticket"]
+    firing: bool
+    reason: str
+
+
+class SloOut(Shown):
+    """How an objective stands."""
+
+    id: str
+    service: str
+    name: str
+    objective: str
+    window: WindowOut
+    indicator: dict[str, Any]
+    min_events: int
+    status: StatusName
+    attainment: float | None
+    error_budget: BudgetOut | None
+    burn_rates: dict[str, float | None]
+    time_to_exhaustion: float | None = Field(description="seconds; absent budget or none burning")
+    coverage: float = Field(description="share of the window for which there are samples")
+    events: float
+    alerts: list[AlertOut]
+    warnings: list[str]
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class TermOut(Shown):
+    """What the objective said during some time."""
+
+    objective: str
+    window: dict[str, Any]
+    indicator: dict[str, Any]
+    valid_from: Timestamp
+    valid_until: Timestamp | None
+
+
+class ServiceSlosOut(Shown):
+    """The objectives of a service."""
+
+    service: str
+    slos: list[SloOut]
+
+
+class ListedSlo(Shown):
+    """A service's objective in the list, or that it has none."""
+
+    model_config = ConfigDict(extra="allow")
+
+    service: str
+    status: Literal["ok", "at_risk", "breached", "no_data", "not_configured"]
+
+
+class SlosOut(Shown):
+    """A page of objectives."""
+
+    data: list[ListedSlo]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class HistoryOut(Shown):
+    """What an objective has said, the newest first."""
+
+    service: str
+    name: str
+    terms: list[TermOut]
+
+
+class ImportedOut(Shown):
+    """What became of a document."""
+
+    created: list[str]
+    updated: list[str]
+    skipped: list[dict[str, str]]

@@ -1,0 +1,185 @@
+"""Use cases of objectives: set, change, archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from server.platform.calls import Call
+from server.platform.catalog.lookup import service_named
+from server.platform.errors import Conflict, Detail, InvalidRequest, not_found
+from server.platform.ids import new_id
+from server.platform.state.database import flushed_or
+from server.platform.unit import Unit
+from server.slo.indicator import InvalidIndicator, read_indicator
+from server.slo.objective import InvalidObjective, Objective
+from server.slo.posture import window_of
+from server.slo.rules import alert_rules
+from server.slo.schema import CalendarBody, SetSlo
+from server.slo.tables import Slo, SloTerm
+from server.slo.window import InvalidWindow
+
+
+def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | None:
+    """An objective of a service that is not archived."""
+    statement = select(Slo).where(Slo.key == _key(service, name))
+    if lock:
+        statement = statement.with_for_update()
+    return unit.session.execute(statement).scalar_one_or_none()
+
+
+def set_slo(call: Call, service: str, body: SetSlo) -> tuple[Slo, bool]:
+    """Make or change an objective; whether it is new.
+
+    Raises `InvalidRequest` for fields that make no objective, `VersionConflict` for a change from
+    an older version, and what an expression that does not parse raises.
+    """
+    service_named(call, service)
+    window = (
+        body.window.model_dump()
+        if isinstance(body.window, CalendarBody)
+        else {"rolling": body.window}
+    )
+    indicator = body.indicator.model_dump(exclude_none=True)
+    check(body.objective, window, indicator)
+    known = named(call, service, body.name, lock=True)
+    if known is None:
+        return _create(call, service, body, window, indicator), True
+    call.expect(known, call.expected_version(body.version))
+    before = snapshot(known)
+    changed = (known.objective, known.window, known.indicator) != (
+        body.objective,
+        window,
+        indicator,
+    )
+    known.objective, known.window, known.indicator = body.objective, window, indicator
+    known.min_events = body.min_events
+    call.touch(known)
+    if changed:
+        _end_term(call, known)
+        _begin_term(call, known)
+    call.audit("slo.update", ("slo", known.id), before=before, after=snapshot(known))
+    _announce(call, known)
+    return known, False
+
+
+def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any]) -> None:
+    """Raises `InvalidRequest` that names the field, or `QueryError`."""
+    try:
+        Objective.parse(objective)
+    except InvalidObjective as problem:
+        raise _invalid("/objective", problem) from None
+    try:
+        window_of(window)
+    except InvalidWindow as problem:
+        raise _invalid("/window", problem) from None
+    try:
+        read_indicator(indicator)
+    except InvalidIndicator as problem:
+        raise _invalid(f"/indicator/{problem.field}", problem) from None
+
+
+def history(unit: Unit, slo: Slo) -> Sequence[SloTerm]:
+    """What an objective has said, the newest first."""
+    statement = select(SloTerm).where(SloTerm.slo_id == slo.id).order_by(SloTerm.valid_from.desc())
+    return unit.session.execute(statement).scalars().all()
+
+
+def remove(unit: Unit, service: str, name: str) -> None:
+    """Archive one objective. Raises the 404 `slo_not_found`."""
+    slo = named(unit, service, name, lock=True)
+    if slo is None:
+        raise not_found("slo", f"{service}/{name}", unit.tenant_name)
+    _archive(unit, slo)
+
+
+def archive(unit: Unit, service: str) -> None:
+    """Archive every objective of a service that is taken out of the catalog."""
+    statement = select(Slo).where(Slo.service == service, Slo.archived_at.is_(None))
+    for slo in unit.session.execute(statement).scalars():
+        _archive(unit, slo)
+
+
+def snapshot(slo: Slo) -> dict[str, Any]:
+    """An objective as the audit log shows it."""
+    return {
+        "id": slo.id,
+        "service": slo.service,
+        "name": slo.name,
+        "objective": slo.objective,
+        "window": slo.window,
+        "indicator": slo.indicator,
+        "min_events": slo.min_events,
+        "version": slo.version,
+    }
+
+
+def _create(
+    unit: Unit, service: str, body: SetSlo, window: dict[str, Any], indicator: dict[str, Any]
+) -> Slo:
+    now = unit.now()
+    slo = Slo(
+        id=new_id("slo"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        service=service,
+        name=body.name,
+        key=_key(service, body.name),
+        objective=body.objective,
+        window=window,
+        indicator=indicator,
+        min_events=body.min_events,
+    )
+    taken = Conflict("somebody else made it just now", code="version_conflict")
+    with flushed_or(unit.session, taken):
+        unit.session.add(slo)
+    _begin_term(unit, slo)
+    unit.audit("slo.create", ("slo", slo.id), after=snapshot(slo))
+    _announce(unit, slo)
+    return slo
+
+
+def _archive(unit: Unit, slo: Slo) -> None:
+    before = snapshot(slo)
+    slo.archived_at = unit.now()
+    slo.key = slo.id
+    unit.touch(slo)
+    _end_term(unit, slo)
+    unit.audit("slo.delete", ("slo", slo.id), before=before)
+    unit.publish("slo.archived", {"slo": before})
+
+
+def _announce(unit: Unit, slo: Slo) -> None:
+    unit.publish("slo.saved", {"slo": snapshot(slo), "alert_rules": alert_rules(slo)})
+
+
+def _begin_term(unit: Unit, slo: Slo) -> None:
+    unit.session.add(
+        SloTerm(
+            id=new_id("slt"),
+            slo_id=slo.id,
+            objective=slo.objective,
+            window=slo.window,
+            indicator=slo.indicator,
+            valid_from=unit.now(),
+        )
+    )
+
+
+def _end_term(unit: Unit, slo: Slo) -> None:
+    statement = select(SloTerm).where(SloTerm.slo_id == slo.id, SloTerm.valid_until.is_(None))
+    for term in unit.session.execute(statement).scalars():
+        term.valid_until = unit.now()
+
+
+def _key(service: str, name: str) -> str:
+    return f"{service}/{name}"
+
+
+def _invalid(pointer: str, problem: Exception) -> InvalidRequest:
+    return InvalidRequest(
+        str(problem), code="validation_error", details=[Detail(pointer, str(problem))]
+    )
