@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 import tsdb
 from novaql.cli.options import TIME
+from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress
+from novaql.inputs.file_options import KIND_NAMES, FileOptions
 from novaql.inputs.importer import import_into
+from novaql.inputs.influx import PRECISIONS
 from novaql.inputs.layout import Columns
 from novaql.inputs.opening import is_url
 from novaql.inputs.resolve import default_path
@@ -37,6 +43,18 @@ STEPS = 1000
 @click.option(
     "--time", "time_", type=TIME, help="Time of text samples that have none. Default: now."
 )
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(KIND_NAMES)),
+    help="How to read the files. Default: by name and content.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="ns",
+    help="Unit of the times of line protocol. Default: ns.",
+)
 def command(
     sources: tuple[str, ...],
     data: str | None,
@@ -46,13 +64,19 @@ def command(
     label_column: tuple[str, ...],
     time_unit: str | None,
     time_: int | None,
+    format_: str | None,
+    precision: str,
 ) -> None:
-    """Read Parquet, CSV, Prometheus text or OpenMetrics into a database.
+    """Read files of samples, or what comes through a pipe, into a database.
+
+    Parquet, CSV, Arrow, Prometheus text, OpenMetrics and protobuf, JSON lines (what VictoriaMetrics
+    exports, too), Influx line protocol (give it --format influx, or a name that ends in .influx).
 
     \b
     novaql import metrics.parquet
     novaql import 'dump/*.parquet' --data fleet
     novaql import http://localhost:9100/metrics
+    curl -s http://localhost:8428/api/v1/export -d 'match[]={job!=""}' | novaql import -
 
     A folder means the metric files in it. Tables hold one row a sample (long form) or one column a
     metric (wide form). A file that cannot be read as a whole leaves the database as it was.
@@ -66,14 +90,20 @@ def command(
         time_unit=time_unit,  # type: ignore[arg-type]  # click checked the choice
     )
     target = default_path() if data is None else Path(data).expanduser()
-    paths = [source for source in sources if not is_url(source)]
-    parts = [*([paths] if paths else []), *(source for source in sources if is_url(source))]
+    files_as = FileOptions(None if format_ is None else KIND_NAMES[format_], precision)
     samples, series, files, seconds = 0, 0, 0, 0.0
-    with closing(LateDatabase(target)) as database:
+    with closing(LateDatabase(target)) as database, pipes_as_files(sources) as named:
+        paths = [source for source in named if not is_url(source)]
+        parts = [*([paths] if paths else []), *(source for source in named if is_url(source))]
         for part in parts:
             with progress_bar() as progress:
                 report = import_into(
-                    database, part, columns=columns, default_time_ms=time_, progress=progress
+                    database,
+                    part,
+                    columns=columns,
+                    default_time_ms=time_,
+                    progress=progress,
+                    files=files_as,
                 )
             samples, series = samples + report.samples, series + report.series
             files, seconds = files + report.files, seconds + report.seconds
@@ -89,6 +119,36 @@ def speed_text(samples: int, seconds: float) -> str:
     if seconds <= 1 or samples < 1_000_000:
         return ""
     return f", {samples / seconds / 1e6:.1f} million a second"
+
+
+@contextmanager
+def pipes_as_files(sources: Sequence[str]) -> Iterator[list[str]]:
+    """The sources, pipes (`-` is standard input) as files that hold what came through them.
+
+    So nothing is imported of a pipe whose content turns out to be at fault. Messages name the pipe.
+    """
+    with ExitStack() as stack:
+        named, shown = [], {}
+        for source in sources:
+            if source == "-":
+                pipe: BinaryIO = sys.stdin.buffer
+            elif not is_url(source) and Path(source).is_fifo():
+                pipe = stack.enter_context(Path(source).open("rb"))
+            else:
+                named.append(source)
+                continue
+            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="novaql-pipe-"))
+            shutil.copyfileobj(pipe, copy, 1 << 20)
+            copy.flush()
+            named.append(copy.name)
+            shown[copy.name] = "standard input" if source == "-" else source
+        try:
+            yield named
+        except InputError as problem:
+            text = str(problem)
+            for path, name in shown.items():
+                text = text.replace(path, name)
+            raise InputError(text) from problem
 
 
 class LateDatabase:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 
 from novaql.errors import InputError
+from novaql.inputs.arrow_file import FILE_MAGIC, STREAM_MAGIC, read_arrow_file
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.compression import PACKED_SUFFIXES, open_plain
 from novaql.inputs.csv_file import read_csv
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.exposition import is_openmetrics, read_exposition
+from novaql.inputs.file_options import AS_THEY_LOOK, FileKind, FileOptions
 from novaql.inputs.layout import BY_NAME, Columns
+from novaql.inputs.line_files import read_influx, read_json_lines
 from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.parquet_file import read_parquet
 from novaql.inputs.prometheus.folders import is_data_directory
@@ -21,16 +25,6 @@ from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.refined import Refinement
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
-
-
-class FileKind(Enum):
-    """How a file is to be read."""
-
-    PARQUET = "Parquet"
-    CSV = "CSV"
-    TEXT = "Prometheus text or OpenMetrics"
-    PROTOBUF = "Prometheus protobuf"
-
 
 _BY_SUFFIX = {
     ".parquet": FileKind.PARQUET,
@@ -44,6 +38,13 @@ _BY_SUFFIX = {
     ".txt": FileKind.TEXT,
     ".pb": FileKind.PROTOBUF,
     ".protobuf": FileKind.PROTOBUF,
+    ".jsonl": FileKind.JSON_LINES,
+    ".ndjson": FileKind.JSON_LINES,
+    ".influx": FileKind.INFLUX,
+    ".lp": FileKind.INFLUX,
+    ".arrow": FileKind.ARROW,
+    ".arrows": FileKind.ARROW,
+    ".feather": FileKind.ARROW,
 }
 
 
@@ -54,17 +55,19 @@ def read_paths(
     default_time_ms: int | None = None,
     progress: Progress = no_progress,
     exposed: ExposedOptions = AS_EXPOSED,
+    files: FileOptions = AS_THEY_LOOK,
 ) -> BatchStream:
     """Batches of all files that the paths, folders and patterns (`*.parquet`) name, in order.
 
     default_time_ms  time of samples that text files give none (None: now)
     exposed          what is made of the samples of text and protobuf files
+    files            how the files are to be read
 
     Every path is looked at before the first file is read. Raises `InputError`.
     """
     steps: list[_Step] = []
     for path in paths:
-        steps.extend(_steps(Path(path).expanduser(), columns, exposed))
+        steps.extend(_steps(Path(path).expanduser(), _Manner(columns, exposed, files)))
     stream = BatchStream(iter(()))
     stream.batches = _read_all(steps, stream, default_time_ms, progress)
     return stream
@@ -81,6 +84,10 @@ def kind_of(path: Path) -> FileKind:
         head = file.read(4096)
     if head.startswith(b"PAR1"):
         return FileKind.PARQUET
+    if head.startswith((FILE_MAGIC, STREAM_MAGIC)):
+        return FileKind.ARROW
+    if _JSON_LINE.match(head):
+        return FileKind.JSON_LINES
     if looks_like_protobuf(head):
         return FileKind.PROTOBUF
     first_line = head.split(b"\n", 1)[0]
@@ -95,6 +102,18 @@ def kind_of(path: Path) -> FileKind:
         f"{path}: neither name nor content tells what this is; files ending in {known_names} "
         "are understood, packed as .gz or .zst too"
     )
+
+
+_JSON_LINE = re.compile(rb'\s*\{\s*"(?:metric|labels|name|values|value|timestamps?)"\s*:')
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How files are read."""
+
+    columns: Columns
+    exposed: ExposedOptions
+    files: FileOptions
 
 
 _Reader = Callable[[BatchStream, int | None, Progress], Iterator[Batch]]
@@ -124,28 +143,28 @@ def _read_all(
         progress(before, total)
 
 
-def _steps(path: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]:
+def _steps(path: Path, manner: _Manner) -> list[_Step]:
     if path.is_dir():
         if is_data_directory(path):
             return [_prometheus_step(path)]
-        return _folder_steps(path, columns, exposed)
+        return _folder_steps(path, manner)
     if pair := pair_of(path):
         return [_pair_step(*pair)]
     if path.is_file():
-        return [_file_step(path, kind_of(path), columns, exposed)]
+        return [_file_step(path, manner.files.kind or kind_of(path), manner)]
     if path.exists():
         raise InputError(f"{path}: pipes and devices are not read, write it to a file first")
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
     pairs = sorted({pair for one in found if (pair := pair_of(one))})
     single = [one for one in found if pair_of(one) is None and one.is_file()]
-    steps = [_file_step(one, kind_of(one), columns, exposed) for one in single]
+    steps = [_file_step(one, manner.files.kind or kind_of(one), manner) for one in single]
     steps.extend(_pair_step(*pair) for pair in pairs)
     if not steps:
         raise InputError(f"{path}: there is no such file or folder")
     return steps
 
 
-def _folder_steps(folder: Path, columns: Columns, exposed: ExposedOptions) -> list[_Step]:
+def _folder_steps(folder: Path, manner: _Manner) -> list[_Step]:
     steps = []
     for path in sorted(folder.iterdir()):
         pair = pair_of(path)
@@ -155,7 +174,7 @@ def _folder_steps(folder: Path, columns: Columns, exposed: ExposedOptions) -> li
             continue
         suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
         if path.is_file() and suffixes and (kind := _BY_SUFFIX.get(suffixes[-1])):
-            steps.append(_file_step(path, kind, columns, exposed))
+            steps.append(_file_step(path, manner.files.kind or kind, manner))
     if not steps:
         raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
     return steps
@@ -183,13 +202,23 @@ def _pair_step(series: Path, samples: Path) -> _Step:
     return _Step(samples.stat().st_size, read)
 
 
-def _file_step(path: Path, kind: FileKind, columns: Columns, exposed: ExposedOptions) -> _Step:
+def _file_step(path: Path, kind: FileKind, manner: _Manner) -> _Step:
+    columns, precision = manner.columns, manner.files.precision
+
     def read(stream: BatchStream, time_ms: int | None, progress: Progress) -> Iterator[Batch]:
-        if kind is FileKind.PARQUET:
-            return read_parquet(path, columns, progress)
-        if kind is FileKind.CSV:
-            return read_csv(path, columns, progress)
-        return _read_exposed(path, kind, stream, exposed, time_ms, progress)
+        match kind:
+            case FileKind.PARQUET:
+                return read_parquet(path, columns, progress)
+            case FileKind.CSV:
+                return read_csv(path, columns, progress)
+            case FileKind.ARROW:
+                return read_arrow_file(path, columns, progress)
+            case FileKind.JSON_LINES:
+                return read_json_lines(path, time_ms, progress)
+            case FileKind.INFLUX:
+                return read_influx(path, time_ms, precision, progress)
+            case FileKind.TEXT | FileKind.PROTOBUF:
+                return _read_exposed(path, kind, stream, manner.exposed, time_ms, progress)
 
     return _Step(path.stat().st_size, read)
 

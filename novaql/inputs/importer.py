@@ -12,6 +12,7 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
+from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
 from tsdb.labels import Ints, SeriesTable, concat_tables
@@ -49,6 +50,7 @@ def import_into(
     default_time_ms: int | None = None,
     progress: Progress | None = None,
     exposed: ExposedOptions = AS_EXPOSED,
+    files: FileOptions = AS_THEY_LOOK,
 ) -> ImportReport:
     """Append every sample of `data` (see `open_stream`) to the database.
 
@@ -58,6 +60,7 @@ def import_into(
 
     progress  called with bytes done and bytes in all
     exposed   what targets are asked for, and what is made of their samples
+    files     how files are to be read
     """
     began = time.perf_counter()
     report = progress or no_progress
@@ -65,7 +68,12 @@ def import_into(
 
     def open_(part: Progress) -> BatchStream:
         return open_stream(
-            data, columns, default_time_ms=default_time_ms, progress=part, exposed=exposed
+            data,
+            columns,
+            default_time_ms=default_time_ms,
+            progress=part,
+            exposed=exposed,
+            files=files,
         )
 
     def first_half(done: int, total: int) -> None:

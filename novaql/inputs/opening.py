@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import BatchStream, Progress, no_progress
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
+from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.files import read_paths
 from novaql.inputs.frames import is_frame, read_frame
 from novaql.inputs.layout import BY_NAME, Columns
@@ -29,6 +30,7 @@ def open_stream(
     default_time_ms: int | None = None,
     progress: Progress = no_progress,
     exposed: ExposedOptions = AS_EXPOSED,
+    files: FileOptions = AS_THEY_LOOK,
 ) -> BatchStream:
     """Batches of a file, several files, an address, a frame or a batch.
 
@@ -53,7 +55,12 @@ def open_stream(
     if isinstance(data, str | os.PathLike):
         paths: list[str | Path] = [Path(data)]
         return read_paths(
-            paths, columns, default_time_ms=default_time_ms, progress=progress, exposed=exposed
+            paths,
+            columns,
+            default_time_ms=default_time_ms,
+            progress=progress,
+            exposed=exposed,
+            files=files,
         )
     if is_path_list(data):
         return read_paths(
@@ -62,6 +69,7 @@ def open_stream(
             default_time_ms=default_time_ms,
             progress=progress,
             exposed=exposed,
+            files=files,
         )
     if is_frame(data):
         return read_frame(data, columns)

@@ -147,3 +147,39 @@ def test_a_late_database_is_not_created_for_nothing(tmp_path: Path) -> None:
     LateDatabase(tmp_path / "store").close()
 
     assert not (tmp_path / "store").exists()
+
+
+def piped(arguments: list[str], content: bytes, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "novaql.cli", "import", *arguments, "--data", "store"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(
+        command, input=content, cwd=folder, env=environment, capture_output=True, check=False
+    )
+    return subprocess.CompletedProcess(
+        command, run.returncode, run.stdout.decode(), run.stderr.decode()
+    )
+
+
+def test_what_comes_through_a_pipe_is_imported(tmp_path: Path) -> None:
+    exported = b'{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}\n'
+    first = piped(["-"], exported, tmp_path)
+    assert first.stdout.startswith("imported 2 samples of 1 series from 1 file into store"), first
+    second = piped(["-", "--format", "influx", "--precision", "s"], b"up,job=b x=3 5", tmp_path)
+    assert second.stdout.startswith("imported 1 samples"), second
+    bad = piped(["-", "--format", "influx"], b"good v=1\nbad\n", tmp_path)
+    assert bad.returncode == 1
+    assert "standard input:2: " in bad.stderr
+    with tsdb.open(tmp_path / "store") as store:
+        found = store.series([], 0, 10_000)
+        assert sorted(one["__name__"] for one in found) == ["up", "up_x"]
+
+
+def test_a_named_pipe_is_imported(
+    tmp_path: Path, capfd: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    writer = subprocess.Popen(["sh", "-c", "echo 'm 1 1000' > pipe"], cwd=tmp_path)
+    assert run(["import", "pipe", "--data", "store"]) == 0
+    assert writer.wait(timeout=10) == 0
+    assert capfd.readouterr().out.startswith("imported 1 samples of 1 series")
