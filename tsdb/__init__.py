@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     from tsdb.histograms import Histograms
     from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
     from tsdb.matchers import Matcher, MatchOp
-    from tsdb.options import AppendResult, OpenReport, StoreOptions, StoreStats, Sync
+    from tsdb.options import (
+        AppendResult,
+        CompactionResult,
+        OpenReport,
+        StoreOptions,
+        StoreStats,
+        Sync,
+    )
     from tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
     from tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
     from tsdb.verify import Violation, check
@@ -45,6 +52,7 @@ _MODULE_OF = {
     "STALE": "tile",
     "AppendResult": "options",
     "Batch": "tile",
+    "CompactionResult": "options",
     "Corrupted": "errors",
     "Database": "database",
     "Disk": "fsio",
@@ -131,6 +139,7 @@ __all__ = [
     "STALE",
     "AppendResult",
     "Batch",
+    "CompactionResult",
     "Corrupted",
     "Database",
     "Disk",

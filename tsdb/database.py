@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tsdb.background import Repeater
+from tsdb.damage import DAMAGE
 from tsdb.errors import WriteFailed
 from tsdb.files import Files
 from tsdb.fsio import Disk, RealDisk
@@ -14,6 +15,9 @@ from tsdb.head.head import Head
 from tsdb.opening import open_files
 from tsdb.options import StoreOptions, Sync
 from tsdb.store.writes import Writes
+
+_ATTEMPTS = 3
+"""A writer may replace blocks while a reader opens them."""
 
 
 class Database(Writes):
@@ -30,10 +34,20 @@ class Database(Writes):
     def _start_workers(self) -> list[Repeater]:
         if self._files is None or self._read_only:
             return []
-        workers = [Repeater(self, "flush_if_due", 5.0)]
+        workers = [Repeater(self, "flush_if_due", 5.0), Repeater(self, "maintain", 30.0)]
         if self.options.sync is Sync.INTERVAL:
             workers.append(Repeater(self, "sync", self.options.sync_interval_s))
         return workers
+
+    def hold(self) -> bool:
+        """Open the files of all blocks, which a writer beside may remove; whether that worked."""
+        held = True
+        for block in self._state.blocks:
+            try:
+                block.hold()
+            except DAMAGE:  # who reads it is told
+                held = False
+        return held
 
     def close(self) -> None:
         """Finish: flush a large head, sync the log, let go of the directory. Again: nothing.
@@ -41,6 +55,7 @@ class Database(Writes):
         Raises `WriteFailed` if the disk does not take what has to be safe now; the database is
         closed all the same.
         """
+        self._stopping.set()
         for worker in self._workers:
             worker.stop()
         if self._closed:
@@ -88,8 +103,13 @@ def open_database(
 ) -> Database:
     """See `tsdb.open`."""
     settings = StoreOptions(sync=Sync(sync), **options)
-    files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
-    return Database(files, head, settings)
+    attempt = 1
+    while True:
+        files, head = open_files(disk or RealDisk(), Path(path), settings, read_only=read_only)
+        database = Database(files, head, settings)
+        if not read_only or database.hold() or attempt == _ATTEMPTS:
+            return database
+        attempt += 1
 
 
 def memory_database(**options: Any) -> Database:

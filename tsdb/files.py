@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,39 @@ class Files:
         for entry in gone:
             with contextlib.suppress(OSError):  # the next writer removes what no manifest names
                 self.disk.unlink(self.blocks_path / entry.name)
+
+    def commit_blocks(
+        self,
+        gone: Collection[str],
+        came: Sequence[BlockEntry],
+        applied: Collection[Tombstone],
+    ) -> None:
+        """Let blocks take the place of others, which were read with `applied` carried out.
+
+        While no head is being committed. Raises `WriteFailed`; either state may be on disk then, so
+        no file of either may be removed.
+        """
+        manifest = self.manifest
+        kept = [entry for entry in manifest.blocks if entry.name not in gone]
+        names = [entry.name for entry in came]
+        try:
+            self._replace_manifest(
+                version=max(manifest.version, manifests.LATEST_FORMAT if came else 0),
+                blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
+                tombstones=carried(manifest.tombstones, gone, names, applied),
+            )
+        except OSError as problem:
+            raise write_failure(problem, "putting blocks in the place of others") from problem
+
+    def log_bytes(self) -> int:
+        """Size of the log, as far as it can be told."""
+        size = 0
+        for number in self.segments():
+            with contextlib.suppress(OSError):
+                file = self.disk.read(self.path / LOG / segment_name(number))
+                size += file.size
+                file.close()
+        return size
 
     def commit_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from tsdb.block.writer import new_identity, write_block
 from tsdb.codec.columns import FLUSH_LEVEL
 from tsdb.fsio import Disk
 from tsdb.head.head import HeadPart
+from tsdb.index.match import label_table
 from tsdb.stratum import Grids
 
 BLOCK_MS = 2 * 3600 * 1000
-_LADDER = (1, 3, 12, 48, 192)
+_LADDER = (1, 3, 9, 27, 81)
+"""As the widths of compacted blocks."""
 _MOST_BLOCKS = 512
 SUFFIX = ".block"
 
@@ -45,6 +48,7 @@ def block_width(strata: Sequence[Grids], block_ms: int) -> int:
 
 def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
     """What goes into each block, by time. The head must have a single run."""
+    labels = partial(label_table, head.index())
     for run in head.runs:
         layers = run.layers()
         strata = [layer.stratum for layer in layers]
@@ -52,7 +56,7 @@ def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
         begin = min(int(stratum.grid_first.min()) for stratum in strata) // width
         end = max(int(stratum.grid_last.max()) for stratum in strata) // width
         for number in range(begin, end + 1):
-            content = arrange(layers, head.index(), number * width, (number + 1) * width - 1)
+            content = arrange(layers, labels, number * width, (number + 1) * width - 1)
             if content is not None:
                 yield content
 
@@ -69,13 +73,19 @@ def write_head(
 
 
 def write_content(
-    disk: Disk, path: Path, content: Content, *, sequence: int, level: int = FLUSH_LEVEL
+    disk: Disk,
+    path: Path,
+    content: Content,
+    *,
+    sequence: int,
+    level: int = FLUSH_LEVEL,
+    between_pages: Callable[[], None] | None = None,
 ) -> BlockEntry:
-    """Write a block, and what the manifest is to say of it. Raises `OSError`."""
+    """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
     identity = new_identity()
     if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
         disk.unlink(path)
-    described = write_block(disk, path, identity, content, level=level)
+    described = write_block(disk, path, identity, content, level=level, between_pages=between_pages)
     file = disk.read(path)
     size = file.size
     file.close()

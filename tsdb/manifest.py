@@ -51,13 +51,20 @@ def encode(manifest: Manifest) -> bytes:
         "store": manifest.store.hex(),
         "log_start": manifest.log_start,
         "next_block": manifest.next_block,
-        "blocks": [asdict(entry) for entry in manifest.blocks],
+        "blocks": [_described(entry) for entry in manifest.blocks],
         "metadata": {name: astuple(entry) for name, entry in manifest.metadata.items()},
     }
     if manifest.tombstones:
         fields["tombstones"] = tombstones.encode(manifest.tombstones)
     body = json.dumps(fields, indent=1).encode()
     return b"%s %d %08x\n" % (_WORD, manifest.version, google_crc32c.value(body)) + body
+
+
+def _described(entry: BlockEntry) -> dict[str, object]:
+    fields = asdict(entry)
+    if entry.level == 0:  # format 3 brought it
+        del fields["level"]
+    return fields
 
 
 def decode(content: bytes, path: Path) -> Manifest:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tsdb.block.reader import BlockEntry
 from tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
 from tsdb.flush import BLOCK_MS
 from tsdb.wal.writer import SEGMENT_BYTES
@@ -37,6 +39,11 @@ class StoreOptions:
     cache_bytes              decoded pages and tiles kept in memory, 0 for none
     out_of_order_ms          samples older than the newest one by more than this are rejected;
                              None takes them however late
+    compaction               merge blocks in the background; `Database.compact` works in any case
+    most_block_ms            merged blocks cover no more time than this, nor a tenth of retention_ms
+    retention_ms             blocks go when all their samples are older than this; None keeps them
+    retention_bytes          the oldest blocks go while blocks and log are larger than this; None:
+                             they may be
     """
 
     sync: Sync = Sync.INTERVAL
@@ -49,6 +56,10 @@ class StoreOptions:
     cache_bytes: int = DEFAULT_CACHE_BYTES
     out_of_order_ms: int | None = None
     max_exemplars: int = 100_000
+    compaction: bool = True
+    most_block_ms: int = 81 * BLOCK_MS
+    retention_ms: int | None = None
+    retention_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):
@@ -58,6 +69,32 @@ class StoreOptions:
             raise ValueError(f"max_exemplars must not be negative, but is {self.max_exemplars}")
         if self.cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, but is {self.cache_bytes}")
+        for name in ("retention_ms", "retention_bytes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be more than 0, not {value}; None keeps everything")
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionResult:
+    """What became of blocks: how many were read and written, with how many samples and bytes."""
+
+    blocks_read: int = 0
+    blocks_written: int = 0
+    samples_read: int = 0
+    samples_written: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    def plus(self, read: Sequence[BlockEntry], written: Sequence[BlockEntry]) -> CompactionResult:
+        return CompactionResult(
+            self.blocks_read + len(read),
+            self.blocks_written + len(written),
+            self.samples_read + sum(entry.samples for entry in read),
+            self.samples_written + sum(entry.samples for entry in written),
+            self.bytes_read + sum(entry.bytes for entry in read),
+            self.bytes_written + sum(entry.bytes for entry in written),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,16 @@ class Intervals:
         hit: Bools = self.rows[place] == rows
         return hit
 
+    def alike(self, rows: Ints) -> Ints:
+        """[rows] equal numbers for rows of which the same times were deleted; 0: none."""
+        number = np.zeros(len(rows), np.int64)
+        known: dict[bytes, int] = {}
+        for place in np.flatnonzero(self.touches(rows)).tolist():
+            low, high = np.searchsorted(self.rows, [rows[place], rows[place] + 1])
+            lost = self.starts[low:high].tobytes() + self.ends[low:high].tobytes()
+            number[place] = known.setdefault(lost, len(known) + 1)
+        return number
+
     def mask(self, rows: Ints, times: Ints) -> Bools:
         """[N] which samples, given by index row and time, are deleted."""
         deleted = self.touches(rows)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from tsdb.block.series_order import likeness, order_series
-from tsdb.index.match import LabelIndex, label_table
 from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from tsdb.part import Layer
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.stratum import NativeStratum, Stratum
 
 PAGE_VALUES = 4096
@@ -114,9 +114,14 @@ class _Part:
 
 
 def arrange(
-    layers: Sequence[Layer], index: LabelIndex, start_ms: int, end_ms: int
+    layers: Sequence[Layer],
+    labels: Callable[[Ints], SeriesTable],
+    start_ms: int = MIN_TIME_MS,
+    end_ms: int = MAX_TIME_MS,
 ) -> Content | None:
     """What layers have in a range of time: at most one of floats and one of histograms.
+
+    labels: label sets of index rows, which increase.
 
     Series are ordered by metric, then grid, then `series_order`: a query that names a metric finds
     its series side by side, those of one target in the same pages. None if nothing is there.
@@ -133,7 +138,7 @@ def arrange(
         own = base + part.layer.stratum.grid_of[part.picked]
         grids[at] = np.where(grids[at] < 0, own, grids[at])
         base += len(part.layer.stratum.grid_length)
-    table = label_table(index, ids)
+    table = labels(ids)
     alike = np.zeros(len(ids), np.int64)
     for part in parts:
         alike[np.searchsorted(ids, part.ids)] = part.likeness()

@@ -50,6 +50,7 @@ class BlockEntry:
     identity  32 hexadecimal digits
     sequence  of equal series and times, the sample in the block of higher sequence counts
     bytes     size of the file
+    level     how many times its samples were merged or packed anew; 0: as a flush wrote it
     """
 
     name: str
@@ -60,6 +61,7 @@ class BlockEntry:
     series: int
     samples: int
     bytes: int
+    level: int = 0
 
 
 class BlockColumn:
@@ -203,6 +205,13 @@ class Block:
         )  # fmt: skip
         if said != found:
             raise Corrupted(self.path, "description", f"{found}, but the manifest says {said}")
+
+    def hold(self) -> None:
+        """Open the file, so that it can be read even if its name goes away.
+
+        Raises `Corrupted` or `Unreadable`.
+        """
+        self._opened()
 
     def _opened(self) -> ReadFile:
         if self._file is None:

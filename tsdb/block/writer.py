@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,22 +64,31 @@ def new_identity() -> bytes:
 
 
 def write_block(
-    disk: Disk, path: Path, identity: bytes, content: Content, *, level: int = FLUSH_LEVEL
+    disk: Disk,
+    path: Path,
+    identity: bytes,
+    content: Content,
+    *,
+    level: int = FLUSH_LEVEL,
+    between_pages: Callable[[], None] | None = None,
 ) -> Description:
     """Write a block that appears at `path` whole or not at all.
 
-    Raises `OSError`; nothing is at `path` then.
+    between_pages: called now and then; what it raises ends the writing.
+
+    Raises `OSError`, and what reading the content raises; nothing is at `path` then.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     if disk.exists(temporary):
         disk.unlink(temporary)
     file = disk.create(temporary)
     try:
-        description = _Writer(file, identity, content, level).write()
+        description = _Writer(file, identity, content, level, between_pages).write()
         file.fsync()
-    except OSError:
+    except BaseException:
         file.close()
-        disk.unlink(temporary)
+        with contextlib.suppress(OSError):  # the next opening of the store removes it
+            disk.unlink(temporary)
         raise
     file.close()
     disk.rename(temporary, path)
@@ -87,8 +97,16 @@ def write_block(
 
 
 class _Writer:
-    def __init__(self, file: AppendFile, identity: bytes, content: Content, level: int) -> None:
+    def __init__(
+        self,
+        file: AppendFile,
+        identity: bytes,
+        content: Content,
+        level: int,
+        between_pages: Callable[[], None] | None,
+    ) -> None:
         self._file, self._identity, self._content, self._level = file, identity, content, level
+        self._between_pages = between_pages or (lambda: None)
 
     def write(self) -> Description:
         content = self._content
@@ -216,6 +234,7 @@ class _Writer:
         sizes: list[int] = []
         checksums: list[int] = []
         for data in pages:
+            self._between_pages()
             checksums.append(checksum(self._identity, kind, len(sizes), data))
             sizes.append(len(data))
             self._file.append([data])

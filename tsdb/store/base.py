@@ -62,6 +62,9 @@ class Store:
         self._swapping = threading.Lock()  # while heads and blocks change together; held briefly
         self._swaps = 0  # odd while they do
         self._deleted: dict[str, Without] = {}  # by name of the block
+        self._compacting = threading.Lock()  # taken before `_flushing`
+        self._unmergeable: set[str] = set()  # names of blocks that cannot be read
+        self._stopping = threading.Event()  # long work in the background should end
         self._first_append = time.monotonic()
         self._past = (0, 0)  # duplicates and conflicts of heads that are in blocks now
         self._workers: list[Repeater] = []

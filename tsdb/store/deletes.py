@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from tsdb import reader
 from tsdb.block.layout import arrange
 from tsdb.block.reader import Block, BlockEntry
+from tsdb.codec.columns import COMPACTION_LEVEL
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import write_failure
 from tsdb.flush import block_name, write_content
+from tsdb.index.match import label_table
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.store.upkeep import Upkeep
 from tsdb.thinned import thinned
 from tsdb.tombstones import DeleteResult, Deletion, Intervals, Tombstone, of_block
-
-COMPACTION_LEVEL = 8
-"""pcodec's level for blocks that are written a second time."""
 
 
 class Deletes(Upkeep):
@@ -103,7 +103,7 @@ class Deletes(Upkeep):
         assert files is not None
         deleted = Intervals.of(block, deletions)
         left = [one for layer in block.layers() if (one := thinned(layer, deleted)) is not None]
-        content = arrange(left, block, MIN_TIME_MS, MAX_TIME_MS)
+        content = arrange(left, partial(label_table, block))
         if content is None:
             return []
         try:

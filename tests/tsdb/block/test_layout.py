@@ -41,7 +41,7 @@ def test_a_page_ends_where_a_target_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "blocks_of"), [(0.1, 2), (2, 2), (4, 2), (6, 6), (24, 24), (96, 96)]
+    ("hours", "blocks_of"), [(0.1, 2), (2, 2), (4, 2), (6, 6), (24, 18), (96, 54)]
 )
 def test_history_gets_wide_blocks(hours: float, blocks_of: int) -> None:
     times = np.linspace(0, hours * 3_600_000, 200).astype(np.int64)

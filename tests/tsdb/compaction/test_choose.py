@@ -1,0 +1,172 @@
+"""Which blocks are merged, and which go."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from tsdb.block.reader import BlockEntry
+from tsdb.compaction.choose import FACTOR, closure, expired, next_group, widths
+
+HOUR = 3_600_000
+BLOCK = 2 * HOUR
+
+
+def block(
+    sequence: int, first_h: float, last_h: float, samples: int = 1000, level: int = 0
+) -> BlockEntry:
+    return BlockEntry(
+        name=f"{sequence}.block",
+        identity="00",
+        sequence=sequence,
+        first_ms=round(first_h * HOUR),
+        last_ms=round(last_h * HOUR) - 1,
+        series=1,
+        samples=samples,
+        bytes=samples,
+        level=level,
+    )
+
+
+def names(entries: object) -> list[int]:
+    assert isinstance(entries, (list, tuple))
+    return [entry.sequence for entry in entries]
+
+
+blocks = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 12), st.integers(1, 5000), st.integers(0, 2)),
+    max_size=14,
+).map(
+    lambda found: [
+        block(n, first, first + length, samples, level)
+        for n, (first, length, samples, level) in enumerate(found, start=1)
+    ]
+)
+
+
+def test_widths_are_multiples() -> None:
+    assert widths(BLOCK, 20 * HOUR) == [BLOCK, 3 * BLOCK, 9 * BLOCK]
+    assert widths(BLOCK, HOUR) == [BLOCK]
+
+
+def test_a_full_range_is_merged_and_one_that_goes_on_is_not() -> None:
+    full = [block(1, 0, 2), block(2, 2, 4), block(3, 4, 6)]
+    group = next_group([*full, block(4, 6, 8)], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert names(group) == [1, 2, 3]
+    assert next_group(full[:2], BLOCK, 18 * HOUR) is None
+
+
+def test_everything_is_merged_when_asked_for() -> None:
+    group = next_group([block(1, 0, 2), block(2, 2, 4)], BLOCK, 18 * HOUR, everything=True)
+    assert group is not None
+    assert names(group) == [1, 2]
+    single = next_group([block(1, 0, 2)], BLOCK, 18 * HOUR, everything=True)
+    assert single is not None
+    assert names(single) == [1]
+    assert next_group([block(1, 0, 2, level=1)], BLOCK, 18 * HOUR, everything=True) is None
+
+
+def test_a_few_late_samples_do_not_rewrite_a_large_block() -> None:
+    large = block(1, 0, 18, samples=1_000_000, level=2)
+    assert next_group([large, block(2, 3, 4, samples=10, level=1)], BLOCK, 18 * HOUR) is None
+    many = [block(n, 3, 4, samples=10) for n in range(2, 8)]
+    group = next_group([large, *many], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert names(group) == [1, 2, 3, 4, 5, 6, 7]
+    group = next_group([large, block(2, 3, 4, samples=200_000)], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert names(group) == [1, 2]
+
+
+def test_a_block_as_flushed_is_packed_when_time_has_passed() -> None:
+    wide = block(1, 0, 18)
+    assert next_group([wide, block(2, 18, 20, level=1)], BLOCK, 18 * HOUR) is None
+    group = next_group([wide, block(2, 30, 32, level=1)], BLOCK, 18 * HOUR)
+    assert group is not None
+    assert names(group) == [1]
+
+
+def test_a_group_takes_in_what_came_in_between() -> None:
+    first, between, last = block(1, 0, 2), block(2, 1, 5), block(3, 4, 6)
+    aside = block(4, 0, 6)
+    assert names(closure([first, last], [first, between, last, aside])) == [1, 2, 3]
+
+
+@given(blocks, st.booleans())
+def test_merging_ends_and_never_changes_which_sample_stands(
+    entries: list[BlockEntry], everything: bool
+) -> None:
+    """Blocks are kept as their sequences; each merge must leave the order of overlapping ones."""
+    rounds = 0
+    while (group := next_group(entries, BLOCK, 54 * HOUR, everything=everything)) is not None:
+        rounds += 1
+        assert rounds <= 40
+        low, high = group[0].sequence, group[-1].sequence
+        inside = {entry.name for entry in group}
+        for entry in entries:
+            if entry.name not in inside and low < entry.sequence < high:
+                assert all(
+                    entry.last_ms < member.first_ms or member.last_ms < entry.first_ms
+                    for member in group
+                )
+        merged = BlockEntry(
+            name=f"merged-{rounds}",
+            identity="00",
+            sequence=high,
+            first_ms=min(entry.first_ms for entry in group),
+            last_ms=max(entry.last_ms for entry in group),
+            series=1,
+            samples=sum(entry.samples for entry in group),
+            bytes=1,
+            level=max(entry.level for entry in group) + 1,
+        )
+        entries = [entry for entry in entries if entry.name not in inside]
+        entries = sorted([*entries, merged], key=lambda entry: entry.sequence)
+    if everything:
+        assert all(entry.level > 0 for entry in entries)
+
+
+@given(blocks)
+def test_blocks_that_cannot_be_read_are_left_alone(entries: list[BlockEntry]) -> None:
+    skip = {entry.name for entry in entries[::2]}
+    group = next_group(entries, BLOCK, 54 * HOUR, everything=True, skip=skip)
+    assert group is None or not skip & {entry.name for entry in group}
+
+
+def test_old_blocks_go_whole() -> None:
+    entries = [block(1, 0, 2), block(2, 2, 4), block(3, 4, 6), block(4, 6, 8)]
+    now = 8 * HOUR
+
+    def gone(retention_h: float | None, retention_bytes: int | None = None, **more: int) -> object:
+        return names(
+            expired(
+                entries,
+                now_ms=more.get("now", now),
+                retention_ms=None if retention_h is None else round(retention_h * HOUR),
+                retention_bytes=retention_bytes,
+                other_bytes=more.get("other", 0),
+            )
+        )
+
+    assert gone(None) == []
+    assert gone(100) == []
+    assert gone(4) == [1]  # the second one ends less than four hours ago
+    assert gone(3.9) == [1, 2]
+    assert gone(3.9, now=10**15) == [1, 2]  # history stays though the clock has moved on
+    assert gone(3.9, now=5 * HOUR) == []  # samples from the future drive nothing out
+    assert gone(None, 4000) == []
+    assert gone(None, 3999) == [1]
+    assert gone(None, 2500, other=1000) == [1, 2, 3]
+    assert gone(3.9, 1999) == [1, 2, 3]
+    assert gone(None, 1) == [1, 2, 3, 4]
+
+
+@given(blocks)
+def test_a_range_is_no_wider_than_asked_for(entries: list[BlockEntry]) -> None:
+    group = next_group(entries, BLOCK, FACTOR * BLOCK)
+    if group is not None and len(group) > 1:
+        widest = max(entry.last_ms - entry.first_ms + 1 for entry in group)
+        span = max(e.last_ms for e in group) - min(e.first_ms for e in group) + 1
+        overlaps = sum(entry.last_ms - entry.first_ms + 1 for entry in group)
+        assert span <= max(FACTOR * BLOCK, widest, overlaps)

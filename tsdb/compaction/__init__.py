@@ -1,0 +1,1 @@
+"""Small blocks become larger ones, and old ones go: what to merge, how, and what to keep."""

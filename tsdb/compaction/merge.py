@@ -1,0 +1,97 @@
+"""Several blocks as one: which samples, in which order, without having them in memory.
+
+Most series end in one block before they begin in the next; theirs are strung together as they
+stand. Those whose blocks overlap in time, or that were deleted in part, are brought together
+sample by sample when they are written. Native histograms are merged in memory, with the floats of
+the series that have both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tsdb.block.layout import Content, arrange
+from tsdb.compaction.one_layer import merged_floats
+from tsdb.compaction.tangled import Source
+from tsdb.head.head_run import Chunk, HeadRun, build_layer
+from tsdb.head.native import NativeSamples
+from tsdb.head.run import Floating
+from tsdb.labels import Bools, Ints
+from tsdb.part import Layer, Part
+from tsdb.reader import unite
+from tsdb.stratum import NativeStratum, Stratum
+
+
+def merged_content(parts: Sequence[Part]) -> Content | None:
+    """What parts hold together, given in order of age: of equal series and times the sample of
+    the last part stands, and what was deleted is left out. None if nothing is there.
+
+    Raises `Corrupted` or `Unreadable`, now or when the content is read.
+    """
+    union = unite([(part, np.arange(part.index().rows)) for part in parts])
+    rows_of = [table_rows for _, table_rows in union.found]
+    layers = [
+        (part, layer, table_rows[_index_rows(layer)])
+        for part, table_rows in zip(parts, rows_of, strict=True)
+        for layer in part.layers()
+    ]
+    count = union.table.rows
+    mixed = np.zeros(count, np.bool_)
+    for _, layer, rows in layers:
+        if isinstance(layer.stratum, NativeStratum):
+            mixed[rows] = True
+    sources = [
+        _source(part, layer, rows, count, mixed)
+        for part, layer, rows in layers
+        if isinstance(layer.stratum, Stratum)
+    ]
+    run = _mixed_run(layers, mixed) if mixed.any() else HeadRun(None)
+    found = [merged_floats(sources, run.floats)]
+    if run.native is not None:
+        found.append(Layer(run.native.stratum, run.native.ids))
+    present = [layer for layer in found if layer is not None]
+    return arrange(present, union.table.take)
+
+
+def _index_rows(layer: Layer) -> Ints:
+    return np.arange(len(layer.stratum.grid_of)) if layer.ids is None else layer.ids
+
+
+def _source(part: Part, layer: Layer, rows: Ints, count: int, mixed: Bools) -> Source:
+    assert isinstance(layer.stratum, Stratum)
+    series = np.full(count, -1)
+    series[rows] = np.arange(len(rows))
+    series[mixed] = -1
+    return Source(layer.stratum, series, _index_rows(layer), part.deleted())
+
+
+def _mixed_run(layers: Sequence[tuple[Part, Layer, Ints]], mixed: Bools) -> HeadRun:
+    """Series that have histograms anywhere, floats and histograms, merged in memory."""
+    chunks: list[Chunk] = []
+    for part, layer, rows in layers:
+        series = np.flatnonzero(mixed[rows])
+        stratum = layer.stratum
+        grids = stratum.grid_of[series]
+        lengths = stratum.grid_length[grids]
+        times = stratum.times.ints(stratum.grid_start[grids], lengths)
+        kept = np.ones(len(times), np.bool_)
+        deleted = part.deleted()
+        if deleted is not None:
+            index_rows = np.repeat(_index_rows(layer)[series], lengths)
+            kept = ~deleted.mask(index_rows, times)
+        if not kept.any():
+            continue
+        ids = np.repeat(rows[series], lengths)
+        begins = stratum.value_start[series]
+        starts = None if stratum.starts is None else stratum.starts.ints(begins, lengths)
+        if isinstance(stratum, NativeStratum):
+            histograms = stratum.values.histograms(begins, lengths)
+            samples = NativeSamples(ids, times, histograms, starts)
+            chunks.append(samples.take(np.flatnonzero(kept)))
+        else:
+            assert isinstance(stratum, Stratum)
+            values = stratum.values.floats(begins, lengths)
+            chunks.append(Floating(ids, times, values, starts).take(kept))
+    return build_layer(chunks) if chunks else HeadRun(None)

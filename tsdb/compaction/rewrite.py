@@ -1,0 +1,68 @@
+"""Writes the block that takes the place of others."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tsdb.block.pages import PageCache, page_bytes
+from tsdb.block.reader import Block, BlockEntry
+from tsdb.cache import ByteCache
+from tsdb.codec.columns import COMPACTION_LEVEL
+from tsdb.compaction.merge import merged_content
+from tsdb.flush import write_content
+from tsdb.fsio import Disk
+from tsdb.part import Part, Without
+from tsdb.tombstones import Tombstone, of_block
+
+CACHE_BYTES = 64 << 20
+"""Decoded pages in memory: neighbours in the new block are often neighbours in the old ones."""
+
+
+class Stopped(Exception):
+    """A rewriting was told to stop. Nothing has changed."""
+
+
+def rewrite(
+    disk: Disk,
+    folder: Path,
+    group: Sequence[BlockEntry],
+    tombstones: Sequence[Tombstone],
+    stop: threading.Event,
+) -> BlockEntry | None:
+    """Write blocks, given in order of age, as one; None if nothing of them is left.
+
+    The new block has the sequence of the youngest. Blocks and manifest stay as they are.
+
+    Raises `OSError`, `Stopped`, `Corrupted`, or `Unreadable`; no new file is there then.
+    """
+    cache: PageCache = ByteCache(CACHE_BYTES, page_bytes)
+    blocks = [Block(disk, folder, entry, cache) for entry in group]
+    try:
+        parts: list[Part] = []
+        for block in blocks:
+            deletions = of_block(tombstones, block.entry.name)
+            parts.append(Without(block, deletions) if deletions else block)
+        content = merged_content(parts)
+        if content is None:
+            return None
+
+        def go_on() -> None:
+            if stop.is_set():
+                raise Stopped
+
+        entry = write_content(
+            disk,
+            folder / f"merged-{secrets.token_hex(8)}.block",  # other names than those of flushes
+            content,
+            sequence=max(entry.sequence for entry in group),
+            level=COMPACTION_LEVEL,
+            between_pages=go_on,
+        )
+    finally:
+        for block in blocks:
+            block.close()
+    return replace(entry, level=max(entry.level for entry in group) + 1)

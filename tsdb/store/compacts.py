@@ -1,0 +1,151 @@
+"""Merging blocks, and letting old ones go."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tsdb.block.reader import Block, BlockEntry
+from tsdb.compaction.choose import Group, expired, next_group
+from tsdb.compaction.rewrite import Stopped, rewrite
+from tsdb.damage import DAMAGE
+from tsdb.errors import write_failure
+from tsdb.options import CompactionResult
+from tsdb.store.deletes import Deletes
+from tsdb.tombstones import Tombstone
+
+log = logging.getLogger("tsdb")
+
+
+class Compacts(Deletes):
+    """One thread compacts at a time. Readers and writers go on: what is written is a new block,
+    which takes the place of others at once; who reads the old ones keeps them open."""
+
+    def compact(self) -> CompactionResult:
+        """Flush, then merge and pack everything that can be, whether it is worth it or not.
+
+        Raises `WriteFailed`, after which everything is as before, and another call goes on. Blocks
+        that cannot be read are left alone and named in the log.
+        """
+        self.flush()
+        if self._files is None:
+            return CompactionResult()
+        return self._compact(lambda entries, skip: self._next(entries, skip, everything=True))
+
+    def maintain(self) -> None:
+        """What a thread does now and then: let old blocks go, and merge small ones."""
+        self.apply_retention()
+        if self.options.compaction:
+            self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
+
+    def apply_retention(self, now_ms: int | None = None) -> list[str]:
+        """Remove blocks that are too old or too many, as `retention_ms` and `retention_bytes` say;
+        returns their names.
+
+        now_ms: the time to count from, if it is not that of the clock.
+
+        Raises `WriteFailed`.
+        """
+        files, options = self._files, self.options
+        if files is None or (options.retention_ms is None and options.retention_bytes is None):
+            return []
+        with self._compacting:
+            gone = expired(
+                [block.entry for block in self._state.blocks],
+                now_ms=round(time.time() * 1000) if now_ms is None else now_ms,
+                retention_ms=options.retention_ms,
+                retention_bytes=options.retention_bytes,
+                other_bytes=files.log_bytes(),
+            )
+            if gone:
+                self._replace(gone, [], ())
+                self._version += 1
+        return [entry.name for entry in gone]
+
+    def _next(
+        self, entries: Sequence[BlockEntry], skip: set[str], *, everything: bool
+    ) -> Group | None:
+        options = self.options
+        most_ms = options.most_block_ms
+        if options.retention_ms is not None:  # wide blocks would stay long beyond their time
+            most_ms = max(min(most_ms, options.retention_ms // 10), options.block_ms)
+        return next_group(entries, options.block_ms, most_ms, everything=everything, skip=skip)
+
+    def _compact(
+        self, choose: Callable[[Sequence[BlockEntry], set[str]], Group | None]
+    ) -> CompactionResult:
+        files, result = self._files, CompactionResult()
+        assert files is not None
+        with self._compacting:
+            self._need_writable()
+            while not self._stopping.is_set():
+                entries = [block.entry for block in self._state.blocks]
+                group = choose(entries, self._unmergeable)
+                if group is None:
+                    break
+                applied = self._state.tombstones
+                try:
+                    entry = rewrite(files.disk, files.blocks_path, group, applied, self._stopping)
+                except Stopped:
+                    break
+                except DAMAGE as problem:
+                    log.warning("blocks that cannot be read are not merged: %s", problem)
+                    self._unmergeable.update(entry.name for entry in group)
+                    continue
+                except OSError as problem:
+                    raise write_failure(problem, "merging blocks") from problem
+                came = [] if entry is None else [entry]
+                if self._replace(group, came, applied):
+                    result = result.plus(group, came)
+        return result
+
+    def _replace(
+        self,
+        gone: Sequence[BlockEntry],
+        came: Sequence[BlockEntry],
+        applied: Sequence[Tombstone],
+    ) -> bool:
+        """Put blocks in the place of others. False if one of those is not there any more, since a
+        deletion was carried out meanwhile; the new ones are thrown away then.
+
+        Raises `WriteFailed`; nothing changes then, and the new files stay, since a manifest that
+        names them may have reached the disk.
+        """
+        files = self._files
+        assert files is not None
+        names = {entry.name for entry in gone}
+        with self._flushing:
+            self._need_writable()
+            if not names <= {entry.name for entry in files.manifest.blocks}:
+                for entry in came:
+                    with contextlib.suppress(OSError):
+                        files.disk.unlink(files.blocks_path / entry.name)
+                return False
+            files.commit_blocks(names, came, applied)
+            with self._writing:
+                state = self._state
+                old = [block for block in state.blocks if block.entry.name in names]
+                blocks = [block for block in state.blocks if block.entry.name not in names]
+                blocks += [self._block(entry) for entry in came]
+                blocks.sort(key=lambda block: block.entry.sequence)
+                self._state = replace(
+                    state, blocks=tuple(blocks), tombstones=files.manifest.tombstones
+                )
+                for name in names:
+                    self._deleted.pop(name, None)
+        self._remove(old)
+        return True
+
+    def _remove(self, blocks: Sequence[Block]) -> None:
+        """Remove files of blocks that a reader may still be about to open, so open them first. What
+        cannot be opened or removed stays until the store is opened anew."""
+        assert self._files is not None
+        for block in blocks:
+            try:
+                block.hold()
+                self._files.disk.unlink(block.path)
+            except (OSError, *DAMAGE) as problem:
+                log.warning("a block that is not needed any more stays for now: %s", problem)
