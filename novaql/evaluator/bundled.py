@@ -185,7 +185,7 @@ def fold_bundles(
             return True
 
         def part(portions: _Portions) -> Any:
-            found, place = np.unique(groups.of_row[portions.bundle.rows], return_inverse=True)
+            found, place = _numbered(groups.of_row[portions.bundle.rows], len(groups))
             fold = fold_for(accumulator, len(found), steps)
             assert fold is not None
             _add(fold, portions, place, context, local=True)
@@ -198,6 +198,13 @@ def fold_bundles(
         accumulator.restart()
         return False
     return True
+
+
+def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
+    """Groups that occur, and the place of each row's group among them."""
+    occurs = np.zeros(groups, np.bool_)
+    occurs[group] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[group]
 
 
 def _add(

@@ -16,7 +16,7 @@ from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
-Counts = tuple[Ints, Ints]
+Counts = tuple[Ints, Ints | Floats]
 """Groups of a block [g] and how many values each has [g, J]."""
 Sums = tuple[Ints, Floats, Floats, Ints]
 """Groups of a block [g]; total, lost, counts, each [g, J]."""
@@ -81,7 +81,7 @@ class Count(Accumulator):
     """How many values."""
 
     def __init__(self, groups: int, steps: int) -> None:
-        self.counts = np.zeros((groups, steps), np.int64)
+        self.counts = np.zeros((groups, steps))  # of floats, as they leave
 
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Counts:
         compiled = dispatch.twin("group_counts", values.size)
@@ -92,13 +92,14 @@ class Count(Accumulator):
         return runs.groups, runs.counts(present, values.shape[1])
 
     def merge(self, partial: Counts) -> None:
-        _add_counts(self.counts, *partial)
+        at, counts = partial
+        self.counts[at] += counts
 
     def adopt(self, partial: Counts) -> None:
-        self.counts = partial[1]
+        self.counts = np.asarray(partial[1], np.float64)
 
     def finish(self) -> tuple[Floats, Bools]:
-        return self.counts.astype(np.float64), self.counts > 0
+        return self.counts, self.counts > 0
 
 
 class Group(Count):

@@ -87,7 +87,7 @@ class CountFold:
     counts_only = True
 
     def __init__(self, groups: int, steps: int) -> None:
-        self.counts = np.zeros((groups, steps), np.int64)
+        self.counts = np.zeros((groups, steps))
 
     def add(
         self,

@@ -104,7 +104,7 @@ def fold_extremes(
         at += count
 
 
-@kernel(INTS, INTS, INTS, INTS, FLAGS, FLAG, INT, INT, OUT_INTS)
+@kernel(INTS, INTS, INTS, INTS, FLAGS, FLAG, INT, INT, OUT_MATRIX)
 def fold_counts(
     place: Any,
     grid: Any,
