@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.audit.router import ENDPOINTS as AUDIT
 from server.health.router import ENDPOINTS as HEALTH
 from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
@@ -16,6 +17,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *QUERY,
     *SERVICES,
     *SLO,
+    *AUDIT,
     *USERS,
     *TOKENS,
     *PROMETHEUS,

@@ -6,9 +6,10 @@ here, and here is the whole list.
 
 from __future__ import annotations
 
+from server.audit.jobs import EXPORTS
 from server.platform.events import Consumer, relay
 from server.platform.jobs import JobKind
 
 CONSUMERS: tuple[Consumer, ...] = ()
 
-JOBS: tuple[JobKind, ...] = (relay(CONSUMERS),)
+JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS)

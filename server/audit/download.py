@@ -1,0 +1,97 @@
+"""/v1/audit/exports/{id}/content: an exported file, opened by its URL alone."""
+
+from __future__ import annotations
+
+import gzip
+import hmac
+from datetime import datetime
+
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.audit.schema import DownloadQuery
+from server.audit.service import signed_part
+from server.audit.tables import AuditExport
+from server.audit.writing import MEDIA
+from server.platform.clock import from_ms
+from server.platform.context import ServerContext, context_of
+from server.platform.endpoint import Endpoint
+from server.platform.errors import Conflict, Forbidden, Gone
+from server.platform.query_parameters import read_query
+from server.platform.tables import Token, User
+
+PURPOSE = "audit-export"
+
+
+def signature(context_keys: list[bytes], signed: bytes) -> str:
+    """The signature of a download URL, by the newest key."""
+    return hmac.new(context_keys[0], signed, "sha256").hexdigest()
+
+
+async def download_export(request: Request) -> Response:
+    """The file of an export. The URL is the permission, until it expires.
+
+    It opens nothing once the token that asked for it is revoked or its user deactivated.
+    """
+    context = context_of(request)
+    query = read_query(request, DownloadQuery)
+    export_id = str(request.path_params["id"])
+    export = await context.threads.run(lambda: _opened(context, export_id, query))
+    if export.content is None:
+        raise Conflict("the export is still being written", code="export_pending")
+    content = gzip.decompress(export.content)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{export.id}.{export.format}"',
+        "Content-Type": MEDIA[export.format],
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(content, headers=headers)
+
+
+def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> AuditExport:
+    refused = Forbidden("this URL opens nothing", code="invalid_signature")
+    with context.database.read(None) as session:
+        export = session.execute(
+            select(AuditExport).where(AuditExport.id == export_id)
+        ).scalar_one_or_none()
+        if export is None:
+            raise refused
+        expires = from_ms(int(query.expires))
+        signed = signed_part(export.tenant_id, export.id, expires)
+        good = [
+            hmac.compare_digest(signature([key], signed), query.signature)
+            for key in context.keys.signing_keys(PURPOSE)
+        ]
+        if not any(good) or expires != export.expires_at:
+            raise refused
+        _refuse_late(context.clock.now(), expires)
+        if context.accounts is not None:
+            token = session.get(Token, export.token_id)
+            creator = session.get(User, export.creator_id)
+            if token is None or token.revoked_at or creator is None or creator.status != "active":
+                raise refused
+        assert export.content is None or isinstance(export.content, bytes)  # loads it now
+        session.expunge(export)
+        return export
+
+
+def _refuse_late(now: datetime, expires: datetime) -> None:
+    if now >= expires:
+        raise Gone("this URL has expired; ask for the export again", code="export_expired")
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        methods=("GET",),
+        path="/v1/audit/exports/{id}/content",
+        handler=download_export,
+        role=None,
+        tag="audit",
+        errors=(400, 403, 404, 409, 410, 503),
+        media=("text/csv",),
+        parameters={"expires": "milliseconds since 1970", "signature": "of the URL"},
+        samples=False,
+    ),
+)

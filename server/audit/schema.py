@@ -1,0 +1,122 @@
+"""Wire shapes of the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Shown, Timestamp
+from server.platform.tables import AuditEntry
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Outcome = Literal["success", "denied", "failed"]
+
+
+class AuditQuery(PageQuery):
+    """Filters, all of which must hold; the newest first."""
+
+    actor: Text | None = Field(None, description="id of the user or job, exactly")
+    target: Text | None = Field(None, description="id of what was acted on, exactly")
+    action: Text | None = Field(None, description="as `token.create`")
+    outcome: Outcome | None = None
+    since: Timestamp | None = Field(None, description="from then on, inclusive")
+    until: Timestamp | None = Field(None, description="before then")
+
+
+class ActorOut(Shown):
+    """Who acted."""
+
+    type: str
+    id: str
+    name: str
+
+
+class TargetOut(Shown):
+    """What was acted on."""
+
+    type: str
+    id: str
+
+
+class EntryOut(Shown):
+    """One entry. Secrets in snapshots are hidden; that they changed is shown."""
+
+    id: str
+    at: Timestamp
+    actor: ActorOut
+    action: str
+    target: TargetOut
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    diff: list[Any] = Field(description="JSON Patch (RFC 6902) from before to after")
+    request_id: str
+    ip: str | None
+    user_agent: str | None
+    outcome: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> EntryOut:
+        """A row as clients see it."""
+        shown = {
+            name: getattr(entry, name)
+            for name in cls.model_fields
+            if name not in ("actor", "target")
+        }
+        return cls.model_validate(
+            {
+                **shown,
+                "actor": {
+                    "type": entry.actor_type,
+                    "id": entry.actor_id,
+                    "name": entry.actor_name,
+                },
+                "target": {"type": entry.target_type, "id": entry.target_id},
+            }
+        )
+
+
+class EntriesOut(Shown):
+    """A page of the log."""
+
+    data: list[EntryOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class ExportFilters(Body):
+    """Which entries."""
+
+    actor: Text | None = None
+    target: Text | None = None
+    action: Text | None = None
+    outcome: Outcome | None = None
+
+
+class AskExport(Body):
+    """The time to export: from `from` on, before `to`."""
+
+    from_: Timestamp = Field(alias="from")
+    to: Timestamp
+    format: Literal["csv", "json"]
+    filters: ExportFilters = Field(default_factory=ExportFilters)
+
+
+class ExportOut(Shown):
+    """An export. The URL opens without a token until it expires."""
+
+    id: str
+    status: Literal["ready", "pending"]
+    format: Literal["csv", "json"]
+    entries: int
+    sha256: str | None = Field(description="of the file")
+    download_url: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
+class DownloadQuery(Body):
+    """What a download URL holds."""
+
+    expires: Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
+    signature: Annotated[str, Field(min_length=1, max_length=128)]

@@ -1,0 +1,64 @@
+"""Entries as CSV or JSON, for people with spreadsheets and for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from server.platform.clock import rfc3339
+from server.platform.tables import AuditEntry
+
+COLUMNS = (
+    "id",
+    "at",
+    "actor_type",
+    "actor_id",
+    "actor_name",
+    "action",
+    "target_type",
+    "target_id",
+    "outcome",
+    "request_id",
+    "ip",
+    "user_agent",
+    "before",
+    "after",
+    "diff",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+MEDIA = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}
+
+
+def as_json(entries: Iterable[AuditEntry]) -> bytes:
+    """{"data": [entry, …]}, the shape of the list."""
+    return orjson.dumps({"data": [_plain(entry) for entry in entries]})
+
+
+def as_csv(entries: Iterable[AuditEntry]) -> bytes:
+    """RFC 4180 with a header. Snapshots and differences are JSON in their cells.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        plain = _plain(entry)
+        writer.writerow([_cell(plain[name]) for name in COLUMNS])
+    return out.getvalue().encode()
+
+
+def _plain(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in COLUMNS} | {"at": rfc3339(entry.at)}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return "'" + text if text.startswith(_FORMULA) else text
