@@ -1,0 +1,241 @@
+"""Delta points of OTLP: sums against adding them up here; overlaps, restarts, bounded memory."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novaql.inputs.label_limits import USUAL_LIMITS
+from server.ingest.delta import DeltaProblem, DeltaSums
+from server.ingest.otlp import Converted, convert
+from server.platform.scopes import Role
+from tests.support.http_server import LocalServer, local_server
+from tests.support.store_failures import FailingAppends
+from tsdb.tile import is_stale
+
+S = 10**9
+Point = dict[str, Any]
+
+
+def sum_of(*points: Point, monotonic: bool = True, temporality: int = 1) -> dict[str, Any]:
+    data = {
+        "dataPoints": list(points),
+        "aggregationTemporality": temporality,
+        "isMonotonic": monotonic,
+    }
+    return request_of({"name": "work", "sum": data})
+
+
+def request_of(metric: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+
+
+def at(start: int, end: int, **values: Any) -> Point:
+    return {"startTimeUnixNano": str(start * S), "timeUnixNano": str(end * S), **values}
+
+
+def taken(sums: DeltaSums, request: dict[str, Any]) -> Converted:
+    with sums.request() as deltas:
+        return convert(request, deltas, USUAL_LIMITS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(1, 3), st.integers(0, 2**40)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_deltas_add_up_exactly(steps: list[tuple[int, int, int]]) -> None:
+    """Whole numbers, with gaps between them, in one request or in many."""
+    now, total, points, wanted = 1000, 0, [], []
+    for gap, length, value in steps:
+        start, now = now + gap, now + gap + length
+        points.append(at(start, now, asInt=str(value)))
+        total += value
+        wanted.append((now * 1000, float(total)))
+    first = 1000 + steps[0][0]
+    for requests in ([points], [[point] for point in points]):
+        sums = DeltaSums(most_series=5)
+        found = [taken(sums, sum_of(*some)) for some in requests]
+        samples = [sample for one in found for sample in one.samples]
+        assert [(time, value) for _, time, value, _ in samples] == wanted
+        assert {start for *_, start in samples} == {first * 1000}
+        assert all(one.rejected == 0 for one in found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 6),
+            st.integers(-3, 3),
+            st.lists(st.integers(0, 9), max_size=6),
+            st.integers(0, 5),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_exponential_histograms_are_merged_in_the_coarsest_scale(
+    parts: list[tuple[int, int, list[int], int]],
+) -> None:
+    sums = DeltaSums(most_series=5)
+    every: list[tuple[int, int, int]] = []
+    zeros = 0
+    for number, (scale, offset, counts, zero) in enumerate(parts):
+        point = at(number, number + 1, scale=scale, count=str(sum(counts) + zero), sum=1.5)
+        point["positive"] = {"offset": offset, "bucketCounts": [str(c) for c in counts]}
+        point["zeroCount"] = str(zero)
+        data = {"dataPoints": [point], "aggregationTemporality": 1}
+        found = taken(sums, request_of({"name": "size", "exponentialHistogram": data}))
+        every += [(scale, offset + place, count) for place, count in enumerate(counts)]
+        zeros += zero
+        ((_, histogram, _),) = found.histograms
+        coarsest = min(scale for scale, *_ in parts[: number + 1])
+        wanted: dict[int, int] = {}
+        for own, bucket, count in every:
+            if count:
+                place = (bucket >> (own - coarsest)) + 1
+                wanted[place] = wanted.get(place, 0) + count
+        assert histogram.schema == coarsest
+        assert histogram.positive == sorted(wanted.items())
+        assert histogram.count == sum(count for *_, count in every) + zeros
+        assert histogram.zero_count == zeros
+        assert histogram.sum == 1.5 * (number + 1)
+
+
+def test_classic_histograms_add_up_and_begin_anew_with_other_bounds() -> None:
+    sums = DeltaSums(most_series=5)
+
+    def counts(start: int, bounds: list[float], buckets: list[str]) -> list[tuple[str, float]]:
+        total = sum(map(int, buckets))
+        point = at(start, start + 1, count=str(total), sum=2.0)
+        point |= {"explicitBounds": bounds, "bucketCounts": buckets}
+        data = {"dataPoints": [point], "aggregationTemporality": 1}
+        found = taken(sums, request_of({"name": "lat", "unit": "s", "histogram": data}))
+        return [
+            (found.labels[row].get("le", found.labels[row]["__name__"]), value)
+            for row, _, value, _ in found.samples
+        ]
+
+    assert counts(0, [1.0], ["1", "2"])[:2] == [("1", 1.0), ("+Inf", 3.0)]
+    assert counts(1, [1.0], ["1", "2"]) == [
+        ("1", 2.0),
+        ("+Inf", 6.0),
+        ("lat_seconds_sum", 4.0),
+        ("lat_seconds_count", 6.0),
+    ]
+    assert counts(2, [2.0], ["1", "0"])[:2] == [("2", 1.0), ("+Inf", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("point", "reason"),
+    [
+        (at(10, 20, asInt="1"), "overlaps"),  # sent twice
+        (at(15, 25, asInt="1"), "overlaps"),
+        (at(0, 5, asInt="1"), "overlaps"),
+        (at(30, 25, asInt="1"), "starts behind its own time"),
+    ],
+)
+def test_what_was_counted_already_is_rejected(point: Point, reason: str) -> None:
+    sums = DeltaSums(most_series=5)
+    taken(sums, sum_of(at(10, 20, asInt="7")))
+    found = taken(sums, sum_of(point))
+    assert (found.rejected, found.samples) == (1, [])
+    assert reason in found.reason
+    assert taken(sums, sum_of(at(20, 30, asInt="1"))).samples[0][2] == 8.0
+
+
+def test_kinds_of_numbers_and_of_sums() -> None:
+    sums = DeltaSums(most_series=5)
+    taken(sums, sum_of(at(0, 1, asInt="-3"), monotonic=False))
+    found = taken(sums, sum_of(at(1, 2, asDouble=0.5), monotonic=False))
+    assert found.samples[0][2] == -2.5
+    other = sum_of(at(1, 2, asInt="5", attributes=[{"key": "a", "value": {"stringValue": "b"}}]))
+    assert taken(sums, other).samples[0][2] == 5.0
+    assert taken(sums, sum_of(at(1, 2, asInt="5"), temporality=0)).rejected == 1
+
+
+def test_a_series_that_ended_begins_anew() -> None:
+    sums = DeltaSums(most_series=5)
+    taken(sums, sum_of(at(0, 1, asInt="3")))
+    ended = taken(sums, sum_of(at(1, 2, flags=1)))
+    assert is_stale(np.array([ended.samples[0][2]])).all()
+    again = taken(sums, sum_of(at(5, 6, asInt="4")))
+    assert again.samples[0][1:] == (6000, 4.0, 5000)
+
+
+def test_memory_is_bounded_and_old_series_give_way() -> None:
+    sums = DeltaSums(most_series=2)
+
+    def one(name: str, start: int) -> Converted:
+        attributes = [{"key": "a", "value": {"stringValue": name}}]
+        return taken(sums, sum_of(at(start, start + 1, asInt="1", attributes=attributes)))
+
+    one("x", 0)
+    one("y", 0)
+    full = one("z", 10)
+    assert (full.rejected, len(sums)) == (1, 2)
+    assert "2 series are kept, which is the limit" in full.reason
+    assert one("x", 5000).samples[0][2] == 2.0
+    assert one("z", 5001).rejected == 0  # y was last heard of more than an hour ago
+    assert len(sums) == 2
+    assert one("y", 5002).rejected == 1
+
+
+def test_buckets_far_apart_are_rejected_not_laid_out() -> None:
+    sums = DeltaSums(most_series=2)
+    for number, offset in enumerate((-(2**31), 2**31 - 1)):
+        point = at(number, number + 1, scale=0, count="1", sum=1)
+        point["positive"] = {"offset": offset, "bucketCounts": ["1"]}
+        data = {"dataPoints": [point], "aggregationTemporality": 1}
+        found = taken(sums, request_of({"name": "size", "exponentialHistogram": data}))
+    assert found.rejected == 1
+
+
+def test_an_error_forgets_the_request() -> None:
+    sums = DeltaSums(most_series=2)
+    key = ("m", "sum", frozenset[tuple[str, str]]())
+
+    def fails() -> None:
+        with sums.request() as deltas:
+            deltas.cumulative(key, "sum", at(0, 1, asInt=1))
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fails()
+    assert len(sums) == 0
+    with sums.request() as deltas, pytest.raises(DeltaProblem):
+        deltas.cumulative(key, "sum", at(2, 1, asInt=1))
+
+
+def export(server: LocalServer, request: dict[str, Any]) -> httpx.Response:
+    headers = {"Content-Type": "application/json"} | server.bearer(Role.OPERATOR)
+    body = json.dumps(request)
+    return server.client.post("/api/v1/otlp/v1/metrics", content=body, headers=headers)
+
+
+def test_a_request_that_is_sent_again_is_counted_once() -> None:
+    """The store refuses the second request; the agent sends the same one again."""
+    import tsdb  # noqa: PLC0415 - only here
+
+    store = FailingAppends(tsdb.memory())
+    with local_server(store) as server:  # type: ignore[arg-type]
+        assert export(server, sum_of(at(1, 2, asInt="3"))).status_code == 200
+        store.fails = True
+        assert export(server, sum_of(at(2, 3, asInt="4"))).status_code == 503
+        store.fails = False
+        assert export(server, sum_of(at(2, 3, asInt="4"))).content == b"{}"
+        partial = export(server, sum_of(at(2, 3, asInt="4"))).json()
+        found = server.prometheus("query", query="work_total", time=3).json()["data"]["result"]
+    assert partial["partialSuccess"]["rejectedDataPoints"] == "1"
+    assert Fraction(found[0]["value"][1]) == 7

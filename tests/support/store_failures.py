@@ -1,0 +1,25 @@
+"""A store that refuses what is appended while it is told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tsdb.errors import WriteFailed
+from tsdb.tile import Batch
+
+
+class FailingAppends:
+    """Everything else is the store's own doing."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.fails = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def append(self, batch: Batch, /) -> object:
+        if self.fails:
+            raise WriteFailed("no space")
+        found: object = self._store.append(batch)
+        return found
