@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tsdb.copies import Copied, backup, restore, snapshot
+    from tsdb.damage import Losses
     from tsdb.database import Database
     from tsdb.errors import (
         Corrupted,
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
         StoreError,
         StoreLocked,
         StoreNotFound,
+        TargetInUse,
         UnknownFormat,
+        Unreadable,
         WriteFailed,
     )
     from tsdb.fsio import Disk
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
         StoreStats,
         Sync,
     )
+    from tsdb.repairing import Repaired, repair
     from tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
     from tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
     from tsdb.verify import Violation, check
@@ -53,6 +58,7 @@ _MODULE_OF = {
     "AppendResult": "options",
     "Batch": "tile",
     "CompactionResult": "options",
+    "Copied": "copies",
     "Corrupted": "errors",
     "Database": "database",
     "Disk": "fsio",
@@ -63,6 +69,7 @@ _MODULE_OF = {
     "Histograms": "histograms",
     "InvalidBatch": "errors",
     "LabelColumn": "labels",
+    "Losses": "damage",
     "MatchOp": "matchers",
     "Matcher": "matchers",
     "Metadata": "selection",
@@ -70,6 +77,7 @@ _MODULE_OF = {
     "OpenReport": "options",
     "ReadFailed": "errors",
     "ReadOnly": "errors",
+    "Repaired": "repairing",
     "Selection": "selection",
     "SeriesTable": "labels",
     "Source": "selection",
@@ -81,12 +89,18 @@ _MODULE_OF = {
     "StoreOptions": "options",
     "StoreStats": "options",
     "Sync": "options",
+    "TargetInUse": "errors",
     "Tile": "tile",
     "TileRef": "selection",
     "UnknownFormat": "errors",
+    "Unreadable": "errors",
     "Violation": "verify",
     "WriteFailed": "errors",
+    "backup": "copies",
     "check": "verify",
+    "repair": "repairing",
+    "restore": "copies",
+    "snapshot": "copies",
 }
 
 
@@ -140,6 +154,7 @@ __all__ = [
     "AppendResult",
     "Batch",
     "CompactionResult",
+    "Copied",
     "Corrupted",
     "Database",
     "Disk",
@@ -150,6 +165,7 @@ __all__ = [
     "Histograms",
     "InvalidBatch",
     "LabelColumn",
+    "Losses",
     "MatchOp",
     "Matcher",
     "Metadata",
@@ -157,6 +173,7 @@ __all__ = [
     "OpenReport",
     "ReadFailed",
     "ReadOnly",
+    "Repaired",
     "Selection",
     "SeriesTable",
     "Source",
@@ -168,12 +185,18 @@ __all__ = [
     "StoreOptions",
     "StoreStats",
     "Sync",
+    "TargetInUse",
     "Tile",
     "TileRef",
     "UnknownFormat",
+    "Unreadable",
     "Violation",
     "WriteFailed",
+    "backup",
     "check",
     "memory",
     "open",
+    "repair",
+    "restore",
+    "snapshot",
 ]

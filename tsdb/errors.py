@@ -4,6 +4,7 @@ StoreError
 ├── StoreNotFound     there is no store at this path
 ├── NotAStore         the path holds something else
 ├── StoreLocked       another process (or another Database) writes here
+├── TargetInUse       a copy cannot be put there: something else is
 ├── StoreClosed       the database was closed
 ├── ReadOnly          a write to a store that was opened for reading
 ├── InvalidBatch      the batch breaks the contract of `Batch`; nothing of it was stored
@@ -47,6 +48,14 @@ class StoreLocked(StoreError):
     def __init__(self, path: Path, holder: str) -> None:
         self.path, self.holder = path, holder
         super().__init__(f"{path} is being written by {holder or 'another process'}")
+
+
+class TargetInUse(StoreError):
+    """A copy of a store was to be put where something else is. Nothing was touched."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
 
 
 class StoreClosed(StoreError):

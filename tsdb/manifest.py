@@ -34,6 +34,8 @@ class Manifest:
     next_block    number of the next block
     blocks        in order of `sequence`
     tombstones    what was deleted and is in a block or the log still, oldest first
+    log_end       in a copy that nobody has written to: its last segment; later ones are no part of
+                  it. None: there is no such bound
     """
 
     store: bytes
@@ -43,6 +45,11 @@ class Manifest:
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     version: int = FORMAT
     tombstones: tuple[Tombstone, ...] = ()
+    log_end: int | None = None
+
+    def owes(self, segment: int) -> bool:
+        """Whether a segment of the log holds samples that are in no block yet."""
+        return segment >= self.log_start and (self.log_end is None or segment <= self.log_end)
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -56,6 +63,8 @@ def encode(manifest: Manifest) -> bytes:
     }
     if manifest.tombstones:
         fields["tombstones"] = tombstones.encode(manifest.tombstones)
+    if manifest.log_end is not None:
+        fields["log_end"] = manifest.log_end
     body = json.dumps(fields, indent=1).encode()
     return b"%s %d %08x\n" % (_WORD, manifest.version, google_crc32c.value(body)) + body
 
@@ -87,6 +96,7 @@ def decode(content: bytes, path: Path) -> Manifest:
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
         int(words[1]),
         tombstones.decode(fields.get("tombstones", ())),
+        fields.get("log_end"),
     )
 
 

@@ -53,7 +53,7 @@ def open_files(
     if read_only:
         return _open_to_read(disk, path, options.max_exemplars, began)
     head = Head()
-    lock = _prepare(disk, path)
+    lock = claim(disk, path)
     try:
         manifest = manifests.read(disk, path)
         if manifest is None:
@@ -61,10 +61,12 @@ def open_files(
             manifests.write(disk, path, manifest)
         ring = ExemplarRing(options.max_exemplars)
         files = Files(disk, path, manifest, lock, None, OpenReport(), exemplars=ring)
+        if manifest.log_end is not None:  # a copy becomes a store that is written to
+            manifest = _without_log_end(files)
         removed = _remove_strays(files)
         found = replay(
             disk, path / LOG, manifest.store,
-            [n for n in files.segments() if n >= manifest.log_start], head, manifest.tombstones,
+            [n for n in files.segments() if manifest.owes(n)], head, manifest.tombstones,
             ring,
         )  # fmt: skip
         closed = not lock.left_behind and not lock.is_new
@@ -92,6 +94,17 @@ def open_files(
         raise
     _take_replay(files, found, removed, began, closed=closed)
     return files, head
+
+
+def _without_log_end(files: Files) -> Manifest:
+    """Remove segments that a backup began to bring and that its manifest does not know of."""
+    for number in files.segments():
+        if number >= files.manifest.log_start and not files.manifest.owes(number):
+            files.disk.unlink(files.path / LOG / segment_name(number))
+    files.disk.fsync_dir(files.path / LOG)
+    files.manifest = replace(files.manifest, log_end=None)
+    manifests.write(files.disk, files.path, files.manifest)
+    return files.manifest
 
 
 def _ends(found: Replay) -> list[tuple[int, int]]:
@@ -162,8 +175,8 @@ def _take_replay(
         log.warning("%s: %s", files.path, files.report)
 
 
-def _prepare(disk: Disk, path: Path) -> Lock:
-    """Make the directories and claim them."""
+def claim(disk: Disk, path: Path) -> Lock:
+    """Make the directories and claim them. Raises `NotAStore`, `StoreLocked`, `WriteFailed`."""
     try:
         # A store may have guests (lost+found, what a server keeps); a new one starts alone.
         names = set() if disk.is_file(path) else set(disk.names(path))
@@ -210,7 +223,7 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
                 raise StoreNotFound(path)
             ring = ExemplarRing(max_exemplars)
             files = Files(disk, path, manifest, None, None, OpenReport(), exemplars=ring)
-            owed = [n for n in files.segments() if n >= manifest.log_start]
+            owed = [n for n in files.segments() if manifest.owes(n)]
             found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones, ring)
             unchanged = manifests.read(disk, path) == manifest
             closed = closed and was_closed(disk, path)

@@ -61,7 +61,7 @@ def check_blocks(disk: Disk, path: Path) -> list[Violation]:
     if sequences != sorted(set(sequences)) or any(n >= manifest.next_block for n in sequences):
         found.append(Violation(path / manifests.NAME, "blocks", "their sequence is not increasing"))
     for entry in manifest.blocks:
-        found.extend(_check_block(disk, path / BLOCKS, entry))
+        found.extend(block_violations(disk, path / BLOCKS, entry))
     return found
 
 
@@ -77,9 +77,14 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
     closed = was_closed(disk, path)
     for name in disk.names(path / LOG):
         number = segment_number(name)
-        if number is not None and number >= manifest.log_start:
+        if number is not None and manifest.owes(number):
             found.extend(_check_segment(disk, path / LOG, number, manifest.store, closed))
     return found
+
+
+def block_violations(disk: Disk, folder: Path, entry: BlockEntry) -> list[Violation]:
+    """All that is wrong with one block, as far as it can be looked at."""
+    return list(_check_block(disk, folder, entry))
 
 
 def _check_block(disk: Disk, folder: Path, entry: BlockEntry) -> Iterator[Violation]:

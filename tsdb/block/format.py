@@ -136,6 +136,17 @@ def encode_description(identity: bytes, description: Description, offset: int) -
     return text + TAIL.pack(offset, len(text), crc, MAGIC)
 
 
+def read_identity(file: ReadFile, path: Path) -> bytes:
+    """The identity that a block's file says it has. Raises `Corrupted`."""
+    head = file.pread(0, HEADER_BYTES)
+    if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
+        raise Corrupted(path, "header", "it is not that of a block")
+    found: bytes = HEADER.unpack_from(head)[3]
+    if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
+        raise Corrupted(path, "header", "checksum differs")
+    return found
+
+
 def read_description(file: ReadFile, path: Path, identity: bytes) -> Description:
     """Check header and tail, and read the description.
 

@@ -13,12 +13,12 @@ from tsdb.head.run import Floating
 from tsdb.labels import Ints
 from tsdb.options import AppendResult, Sync
 from tsdb.selection import MIN_TIME_MS, Metadata
-from tsdb.store.compacts import Compacts
+from tsdb.store.keeping import Keeping
 from tsdb.tile import Batch
 from tsdb.wal.writer import Position, format_of
 
 
-class Writes(Compacts):
+class Writes(Keeping):
     """One thread appends at a time; others wait."""
 
     def append(self, batch: Batch) -> AppendResult:

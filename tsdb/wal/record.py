@@ -42,6 +42,15 @@ def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> b
     return fields + _COUNT.pack(checksum(store, b"segment", number, fields))
 
 
+def segment_store(data: bytes) -> bytes | None:
+    """The store that a segment says it belongs to; None if its header is damaged."""
+    if len(data) < SEGMENT_HEADER.size:
+        return None
+    _, version, number, store, _ = SEGMENT_HEADER.unpack_from(data)
+    right = encode_segment_header(store, number, version) == data[: SEGMENT_HEADER.size]
+    return bytes(store) if right else None
+
+
 def encode_record(store: bytes, number: int, offset: int, *pieces: bytes) -> list[bytes]:
     """A record that stands at `offset` of segment `number`, ready to be written."""
     head = RECORD.pack(MARKER, sum(len(piece) for piece in pieces), 0)[:8]
