@@ -8,6 +8,7 @@ from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
 from server.prometheus.router import ENDPOINTS as PROMETHEUS
 from server.query.router import ENDPOINTS as QUERY
+from server.scim.router import ENDPOINTS as SCIM
 from server.services.router import ENDPOINTS as SERVICES
 from server.slo.router import ENDPOINTS as SLO
 from server.tokens.router import ENDPOINTS as TOKENS
@@ -20,6 +21,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *AUDIT,
     *USERS,
     *TOKENS,
+    *SCIM,
     *PROMETHEUS,
     *INGEST,
     *HEALTH,

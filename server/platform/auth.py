@@ -8,10 +8,8 @@ import binascii
 from starlette.requests import Request
 
 from server.platform.errors import Forbidden, Unauthenticated
-from server.platform.problem import is_prometheus
+from server.platform.problem import SCIM_BASES, is_prometheus
 from server.platform.scopes import Principal, Role
-
-SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
 
 
 def secret_of(request: Request) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from novaql.errors import ArgumentError, EvaluationError, QueryCancelled, QueryError, QueryTimeout
 from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
+SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
 _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
     QueryTimeout: "query timed out in expression evaluation",
@@ -25,13 +26,26 @@ def is_prometheus(path: str) -> bool:
     return path.startswith(PROMETHEUS_BASES)
 
 
+def is_scim(path: str) -> bool:
+    """Whether a path speaks SCIM."""
+    return path.startswith(SCIM_BASES)
+
+
 def problem_response(error: BaseException, path: str, request_id: str) -> Response:
     """The answer to a request that failed. Nothing of an unlisted error reaches the client."""
     kind = kind_of(error)
     prometheus = is_prometheus(path)
+    media = "application/json"
     message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
     if prometheus:
         body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
+    elif is_scim(path):
+        media = "application/scim+json"
+        body = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": str(kind.status),
+            "detail": message,
+        }
     else:
         code = (error.code if isinstance(error, ServerError) else None) or kind.code
         body = {"error": {"code": code, "message": message, "request_id": request_id}}
@@ -44,7 +58,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
         orjson.dumps(body),
         kind.status_for(prometheus=prometheus),
         error.headers if isinstance(error, ServerError) else None,
-        "application/json",
+        media,
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 
-from server.platform.scopes import Role
-
 
 class Status(StrEnum):
     """An invited user has no token yet; a deactivated one has none that works."""
@@ -17,8 +15,3 @@ class Status(StrEnum):
 
 
 INVITATION_VALID = timedelta(days=7)
-
-
-def is_active_admin(status: str, role: str) -> bool:
-    """Whether such a user can look after the tenant."""
-    return status == Status.ACTIVE and role == Role.ADMIN

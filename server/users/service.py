@@ -5,19 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from server.platform.calls import Call
 from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, not_found
 from server.platform.ids import new_id
-from server.platform.scopes import Role
 from server.platform.secrets import digest_of, new_secret
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tokens import revoke_all_of
 from server.platform.unit import Unit
-from server.users.model import INVITATION_VALID, Status, is_active_admin
+from server.platform.user_access import set_access
+from server.users.model import INVITATION_VALID, Status
 from server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
 
 KEYS = (Key(User.created_at), Key(User.id))
@@ -97,7 +95,7 @@ def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> 
         raise Conflict("an invited user becomes active by accepting", code="user_invited")
     before = snapshot(user)
     role, status = body.role or user.role, body.status or user.status
-    apply(unit, user, role=role, status=status)
+    set_access(unit, user, role=role, status=status)
     user.name = body.name or user.name
     unit.touch(user)
     action = "user.change_role" if role != before["role"] else "user.update"
@@ -109,23 +107,10 @@ def deactivate(unit: Unit, user_id: str) -> User:
     """End a user's access: every token of theirs is refused from the next request on."""
     user = get(unit, user_id, lock=True)
     before = snapshot(user)
-    apply(unit, user, role=user.role, status=Status.DEACTIVATED.value)
+    set_access(unit, user, role=user.role, status=Status.DEACTIVATED.value)
     unit.touch(user)
     unit.audit("user.deactivate", ("user", user.id), before=before, after=snapshot(user))
     return user
-
-
-def apply(unit: Unit, user: User, *, role: str, status: str) -> None:
-    """Give a user a role and a status, with all that follows. Raises `Conflict` `last_admin`."""
-    was, becomes = is_active_admin(user.status, user.role), is_active_admin(status, role)
-    if was and not becomes and not _other_admins(unit.session, user.id):
-        raise Conflict("the tenant needs one active administrator", code="last_admin")
-    leaves = status == Status.DEACTIVATED and user.status != Status.DEACTIVATED
-    user.role, user.status = role, status
-    if leaves:
-        user.invitation = user.invitation_expires_at = None
-        revoke_all_of(unit.session, user.id, unit.now())
-        unit.publish("user.deactivated", {"user_id": user.id, "name": user.name})
 
 
 def snapshot(user: User) -> dict[str, object]:
@@ -138,14 +123,3 @@ def _invitation(user: User, now: datetime) -> str:
     secret = new_secret("invitation")
     user.invitation, user.invitation_expires_at = digest_of(secret), now + INVITATION_VALID
     return secret
-
-
-def _other_admins(session: Session, user_id: str) -> bool:
-    # Locked together: of two administrators who end each other's access at once, one is refused.
-    admins = session.execute(
-        select(User)
-        .where(User.role == Role.ADMIN.value, User.status == Status.ACTIVE.value)
-        .order_by(User.id)
-        .with_for_update()
-    ).scalars()
-    return any(admin.id != user_id for admin in admins)

@@ -1,0 +1,46 @@
+"""Changing what a user may do, wherever the change comes from: the API or an identity provider."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.platform.errors import Conflict
+from server.platform.scopes import Role
+from server.platform.tables import User
+from server.platform.tokens import revoke_all_of
+from server.platform.unit import Unit
+
+ACTIVE, DEACTIVATED = "active", "deactivated"
+
+
+def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
+    """Give a user a role and a status, with all that follows.
+
+    Who is deactivated loses every token at once, and an invitation. Raises `Conflict` `last_admin`
+    if the tenant would have no active administrator left.
+    """
+    was, becomes = _looks_after(user.status, user.role), _looks_after(status, role)
+    if was and not becomes and not _other_admins(unit.session, user.id):
+        raise Conflict("the tenant needs one active administrator", code="last_admin")
+    leaves = status == DEACTIVATED and user.status != DEACTIVATED
+    user.role, user.status = role, status
+    if leaves:
+        user.invitation = user.invitation_expires_at = None
+        revoke_all_of(unit.session, user.id, unit.now())
+        unit.publish("user.deactivated", {"user_id": user.id, "name": user.name})
+
+
+def _looks_after(status: str, role: str) -> bool:
+    return status == ACTIVE and role == Role.ADMIN
+
+
+def _other_admins(session: Session, user_id: str) -> bool:
+    # Locked together: of two administrators who end each other's access at once, one is refused.
+    admins = session.execute(
+        select(User)
+        .where(User.role == Role.ADMIN.value, User.status == ACTIVE)
+        .order_by(User.id)
+        .with_for_update()
+    ).scalars()
+    return any(admin.id != user_id for admin in admins)

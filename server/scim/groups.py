@@ -1,0 +1,192 @@
+"""Rows of groups and members as SCIM resources, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from scim2_models import Context, NotFoundException, PreconditionFailedException, Resource
+from sqlalchemy import ColumnElement, Select, delete, select
+
+from server.platform.ids import new_id
+from server.platform.unit import Unit
+from server.scim.tables import ScimGroup, ScimMember
+from server.scim.users import etag, meta
+
+_OWN = ("id", "meta", "members", "schemas")
+
+
+class ScimGroups:
+    """The groups of a unit's tenant."""
+
+    name = "Group"
+
+    def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
+        self._unit = unit
+        self._model = model
+
+    def all(self) -> Select[ScimGroup]:
+        """Every group."""
+        return select(ScimGroup).order_by(ScimGroup.id)
+
+    def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
+        """A condition on rows for `attribute eq value`; None if there is no column for it."""
+        match attribute.lower():
+            case "displayname":
+                return ScimGroup.name_key == value.casefold()
+            case "id":
+                return ScimGroup.id == value
+            case _:
+                return None
+
+    def shown(self, rows: list[ScimGroup], *, members: bool = True) -> list[Resource[Any]]:
+        """Rows as resources, with their members unless nobody asks for them."""
+        found = self._members([row.id for row in rows]) if members else {}
+        return [self._shown(row, found.get(row.id, [])) for row in rows]
+
+    def get(self, resource_id: str, *, lock: bool = False) -> ScimGroup:
+        """One row. Raises SCIM's own 404."""
+        statement = self.all().where(ScimGroup.id == resource_id)
+        if lock:
+            statement = statement.with_for_update()
+        row = self._unit.session.execute(statement).scalar_one_or_none()
+        if row is None:
+            raise NotFoundException(detail=f"there is no Group with id {resource_id}")
+        return row
+
+    def create(self, resource: Resource[Any]) -> ScimGroup:
+        """A new group with its members."""
+        now = self._unit.now()
+        row = ScimGroup(id=new_id("grp"), created_at=now, updated_at=now, version=1)
+        attributes, members = _parts(resource)
+        _fill(row, attributes)
+        self._unit.session.add(row)
+        self._unit.session.flush()
+        self.add_members(row.id, members)
+        self._unit.audit("group.create", ("group", row.id), after=_told(attributes, members))
+        return row
+
+    def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
+        """The whole new state of a group; members that stay are left alone."""
+        row = self.get(str(resource.id), lock=True)
+        if expected is not None and expected != etag(row.version):
+            raise PreconditionFailedException
+        attributes, members = _parts(resource)
+        before = dict(row.attributes)
+        _fill(row, attributes)
+        wanted = {str(member["value"]): member for member in members}
+        present = set(
+            self._unit.session.execute(
+                select(ScimMember.member_id).where(ScimMember.group_id == row.id)
+            ).scalars()
+        )
+        self.remove_members(row.id, present - wanted.keys())
+        self.add_members(row.id, [wanted[key] for key in wanted.keys() - present])
+        self.changed(
+            row, before, attributes, added=wanted.keys() - present, removed=present - wanted.keys()
+        )
+        return row
+
+    def changed(
+        self,
+        row: ScimGroup,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        *,
+        added: Iterable[str] = (),
+        removed: Iterable[str] = (),
+    ) -> None:
+        """Count a change and write its audit entry: the members that came and went, not all."""
+        self._unit.touch(row)
+        came, went = sorted(added)[:100], sorted(removed)[:100]
+        self._unit.audit(
+            "group.update",
+            ("group", row.id),
+            before=before | ({"members_removed": went} if went else {}),
+            after=after | ({"members_added": came} if came else {}),
+        )
+
+    def delete(self, resource_id: str, expected: str | None) -> None:
+        """The group and its memberships go."""
+        row = self.get(resource_id, lock=True)
+        if expected is not None and expected != etag(row.version):
+            raise PreconditionFailedException
+        self._unit.audit("group.delete", ("group", row.id), before=row.attributes)
+        session = self._unit.session
+        session.execute(delete(ScimMember).where(ScimMember.group_id == row.id))
+        session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
+        session.delete(row)
+
+    def add_members(self, group_id: str, members: Iterable[dict[str, Any]]) -> None:
+        """Add members; each at most once in the call, and not there yet."""
+        for member in members:
+            shown = {k: v for k, v in member.items() if k not in ("value", "$ref")}
+            self._unit.session.add(
+                ScimMember(group_id=group_id, member_id=str(member["value"]), attributes=shown)
+            )
+
+    def remove_members(self, group_id: str, ids: Iterable[str]) -> None:
+        """Remove members; one who is not there is no error."""
+        wanted = sorted(ids)
+        for begin in range(0, len(wanted), 500):
+            self._unit.session.execute(
+                delete(ScimMember).where(
+                    ScimMember.group_id == group_id,
+                    ScimMember.member_id.in_(wanted[begin : begin + 500]),
+                )
+            )
+
+    def present(self, group_id: str, ids: Iterable[str]) -> set[str]:
+        """Which of these are members already."""
+        found: set[str] = set()
+        wanted = sorted(ids)
+        for begin in range(0, len(wanted), 500):
+            found |= set(
+                self._unit.session.execute(
+                    select(ScimMember.member_id).where(
+                        ScimMember.group_id == group_id,
+                        ScimMember.member_id.in_(wanted[begin : begin + 500]),
+                    )
+                ).scalars()
+            )
+        return found
+
+    def _members(self, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        rows = self._unit.session.execute(
+            select(ScimMember)
+            .where(ScimMember.group_id.in_(ids))
+            .order_by(ScimMember.group_id, ScimMember.member_id)
+        ).scalars()
+        for member in rows:
+            kind = "Groups" if member.member_id.startswith("grp_") else "Users"
+            shown = {
+                **member.attributes,
+                "value": member.member_id,
+                "$ref": f"{kind}/{member.member_id}",
+            }
+            found.setdefault(member.group_id, []).append(shown)
+        return found
+
+    def _shown(self, row: ScimGroup, members: list[dict[str, Any]]) -> Resource[Any]:
+        attributes = {**row.attributes, **({"members": members} if members else {})}
+        resource = self._model.model_validate(attributes)
+        resource.id = row.id
+        resource.meta = meta(self.name, row)
+        return resource
+
+
+def _parts(resource: Resource[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    dumped = resource.model_dump(scim_ctx=Context.DEFAULT, mode="json", exclude_none=True)
+    members = {str(m["value"]): m for m in dumped.get("members", ()) if m.get("value")}
+    attributes = {name: value for name, value in dumped.items() if name not in _OWN}
+    return attributes, list(members.values())
+
+
+def _fill(row: ScimGroup, attributes: dict[str, Any]) -> None:
+    row.name_key = str(attributes.get("displayName", "")).casefold()
+    row.attributes = attributes
+
+
+def _told(attributes: dict[str, Any], members: list[dict[str, Any]]) -> dict[str, Any]:
+    return attributes | {"members_added": [str(m["value"]) for m in members[:100]]}

@@ -1,0 +1,47 @@
+"""What this server offers over SCIM: Users with the enterprise extension, Groups."""
+
+from __future__ import annotations
+
+import functools
+
+from scim2_models import (
+    AuthenticationScheme,
+    Bulk,
+    ChangePassword,
+    ETag,
+    Filter,
+    Patch,
+    ScimProvider,
+    ServiceProviderConfig,
+    Sort,
+)
+from scim2_server.service import ScimService
+from scim2_server.utils import load_default_resource_types, load_default_schemas
+
+MOST_RESULTS = 1000
+
+
+@functools.cache
+def scim_service() -> ScimService:
+    """The protocol, without storage; the same for every tenant."""
+    config = ServiceProviderConfig(
+        patch=Patch(supported=True),
+        bulk=Bulk(supported=True, max_operations=1000, max_payload_size=1 << 20),
+        filter=Filter(supported=True, max_results=MOST_RESULTS),
+        change_password=ChangePassword(supported=False),
+        sort=Sort(supported=True),
+        etag=ETag(supported=True),
+        authentication_schemes=[
+            AuthenticationScheme(
+                type=AuthenticationScheme.Type.oauthbearertoken,
+                name="Bearer token",
+                description="A token of this server, of purpose scim or of an administrator",
+            )
+        ],
+    )
+    provider = ScimProvider.from_discovery(
+        schemas=list(load_default_schemas().values()),
+        resource_types=list(load_default_resource_types().values()),
+        config=config,
+    )
+    return ScimService(provider)

@@ -1,0 +1,160 @@
+"""scim2-server's storage over the tables of one tenant, within one unit of work."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Union
+
+from scim2_models import (
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    ScimFilter,
+    ScimProvider,
+    SearchRequest,
+)
+from scim2_models.path import CompareOperator, Comparison
+from scim2_server.storage import ScimStorage, SearchPage
+from scim2_server.utils import parametrize
+from sqlalchemy import ColumnElement, func
+
+from server.platform.unit import Unit
+from server.scim.groups import ScimGroups
+from server.scim.users import ScimUsers
+
+Kind = ScimUsers | ScimGroups
+
+
+class TenantStorage(ScimStorage):
+    """Users and groups of a unit's tenant. What is read and written is one transaction."""
+
+    def __init__(self, unit: Unit, provider: ScimProvider) -> None:
+        self._unit = unit
+        self.users = ScimUsers(unit, _model(provider, "User"))
+        self.groups = ScimGroups(unit, _model(provider, "Group"))
+
+    def operation(self) -> AbstractContextManager[Any]:
+        """A savepoint: an operation of a bulk request that fails does not undo the others."""
+        return self._unit.session.begin_nested()
+
+    def get(
+        self,
+        resource_type: ResourceType,
+        resource_id: str,
+        *,
+        response_parameters: ResponseParameters[Any] | None = None,
+    ) -> Resource[Any]:
+        kind = self._kind(resource_type)
+        if isinstance(kind, ScimUsers):
+            return kind.shown([kind.get(resource_id)])[0]
+        members = not _leaves_out_members(response_parameters)
+        return kind.shown([kind.get(resource_id)], members=members)[0]
+
+    def search(
+        self,
+        resource_types: list[ResourceType],
+        search_request: SearchRequest[Any],
+        *,
+        position: Any = None,  # noqa: ARG002 - cursors are not announced
+    ) -> SearchPage:
+        kinds = [self._kind(resource_type) for resource_type in resource_types]
+        start = search_request.start_index_0 or 0
+        count = search_request.count
+        if len(kinds) == 1 and search_request.filter is None and search_request.sort_by is None:
+            return self._plain_page(kinds[0], start, count)
+        found = [r for kind in kinds for r in self._candidates(kind, search_request)]
+        found = _matching(found, search_request)
+        descending = (
+            search_request.sort_by is not None
+            and search_request.sort_order == SearchRequest.SortOrder.descending
+        )
+        found.sort(key=lambda r: _sort_key(search_request, r), reverse=descending)
+        stop = None if count is None else start + count
+        return SearchPage(len(found), found[start:stop])
+
+    def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
+        kind = self._kind(resource_type)
+        if isinstance(kind, ScimUsers):
+            return kind.shown([kind.create(resource)])[0]
+        return kind.shown([kind.create(resource)])[0]
+
+    def update(
+        self,
+        resource_type: ResourceType,
+        resource: Resource[Any],
+        *,
+        expected_version: str | None = None,
+    ) -> Resource[Any]:
+        kind = self._kind(resource_type)
+        if isinstance(kind, ScimUsers):
+            return kind.shown([kind.update(resource, expected_version)])[0]
+        return kind.shown([kind.update(resource, expected_version)])[0]
+
+    def delete(
+        self,
+        resource_type: ResourceType,
+        resource_id: str,
+        *,
+        expected_version: str | None = None,
+    ) -> None:
+        self._kind(resource_type).delete(resource_id, expected_version)
+
+    def _kind(self, resource_type: ResourceType) -> Kind:
+        return self.users if resource_type.name == "User" else self.groups
+
+    def _plain_page(self, kind: Kind, start: int, count: int | None) -> SearchPage:
+        statement: Any = kind.all()
+        total = self._unit.session.execute(
+            statement.with_only_columns(func.count()).order_by(None)
+        ).scalar_one()
+        if count is not None:
+            statement = statement.limit(count)
+        rows = list(self._unit.session.execute(statement.offset(start)).scalars())
+        return SearchPage(total, kind.shown(rows))
+
+    def _candidates(self, kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
+        """What the filter has to look at: what one column can tell is told by the database."""
+        statement: Any = kind.all()
+        condition = _equality(kind, search.filter)
+        if condition is not None:
+            statement = statement.where(condition)
+        return kind.shown(list(self._unit.session.execute(statement).scalars()))
+
+
+def _equality(kind: Kind, scim_filter: ScimFilter[Any] | None) -> ColumnElement[bool] | None:
+    node = None if scim_filter is None else scim_filter.ast
+    if (
+        not isinstance(node, Comparison)
+        or node.op != CompareOperator.eq
+        or not isinstance(node.value, str)
+    ):
+        return None
+    return kind.equality(str(node.attr_path).rpartition(":")[2], node.value)
+
+
+def _matching(found: list[Resource[Any]], search: SearchRequest[Any]) -> list[Resource[Any]]:
+    scim_filter = search.filter
+    if scim_filter is None or not found:
+        return found
+    if not scim_filter.models:
+        models = tuple(dict.fromkeys(type(resource) for resource in found))
+        scim_filter = parametrize(ScimFilter, Union[models])(str(scim_filter))  # noqa: UP007
+    return [resource for resource in found if scim_filter.match(resource)]
+
+
+def _sort_key(search: SearchRequest[Any], resource: Resource[Any]) -> tuple[bool, Any, str]:
+    value = search.sort_value(resource)
+    return value is None, "" if value is None else value, str(resource.id)
+
+
+def _leaves_out_members(parameters: ResponseParameters[Any] | None) -> bool:
+    """Whether an answer has no members: then they need not be read."""
+    excluded = None if parameters is None else parameters.excluded_attributes
+    return any(str(path).lower().rpartition(":")[2] == "members" for path in excluded or ())
+
+
+def _model(provider: ScimProvider, name: str) -> type[Resource[Any]]:
+    found = provider.model_for(name)
+    assert found is not None
+    assert issubclass(found, Resource)
+    return found

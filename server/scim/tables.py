@@ -1,0 +1,33 @@
+"""Groups of users, as identity providers have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.platform.state.columns import Id
+from server.platform.state.rows import Base, Row, TenantRow
+
+
+class ScimGroup(Row, Base):
+    """A group; its members are rows of their own, so that one is added without the others."""
+
+    __tablename__ = "scim_groups"
+    __table_args__ = (Index("ix_scim_groups_name", "tenant_id", "name_key"),)
+
+    name_key: Mapped[str]
+    attributes: Mapped[dict[str, Any]]
+
+
+class ScimMember(TenantRow, Base):
+    """Somebody (or another group) in a group."""
+
+    __tablename__ = "scim_members"
+
+    group_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("scim_groups.id", ondelete="CASCADE"), primary_key=True
+    )
+    member_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+    attributes: Mapped[dict[str, Any]]

@@ -1,0 +1,209 @@
+"""Rows of users as SCIM resources, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from scim2_models import (
+    Context,
+    Meta,
+    NotFoundException,
+    PreconditionFailedException,
+    Resource,
+    UniquenessException,
+)
+from sqlalchemy import ColumnElement, Select, delete, select
+
+from server.platform.errors import Conflict
+from server.platform.ids import new_id
+from server.platform.scopes import Role
+from server.platform.state.database import flushed_or
+from server.platform.tables import User
+from server.platform.unit import Unit
+from server.platform.user_access import ACTIVE, DEACTIVATED, set_access
+from server.scim.tables import ScimGroup, ScimMember
+
+_GONE = "deleted:"
+"""Of `email_key` of a user who was deleted over SCIM: the name is free again, the row stays."""
+
+_OWN = ("id", "meta", "groups", "password", "schemas")
+
+
+class ScimUsers:
+    """The users of a unit's tenant."""
+
+    name = "User"
+
+    def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
+        self._unit = unit
+        self._model = model
+
+    def all(self) -> Select[User]:
+        """Users that SCIM knows."""
+        return select(User).where(User.email_key.not_like(f"{_GONE}%")).order_by(User.id)
+
+    def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
+        """A condition on rows for `attribute eq value`; None if there is no column for it."""
+        match attribute.lower():
+            case "username":
+                return User.email_key == value.casefold()
+            case "externalid":
+                return User.external_id == value
+            case "id":
+                return User.id == value
+            case _:
+                return None
+
+    def shown(self, rows: list[User]) -> list[Resource[Any]]:
+        """Rows as resources, each with the groups it is in."""
+        groups = self._groups([row.id for row in rows])
+        return [self._shown(row, groups.get(row.id, [])) for row in rows]
+
+    def get(self, resource_id: str, *, lock: bool = False) -> User:
+        """One row. Raises SCIM's own 404."""
+        statement = self.all().where(User.id == resource_id)
+        if lock:
+            statement = statement.with_for_update()
+        row = self._unit.session.execute(statement).scalar_one_or_none()
+        if row is None:
+            raise NotFoundException(detail=f"there is no User with id {resource_id}")
+        return row
+
+    def create(self, resource: Resource[Any]) -> User:
+        """A new user: active, unless the resource says otherwise, and without any token."""
+        now = self._unit.now()
+        row = User(id=new_id("usr"), created_at=now, updated_at=now, version=1)
+        row.role, row.status = Role.READ_ONLY.value, ACTIVE
+        attributes = _attributes(resource)
+        _fill(row, attributes)
+        role, active = _role(attributes) or row.role, attributes.get("active", True)
+        row.role, row.status = role, ACTIVE if active else DEACTIVATED
+        with _unique(self._unit):
+            self._unit.session.add(row)
+        self._unit.audit("user.create", ("user", row.id), after=attributes)
+        return row
+
+    def update(self, resource: Resource[Any], expected: str | None) -> User:
+        """The whole new state of a user."""
+        row = self.get(str(resource.id), lock=True)
+        _expect(row.version, expected)
+        before = dict(row.scim or {})
+        attributes = _attributes(resource)
+        role = _role(attributes) or row.role
+        active = attributes.get("active", True)
+        status = row.status
+        if not active:
+            status = DEACTIVATED
+        elif row.status == DEACTIVATED:
+            status = ACTIVE
+        with _unique(self._unit):
+            _fill(row, attributes)
+        action = "user.deactivate" if status == DEACTIVATED != row.status else "user.update"
+        set_access(self._unit, row, role=role, status=status)
+        self._unit.touch(row)
+        self._unit.audit(action, ("user", row.id), before=before, after=attributes)
+        return row
+
+    def delete(self, resource_id: str, expected: str | None) -> None:
+        """End the user for good. The row stays, since what they did names them."""
+        row = self.get(resource_id, lock=True)
+        _expect(row.version, expected)
+        set_access(self._unit, row, role=row.role, status=DEACTIVATED)
+        row.email_key = f"{_GONE}{row.id}"
+        row.external_id = None
+        before, row.scim = row.scim, None
+        self._unit.touch(row)
+        self._unit.session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
+        self._unit.audit("user.delete", ("user", row.id), before=before)
+
+    def _groups(self, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        rows = self._unit.session.execute(
+            select(ScimMember, ScimGroup)
+            .join(ScimGroup, ScimGroup.id == ScimMember.group_id)
+            .where(ScimMember.member_id.in_(ids))
+            .order_by(ScimGroup.id)
+        )
+        for member, group in rows:
+            shown = {
+                "value": group.id,
+                "$ref": f"Groups/{group.id}",
+                "display": group.attributes.get("displayName"),
+                "type": "direct",
+            }
+            found.setdefault(member.member_id, []).append(shown)
+        return found
+
+    def _shown(self, row: User, groups: list[dict[str, Any]]) -> Resource[Any]:
+        kept = {"displayName": row.name, "active": True} if row.scim is None else row.scim
+        attributes: dict[str, Any] = {**kept, "userName": row.email}
+        if "displayName" in kept:
+            attributes["displayName"] = row.name
+        if "active" in kept or row.status == DEACTIVATED:
+            attributes["active"] = row.status != DEACTIVATED
+        if row.external_id is not None:
+            attributes["externalId"] = row.external_id
+        if groups:
+            attributes["groups"] = groups
+        resource = self._model.model_validate(attributes)
+        resource.id = row.id
+        resource.meta = meta(self.name, row)
+        return resource
+
+
+def _attributes(resource: Resource[Any]) -> dict[str, Any]:
+    """What a client has set, as JSON."""
+    dumped = resource.model_dump(scim_ctx=Context.DEFAULT, mode="json", exclude_none=True)
+    return {name: value for name, value in dumped.items() if name not in _OWN}
+
+
+def _fill(row: User, attributes: dict[str, Any]) -> None:
+    row.email = str(attributes["userName"])
+    row.email_key = row.email.casefold()
+    name = attributes.get("name") or {}
+    formatted = name.get("formatted") or " ".join(
+        str(name[part]) for part in ("givenName", "familyName") if name.get(part)
+    )
+    row.name = attributes.get("displayName") or formatted or row.email
+    row.external_id = attributes.get("externalId")
+    row.scim = {
+        key: value for key, value in attributes.items() if key not in ("userName", "externalId")
+    }
+
+
+def _role(attributes: dict[str, Any]) -> str | None:
+    """The role that the identity provider gives, if it is one of ours."""
+    known = {role.value for role in Role}
+    given = [str(role.get("value", "")).lower() for role in attributes.get("roles", ())]
+    return next((role for role in given if role in known), None)
+
+
+def _expect(version: int, expected: str | None) -> None:
+    if expected is not None and expected != etag(version):
+        raise PreconditionFailedException
+
+
+def etag(version: int) -> str:
+    """A row's version as SCIM writes it."""
+    return f'W/"{version}"'
+
+
+def meta(name: str, row: User | ScimGroup) -> Meta:
+    return Meta(
+        resource_type=name,
+        created=row.created_at,
+        last_modified=row.updated_at,
+        version=etag(row.version),
+    )
+
+
+@contextmanager
+def _unique(unit: Unit) -> Iterator[None]:
+    """Flush what the block changes; a userName that is taken is SCIM's own 409."""
+    try:
+        with flushed_or(unit.session, Conflict("taken")):
+            yield
+    except Conflict:
+        raise UniquenessException(detail="there is a User with this userName") from None
