@@ -18,6 +18,7 @@ from novaql.evaluator.matrix import (
     TextValue,
     Value,
     drop_names,
+    empty_matrix,
     join_equal_rows,
     matrix,
 )
@@ -67,16 +68,20 @@ from novaql.planner.logical import (
     Constant,
     FunctionCall,
     Negate,
+    Nothing,
     Plan,
     Select,
+    Shared,
     StepInvariant,
     SubqueryWindow,
+    Subset,
     TextConstant,
     Window,
     left_spine,
     type_of,
 )
 from tsdb.labels import SeriesTable
+from tsdb.matchers import select_rows
 
 
 class Evaluator:
@@ -84,6 +89,7 @@ class Evaluator:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._shared: dict[tuple[int, Steps], StepMatrix] = {}
 
     @property
     def context(self) -> Context:
@@ -141,6 +147,15 @@ class Evaluator:
         match plan:
             case StepInvariant(inner=inner):
                 return self.vector(inner, steps.first()).broadcast(steps.count)
+            case Nothing():
+                return empty_matrix(steps.count)
+            case Shared(inner=inner, number=number):
+                if (number, steps) not in self._shared:
+                    self._shared[number, steps] = self.vector(inner, steps)
+                return self._shared[number, steps]
+            case Subset(inner=inner, matchers=matchers):
+                whole = self.vector(inner, steps)
+                return whole.take(select_rows(whole.series, matchers))
             case Select(smoothed=True):
                 return smoothed_select(self, plan, steps)
             case Select():

@@ -26,6 +26,13 @@ class Constant:
     value: float
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        # NaN is the same number as NaN here, and -0 is another one than 0.
+        return isinstance(other, Constant) and repr(self.value) == repr(other.value)
+
+    def __hash__(self) -> int:
+        return hash(repr(self.value))
+
 
 @dataclass(frozen=True, slots=True)
 class TextConstant:
@@ -139,9 +146,37 @@ class StepInvariant:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """An instant vector without rows."""
+
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """`inner`, which stands in more than one place: evaluated once for all with this number."""
+
+    inner: Plan
+    number: int
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The rows of `inner` whose labels satisfy the matchers."""
+
+    inner: Plan
+    matchers: tuple[Matcher, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
 Plan = (
     Constant
     | TextConstant
+    | Nothing
+    | Shared
+    | Subset
     | Select
     | Window
     | SubqueryWindow
@@ -163,11 +198,11 @@ def type_of(plan: Plan) -> ValueType:
             return ValueType.SCALAR
         case TextConstant():
             return ValueType.STRING
-        case Select() | Aggregation():
+        case Select() | Aggregation() | Nothing() | Subset():
             return ValueType.VECTOR
         case Window() | SubqueryWindow():
             return ValueType.MATRIX
-        case Negate(operand=inner) | StepInvariant(inner=inner):
+        case Negate(operand=inner) | StepInvariant(inner=inner) | Shared(inner=inner):
             return type_of(inner)
         case FunctionCall(returns=returns):
             return returns
@@ -177,11 +212,13 @@ def type_of(plan: Plan) -> ValueType:
 
 def children(plan: Plan) -> tuple[Plan, ...]:
     match plan:
-        case Constant() | TextConstant() | Select():
+        case Constant() | TextConstant() | Nothing() | Select():
             return ()
         case Window(select=select):
             return (select,)
         case SubqueryWindow(inner=inner) | StepInvariant(inner=inner) | Negate(operand=inner):
+            return (inner,)
+        case Shared(inner=inner) | Subset(inner=inner):
             return (inner,)
         case BinaryOp(left=left, right=right):
             return (left, right)
@@ -219,13 +256,14 @@ def with_children(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     Not for operators of a chain, where `change` would recurse: see `left_spine`.
     """
     match plan:
-        case Constant() | TextConstant() | Select():
+        case Constant() | TextConstant() | Nothing() | Select():
             return plan
         case Window(select=select):
             new = change(select)
             assert isinstance(new, Select)
             return plan if new is select else replace(plan, select=new)
-        case SubqueryWindow(inner=inner) | StepInvariant(inner=inner):
+        case SubqueryWindow() | StepInvariant() | Shared() | Subset():
+            inner = plan.inner
             new = change(inner)
             return plan if new is inner else replace(plan, inner=new)
         case Negate(operand=operand):
@@ -269,9 +307,14 @@ def show(plan: Plan, indent: str = "") -> str:
     """
     lines = []
     waiting = [(plan, 0)]
+    seen: set[int] = set()  # what is shared is shown where it comes first
     while waiting:
         node, level = waiting.pop()
         lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)))
+        if isinstance(node, Shared):
+            if node.number in seen:
+                continue
+            seen.add(node.number)
         waiting.extend((child, level + 1) for child in reversed(children(node)))
     return "\n".join(lines)
 
@@ -288,7 +331,7 @@ def _line(plan: Plan, indent: str) -> str:
     ]
     if isinstance(plan, Constant):
         details = [f"{plan.value:g}"]
-    if isinstance(plan, Select):
+    if isinstance(plan, Select | Subset):
         details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
     return f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
 

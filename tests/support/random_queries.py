@@ -105,7 +105,7 @@ class QueryMaker:
         kinds = (
             self._rollup, self._rollup, self._rollup, self._aggregate, self._aggregate,
             self._vector_vector, self._vector_vector, self._vector_scalar, self._function,
-            self._function, self._set, self._label_call, self._absent,
+            self._function, self._set, self._label_call, self._absent, self._related,
         )  # fmt: skip
         return self.rng.choice(kinds)(depth)
 
@@ -173,6 +173,40 @@ class QueryMaker:
         op = self.rng.choice(("and", "or", "unless"))
         matching = self.rng.choice(("", " on (job)", " ignoring (code)", " on ()"))
         return f"({self.vector(depth - 1)}) {op}{matching} ({self.vector(depth - 1)})"
+
+    def _related(self, depth: int) -> str:
+        """Two sides that have much in common, one side that narrows the other, or a switch."""
+        roll = self.rng.random()
+        if roll < 0.3:
+            same = self.vector(depth - 1)
+            other = self.rng.choice((same, f"sum by (job) ({same})", self.vector(depth - 1)))
+            op = self.rng.choice((" + ", " or ", " - on (job) ", " and on (job) "))
+            return f"({same}){op}({other})"
+        if roll < 0.4:
+            off = self.rng.choice(("0", "1"))
+            op = self.rng.choice(("and", "unless", "*"))
+            return f"({self.vector(depth - 1)}) {op} on () (vector({off}) == 1)"
+        name = self.rng.choice(("requests_total", "load", "limit"))
+        one, two = (
+            self.rng.choice(("", '{job="api"}', '{zone="b"}', '{job="api",zone=~"a|b"}',
+                             '{code="200",job=~"api|web"}', '{zone="a",zone="b"}'))
+            for _ in range(2)
+        )  # fmt: skip
+        form = self.rng.choice(("{}", "{}", "rate({}[2m])", "max_over_time({}[1m])", "abs({})"))
+        left = form.format(name + one)
+        right = form.format(self.rng.choice((name, name, "limit")) + two)
+        if self.rng.random() < 0.6:
+            grouping = self.rng.choice(("by (job)", "by (job, zone)", "without (code)"))
+            right = f"sum {grouping} ({right})"
+            if self.rng.random() < 0.5:
+                left = f"max {grouping} ({left})"
+        op = self.rng.choice(("/", "-", ">", "and", "unless", "or", "/", "*"))
+        matching = self.rng.choice(
+            ("", " on (job)", " on (job, zone)", " ignoring (code)", " ignoring (zone)")
+        )
+        if matching and op in "/*->" and self.rng.random() < 0.4:
+            matching += self.rng.choice((" group_left ()", " group_right ()", " group_left (code)"))
+        return f"({left}) {op}{matching} ({right})"
 
     def _function(self, depth: int) -> str:
         inner = self.vector(depth - 1)

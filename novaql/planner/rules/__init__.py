@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from novaql.planner.logical import Plan
+from novaql.planner.rules.drop_dead_branches import drop_dead_branches
 from novaql.planner.rules.fold_constants import fold_constants
 from novaql.planner.rules.hoist_step_invariant import hoist_step_invariant
+from novaql.planner.rules.propagate_matchers import propagate_matchers
+from novaql.planner.rules.share_subplans import share_subplans
 from novaql.planner.rules.sort_matchers import sort_matchers
 
 Rule = Callable[[Plan], Plan]
 
 RULES: tuple[Rule, ...] = (
     fold_constants,  # first: later rules see numbers, not arithmetic
+    drop_dead_branches,  # what is gone needs no work from here on
+    propagate_matchers,  # before sorting, because it adds matchers at the end
     sort_matchers,  # equal selectors become equal plans, whatever order they were written in
-    hoist_step_invariant,  # last: it hides subtrees from the rules above
+    hoist_step_invariant,  # it hides subtrees from the rules above
+    share_subplans,  # last: it needs plans as they will be evaluated, and hides them
 )
 
 REQUIRED: frozenset[Rule] = frozenset({hoist_step_invariant})

@@ -7,6 +7,7 @@ from novaql.planner.logical import (
     BinaryOp,
     Constant,
     FunctionCall,
+    Nothing,
     Plan,
     Select,
     StepInvariant,
@@ -58,7 +59,7 @@ def _hoist_chain(spine: list[BinaryOp]) -> Plan:
 
 
 def _wrapped(plan: Plan) -> Plan:
-    if isinstance(plan, Constant):
+    if isinstance(plan, Constant | Nothing):
         return plan
     return StepInvariant(_inside_subqueries(plan), plan.span)
 
@@ -78,7 +79,7 @@ def _inside_subqueries(plan: Plan) -> Plan:
 
 def _invariant(plan: Plan) -> bool:
     match plan:
-        case Constant() | TextConstant():
+        case Constant() | TextConstant() | Nothing():
             return True
         case Select(at_ms=at_ms) | SubqueryWindow(at_ms=at_ms):
             return at_ms is not None

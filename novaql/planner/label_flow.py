@@ -1,0 +1,156 @@
+"""Which rows and labels of a selector reach the result of a plan. What several rules ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from novaql.language.value_types import ValueType
+from novaql.planner.logical import (
+    Aggregation,
+    BinaryOp,
+    Constant,
+    FunctionCall,
+    Negate,
+    Plan,
+    Select,
+    Window,
+    type_of,
+)
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+
+CELL_BY_CELL = frozenset(
+    {
+        "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max",
+        "clamp_min", "cos", "cosh", "day_of_month", "day_of_week", "day_of_year", "days_in_month",
+        "deg", "exp", "floor", "hour", "ln", "log10", "log2", "minute", "month", "rad", "round",
+        "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "year",
+    }
+)  # fmt: skip
+"""Functions that change values and leave labels but the name alone."""
+
+GROUPING = frozenset({"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"})
+"""Aggregations of which a group is one row, and nothing but its members matters to it."""
+
+_COUNTERS_ONLY = frozenset({"rate", "increase"})
+_COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
+
+
+def source_of(plan: Plan) -> Select | None:
+    """The selector whose series the plan's rows are, one for one; None if there is no such one."""
+    below = operand_of(plan)
+    while below is not None:
+        plan = below
+        below = operand_of(plan)
+    return plan if isinstance(plan, Select) else None
+
+
+def operand_of(plan: Plan) -> Plan | None:
+    """The operand or window whose rows a plan has, each with another value and perhaps no name."""
+    match plan:
+        case Window(select=select):
+            return select
+        case Negate(operand=operand):
+            return operand
+        case FunctionCall(function="absent_over_time"):
+            return None
+        case FunctionCall(function=name, arguments=arguments):
+            for argument in arguments:
+                if isinstance(argument, Window):
+                    return argument
+            return arguments[0] if name in CELL_BY_CELL and arguments else None
+        case BinaryOp(left=left, right=right):
+            if type_of(right) is ValueType.SCALAR:
+                return left
+            return right if type_of(left) is ValueType.SCALAR else None
+        case _:
+            return None
+
+
+def with_operand(plan: Plan, new: Plan) -> Plan:
+    """The plan over another operand: what `operand_of` gives of it."""
+    match plan:
+        case Window():
+            assert isinstance(new, Select)
+            return replace(plan, select=new)
+        case Negate():
+            return replace(plan, operand=new)
+        case FunctionCall(arguments=arguments):
+            old = operand_of(plan)
+            return replace(plan, arguments=tuple(new if a is old else a for a in arguments))
+        case BinaryOp(left=left):
+            if operand_of(plan) is left:
+                return replace(plan, left=new)
+            return replace(plan, right=new)
+        case _:
+            raise AssertionError(f"{type(plan).__name__} has no operand")
+
+
+def with_source(plan: Plan, select: Select) -> Plan:
+    """The same over another selector: what `source_of` gives of it."""
+    path = []
+    below = operand_of(plan)
+    while below is not None:
+        path.append(plan)
+        plan, below = below, operand_of(below)
+    plan = select
+    for node in reversed(path):
+        plan = with_operand(node, plan)
+    return plan
+
+
+def is_quiet(plan: Plan) -> bool:
+    """Whether evaluating can neither fail nor tell anything about the names of what it selects.
+
+    Then nobody notices if less of it is evaluated, or nothing. What native histograms among
+    floats give rise to is told of those only that an answer can hang on.
+    """
+    while True:
+        match plan:
+            case Select() | Constant():
+                return True
+            case Aggregation(op=op, operand=operand) if op in GROUPING:
+                plan = operand
+            case FunctionCall(function="vector", arguments=(Constant(),)):
+                return True
+            case FunctionCall(function=name, arguments=arguments):
+                below = operand_of(plan)
+                if below is None or name in ("quantile_over_time", "double_exponential_smoothing"):
+                    return False
+                if any(a is not below and not isinstance(a, Constant) for a in arguments):
+                    return False
+                if name in _COUNTERS_ONLY and not _is_counter(below):
+                    return False
+                plan = below
+            case BinaryOp(left=left, right=right):
+                if not isinstance(right, Constant):
+                    left, right = right, left
+                if not isinstance(right, Constant):
+                    return False
+                plan = left
+            case Negate() | Window():
+                below = operand_of(plan)
+                assert below is not None
+                plan = below
+            case _:
+                return False
+
+
+def _is_counter(window: Plan) -> bool:
+    """Whether the name of what is selected says so."""
+    select = source_of(window)
+    names = [] if select is None else [m for m in select.matchers if m.name == METRIC_NAME]
+    return any(m.op is MatchOp.EQUAL and m.value.endswith(_COUNTER_SUFFIXES) for m in names)
+
+
+def kept_labels(plan: Aggregation, matchers: frozenset[Matcher]) -> frozenset[Matcher]:
+    """Those matchers whose labels are labels of the groups."""
+    return frozenset(m for m in matchers if (m.name in plan.grouping) is not plan.without)
+
+
+def one_metric(plan: Plan) -> bool:
+    """Whether the rows are series of one metric, so that their other labels tell them apart."""
+    select = source_of(plan)
+    return select is not None and any(
+        m.name == METRIC_NAME and m.op is MatchOp.EQUAL and m.value for m in select.matchers
+    )

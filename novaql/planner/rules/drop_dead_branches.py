@@ -1,0 +1,116 @@
+"""What can be seen to be empty is not evaluated, nor what needs it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+from novaql.language.value_types import ValueType
+from novaql.planner.label_flow import GROUPING, is_quiet, operand_of
+from novaql.planner.logical import (
+    Aggregation,
+    BinaryOp,
+    Constant,
+    FunctionCall,
+    Negate,
+    Nothing,
+    Plan,
+    Select,
+    SubqueryWindow,
+    Window,
+    rewrite,
+    type_of,
+)
+from tsdb.matchers import MatchOp
+
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
+    ">=": operator.ge, "<=": operator.le,
+}  # fmt: skip
+
+
+def drop_dead_branches(plan: Plan) -> Plan:
+    """`x and on () (vector(0) == 1)` is nothing, and so is `m{a="1", a="2"}`.
+
+    A switch of this kind is what dashboards build of variables. The other side of an operator goes
+    only where it could neither fail nor warn.
+    """
+    changed = rewrite(plan, _pruned)
+    if _is_dead(changed) and type_of(changed) is ValueType.VECTOR:
+        return Nothing(changed.span)
+    return changed
+
+
+def _pruned(plan: Plan) -> Plan:
+    match plan:
+        case BinaryOp():
+            return _operation(plan)
+        case Aggregation(op=op, operand=operand, parameter=None) if op in GROUPING:
+            return Nothing(plan.span) if _is_dead(operand) else plan
+        case Negate(operand=operand):
+            return Nothing(plan.span) if _is_dead(operand) else plan
+        case FunctionCall(function=name, arguments=arguments) if name != "absent_over_time":
+            for argument in arguments:
+                if isinstance(argument, SubqueryWindow) and _is_dead(argument.inner):
+                    dead = True
+                    break
+            else:
+                below = operand_of(plan)
+                dead = below is not None and _is_dead(below)
+            others = [a for a in arguments if type_of(a) is ValueType.SCALAR]
+            plain = all(isinstance(a, Constant) for a in others)
+            told = name in ("quantile_over_time", "double_exponential_smoothing")
+            return Nothing(plan.span) if dead and plain and not told else plan
+        case _:
+            return plan
+
+
+def _operation(plan: BinaryOp) -> Plan:
+    # The right side first: the left one may be a long chain.
+    if type_of(plan.right) is ValueType.SCALAR:
+        return _against_scalar(plan, plan.left, plan.right)
+    if type_of(plan.left) is ValueType.SCALAR:
+        return _against_scalar(plan, plan.right, plan.left)
+    matching = plan.matching
+    if matching.fill_left is not None or matching.fill_right is not None:
+        return plan
+    dead_left, dead_right = _is_dead(plan.left), _is_dead(plan.right)
+    match plan.op:
+        case "or" | "unless" if dead_right:
+            return plan.left
+        case "or":
+            return plan.right if dead_left else plan
+        case "unless":
+            return Nothing(plan.span) if dead_left and is_quiet(plan.right) else plan
+        case _:
+            other = plan.right if dead_left else plan.left
+            gone = (dead_left or dead_right) and (_is_dead(other) or is_quiet(other))
+            return Nothing(plan.span) if gone else plan
+
+
+def _against_scalar(plan: BinaryOp, vector: Plan, scalar: Plan) -> Plan:
+    if not isinstance(scalar, Constant):
+        return plan
+    if _is_dead(vector):
+        return Nothing(plan.span)
+    match vector:
+        case FunctionCall(function="vector", arguments=(Constant() as constant,)):
+            if plan.op in COMPARE and not plan.return_bool:
+                sides = (constant.value, scalar.value)
+                holds = COMPARE[plan.op](*(sides if vector is plan.left else sides[::-1]))
+                return vector if holds else Nothing(plan.span)
+    return plan
+
+
+def _is_dead(plan: Plan) -> bool:
+    """Whether it is known to have no row at any step."""
+    if isinstance(plan, Nothing):
+        return True
+    select = plan.select if isinstance(plan, Window) else plan
+    return isinstance(select, Select) and _contradicts_itself(select)
+
+
+def _contradicts_itself(select: Select) -> bool:
+    """Whether a label is to have one value and another matcher refuses that."""
+    pinned = {m.name: m.value for m in select.matchers if m.op is MatchOp.EQUAL}
+    return any(m.name in pinned and not m.matches(pinned[m.name]) for m in select.matchers)
