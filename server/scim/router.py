@@ -17,6 +17,7 @@ from server.platform.context import ServerContext, context_of, origin_of, princi
 from server.platform.endpoint import Endpoint
 from server.platform.problem import SCIM_BASES
 from server.platform.scopes import Role
+from server.scim.member_patch import change_members, member_changes
 from server.scim.provider import scim_service
 from server.scim.storage import TenantStorage
 
@@ -52,8 +53,12 @@ def _serve(request: Request, context: ServerContext, asked: ScimRequest) -> Scim
     writes = request.method != "GET"
     try:
         with context.unit(actor, origin, writes=writes) as unit:
-            handler = ScimHandler(service, TenantStorage(unit, service.provider))
-            done = handler.handle(asked)
+            storage = TenantStorage(unit, service.provider)
+            of_members = member_changes(asked)
+            if of_members is not None:
+                done = change_members(storage.groups, *of_members)
+            else:
+                done = ScimHandler(service, storage).handle(asked)
     except SCIMException as refused:
         done = service.error_response(refused)
     done.headers.setdefault("Location", asked.url)

@@ -6,36 +6,35 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
+from server.platform.bootstrap import add_admin
+from server.platform.clock import SystemClock
 from server.platform.scopes import Role
 from tests.server.scim.conftest import USER, Idp
-from tests.support.http_server import token_of
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 def with_token(idp: Idp, user: dict[str, Any]) -> dict[str, str]:
     """A working token of a provisioned user."""
-    email = user["userName"]
-    secret = token_of(idp.server.context.database, idp.tenant_id, Role.READ_ONLY, email)
-    return {"Authorization": f"Bearer {secret}"}
+    database = idp.server.context.database
+    made = add_admin(
+        database, SystemClock(), idp.tenant_id, email=user["userName"], role=Role.READ_ONLY
+    )
+    return {"Authorization": f"Bearer {made.secret}"}
 
 
 def use(idp: Idp, bearer: dict[str, str]) -> int:
     return idp.server.client.get("/api/v1/labels", headers=bearer).status_code
 
 
-ENDS = {
+ENDS: dict[str, dict[str, Any]] = {
     "Entra: capitalised, a text": {"op": "Replace", "path": "active", "value": "False"},
     "Okta: no path": {"op": "replace", "value": {"active": False}},
     "RFC": {"op": "replace", "path": "active", "value": False},
     "odd case": {"op": "replace", "path": "Active", "value": False},
 }
-
-
-@pytest.fixture
-def lowered(idp: Idp) -> dict[str, Any]:
-    return idp.user("bob@x.io", roles=[{"value": "read_only"}])
 
 
 @pytest.mark.parametrize("operation", ENDS.values(), ids=ENDS.keys())
@@ -120,11 +119,8 @@ def test_pages(idp: Idp) -> None:
     first = idp.get("/Users?startIndex=0&count=2")
     nothing = idp.get("/Users?count=0")
     everything = idp.get("/Users?count=100000")
-    seen = [
-        row["id"]
-        for start in (1, 3, 5)
-        for row in idp.get(f"/Users?startIndex={start}&count=2")["Resources"]
-    ]
+    pages = [idp.get(f"/Users?startIndex={start}&count=2") for start in (1, 3, 5)]
+    seen = [row["id"] for page in pages for row in page["Resources"]]
 
     assert (first["startIndex"], first["itemsPerPage"]) == (1, 2)
     assert nothing["totalResults"] == 6
@@ -160,6 +156,23 @@ def test_members_come_and_go(idp: Idp) -> None:
     assert [g["value"] for g in idp.get(f"/Users/{users[2]}")["groups"]] == [group["id"]]
     assert "groups" not in idp.get(f"/Users/{users[0]}")
     assert "members" not in idp.get(f"{path}?excludedAttributes=members")
+
+
+def test_a_large_group_is_changed_without_its_other_members(idp: Idp) -> None:
+    """Ten thousand members: one more is a few statements, whatever is there."""
+    people = [f"usr_{number:026}" for number in range(10_000)]
+    group = idp.group("everyone", people[:-1])
+    path = f"/Groups/{group['id']}"
+    statements = []
+    engine = idp.server.context.database.engine
+    event.listen(engine, "before_cursor_execute", lambda *found: statements.append(found[2]))
+    done = idp.patch(path, {"op": "add", "path": "members", "value": [{"value": people[-1]}]})
+    gone = idp.patch(path, {"op": "remove", "path": f'members[value eq "{people[0]}"]'})
+
+    assert (done.status_code, gone.status_code) == (204, 204)
+    assert len(statements) < 60
+    members = {member["value"] for member in idp.get(path)["members"]}
+    assert members == set(people[1:])
 
 
 def test_the_last_administrator_cannot_be_ended(idp: Idp) -> None:
