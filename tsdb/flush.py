@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,19 @@ SUFFIX = ".block"
 
 
 def block_name(number: int) -> str:
+    """Of a block with samples from the head; its number is its sequence, too."""
     return f"{number:010d}{SUFFIX}"
+
+
+def rewritten_name(sequence: int) -> str:
+    """A name that no other file has, for what is written in place of one block or several."""
+    return f"{sequence:010d}-{secrets.token_hex(8)}{SUFFIX}"
+
+
+def sequence_of(name: str) -> int | None:
+    """The sequence of the block with that file name; None if it is no such name."""
+    number, _, _ = name.removesuffix(SUFFIX).partition("-")
+    return int(number) if name.endswith(SUFFIX) and number.isdecimal() else None
 
 
 def block_width(strata: Sequence[Grids], block_ms: int) -> int:

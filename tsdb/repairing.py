@@ -29,7 +29,7 @@ from tsdb.damage import DAMAGE, Losses
 from tsdb.database import Database, memory_database, open_database
 from tsdb.errors import Corrupted, ReadFailed, StoreNotFound, write_failure
 from tsdb.files import BLOCKS, DAMAGED, LOG
-from tsdb.flush import SUFFIX, block_name, write_content
+from tsdb.flush import SUFFIX, rewritten_name, sequence_of, write_content
 from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
 from tsdb.labels import SeriesTable
@@ -101,12 +101,19 @@ class _Repair:
             manifest = None
         if manifest is not None:
             return manifest
-        entries = [entry for name in self._block_files() if (entry := self._entry_of(name))]
-        numbers = [entry.sequence for entry in entries]
+        entries: dict[int, BlockEntry] = {}
+        for name in sorted(
+            self._block_files(), key=lambda name: "-" in name
+        ):  # rewritten ones last
+            entry = self._entry_of(name)
+            if entry is not None:
+                if entry.sequence in entries:
+                    self._keep(self.path / BLOCKS / entries[entry.sequence].name)
+                entries[entry.sequence] = entry
         made = Manifest(
             self._store_of_log() or secrets.token_bytes(16),
-            next_block=max(numbers, default=0) + 1,
-            blocks=tuple(sorted(entries, key=lambda entry: entry.sequence)),
+            next_block=max(entries, default=0) + 1,
+            blocks=tuple(entry for _, entry in sorted(entries.items())),
             version=manifests.LATEST_FORMAT,
         )
         manifests.write(self.disk, self.path, made)
@@ -119,10 +126,10 @@ class _Repair:
     def _entry_of(self, name: str) -> BlockEntry | None:
         """What a block says of itself. One that cannot say it is kept, and no part of the store."""
         path = self.path / BLOCKS / name
-        number = name.removesuffix(SUFFIX)
+        sequence = sequence_of(name)
         try:
-            if not number.isdecimal():
-                raise Corrupted(path, "name", "it has no number")
+            if sequence is None:
+                raise Corrupted(path, "name", "it does not tell the block's sequence")
             file = self.disk.read(path)
             try:
                 identity = read_identity(file, path)
@@ -136,7 +143,7 @@ class _Repair:
         return BlockEntry(
             name=name,
             identity=identity.hex(),
-            sequence=int(number),
+            sequence=sequence,
             first_ms=described.first_ms,
             last_ms=described.last_ms,
             series=described.series,
@@ -157,7 +164,6 @@ class _Repair:
     def _repair_blocks(self, manifest: Manifest) -> None:
         kept: list[BlockEntry] = []
         renamed: dict[str, str] = {}
-        number = manifest.next_block
         gone: list[Path] = []
         for entry in manifest.blocks:
             path = self.path / BLOCKS / entry.name
@@ -166,12 +172,11 @@ class _Repair:
                 kept.append(entry)
                 continue
             self.done.found.extend(problems)
-            made = self._rewritten(entry, number)
+            made = self._rewritten(entry)
             if made is not None:
                 kept.append(made)
                 renamed[entry.name] = made.name
                 self.done.written.append(f"{BLOCKS}/{made.name}")
-                number += 1
             if self.disk.exists(path):
                 self._link_away(path)
                 gone.append(path)
@@ -180,14 +185,13 @@ class _Repair:
         changed = replace(
             manifest,
             blocks=tuple(kept),
-            next_block=number,
             tombstones=_renamed(manifest.tombstones, renamed),
         )
         manifests.write(self.disk, self.path, changed)
         for path in gone:
             self.disk.unlink(path)
 
-    def _rewritten(self, entry: BlockEntry, number: int) -> BlockEntry | None:
+    def _rewritten(self, entry: BlockEntry) -> BlockEntry | None:
         """A block with what can be read of another one; None if nothing can."""
         place = f"{BLOCKS}/{entry.name}"
         losses = Losses()
@@ -216,8 +220,9 @@ class _Repair:
             part.layers(), partial(label_table, part.index()), MIN_TIME_MS, MAX_TIME_MS
         )
         assert content is not None
-        path = self.path / BLOCKS / block_name(number)
-        return write_content(self.disk, path, content, sequence=entry.sequence)
+        path = self.path / BLOCKS / rewritten_name(entry.sequence)
+        made = write_content(self.disk, path, content, sequence=entry.sequence)
+        return replace(made, level=entry.level)
 
     def _keep(self, path: Path) -> None:
         """Move a file to `damaged/`."""

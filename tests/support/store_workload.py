@@ -213,6 +213,20 @@ class Workload:
         for place in hit:  # a deletion is durable when it returns, in every mode
             self.history.safe[place] = self.history.operation
 
+    def compact(self) -> None:
+        self.open().compact()
+
+    def clean(self) -> None:
+        self.open().clean_tombstones()
+
+    def snapshot(self) -> None:
+        """Into a directory of its own; what it holds is what the store held."""
+        self.snapshots += 1
+        target = self.path.parent / f"{self.path.name}-{self.snapshots}"
+        database = self.open()
+        database.snapshot(target)
+        assert contents(self.disk, target) == read_all(database)
+
     def reopen(self) -> None:
         self.close()
         self.open()
@@ -237,6 +251,9 @@ OPERATIONS: dict[str, tuple[float, Callable[[Workload], None]]] = {
     "flush": (2, Workload.flush),
     "metadata": (1, Workload.metadata),
     "delete": (1, Workload.delete),
+    "compact": (1, Workload.compact),
+    "clean": (0.5, Workload.clean),
+    "snapshot": (0.3, Workload.snapshot),
     "reopen": (1, Workload.reopen),
     "kill": (0.7, Workload.kill),
 }

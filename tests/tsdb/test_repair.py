@@ -134,6 +134,28 @@ def test_a_manifest_is_made_anew_from_blocks_and_log(place: float) -> None:
     assert "manifest" in done.missing[0]
 
 
+def test_a_manifest_is_made_anew_after_compaction() -> None:
+    disk, expected = store()
+    with tsdb.open(STORE, disk=disk) as database:
+        database.flush()
+        database.compact()
+        database.clean_tombstones()
+        assert read_all(database) == expected
+    left = [path for path in disk.content() if path.suffix == ".block"]
+    flushed = SimulatedDisk(disk.image).content()
+    disk.put(STORE / "MANIFEST", b"")
+    # What a compaction that was cut off right after its manifest leaves beside its block.
+    old = store()[0].content()[STORE / "blocks" / "0000000002.block"]
+    sequence = max(path.name for path in left)[:10]
+    if f"{sequence}.block" not in {path.name for path in left}:
+        file = disk.create(STORE / "blocks" / f"{sequence}.block")
+        file.append([old])
+    done = tsdb.repair(STORE, disk=disk)
+    assert done.left == []
+    assert contents(disk) == expected
+    assert all(flushed[path] == disk.content()[path] for path in left)
+
+
 def test_damage_in_the_log_goes_aside_with_its_segment() -> None:
     disk, expected = store()
     name = next(path.name for path in disk.content() if path.suffix == ".wal")

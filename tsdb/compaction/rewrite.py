@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
 from tsdb.codec.columns import COMPACTION_LEVEL
 from tsdb.compaction.merge import merged_content
-from tsdb.flush import write_content
+from tsdb.flush import rewritten_name, write_content
 from tsdb.fsio import Disk
 from tsdb.part import Part, Without
 from tsdb.tombstones import Tombstone, of_block
@@ -54,11 +53,12 @@ def rewrite(
             if stop.is_set():
                 raise Stopped
 
+        youngest = max(entry.sequence for entry in group)
         entry = write_content(
             disk,
-            folder / f"merged-{secrets.token_hex(8)}.block",  # other names than those of flushes
+            folder / rewritten_name(youngest),
             content,
-            sequence=max(entry.sequence for entry in group),
+            sequence=youngest,
             level=COMPACTION_LEVEL,
             between_pages=go_on,
         )

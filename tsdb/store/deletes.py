@@ -12,7 +12,7 @@ from tsdb.block.reader import Block, BlockEntry
 from tsdb.codec.columns import COMPACTION_LEVEL
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import write_failure
-from tsdb.flush import block_name, write_content
+from tsdb.flush import rewritten_name, write_content
 from tsdb.index.match import label_table
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
@@ -109,7 +109,7 @@ class Deletes(Upkeep):
         try:
             return [
                 write_content(
-                    files.disk, files.blocks_path / block_name(files.manifest.next_block), content,
+                    files.disk, files.blocks_path / rewritten_name(block.entry.sequence), content,
                     sequence=block.entry.sequence, level=COMPACTION_LEVEL,
                 )
             ]  # fmt: skip
