@@ -74,8 +74,7 @@ class ExemplarRing:
             times = run.exemplars.timestamps
             inside = (times >= start_ms) & (times <= end_ms) & _matching(run, matcher_sets)
             if inside.any():
-                some = run.take(inside)
-                found = joined(found, some) if len(found) else some
+                found = joined(found, run.take(inside))
         order = found.series.order()
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))

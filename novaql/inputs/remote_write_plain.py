@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.exemplar_rows import exemplar_columns
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, fields, read_varint
 from novaql.inputs.remote_write_histograms import columns_of
@@ -110,19 +111,23 @@ class PlainDecoder:
         self._limits.check_table(len(self._label_sets) - series_before, len(self._names) // 2)
         rows = np.repeat(of_series, decoded.counts)
         learned = len(self._label_sets) > series_before
-        native = None
-        if histograms:
-            owners = of_series[[at for at, _ in decoded.histograms]]
+        native = exemplars = None
+        if histograms or decoded.exemplars:
+            both = (*decoded.histograms, *decoded.exemplars)
+            owners = of_series[[at for at, _ in both]]
             table, every = self._table_of(np.concatenate([rows, owners]), learned)
             index, own = every[: len(rows)], every[len(rows) :]
-            times = np.array([one.time for one in histograms], np.int64)
-            native = HistogramSamples(own, times, columns_of(histograms))
+            if histograms:
+                times = np.array([one.time for one in histograms], np.int64)
+                native = HistogramSamples(own[: len(times)], times, columns_of(histograms))
+            of_exemplars = own[len(histograms) :]
+            exemplars = exemplar_columns(of_exemplars, [one for _, one in decoded.exemplars])
         else:
             table, index = self._table_of(rows, learned)
-        batch = Batch(table, index, decoded.times, decoded.values, native)
+        batch = Batch(table, index, decoded.times, decoded.values, native, exemplars=exemplars)
         if decoded.places is not None and not metadata and len(batch):
             self._remember(data, decoded.places, batch)
-        return WriteRequest(batch, metadata, len(histograms), decoded.exemplars)
+        return WriteRequest(batch, metadata, len(histograms))
 
     def _other_field(self, data: bytes, at: int, metadata: dict[str, Metadata]) -> int:
         number, kind, start, stop = next(fields(data, at, len(data)))

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from novaql.errors import InputError
+from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.inputs.remote_write_histograms import WireHistogram, read_histogram
 from tsdb.labels import Bools, Ints
@@ -41,6 +42,7 @@ class DecodedSamples:
     counts         how many each series has
     times, values  of all samples; markers that a series of histograms has ended are among them
     histograms     native ones, and the number of the series of each
+    exemplars      the same of exemplars
     places         where they are, if every one is of a usual size
     """
 
@@ -48,7 +50,7 @@ class DecodedSamples:
     times: Ints
     values: Floats
     histograms: tuple[tuple[int, WireHistogram], ...]
-    exemplars: int
+    exemplars: tuple[tuple[int, Exemplar], ...]
     places: SamplePlaces | None
 
 
@@ -102,7 +104,11 @@ def decode_samples(data: bytes, starts: Ints, stops: Ints) -> DecodedSamples:
             for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True)
             for one in found.histograms
         ),
-        sum(found.exemplars for found in slowly),
+        tuple(
+            (at, one)
+            for at, found in zip(np.flatnonzero(odd).tolist(), slowly, strict=True)
+            for one in found.exemplars
+        ),
         usual,
     )
 
@@ -145,7 +151,7 @@ class _Found:
     times: list[int]
     values: list[float]
     histograms: list[WireHistogram] = field(default_factory=list)
-    exemplars: int = 0
+    exemplars: list[Exemplar] = field(default_factory=list)
 
 
 def _slowly(data: bytes, start: int, stop: int) -> _Found:
@@ -156,7 +162,9 @@ def _slowly(data: bytes, start: int, stop: int) -> _Found:
             found.times.append(time)
             found.values.append(value)
         elif number == _EXEMPLAR:
-            found.exemplars += 1
+            if kind != BYTES:
+                raise InputError(f"byte {first}: an exemplar has wire type {kind}")
+            found.exemplars.append(read_exemplar(data, first, last))
         elif number == _HISTOGRAM:
             if kind != BYTES:
                 raise InputError(f"byte {first}: a histogram has wire type {kind}")

@@ -16,13 +16,11 @@ class WriteRequest:
     """What one message brings.
 
     histograms  how many native histograms are in the batch
-    exemplars   how many exemplars it held; they are counted, not kept
     """
 
     batch: Batch
     metadata: dict[str, Metadata]
     histograms: int = 0
-    exemplars: int = 0
 
 
 def need_storable(times: Ints, of_histograms: Sequence[int] = ()) -> None:

@@ -1,7 +1,6 @@
 """Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts stand once in a table of symbols.
 
-Samples are decoded as arrays, as those of 1.0 are, and native histograms one by one. Start
-timestamps are not kept; exemplars are counted and not kept.
+Samples are decoded as arrays, as those of 1.0 are, native histograms and exemplars one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
@@ -44,6 +44,7 @@ class _Found:
     samples     how many samples the regions have
     starts      number of a sample among those → its start timestamp
     histograms  series number, start timestamp or 0, histogram
+    exemplars   series number, exemplar
     """
 
     labels: list[dict[str, str]] = field(default_factory=list)
@@ -53,7 +54,7 @@ class _Found:
     starts: dict[int, int] = field(default_factory=dict)
     histograms: list[tuple[int, int, WireHistogram]] = field(default_factory=list)
     metadata: dict[str, Metadata] = field(default_factory=dict)
-    exemplars: int = 0
+    exemplars: list[tuple[int, Exemplar]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
 
@@ -80,7 +81,7 @@ def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequ
             raise InputError(f"time series at byte {start}: {problem}") from problem
     batch = _batch(data, found)
     whole = 0 if batch.native is None else len(batch.native.timestamps)
-    return WriteRequest(batch, found.metadata, whole, found.exemplars)
+    return WriteRequest(batch, found.metadata, whole)
 
 
 def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Found) -> None:
@@ -88,6 +89,7 @@ def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Fo
     metadata: Metadata | None = None
     regions: list[tuple[int, int]] = []
     histograms: list[tuple[int, WireHistogram]] = []
+    exemplars: list[Exemplar] = []
     while at < stop:
         if data[at] == _SAMPLE_KEY:
             end = _end_of_samples(data, at, stop, found)
@@ -102,14 +104,15 @@ def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Fo
         elif which == _HISTOGRAM and kind == BYTES:
             began = _number_field(data, start, at, _HISTOGRAM_START)
             histograms.append((began, read_histogram(data, start, at)))
-        elif which == _EXEMPLAR:
-            found.exemplars += 1
+        elif which == _EXEMPLAR and kind == BYTES:
+            exemplars.append(read_exemplar(data, start, at, symbols or [""]))
         elif which == _METADATA and kind == BYTES:
             metadata = _read_metadata(data, start, at, symbols)
     if number < 0:
         raise InputError("it has no labels")
     found.regions += [(number, first, end) for first, end in regions]
     found.histograms += [(number, began, histogram) for began, histogram in histograms]
+    found.exemplars += [(number, exemplar) for exemplar in exemplars]
     if metadata is not None and metadata != Metadata():
         found.metadata[_family(found.labels[number][METRIC_NAME], metadata.type)] = metadata
 
@@ -233,7 +236,9 @@ def _batch(data: bytes, found: _Found) -> Batch:
             began if began.any() else None,
         )
     known = starts if starts.any() else None
-    return Batch(table, number_to_row[rows], times, values, native, known)
+    owners = number_to_row[np.array([number for number, _ in found.exemplars], np.int64)]
+    exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
+    return Batch(table, number_to_row[rows], times, values, native, known, exemplars)
 
 
 def _need_storable(times: Ints) -> None:

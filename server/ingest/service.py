@@ -125,18 +125,21 @@ def unpacked(context: ServerContext, body: bytes, encoding: str) -> bytes:
 
 
 def _store_request(context: ServerContext, request: WriteRequest) -> Written:
-    store_batch(context, request.batch, request.metadata)
-    if request.exemplars:
-        log.warning("exemplars are not kept", extra={"count": request.exemplars})
+    exemplars = store_batch(context, request.batch, request.metadata)
     native = request.batch.native
     histograms = 0 if native is None else len(native.timestamps)
-    return Written(len(request.batch) - histograms, histograms)
+    return Written(len(request.batch) - histograms, histograms, exemplars)
 
 
-def store_batch(context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]) -> None:
-    """Metadata first: should that fail, no sample is stored, and the sender comes again."""
+def store_batch(context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]) -> int:
+    """Metadata first: should that fail, no sample is stored, and the sender comes again.
+
+    Returns how many exemplars were taken in.
+    """
     if metadata:
         context.store.set_metadata(metadata)
-    if len(batch):
-        context.store.append(batch)
-        context.telemetry.ingested_samples.inc(len(batch))
+    if len(batch) == 0 and batch.exemplars is None:
+        return 0
+    stored = context.store.append(batch)
+    context.telemetry.ingested_samples.inc(len(batch))
+    return stored.exemplars

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tsdb.exemplars import SeriesExemplars
+from tsdb.matchers import Matcher
+from tsdb.options import AppendResult
 from tsdb.selection import Metadata, Source
 from tsdb.tile import Batch
+from tsdb.tombstones import DeleteResult
 
 
 class Store(Source, Protocol):
     """`tsdb.Database`, on disk or in memory."""
 
-    def append(self, batch: Batch, /) -> object:
+    def append(self, batch: Batch, /) -> AppendResult:
         """Store a batch; returns when it is as durable as the sync mode promises."""
         ...
 
     def set_metadata(self, metadata: Mapping[str, Metadata], /) -> object: ...
+
+    def exemplars(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int = ..., end_ms: int = ..., /
+    ) -> SeriesExemplars:
+        """Exemplars of a range, of series that satisfy any of the sets of matchers."""
+        ...
+
+    def delete(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int = ..., end_ms: int = ..., /
+    ) -> DeleteResult:
+        """Delete samples; when this returns no read finds them."""
+        ...
+
+    def clean_tombstones(self) -> int:
+        """Take deleted samples off the disk."""
+        ...
 
     def stats(self) -> object: ...
 

@@ -60,7 +60,7 @@ FEATURES: dict[str, dict[str, bool]] = {
     "promql_functions": dict.fromkeys(sorted(FUNCTIONS), True),
     "promql_operators": dict.fromkeys(sorted(AGGREGATORS), True),
     "search": {f"fuzz_alg_{name}": True for name in ALGORITHMS},
-    "tsdb": {"exemplars": False, "delete_series": False, "snapshots": True},
+    "tsdb": {"exemplars": True, "delete_series": True, "snapshots": True},
 }
 
 

@@ -1,4 +1,4 @@
-"""admin/tsdb: snapshots of the store; what the store cannot do is said so."""
+"""admin/tsdb: deleting series, and snapshots of the store."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.platform.context import context_of
-from server.platform.errors import Unavailable
+from server.platform.errors import InvalidRequest, Unavailable
 from server.platform.store import Store
 from server.prometheus.envelope import success
 from server.prometheus.parameters import bad_parameter, go_bool, read_parameters
+from server.prometheus.selectors import deletion_matchers
 from tsdb import manifest as manifests
 from tsdb.errors import ReadFailed
 from tsdb.files import BLOCKS, LOG
@@ -46,15 +47,32 @@ async def snapshot(request: Request) -> Response:
 
 
 async def delete_series(request: Request) -> Response:
-    """The store cannot delete series yet: 503, after the parameters were checked."""
+    """Delete samples of a range, by default of all time, of the series that a selector finds.
+
+    No query finds them from here on, and nothing brings them back. The room that they take is
+    given back by compaction, or by `clean_tombstones`. Exemplars go with them.
+    """
     parameters = await read_parameters(request)
-    parameters.needed_matcher_sets()
-    parameters.range_ms()
-    raise Unavailable("admin APIs disabled: this store cannot delete series")
+    texts = parameters.all("match[]")
+    if not texts:
+        raise InvalidRequest("no match[] parameter provided")
+    start_ms, end_ms = parameters.range_ms()
+    try:
+        sets = [deletion_matchers(text) for text in texts]
+    except InvalidRequest as problem:
+        raise bad_parameter("match[]", problem.message) from None
+    context = context_of(request)
+    if start_ms <= end_ms:
+        found = await context.writers.run(lambda: context.store.delete(sets, start_ms, end_ms))
+        log.info("deleted", extra={"series": found.series, "samples": found.samples})
+    return Response(status_code=204)
 
 
-async def clean_tombstones(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """Nothing is ever deleted, so there is nothing to clean: done."""
+async def clean_tombstones(request: Request) -> Response:
+    """Take deleted samples off the disk: blocks that have any are written anew."""
+    context = context_of(request)
+    cleaned = await context.writers.run(context.store.clean_tombstones)
+    log.info("tombstones cleaned", extra={"blocks": cleaned})
     return Response(status_code=204)
 
 

@@ -1,4 +1,4 @@
-"""query, query_range, query_exemplars, format_query and parse_query."""
+"""query, query_range, format_query and parse_query."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.errors import QueryError, QueryTimeout
+from novaql.errors import QueryTimeout
 from novaql.export.prometheus_json import prometheus_data, series_count
-from novaql.language import format_expr, parse, walk
-from novaql.language.ast import VectorSelector
+from novaql.language import format_expr, parse
 from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
-from server.platform.problem import query_error_text
 from server.platform.query_run import run_in_worker, run_query
 from server.prometheus.envelope import success
 from server.prometheus.parameters import Parameters, bad_parameter, duration_of, read_parameters
@@ -75,29 +73,6 @@ async def parse_query(request: Request) -> Response:
         return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
 
     return await run_in_worker(request, tree)
-
-
-async def query_exemplars(request: Request) -> Response:
-    """Exemplars of the series that a query selects. The store keeps none: an empty list.
-
-    A query without a selector is answered with 204, as Prometheus does.
-    """
-    parameters = await read_parameters(request)
-    start_ms, end_ms = parameters.range_ms()
-    if end_ms < start_ms:
-        raise InvalidRequest("end timestamp must not be before start timestamp")
-    text = parameters.text("query")
-
-    def find() -> Response:
-        try:
-            tree = parse(text)
-        except QueryError as problem:
-            raise InvalidRequest(query_error_text(problem)) from None
-        if not any(isinstance(node, VectorSelector) for node in walk(tree)):
-            return Response(status_code=204)
-        return success(b"[]")
-
-    return await run_in_worker(request, find)
 
 
 async def _answer(

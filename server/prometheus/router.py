@@ -8,6 +8,7 @@ from server.prometheus import (
     about,
     admin,
     alerting,
+    exemplars,
     federation,
     metadata,
     queries,
@@ -104,7 +105,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
         row(
             _BOTH, "/query_range", queries.query_range, {**_QUERY, **_TIMES, "step": "width"}, _RUN
         ),
-        row(_BOTH, "/query_exemplars", queries.query_exemplars, {"query": "PromQL", **_TIMES}),
+        row(_BOTH, "/query_exemplars", exemplars.query_exemplars, {"query": "PromQL", **_TIMES}),
         row(_BOTH, "/format_query", queries.format_query, {"query": "PromQL"}),
         row(_BOTH, "/parse_query", queries.parse_query, {"query": "PromQL"}),
         row(_BOTH, "/series", metadata.series, _MATCH),

@@ -59,6 +59,20 @@ def selector_matchers(text: str) -> list[Matcher]:
     return all_matchers(expr)
 
 
+def deletion_matchers(text: str) -> list[Matcher]:
+    """The same where a selector may match everything, as `{}` does: those are deleted, too."""
+    try:
+        return selector_matchers(text)
+    except InvalidRequest as problem:
+        if problem.message != _TOO_WIDE:
+            raise
+    # It is a selector in braces whose matchers all match "": read it with one more that does not.
+    inside = text.rstrip().removesuffix("}").rstrip()
+    comma = "" if inside.endswith(("{", ",")) else ","
+    named = selector_matchers(f'{inside}{comma}_=~".+"}}')[:-1]
+    return named or [Matcher(METRIC_NAME, MatchOp.REGEX, ".*")]
+
+
 def all_matchers(selector: VectorSelector) -> list[Matcher]:
     """The matchers of a selector with that of its name, which stands last."""
     if selector.name is None:

@@ -144,13 +144,18 @@ def test_stale_markers_and_zeros_keep_their_bits() -> None:
     assert math.copysign(1, batch.values[2]) == -1
 
 
-def test_metadata_and_what_is_only_counted() -> None:
+def test_metadata_and_exemplars() -> None:
     message = message_of([node(0, 1)])
-    message.timeseries[0].exemplars.add(value=1)
+    message.timeseries[0].exemplars.add(value=1, timestamp=-5).labels.add(name="id", value="é")
     message.metadata.add(type=1, metric_family_name="requests_total", help="Requests.", unit="s")
     message.metadata.add(type=99, metric_family_name="odd")
     found = RemoteWriteDecoder().decode(packed(message))
-    assert (found.histograms, found.exemplars, len(found.batch)) == (0, 1, 1)
+    assert (found.histograms, len(found.batch)) == (0, 1)
+    exemplars = found.batch.exemplars
+    assert exemplars is not None
+    assert found.batch.series.labels(int(exemplars.series_index[0])) == dict(node(0, 1)[0])
+    assert (exemplars.timestamps.tolist(), exemplars.values.tolist()) == ([-5], [1.0])
+    assert exemplars.labels.dicts() == [{"id": "é"}]
     assert found.metadata == {
         "requests_total": Metadata("counter", "Requests.", "s"),
         "odd": Metadata("unknown"),

@@ -289,15 +289,10 @@ def test_a_snapshot_is_a_store_of_its_own(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_store_cannot_do_is_said(server: LocalServer) -> None:
-    assert admin(server, "clean_tombstones").status_code == 204
-    assert admin(server, "delete_series").status_code == 400
-    delete = admin(server, "delete_series", **{"match[]": "up"})
-    memory = admin(server, "snapshot")
-    for answer in (delete, memory):
-        assert answer.status_code == 503
-        assert answer.json()["errorType"] == "unavailable"
-    assert server.prometheus("series", **{"match[]": "up"}).json()["data"]
+def test_there_is_no_snapshot_of_memory(server: LocalServer) -> None:
+    answer = admin(server, "snapshot")
+    assert answer.status_code == 503
+    assert answer.json()["errorType"] == "unavailable"
 
 
 def test_parse_query_shows_long_chains(server: LocalServer) -> None:

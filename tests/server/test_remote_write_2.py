@@ -97,7 +97,7 @@ def test_a_whole_message_is_stored_with_its_metadata() -> None:
         known = server.store.metadata()
 
     assert answer.status_code == 204
-    assert [answer.headers[name] for name in WRITTEN] == ["3", "1", "0"]
+    assert [answer.headers[name] for name in WRITTEN] == ["3", "1", "1"]
     assert values["data"]["result"][0]["values"] == [[1, "1"], [2, "2"]]
     assert native["data"]["result"][0]["histogram"][1]["count"] == "1"
     assert known == {"lat": Metadata("histogram", "Latency.", "seconds")}

@@ -34,15 +34,7 @@ class PrometheusServer:
 
     def write(self, series: Sequence[Series]) -> None:
         """Store samples; each series in order of time, times in milliseconds."""
-        headers = {
-            "Content-Encoding": "snappy",
-            "Content-Type": "application/x-protobuf",
-            "X-Prometheus-Remote-Write-Version": "0.1.0",
-        }
-        body = packed(message_of(series))
-        status, text = self._request("POST", "/api/v1/write", body, headers)
-        if status // 100 != 2:
-            raise RuntimeError(f"remote write failed: HTTP {status}: {text[:300]!r}")
+        self.send(message_of(series))
 
     def instant(self, query: str, time_ms: int) -> Any:
         """`data` of an instant query. Raises `QueryRefused`."""
@@ -57,6 +49,23 @@ class PrometheusServer:
             "step": _seconds(step_ms),
         }
         return self._query("/api/v1/query_range", parameters)
+
+    def post(self, path: str, **parameters: str | Sequence[str]) -> tuple[int, bytes]:
+        """Status and body of a form sent to `/api/v1/PATH`."""
+        form = urllib.parse.urlencode(parameters, doseq=True).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._request("POST", f"/api/v1/{path}", form, headers)
+
+    def send(self, message: Any) -> None:
+        """Store a remote write message."""
+        headers = {
+            "Content-Encoding": "snappy",
+            "Content-Type": "application/x-protobuf",
+            "X-Prometheus-Remote-Write-Version": "0.1.0",
+        }
+        status, text = self._request("POST", "/api/v1/write", packed(message), headers)
+        if status // 100 != 2:
+            raise RuntimeError(f"remote write failed: HTTP {status}: {text[:300]!r}")
 
     def ready(self) -> bool:
         try:
@@ -116,7 +125,8 @@ def running_prometheus(folder: Path) -> Iterator[PrometheusServer]:
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--web.enable-remote-write-receiver",
-                "--enable-feature=promql-experimental-functions",
+                "--enable-feature=promql-experimental-functions,exemplar-storage",
+                "--web.enable-admin-api",
                 "--storage.tsdb.retention.time=100y",
                 "--query.lookback-delta=5m",
             ],

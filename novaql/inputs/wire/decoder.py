@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_metadata import read_metadata
@@ -92,12 +93,14 @@ class CompiledDecoder:
         metadata: dict[str, Metadata] = {}
         whole: list[tuple[int, WireHistogram]] = []
         ended: list[tuple[int, int]] = []
-        exemplars = 0
+        exemplars: list[Exemplar] = []
+        exemplar_rows: list[int] = []
         for number, begin, end, row in others.tolist():
-            if number == _EXEMPLAR:
-                exemplars += 1
-                continue
             field = data[begin:end].tobytes()
+            if number == _EXEMPLAR:
+                exemplars.append(read_exemplar(field, 0, len(field)))
+                exemplar_rows.append(row)
+                continue
             if number == _METADATA:
                 name, said = read_metadata(field, 0, len(field))
                 metadata[name] = said
@@ -119,8 +122,9 @@ class CompiledDecoder:
                 np.array([one.time for _, one in whole], np.int64),
                 columns_of([one for _, one in whole]),
             )
-        batch = Batch(self._table.table(), rows, times, values, native)
-        return WriteRequest(batch, metadata, len(whole), exemplars)
+        beside = exemplar_columns(np.array(exemplar_rows, np.int64), exemplars)
+        batch = Batch(self._table.table(), rows, times, values, native, exemplars=beside)
+        return WriteRequest(batch, metadata, len(whole))
 
     def _learn(self, data: Octets, missing: Ints) -> Ints | None:
         """[R] rows of the series whose label bytes are in `missing`; None if any is odd."""

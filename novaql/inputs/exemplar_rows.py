@@ -1,0 +1,80 @@
+"""Exemplars that come one by one, collected into columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from tsdb.exemplars import Exemplars
+from tsdb.labels import Ints, SeriesTable
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+
+_DOUBLE = Struct("<d")
+
+
+class Exemplar(NamedTuple):
+    """Milliseconds, value, labels."""
+
+    time: int
+    value: float
+    labels: dict[str, str]
+
+
+def read_exemplar(data: bytes, start: int, stop: int, symbols: Sequence[str] = ()) -> Exemplar:
+    """One of a remote write message: its labels in it (1.0), or references to symbols (2.0).
+
+    Raises `InputError`.
+    """
+    time, value, labels = 0, 0.0, dict[str, str]()
+    references: list[int] = []
+    for number, kind, first, last in fields(data, start, stop):
+        if number == 1 and kind == BYTES and not symbols:
+            name, said = _pair(data, first, last)
+            labels[name] = said
+        elif number == 1 and kind in (BYTES, VARINT):
+            at = first
+            while at < last:
+                reference, at = read_varint(data, at, last)
+                references.append(reference)
+        elif number == 2 and kind == FIXED64:
+            value = _DOUBLE.unpack_from(data, first)[0]
+        elif number == 3 and kind == VARINT:
+            time = signed(read_varint(data, first, last)[0])
+        elif number in (1, 2, 3):
+            raise InputError(f"byte {first}: field {number} of an exemplar has wire type {kind}")
+    if len(references) % 2 or max(references, default=0) >= max(1, len(symbols)):
+        raise InputError(f"byte {start}: labels of an exemplar are not among the symbols")
+    for name_at, value_at in zip(references[::2], references[1::2], strict=True):
+        labels[symbols[name_at]] = symbols[value_at]
+    return Exemplar(time, value, labels)
+
+
+def _pair(data: bytes, start: int, stop: int) -> tuple[str, str]:
+    name = said = ""
+    for number, kind, first, last in fields(data, start, stop):
+        if kind == BYTES and number == 1:
+            name = text(data, first, last)
+        elif kind == BYTES and number == 2:
+            said = text(data, first, last)
+    return name, said
+
+
+def exemplar_columns(rows: Ints, found: Sequence[Exemplar]) -> Exemplars | None:
+    """Exemplars of these rows of a table; None for none. An exemplar label without a name is left
+    out. Raises `InputError` for a time that cannot be stored."""
+    if not found:
+        return None
+    for one in found:
+        if not MIN_TIME_MS <= one.time <= MAX_TIME_MS:
+            raise InputError(f"the time {one.time} of an exemplar is out of range")
+    return Exemplars(
+        np.asarray(rows, np.int64),
+        np.array([one.time for one in found], np.int64),
+        np.array([one.value for one in found], np.float64),
+        SeriesTable.from_dicts([{n: v for n, v in one.labels.items() if n} for one in found]),
+    )

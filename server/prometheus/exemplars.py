@@ -1,0 +1,65 @@
+"""query_exemplars: observations beside the samples, with the traces that they belong to."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.errors import QueryError
+from novaql.export.float_tokens import float_tokens
+from novaql.language import parse, walk
+from novaql.language.ast import VectorSelector
+from server.platform.context import context_of
+from server.platform.errors import InvalidRequest
+from server.platform.problem import query_error_text
+from server.platform.query_run import run_in_worker
+from server.prometheus.envelope import success
+from server.prometheus.parameters import read_parameters
+from server.prometheus.selectors import all_matchers
+from tsdb.exemplars import SeriesExemplars
+
+
+async def query_exemplars(request: Request) -> Response:
+    """Exemplars of the series that the selectors of a query find.
+
+    A query without a selector is answered with 204, as Prometheus does.
+    """
+    parameters = await read_parameters(request)
+    start_ms, end_ms = parameters.range_ms()
+    if end_ms < start_ms:
+        raise InvalidRequest("end timestamp must not be before start timestamp")
+    text = parameters.text("query")
+    store = context_of(request).store
+
+    def find() -> Response:
+        try:
+            tree = parse(text)
+        except QueryError as problem:
+            raise InvalidRequest(query_error_text(problem)) from None
+        sets = [all_matchers(node) for node in walk(tree) if isinstance(node, VectorSelector)]
+        if not sets:
+            return Response(status_code=204)
+        return success(exemplars_json(store.exemplars(sets, start_ms, end_ms)))
+
+    return await run_in_worker(request, find)
+
+
+def exemplars_json(found: SeriesExemplars) -> bytes:
+    """Prometheus's shape: for each series its labels and its exemplars in order of time."""
+    exemplars = found.exemplars
+    own = [orjson.dumps(labels) for labels in exemplars.labels.dicts()]
+    values, seconds = float_tokens(exemplars.values), float_tokens(exemplars.timestamps / 1000)
+    each = [
+        b'{"labels":%s,"value":"%s","timestamp":%s}' % one
+        for one in zip(own, values, seconds, strict=True)
+    ]
+    ends = np.searchsorted(exemplars.series_index, np.arange(found.series.rows + 1)).tolist()
+    listed = [
+        b'{"seriesLabels":%s,"exemplars":[%s]}' % (orjson.dumps(labels), b",".join(each[first:end]))
+        for labels, (first, end) in zip(found.series, pairwise(ends), strict=True)
+    ]
+    return b"[%s]" % b",".join(listed)
