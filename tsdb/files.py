@@ -98,35 +98,6 @@ class Files:
         except OSError as problem:
             raise write_failure(problem, "writing a deletion down") from problem
 
-    def replace_blocks(
-        self,
-        gone: Sequence[BlockEntry],
-        came: Sequence[BlockEntry],
-        applied: Sequence[Tombstone],
-    ) -> None:
-        """Put blocks in place of others, of which `applied` was left out. Raises `WriteFailed`.
-
-        The files of those that go are removed; who has them open can go on reading.
-        """
-        names = {entry.name for entry in gone}
-        before = self.manifest
-        first = min(n for n, entry in enumerate(before.blocks) if entry.name in names)
-        left = [entry for entry in before.blocks if entry.name not in names]
-        left[first:first] = came
-        try:
-            self._replace_manifest(
-                next_block=before.next_block + len(came),
-                blocks=tuple(left),
-                tombstones=carried(
-                    before.tombstones, names, {entry.name for entry in came}, applied
-                ),
-            )
-        except OSError as problem:
-            raise write_failure(problem, "replacing blocks") from problem
-        for entry in gone:
-            with contextlib.suppress(OSError):  # the next writer removes what no manifest names
-                self.disk.unlink(self.blocks_path / entry.name)
-
     def commit_blocks(
         self,
         gone: Collection[str],

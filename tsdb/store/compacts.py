@@ -35,6 +35,22 @@ class Compacts(Deletes):
             return CompactionResult()
         return self._compact(lambda entries, skip: self._next(entries, skip, everything=True))
 
+    def clean_tombstones(self) -> int:
+        """Write blocks anew of which something was deleted, without it. Returns how many there
+        were; those that cannot be read are left alone and named in the log.
+
+        Raises `WriteFailed`; blocks that were done stay done.
+        """
+        if self._files is None:
+            return 0
+        return self._compact(self._with_deletions).blocks_read
+
+    def _with_deletions(self, entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
+        """The next block that hides something, alone."""
+        hiding = {name for stone in self._state.tombstones for name in stone.blocks}
+        found = (entry for entry in entries if entry.name in hiding and entry.name not in skip)
+        return next(((entry,) for entry in found), None)
+
     def maintain(self) -> None:
         """What a thread does now and then: let old blocks go, and merge small ones."""
         self.apply_retention()

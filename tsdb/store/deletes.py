@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from tsdb import reader
-from tsdb.block.layout import arrange
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.codec.columns import COMPACTION_LEVEL
+from tsdb.block.reader import Block
 from tsdb.damage import DAMAGE, Losses
-from tsdb.errors import write_failure
-from tsdb.flush import rewritten_name, write_content
-from tsdb.index.match import label_table
 from tsdb.matchers import Matcher
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.store.upkeep import Upkeep
-from tsdb.thinned import thinned
-from tsdb.tombstones import DeleteResult, Deletion, Intervals, Tombstone, of_block
+from tsdb.tombstones import DeleteResult, Deletion, Tombstone
 
 
 class Deletes(Upkeep):
@@ -60,61 +53,6 @@ class Deletes(Upkeep):
                 self._carry_out(deletion)
                 self._version += 1
         return found
-
-    def clean_tombstones(self) -> int:
-        """Write blocks anew without what was deleted of them. Returns how many there were.
-
-        Readers and writers go on meanwhile; a deletion or a flush waits while a block is written.
-        Raises `WriteFailed` and `Corrupted`; blocks that were done stay done.
-        """
-        done = 0
-        while self._clean_one():
-            done += 1
-        return done
-
-    def _clean_one(self) -> bool:
-        with self._flushing:
-            with self._writing:
-                self._need_writable()
-            state, files = self._state, self._files
-            for block in state.blocks:
-                deletions = of_block(state.tombstones, block.entry.name)
-                if deletions:
-                    break
-            else:
-                return False
-            assert files is not None
-            came = self._rewritten(block, deletions)
-            files.replace_blocks([block.entry], came, state.tombstones)
-            with self._writing:
-                at = self._state.blocks.index(block)
-                blocks = list(self._state.blocks)
-                blocks[at : at + 1] = [self._block(entry) for entry in came]
-                self._state = replace(
-                    self._state, blocks=tuple(blocks), tombstones=files.manifest.tombstones
-                )
-                self._deleted.pop(block.entry.name, None)
-                self._version += 1
-            return True
-
-    def _rewritten(self, block: Block, deletions: Sequence[Deletion]) -> list[BlockEntry]:
-        """A block without what was deleted of it; nothing if it has nothing else."""
-        files = self._files
-        assert files is not None
-        deleted = Intervals.of(block, deletions)
-        left = [one for layer in block.layers() if (one := thinned(layer, deleted)) is not None]
-        content = arrange(left, partial(label_table, block))
-        if content is None:
-            return []
-        try:
-            return [
-                write_content(
-                    files.disk, files.blocks_path / rewritten_name(block.entry.sequence), content,
-                    sequence=block.entry.sequence, level=COMPACTION_LEVEL,
-                )
-            ]  # fmt: skip
-        except OSError as problem:
-            raise write_failure(problem, "writing a block anew") from problem
 
     def _carry_out(self, deletion: Deletion) -> None:
         state, files = self._state, self._files
