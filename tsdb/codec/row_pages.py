@@ -10,13 +10,14 @@ Nothing here may lose a bit: whatever does not come back is an exception, or sta
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.columns import Undecodable, decode_into, encode_numbers
+from tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_into, encode_numbers
 from tsdb.codec.packed import Unpacker, pack
 from tsdb.codec.pieces import flat_positions
 from tsdb.codec.whole_numbers import MOST, PLACES, POWERS, WholeRows, to_whole
@@ -30,8 +31,11 @@ _ORDERED, _LINKED, _EXCEPTIONAL, _EQUAL = 1, 2, 4, 8
 _FLOATS, _SHORT, _LONG = 0, 1, 2
 _TYPES = (np.float64, np.int32, np.int64)
 _CLEARLY = 0.95
-_GROUP_FROM = 1024
-"""A group of fewer values takes in the next one: its statistics would cost more than they save."""
+_LONG_ROW = 128
+_MOST_HELD = 1 << 20
+_GROUP_FROM = {False: 3072, True: 1024}
+"""A group of fewer values takes in the next one: its statistics would cost more than they save, or
+more time, where that counts (False) and not the last byte."""
 
 
 def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> bytes:
@@ -46,7 +50,8 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
     numbers, used = _unlinked(rows, starts, lengths, linked)
     change = np.diff(numbers, prepend=numbers[:1])
     change[starts] = 0
-    order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths)
+    enough = _GROUP_FROM[level > FLUSH_LEVEL]
+    order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, enough)
     flags = _EXCEPTIONAL * bool(len(rows.exceptions)) + _LINKED * bool(used.any())
     flags += _ORDERED * (not _counts_up(order)) + _EQUAL * _same(lengths)
     heads, bodies, firsts = [], [], []
@@ -109,8 +114,8 @@ def _sizes(change: Ints, starts: Ints, lengths: Ints) -> Ints:
     return sizes
 
 
-def _grouped(places: Ints, sizes: Ints, lengths: Ints) -> tuple[Ints, list[Ints]]:
-    """Rows in the order in which they are written, and the same cut into groups."""
+def _grouped(places: Ints, sizes: Ints, lengths: Ints, enough: int) -> tuple[Ints, list[Ints]]:
+    """Rows in the order in which they are written, and the same cut into groups of `enough`."""
     order = np.lexsort((sizes, places))
     groups: list[Ints] = []
     begin = 0
@@ -120,7 +125,7 @@ def _grouped(places: Ints, sizes: Ints, lengths: Ints) -> tuple[Ints, list[Ints]
         if at < len(order):
             here, following = order[at - 1], order[at]
             if places[here] == places[following] and (
-                sizes[here] == sizes[following] or filled < _GROUP_FROM
+                sizes[here] == sizes[following] or filled < enough
             ):
                 continue
         groups.append(np.sort(order[begin:at]))
@@ -165,135 +170,174 @@ def decode_rows(data: bytes, at: int, count: int) -> Floats:
     """The values of a page again. Raises `Undecodable`; never reads or makes more than `count`."""
     source = Unpacker(data, at)
     rows, group_count, flags = source.fields(_HEAD)
-    if rows > count or group_count > rows:
+    if not 0 < rows <= count or group_count > rows:
         raise Undecodable(f"{rows} rows in {group_count} groups of {count} values")
     groups = [_Group(*source.fields(_GROUP)) for _ in range(group_count)]
     if sum(group.rows for group in groups) != rows:
         raise Undecodable("groups of rows do not add up")
-    lengths = np.repeat(source.ints(min(1, rows)), rows) if flags & _EQUAL else source.ints(rows)
-    if (lengths <= 0).any() or int(lengths.sum()) != count:
+    for group in groups:
+        if group.kind >= len(_TYPES) or not -1 <= group.places <= PLACES:
+            raise Undecodable(f"a group of type {group.kind} with {group.places} places")
+    lengths = np.repeat(source.ints(1), rows) if flags & _EQUAL else source.ints(rows)
+    if int(lengths.min()) <= 0 or int(lengths.max()) > count or int(lengths.sum()) != count:
         raise Undecodable("lengths of rows do not add up")
     firsts = source.ints(rows).astype(np.float64)
-    order = source.ints(rows) if flags & _ORDERED else np.arange(rows)
-    if flags & _ORDERED and not _counts_up(np.sort(order)):
+    order = source.ints(rows) if flags & _ORDERED else None
+    if order is not None and not _counts_up(np.sort(order)):
         raise Undecodable("the order of rows names one twice")
-    linked = np.zeros(rows, np.bool_)
-    if flags & _LINKED:
-        packed = np.frombuffer(source.bytes(-(-rows // 8)), np.uint8)
-        linked = np.unpackbits(packed, count=rows).view(np.bool_)
-        if linked[:1].any() or (lengths[1:] != lengths[:-1])[linked[1:]].any():
-            raise Undecodable("a row is linked to no row like it")
-    places, bits = np.empty(0, np.int64), np.empty(0, np.int64)
-    if flags & _EXCEPTIONAL:
-        (exceptions,) = source.fields(_EXCEPTIONS)
-        if exceptions > count:
-            raise Undecodable("more exceptions than values")
-        places, bits = source.ints(exceptions), source.ints(exceptions)
-        if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
-            raise Undecodable("an exception is outside the page")
-    if flags & _EQUAL:
-        values = _equal_rows(source, groups, int(lengths[0]), firsts, order, linked)
-    else:
-        values = _ragged_rows(source, groups, lengths, firsts, order, linked)
-    values.view(np.int64)[places] = bits
+    linked = _links(source, lengths) if flags & _LINKED else None
+    exceptions = _exceptions(source, count) if flags & _EXCEPTIONAL else None
+    width = int(lengths[0]) if flags & _EQUAL else 0
+    values = _rows(source, groups, lengths, firsts, order, width)
+    if linked is not None:
+        _add_linked(values, lengths, linked, width)
+    _scale(values, groups, lengths, order, width)
+    if exceptions is not None:
+        values.view(np.int64)[exceptions[0]] = exceptions[1]
     return values
 
 
-def _checked(group: _Group) -> None:
-    if group.kind >= len(_TYPES) or not -1 <= group.places <= PLACES:
-        raise Undecodable(f"a group of type {group.kind} with {group.places} places")
+def _links(source: Unpacker, lengths: Ints) -> Bools:
+    rows = len(lengths)
+    packed = np.frombuffer(source.bytes(-(-rows // 8)), np.uint8)
+    linked = np.unpackbits(packed, count=rows).view(np.bool_)
+    if linked[:1].any() or (lengths[1:] != lengths[:-1])[linked[1:]].any():
+        raise Undecodable("a row is linked to no row like it")
+    return linked
 
 
-def _equal_rows(
-    source: Unpacker,
-    groups: list[_Group],
-    width: int,
-    firsts: Floats,
-    order: Ints,
-    linked: Bools,
-) -> Floats:
-    """Rows of one length are a matrix, and everything is done to all of them at once."""
-    values = np.empty((len(order), width))
-    ordered = _counts_up(order)
-    any_linked = bool(linked.any())
-    powers = np.ones(len(order))
-    at = 0
-    for group in groups:
-        _checked(group)
-        column = np.empty((group.rows, width), _TYPES[group.kind])
-        decode_into(source.bytes(group.bytes), column.reshape(-1))
-        end = at + group.rows
-        rows = slice(at, end) if ordered else order[at:end]
-        if group.kind == _FLOATS:
-            values[rows] = column
-        else:
-            shift = (firsts[at:end] - column[:, 0])[:, None]
-            moved = np.add(column, shift, dtype=np.float64)
-            if group.places > 0:
-                if any_linked:
-                    powers[order[at:end]] = POWERS[group.places]
-                else:
-                    moved /= POWERS[group.places]
-            values[rows] = moved
-        at = end
-    if any_linked:
-        for row in np.flatnonzero(linked).tolist():
-            values[row] += values[row - 1]
-        scaled = np.flatnonzero(powers != 1.0)
-        if len(scaled):
-            values[scaled] /= powers[scaled, None]
-    return values.reshape(-1)
+def _exceptions(source: Unpacker, count: int) -> tuple[Ints, Ints]:
+    (exceptions,) = source.fields(_EXCEPTIONS)
+    if exceptions > count:
+        raise Undecodable("more exceptions than values")
+    places, bits = source.ints(exceptions), source.ints(exceptions)
+    if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
+        raise Undecodable("an exception is outside the page")
+    return places, bits
 
 
-def _ragged_rows(
+def _rows(
     source: Unpacker,
     groups: list[_Group],
     lengths: Ints,
     firsts: Floats,
-    order: Ints,
-    linked: Bools,
+    order: Ints | None,
+    width: int,
 ) -> Floats:
+    """Whole numbers, and floats, of all rows.
+
+    firsts  [R] in the order of the groups, which `order` gives
+    width   of every row, 0 if they differ
+    """
+    written = lengths if order is None else lengths[order]
+    ends = np.cumsum(written)
+    values = np.empty(int(ends[-1]))
     starts = np.cumsum(lengths) - lengths
-    values = np.empty(int(lengths.sum()))
-    powers = np.ones(len(lengths))
-    whole = len(groups) == 1 and _counts_up(order)
-    at = 0
-    for group in groups:
-        _checked(group)
-        rows = order[at : at + group.rows]
-        sizes = lengths[rows]
-        column = np.empty(int(sizes.sum()), _TYPES[group.kind])
-        decode_into(source.bytes(group.bytes), column)
-        if group.kind == _FLOATS:
-            moved = column.view(np.float64)
+    kind = groups[0].kind
+    if all(group.kind == kind for group in groups):
+        groups_alike = [groups]
+    else:
+        groups_alike = [[group] for group in groups]
+    row, begin, end = 0, 0, 0
+    for alike in groups_alike:
+        column, begins = _scratch(_TYPES[alike[0].kind], int(ends[-1]) - begin), begin
+        first_row = row
+        for group in alike:
+            row += group.rows
+            end = int(ends[row - 1])
+            decode_into(source.bytes(group.bytes), column[begin - begins : end - begins])
+            begin = end
+        some = slice(first_row, row)
+        found = column[: end - begins]
+        rows = some if order is None else order[some]
+        if alike[0].kind == _FLOATS:
+            shift = None
         else:
-            begins = np.cumsum(sizes) - sizes
-            shift = firsts[at : at + group.rows] - column[begins]
-            moved = np.add(column, np.repeat(shift, sizes), dtype=np.float64)
-            if group.places > 0:
-                powers[rows] = POWERS[group.places]
-        if whole:
-            values = moved
+            shift = firsts[some] - found[ends[some] - written[some] - begins]
+        if width:
+            _put_equal(values.reshape(-1, width), rows, found.reshape(-1, width), shift)
+        elif order is None:
+            values[begins:end] = found
+            if shift is not None:
+                values[begins:end] += np.repeat(shift, written[some])
         else:
-            values[flat_positions(starts[rows], sizes)] = moved
-        at += group.rows
-    _add_linked(values, starts, lengths, linked)
-    scaled = powers != 1.0
-    if scaled.all():
-        values /= powers[0] if (powers == powers[0]).all() else np.repeat(powers, lengths)
-    elif scaled.any():
-        positions = flat_positions(starts[scaled], lengths[scaled])
-        values[positions] /= np.repeat(powers[scaled], lengths[scaled])
+            _put_ragged(values, starts[rows], written[some], found, shift)
     return values
 
 
-def _add_linked(values: Floats, starts: Ints, lengths: Ints, linked: Bools) -> None:
-    """Rows in order of how many links lead to them, so that what a row is added to is whole."""
-    if not linked.any():
+def _put_equal(
+    matrix: Floats, rows: slice | Ints, found: NDArray[np.generic], shift: Floats | None
+) -> None:
+    matrix[rows] = found
+    if shift is None:
         return
+    if isinstance(rows, slice):
+        matrix[rows] += shift[:, None]
+    elif len(rows) == len(matrix):
+        by_row = np.empty_like(shift)
+        by_row[rows] = shift
+        matrix += by_row[:, None]
+    else:
+        matrix[rows] += shift[:, None]
+
+
+def _put_ragged(
+    values: Floats, starts: Ints, lengths: Ints, found: NDArray[np.generic], shift: Floats | None
+) -> None:
+    positions = flat_positions(starts, lengths)
+    values[positions] = found if shift is None else found + np.repeat(shift, lengths)
+
+
+_held = threading.local()
+
+
+def _scratch(dtype: type[np.generic], count: int) -> NDArray[np.generic]:
+    """Room for a column that is read at once; new memory each time costs as much as decoding."""
+    known: NDArray[np.uint8] | None = getattr(_held, "room", None)
+    size = count * np.dtype(dtype).itemsize
+    if size > _MOST_HELD:
+        return np.empty(count, dtype)
+    if known is None or len(known) < size:
+        known = _held.room = np.empty(max(size, _MOST_HELD // 4), np.uint8)
+    return known[:size].view(dtype)
+
+
+def _add_linked(values: Floats, lengths: Ints, linked: Bools, width: int) -> None:
+    """Rows in order of how many links lead to them, so that what a row is added to is whole."""
     number = np.arange(len(linked))
     depth = number - np.maximum.accumulate(np.where(linked, -1, number))
+    starts = np.cumsum(lengths) - lengths
+    if width >= _LONG_ROW:
+        matrix = values.reshape(-1, width)
+        for row in np.flatnonzero(linked).tolist():
+            matrix[row] += matrix[row - 1]
+        return
     for level in range(1, int(depth.max()) + 1):
         rows = np.flatnonzero(depth == level)
         positions = flat_positions(starts[rows], lengths[rows])
         values[positions] += values[positions - np.repeat(lengths[rows], lengths[rows])]
+
+
+def _scale(
+    values: Floats, groups: list[_Group], lengths: Ints, order: Ints | None, width: int
+) -> None:
+    """Divide whole numbers by the power of ten of their decimal places."""
+    places = {group.places for group in groups}
+    if places <= {0, -1}:
+        return
+    if len(places) == 1:
+        values /= POWERS[places.pop()]
+        return
+    by_group = np.repeat([group.places for group in groups], [group.rows for group in groups])
+    of_row = by_group
+    if order is not None:
+        of_row = np.empty_like(by_group)
+        of_row[order] = by_group
+    scaled = np.flatnonzero(of_row > 0)
+    if width:
+        matrix = values.reshape(-1, width)
+        matrix[scaled] /= POWERS[of_row[scaled], None]
+    else:
+        starts = np.cumsum(lengths) - lengths
+        positions = flat_positions(starts[scaled], lengths[scaled])
+        values[positions] /= np.repeat(POWERS[of_row[scaled]], lengths[scaled])
