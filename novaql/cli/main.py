@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "query": Entry("novaql.cli.query", "Answer a query from a database, files or a metrics page."),
     "import": Entry("novaql.cli.import_files", "Read files or URLs into a database."),
+    "delete": Entry("novaql.cli.delete", "Delete samples from a database."),
     "series": Entry("novaql.cli.series", "List the series that match."),
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),

@@ -1,0 +1,60 @@
+"""`novaql delete`: samples out of a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from novaql.cli.options import TIME
+from novaql.cli.selectors import matcher_sets
+from novaql.inputs.resolve import default_path
+
+
+@click.command("delete")
+@click.argument("selectors", nargs=-1, required=True, metavar="SELECTOR...")
+@click.option(
+    "--data", metavar="DIR", help="The database. Default: $NOVAQL_DATA, else ./novaql-data."
+)
+@click.option("--start", type=TIME, help="Only samples from then on.")
+@click.option("--end", type=TIME, help="Only samples up to then.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option("--clean", is_flag=True, help="Give the room on the disk back at once.")
+def command(
+    selectors: tuple[str, ...],
+    data: str | None,
+    start: int | None,
+    end: int | None,
+    dry_run: bool,
+    clean: bool,
+) -> None:
+    """Delete the samples, by default of all time, of the series that any selector matches.
+
+    They are gone at once and for good, and so are their exemplars. The room that they take on the
+    disk is given back later, when blocks are merged, or with --clean.
+
+    A database that a server has open is the server's: ask it to delete, by
+    POST /api/v1/admin/tsdb/delete_series. A --dry-run works beside it.
+
+    \b
+    novaql delete 'up{instance="gone:9100"}' --dry-run
+    novaql delete '{job="test"}' --end -30d
+    """
+    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS  # noqa: PLC0415
+
+    target = default_path() if data is None else Path(data).expanduser()
+    sets = matcher_sets(selectors)
+    first = MIN_TIME_MS if start is None else start
+    last = MAX_TIME_MS if end is None else end
+    if first > last:
+        raise click.UsageError("the window ends before it begins")
+    with tsdb.open(target, read_only=True) as database:  # also: is there one at all?
+        found = database.delete(sets, first, last, dry_run=True)
+    if not dry_run and found.samples:
+        with tsdb.open(target) as database:
+            found = database.delete(sets, first, last)
+            if clean:
+                database.clean_tombstones()
+    verb = "would delete" if dry_run else "deleted"
+    click.echo(f"{verb} {found.samples} samples of {found.series} series from {target}")
