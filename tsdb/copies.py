@@ -9,7 +9,7 @@ or by another one, and holds everything up to some moment and nothing after it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tsdb.errors import (
 from tsdb.files import BLOCKS, LOG
 from tsdb.fsio import Disk, RealDisk
 from tsdb.manifest import Manifest
+from tsdb.selection import Metadata
 from tsdb.verify import check_blocks, check_log
 from tsdb.wal.record import (
     Damage,
@@ -62,16 +63,24 @@ class Copied:
 
 
 def snapshot(
-    source: str | Path, target: str | Path, *, log: bool = True, disk: Disk | None = None
+    source: str | Path,
+    target: str | Path,
+    *,
+    log: bool = True,
+    metadata: Mapping[str, Metadata] | None = None,
+    disk: Disk | None = None,
 ) -> Copied:
     """Keep a store as it is now in a new directory, by links where the file system has them.
 
-    log  with the samples that are in no block yet
+    log       with the samples that are in no block yet
+    metadata  what is known by now, if it may stand in the log alone
 
     Raises `StoreNotFound`, `Corrupted`, `TargetInUse` for a directory with something in it,
     `ReadFailed`, `WriteFailed`. No copy is there after an error.
     """
-    return _Copy(disk or RealDisk(), Path(source), Path(target), link=True, log=log).make(new=True)
+    copy = _Copy(disk or RealDisk(), Path(source), Path(target), link=True, log=log)
+    copy.metadata = dict(metadata or {})
+    return copy.make(new=True)
 
 
 def backup(source: str | Path, target: str | Path, *, disk: Disk | None = None) -> Copied:
@@ -101,6 +110,7 @@ class _Copy:
     def __init__(self, disk: Disk, source: Path, target: Path, *, link: bool, log: bool) -> None:
         self.disk, self.source, self.target = disk, source, target
         self.link, self.log = link, log
+        self.metadata: dict[str, Metadata] = {}
         self.done = Copied()
 
     def make(self, *, new: bool) -> Copied:
@@ -235,7 +245,11 @@ class _Copy:
             self.disk.fsync_dir(self.target / folder)
         if not self.log:
             manifest = replace(manifest, log_start=self._log_end() + 1)
-        manifest = replace(manifest, log_end=max(segments, default=manifest.log_start - 1))
+        manifest = replace(
+            manifest,
+            log_end=max(segments, default=manifest.log_start - 1),
+            metadata={**manifest.metadata, **self.metadata},
+        )
         manifests.write(self.disk, self.target, manifest)
         self._remove_but(
             {entry.name for entry in manifest.blocks} | {segment_name(n) for n in segments}

@@ -1,8 +1,10 @@
-"""`novaql check`: are files what they should be? Output and exit codes are those of promtool."""
+"""`novaql check`: are files what they should be? As promtool has it, and for a database, too."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -31,12 +33,42 @@ names_option = click.option(
 )
 
 
-@click.group("check")
-def command() -> None:
-    """Check rule files, configuration files, and metrics.
+class Checks(click.Group):
+    """`novaql check DIR` is `novaql check store DIR`."""
 
-    Exit code: 0, 1 when something is wrong, 3 when only a lint with --lint-fatal found something.
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and os.path.isdir(args[0]):
+            args = ["store", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group("check", cls=Checks)
+def command() -> None:
+    """Check a database, rule files, configuration files, and metrics.
+
+    `novaql check DIR` checks the database in a directory. Exit code: 0, 1 when something is wrong,
+    3 when only a lint with --lint-fatal found something.
     """
+
+
+@command.command("store")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.pass_context
+def check_store(ctx: click.Context, directory: Path) -> None:
+    """Verify every checksum and every count of a database, open or not.
+
+    Nothing is changed. Exit code: 0 when all is well, 1 when something is damaged.
+    """
+    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+
+    found = tsdb.check(directory)
+    for violation in found:
+        _to_stderr(str(violation))
+    if not found:
+        click.echo(f"{directory}: all is well")
+    ctx.exit(1 if found else 0)
 
 
 @command.command("rules")

@@ -23,7 +23,9 @@ class Keeping(Compacts):
         """
         source = self._whole()
         assert self._files is not None
-        return copies.snapshot(source, target, log=not skip_head, disk=self._files.disk)
+        return copies.snapshot(
+            source, target, log=not skip_head, metadata=self._metadata, disk=self._files.disk
+        )
 
     def backup(self, target: str | Path) -> Copied:
         """Bring a copy in another directory up to date, or make it. See `tsdb.backup`."""

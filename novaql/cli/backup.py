@@ -1,0 +1,27 @@
+"""`novaql backup`: bring a copy of a database up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from novaql.cli.copied import told
+
+
+@click.command("backup")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
+def command(directory: Path, target: Path) -> None:
+    """Bring a copy of a database up to date, while it is in use or not.
+
+    TARGET is new, empty, or an earlier backup of the same database: then only what is new is
+    written, what has gone is removed, and the earlier backup stands until the new one is complete.
+
+    \b
+    novaql backup novaql-data /mnt/backup/fleet
+    novaql restore /mnt/backup/fleet novaql-data
+    """
+    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+
+    click.echo(told(tsdb.backup(directory, target)))

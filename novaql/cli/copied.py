@@ -1,0 +1,24 @@
+"""What snapshot, backup and restore say when they are done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tsdb import Copied
+
+
+def told(done: Copied) -> str:
+    """One line: how much there is, and how much of it had to be written."""
+    parts = [f"{_counted(done.blocks, 'block')} with {_counted(done.samples, 'sample')}"]
+    parts.append(_counted(done.segments, "segment") + " of the log")
+    parts.append(f"{done.bytes} bytes, {done.copied} of them written")
+    if done.linked:
+        parts.append(f"{done.linked} files linked")
+    if done.kept:
+        parts.append(f"{done.kept} files were there already")
+    return "; ".join(parts)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

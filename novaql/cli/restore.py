@@ -1,0 +1,23 @@
+"""`novaql restore`: make a database out of a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from novaql.cli.copied import told
+
+
+@click.command("restore")
+@click.argument("copy", metavar="COPY", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def command(copy: Path, directory: Path) -> None:
+    """Make a database out of a snapshot or a backup, which stays as it is.
+
+    DIR is new or empty. Every checksum of the copy is verified first; what is damaged is not
+    restored, repair it first.
+    """
+    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+
+    click.echo(told(tsdb.restore(copy, directory)))
