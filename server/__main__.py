@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--listen", help="HOST:PORT")
     parser.add_argument("--no-auth", action="store_true", help="ask for no token (loopback only)")
     parser.add_argument("--sync", choices=["always", "interval", "os"])
+    parser.add_argument("--scrape-config", type=Path, help="configuration file of Prometheus")
     parser.add_argument("--log-level", default="info")
     given = parser.parse_args(arguments)
     try:
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             port=port,
             auth=False if given.no_auth else None,
             sync=given.sync,
+            scrape_config=given.scrape_config,
         )
         serve(settings, log_level=given.log_level)
     except (ArgumentError, StoreError, ValueError) as problem:

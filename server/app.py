@@ -27,10 +27,11 @@ from server.platform.housekeeping import housekeeper
 from server.platform.jobs import JobRunner
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
-from server.platform.scrapes import Scrape
+from server.platform.scrapes import ScrapeReport
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.routes import ROUTES
+from server.scraping.manager import ScrapeManager, scrape_jobs_of
 from server.settings import Settings
 from server.wiring import JOBS
 
@@ -47,8 +48,7 @@ class Job(Protocol):
 class ScrapingJob(Protocol):
     """A job whose scrapes are the server's targets."""
 
-    @property
-    def scrapers(self) -> Sequence[Scrape]: ...
+    def scrape_report(self) -> ScrapeReport: ...
 
 
 def create_app(
@@ -67,15 +67,22 @@ def create_app(
     jobs      started with the application, stopped before the stores close
 
     All of them are closed with the application. Raises a `StoreError` if the store cannot be
-    opened, `ArgumentError` if the database or its keys cannot be used.
+    opened, `ArgumentError` if the database, its keys or the scrape configuration cannot be used.
     """
+    every: list[Job] = [*jobs]
+    scrape_jobs = scrape_jobs_of(settings.scrape_config)
     context = assemble(
         settings,
         store=store,
         database=database,
         clock=clock,
-        scrapes=lambda: [s for job in jobs if isinstance(job, ScrapingJob) for s in job.scrapers],
+        scrapes=lambda: ScrapeReport.joined(
+            job.scrape_report() for job in every if isinstance(job, ScrapingJob)
+        ),
     )
+    if settings.scrape_config is not None:
+        first = context.stores.of(context.anyone.tenant_id)
+        every.append(ScrapeManager(settings.scrape_config, scrape_jobs, first))
     runner = JobRunner(
         context, JOBS, threads=settings.job_threads, housekeeping=housekeeper(context)
     )
@@ -83,7 +90,7 @@ def create_app(
     app = FastAPI(
         title="NovaQL",
         version=__version__,
-        lifespan=_lifespan(context, (*jobs, runner)),
+        lifespan=_lifespan(context, (*every, runner)),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -145,9 +152,14 @@ async def _plain_http_error(request: Request, error: Exception) -> Response:
 
 
 def allowed_methods(request: Request) -> str:
-    """The methods of all routes with this path, as the Allow header has them."""
-    found: set[str] = set()
+    """The methods of all rows with the path's template, as the Allow header has them.
+
+    Where a fixed path and one with a name in it both match, the fixed one speaks.
+    """
+    found: dict[str, set[str]] = {}
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return ", ".join(sorted(found))
+            found.setdefault(route.path, set()).update(route.methods or ())
+    if not found:
+        return ""
+    return ", ".join(sorted(found[min(found, key=lambda path: path.count("{"))]))

@@ -45,6 +45,8 @@ class Settings:
     max_label_name_bytes, max_label_value_bytes   longest name and value of such a label
     max_delta_series    OTLP series of delta temporality whose sums are kept at one time
     compress_bytes      answers from this size on are compressed for clients that accept it
+    scrape_config       a configuration file of Prometheus, whose `scrape_configs` are scraped into
+                        the first tenant's store; None: nothing is scraped
     max_lag_s           graceful stop: how long running requests may take to end
     database_url        where everything but samples is kept: `postgresql://…`, or `sqlite:///…`;
                         "" is a SQLite file in `data/server`
@@ -84,6 +86,7 @@ class Settings:
     max_label_value_bytes: int = 64 << 10
     max_delta_series: int = 200_000
     compress_bytes: int = 4096
+    scrape_config: Path | None = None
     max_lag_s: float = 10.0
     database_url: str = ""
     master_key: str = ""
@@ -151,6 +154,8 @@ def _read(name: str, text: str, wanted: Any) -> Any:
         if text.lower() not in {"1", "0", "true", "false", "on", "off"}:
             raise ArgumentError(variable, f"{text!r} is neither on nor off")
         return text.lower() in {"1", "true", "on"}
+    if wanted == Path | None:
+        return Path(text)
     if wanted in (int, float, Path):
         try:
             return wanted(text)

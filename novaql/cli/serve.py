@@ -32,10 +32,21 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     help="When a write reaches the disk. Default: interval, every second.",
 )
 @click.option(
+    "--scrape-config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Scrape the targets of a Prometheus configuration file into the database.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
 def command(
-    data: Path | None, listen: str | None, no_auth: bool, sync: str | None, log_level: str
+    data: Path | None,
+    listen: str | None,
+    no_auth: bool,
+    sync: str | None,
+    scrape_config: Path | None,
+    log_level: str,
 ) -> None:
     """Serve a database over HTTP, until Ctrl-C or SIGTERM.
 
@@ -45,7 +56,7 @@ def command(
     Under /v1 is the Nova API, under /prometheus/api/v1 the one of Prometheus. The first start
     prints an admin token. Settings can stand in the environment too: NOVAQL_PORT and so on.
     """
-    arguments: dict[str, Any] = {"data": data, "sync": sync}
+    arguments: dict[str, Any] = {"data": data, "sync": sync, "scrape_config": scrape_config}
     if listen is not None:
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:

@@ -136,8 +136,8 @@ class Scraper:
     def _batch(self, found: ScrapeResult, at_ms: int) -> Batch:
         batch = found.batch
         series = self._with_target_labels(batch.series)
-        now_alive = _seen_at(batch, series, at_ms)
-        gone = _missing(self._alive, now_alive)
+        now_alive = seen_at(batch, series, at_ms)
+        gone = missing_series(self._alive, now_alive)
         self._alive = now_alive
         parts = [batch.values, np.array([found.up, found.duration, found.samples], np.float64)]
         report = self._report()
@@ -187,7 +187,7 @@ class Scraper:
         return made
 
 
-def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
+def seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
     """Series with a sample at the time of the scrape."""
     now = batch.timestamps == at_ms
     if now.all() and len(series) == len(batch.values):
@@ -200,7 +200,7 @@ def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
     return series if len(seen) == len(series) else series.take(seen)
 
 
-def _missing(before: SeriesTable, now: SeriesTable) -> SeriesTable:
+def missing_series(before: SeriesTable, now: SeriesTable) -> SeriesTable:
     """Series of `before` that `now` has not."""
     if before is now or len(before) == 0:
         return SeriesTable.unlabelled(0)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from novaql.inputs.scraper import Scraper, Target
 from server.demo.fleet import METADATA, Fleet
 from server.demo.machine import NODE_METRICS_PATH
+from server.platform.scrapes import ScrapeReport, report_of
 from server.platform.store import Store
 from tsdb.tile import Batch
 
@@ -86,6 +87,10 @@ class SelfScrape:
         self._store = store
         self._every_s = every_s
         self.scrapers: Sequence[Scraper] = ()
+
+    def scrape_report(self) -> ScrapeReport:
+        """The two targets."""
+        return report_of(self.scrapers)
 
     def start(self) -> None:
         assert self.address is not None, "the server tells its address before its jobs start"

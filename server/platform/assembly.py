@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from novaql import __version__
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.platform.accounts import Accounts
@@ -15,7 +13,7 @@ from server.platform.egress import Dialer, parse_networks
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
 from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal, Role
-from server.platform.scrapes import Scrape
+from server.platform.scrapes import Scrapes
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.strangers import Strangers
@@ -31,7 +29,7 @@ def assemble(
     store: Store | None,
     database: StateDatabase | None,
     clock: Clock | None,
-    scrapes: Callable[[], Sequence[Scrape]],
+    scrapes: Scrapes,
 ) -> ServerContext:
     """The parts of a server; None opens what the settings name.
 
@@ -52,7 +50,7 @@ def _around(
     first: Store,
     database: StateDatabase | None,
     clock: Clock | None,
-    scrapes: Callable[[], Sequence[Scrape]],
+    scrapes: Scrapes,
 ) -> ServerContext:
     state = open_state(settings) if database is None else database
     time = open_clock(settings) if clock is None else clock

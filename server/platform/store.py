@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tsdb.copies import Copied
 from tsdb.exemplars import SeriesExemplars
 from tsdb.matchers import Matcher
 from tsdb.options import AppendResult
@@ -43,6 +44,10 @@ class Store(Source, Protocol):
     def stats(self) -> object: ...
 
     def flush(self) -> object: ...
+
+    def snapshot(self, target: Path, /, *, skip_head: bool) -> Copied:
+        """Copy everything into a new directory, by links where that is possible."""
+        ...
 
     def close(self) -> None: ...
 

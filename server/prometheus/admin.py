@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import shutil
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import orjson
 from starlette.requests import Request
@@ -20,10 +16,6 @@ from server.platform.store import Store
 from server.prometheus.envelope import success
 from server.prometheus.parameters import bad_parameter, go_bool, read_parameters
 from server.prometheus.selectors import deletion_matchers
-from tsdb import manifest as manifests
-from tsdb.errors import ReadFailed
-from tsdb.files import BLOCKS, LOG
-from tsdb.fsio import RealDisk
 
 log = logging.getLogger("novaql.server")
 
@@ -31,8 +23,8 @@ log = logging.getLogger("novaql.server")
 async def snapshot(request: Request) -> Response:
     """Keep the store as it is now, in `DATA/snapshots/NAME`: a store of its own.
 
-    Blocks never change, so they are linked, not copied. `skip_head`: leave out samples that are
-    in memory only; otherwise they are flushed first.
+    Files are linked where they can be, so it takes next to no time and room. `skip_head`: leave out
+    samples that are in no block yet.
     """
     text = (await read_parameters(request)).text("skip_head")
     skip_head = go_bool(text) if text else False
@@ -77,33 +69,9 @@ async def clean_tombstones(request: Request) -> Response:
 
 
 def take_snapshot(store: Store, *, skip_head: bool) -> str:
-    """Flush, and link the blocks into a new directory; its name.
-
-    Raises what flushing raises, and `ReadFailed` for a directory that cannot be made.
-    """
-    path = store.path
-    assert path is not None
-    if not skip_head:
-        store.flush()
-    manifest = manifests.read(RealDisk(), path)
-    assert manifest is not None, "an open store has a manifest"
+    """Copy the store into a new directory; its name. Raises `ReadFailed` and `WriteFailed`."""
+    assert store.path is not None
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
-    folder = path / "snapshots" / name
-    try:
-        (folder / BLOCKS).mkdir(parents=True)
-        (folder / LOG).mkdir()
-        for entry in manifest.blocks:
-            _link(path / BLOCKS / entry.name, folder / BLOCKS / entry.name)
-        manifests.write(RealDisk(), folder, replace(manifest, metadata=store.metadata()))
-    except OSError as problem:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ReadFailed(f"create snapshot: {problem}") from problem
-    log.info("snapshot", extra={"name_of_snapshot": name, "blocks": len(manifest.blocks)})
+    done = store.snapshot(store.path / "snapshots" / name, skip_head=skip_head)
+    log.info("snapshot", extra={"name_of_snapshot": name, "blocks": done.blocks})
     return name
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)

@@ -71,8 +71,7 @@ async def runtimeinfo(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """The configuration in force: the scrape jobs."""
-    scrapes = sorted(context_of(request).scrapes(), key=lambda s: (s.target.job, s.target.url))
-    return success(orjson.dumps({"yaml": config_yaml(scrapes)}))
+    return success(orjson.dumps({"yaml": config_yaml(context_of(request).scrapes())}))
 
 
 async def flags(request: Request) -> Response:

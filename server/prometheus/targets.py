@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.inputs.relabelling import RelabelRule, relabelled
 from novaql.language.durations import format_duration
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest, NotFound
-from server.platform.scrapes import Scrape
+from server.platform.scrapes import PoolView, ScrapeReport, TargetView
 from server.prometheus.envelope import success
 from server.prometheus.parameters import bad_parameter, read_parameters
 from server.prometheus.selectors import selector_matchers
@@ -24,14 +25,23 @@ _STATES = ("", "any")
 
 
 async def targets(request: Request) -> Response:
-    """Targets and how their last scrape went. None is ever dropped: there is no relabelling."""
+    """Targets and how their last scrape went, and what relabelling dropped."""
     parameters = await read_parameters(request)
     state, pool = parameters.text("state").lower(), parameters.text("scrapePool")
-    scrapes = _scrapes(request)
-    active = state in (*_STATES, "active")
-    shown = [_target(s) for s in scrapes if active and pool in ("", s.target.job)]
-    counts = dict.fromkeys(_pools(scrapes), 0) if state in (*_STATES, "dropped") else None
-    data = {"activeTargets": shown, "droppedTargets": [], "droppedTargetCounts": counts}
+    report = _report(request)
+    active, dropped = (state in (*_STATES, kind) for kind in ("active", "dropped"))
+    counts = {one.name: 0 for one in report.pools}
+    for gone in report.dropped:
+        counts[gone.pool] = counts.get(gone.pool, 0) + 1
+    data = {
+        "activeTargets": [_target(t) for t in report.targets if active and pool in ("", t.pool)],
+        "droppedTargets": [
+            {"discoveredLabels": dict(t.discovered), "scrapePool": t.pool}
+            for t in report.dropped
+            if dropped and pool in ("", t.pool)
+        ],
+        "droppedTargetCounts": counts if dropped else None,
+    }
     return success(orjson.dumps(data))
 
 
@@ -45,13 +55,12 @@ async def target_metadata(request: Request) -> Response:
     except InvalidRequest as problem:
         raise bad_parameter("match_target", problem.message) from None
     found: list[dict[str, Any]] = []
-    for scrape in _scrapes(request):
-        labels = scrape.target.target_labels
+    for target in _report(request).targets:
+        labels, known = dict(target.labels), target.metadata
         if 0 <= limit <= len(found):
             break
         if not all(m.matches(labels.get(m.name, "")) for m in matchers):
             continue
-        known = scrape.last.metadata if scrape.last is not None else {}
         if metric and metric in known:
             found.append({"target": labels, **_metadata(known[metric])})
         elif not metric:
@@ -63,17 +72,17 @@ async def target_metadata(request: Request) -> Response:
 
 async def scrape_pools(request: Request) -> Response:
     """Names of the scrape jobs."""
-    return success(orjson.dumps({"scrapePools": _pools(_scrapes(request))}))
+    return success(orjson.dumps({"scrapePools": [p.name for p in _report(request).pools]}))
 
 
 async def scrape_pool_config(request: Request) -> Response:
     """The configuration of one scrape job, as YAML."""
     pool = (await read_parameters(request)).text("scrapePool")
-    return success(orjson.dumps({"yaml": pool_yaml(_pool(request, pool), indent="")}))
+    return success(orjson.dumps({"yaml": _pool(request, pool).config}))
 
 
 async def relabel_steps(request: Request) -> Response:
-    """What relabelling does to a target: nothing, since scrape jobs here have no rules for it."""
+    """What each rule of a scrape job makes of a target's labels."""
     parameters = await read_parameters(request)
     pool, labels = parameters.text("scrapePool"), parameters.text("labels")
     if not pool:
@@ -84,61 +93,48 @@ async def relabel_steps(request: Request) -> Response:
         raise bad_parameter("labels", str(problem)) from None
     if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
         raise bad_parameter("labels", "an object of texts is needed")
-    _pool(request, pool)
-    return success(b'{"steps":[]}')
+    steps: list[dict[str, Any]] = []
+    now: dict[str, str] | None = given
+    for rule in _pool(request, pool).relabel:
+        assert now is not None
+        now = relabelled(now, [rule])
+        steps.append({"rule": _rule(rule), "output": now or {}, "keep": now is not None})
+        if now is None:
+            break
+    return success(orjson.dumps({"steps": steps}))
 
 
-def config_yaml(scrapes: list[Scrape]) -> str:
+def config_yaml(report: ScrapeReport) -> str:
     """The configuration that is in force, in the form of a prometheus.yml."""
-    blocks = [pool_yaml([s for s in scrapes if s.target.job == job]) for job in _pools(scrapes)]
+    blocks = [f"- {indent(pool.config, '  ')[2:]}" for pool in report.pools]
     return "global: {}\n" + ("scrape_configs:\n" + "".join(blocks) if blocks else "")
 
 
-def pool_yaml(pool: list[Scrape], indent: str = "  ") -> str:
-    """One scrape job; with an indent, an item of a list."""
-    first = pool[0].target
-    address = urlsplit(first.url)
-    lines = [
-        f"job_name: {_quoted(first.job)}",
-        f"scrape_interval: {_duration(first.interval)}",
-        f"scrape_timeout: {_duration(_timeout(pool[0]))}",
-        f"metrics_path: {_quoted(address.path or '/')}",
-        f"scheme: {address.scheme}",
-        "static_configs:",
-    ]
-    for scrape in pool:
-        lines += ["- targets:", f"  - {_quoted(urlsplit(scrape.target.url).netloc)}"]
-        own = {k: v for k, v in scrape.target.target_labels.items() if k != "job"}
-        lines += ["  labels:", *(f"    {_quoted(k)}: {_quoted(v)}" for k, v in sorted(own.items()))]
-    text = "".join(f"{indent}{line}\n" for line in lines)
-    return f"- {text[2:]}" if indent else text
-
-
-def _target(scrape: Scrape) -> dict[str, Any]:
-    target, last = scrape.target, scrape.last
-    address = urlsplit(target.url)
-    interval, timeout = _duration(target.interval), _duration(_timeout(scrape))
-    at_ms = scrape.last_ms
+def _rule(rule: RelabelRule) -> dict[str, Any]:
     return {
-        "discoveredLabels": {
-            "__address__": address.netloc,
-            "__metrics_path__": address.path or "/",
-            "__scheme__": address.scheme,
-            "__scrape_interval__": interval,
-            "__scrape_timeout__": timeout,
-            **target.labels,
-            "job": target.job,
-        },
-        "labels": dict(sorted(target.target_labels.items())),
-        "scrapePool": target.job,
+        "source_labels": list(rule.source_labels),
+        "separator": rule.separator,
+        "regex": rule.regex,
+        "modulus": rule.modulus,
+        "target_label": rule.target_label,
+        "replacement": rule.replacement,
+        "action": rule.action.value,
+    }
+
+
+def _target(target: TargetView) -> dict[str, Any]:
+    return {
+        "discoveredLabels": dict(sorted(target.discovered.items())),
+        "labels": dict(target.labels),
+        "scrapePool": target.pool,
         "scrapeUrl": target.url,
         "globalUrl": target.url,
-        "lastError": (last.error or "") if last is not None else "",
-        "lastScrape": _NEVER if at_ms is None else rfc3339(at_ms),
-        "lastScrapeDuration": last.duration if last is not None else 0,
-        "health": "unknown" if last is None else "up" if last.up else "down",
-        "scrapeInterval": interval,
-        "scrapeTimeout": timeout,
+        "lastError": target.error,
+        "lastScrape": _NEVER if target.last_ms is None else rfc3339(target.last_ms),
+        "lastScrapeDuration": target.duration_s,
+        "health": target.health,
+        "scrapeInterval": _duration(target.interval_s),
+        "scrapeTimeout": _duration(target.timeout_s),
     }
 
 
@@ -148,33 +144,20 @@ def rfc3339(time_ms: int) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _scrapes(request: Request) -> list[Scrape]:
-    return sorted(context_of(request).scrapes(), key=lambda s: (s.target.job, s.target.url))
+def _report(request: Request) -> ScrapeReport:
+    return context_of(request).scrapes()
 
 
-def _pools(scrapes: list[Scrape]) -> list[str]:
-    return sorted({scrape.target.job for scrape in scrapes})
-
-
-def _pool(request: Request, name: str) -> list[Scrape]:
-    found = [scrape for scrape in _scrapes(request) if scrape.target.job == name]
+def _pool(request: Request, name: str) -> PoolView:
+    found = [pool for pool in _report(request).pools if pool.name == name]
     if not found:
         raise NotFound(f"scrape pool {name!r} not found")
-    return found
+    return found[0]
 
 
 def _metadata(metadata: Metadata) -> dict[str, str]:
     return {"type": metadata.type, "help": metadata.help, "unit": metadata.unit}
 
 
-def _timeout(scrape: Scrape) -> float:
-    return scrape.target.timeout or min(10.0, scrape.target.interval)
-
-
 def _duration(seconds: float) -> str:
     return format_duration(round(seconds * 1000))
-
-
-def _quoted(text: str) -> str:
-    """A text in JSON's quotes, which YAML reads too."""
-    return orjson.dumps(text).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,7 @@ def test_a_snapshot_is_a_store_of_its_own(tmp_path: Path) -> None:
         without = admin(server, "snapshot", skip_head="true").json()["data"]["name"]
         whole = admin(server, "snapshot").json()["data"]["name"]
         server.write([({"__name__": "m"}, [(2_000, 2.0)])])
+        server.store.flush()
         blocks = server.prometheus("status/tsdb/blocks").json()["data"]["blocks"]
         wrong = admin(server, "snapshot", skip_head="x")
 
@@ -282,7 +284,9 @@ def test_a_snapshot_is_a_store_of_its_own(tmp_path: Path) -> None:
         assert kept.metadata() == {"m": Metadata("gauge")}
         assert kept.check() == []
         assert empty.select([], 0, 9_999).samples == 0
-    assert [b["stats"]["numSamples"] for b in blocks] == [1]
+        assert empty.metadata() == {"m": Metadata("gauge")}
+    assert [b["stats"]["numSamples"] for b in blocks] == [2]
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{16}", whole)
     assert wrong.json()["error"] == (
         'invalid parameter "skip_head": unable to parse boolean: '
         'strconv.ParseBool: parsing "x": invalid syntax'

@@ -1,0 +1,141 @@
+"""Target groups from files that are watched, and from servers that are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import yaml
+
+from server.scraping.fetch import Fetcher, FetchProblem
+from server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
+
+log = logging.getLogger("novaql.scraping")
+
+WATCH_S = 0.5
+"""How often files are looked at for changes."""
+
+_HTTP_TIMEOUT_S = 30.0
+Found = Callable[[list[TargetGroup]], None]
+"""Takes all groups of a discovery, whenever they may have changed."""
+
+
+class BadGroups(ValueError):
+    """What is wrong with a list of target groups."""
+
+
+def groups_of(found: Any, source: str, meta: tuple[str, str]) -> list[TargetGroup]:
+    """Groups as JSON or YAML holds them. meta: a label that tells where they are from.
+
+    Raises `BadGroups`.
+    """
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise BadGroups("a list of target groups is needed")
+    groups = []
+    for number, item in enumerate(found):
+        if not isinstance(item, dict):
+            raise BadGroups(f"group {number} is no object")
+        targets, labels = item.get("targets") or [], item.get("labels") or {}
+        if not isinstance(targets, list) or not all(isinstance(t, str) for t in targets):
+            raise BadGroups(f"group {number}: targets must be a list of texts")
+        if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+            raise BadGroups(f"group {number}: labels must be texts")
+        if unknown := set(item) - {"targets", "labels"}:
+            raise BadGroups(f"group {number}: there is no field {sorted(unknown)[0]!r}")
+        groups.append(
+            TargetGroup(f"{source}:{number}", tuple(targets), {**labels, meta[0]: meta[1]})
+        )
+    return groups
+
+
+class FileWatch:
+    """Files of one discovery. A file that cannot be read keeps what it said before."""
+
+    def __init__(self, settings: FileDiscovery) -> None:
+        self._settings = settings
+        self._read: dict[str, tuple[object, list[TargetGroup]]] = {}
+
+    def groups(self) -> list[TargetGroup] | None:
+        """All groups, or None if no file has changed since the last call."""
+        paths = sorted({p for pattern in self._settings.files for p in glob.glob(pattern)})
+        changed = paths != sorted(self._read)
+        before = self._read
+        self._read = {}
+        for path in paths:
+            old = before.get(path)
+            state = _state_of(path)
+            if old is not None and old[0] == state:
+                self._read[path] = old
+                continue
+            try:
+                groups = _groups_in(path)
+                changed = True
+            except (OSError, BadGroups, yaml.YAMLError, orjson.JSONDecodeError) as problem:
+                log.warning("target file %s: %s", path, problem)
+                groups = [] if old is None else old[1]
+            self._read[path] = (state, groups)
+        if not changed:
+            return None
+        return [group for _, groups in self._read.values() for group in groups]
+
+
+def _state_of(path: str) -> object:
+    """Changes when the file does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _groups_in(path: str) -> list[TargetGroup]:
+    with open(path, "rb") as file:
+        text = file.read()
+    found = orjson.loads(text) if path.endswith(".json") else yaml.load(text, yaml.CSafeLoader)
+    return groups_of(found, path, ("__meta_filepath", path))
+
+
+async def watch_files(settings: FileDiscovery, found: Found) -> None:
+    """Tell of groups at once, and whenever a file changes. Never returns."""
+    watch = FileWatch(settings)
+    while True:
+        groups = await asyncio.to_thread(watch.groups)
+        if groups is not None:
+            found(groups)
+        await asyncio.sleep(min(WATCH_S, settings.refresh_s))
+
+
+async def ask_server(settings: HttpDiscovery, found: Found) -> None:
+    """Tell of groups at once and after each interval. What fails keeps what was. Never returns."""
+    fetcher = Fetcher(settings.client)
+    try:
+        while True:
+            try:
+                found(await _asked(settings, fetcher))
+            except (FetchProblem, BadGroups) as problem:
+                log.warning("target groups of %s: %s", settings.url, problem)
+            await asyncio.sleep(settings.refresh_s)
+    finally:
+        await fetcher.close()
+
+
+async def _asked(settings: HttpDiscovery, fetcher: Fetcher) -> list[TargetGroup]:
+    headers = {
+        "Accept": "application/json",
+        "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_s:g}",
+    }
+    answer = await fetcher.get(settings.url, _HTTP_TIMEOUT_S, headers, most_bytes=64 << 20)
+    if answer.content_type.partition(";")[0].strip().lower() != "application/json":
+        raise BadGroups(f"the answer's Content-Type is {answer.content_type!r}")
+    try:
+        groups = orjson.loads(answer.body)
+    except orjson.JSONDecodeError as problem:
+        raise BadGroups(str(problem)) from problem
+    return groups_of(groups, settings.url, ("__meta_url", settings.url))

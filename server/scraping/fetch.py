@@ -1,0 +1,123 @@
+"""HTTP for scraping: the one module that speaks to targets and to servers that tell of targets."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from server.scraping.model import Client
+
+MOST_BYTES = 256 << 20
+
+
+class FetchProblem(Exception):
+    """What went wrong, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """body: unpacked"""
+
+    body: bytes
+    content_type: str
+    headers: httpx.Headers
+
+
+class Fetcher:
+    """Requests with the settings of one job; connections are kept between them."""
+
+    def __init__(self, client: Client, *, compression: bool = True) -> None:
+        self._settings = client
+        self._compression = compression
+        self._http = httpx.AsyncClient(
+            verify=_tls(client),
+            follow_redirects=client.follow_redirects,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            headers=list(client.headers),
+        )
+
+    async def get(
+        self, url: str, timeout_s: float, headers: dict[str, str], *, most_bytes: int = 0
+    ) -> Fetched:
+        """The answer, if its status is 200. Raises `FetchProblem`, also when time is up.
+
+        most_bytes  limit for the body, unpacked; 0: 256 MiB
+        """
+        sent = {
+            "User-Agent": "NovaQL",
+            "Accept-Encoding": "gzip" if self._compression else "identity",
+            **headers,
+            **await asyncio.to_thread(self._authorization),
+        }
+        try:
+            async with asyncio.timeout(timeout_s):
+                async with self._http.stream("GET", url, headers=sent, timeout=timeout_s) as answer:
+                    if answer.status_code != 200:
+                        reason = f"{answer.status_code} {answer.reason_phrase}"
+                        raise FetchProblem(f"server returned HTTP status {reason}")
+                    body = await _body(answer, most_bytes or MOST_BYTES)
+                    kind = answer.headers.get("content-type", "")
+                    return Fetched(body, kind, answer.headers)
+        except TimeoutError:
+            raise FetchProblem(f"no complete answer within {timeout_s:g} s") from None
+        except httpx.TimeoutException:
+            raise FetchProblem(f"no complete answer within {timeout_s:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as problem:
+            raise FetchProblem(f"{url}: {str(problem) or type(problem).__name__}") from problem
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def _authorization(self) -> dict[str, str]:
+        """Files of secrets are read each time: they may change."""
+        client = self._settings
+        try:
+            if client.basic is not None:
+                user, password, file = client.basic
+                secret = Path(file).read_text().strip() if file else password
+                pair = httpx.BasicAuth(user, secret)
+                return {"Authorization": pair._auth_header}
+            if client.authorization is not None:
+                kind, credentials, file = client.authorization
+                secret = Path(file).read_text().strip() if file else credentials
+                return {"Authorization": f"{kind} {secret}"}
+        except OSError as problem:
+            raise FetchProblem(f"credentials: {problem}") from problem
+        return {}
+
+
+async def _body(answer: httpx.Response, most: int) -> bytes:
+    packed = answer.headers.get("content-encoding", "").lower() == "gzip"
+    unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in answer.aiter_raw():
+            found = unpack.decompress(part, most + 1 - size) if unpack is not None else part
+            parts.append(found)
+            size += len(found)
+            if size > most:
+                raise FetchProblem("body size limit exceeded")
+    except zlib.error as problem:
+        raise FetchProblem(f"the packed answer is damaged: {problem}") from problem
+    if unpack is not None and not unpack.eof:
+        raise FetchProblem("the packed answer is cut off")
+    return b"".join(parts)
+
+
+def _tls(client: Client) -> ssl.SSLContext | bool:
+    if not (client.ca_file or client.cert_file or client.insecure_skip_verify):
+        return True
+    context = ssl.create_default_context(cafile=client.ca_file or None)
+    if client.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if client.cert_file:
+        context.load_cert_chain(client.cert_file, client.key_file or None)
+    return context

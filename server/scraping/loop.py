@@ -1,0 +1,153 @@
+"""One target, scraped again and again at its own place in the interval."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from novaql.errors import InputError
+from server.platform.scrapes import TargetView
+from server.platform.store import Store
+from server.scraping.fetch import Fetched, Fetcher, FetchProblem
+from server.scraping.model import ScrapeTarget
+from server.scraping.protocols import accept_header, content_type_of
+from server.scraping.samples import RefusedScrape, SampleMaker
+from tsdb.selection import Metadata
+
+log = logging.getLogger("novaql.scraping")
+
+_TOLERANCE_S = 0.002
+"""Scrapes that begin so much too late or too early get the time at which they were due."""
+
+
+class ScrapeLoop:
+    """Scrapes one target until its task is cancelled; everything it needs runs off the event loop.
+
+    problem  set from outside: why the target is not to be scraped (its job has too many)
+    """
+
+    def __init__(
+        self,
+        target: ScrapeTarget,
+        store: Store,
+        fetcher: Fetcher,
+        threads: Executor,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.target = target
+        self.problem: str | None = None
+        self._store = store
+        self._fetcher = fetcher
+        self._threads = threads
+        self._clock = clock
+        self._maker = SampleMaker(target)
+        self._known_metadata: dict[str, Metadata] = {}
+        self._accept = accept_header(target.job.protocols)
+        self._last_ms: int | None = None
+        self._error = ""
+        self._duration = 0.0
+        self._health = "unknown"
+
+    def view(self) -> TargetView:
+        """What there is to tell of the target now."""
+        target = self.target
+        return TargetView(
+            pool=target.job.name,
+            discovered=dict(target.discovered),
+            labels=dict(sorted(target.labels.items())),
+            url=target.url,
+            interval_s=target.interval_s,
+            timeout_s=target.timeout_s,
+            health=self._health,
+            error=self._error,
+            last_ms=self._last_ms,
+            duration_s=self._duration,
+            metadata=self._maker.metadata,
+        )
+
+    async def run(self) -> None:
+        """Never returns."""
+        interval = self.target.interval_s
+        due = self._next_due(self._clock())
+        while True:
+            await asyncio.sleep(max(0.0, due - self._clock()))
+            now = self._clock()
+            tolerance = min(_TOLERANCE_S, interval / 100)
+            at = due if abs(now - due) <= tolerance else now
+            try:
+                await self.scrape_once(round(at * 1000))
+            except Exception:
+                # A full store is one reason; the next scrape goes on when there is room.
+                log.exception("samples of %s could not be stored", self.target.url)
+            due += interval
+            if due < self._clock():  # scrapes that were missed are left out
+                due = self._next_due(self._clock())
+
+    def _next_due(self, now: float) -> float:
+        interval, offset = self.target.interval_s, self.target.offset_s
+        return now + (offset - now) % interval
+
+    async def scrape_once(self, at_ms: int) -> None:
+        """Scrape now and store what came, with one time."""
+        began = time.perf_counter()
+        size = 0
+        try:
+            found = await self._fetched()
+            size = len(found.body)
+            kind = content_type_of(found.content_type, self.target.job.fallback_protocol)
+            duration = time.perf_counter() - began
+            await self._in_thread(self._store_success, found.body, kind, at_ms, duration)
+            error = ""
+        except (FetchProblem, InputError, RefusedScrape) as problem:
+            error = str(problem)
+            duration = time.perf_counter() - began
+            counts = (0, 0)
+            if isinstance(problem, RefusedScrape):
+                counts = (problem.exposed, problem.kept)
+            await self._in_thread(self._store_failure, at_ms, duration, size, counts)
+        if error and self._health != "down":
+            log.warning("scrape of %s failed: %s", self.target.url, error)
+        self._health = "down" if error else "up"
+        self._error, self._last_ms, self._duration = error, at_ms, duration
+
+    async def _fetched(self) -> Fetched:
+        if self.problem is not None:
+            raise FetchProblem(self.problem)
+        timeout = self.target.timeout_s
+        headers = {
+            "Accept": self._accept,
+            "X-Prometheus-Scrape-Timeout-Seconds": f"{timeout:g}",
+        }
+        most = self.target.job.limits.body_bytes
+        return await self._fetcher.get(self.target.url, timeout, headers, most_bytes=most)
+
+    async def end(self) -> None:
+        """Mark all series as ended, unless the task is cancelled before.
+
+        As long as two intervals and a bit may pass before the target is taken for gone: a reload
+        that brings it back leaves no marks.
+        """
+        await asyncio.sleep(self.target.interval_s)
+        at_ms = round(self._clock() * 1000)
+        await asyncio.sleep(1.1 * self.target.interval_s)
+        await self._in_thread(lambda: self._store.append(self._maker.end(at_ms)))
+
+    async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _store_success(self, body: bytes, kind: str, at_ms: int, duration: float) -> None:
+        answer = self._maker.read(body, kind, at_ms)
+        self._store.append(self._maker.success(answer, at_ms, duration, len(body)))
+        metadata = self._maker.metadata
+        if metadata and metadata != self._known_metadata:
+            self._store.set_metadata(metadata)
+            self._known_metadata = metadata
+
+    def _store_failure(
+        self, at_ms: int, duration: float, size: int, counts: tuple[int, int]
+    ) -> None:
+        self._store.append(self._maker.failure(at_ms, duration, size, counts))

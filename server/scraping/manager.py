@@ -1,0 +1,218 @@
+"""All scrape jobs of a server: discovery, relabelling of targets, and a loop for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from novaql.errors import ArgumentError
+from novaql.rules.problems import FileProblems
+from server.platform.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
+from server.platform.store import Store
+from server.scraping.config import read_scrape_jobs
+from server.scraping.discovery import ask_server, watch_files
+from server.scraping.fetch import Fetcher
+from server.scraping.loop import ScrapeLoop
+from server.scraping.model import (
+    NoTarget,
+    ScrapeJob,
+    ScrapeTarget,
+    TargetGroup,
+    discovered_labels,
+    target_of,
+)
+
+log = logging.getLogger("novaql.scraping")
+
+_THREADS = 2
+
+
+def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
+    """The jobs of a configuration file; none for None. Raises `ArgumentError`."""
+    if config is None:
+        return []
+    try:
+        return read_scrape_jobs(config)
+    except FileProblems as problem:
+        raise ArgumentError("scrape-config", str(problem)) from problem
+    except OSError as problem:
+        raise ArgumentError("scrape-config", f"{config}: {problem.strerror}") from problem
+
+
+class _Pool:
+    """One job while it runs."""
+
+    def __init__(self, job: ScrapeJob, store: Store, threads: ThreadPoolExecutor) -> None:
+        self.job = job
+        self.dropped: list[DroppedTarget] = []
+        self._store = store
+        self._threads = threads
+        self._fetcher = Fetcher(job.client, compression=job.compression)
+        self._groups: dict[object, Sequence[TargetGroup]] = {}
+        self._loops: dict[str, tuple[ScrapeLoop, asyncio.Task[None]]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._watching: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        job = self.job
+        self._take("static", job.static)
+        for number, files in enumerate(job.files):
+            self._watch(watch_files(files, self._taker(("files", number))))
+        for number, server in enumerate(job.http):
+            self._watch(ask_server(server, self._taker(("http", number))))
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        self._watching.append(asyncio.create_task(work))
+
+    def _taker(self, key: object) -> Callable[[list[TargetGroup]], None]:
+        return lambda groups: self._take(key, groups)
+
+    def _take(self, key: object, groups: Sequence[TargetGroup]) -> None:
+        """Groups of one discovery have become known: start what is new, end what is gone."""
+        self._groups[key] = groups
+        wanted: dict[str, ScrapeTarget] = {}
+        self.dropped = []
+        for group in (one for some in self._groups.values() for one in some):
+            for address in group.targets:
+                discovered = discovered_labels(self.job, group, address)
+                try:
+                    target = target_of(self.job, discovered)
+                except NoTarget as problem:
+                    log.warning("job %s: target %s: %s", self.job.name, address, problem)
+                    continue
+                if target is None:
+                    self.dropped.append(DroppedTarget(self.job.name, discovered))
+                else:
+                    wanted.setdefault(target.key, target)
+        for key_ in [key_ for key_ in self._loops if key_ not in wanted]:
+            self._end(key_)
+        for key_, target in wanted.items():
+            if key_ not in self._loops:
+                self._begin(key_, target)
+        limit = self.job.limits.targets
+        over = 0 < limit < len(wanted)
+        for loop, _ in self._loops.values():
+            loop.problem = (
+                f"target_limit exceeded (number of targets: {len(wanted)}, limit: {limit})"
+                if over
+                else None
+            )
+
+    def _begin(self, key: str, target: ScrapeTarget) -> None:
+        if (ending := self._ending.pop(key, None)) is not None:
+            ending.cancel()
+        loop = ScrapeLoop(target, self._store, self._fetcher, self._threads)
+        self._loops[key] = loop, asyncio.create_task(loop.run())
+
+    def _end(self, key: str) -> None:
+        loop, task = self._loops.pop(key)
+        task.cancel()
+        ending = asyncio.create_task(loop.end())
+        self._ending[key] = ending
+        ending.add_done_callback(
+            lambda done: self._ending.pop(key, None) if self._ending.get(key) is done else None
+        )
+
+    def views(self) -> list[TargetView]:
+        return [loop.view() for loop, _ in list(self._loops.values())]
+
+    async def stop(self) -> None:
+        """End all tasks; series are not marked: a server that stops may come back."""
+        tasks = [
+            *self._watching,
+            *(task for _, task in self._loops.values()),
+            *self._ending.values(),
+        ]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._fetcher.close()
+
+
+class ScrapeManager:
+    """Scrapes into a store what a configuration file names, between `start` and `stop`.
+
+    A job of the server (`server.app.Job`). It has a thread with an event loop of its own, so that
+    scrapes come in time whatever the server does, and threads that read and store.
+
+    config, jobs  the file, and what `scrape_jobs_of` made of it
+    """
+
+    def __init__(self, config: Path, jobs: Sequence[ScrapeJob], store: Store) -> None:
+        self._config = config
+        self._store = store
+        self._jobs = list(jobs)
+        self._pools: list[_Pool] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scrape")
+
+    def start(self) -> None:
+        """Begin; returns when the first targets are known and their loops wait."""
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(ready)), name="scrape manager", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+
+    def stop(self) -> None:
+        """End all scrapes, those under way too."""
+        if self._loop is not None and self._stopping is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread is not None:
+            self._thread.join()
+        self._threads.shutdown()
+
+    def reload(self) -> None:
+        """Read the configuration file again; jobs that have not changed go on undisturbed.
+
+        Raises as `scrape_jobs_of` does, and then nothing has changed.
+        """
+        jobs = scrape_jobs_of(self._config)
+        loop = self._loop
+        assert loop is not None, "a manager is started before it is reloaded"
+        asyncio.run_coroutine_threadsafe(self._replace(jobs), loop).result()
+
+    def scrape_report(self) -> ScrapeReport:
+        """Every target that is scraped now, what relabelling dropped, and the jobs."""
+        pools = list(self._pools)
+        return ScrapeReport(
+            tuple(view for pool in pools for view in pool.views()),
+            tuple(target for pool in pools for target in pool.dropped),
+            tuple(PoolView(job.name, job.text, job.relabel) for job in self._jobs),
+        )
+
+    async def _run(self, ready: threading.Event) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await self._replace(self._jobs)
+        finally:
+            ready.set()
+        await self._stopping.wait()
+        await asyncio.gather(*(pool.stop() for pool in self._pools))
+
+    async def _replace(self, jobs: Sequence[ScrapeJob]) -> None:
+        running = {pool.job.name: pool for pool in self._pools}
+        kept = [running[job.name] for job in jobs if _is_same(running.get(job.name), job)]
+        by_name = {pool.job.name: pool for pool in kept}
+        gone = [pool for pool in self._pools if pool not in kept]
+        pools = [
+            by_name[job.name] if job.name in by_name else _Pool(job, self._store, self._threads)
+            for job in jobs
+        ]
+        self._jobs, self._pools = list(jobs), pools
+        await asyncio.gather(*(pool.stop() for pool in gone))
+        for pool in pools:
+            if pool not in kept:
+                pool.start()
+
+
+def _is_same(pool: _Pool | None, job: ScrapeJob) -> bool:
+    return pool is not None and pool.job == job

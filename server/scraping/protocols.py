@@ -1,0 +1,52 @@
+"""Which formats a target is asked for, and what its answer is read as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.scraping.fetch import FetchProblem
+
+_MEDIA = {
+    "PrometheusProto": (
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+    ),
+    "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+    "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
+    "PrometheusText1.0.0": "text/plain;version=1.0.0;escaping=allow-utf-8",
+    "PrometheusText0.0.4": "text/plain;version=0.0.4",
+}
+_KNOWN = (
+    "application/vnd.google.protobuf",
+    "application/openmetrics-text",
+    "text/plain",
+)
+
+
+def accept_header(protocols: Sequence[str]) -> str:
+    """Media types in order of preference, each with its weight."""
+    weight = 10 - max(0, 10 - len(protocols) - 1)
+    parts = []
+    for protocol in protocols:
+        parts.append(f"{_MEDIA[protocol]};q=0.{weight}" if weight < 10 else _MEDIA[protocol])
+        weight -= 1
+    return ",".join([*parts, f"*/*;q=0.{max(weight, 1)}"])
+
+
+def content_type_of(given: str, fallback: str) -> str:
+    """The answer's type, or the fallback's where the answer has none that is known.
+
+    Raises `FetchProblem` where there is no fallback either.
+    """
+    kind = given.partition(";")[0].strip().lower()
+    if kind in _KNOWN:
+        return given
+    if fallback:
+        return _MEDIA[fallback]
+    if not kind:
+        raise FetchProblem(
+            "the target sends no Content-Type, and its job has no fallback_scrape_protocol"
+        )
+    raise FetchProblem(
+        f"the target sends the Content-Type {given!r}, which is none of metrics, and its job has "
+        "no fallback_scrape_protocol"
+    )

@@ -1,0 +1,278 @@
+"""What a target answered → the batch that is stored: labels, limits, markers, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from novaql.errors import InputError
+from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.relabelling import relabelled
+from novaql.inputs.scrape import TargetReader
+from novaql.inputs.scraper import missing_series, seen_at
+from server.scraping.model import Limits, ScrapeTarget
+from tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
+from tsdb.selection import Metadata
+from tsdb.tile import STALE, Batch, HistogramSamples
+
+REPORTED = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+EXTRA = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
+
+
+class RefusedScrape(ValueError):
+    """An answer that breaks a limit of its job. The sentence is Prometheus's where it has one.
+
+    exposed, kept  samples in the answer, and how many relabelling left, where that is known
+    """
+
+    def __init__(self, sentence: str, exposed: int = 0, kept: int = 0) -> None:
+        self.exposed, self.kept = exposed, kept
+        super().__init__(sentence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Samples of an answer after relabelling.
+
+    exposed, kept  how many samples there were before, and how many relabelling left; of those that
+                   became equal only one is in the batch
+    """
+
+    batch: Batch
+    exposed: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mapped:
+    """What relabelling made of a table of series.
+
+    table   the table to store
+    row_of  the row in it of each row of `series`, -1 where there is none
+    kept    which rows no rule dropped; of rows that became equal only one has a place
+    """
+
+    series: SeriesTable
+    table: SeriesTable
+    row_of: Ints
+    kept: Bools
+
+
+class SampleMaker:
+    """Makes batches of the answers of one target. For one thread at a time.
+
+    metadata  as the target gave it with its last answer
+    """
+
+    def __init__(self, target: ScrapeTarget) -> None:
+        self.target = target
+        self.metadata: dict[str, Metadata] = {}
+        self._reader = TargetReader(target.url, target.job.exposed)
+        self._alive = SeriesTable.unlabelled(0)
+        # The last table of the reader and what was made of it: equal series come as one object.
+        self._mapped: _Mapped | None = None
+        names = (*REPORTED, *(EXTRA if target.job.extra_metrics else ()))
+        self._report = SeriesTable.from_dicts([{METRIC_NAME: n, **target.labels} for n in names])
+
+    def read(self, body: bytes, content_type: str, at_ms: int) -> Answer:
+        """The samples after relabelling.
+
+        Raises `InputError` for a text that cannot be read, `RefusedScrape`.
+        """
+        job = self.target.job
+        batch, metadata = self._reader.read(body, content_type, at_ms)
+        if not job.honor_timestamps:
+            batch = _at_once(batch, at_ms)
+        exposed = len(batch)
+        mapped = self._relabelled(batch.series)
+        kept = exposed
+        if job.metric_relabel:
+            kept = int(mapped.kept[batch.series_index].sum())
+            if batch.native is not None:
+                kept += int(mapped.kept[batch.native.series_index].sum())
+        if 0 < job.limits.samples < kept:
+            raise RefusedScrape("sample limit exceeded", exposed, kept)
+        self.metadata = metadata
+        return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, kept)
+
+    def success(self, answer: Answer, at_ms: int, duration_s: float, size: int) -> Batch:
+        """Samples, markers for what vanished, and the report."""
+        batch = answer.batch
+        tracked = self.target.job.track_timestamps_staleness
+        now_alive = batch.series if tracked else seen_at(batch, batch.series, at_ms)
+        gone = missing_series(self._alive, now_alive)
+        added = missing_series(now_alive, self._alive)
+        self._alive = now_alive
+        report = [1.0, duration_s, answer.exposed, answer.kept, len(added)]
+        return self._with_report(batch, gone, at_ms, report, size)
+
+    def failure(
+        self, at_ms: int, duration_s: float, size: int = 0, counts: tuple[int, int] = (0, 0)
+    ) -> Batch:
+        """Markers for every series that was there, and the report of a target that is down.
+
+        counts  `exposed` and `kept` of an answer that was refused
+        """
+        gone, self._alive = self._alive, SeriesTable.unlabelled(0)
+        return self._with_report(_nothing(), gone, at_ms, [0.0, duration_s, *counts, 0], size)
+
+    def end(self, at_ms: int) -> Batch:
+        """Markers for every series, the report's among them: the target is there no longer."""
+        gone, self._alive = self._alive, SeriesTable.unlabelled(0)
+        return concat_batches([_markers(gone, at_ms), _markers(self._report, at_ms)])
+
+    def _with_report(
+        self, batch: Batch, gone: SeriesTable, at_ms: int, report: list[float], size: int
+    ) -> Batch:
+        if self.target.job.extra_metrics:
+            report = [*report, self.target.timeout_s, self.target.job.limits.samples, size]
+        rows = np.arange(len(report), dtype=np.int64)
+        times = np.full(len(report), at_ms, np.int64)
+        parts = [batch] if len(batch) else []
+        parts.append(Batch(self._report, rows, times, np.array(report, np.float64)))
+        if len(gone):
+            parts.append(_markers(gone, at_ms))
+        return concat_batches(parts)
+
+    def _relabelled(self, series: SeriesTable) -> _Mapped:
+        if self._mapped is not None and self._mapped.series is series:
+            return self._mapped
+        job = self.target.job
+        table = with_target_labels(series, self.target.labels, honor=job.honor_labels)
+        rows = np.arange(len(series), dtype=np.int64)
+        if job.metric_relabel:
+            kept: list[dict[str, str]] = []
+            for row, labels in enumerate(table.dicts()):
+                found = relabelled(labels, job.metric_relabel)
+                rows[row] = len(kept) if found else -1
+                if found:
+                    kept.append(found)
+            table = SeriesTable.from_dicts(kept)
+        there = rows >= 0
+        _need_names(table)
+        check_limits(table, job.limits)
+        _, first = np.unique(table.keys(), return_index=True)
+        if len(first) < len(table):  # of series that became equal the first one counts
+            is_first = np.zeros(len(table), np.bool_)
+            is_first[first] = True
+            place = np.where(is_first, np.cumsum(is_first) - 1, -1)
+            table = table.take(is_first)
+            rows = np.where(rows >= 0, place[np.maximum(rows, 0)], -1)
+        self._mapped = _Mapped(series, table, rows, there)
+        return self._mapped
+
+
+def with_target_labels(
+    series: SeriesTable, labels: Mapping[str, str], *, honor: bool
+) -> SeriesTable:
+    """The series with the labels of their target.
+
+    honor  a label of the series' own stays; otherwise it becomes `exported_…`
+    """
+    columns = dict(series.columns)
+    for label, text in labels.items():
+        own = columns.get(label)
+        if own is None or not own.codes.any():
+            columns[label] = LabelColumn.constant(text, len(series))
+            continue
+        there = own.codes != 0
+        if honor:
+            given = LabelColumn.encode(mine if mine else text for mine in own.texts())
+            columns[label] = given
+            continue
+        exported = f"exported_{label}"
+        while exported in columns and (columns[exported].codes[there] != 0).any():
+            exported = f"exported_{exported}"
+        columns[exported] = own
+        columns[label] = LabelColumn.constant(text, len(series))
+    return SeriesTable.from_columns(len(series), columns)
+
+
+def check_limits(table: SeriesTable, limits: Limits) -> None:
+    """Raises `RefusedScrape` for a series with more labels, or longer ones, than a job allows."""
+    if limits.labels:
+        counts = np.zeros(len(table), np.int64)
+        for column in table.columns.values():
+            counts += column.codes != 0
+        if (counts > limits.labels).any():
+            row = int(np.argmax(counts > limits.labels))
+            name = table.labels(row).get(METRIC_NAME, "")
+            raise RefusedScrape(
+                f"label_limit exceeded (metric: {name:.50}, number of labels: {counts[row]}, "
+                f"limit: {limits.labels})"
+            )
+    for name, column in table.columns.items():
+        used = np.unique(column.codes)
+        size = len(name.encode())
+        if 0 < limits.name_bytes < size and used.any():
+            raise RefusedScrape(
+                f"label_name_length_limit exceeded (label name: {name:.50}, length: {size}, "
+                f"limit: {limits.name_bytes})"
+            )
+        if limits.value_bytes:
+            longest = max((column.values[code] for code in used.tolist()), key=_size, default="")
+            if _size(longest) > limits.value_bytes:
+                raise RefusedScrape(
+                    f"label_value_length_limit exceeded (label name: {name:.50}, "
+                    f"value: {longest:.50}, length: {_size(longest)}, limit: {limits.value_bytes})"
+                )
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _need_names(table: SeriesTable) -> None:
+    if len(table) and not (table.column(METRIC_NAME).codes != 0).all():
+        raise InputError("metric name is missing from metric after relabelling")
+
+
+def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
+    """The batch over another table, less the samples whose row is -1."""
+    index = row_of[batch.series_index]
+    native = batch.native
+    if native is not None:
+        rows = row_of[native.series_index]
+        some = np.flatnonzero(rows >= 0)
+        native = HistogramSamples(
+            rows[some],
+            native.timestamps[some],
+            native.histograms.take(some),
+            None if native.starts is None else native.starts[some],
+        )
+    keep = index >= 0
+    if keep.all():
+        return replace(batch, series=table, series_index=index, native=native)
+    return Batch(
+        table,
+        index[keep],
+        batch.timestamps[keep],
+        batch.values[keep],
+        native,
+        None if batch.starts is None else batch.starts[keep],
+    )
+
+
+def _at_once(batch: Batch, at_ms: int) -> Batch:
+    native = batch.native
+    if native is not None:
+        native = replace(native, timestamps=np.full(len(native.timestamps), at_ms, np.int64))
+    return replace(batch, timestamps=np.full(len(batch.values), at_ms, np.int64), native=native)
+
+
+def _markers(series: SeriesTable, at_ms: int) -> Batch:
+    rows = np.arange(len(series), dtype=np.int64)
+    return Batch(series, rows, np.full(len(rows), at_ms, np.int64), np.full(len(rows), STALE))
+
+
+def _nothing() -> Batch:
+    none = np.zeros(0, np.int64)
+    return Batch(SeriesTable.unlabelled(0), none, none, np.zeros(0))
