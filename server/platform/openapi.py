@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from server.platform.api_version import CURRENT, SUPPORTED
 from server.platform.endpoint import (
@@ -33,6 +34,15 @@ _MEANING = {
     500: "Our fault",
     503: "Busy, or the storage is not available; try again",
 }
+_DESCRIPTION = """Metric queries over an embedded column store, and what stands on them.
+
+Every answer carries `X-Request-Id`, and every failure the same envelope. Operations that are marked
+`x-idempotency-key` take the header `Idempotency-Key` (1 to 255 printable characters): sent again
+within 24 hours with the same request, it gets the same answer, marked `Idempotent-Replayed: true`;
+409 while the first is being worked on, 422 with another request. Lists are pages: `next_cursor` of
+one is `cursor` of the next, and it is absent at the end. Updates take the `version` of what they
+were made from, in the body or as `If-Match`.
+"""
 TAGS = {
     "alerts": "Alerts, their silences, and the rules that raise them",
     "audit": "Who did what, when, and what it changed",
@@ -73,39 +83,29 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "ApiVersion": {
         "name": "API-Version",
         "in": "header",
-        "description": f"Version of the API; absent: the one the token was issued for ({CURRENT})",
-        "schema": {"type": "string", "enum": list(SUPPORTED)},
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "Sent again within 24 hours with the same request, it gets the same answer",
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": "^[!-~]+$",
-        },
+        "description": "Version of the API; absent: the one the token was issued for. This "
+        f"document describes {CURRENT}; the server also speaks {', '.join(SUPPORTED[:-1])}.",
+        "schema": {"type": "string", "enum": [CURRENT]},
     },
 }
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
     """The whole document as plain data."""
-    schemas: dict[str, Any] = {}
+    documented = [endpoint for endpoint in endpoints if endpoint.documented]
+    models = _Models(documented)
     paths: dict[str, Any] = {}
-    for endpoint in endpoints:
-        if endpoint.documented:
-            operations = paths.setdefault(endpoint.path, {})
-            for method in endpoint.methods:
-                operations[method.lower()] = _operation(endpoint, method, schemas)
-    tags = sorted({endpoint.tag for endpoint in endpoints if endpoint.documented})
+    for endpoint in documented:
+        operations = paths.setdefault(endpoint.path, {})
+        for method in endpoint.methods:
+            operations[method.lower()] = _operation(endpoint, method, models)
+    tags = sorted({endpoint.tag for endpoint in documented})
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "NovaQL",
             "version": version,
-            "description": "Metric queries over an embedded column store, and what stands on them.",
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "NovaQL"},
         },
@@ -113,7 +113,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
         "tags": [{"name": tag, "description": TAGS.get(tag, tag)} for tag in tags],
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": models.schemas,
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -128,28 +128,30 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
     }
 
 
-def _operation(endpoint: Endpoint, method: str, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": operation_id(endpoint, method),
         "summary": endpoint.summary,
         "description": endpoint.description,
         "tags": [endpoint.tag],
-        "responses": _responses(endpoint, schemas),
+        "responses": _responses(endpoint, models),
         "security": [{"token": []}] if endpoint.role else [],
     }
     if endpoint.role:
         operation["x-role"] = endpoint.role.value
     if endpoint.action:
         operation["x-audit-action"] = endpoint.action
+    if method == "POST" and _is_ours(endpoint) and not endpoint.samples:
+        operation["x-idempotency-key"] = True
     in_form = method != "GET" and bool(endpoint.parameters)
-    if parameters := _parameters(endpoint, method, in_query=not in_form):
+    if parameters := _parameters(endpoint, in_query=not in_form):
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        content: dict[str, Any] = {"schema": _reference(endpoint.body, schemas, reads=True)}
+        content: dict[str, Any] = {"schema": models.reference(endpoint.body, "validation")}
         if endpoint.example is not None:
             content["example"] = dict(endpoint.example)
         operation["requestBody"] = {
-            "required": bool(schemas[endpoint.body.__name__].get("required")),
+            "required": any(f.is_required() for f in endpoint.body.model_fields.values()),
             "content": {"application/json": content},
         }
     elif in_form:
@@ -162,7 +164,7 @@ def _operation(endpoint: Endpoint, method: str, schemas: dict[str, Any]) -> dict
     return operation
 
 
-def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {
             "name": part[1:-1],
@@ -182,8 +184,6 @@ def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict
         found += _query_parameters(endpoint.query)
     if _is_ours(endpoint):
         found.append({"$ref": "#/components/parameters/ApiVersion"})
-        if method == "POST" and not endpoint.samples:
-            found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     return found
 
 
@@ -218,7 +218,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**plain, **({"anyOf": choices} if choices else {})}
 
 
-def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     if _is_ours(endpoint):
         headers["API-Version"] = {"$ref": "#/components/headers/ApiVersion"}
@@ -227,15 +227,13 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
             headers["RateLimit-Policy"] = {"$ref": "#/components/headers/RateLimitPolicy"}
     content: dict[str, Any] = {media: {} for media in endpoint.media}
     if endpoint.answer is not None:
-        content = {"application/json": {"schema": _reference(endpoint.answer, schemas)}} | content
+        content = {"application/json": {"schema": models.reference(endpoint.answer)}} | content
     out = {str(endpoint.success): _success(headers, content)}
     for status, model in endpoint.answers.items():
-        shown = (
-            {} if model is None else {"application/json": {"schema": _reference(model, schemas)}}
-        )
+        shown = {} if model is None else {"application/json": {"schema": models.reference(model)}}
         out[str(status)] = _success(headers, shown)
     prometheus = is_prometheus(endpoint.path)
-    error = _reference(PrometheusError if prometheus else ErrorEnvelope, schemas)
+    error = models.reference(PrometheusError if prometheus else ErrorEnvelope)
     codes = {*endpoint.errors, 500, *((400, 401, 403, 429) if endpoint.role else ())}
     for code in sorted(codes):
         plain = {"X-Request-Id": headers["X-Request-Id"]}
@@ -261,10 +259,28 @@ def _is_ours(endpoint: Endpoint) -> bool:
     return endpoint.path.startswith("/v1/") and endpoint.role is not None
 
 
-def _reference(
-    model: type[BaseModel], schemas: dict[str, Any], *, reads: bool = False
-) -> dict[str, Any]:
-    schema = schema_of(model, "validation" if reads else "serialization")
-    schemas.update(schema.pop("$defs", {}))
-    schemas[model.__name__] = schema
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+Mode = Literal["validation", "serialization"]
+
+
+class _Models:
+    """The schemas of all bodies and answers. Two models of one name get names that differ."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        wanted: dict[tuple[type[BaseModel], Mode], None] = {
+            (ErrorEnvelope, "serialization"): None,
+            (PrometheusError, "serialization"): None,
+        }
+        for endpoint in endpoints:
+            if endpoint.body is not None:
+                wanted[endpoint.body, "validation"] = None
+            for model in (endpoint.answer, *endpoint.answers.values()):
+                if model is not None:
+                    wanted[model, "serialization"] = None
+        self._references, found = models_json_schema(
+            list(wanted), ref_template="#/components/schemas/{model}"
+        )
+        self.schemas: dict[str, Any] = found.get("$defs", {})
+
+    def reference(self, model: type[BaseModel], mode: Mode = "serialization") -> dict[str, Any]:
+        """Where a model's schema is."""
+        return dict(self._references[model, mode])

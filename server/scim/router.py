@@ -79,13 +79,10 @@ ENDPOINTS = tuple(
         Role.ADMIN,
         "scim",
         media=("application/scim+json",),
-        documented=documented,
+        documented=False,  # SCIM describes itself: /Schemas, /ResourceTypes
         samples=False,
-        action=None if documented else "scim.write",
+        action=None if methods == ("GET",) else "scim.write",
     )
     for base in SCIM_BASES
-    for methods, path, documented in (
-        (("GET",), "/ServiceProviderConfig", True),
-        (_METHODS, "/{path:path}", False),
-    )
+    for methods, path in ((("GET",), "/ServiceProviderConfig"), (_METHODS, "/{path:path}"))
 )

@@ -18,7 +18,9 @@ class IssueToken(Body):
 
     name: Name
     role: RoleName
-    owner_id: str | None = Field(None, min_length=1, max_length=64, description="a user's id")
+    owner_id: str | None = Field(
+        None, min_length=1, max_length=64, description="id of a user who is active"
+    )
     expires_at: Timestamp | None = Field(None, description="absent: when it is revoked")
     purpose: Literal["api", "scim"] = Field(
         "api", description="`scim`: it opens the SCIM base and nothing else"

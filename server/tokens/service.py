@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from server.platform.calls import Call
 from server.platform.cursors import Key, Page
-from server.platform.errors import Impossible, invalid, not_found
+from server.platform.errors import Conflict, Impossible, not_found
 from server.platform.scopes import Role
 from server.platform.tables import Token, User
 from server.platform.tokens import issue, revoke, rotate
@@ -47,7 +47,7 @@ def create(call: Call, body: IssueToken) -> tuple[Token, str]:
     if owner is None or owner.status != "active":
         raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
     if body.expires_at is not None and body.expires_at <= call.now():
-        raise invalid("/expires_at", "must be in the future")
+        raise Conflict("expires_at is over already", code="expired_already")
     token, secret = issue(
         call.session,
         owner,
