@@ -18,7 +18,8 @@ import tsdb
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs import importer
 from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.files import FileKind, kind_of, read_paths
+from novaql.inputs.file_options import FileKind
+from novaql.inputs.files import kind_of, read_paths
 from novaql.inputs.importer import import_into
 from novaql.inputs.opening import open_stream
 from novaql.inputs.resolve import as_source

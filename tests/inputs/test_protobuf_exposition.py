@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from novaql.errors import InputError
-from novaql.inputs.files import FileKind, kind_of
+from novaql.inputs.file_options import FileKind
+from novaql.inputs.files import kind_of
 from novaql.inputs.opening import open_stream
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from tests.support.metric_families import (

@@ -14,6 +14,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import cramjam
 import httpx
@@ -111,7 +112,11 @@ def test_broken_messages_are_refused_in_words_or_read(name: str, data: st.DataOb
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
     """With limits of a megabyte. Nothing is ever stored here but under the name `fine`."""
-    limits = {"max_write_bytes": MB, "max_unpacked_bytes": MB, "max_write_series": 1000}
+    limits: dict[str, Any] = {
+        "max_write_bytes": MB,
+        "max_unpacked_bytes": MB,
+        "max_write_series": 1000,
+    }
     with local_server(max_labels=20, **limits) as made:
         yield made
 
@@ -344,7 +349,7 @@ def test_times_and_texts_that_cannot_be_are_400(
     assert refused(server, INGEST, body, **headers).status_code == 400
 
 
-def arrow_stream(table: pa.Table, **options: object) -> bytearray:
+def arrow_stream(table: pa.Table, **options: Any) -> bytearray:
     out = io.BytesIO()
     chosen = pa.ipc.IpcWriteOptions(**options)
     with pa.ipc.new_stream(out, table.schema, options=chosen) as stream:
@@ -355,14 +360,17 @@ def arrow_stream(table: pa.Table, **options: object) -> bytearray:
 def test_arrow_bombs_and_false_offsets(server: LocalServer) -> None:
     """Sizes are looked at before Arrow believes them; offsets that lead outside are found."""
     rows = 2 * MB
-    zeros = pa.table({"time": np.zeros(rows, "M8[ms]"), "value": np.zeros(rows)})
+    zeros = pa.table(
+        {"time": pa.array(np.zeros(rows, "M8[ms]")), "value": pa.array(np.zeros(rows))}
+    )
     packed = arrow_stream(zeros, compression="zstd")
     assert len(packed) < MB
     assert refused(server, INGEST, bytes(packed), **ARROW).status_code == 413
     nothing = pa.table({"time": pa.nulls(1 << 40), "value": pa.nulls(1 << 40)})
     answer = refused(server, INGEST, bytes(arrow_stream(nothing)), **ARROW)
     assert answer.status_code == 413
-    good = pa.table({"time": np.zeros(3, "M8[ms]"), "job": ["a", "b", "c"], "value": np.ones(3)})
+    times, values = pa.array(np.zeros(3, "M8[ms]")), pa.array(np.ones(3))
+    good = pa.table({"time": times, "job": ["a", "b", "c"], "value": values})
     body = arrow_stream(good)
     place = body.find(struct.pack("<4i", 0, 1, 2, 3))
     body[place + 8 : place + 12] = struct.pack("<i", 1 << 28)

@@ -110,8 +110,10 @@ def test_what_is_kept_is_encrypted(served: LocalServer, database: StateDatabase)
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "naïve", "a\tb"])
 def test_keys_that_are_none(served: LocalServer, key: str) -> None:
-    headers = [*served.bearer().items(), ("Idempotency-Key", key.encode("utf-8"))]
-    answer = served.client.post("/v1/users", json=BODY, headers=dict(headers))
+    headers = {name.encode(): value.encode() for name, value in served.bearer().items()}
+    answer = served.client.post(
+        "/v1/users", json=BODY, headers=headers | {b"Idempotency-Key": key.encode()}
+    )
 
     assert answer.status_code == 400
 
