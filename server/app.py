@@ -31,7 +31,7 @@ from server.platform.scrapes import ScrapeReport
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.routes import ROUTES
-from server.scraping.manager import ScrapeManager, scrape_jobs_of
+from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from server.settings import Settings
 from server.wiring import JOBS
 

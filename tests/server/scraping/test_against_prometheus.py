@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 import tsdb
-from server.scraping.manager import ScrapeManager, scrape_jobs_of
+from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from server.scraping.samples import REPORTED
 from tests.support.exposer import Exposer, exposing
 from tests.support.prometheus_data import prometheus_with_data

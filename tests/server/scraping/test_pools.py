@@ -13,8 +13,8 @@ import pytest
 import tsdb
 from novaql.errors import ArgumentError
 from server.scraping.config import read_scrape_jobs
-from server.scraping.manager import ScrapeManager, scrape_jobs_of
 from server.scraping.model import discovered_labels, target_of
+from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from tests.support.exposer import Exposer, exposing
 from tests.support.http_server import local_server
 from tsdb.tile import is_stale
