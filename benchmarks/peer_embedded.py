@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,8 @@ Matrix = tuple[list[dict[str, str]], Ints, Floats]
 class Dataset:
     """The peer benchmark's calls, answered by a store opened for reading."""
 
-    def __init__(self, folder: Path) -> None:
-        self._database = tsdb.open(folder, read_only=True)
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self._database = tsdb.open(folder, read_only=True, **options)
 
     # The peer is a Prometheus 2, whose ranges include their left end.
 
@@ -48,6 +49,10 @@ class Dataset:
 
     def series(self, match: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
         return self._database.series(matcher_sets(match), *milliseconds(start, end)).dicts()
+
+    def forget(self) -> None:
+        """Drop what was read and decoded: the next query finds the store as after opening it."""
+        self._database.clear_cache()
 
     def close(self) -> None:
         self._database.close()

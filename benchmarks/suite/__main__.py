@@ -1,0 +1,220 @@
+"""Run the suite: prepare data, measure part after part, write results, page and charts.
+
+Results are written after every query, so what was measured stays, whatever fails later.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.suite import chart, clients, growth, report
+from benchmarks.suite.facts import machine_facts
+from benchmarks.suite.measuring import OverHttp, System, measure_queries, novaql_systems
+from benchmarks.suite.peers import PeerBench
+from benchmarks.suite.systems import Effort, InProcess, Server, open_dataset
+
+PARTS = ("queries", "clients", "growth")
+CLIENTS = (1, 2, 4, 8, 16)
+
+
+class Recorder:
+    """The results of a run, kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.found: dict[str, Any] = {}
+        if path.exists():  # parts that are not measured now stay as they are
+            self.found = json.loads(path.read_text(encoding="utf-8"))
+
+    def put(self, name: str, value: Any) -> None:
+        self.found[name] = value
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        written = self._path.with_suffix(".new")
+        written.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
+        written.replace(self._path)
+
+    def list(self, name: str) -> Callable[[dict[str, Any]], None]:
+        """What adds rows to a fresh list of this name."""
+        rows: list[dict[str, Any]] = []
+        self.put(name, rows)
+
+        def add(row: dict[str, Any]) -> None:
+            rows.append(row)
+            self.put(name, rows)
+
+        return add
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """A part whose failure is noted, and does not end the run."""
+        failed = dict(self.found.get("failed", {}))
+        failed.pop(name, None)
+        began = time.perf_counter()
+        say(f"--- {name}")
+        try:
+            yield
+        except Exception as problem:  # noqa: BLE001 - the other parts go on
+            failed[name] = f"{type(problem).__name__}: {problem}"[:500]
+            say(f"{name} failed: {failed[name]}")
+        self.put("failed", failed)
+        self.put(
+            "seconds", {**self.found.get("seconds", {}), name: round(time.perf_counter() - began)}
+        )
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+@click.command(help=__doc__)
+@click.option("--peerbench", "folder", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="Data and stores: 2 GB."
+)
+@click.option("--scale", default=1.0, show_default=True, help="Size of data that is made.")
+@click.option("--quick", is_flag=True, help="Few repetitions: to see that everything works.")
+@click.option("--only", default="", help="Queries whose name or class contains this.")
+@click.option("--parts", default=",".join(PARTS), show_default=True)
+@click.option("--peers/--no-peers", default=True, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/benchmarks"), show_default=True
+)
+def main(
+    folder: Path,
+    data: Path,
+    scale: float,
+    quick: bool,
+    only: str,
+    parts: str,
+    peers: bool,
+    out: Path,
+) -> None:
+    recorder = Recorder(out / "results.json")
+    recorder.put("facts", machine_facts())
+    effort = Effort(0.2, 2, 5) if quick else Effort()
+    bench = PeerBench.at(folder.resolve(), data.resolve())
+    wanted = parts.split(",")
+    if {"queries", "clients"} & set(wanted):
+        with recorder.part("prepare"):
+            bench.prepare(scale)
+        recorder.put("scale", json.loads((bench.dataset / "manifest.json").read_text())["scale"])
+        store = data.resolve() / "novaql"
+        open_dataset(bench.dataset).close()
+        with _servers(bench, store, recorder, peers=peers) as systems:
+            _measure(bench, systems, recorder, effort, wanted, only, quick=quick)
+    if "growth" in wanted:
+        with recorder.part("growth"):
+            size = min(1.0, max(scale, 0.01)) * (0.02 if quick else 1)
+            add = recorder.list("growth")
+            growth.measure_growth(data.resolve() / "growth", size, effort, add)
+    recorder.put("ended", machine_facts())
+    (out / "README.md").write_text(report.page(recorder.found, chart.draw(recorder.found, out)))
+    say(f"written to {out}")
+
+
+class Running:
+    """What runs during the measurements: systems by name, and NovaQL's server."""
+
+    def __init__(self, systems: dict[str, System], server: Server) -> None:
+        self.systems, self.server = systems, server
+
+
+@contextmanager
+def _servers(
+    bench: PeerBench, store: Path, recorder: Recorder, *, peers: bool
+) -> Iterator[Running]:
+    """All systems, started one after the other, and ended whatever happens."""
+    started: list[Any] = []
+    systems: dict[str, System] = {}
+    versions: dict[str, str] = {}
+    try:
+        for name, child in bench.systems.CHILDREN.items() if peers else ():
+            ours = "victoriametrics" if name == "victoria" else name
+            with recorder.part(f"start of {ours}"):
+                server = child()
+                server.start()
+                started.append(server)
+                versions[ours] = bench.systems.version(child)
+                systems[ours] = OverHttp(server.port, server.pid, bench.common, bench.systems)
+        library = InProcess(store)
+        started.append(library)
+        server = Server(store, bench.data / "novaql-server.log")
+        started.append(server)
+        server.start()
+        systems |= novaql_systems(bench, library, server)
+        recorder.put("versions", versions)
+        yield Running(systems, server)
+        recorder.put("memory", {name: system.memory() for name, system in systems.items()})
+    finally:
+        for one in reversed(started):
+            one.stop()
+
+
+def _measure(
+    bench: PeerBench,
+    running: Running,
+    recorder: Recorder,
+    effort: Effort,
+    wanted: list[str],
+    only: str,
+    *,
+    quick: bool,
+) -> None:
+    if "queries" in wanted:
+        with recorder.part("queries"):
+            add = recorder.list("queries")
+            chosen = lambda q: only in q.name or only in q.group  # noqa: E731 - one line
+            measure_queries(bench, running.systems, effort, chosen, add)
+    if "clients" in wanted:
+        with recorder.part("clients"):
+            _clients(bench, running.systems, recorder.list("clients"), 1.0 if quick else 6.0)
+
+
+def _clients(
+    bench: PeerBench,
+    systems: dict[str, System],
+    add: Callable[[dict[str, Any]], None],
+    seconds: float,
+) -> None:
+    """Every server in turn under the same load, whatever happens to another one."""
+    known = {query.name: query for query in bench.queries.QUERIES}
+    for name in ("prometheus", "victoriametrics", "novaql json"):
+        system = systems.get(name)
+        if not isinstance(system, OverHttp):
+            continue
+
+        requests = [system.request(known[query]) for query in clients.DASHBOARD]
+        for count in CLIENTS:
+            load = partial(clients.throughput, system.port, requests, count, seconds)
+            _attempt(add, {"system": name, "clients": count}, load)
+        small = system.request(known[clients.SMALL])
+        large = [system.request(known[query]) for query in clients.LARGE]
+        beside = partial(clients.small_beside_large, system.port, small, large, seconds)
+        _attempt(add, {"system": name}, beside)
+
+
+def _attempt(
+    add: Callable[[dict[str, Any]], None],
+    row: dict[str, Any],
+    measure: Callable[[], dict[str, float]],
+) -> None:
+    try:
+        row |= measure()
+    except Exception as problem:  # noqa: BLE001 - the others go on
+        row["error"] = f"{type(problem).__name__}: {problem}"[:300]
+    say(str(row))
+    add(row)
+
+
+if __name__ == "__main__":
+    main()

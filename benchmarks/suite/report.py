@@ -1,0 +1,266 @@
+"""Results as a page: what was compared, tables of all figures, what they were measured on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from benchmarks.suite.measuring import ORDER
+
+Results = dict[str, Any]
+PEERS = ("prometheus", "victoriametrics")
+OURS = tuple(name for name in ORDER if name not in PEERS)
+TITLES = {
+    "prometheus": "Prometheus",
+    "victoriametrics": "VictoriaMetrics",
+    "novaql": "NovaQL, in process",
+    "novaql cold": "NovaQL, cold pages",
+    "novaql json": "NovaQL, HTTP JSON",
+    "novaql arrow": "NovaQL, HTTP Arrow",
+}
+
+
+def page(results: Results, charts: Sequence[str]) -> str:
+    """The whole page. `charts` are file names beside it."""
+    parts = ["# Benchmarks", _introduction(results)]
+    parts += [f"![{name.rpartition('.')[0]}]({name})" for name in charts]
+    parts += [section for make in SECTIONS if (section := make(results))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _introduction(results: Results) -> str:
+    facts = results["facts"]
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    versions = ", ".join(results.get("versions", {}).values())
+    return "\n".join(
+        [
+            "Written by `python -m benchmarks.suite` "
+            "([how to run it](../../benchmarks/suite/README.md)).",
+            f"{facts['at']}, commit {facts['commit']}. {facts['processor']}, "
+            f"{facts['cores']} cores, "
+            f"{facts['memory_gib']} GiB, {facts['system']}, Python {facts['python']} ({packages}). "
+            f"Peers: {versions or 'none'}. Load of the machine at the start: "
+            f"{', '.join(f'{value:.2f}' for value in facts['load'])}.",
+            f"Data of scale {results.get('scale', 1):g} "
+            "(1: 76.6 million samples of 74 000 series). "
+            "Loopback HTTP, caches of results off, medians of repetitions after one that is not "
+            "counted, systems taking turns on each query. A ratio above 1: NovaQL is faster.",
+        ]
+    )
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """NaN for none."""
+    logs = [math.log(value) for value in values if value > 0]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def ratios(
+    results: Results, ours: str, peer: str, figure: str, *, metadata: bool
+) -> dict[str, float]:
+    """Query → how many times the peer's figure is ours, where both have one."""
+    found = {}
+    for row in results.get("queries", []):
+        both = row["systems"].get(ours, {}), row["systems"].get(peer, {})
+        if (row["group"] == "metadata") is metadata and all(figure in one for one in both):
+            found[row["query"]] = both[1][figure] / max(both[0][figure], 1e-6)
+    return found
+
+
+def _summary(results: Results) -> str:
+    lines = [
+        "## In short",
+        "Geometric means over the queries, with the least of the ratios in brackets.",
+        "",
+        "| | faster than Prometheus | than VictoriaMetrics | less CPU than Prometheus "
+        "| than VictoriaMetrics |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for ours in OURS:
+        cells = [
+            _mean_cell(ratios(results, ours, p, f, metadata=False))
+            for f in ("median_ms", "cpu_ms")
+            for p in PEERS
+        ]
+        lines.append(f"| {TITLES[ours]} | {' | '.join(cells)} |")
+    for ours in ("novaql", "novaql json"):
+        cells = [
+            _mean_cell(ratios(results, ours, p, f, metadata=True))
+            for f in ("median_ms", "cpu_ms")
+            for p in PEERS
+        ]
+        lines.append(f"| {TITLES[ours]}, metadata | {' | '.join(cells)} |")
+    return "\n".join(lines) if results.get("queries") else ""
+
+
+def _mean_cell(found: dict[str, float]) -> str:
+    if not found:
+        return "–"
+    return f"{geometric_mean(found.values()):.1f}× ({min(found.values()):.2f}×)"
+
+
+def _queries(results: Results) -> str:
+    rows = results.get("queries", [])
+    if not rows:
+        return ""
+    names = [name for name in ORDER if any(name in row["systems"] for row in rows)]
+    lines = [
+        "## Every query",
+        "Median milliseconds / CPU milliseconds of the whole process.",
+        "",
+        "| query | series × points | " + " | ".join(TITLES[name] for name in names) + " |",
+        "| --- | ---: |" + " ---: |" * len(names),
+    ]
+    for row in rows:
+        size = f"{row.get('series', 0)} × {row.get('points', 0) // max(1, row.get('series', 1))}"
+        cells = [_figures(row["systems"].get(name, {})) for name in names]
+        lines.append(f"| {row['query']} | {size} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _figures(found: dict[str, Any]) -> str:
+    if "error" in found:
+        return "error"
+    if "median_ms" not in found:
+        return ""
+    return f"{number(found['median_ms'])} / {number(found['cpu_ms'])}"
+
+
+def number(value: float) -> str:
+    """Three digits or so."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _answers(results: Results) -> str:
+    lines = ["## Answers", "Compared with Prometheus's before anything was timed.", ""]
+    for name in ORDER[1:]:
+        verdicts: dict[str, list[str]] = {}
+        for row in results.get("queries", []):
+            found = row["systems"].get(name, {})
+            if "compare" in found:
+                verdicts.setdefault(found["compare"]["verdict"], []).append(row["query"])
+            elif "error" in found:
+                verdicts.setdefault("error", []).append(f"{row['query']} ({found['error']})")
+        if verdicts:
+            told = [f"{len(verdicts.pop('equal', []))} equal to 1e-9"]
+            told += [
+                f"{len(some)} {verdict}: {', '.join(some)}" for verdict, some in verdicts.items()
+            ]
+            lines.append(f"- {TITLES[name]}: {'; '.join(told)}")
+    return "\n".join(lines) if results.get("queries") else ""
+
+
+def _memory(results: Results) -> str:
+    found = results.get("memory", {})
+    if not found:
+        return ""
+    lines = ["## Memory", "", "| | peak MiB after all queries |", "| --- | ---: |"]
+    processes = [name for name in ORDER if name not in ("novaql cold", "novaql arrow")]
+    lines += [
+        f"| {TITLES[name]} | {found[name]['peak']:.0f} |"
+        for name in processes
+        if "peak" in found.get(name, {})
+    ]
+    return "\n".join(lines)
+
+
+def _panel(results: Results) -> str:
+    rows = results.get("panel", [])
+    if not rows:
+        return ""
+    lines = [
+        "## A refreshed panel",
+        "24 hours at steps of a minute, asked again when one more step is there; caches on.",
+        "",
+        "| | query | first ms | refreshed, median ms | p95 ms | without the cache, median ms |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        if "error" in row:
+            lines.append(f"| {row['where']} | `{row['query']}` | {row['error']} | | | |")
+            continue
+        figures = (number(row[key]) for key in ("first_ms", "median_ms", "p95_ms", "uncached_ms"))
+        lines.append(f"| {row['where']} | `{row['query']}` | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def _clients(results: Results) -> str:
+    rows = results.get("clients", [])
+    if not rows:
+        return ""
+    lines = [
+        "## Many clients",
+        "Dashboard clients that ask twelve queries round and round, with no pause. "
+        "The clients run on the same cores.",
+        "",
+        "| | clients | queries a second | median ms | p99 ms |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        if "per_second" in row:
+            figures = (number(row[key]) for key in ("per_second", "median_ms", "p99_ms"))
+            lines.append(f"| {TITLES[row['system']]} | {row['clients']} | {' | '.join(figures)} |")
+        elif "error" in row:
+            lines.append(
+                f"| {TITLES[row['system']]} | {row.get('clients', '')} | {row['error']} | | |"
+            )
+    lines += [
+        "",
+        "A small query (one series, 1440 points) alone, and beside two clients that ask large ones "
+        "all the time:",
+        "",
+        "| | alone: median / p99 ms | beside large ones: median / p99 ms | p99 beside ÷ alone "
+        "| large a second |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        if "busy_p99_ms" in row:
+            alone = f"{number(row['idle_median_ms'])} / {number(row['idle_p99_ms'])}"
+            beside = f"{number(row['busy_median_ms'])} / {number(row['busy_p99_ms'])}"
+            ratio = row["busy_p99_ms"] / row["idle_p99_ms"]
+            large = number(row["large_per_second"])
+            lines.append(
+                f"| {TITLES[row['system']]} | {alone} | {beside} | {ratio:.1f} | {large} |"
+            )
+    return "\n".join(lines)
+
+
+def _growth(results: Results) -> str:
+    rows = results.get("growth", [])
+    if not rows:
+        return ""
+    lines = [
+        "## How cost grows",
+        f"`{rows[0]['query']}` in process, one sample a minute, about 300 steps.",
+        "",
+        "| by | series | hours | samples | warm ms | CPU ms | cold ms | CPU ms | adds MiB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        head = f"| {row['axis']} | {row['series']} | {row['hours']:g} |"
+        if "error" in row:
+            lines.append(f"{head} {row['error']} | | | | | |")
+            continue
+        keys = ("median_ms", "cpu_ms", "cold_median_ms", "cold_cpu_ms", "added_mib")
+        lines.append(f"{head} {row['samples']} | {' | '.join(number(row[key]) for key in keys)} |")
+    return "\n".join(lines)
+
+
+def _failures(results: Results) -> str:
+    failed = results.get("failed", {})
+    if not failed:
+        return ""
+    return "## What failed\n\n" + "\n".join(f"- {part}: {why}" for part, why in failed.items())
+
+
+SECTIONS: tuple[Callable[[Results], str], ...] = (
+    _summary,
+    _queries,
+    _answers,
+    _memory,
+    _panel,
+    _clients,
+    _growth,
+    _failures,
+)

@@ -1,0 +1,170 @@
+"""The benchmark suite: its pages, its client, a run with a peer benchmark of two queries."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.suite import report
+from benchmarks.suite.http_client import Connection, get_request
+from tests.support.repository import ROOT
+
+QUERIES = """
+from types import SimpleNamespace
+def query(name, expr, kind):
+    end, start, step = 600, 120, 60
+    ranged = [("query", expr), ("start", start), ("end", end), ("step", step)]
+    return SimpleNamespace(
+        name=name, group="raw", expr=expr, kind=kind, rate=False, start=start, step=step,
+        http=lambda: ("/api/v1/query_range", ranged),
+        call=lambda: ("range", (expr, start, end, step)))
+QUERIES = [query("plain", "hits", "range"), query("nothing", "misses", "range")]
+"""
+SYSTEMS = """
+import json
+CHILDREN = {}
+class HttpSystem:
+    parse = staticmethod(lambda body: json.loads(body)["data"])
+"""
+COMPARE = """
+def normalise(data):
+    if isinstance(data, tuple):
+        rows = zip(data[0], data[2].tolist())
+        return {json_of(labels): [v for v in row if v == v] for labels, row in rows}
+    return {json_of(row["metric"]): [float(v) for _, v in row["values"]] for row in data["result"]}
+def json_of(labels):
+    return str(sorted(labels.items()))
+def size(a):
+    return len(a), sum(map(len, a.values()))
+def compare(a, b):
+    return {"verdict": "equal" if a == b else f"differs: {a} {b}"}
+"""
+COMMON = """
+T_END = 600
+def cpu_seconds(pid):
+    return 0.0
+def memory_mb(pid):
+    return {"peak": 1.0}
+"""
+
+
+@pytest.fixture
+def peerbench(tmp_path: Path) -> Path:
+    folder = tmp_path / "peerbench"
+    folder.mkdir()
+    modules = {"queries": QUERIES, "systems": SYSTEMS, "compare": COMPARE, "common": COMMON}
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "dataset"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text('{"scale": 0.5}')
+    maps = pa.array([[("__name__", "hits"), ("job", "a")]], pa.map_(pa.string(), pa.string()))
+    series = pa.table({"series_id": pa.array([0], pa.uint32()), "labels": maps})
+    pq.write_table(series, folder / "web.series.parquet")
+    times = np.arange(1, 41) * 15_000
+    samples: dict[str, Any] = {
+        "series_id": pa.array(np.zeros(40, np.uint32)),
+        "timestamp_ms": times,
+        "value": times / 7000,
+    }
+    pq.write_table(pa.table(samples), folder / "web.samples.parquet")
+    return folder.parent
+
+
+def test_a_run_without_peers(peerbench: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "benchmarks.suite", "--peerbench", str(peerbench),
+        "--data", str(data), "--no-peers", "--quick", "--parts", "queries", "--out", str(out),
+    ]  # fmt: skip
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ), check=False
+    )
+
+    assert run.returncode == 0, run.stderr
+    found = json.loads((out / "results.json").read_text())
+    assert found["failed"] == {}
+    assert found["scale"] == 0.5
+    for row in found["queries"]:
+        assert set(row["systems"]) == {"novaql", "novaql cold", "novaql json", "novaql arrow"}
+        for name, system in row["systems"].items():
+            assert system["median_ms"] > 0
+            assert name == "novaql" or system["compare"] == {"verdict": "equal"}
+    assert found["queries"][0]["points"] == 9
+    page = (out / "README.md").read_text()
+    assert "| plain | 1 × 9 |" in page
+    assert "2 equal to 1e-9" in page
+    assert (out / "queries.svg").read_text().startswith("<?xml")
+
+
+def test_ratios_and_their_mean() -> None:
+    def row(name: str, ours: float, peer: float) -> report.Results:
+        systems = {"novaql": {"median_ms": ours}, "victoriametrics": {"median_ms": peer}}
+        return {"query": name, "group": "raw", "systems": systems}
+
+    results = {"queries": [row("a", 1, 8), row("b", 2, 4), {**row("c", 1, 9), "group": "metadata"}]}
+
+    found = report.ratios(results, "novaql", "victoriametrics", "median_ms", metadata=False)
+
+    assert found == {"a": 8, "b": 2}
+    assert report.geometric_mean(found.values()) == pytest.approx(4)
+
+
+def test_a_failed_part_is_told() -> None:
+    facts = {
+        "at": "now", "commit": "c", "processor": "p", "cores": 2, "memory_gib": 1, "system": "s",
+        "python": "3", "packages": {}, "load": [0.0],
+    }  # fmt: skip
+    page = report.page({"facts": facts, "failed": {"clients": "OSError: gone"}}, [])
+
+    assert "- clients: OSError: gone" in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+            b"hello",
+        ),
+        (b"HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", b""),
+    ],
+)
+def test_the_client_reads_whole_answers(answer: bytes, body: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            taken, _ = server.accept()
+            with taken:
+                for byte in range(0, len(answer), 7):
+                    if byte == 0:
+                        taken.recv(1 << 16)
+                    taken.sendall(answer[byte : byte + 7])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = Connection(server.getsockname()[1])
+        status, found, seconds = connection.ask(get_request("x", "/", [("query", "a b")]))
+        connection.close()
+        thread.join()
+
+    assert (status, found) == (int(answer[9:12]), body)
+    assert seconds > 0
