@@ -180,6 +180,9 @@ class Evaluator:
         """Operators down the left side, from the lowest up: a chain costs no stack."""
         spine = left_spine(plan)
         below, above = _lowest_whole(spine)
+        tiled = isinstance(below, BinaryOp) and type_of(below) is ValueType.VECTOR
+        if tiled and self.fragment(below, steps) is None:
+            below, above = _lowest_whole(spine, tiles=False)  # there are histograms in it
         left: StepMatrix | Floats
         if type_of(below) is ValueType.SCALAR:
             left = self.scalar(below, steps)
@@ -284,10 +287,10 @@ class Evaluator:
         return replace(below, stages=(*below.stages, *stages), nameless=below.nameless or nameless)
 
 
-def _lowest_whole(spine: list[BinaryOp]) -> tuple[Plan, list[BinaryOp]]:
+def _lowest_whole(spine: list[BinaryOp], *, tiles: bool = True) -> tuple[Plan, list[BinaryOp]]:
     """What of a chain is evaluated in one go, and the operators above it, lowest first.
 
-    In one go goes a scalar, and what runs by tile.
+    In one go goes a scalar, and with `tiles` what runs by tile.
     """
     below = spine[0].left
     scalar, tiled = type_of(below) is ValueType.SCALAR, _runs_by_tile(below)
@@ -297,7 +300,7 @@ def _lowest_whole(spine: list[BinaryOp]) -> tuple[Plan, list[BinaryOp]]:
         free = node.op not in TRIM_OPERATORS
         tiled = free and (_runs_by_tile(node.right) if scalar else tiled and right_scalar)
         scalar = scalar and right_scalar
-        if scalar or tiled:
+        if scalar or (tiled and tiles):
             count = place
     return (spine[count - 1], spine[count:]) if count else (below, spine)
 
