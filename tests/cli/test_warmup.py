@@ -10,7 +10,8 @@ from novaql.cli import warmup
 
 def test_it_names_what_it_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "available", lambda: True)
-    monkeypatch.setattr(warmup, "warmup", lambda: {"window_sums": 0.5, "group_sums": 1.0})
+    monkeypatch.setattr(warmup, "warmup", lambda: {"window_sums": 0.5})
+    monkeypatch.setattr(warmup, "prepare", lambda: {"group_sums": 1.0})
 
     done = CliRunner().invoke(warmup.command)
 

@@ -138,7 +138,7 @@ def _xor(data: Any, pos: Any, value: Any, lead: Any, trail: Any) -> Any:
             size = types.int64(64)
         trail = (64 - lead - size) & 63
         pos += 11
-    size = 64 - lead - trail
+    size = min((64 - lead - trail) & 127, 64)  # more than 64 together: no encoder writes that
     if size > 32:
         found = (_bits(data, pos, size - 32) << 32) | _bits(data, pos + size - 32, 32)
     else:

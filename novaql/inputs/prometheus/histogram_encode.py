@@ -63,7 +63,9 @@ def whole_histograms(histograms: Histograms) -> Bools:
 
 
 def _is_count(numbers: Floats) -> Bools:
-    found: Bools = (numbers >= 0) & (numbers <= _LARGEST_WHOLE) & (np.floor(numbers) == numbers)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is no count
+        whole = np.floor(numbers) == numbers
+    found: Bools = (numbers >= 0) & (numbers <= _LARGEST_WHOLE) & whole
     return found & ~np.signbit(numbers)
 
 

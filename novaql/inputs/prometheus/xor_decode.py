@@ -153,7 +153,7 @@ class _Reader:
         size = (word >> _U(51)) & _U(63)
         size = np.where(size == _U(0), _FULL, size)
         trail = np.where(fresh, (_FULL - lead - size) & _U(63), trail)
-        size = (_FULL - lead - trail) & _U(127)
+        size = np.minimum((_FULL - lead - trail) & _U(127), _FULL)
         start = pos + np.where(fresh, _U(13), _U(2))
         found = self.full(start) >> ((_FULL - size) & _U(63))
         value = np.where(changed, value ^ (found << trail), value)

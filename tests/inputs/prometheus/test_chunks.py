@@ -8,7 +8,7 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from novaql.inputs.prometheus.chunk_bytes import BrokenChunk, ChunkBytes, Encoding
 from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_histograms
@@ -108,6 +108,7 @@ def test_a_chunk_that_is_cut_off_is_named(
 
 
 @given(st.lists(st.binary(min_size=2, max_size=40), min_size=1, max_size=5))
+@example([bytes.fromhex("00020000000000000000" + "0000d9a8")])  # zeros on both sides: above 64
 @settings(max_examples=200)
 def test_random_bytes_end_in_samples_or_in_a_located_error(pieces: list[bytes]) -> None:
     pieces = [bytes([0, piece[1] % 50]) + piece[2:] for piece in pieces]
