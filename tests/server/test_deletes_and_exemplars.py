@@ -77,7 +77,7 @@ EXEMPLARS = [
 ]
 
 
-@pytest.mark.parametrize("parameters", EXEMPLARS, ids=lambda p: " ".join(p.values()))
+@pytest.mark.parametrize("parameters", EXEMPLARS, ids=map(str, range(len(EXEMPLARS))))
 def test_exemplars_are_answered_as_prometheus_does(
     beside: LocalServer, prometheus: PrometheusServer, parameters: Mapping[str, str]
 ) -> None:
@@ -116,7 +116,7 @@ DELETIONS: list[Parameters] = [
 ]
 
 
-@pytest.mark.parametrize("parameters", DELETIONS, ids=str)
+@pytest.mark.parametrize("parameters", DELETIONS, ids=map(str, range(len(DELETIONS))))
 def test_deletions_are_answered_as_prometheus_does(
     beside: LocalServer, prometheus: PrometheusServer, parameters: Parameters
 ) -> None:
