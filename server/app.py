@@ -6,6 +6,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
@@ -33,7 +34,7 @@ from server.platform.store import Store
 from server.routes import ROUTES
 from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from server.settings import Settings
-from server.wiring import JOBS
+from server.wiring import EVENT_TYPES, JOBS
 
 
 class Job(Protocol):
@@ -80,6 +81,7 @@ def create_app(
             job.scrape_report() for job in every if isinstance(job, ScrapingJob)
         ),
     )
+    context = replace(context, event_types=EVENT_TYPES)
     if settings.scrape_config is not None:
         first = context.stores.of(context.anyone.tenant_id)
         every.append(ScrapeManager(settings.scrape_config, scrape_jobs, first))

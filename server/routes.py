@@ -13,12 +13,14 @@ from server.services.router import ENDPOINTS as SERVICES
 from server.slo.router import ENDPOINTS as SLO
 from server.tokens.router import ENDPOINTS as TOKENS
 from server.users.router import ENDPOINTS as USERS
+from server.webhooks.router import ENDPOINTS as WEBHOOKS
 
 ROUTES: tuple[Endpoint, ...] = (
     *QUERY,
     *SERVICES,
     *SLO,
     *AUDIT,
+    *WEBHOOKS,
     *USERS,
     *TOKENS,
     *SCIM,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from novaql.errors import ArgumentError
+from novaql.timeparse import duration_ms
 
 SyncMode = Literal["always", "interval", "os"]
 _LIMITS_OF_WRITES = (
@@ -57,6 +59,10 @@ class Settings:
     strangers_per_minute            requests without a good token from one address, then 429
     egress_allow        networks that outgoing requests may reach though they are not public:
                         CIDRs separated by commas (also `NOVA_EGRESS_ALLOW`)
+    webhook_http        whether webhooks may have URLs that begin with `http://`
+    webhook_retries     waits between attempts to deliver a message
+    webhook_timeout_s   how long a receiver may take
+    webhook_overlap_s   how long the secret before a rotation stays valid
     job_threads         jobs that run at one time; 0: none run in this process
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
@@ -95,6 +101,10 @@ class Settings:
     prometheus_per_minute: int = 60_000
     strangers_per_minute: int = 120
     egress_allow: str = ""
+    webhook_http: bool = False
+    webhook_retries: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
+    webhook_timeout_s: float = 15.0
+    webhook_overlap_s: float = 86_400.0
     job_threads: int = 4
     clock_file: str = ""
     public_url: str = ""
@@ -129,9 +139,23 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")
-        for name in ("sync_interval_s", "query_timeout_s"):
+        for name in ("sync_interval_s", "query_timeout_s", "webhook_timeout_s"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, "must be greater than 0")
+
+        if self.webhook_timeout_s > 60:
+            raise ArgumentError("webhook_timeout_s", "must be at most 60")
+        if self.webhook_overlap_s < 0:
+            raise ArgumentError("webhook_overlap_s", "must be 0 or more")
+        self.webhook_schedule()
+
+    def webhook_schedule(self) -> tuple[timedelta, ...]:
+        """How long after each failed attempt to deliver a message the next one comes."""
+        try:
+            waits = [duration_ms(part.strip()) for part in self.webhook_retries.split(",")]
+        except ArgumentError as problem:
+            raise ArgumentError("webhook_retries", str(problem)) from None
+        return tuple(timedelta(milliseconds=wait) for wait in waits)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], **arguments: Any) -> Settings:

@@ -9,7 +9,30 @@ from __future__ import annotations
 from server.audit.jobs import EXPORTS
 from server.platform.events import Consumer, relay
 from server.platform.jobs import JobKind
+from server.routes import ROUTES
+from server.webhooks.events import EVENTS
+from server.webhooks.jobs import DELIVERIES
+from server.webhooks.messages import CONSUMER as WEBHOOKS
 
-CONSUMERS: tuple[Consumer, ...] = ()
+CONSUMERS: tuple[Consumer, ...] = (WEBHOOKS,)
 
-JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS)
+JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES)
+
+AUDITED_WITHOUT_ROUTE = (
+    "group.create",
+    "group.delete",
+    "group.update",
+    "slo.create",
+    "slo.update",
+    "user.accept",
+    "user.delete",
+    "user.update",
+    "webhook.disable",
+)
+"""Actions of SCIM, of jobs, and of routes that do one of several things; others stand in rows."""
+
+EVENT_TYPES = frozenset(EVENTS) | {
+    f"audit.{action}"
+    for action in (*AUDITED_WITHOUT_ROUTE, *(e.action for e in ROUTES if e.action is not None))
+}
+"""Every type of event that can be subscribed to."""

@@ -32,6 +32,10 @@ class VersionChange:
         """An answer of now as one of before."""
         return body
 
+    def event(self, type_: str, data: Any) -> Any:  # noqa: ARG002 - likewise
+        """What an event of now tells, as it was told before."""
+        return data
+
 
 class EndOfListIsSilent(VersionChange):
     """The last page of a list has no `next_cursor`; before, it had one that was null."""
@@ -59,6 +63,11 @@ class UserHasOneName(VersionChange):
         if isinstance(body.get("data"), list):
             return {**body, "data": [_renamed(row, "name", "display_name") for row in body["data"]]}
         return _renamed(body, "name", "display_name")
+
+    def event(self, type_: str, data: Any) -> Any:
+        if not type_.startswith("user.") or not isinstance(data, dict):
+            return data
+        return _renamed(data, "name", "display_name")
 
 
 CHANGES: Sequence[VersionChange] = (EndOfListIsSilent(), UserHasOneName())
@@ -92,6 +101,14 @@ def from_current(version: str, route: str, body: Any) -> Any:
         if version < change.since:
             body = change.response(route, body)
     return body
+
+
+def event_in(version: str, type_: str, data: Any) -> Any:
+    """What an event tells, as an older version has it."""
+    for change in reversed(CHANGES):
+        if version < change.since:
+            data = change.event(type_, data)
+    return data
 
 
 def _renamed(row: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

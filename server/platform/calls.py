@@ -7,6 +7,7 @@ POST with an Idempotency-Key is done once, and the answer goes out in the client
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -104,7 +105,20 @@ class Answer:
     media: str = "application/json"
 
 
-Use = Callable[[Call], Answer]
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a use case returns when it has to talk to somebody outside before it can answer.
+
+    act     what is done between two transactions; it must not touch the database
+    finish  the answer, in a transaction of its own; gets what `act` returned
+    """
+
+    act: Callable[[], Any]
+    finish: Callable[[Call, Any], Answer]
+
+
+Use = Callable[[Call], "Answer | Outside"]
+Check = Callable[[ServerContext, Any], None]
 
 
 def ok(body: BaseModel | Mapping[str, Any]) -> Answer:
@@ -152,16 +166,18 @@ def operation(
     answers: Mapping[int, type[BaseModel] | None] | None = None,
     media: tuple[str, ...] = (),
     samples: bool = False,
+    check: Check | None = None,
 ) -> Endpoint:
     """A row of the route table for a use case. A GET reads; every other method may write.
 
     action   `noun.verb`: the use case must write an audit entry, by `call.audit(…)`
     example  a body that is accepted, for the document and for tests over all routes
     errors   statuses beside those that the kind of the endpoint brings by itself
+    check    of the body, before the transaction begins: for what takes time, as looking up a name
     """
 
     async def handle(request: Request) -> Response:
-        return await _handle(request, row, use)
+        return await _handle(request, row, use, check)
 
     usual = {400, 429, 503}
     if "{" in path:
@@ -203,12 +219,26 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
     return await context.threads.run(run)
 
 
-async def _handle(request: Request, endpoint: Endpoint, use: Use) -> Response:
-    context = context_of(request)
+async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check | None) -> Response:
+    context, principal = context_of(request), principal_of(request)
     method = endpoint.methods[0]
     raw = await _read_raw(request, context, endpoint)
     key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
-    done = await context.threads.run(partial(_run, request, endpoint, use, raw, key))
+    version: str = getattr(request.state, "api_version", principal.api_version)
+    route = f"{method} {endpoint.path} {version}"
+    held = (
+        nullcontext()
+        if key is None
+        else context.keys_in_flight.holding(principal.tenant_id, principal.id, route, key)
+    )
+    with held:
+        work = _Work(request, endpoint, raw, key, version, route, check)
+        done = await context.threads.run(partial(work.run, use))
+        if isinstance(done, Outside):
+            met = await asyncio.to_thread(done.act)
+            finish = done.finish
+            done = await context.threads.run(partial(work.run, lambda call: finish(call, met)))
+    assert isinstance(done, Kept)
     return Response(done.body, done.status, done.headers)
 
 
@@ -223,56 +253,71 @@ async def _read_raw(request: Request, context: ServerContext, endpoint: Endpoint
     return raw
 
 
-def _run(request: Request, endpoint: Endpoint, use: Use, raw: bytes, key: str | None) -> Kept:
-    """Everything that happens in the thread; what is raised becomes the answer at the edge."""
-    context, principal = context_of(request), principal_of(request)
-    version: str = getattr(request.state, "api_version", principal.api_version)
-    names = {name: str(value) for name, value in request.path_params.items()}
-    for name, value in names.items():
-        if "\0" in value or len(value) > 512:
-            raise not_found(endpoint.tag, f"{name} of that form", principal.tenant_name)
-    parsed_query = None if endpoint.query is None else read_query(request, endpoint.query)
-    parsed_body = None
-    if endpoint.body is not None:
-        value = parse_json(raw) if raw.strip() else {}
-        parsed_body = validate(endpoint.body, to_current(version, endpoint.path, value))
-    method = endpoint.methods[0]
-    route = f"{method} {endpoint.path} {version}"
-    writes = method != "GET"
-    actor, origin = context.actor_of(principal), origin_of(request)
-    held = (
-        nullcontext()
-        if key is None
-        else context.keys_in_flight.holding(principal.tenant_id, principal.id, route, key)
-    )
-    with held, context.unit(actor, origin, writes=writes) as unit:
-        call = Call(
-            **{name: getattr(unit, name) for name in _UNIT_FIELDS},
-            principal=principal,
-            context=context,
-            route=endpoint.path,
-            path=request.url.path,
-            names=names,
-            headers=request.headers,
-            version=version,
-            parsed_body=parsed_body,
-            parsed_query=parsed_query,
-        )
-        print_ = ""
-        if key is not None:
-            print_ = fingerprint(request.url.path, request.url.query, raw)
-            kept = recall(call, principal.id, route, key, print_)
-            if kept is not None:
-                headers = {**kept.headers, "Idempotent-Replayed": "true"}
-                return Kept(kept.status, headers, kept.body)
-        answer = use(call)
-        if endpoint.action is not None and not call.audited:
-            raise AssertionError(f"{method} {endpoint.path} changed something without audit entry")
-        done = _shown(answer, version, endpoint.path)
-        if key is not None:
-            remember(call, principal.id, route, key, print_, done)
-        unit.wakes = call.wakes
-    return done
+@dataclass(slots=True)
+class _Work:
+    """One request in its thread; what is raised becomes the answer at the edge."""
+
+    request: Request
+    endpoint: Endpoint
+    raw: bytes
+    key: str | None
+    version: str
+    route: str
+    check: Check | None
+    audited: bool = False
+
+    def run(self, use: Use) -> Kept | Outside:
+        """A transaction: the answer, or what is to be done outside before there is one."""
+        request, endpoint, version = self.request, self.endpoint, self.version
+        context, principal = context_of(request), principal_of(request)
+        names = {name: str(value) for name, value in request.path_params.items()}
+        for name, value in names.items():
+            if "\0" in value or len(value) > 512:
+                raise not_found(endpoint.tag, f"{name} of that form", principal.tenant_name)
+        parsed_query = None if endpoint.query is None else read_query(request, endpoint.query)
+        parsed_body = self._parsed_body()
+        method = endpoint.methods[0]
+        actor, origin = context.actor_of(principal), origin_of(request)
+        with context.unit(actor, origin, writes=method != "GET") as unit:
+            call = Call(
+                **{name: getattr(unit, name) for name in _UNIT_FIELDS},
+                principal=principal,
+                context=context,
+                route=endpoint.path,
+                path=request.url.path,
+                names=names,
+                headers=request.headers,
+                version=version,
+                parsed_body=parsed_body,
+                parsed_query=parsed_query,
+            )
+            print_ = ""
+            if self.key is not None:
+                print_ = fingerprint(request.url.path, request.url.query, self.raw)
+                kept = recall(call, principal.id, self.route, self.key, print_)
+                if kept is not None:
+                    headers = {**kept.headers, "Idempotent-Replayed": "true"}
+                    return Kept(kept.status, headers, kept.body)
+            answer = use(call)
+            unit.wakes = call.wakes
+            self.audited = self.audited or bool(call.audited)
+            if isinstance(answer, Outside):
+                return answer
+            if endpoint.action is not None and not self.audited:
+                raise AssertionError(f"{self.route} changed something without audit entry")
+            done = _shown(answer, version, endpoint.path)
+            if self.key is not None:
+                remember(call, principal.id, self.route, self.key, print_, done)
+        return done
+
+    def _parsed_body(self) -> BaseModel | None:
+        if self.endpoint.body is None:
+            return None
+        value = parse_json(self.raw) if self.raw.strip() else {}
+        body = validate(self.endpoint.body, to_current(self.version, self.endpoint.path, value))
+        if self.check is not None:
+            self.check(context_of(self.request), body)
+        return body
 
 
 _UNIT_FIELDS = (

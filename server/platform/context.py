@@ -45,6 +45,7 @@ class ServerContext:
     writers    threads that decode and store what is sent to us
     scrapes    the targets that this server scrapes now
     stopping   set when the server is told to stop: answers without an end are to end then
+    event_types  every type of event that can be subscribed to
     wakers     called when a unit has added jobs
     principal  whose request it is; None outside of requests
     """
@@ -69,6 +70,7 @@ class ServerContext:
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
     keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)
+    event_types: frozenset[str] = frozenset()
     wakers: list[Callable[[], None]] = field(default_factory=list)
     principal: Principal | None = None
 

@@ -168,13 +168,17 @@ class Dialer:
         verify: ssl.SSLContext | bool = True,
         headers: Mapping[str, str] | None = None,
         follow_redirects: bool = False,
+        deadline_s: float | None = None,
     ) -> httpx.Client:
         """An HTTP client that dials through this dialer, without proxies, netrc or cookies kept.
+
+        timeout_s   for each step: a connection, a packet
+        deadline_s  for everything together, from now on: a peer that trickles is cut off, too
 
         It raises `TargetNotAllowed` and `Unreachable` beside httpx's own errors. Close it.
         """
         return httpx.Client(
-            transport=_Transport(self, verify),
+            transport=_Transport(self, verify, deadline_s),
             timeout=timeout_s,
             headers=dict(headers or {}),
             follow_redirects=follow_redirects,
@@ -199,8 +203,9 @@ def _unwrapped(ip: Address) -> Address:
 class _Backend(httpcore.NetworkBackend):
     """httpcore's connections, made by the dialer."""
 
-    def __init__(self, dialer: Dialer) -> None:
+    def __init__(self, dialer: Dialer, end: float | None) -> None:
         self._dialer = dialer
+        self._end = end
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -215,24 +220,69 @@ class _Backend(httpcore.NetworkBackend):
         problem: Exception | None = None
         for address in addresses:
             try:
-                return self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
+                wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
+                stream = self._inner.connect_tcp(address, port, wait, local_address, socket_options)
+                return stream if self._end is None else _Ending(stream, self._end)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
                 problem = failed
         assert problem is not None
         raise problem
 
 
+def _shortened(
+    timeout: float | None, end: float | None, late: type[httpcore.TimeoutException]
+) -> float | None:
+    """The time that a step may take when everything must end at `end`. Raises `late` after it."""
+    if end is None:
+        return timeout
+    left = end - time.monotonic()
+    if left <= 0:
+        raise late("everything took too long")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Ending(httpcore.NetworkStream):
+    """A connection whose steps all end at one time."""
+
+    def __init__(self, inner: httpcore.NetworkStream, end: float) -> None:
+        self._inner = inner
+        self._end = end
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _shortened(timeout, self._end, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _shortened(timeout, self._end, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
+        return _Ending(self._inner.start_tls(ssl_context, server_hostname, wait), self._end)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
 class _Transport(httpx.HTTPTransport):
     """httpx's transport, over connections that the dialer makes."""
 
-    def __init__(self, dialer: Dialer, verify: ssl.SSLContext | bool) -> None:
+    def __init__(
+        self, dialer: Dialer, verify: ssl.SSLContext | bool, deadline_s: float | None
+    ) -> None:
         super().__init__(verify=verify, trust_env=False)
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=8,
             keepalive_expiry=5.0,
-            network_backend=_Backend(dialer),
+            network_backend=_Backend(
+                dialer, None if deadline_s is None else time.monotonic() + deadline_s
+            ),
         )

@@ -15,12 +15,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from server.platform.context import ServerContext
@@ -52,16 +52,18 @@ class JobKind:
     run       does one; it ends by `with run.finish()`, or by returning
     lease     how long it may take before another worker takes it over
     retry     wait after so many failed attempts
-    lane      of a payload: jobs in one lane share `lane_width` places, so that what is slow for
-              one does not hold up others
+    lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
+              what is slow for one does not hold up others
+    waits     it waits for others most of its time: such jobs have threads of their own
     """
 
     name: str
     run: Callable[[JobRun], None]
     lease: timedelta = timedelta(seconds=60)
     retry: Callable[[int], timedelta] = backoff
-    lane: Callable[[Mapping[str, Any]], str] | None = None
+    lane: str | None = None
     lane_width: int = 2
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -134,10 +136,20 @@ class JobRun:
         return system_actor(self.kind), Origin(self.id)
 
 
+@dataclass(slots=True)
+class _Bench:
+    """Threads for some kinds of jobs, and how many of them work now."""
+
+    kinds: Sequence[str]
+    threads: int
+    inside: int = 0
+
+
 class JobRunner:
     """Leases jobs and runs them in threads. Safe to have in several processes at one time.
 
-    threads   jobs that run at one time in this process
+    threads   jobs that run at one time in this process; 0: none
+    waiting   so many more of the kinds that wait for others
     poll_s    how often to look for due jobs that nobody in this process has announced
     """
 
@@ -147,23 +159,27 @@ class JobRunner:
         kinds: Sequence[JobKind],
         *,
         threads: int,
+        waiting: int = 16,
         poll_s: float = 0.5,
         housekeeping: Callable[[], None] = lambda: None,
     ) -> None:
         self._context = context
         self._kinds = {kind.name: kind for kind in kinds}
-        self._threads = threads
+        self._benches = (
+            _Bench([kind.name for kind in kinds if not kind.waits], threads),
+            _Bench([kind.name for kind in kinds if kind.waits], waiting),
+        )
+        self._works = threads > 0
         self._poll_s = poll_s
         self._housekeeping = housekeeping
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._lanes: Counter[str] = Counter()
-        self._inside = 0
+        self._lanes: Counter[tuple[str, str]] = Counter()
         self._loop: threading.Thread | None = None
 
     def start(self) -> None:
-        if self._threads:
+        if self._works:
             self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
             self._loop.start()
 
@@ -185,7 +201,7 @@ class JobRunner:
         """
         done = 0
         while done < most:
-            claimed = self._claim(1)
+            claimed = self._claim(1, list(self._kinds))
             if not claimed:
                 return done
             for run in claimed:
@@ -194,30 +210,40 @@ class JobRunner:
         raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
 
     def _work(self) -> None:
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="job") as pool:
+        with ExitStack() as stack:
+            pools = [
+                stack.enter_context(ThreadPoolExecutor(b.threads, thread_name_prefix="job"))
+                for b in self._benches
+            ]
             while not self._stop.is_set():
+                claimed = 0
                 try:
                     self._housekeeping()
-                    room = self._threads - self._inside
-                    claimed = self._claim(min(room, _AT_ONCE)) if room > 0 else []
-                    for run in claimed:
-                        with self._lock:
-                            self._inside += 1
-                        pool.submit(self._run_and_leave, run)
+                    for bench, pool in zip(self._benches, pools, strict=True):
+                        claimed += self._fill(bench, pool)
                 except Exception:
                     log.exception("jobs could not be leased")
-                    claimed = []
                 if not claimed:
                     self._wake.wait(self._poll_s)
                     self._wake.clear()
 
-    def _run_and_leave(self, run: JobRun) -> None:
+    def _fill(self, bench: _Bench, pool: ThreadPoolExecutor) -> int:
+        """Give due jobs to a bench's free threads; how many."""
+        room = bench.threads - bench.inside
+        runs = self._claim(min(room, _AT_ONCE), bench.kinds) if room > 0 else []
+        for run in runs:
+            with self._lock:
+                bench.inside += 1
+            pool.submit(self._run_and_leave, run, bench)
+        return len(runs)
+
+    def _run_and_leave(self, run: JobRun, bench: _Bench) -> None:
         try:
             if not self._stop.is_set():
                 self._run(run)
         finally:
             with self._lock:
-                self._inside -= 1
+                bench.inside -= 1
             self._leave_lane(run)
             self._wake.set()
 
@@ -242,8 +268,8 @@ class JobRunner:
                 log.exception("a failed job could not be given back", extra={"job": run.id})
         self._context.telemetry.jobs.labels(run.kind, outcome).inc()
 
-    def _claim(self, most: int) -> list[JobRun]:
-        if not self._kinds:
+    def _claim(self, most: int, kinds: Sequence[str]) -> list[JobRun]:
+        if not kinds:
             return []
         now = self._context.clock.now()
         due = (
@@ -251,8 +277,9 @@ class JobRunner:
             .join(Tenant, Tenant.id == Job.tenant_id)
             .where(
                 Job.run_at <= now,
-                Job.kind.in_(self._kinds),
+                Job.kind.in_(kinds),
                 or_(Job.lease_until.is_(None), Job.lease_until <= now),
+                *self._outside_full_lanes(kinds),
             )
             .order_by(Job.run_at, Job.id)
             .limit(_AT_ONCE * 4)
@@ -272,6 +299,19 @@ class JobRunner:
                 job.lease, job.lease_until = new_id("lease"), now + kind.lease
                 found.append(self._leased(job, tenant))
         return found
+
+    def _outside_full_lanes(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
+        """Conditions that leave out the jobs of lanes without a place, however many there are."""
+        with self._lock:
+            taken = dict(self._lanes)
+        conditions: list[ColumnElement[bool]] = []
+        for name in kinds:
+            kind = self._kinds[name]
+            full = [lane for (k, lane), n in taken.items() if k == name and n >= kind.lane_width]
+            if kind.lane is not None and full:
+                lane = func.coalesce(Job.payload[kind.lane].as_string(), "")
+                conditions.append(or_(Job.kind != name, lane.not_in(full)))
+        return conditions
 
     def _leased(self, job: Job, tenant: Tenant) -> JobRun:
         assert job.lease is not None
@@ -299,7 +339,7 @@ class JobRunner:
     def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any]) -> bool:
         if kind.lane is None or self._loop is None:
             return True
-        lane = f"{kind.name}:{kind.lane(payload)}"
+        lane = kind.name, str(payload.get(kind.lane, ""))
         with self._lock:
             if self._lanes[lane] >= kind.lane_width:
                 return False
@@ -309,7 +349,7 @@ class JobRunner:
     def _leave_lane(self, run: JobRun) -> None:
         kind = self._kinds[run.kind]
         if kind.lane is not None and self._loop is not None:
-            lane = f"{kind.name}:{kind.lane(run.payload)}"
+            lane = kind.name, str(run.payload.get(kind.lane, ""))
             with self._lock:
                 self._lanes[lane] -= 1
                 if not self._lanes[lane]:

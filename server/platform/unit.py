@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from server.platform.clock import Clock
+from server.platform.clock import Clock, rfc3339
 from server.platform.errors import VersionConflict, not_found
 from server.platform.ids import new_id
 from server.platform.redaction import Snapshot, hidden, patch
@@ -105,10 +105,11 @@ class Unit:
         before, after  the resource as JSON values; secrets in them are hidden here
         """
         shown_before, shown_after = hidden(before, after)
+        entry_id, now = new_id("aud"), self.now()
         self.session.add(
             AuditEntry(
-                id=new_id("aud"),
-                at=self.now(),
+                id=entry_id,
+                at=now,
                 actor_type=self.actor.type,
                 actor_id=self.actor.id,
                 actor_name=self.actor.name,
@@ -128,7 +129,18 @@ class Unit:
         if outcome == "success":
             self.publish(
                 f"audit.{action}",
-                {"action": action, "target": {"type": target[0], "id": target[1]}},
+                {
+                    "id": entry_id,
+                    "at": rfc3339(now),
+                    "action": action,
+                    "actor": {
+                        "type": self.actor.type,
+                        "id": self.actor.id,
+                        "name": self.actor.name,
+                    },
+                    "target": {"type": target[0], "id": target[1]},
+                    "request_id": self.origin.request_id,
+                },
             )
 
     def publish(self, type_: str, data: Mapping[str, Any]) -> str:

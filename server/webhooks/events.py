@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 EVENTS = (
     "incident.created",
@@ -18,11 +18,14 @@ EVENTS = (
     "agent.action.approved",
     "agent.action.rejected",
     "agent.action.executed",
-    "audit.entry",
     "synthetic.failed",
     "synthetic.recovered",
     "slo.burning",
     "slo.recovered",
+    "slo.saved",
+    "slo.archived",
+    "user.deactivated",
+    "webhook.disabled",
     "webhook.test",
 )
 
@@ -31,14 +34,18 @@ class UnknownEvent(ValueError):
     """A filter that no event will ever match."""
 
 
-def checked_filters(filters: Iterable[str]) -> tuple[str, ...]:
-    """Filters sorted and each once: "*", "incident.*" or a whole name. Raises `UnknownEvent`."""
+def checked_filters(filters: Iterable[str], known: Collection[str] = EVENTS) -> tuple[str, ...]:
+    """Filters sorted and each once: "*", "incident.*" or a whole name. Raises `UnknownEvent`.
+
+    known  the types of events that there are
+    """
     found = sorted(set(filters))
     if not found:
         raise UnknownEvent("subscribe to at least one event, or to *")
     for pattern in found:
-        if not any(matches(pattern, event) for event in EVENTS):
-            raise UnknownEvent(f"{pattern!r} is no event; there are {', '.join(EVENTS)}")
+        if not any(matches(pattern, event) for event in known):
+            families = sorted({f"{event.partition('.')[0]}.*" for event in known})
+            raise UnknownEvent(f"{pattern!r} matches no event; there are {', '.join(families)}")
     return tuple(found)
 
 

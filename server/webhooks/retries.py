@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -29,36 +29,28 @@ class Verdict(StrEnum):
     DISABLED = "disabled"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one attempt met.
-
-    status  HTTP status; None: no answer, `error` says why
-    """
-
-    status: int | None
-    retry_after: str | None = None
-    error: str | None = None
-
-
-def verdict(answer: Answer) -> Verdict:
+def verdict(status: int | None) -> Verdict:
     """Only 2xx is heard. A redirect is a failure: it is never followed."""
-    if answer.status is not None and 200 <= answer.status < 300:
+    if status is not None and 200 <= status < 300:
         return Verdict.DELIVERED
-    return Verdict.DISABLED if answer.status == 410 else Verdict.FAILED
+    return Verdict.DISABLED if status == 410 else Verdict.FAILED
 
 
 def next_attempt(
-    attempts: int, now: datetime, share: float, retry_after: str | None = None
+    attempts: int,
+    now: datetime,
+    share: float,
+    retry_after: str | None = None,
+    schedule: Sequence[timedelta] = SCHEDULE,
 ) -> datetime | None:
     """When to try again after `attempts` failed ones; None: never.
 
     share        of the jitter, 0 … 1, random
     retry_after  the receiver's header: it can put the next attempt off, by a day at most
     """
-    if attempts > len(SCHEDULE):
+    if attempts > len(schedule):
         return None
-    wait = SCHEDULE[attempts - 1] * (1 + JITTER * share)
+    wait = schedule[attempts - 1] * (1 + JITTER * share)
     asked = read_retry_after(retry_after, now)
     return now + (wait if asked is None else max(wait, min(asked, LONGEST_RETRY_AFTER)))
 

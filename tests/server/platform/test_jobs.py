@@ -129,7 +129,7 @@ def test_a_killed_workers_job_is_taken_over_and_it_can_change_nothing_more(
     stuck: list[JobRun] = []
     kind = JobKind("count", stuck.append, lease=timedelta(seconds=30))
     dead = runner(served, kind)
-    stuck += dead._claim(1)  # leased, and never heard of again
+    stuck += dead._claim(1, ["count"])  # leased, and never heard of again
     second = runner(served, JobKind("count", count))
     before = second.run_due()
     clock.step(timedelta(seconds=30))

@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from server.platform.signatures import InvalidSecret, headers, new_secret, secret_bytes
 from server.webhooks.events import EVENTS, UnknownEvent, checked_filters, wanted
 from server.webhooks.retries import (
     SCHEDULE,
-    Answer,
     Verdict,
     next_attempt,
     read_retry_after,
     verdict,
 )
-from server.webhooks.signing import InvalidSecret, headers, new_secret, secret_bytes
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
@@ -76,7 +75,7 @@ def test_secrets_of_any_allowed_size(size: int) -> None:
     ],
 )
 def test_what_an_answer_means(status: int | None, expected: Verdict) -> None:
-    assert verdict(Answer(status)) is expected
+    assert verdict(status) is expected
 
 
 def test_waits_grow_and_end() -> None:

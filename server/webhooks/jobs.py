@@ -1,0 +1,158 @@
+"""Delivering messages: each is a leased job, so that none is lost when a server is killed.
+
+An attempt that was made just before a kill may be made again, under the same id: receivers are to
+take `webhook-id` for what they have heard already.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+
+from server.platform.clock import rfc3339
+from server.platform.ids import new_id
+from server.platform.jobs import JobKind, JobRun
+from server.platform.outgoing import Met, post
+from server.platform.signatures import headers
+from server.platform.unit import Unit
+from server.webhooks.messages import JOB, forget_old
+from server.webhooks.retries import Verdict, next_attempt, verdict
+from server.webhooks.secrets import valid_secrets
+from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+
+AGENT = "NovaQL-Webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What one attempt sends, and where; `at` is the time that is signed."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    at: datetime
+
+
+def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending:
+    """A message, signed now with every secret that is valid now."""
+    now, body = unit.now(), delivery.body.encode()
+    signed = headers(delivery.id, int(now.timestamp()), body, valid_secrets(unit, webhook))
+    more = {"Content-Type": "application/json", "User-Agent": AGENT}
+    return Sending(webhook.url, body, {**signed, **more}, now)
+
+
+def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, met: Met) -> None:
+    """Write an attempt into the log."""
+    delivery.attempts += 1
+    delivery.last_status_code, delivery.last_error = met.status, met.error
+    unit.session.add(
+        WebhookAttempt(
+            id=new_id("att"),
+            delivery_id=delivery.id,
+            number=delivery.attempts,
+            at=at,
+            status_code=met.status,
+            error=met.error,
+            latency_ms=met.latency_ms,
+            excerpt=met.excerpt,
+        )
+    )
+    webhook.last_delivery = {
+        "delivery_id": delivery.id,
+        "at": rfc3339(at),
+        "status": "delivered" if met.delivered else "failed",
+        "status_code": met.status,
+        "error": met.error,
+    }
+    unit.touch(delivery)
+
+
+def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
+    """Send an endpoint nothing more until somebody enables it; what waits becomes dead letters."""
+    before = {"status": webhook.status, "disabled_reason": webhook.disabled_reason}
+    webhook.status, webhook.disabled_reason = "disabled", reason
+    webhook.disabled_at = unit.now()
+    unit.touch(webhook)
+    unit.session.flush()
+    unit.session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.status == "pending")
+        .values(status="dead", reason="disabled", next_at=None, updated_at=unit.now())
+    )
+    after = {"status": "disabled", "disabled_reason": reason}
+    unit.audit("webhook.disable", ("webhook", webhook.id), before=before, after=after)
+    unit.publish("webhook.disabled", {"id": webhook.id, "url": webhook.url, "reason": reason})
+
+
+def _deliver(job: JobRun) -> None:
+    with job.read() as unit:
+        delivery = unit.find(WebhookDelivery, job.key)
+        webhook = None if delivery is None else unit.find(Webhook, delivery.webhook_id)
+        if delivery is None or webhook is None or delivery.status != "pending":
+            return
+        sending = None if webhook.status == "disabled" else prepared(unit, webhook, delivery)
+        tries = delivery.tries
+    if sending is None:
+        _end_unsent(job)
+        return
+    settings = job.context.settings
+    timeout = settings.webhook_timeout_s
+    met = post(job.context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout)
+    heard = verdict(met.status)
+    again_at = None
+    if heard is Verdict.FAILED:
+        again_at = next_attempt(
+            tries + 1,
+            job.context.clock.now(),
+            random.random(),  # noqa: S311 - jitter, no secret
+            met.retry_after,
+            settings.webhook_schedule(),
+        )
+    _settle(job, sending.at, met, heard, again_at)
+
+
+def _settle(job: JobRun, at: datetime, met: Met, heard: Verdict, again_at: datetime | None) -> None:
+    """Write down what an attempt met, and what follows from it, with the end of the job."""
+    with job.finish(again_at=again_at) as unit:
+        webhook_id = str(job.payload.get("webhook_id", ""))
+        webhook = unit.find(Webhook, webhook_id, lock=True)  # before its messages, everywhere
+        delivery = unit.find(WebhookDelivery, job.key, lock=True)
+        if webhook is None or delivery is None:
+            return
+        record(unit, webhook, delivery, at, met)
+        if heard is Verdict.DELIVERED:
+            delivery.status, delivery.reason = "delivered", None
+            delivery.delivered_at, delivery.next_at = at, None
+            webhook.failing_since, webhook.last_success_at = None, at
+            forget_old(unit, webhook.id)
+            return
+        delivery.tries += 1
+        delivery.next_at = again_at
+        webhook.failing_since = webhook.failing_since or at
+        if again_at is not None and webhook.status == "active":
+            return
+        delivery.status, delivery.next_at = "dead", None
+        delivery.reason = "gone" if heard is Verdict.DISABLED else "exhausted"
+        if webhook.status == "disabled":
+            return
+        silent = webhook.last_success_at is None or webhook.last_success_at < delivery.since
+        if heard is Verdict.DISABLED:
+            disable(unit, webhook, "gone")
+        elif silent:
+            disable(unit, webhook, "failing")
+
+
+def _end_unsent(job: JobRun) -> None:
+    with job.finish() as unit:
+        delivery = unit.find(WebhookDelivery, job.key, lock=True)
+        if delivery is not None and delivery.status == "pending":
+            delivery.status, delivery.reason, delivery.next_at = "dead", "disabled", None
+            unit.touch(delivery)
+
+
+DELIVERIES = JobKind(
+    JOB, _deliver, lease=timedelta(seconds=90), lane="webhook_id", lane_width=2, waits=True
+)

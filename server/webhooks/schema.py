@@ -1,0 +1,237 @@
+"""Wire shapes of webhooks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from server.platform.api_version import SUPPORTED
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Shown, Timestamp
+from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+
+Url = Annotated[str, Field(min_length=1, max_length=2048, examples=["https://example.com/hook"])]
+Filter = Annotated[str, Field(min_length=1, max_length=100, examples=["incident.*"])]
+Filters = Annotated[
+    list[Filter],
+    Field(
+        min_length=1,
+        max_length=50,
+        description="types of events: `*` for all, `incident.*` for all that begin so, or whole "
+        "types such as `alert.firing` and `audit.token.create`",
+    ),
+]
+Secret = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="`whsec_` and base64 of 24 to 64 bytes; absent: one is made",
+    ),
+]
+Version = Annotated[
+    str,
+    Field(
+        pattern="^(" + "|".join(SUPPORTED) + ")$",
+        description="version that messages are written in; absent: that of this request",
+    ),
+]
+Description = Annotated[str, Field(max_length=2000)]
+
+
+class CreateWebhook(Body):
+    """A subscription."""
+
+    url: Url
+    events: Filters
+    secret: Secret | None = None
+    api_version: Version | None = None
+    description: Description = ""
+
+
+class ChangeWebhook(Body):
+    """What to change. `version` is the one that the change was made from."""
+
+    version: int | None = Field(None, ge=1)
+    url: Url | None = None
+    events: Filters | None = None
+    api_version: Version | None = None
+    description: Description | None = None
+    enabled: bool | None = Field(
+        None, description="true: messages go out again, also after it was disabled by failures"
+    )
+
+
+class RotateSecret(Body):
+    """How to rotate."""
+
+    secret: Secret | None = None
+    force: bool = Field(
+        False, description="rotate though the secret before is still valid, and end that one now"
+    )
+
+
+class Replay(Body):
+    """Which dead letters are to be sent again: those of messages written in that time."""
+
+    since: Timestamp | None = Field(None, description="from then on")
+    until: Timestamp | None = Field(None, description="before then")
+
+
+class WebhookQuery(PageQuery):
+    """Filters of the list."""
+
+    status: Literal["active", "disabled"] | None = None
+
+
+class DeliveryQuery(PageQuery):
+    """Filters of the log; the newest first."""
+
+    status: Literal["pending", "delivered", "dead"] | None = None
+    type: str | None = Field(None, min_length=1, max_length=100, description="a whole event type")
+
+
+class LastDelivery(Shown):
+    """How the last attempt went."""
+
+    delivery_id: str
+    at: Timestamp
+    status: Literal["delivered", "failed"]
+    status_code: int | None
+    error: str | None
+
+
+class WebhookOut(Shown):
+    """A subscription, without its secret."""
+
+    id: str
+    url: str
+    events: list[str]
+    description: str
+    api_version: str
+    status: Literal["active", "disabled"]
+    disabled_reason: Literal["gone", "failing", "by_user"] | None = Field(
+        description="`gone`: it answered 410; `failing`: nothing got through"
+    )
+    disabled_at: Timestamp | None
+    failing_since: Timestamp | None
+    last_delivery: LastDelivery | None
+    previous_valid_until: Timestamp | None = Field(
+        description="until then messages are signed with the secret before, too"
+    )
+    created_by: str
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> WebhookOut:
+        """A row as clients see it."""
+        return cls.model_validate({name: getattr(webhook, name) for name in cls.model_fields})
+
+
+class CreatedWebhook(WebhookOut):
+    """A new subscription with its secret, which is shown this once."""
+
+    secret: str
+
+
+class RotatedSecret(Shown):
+    """The new secret, shown this once."""
+
+    id: str
+    secret: str
+    previous_valid_until: Timestamp | None
+    version: int
+
+
+class Tested(Shown):
+    """What the receiver made of a test."""
+
+    delivered: bool
+    status_code: int | None
+    latency_ms: float
+    error: str | None = Field(
+        description="`target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`"
+    )
+
+
+class AttemptOut(Shown):
+    """One attempt. `response` is the beginning of the answer's body."""
+
+    number: int
+    at: Timestamp
+    status_code: int | None
+    error: str | None
+    latency_ms: float
+    response: str
+
+    @classmethod
+    def of(cls, attempt: WebhookAttempt) -> AttemptOut:
+        """A row as clients see it."""
+        names = ("number", "at", "status_code", "error", "latency_ms")
+        shown = {name: getattr(attempt, name) for name in names}
+        return cls.model_validate({**shown, "response": attempt.excerpt})
+
+
+class DeliveryOut(Shown):
+    """A message. `id` is its `webhook-id`, the same in all attempts."""
+
+    id: str
+    webhook_id: str
+    event_id: str
+    event_type: str
+    status: Literal["pending", "delivered", "dead"]
+    reason: Literal["exhausted", "gone", "disabled"] | None = Field(
+        description="why it is dead: all attempts failed, the receiver is gone, or was disabled"
+    )
+    attempts: int
+    next_at: Timestamp | None
+    last_status_code: int | None
+    last_error: str | None
+    delivered_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, delivery: WebhookDelivery) -> DeliveryOut:
+        """A row as clients see it."""
+        return cls.model_validate({name: getattr(delivery, name) for name in cls.model_fields})
+
+
+class DeliveryInFull(DeliveryOut):
+    """A message with its body and its attempts, the first first."""
+
+    body: dict[str, Any]
+    history: list[AttemptOut]
+
+    @classmethod
+    def with_history(
+        cls, delivery: WebhookDelivery, attempts: list[WebhookAttempt]
+    ) -> DeliveryInFull:
+        """A row and its attempts as clients see them."""
+        shown = DeliveryOut.of(delivery).model_dump()
+        history = [AttemptOut.of(attempt) for attempt in attempts]
+        return cls(**shown, body=orjson.loads(delivery.body), history=history)
+
+
+class Replayed(Shown):
+    """How many dead letters are on their way again."""
+
+    replayed: int
+
+
+class WebhooksOut(Shown):
+    """A page of subscriptions."""
+
+    data: list[WebhookOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class DeliveriesOut(Shown):
+    """A page of the log."""
+
+    data: list[DeliveryOut]
+    next_cursor: str | None = Field(None, description="absent at the end")

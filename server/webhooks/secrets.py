@@ -1,0 +1,68 @@
+"""Signing secrets of endpoints: sealed in the database, two of them while one replaces another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from server.platform.errors import Conflict, invalid
+from server.platform.signatures import InvalidSecret, new_secret, secret_bytes
+from server.platform.unit import Unit
+from server.webhooks.tables import Webhook
+
+
+def chosen_secret(given: str | None) -> str:
+    """The client's secret if it is a good one, or a new one."""
+    if given is None:
+        return new_secret()
+    try:
+        secret_bytes(given)
+    except InvalidSecret as problem:
+        raise invalid("/secret", str(problem)) from None
+    return given
+
+
+def sealed(unit: Unit, webhook_id: str, secret: str) -> str:
+    """A secret for the endpoint's row."""
+    return unit.seal(secret, _place(webhook_id))
+
+
+def valid_secrets(unit: Unit, webhook: Webhook) -> list[str]:
+    """The secrets that sign now, the newest first."""
+    found = [unit.unseal(webhook.secret, _place(webhook.id))]
+    until = webhook.previous_valid_until
+    if webhook.previous_secret is not None and until is not None and unit.now() < until:
+        found.append(unit.unseal(webhook.previous_secret, _place(webhook.id)))
+    return found
+
+
+def rotate(
+    unit: Unit, webhook: Webhook, given: str | None, *, overlap: timedelta, force: bool
+) -> str:
+    """The new secret; the one before signs, too, for the overlap.
+
+    Raises `Conflict` while an older one is still valid: rotating again would end it, though
+    receivers may still use it. `force` does so.
+    """
+    until = webhook.previous_valid_until
+    if until is not None and unit.now() < until and not force:
+        raise Conflict(
+            "the secret before is still valid: rotating now would end it at once; wait, end it "
+            'by DELETE …/previous-secret, or say {"force": true}',
+            code="rotation_in_progress",
+        )
+    secret = chosen_secret(given)
+    webhook.previous_secret = webhook.secret
+    webhook.previous_valid_until = unit.now() + overlap
+    webhook.secret = sealed(unit, webhook.id, secret)
+    unit.touch(webhook)
+    return secret
+
+
+def end_previous(unit: Unit, webhook: Webhook) -> None:
+    """Sign with the newest secret only, from now on."""
+    webhook.previous_secret = webhook.previous_valid_until = None
+    unit.touch(webhook)
+
+
+def _place(webhook_id: str) -> str:
+    return f"webhook:{webhook_id}:secret"

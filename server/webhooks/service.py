@@ -1,0 +1,220 @@
+"""Use cases of webhooks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from server.platform.calls import Call
+from server.platform.context import ServerContext
+from server.platform.cursors import Key, Page
+from server.platform.errors import Conflict, invalid, not_found
+from server.platform.ids import new_id
+from server.platform.unit import Unit
+from server.webhooks import secrets
+from server.webhooks.events import UnknownEvent, checked_filters
+from server.webhooks.jobs import disable
+from server.webhooks.messages import JOB, remove
+from server.webhooks.schema import (
+    ChangeWebhook,
+    CreateWebhook,
+    DeliveryQuery,
+    Replay,
+    RotateSecret,
+    WebhookOut,
+    WebhookQuery,
+)
+from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+
+KEYS = (Key(Webhook.created_at), Key(Webhook.id))
+LOG_KEYS = (
+    Key(WebhookDelivery.created_at, descending=True),
+    Key(WebhookDelivery.id, descending=True),
+)
+MOST_REPLAYED = 1000
+
+
+def find(call: Call, query: WebhookQuery) -> Page[Webhook]:
+    """A page of the subscriptions, oldest first."""
+    statement = select(Webhook)
+    if query.status is not None:
+        statement = statement.where(Webhook.status == query.status)
+    return call.page(statement, KEYS)
+
+
+def check_target(context: ServerContext, body: CreateWebhook | ChangeWebhook) -> None:
+    """Refuse a URL that will never be dialed; before the transaction, since it looks up a name."""
+    if body.url is None:
+        return
+    schemes = ("https", "http") if context.settings.webhook_http else ("https",)
+    if "\n" in body.url or "\r" in body.url or " " in body.url:
+        raise invalid("/url", "not a URL")
+    context.dialer.check_url(body.url, schemes=schemes)
+
+
+def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
+    """A new subscription and its secret."""
+    secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), call.now()
+    webhook = Webhook(
+        id=webhook_id,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        url=body.url,
+        events=_filters(call, body.events),
+        description=body.description,
+        api_version=body.api_version or call.version,
+        secret=secrets.sealed(call, webhook_id, secret),
+        status="active",
+        sequence=0,
+        created_by=call.principal.user_id,
+    )
+    call.session.add(webhook)
+    call.session.flush()
+    call.audit("webhook.create", ("webhook", webhook.id), after=snapshot(webhook))
+    return webhook, secret
+
+
+def change(call: Call, webhook_id: str, body: ChangeWebhook) -> Webhook:
+    """Change a subscription from the version that the client saw."""
+    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
+    call.expect(webhook, call.expected_version(body.version))
+    before = snapshot(webhook)
+    for name in ("url", "description", "api_version"):
+        given = getattr(body, name)
+        if given is not None:
+            setattr(webhook, name, given)
+    if body.events is not None:
+        webhook.events = _filters(call, body.events)
+    if body.enabled is True and webhook.status == "disabled":
+        webhook.status, webhook.disabled_reason, webhook.disabled_at = "active", None, None
+        webhook.failing_since = None
+    call.touch(webhook)
+    call.audit("webhook.update", ("webhook", webhook.id), before=before, after=snapshot(webhook))
+    if body.enabled is False and webhook.status == "active":
+        disable(call, webhook, "by_user")
+    return webhook
+
+
+def rotate(call: Call, webhook_id: str, body: RotateSecret) -> tuple[Webhook, str]:
+    """A new secret; the one before is valid for a day more."""
+    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
+    before = snapshot(webhook)
+    overlap = timedelta(seconds=call.context.settings.webhook_overlap_s)
+    secret = secrets.rotate(call, webhook, body.secret, overlap=overlap, force=body.force)
+    after = snapshot(webhook)
+    call.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)
+    return webhook, secret
+
+
+def end_previous_secret(call: Call, webhook_id: str) -> None:
+    """End the secret before the last rotation early."""
+    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
+    until = webhook.previous_valid_until
+    if until is None or until <= call.now():
+        raise Conflict("no secret but the newest is valid", code="no_previous_secret")
+    before = snapshot(webhook)
+    secrets.end_previous(call, webhook)
+    after = snapshot(webhook)
+    call.audit("webhook.end_previous_secret", ("webhook", webhook.id), before=before, after=after)
+
+
+def end(call: Call, webhook_id: str) -> None:
+    """Delete a subscription, its log, and what was still to be delivered."""
+    call.get(Webhook, webhook_id, "webhook")
+    own = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id)
+    pending = own.where(WebhookDelivery.status == "pending")
+    waiting = list(call.session.execute(pending).scalars())
+    for start in range(0, len(waiting), 500):  # first: a job that ends now holds its row
+        call.cancel(JOB, waiting[start : start + 500])
+    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
+    call.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(webhook))
+    remove(call, list(call.session.execute(own).scalars()))
+    call.session.delete(webhook)
+
+
+def log(call: Call, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
+    """A page of an endpoint's messages, the newest first."""
+    call.get(Webhook, webhook_id, "webhook")
+    statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    if query.status is not None:
+        statement = statement.where(WebhookDelivery.status == query.status)
+    if query.type is not None:
+        statement = statement.where(WebhookDelivery.event_type == query.type)
+    return call.page(statement, LOG_KEYS)
+
+
+def delivery_of(
+    unit: Unit, webhook_id: str, delivery_id: str, *, lock: bool = False
+) -> WebhookDelivery:
+    """A message of that endpoint and no other."""
+    unit.get(Webhook, webhook_id, "webhook", lock=lock)
+    delivery = unit.get(WebhookDelivery, delivery_id, "delivery", lock=lock)
+    if delivery.webhook_id != webhook_id:
+        raise not_found("delivery", delivery_id, unit.tenant_name)
+    return delivery
+
+
+def attempts_of(unit: Unit, delivery: WebhookDelivery) -> list[WebhookAttempt]:
+    """The attempts of a message, the first first."""
+    statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
+    return list(unit.session.execute(statement.order_by(WebhookAttempt.number)).scalars())
+
+
+def replay_one(call: Call, webhook_id: str, delivery_id: str) -> WebhookDelivery:
+    """Send a message again that was delivered or given up: same id, same bytes, new signature."""
+    delivery = delivery_of(call, webhook_id, delivery_id, lock=True)
+    _must_be_active(call.get(Webhook, webhook_id, "webhook"))
+    if delivery.status == "pending":
+        raise Conflict("the message is still on its way", code="delivery_pending")
+    before = {"status": delivery.status}
+    _again(call, delivery)
+    after = {"status": "pending"}
+    call.audit("webhook.replay", ("webhook_delivery", delivery.id), before=before, after=after)
+    return delivery
+
+
+def replay_dead(call: Call, webhook_id: str, body: Replay) -> int:
+    """Send dead letters again, the oldest first, a thousand at most; how many."""
+    _must_be_active(call.get(Webhook, webhook_id, "webhook", lock=True))
+    dead = select(WebhookDelivery).where(
+        WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
+    )
+    if body.since is not None:
+        dead = dead.where(WebhookDelivery.created_at >= body.since)
+    if body.until is not None:
+        dead = dead.where(WebhookDelivery.created_at < body.until)
+    dead = dead.order_by(WebhookDelivery.created_at, WebhookDelivery.id).limit(MOST_REPLAYED)
+    found = list(call.session.execute(dead.with_for_update()).scalars())
+    for delivery in found:
+        _again(call, delivery)
+    call.audit("webhook.replay", ("webhook", webhook_id), after={"replayed": len(found)})
+    return len(found)
+
+
+def snapshot(webhook: Webhook) -> dict[str, Any]:
+    """A subscription as the audit log shows it: that the secret changed, not what it is."""
+    moving = {"last_delivery", "failing_since"}
+    shown = WebhookOut.of(webhook).model_dump(mode="json", exclude=moving)
+    return {**shown, "secret": webhook.secret}
+
+
+def _again(unit: Unit, delivery: WebhookDelivery) -> None:
+    delivery.status, delivery.reason, delivery.tries = "pending", None, 0
+    delivery.since = delivery.next_at = unit.now()
+    unit.touch(delivery)
+    unit.enqueue(JOB, key=delivery.id, payload={"webhook_id": delivery.webhook_id})
+
+
+def _must_be_active(webhook: Webhook) -> None:
+    if webhook.status != "active":
+        raise Conflict('the webhook is disabled; PATCH it with {"enabled": true}', code="disabled")
+
+
+def _filters(call: Call, given: list[str]) -> list[str]:
+    try:
+        return list(checked_filters(given, call.context.event_types))
+    except UnknownEvent as problem:
+        raise invalid("/events", str(problem)) from None
