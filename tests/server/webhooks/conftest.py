@@ -16,7 +16,7 @@ from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import Heard, Receiver, receiving
 from tests.support.state_databases import KINDS, state_database
 
-REACHABLE = {"egress_allow": "127.0.0.0/8", "webhook_http": True}
+REACHABLE: dict[str, Any] = {"egress_allow": "127.0.0.0/8", "webhook_http": True}
 
 
 @pytest.fixture(params=KINDS)
