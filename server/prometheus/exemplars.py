@@ -17,9 +17,9 @@ from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
 from server.platform.problem import query_error_text
 from server.platform.query_run import run_in_worker
+from server.platform.syntax_tree import all_matchers
 from server.prometheus.envelope import success
 from server.prometheus.parameters import read_parameters
-from server.prometheus.selectors import all_matchers
 from tsdb.exemplars import SeriesExemplars
 
 

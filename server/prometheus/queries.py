@@ -16,9 +16,9 @@ from novaql.result import QueryStats, Result
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker, run_query
+from server.platform.syntax_tree import tree_json
 from server.prometheus.envelope import success
 from server.prometheus.parameters import Parameters, bad_parameter, duration_of, read_parameters
-from server.prometheus.tree_json import tree_json
 
 _LOOKBACK_MS = 300_000
 _TRUNCATED = "results truncated due to limit"

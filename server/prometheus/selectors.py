@@ -23,6 +23,7 @@ from novaql.language.ast import (
 )
 from server.platform.errors import InvalidRequest
 from server.platform.problem import query_error_text
+from server.platform.syntax_tree import all_matchers
 from tsdb.labels import METRIC_NAME
 from tsdb.matchers import Matcher, MatchOp
 
@@ -71,13 +72,6 @@ def deletion_matchers(text: str) -> list[Matcher]:
     comma = "" if inside.endswith(("{", ",")) else ","
     named = selector_matchers(f'{inside}{comma}_=~".+"}}')[:-1]
     return named or [Matcher(METRIC_NAME, MatchOp.REGEX, ".*")]
-
-
-def all_matchers(selector: VectorSelector) -> list[Matcher]:
-    """The matchers of a selector with that of its name, which stands last."""
-    if selector.name is None:
-        return list(selector.matchers)
-    return [*selector.matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name)]
 
 
 def _unexpected(text: str, expr: Expr) -> str:

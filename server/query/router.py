@@ -14,6 +14,7 @@ from server.platform.scopes import Role
 from server.platform.strict_json import read_json
 from server.query.formats import MEDIA, encode, format_of
 from server.query.schema import NovaqlAnswer, NovaqlRequest
+from server.query.tools import ENDPOINTS as TOOLS
 
 
 async def novaql(request: Request) -> Response:
@@ -55,5 +56,7 @@ ENDPOINTS = (
         answer=NovaqlAnswer,
         media=("text/csv", "application/vnd.apache.arrow.stream"),
         body=NovaqlRequest,
+        example={"query": "sum by (job) (rate(up[5m]))", "time": 1_700_000_000},
     ),
+    *TOOLS,
 )

@@ -1,8 +1,8 @@
-"""Wire shapes of POST /v1/novaql."""
+"""Wire shapes of POST /v1/novaql and its tools."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -84,3 +84,104 @@ class NovaqlAnswer(BaseModel):
     stats: QueryStatsOut
     window: WindowOut
     explain: str | None = Field(None, description="the plan after each rule, if asked for")
+
+
+class QueryText(BaseModel):
+    """A query, as text."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    query: str = Field(max_length=100_000, description="PromQL, or more")
+
+
+class AskExplain(QueryText):
+    """A query and the times that it would be evaluated at, as POST /v1/novaql has them."""
+
+    time: Time | None = None
+    start: Time | None = None
+    end: Time | None = None
+    step: Time | None = None
+    lookback: Time | None = None
+
+
+class AskLint(QueryText):
+    """A query, and the time in which types, labels and series are looked up."""
+
+    start: Time | None = Field(None, description="absent: since ever")
+    end: Time | None = Field(None, description="absent: for ever")
+    data: bool = Field(True, description="false: only the text tells something")
+
+
+class AskComplete(QueryText):
+    """A query that is being typed, and where the cursor is."""
+
+    cursor: int | None = Field(None, ge=0, description="in characters; absent: at the end")
+    start: Time | None = Field(None, description="series without samples since then are left out")
+    end: Time | None = None
+    limit: int = Field(50, ge=1, le=500)
+
+
+class SelectorOut(BaseModel):
+    """A selector of a query, and where it stands."""
+
+    text: str
+    metric: str | None
+    line: int
+    column: int
+    length: int
+
+
+class ParsedOut(BaseModel):
+    """What a query is."""
+
+    type: Literal["scalar", "vector", "matrix", "string"]
+    ast: dict[str, Any] = Field(description="the tree, as Prometheus's parse_query shows it")
+    selectors: list[SelectorOut]
+    functions: list[str] = Field(description="functions and aggregations in it, sorted")
+
+
+class FormattedOut(BaseModel):
+    """The query in its canonical form."""
+
+    query: str
+
+
+class ExplainedOut(BaseModel):
+    """The plan of a query."""
+
+    plan: str = Field(description="after each rule, the first first")
+
+
+class FindingOut(BaseModel):
+    """One piece of advice, and where."""
+
+    rule: str
+    severity: Literal["error", "warning", "info"]
+    message: str
+    suggestion: str | None
+    line: int
+    column: int
+    length: int
+
+
+class LintedOut(BaseModel):
+    """Advice about a query; empty if there is none."""
+
+    findings: list[FindingOut]
+
+
+class CompletionOut(BaseModel):
+    """What could stand at the cursor, in place of the characters from `start` to `end`."""
+
+    kind: Literal["metric", "function", "aggregator", "label", "value", "keyword", "duration"]
+    text: str
+    start: int
+    end: int
+    detail: str
+    doc: str
+
+
+class CompletedOut(BaseModel):
+    """Candidates, the best first."""
+
+    completions: list[CompletionOut]

@@ -31,8 +31,8 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from server.prometheus.selectors import all_matchers
-from tsdb.matchers import Matcher
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
 
 Tree = dict[str, Any]
 
@@ -87,6 +87,13 @@ def tree_json(expr: Expr, text: str) -> Tree:
                 "func": _function(FUNCTIONS[expr.function]),
                 "args": [tree_json(argument, text) for argument in expr.arguments],
             }
+
+
+def all_matchers(selector: VectorSelector) -> list[Matcher]:
+    """The matchers of a selector with that of its name, which stands last."""
+    if selector.name is None:
+        return list(selector.matchers)
+    return [*selector.matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name)]
 
 
 _LEFT = orjson.Fragment(b"\0")

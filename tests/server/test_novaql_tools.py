@@ -1,0 +1,106 @@
+"""POST /v1/novaql/{parse,format,explain,lint,complete}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from server.platform.scopes import Role
+from server.query.schema import CompletedOut, ExplainedOut, FormattedOut, LintedOut, ParsedOut
+from tests.server.conftest import NOW_S
+from tests.support.http_server import LocalServer
+
+
+def ask(server: LocalServer, tool: str, **body: Any) -> httpx.Response:
+    headers = server.bearer(Role.READ_ONLY)
+    return server.client.post(f"/v1/novaql/{tool}", json=body, headers=headers)
+
+
+def test_parse_tells_the_tree_and_what_is_in_it(server: LocalServer) -> None:
+    query = 'sum by (job) (rate(requests_total{code="500"}[5m]))\n / on (job) group_left () up'
+    answer = ask(server, "parse", query=query)
+    told = answer.json()
+
+    ParsedOut.model_validate(told)
+    assert told["type"] == "vector"
+    assert told["ast"]["type"] == "binaryExpr"
+    assert told["functions"] == ["rate", "sum"]
+    assert [(s["metric"], s["line"], s["column"]) for s in told["selectors"]] == [
+        ("requests_total", 1, 20),
+        ("up", 2, 27),
+    ]
+    prometheus = server.prometheus("parse_query", query=query).json()["data"]
+    assert told["ast"] == prometheus
+
+
+def test_format_is_canonical(server: LocalServer) -> None:
+    once = ask(server, "format", query="sum(rate( up [5m] ))by(job)").json()["query"]
+    FormattedOut.model_validate({"query": once})
+
+    assert once == "sum by (job) (rate(up[5m]))"
+    assert ask(server, "format", query=once).json()["query"] == once
+
+
+def test_explain_is_the_plan_that_a_query_has(server: LocalServer) -> None:
+    plan = ask(server, "explain", query="sum(rate(up[5m]))", time=NOW_S)
+    ExplainedOut.model_validate(plan.json())
+
+    assert (
+        plan.json()["plan"]
+        == server.novaql(query="sum(rate(up[5m]))", time=NOW_S, explain=True).json()["explain"]
+    )
+    wrong = ask(server, "explain", query="up", start=2, end=1, step=1)
+    assert (wrong.status_code, wrong.json()["error"]["details"][0]["pointer"]) == (400, "/end")
+
+
+def test_lint_looks_at_the_tenants_data(server: LocalServer) -> None:
+    known = ask(server, "lint", query='up{job="apy"}').json()
+    blind = ask(server, "lint", query='up{job="apy"}', data=False).json()
+    buckets = ask(server, "lint", query="histogram_quantile(0.9, sum(rate(x_bucket[5m])))").json()
+
+    for told in (known, blind, buckets):
+        LintedOut.model_validate(told)
+    assert "never-matches" in {finding["rule"] for finding in known["findings"]}
+    assert blind["findings"] == []
+    (missing,) = [f for f in buckets["findings"] if f["rule"] == "missing-le"]
+    assert (missing["severity"], missing["line"], missing["column"]) == ("error", 1, 25)
+
+
+def test_complete_offers_names_labels_and_values(server: LocalServer) -> None:
+    def texts(query: str, **more: Any) -> list[str]:
+        answer = ask(server, "complete", query=query, **more)
+        assert answer.status_code == 200, answer.text
+        CompletedOut.model_validate(answer.json())
+        return [found["text"] for found in answer.json()["completions"]]
+
+    assert texts("req")[0] == "requests_total"
+    assert texts('requests_total{code="') == ["200", "500"]
+    assert {"code", "job"} <= set(texts("sum by ("))
+    assert texts("sum(rat", cursor=7)[0] == "rate"
+    assert len(texts("", limit=3)) == 3
+    assert "requests_total" not in texts("req", start=NOW_S + 86_400, end=NOW_S + 90_000)
+    assert ask(server, "complete", query="up", cursor=3).status_code == 400
+
+
+@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint"])
+def test_a_query_that_does_not_parse_is_located(server: LocalServer, tool: str) -> None:
+    answer = ask(server, tool, query="rat(up[5m])")
+    error = answer.json()["error"]
+
+    assert answer.status_code == 422
+    assert (error["line"], error["column"], error["length"]) == (1, 1, 3)
+    assert error["suggestion"] == 'did you mean "rate"?'
+
+
+@pytest.mark.parametrize("tool", ["parse", "format", "explain", "lint", "complete"])
+def test_bodies_are_strict(server: LocalServer, tool: str) -> None:
+    wrong = ask(server, tool, query="up", what=1)
+    missing = ask(server, tool)
+    headers = server.bearer() | {"Content-Type": "text/plain"}
+    text = server.client.post(f"/v1/novaql/{tool}", content="up", headers=headers)
+
+    assert [d["pointer"] for d in wrong.json()["error"]["details"]] == ["/what"]
+    assert (wrong.status_code, missing.status_code, text.status_code) == (400, 400, 415)
+    assert server.client.post(f"/v1/novaql/{tool}", json={"query": "up"}).status_code == 401
