@@ -3,8 +3,9 @@
     python -m benchmarks.size                          the pinned corpus of corpus.py
     python -m benchmarks.size PEERBENCH_DATA/dataset   and the peer benchmark's data, set by set
 
-`live` is the directory right after loading, with the store still open; `compacted` after
-`Database.compact`. Bytes are those that the file system gave, in whole blocks of the disk.
+`live` is the directory right after loading, with the store still open, once a flush that was under
+way has ended; `compacted` after `Database.compact`. Bytes are those that the file system gave, in
+whole blocks of the disk. CPU seconds are those of the process.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
-import pcodec.standalone
-from pcodec import ChunkConfig
+from numpy.typing import NDArray
+from pcodec import ChunkConfig, standalone
 
 import tsdb
 from benchmarks import corpus
@@ -62,6 +63,13 @@ def directory_bytes(folder: Path) -> int:
     return sum(f.stat().st_blocks * 512 for f in folder.rglob("*") if f.is_file())
 
 
+def settle(database: tsdb.Database) -> None:
+    """Until the number of blocks stays the same for a while, as the peer benchmark waits."""
+    blocks = -1
+    while blocks != (blocks := database.stats().blocks):
+        time.sleep(3)
+
+
 def measured(name: str, goal: float, load: Loader) -> Sizes:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place:
         folder = Path(place) / "store"
@@ -69,7 +77,7 @@ def measured(name: str, goal: float, load: Loader) -> Sizes:
             began = time.process_time()
             load.into(database)
             loaded = time.process_time()
-            database.sync()
+            settle(database)
             live = directory_bytes(folder)
             before = time.process_time()
             database.compact()
@@ -106,8 +114,8 @@ def by_pcodec_alone() -> float:
     config = ChunkConfig(compression_level=8)
     size = 0
     for node in corpus.nodes():
-        columns: Iterator[np.ndarray] = iter([node.times, *node.values])
-        size += sum(len(pcodec.standalone.simple_compress(column, config)) for column in columns)
+        columns: list[NDArray[np.generic]] = [node.times, *node.values]
+        size += sum(len(standalone.simple_compress(column, config)) for column in columns)
     return size / corpus.SAMPLES
 
 

@@ -92,7 +92,7 @@ class Files:
         """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
         try:
             self._replace_manifest(
-                version=manifests.LATEST_FORMAT,
+                version=max(self.manifest.version, manifests.REWRITTEN_FORMAT),
                 tombstones=(*self.manifest.tombstones, tombstone),
             )
         except OSError as problem:
@@ -114,7 +114,7 @@ class Files:
         names = [entry.name for entry in came]
         try:
             self._replace_manifest(
-                version=max(manifest.version, manifests.LATEST_FORMAT if came else 0),
+                version=max(manifest.version, manifests.REWRITTEN_FORMAT if came else 0),
                 blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
                 tombstones=carried(manifest.tombstones, gone, names, applied),
             )

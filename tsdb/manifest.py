@@ -17,9 +17,9 @@ from tsdb.fsio import Disk, replace_file
 from tsdb.selection import Metadata
 from tsdb.tombstones import Tombstone
 
-FORMAT, NATIVE_FORMAT, LATEST_FORMAT = 1, 2, 3
+FORMAT, NATIVE_FORMAT, REWRITTEN_FORMAT, LATEST_FORMAT = 1, 2, 3, 4
 """A store is of the second once native histograms were written to it, of the third once start
-timestamps were, or something was deleted."""
+timestamps were, or something was deleted, of the fourth once many samples were in one record."""
 NAME = "MANIFEST"
 _WORD = b"novaql-store"
 

@@ -16,8 +16,11 @@ _LENGTH = Struct("<I")
 _PCODEC_FROM = 24
 
 
-def pack(numbers: Ints, level: int) -> bytes:
-    """Any int64 numbers. How many there are is not written: whoever unpacks them knows."""
+def pack(numbers: Ints, level: int | None) -> bytes:
+    """Any int64 numbers. How many there are is not written: whoever unpacks them knows.
+
+    level: of pcodec; None leaves that way out, which takes the longest.
+    """
     if len(numbers) == 0:
         return b""
     least = int(numbers.min())
@@ -27,7 +30,7 @@ def pack(numbers: Ints, level: int) -> bytes:
     width = next(w for w in (1, 2, 4, 8) if spread < 1 << 8 * w)
     plain = bytes([width]) + _LEAST.pack(least)
     plain += (numbers - np.int64(least)).view(np.uint64).astype(f"<u{width}").tobytes()
-    if len(numbers) >= _PCODEC_FROM:
+    if level is not None and len(numbers) >= _PCODEC_FROM:
         data = encode_numbers(numbers, level)
         if _LENGTH.size + len(data) + 1 < len(plain):
             return bytes([_PCODEC]) + _LENGTH.pack(len(data)) + data

@@ -68,7 +68,7 @@ class Writes(Keeping):
             )
             position = None
             if self._files is not None and self._files.log is not None:
-                self._files.allow(format_of(native, floats.starts, exemplars))
+                self._files.allow(format_of(floats, native, exemplars))
                 position = self._files.log.append(head.registry, floats, native, exemplars)
             if head.appended == 0:
                 self._first_append = time.monotonic()

@@ -31,6 +31,7 @@ from tsdb.wal.record import (
 )
 from tsdb.wal.writer import segment_name
 
+_POOLED_SAMPLES = 1 << 16
 _NO_INTS = np.zeros(0, np.int64)
 _NO_FLOATS = Floating(_NO_INTS, _NO_INTS, np.zeros(0))
 
@@ -100,6 +101,7 @@ def _replay_segment(
     known: Ints = np.empty(0, np.int64)  # id in the segment → id in the head, -1 unknown
     end = min(len(data), SEGMENT_HEADER.size)
     ended = False
+    pool = _Pool(head, result)
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
             _note_damage(item, number, end, result)
@@ -115,13 +117,12 @@ def _replay_segment(
         ended = isinstance(record, MetadataRecord) and not record.metadata
         match record:
             case SeriesRecord(ids=ids, table=table):
+                pool.empty(known)  # a later record may give their ids another meaning
                 known = _learn(known, ids, table, head)
-            case SamplesRecord(ids=ids, times=times, values=values, starts=starts):
-                own, there = _own_ids(known, ids, result)
-                if len(own):
-                    floats = Floating(ids, times, values, starts).take(there)
-                    head.add(floats._replace(ids=own))
+            case SamplesRecord():
+                pool.put(record, known)
             case NativeRecord(ids=ids, times=times, histograms=histograms, starts=starts):
+                pool.empty(known)
                 own, there = _own_ids(known, ids, result)
                 if len(own):
                     native = NativeSamples(ids, times, histograms, starts).take(there)
@@ -131,8 +132,56 @@ def _replay_segment(
                 ring.add(exemplars)
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
+    pool.empty(known)
     if not ended:
         result.unended[number] = end
+
+
+class _Pool:
+    """Samples of small records wait here and go into the head together: what one record costs is
+    much when it holds a single scrape."""
+
+    def __init__(self, head: Head, result: Replay) -> None:
+        self._head, self._result = head, result
+        self._waiting: list[SamplesRecord] = []
+        self._samples = 0
+
+    def put(self, record: SamplesRecord, known: Ints) -> None:
+        if len(record.ids) == 0:
+            return
+        self._waiting.append(record)
+        self._samples += len(record.ids)
+        if self._samples >= _POOLED_SAMPLES:
+            self.empty(known)
+
+    def empty(self, known: Ints) -> None:
+        """known: what the ids of everything that waits mean."""
+        if not self._waiting:
+            return
+        floats = _joined(self._waiting)
+        self._waiting, self._samples = [], 0
+        own, there = _own_ids(known, floats.ids, self._result)
+        if len(there) < len(floats.ids):
+            floats = floats.take(there)
+        if len(own):
+            self._head.add(floats._replace(ids=own))
+
+
+def _joined(records: Sequence[SamplesRecord]) -> Floating:
+    if len(records) == 1:
+        one = records[0]
+        return Floating(one.ids, one.times, one.values, one.starts)
+    starts = None
+    if any(record.starts is not None for record in records):
+        starts = np.concatenate(
+            [np.zeros(len(r.ids), np.int64) if r.starts is None else r.starts for r in records]
+        )
+    return Floating(
+        np.concatenate([record.ids for record in records]),
+        np.concatenate([record.times for record in records]),
+        np.concatenate([record.values for record in records]),
+        starts,
+    )
 
 
 def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:

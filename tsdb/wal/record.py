@@ -19,11 +19,14 @@ from tsdb.histograms import Histograms
 from tsdb.labels import Ints, LabelColumn, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import Floats
+from tsdb.wal.runs import decode_runs, encode_runs
 
-FORMAT, NATIVE_FORMAT, LATEST_FORMAT = 1, 2, 3
+FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT = 1, 2, 3, 4
 """A segment is of the second if it may hold native histograms, of the third if it may hold start
-timestamps or exemplars, too."""
-FORMATS = (FORMAT, NATIVE_FORMAT, LATEST_FORMAT)
+timestamps or exemplars, too, of the fourth if it may hold samples in runs."""
+FORMATS = (FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT)
+RUNS_FROM = 1024
+"""A record of so many samples is written in runs; a smaller one is not worth looking into."""
 MAGIC = b"NOVAWAL\n"
 SEGMENT_HEADER = Struct("<8sIQ16sI")  # magic, format, number, store, checksum of the rest
 RECORD = Struct("<4sII")  # marker, payload bytes, checksum of both and the payload
@@ -31,10 +34,10 @@ MARKER = b"\xf7rec"
 MOST_SAMPLES = 1 << 20
 """Samples in one record; a larger batch becomes several."""
 
-SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS = 1, 2, 3, 4, 5
+SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS, SAMPLE_RUNS = 1, 2, 3, 4, 5, 6
 _KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
-_IDS_COUNT_UP, _ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8
+_IDS_COUNT_UP, _ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two as those of runs
 
 
 def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
@@ -178,7 +181,13 @@ def _encode_columns(table: SeriesTable) -> list[bytes]:
 def encode_samples(
     ids: Ints, times: Ints, values: Floats, starts: Ints | None = None
 ) -> list[bytes]:
-    """Ids that count up by one, and a time or a start that all samples share, are written once."""
+    """Ids that count up by one, and a time or a start that all samples share, are written once.
+    A large record is written in runs, which format 4 has."""
+    if len(ids) >= RUNS_FROM:
+        flags, places_in_runs = encode_runs(ids, times)
+        more, begun = _encode_starts(starts)
+        head = _KIND.pack(SAMPLE_RUNS, flags | more, 0, len(ids))
+        return [head, places_in_runs, begun, values.astype("<f8", copy=False).tobytes()]
     places = _encode_places(SAMPLES, ids, times, starts)
     return [*places, values.astype("<f8", copy=False).tobytes()]
 
@@ -196,17 +205,22 @@ def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> li
         flags |= _IDS_COUNT_UP
     if bool((times == times[0]).all()):
         flags |= _ONE_TIME
-    begun = b""
-    if starts is not None:
-        one = bool((starts == starts[0]).all())
-        flags |= _STARTS | (_ONE_START if one else 0)
-        begun = (starts[:1] if one else starts).astype("<i8", copy=False).tobytes()
+    more, begun = _encode_starts(starts)
     return [
-        _KIND.pack(kind, flags, 0, len(ids)),
+        _KIND.pack(kind, flags | more, 0, len(ids)),
         (ids[:1] if flags & _IDS_COUNT_UP else ids).astype("<u4").tobytes(),
         (times[:1] if flags & _ONE_TIME else times).astype("<i8", copy=False).tobytes(),
         begun,
     ]
+
+
+def _encode_starts(starts: Ints | None) -> tuple[int, bytes]:
+    """Flags and bytes."""
+    if starts is None:
+        return 0, b""
+    one = bool((starts == starts[0]).all())
+    begun = (starts[:1] if one else starts).astype("<i8", copy=False).tobytes()
+    return _STARTS | (_ONE_START if one else 0), begun
 
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
@@ -231,6 +245,10 @@ def decode(payload: bytes) -> Record:
             return _decode_series(payload, count)
         if kind == SAMPLES:
             ids, times, starts, at = _decode_places(payload, flags, count)
+            return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
+        if kind == SAMPLE_RUNS:
+            ids, times, at = decode_runs(payload, _KIND.size, flags, count)
+            starts, at = _decode_starts(payload, at, flags, count)
             return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == NATIVE:
             ids, times, starts, at = _decode_places(payload, flags, count)
@@ -294,17 +312,23 @@ def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, 
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
     at += 4 * stored
     if flags & _IDS_COUNT_UP:
-        ids = ids[0] + np.arange(count)
+        ids = np.arange(ids[0], ids[0] + count)
     stored = 1 if flags & _ONE_TIME else count
     times = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
     at += 8 * stored
     if flags & _ONE_TIME:
         times = np.full(count, times[0])
+    starts, at = _decode_starts(payload, at, flags, count)
+    return ids, times, starts, at
+
+
+def _decode_starts(payload: bytes, at: int, flags: int, count: int) -> tuple[Ints | None, int]:
+    """Starts, and where what follows them begins."""
     if not flags & _STARTS:
-        return ids, times, None, at
+        return None, at
     stored = 1 if flags & _ONE_START else count
     starts = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
     at += 8 * stored
     if flags & _ONE_START:
         starts = np.full(count, starts[0])
-    return ids, times, starts, at
+    return starts, at

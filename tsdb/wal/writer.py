@@ -16,12 +16,14 @@ from tsdb.head.native import NativeSamples
 from tsdb.head.registry import Registry
 from tsdb.head.run import Floating
 from tsdb.index.match import label_table
-from tsdb.labels import Bools, Ints
+from tsdb.labels import Bools
 from tsdb.wal.record import (
     FORMAT,
-    LATEST_FORMAT,
     MOST_SAMPLES,
     NATIVE_FORMAT,
+    RUNS_FORMAT,
+    RUNS_FROM,
+    STARTS_FORMAT,
     encode_end,
     encode_exemplars,
     encode_native,
@@ -47,13 +49,15 @@ def segment_number(name: str) -> int | None:
 
 
 def format_of(
-    native: NativeSamples | None, starts: Ints | None, exemplars: SeriesExemplars | None = None
+    floats: Floating, native: NativeSamples | None, exemplars: SeriesExemplars | None = None
 ) -> int:
     """The lowest format in which samples can be written."""
-    if exemplars is not None or starts is not None:
-        return LATEST_FORMAT
+    if len(floats.ids) >= RUNS_FROM:
+        return RUNS_FORMAT
+    if exemplars is not None or floats.starts is not None:
+        return STARTS_FORMAT
     if native is not None and native.starts is not None:
-        return LATEST_FORMAT
+        return STARTS_FORMAT
     return FORMAT if native is None else NATIVE_FORMAT
 
 
@@ -123,11 +127,14 @@ class Log:
     ) -> Position:
         """Write samples of series of the registry. Raises `WriteFailed`; the log is as before."""
         ids, times, values, starts = floats
-        self.need(format_of(native, starts, exemplars))
+        self.need(format_of(floats, native, exemplars))
         tail = self._open_tail(len(registry))
         every = ids if native is None else np.concatenate([ids, native.ids])
-        declared = self._declared[every]
-        fresh = np.unique(every[~declared]) if not declared.all() else ids[:0]
+        fresh = ids[:0]
+        if not (declared := self._declared[every]).all():
+            used = np.zeros(len(self._declared), np.bool_)
+            used[every[~declared]] = True
+            fresh = np.flatnonzero(used)
         payloads = []
         if len(fresh):
             payloads.append(encode_series(fresh, label_table(registry.index(), fresh)))
@@ -154,7 +161,7 @@ class Log:
 
     def append_exemplars(self, exemplars: SeriesExemplars) -> Position:
         """Write exemplars without samples. Raises `WriteFailed`; the log is as before."""
-        self.need(LATEST_FORMAT)
+        self.need(STARTS_FORMAT)
         return self.append_payload(encode_exemplars(exemplars))
 
     def append_payload(self, payload: list[bytes]) -> Position:

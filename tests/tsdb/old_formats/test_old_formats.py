@@ -1,7 +1,9 @@
 """Stores that earlier programs wrote still open and hold the same samples, bit for bit.
 
-`format1` and `format2` beside this file were written by programs that knew no later format:
+`format1` … `format3` beside this file were written by programs that knew no later format:
 `steps(…)` was appended step by step, with a flush after each but the last, which stays in the log.
+Format 3 brought start timestamps and deletions: each of its steps was followed by `begun()` of the
+same number, and what `DELETED` names was deleted at the end.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tsdb
 from tests.support.store_model import Model, Sample, batch_of, from_bits, read_all
 from tests.support.stored_histograms import simple
+from tsdb.labels import SeriesTable
 
 HERE = Path(__file__).parent
 START = 1_700_000_000_000
@@ -37,21 +41,61 @@ def steps(formats: int) -> list[list[Sample]]:
         ({"__name__": "hits_total", "job": "ö"}, START + 1, 2.5),
     ]
     third: list[Sample] = [({"__name__": "load", "job": "b"}, START + 9_000_000, 0.25)]
-    if formats == 2:
+    if formats >= 2:
         for at in range(40):
             when = START + at * 30_000
             second.append(
                 ({"__name__": "latency"}, when, simple(at, b0=at + 1, b3=2 * at + 2, b7=1))
             )
         third.append(({"__name__": "latency"}, START + 9_000_000, simple(5, b1=5)))
+    if formats == 3:  # more than a later program writes in the same way
+        third += [({"__name__": "many"}, START + at, at / 7) for at in range(3000)]
     return [first, second, third]
 
 
-@pytest.mark.parametrize("formats", [1, 2])
+DELETED = [tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, "odd")]
+BEGUN = [tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, "begun_total")]
+
+
+def begun(step: int) -> tsdb.Batch:
+    """Three samples with start timestamps, and one without."""
+    return tsdb.Batch(
+        SeriesTable.from_dicts([{"__name__": "begun_total"}]),
+        np.zeros(4, np.int64),
+        START + 10 * step + np.arange(4),
+        np.arange(4.0),
+        starts=START - 1000 + np.array([step, step, 5, -START + 1000]),
+    )
+
+
+def test_start_timestamps_of_format_3_are_read(tmp_path: Path) -> None:
+    shutil.copytree(HERE / "format3", tmp_path / "store")
+    with tsdb.open(tmp_path / "store", read_only=True) as database:
+        (ref,) = database.select(BEGUN, START - 1000, START + 1000).tiles
+        tile = ref.load()
+    assert tile.starts is not None
+    wanted = [batch.starts for step in range(3) if (batch := begun(step)).starts is not None]
+    assert tile.starts.tolist() == np.concatenate(wanted).tolist()
+    assert (
+        tile.timestamps.tolist() == np.concatenate([begun(n).timestamps for n in range(3)]).tolist()
+    )
+
+
+@pytest.mark.parametrize("formats", [1, 2, 3])
 def test_what_was_written_is_read(tmp_path: Path, formats: int) -> None:
     model = Model()
     for step in steps(formats):
         model.append(step)
+    if formats == 3:
+        for number in range(3):
+            model.append(
+                [
+                    ({"__name__": "begun_total"}, int(when), float(at))
+                    for at, when in enumerate(begun(number).timestamps)
+                ]
+            )
+        for key in model.select(DELETED):
+            del model.series[key]
     shutil.copytree(HERE / f"format{formats}", tmp_path / "store")
 
     assert tsdb.check(tmp_path / "store") == []
