@@ -67,8 +67,8 @@ def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
         read_all(database)
     found = manifest.read(RealDisk(), tmp_path)
     assert found is not None
-    manifest.write(RealDisk(), tmp_path, replace(found, version=4))
-    with pytest.raises(tsdb.UnknownFormat, match="format 4; this program knows 1 to 3"):
+    manifest.write(RealDisk(), tmp_path, replace(found, version=5))
+    with pytest.raises(tsdb.UnknownFormat, match="format 5; this program knows 1 to 4"):
         tsdb.open(tmp_path)
 
 
