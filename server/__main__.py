@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-auth", action="store_true", help="ask for no token (loopback only)")
     parser.add_argument("--sync", choices=["always", "interval", "os"])
     parser.add_argument("--scrape-config", type=Path, help="configuration file of Prometheus")
+    parser.add_argument("--workers", type=int, help="processes that answer requests")
+    parser.add_argument("--config", type=Path, help="TOML file with settings")
     parser.add_argument("--log-level", default="info")
     given = parser.parse_args(arguments)
     try:
@@ -33,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
             auth=False if given.no_auth else None,
             sync=given.sync,
             scrape_config=given.scrape_config,
+            workers=given.workers,
+            config=given.config,
         )
         serve(settings, log_level=given.log_level)
     except (ArgumentError, StoreError, ValueError) as problem:

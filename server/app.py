@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 
 from novaql import __version__
 from server.console import mount_console
@@ -22,7 +21,6 @@ from server.platform.clock import Clock
 from server.platform.compression import Compression
 from server.platform.context import ServerContext
 from server.platform.edge import Edge, request_id_of
-from server.platform.endpoint import add_endpoint
 from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
 from server.platform.housekeeping import housekeeper
 from server.platform.jobs import JobRunner
@@ -31,6 +29,7 @@ from server.platform.problem import problem_response
 from server.platform.scrapes import ScrapeReport
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
+from server.platform.table import RouteTable
 from server.routes import ROUTES
 from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from server.settings import Settings
@@ -59,6 +58,7 @@ def create_app(
     database: StateDatabase | None = None,
     clock: Clock | None = None,
     jobs: Sequence[Job] = (),
+    owned_elsewhere: bool = False,
 ) -> FastAPI:
     """The application, with its database and the first tenant's store open.
 
@@ -66,27 +66,33 @@ def create_app(
     database  everything else that is kept, migrated; None opens what the settings name
     clock     None is the machine's, or the file that the settings name
     jobs      started with the application, stopped before the stores close
+    owned_elsewhere   this process has no stores, scrapes nothing and runs no jobs: another does
 
     All of them are closed with the application. Raises a `StoreError` if the store cannot be
     opened, `ArgumentError` if the database, its keys or the scrape configuration cannot be used.
     """
     every: list[Job] = [*jobs]
-    scrape_jobs = scrape_jobs_of(settings.scrape_config)
+    scrape_config = None if owned_elsewhere else settings.scrape_config
+    scrape_jobs = scrape_jobs_of(scrape_config)
     context = assemble(
         settings,
         store=store,
         database=database,
         clock=clock,
+        owned_elsewhere=owned_elsewhere,
         scrapes=lambda: ScrapeReport.joined(
             job.scrape_report() for job in every if isinstance(job, ScrapingJob)
         ),
     )
     context = replace(context, event_types=EVENT_TYPES)
-    if settings.scrape_config is not None:
+    if scrape_config is not None:
         first = context.stores.of(context.anyone.tenant_id)
-        every.append(ScrapeManager(settings.scrape_config, scrape_jobs, first))
+        every.append(ScrapeManager(scrape_config, scrape_jobs, first))
     runner = JobRunner(
-        context, JOBS, threads=settings.job_threads, housekeeping=housekeeper(context)
+        context,
+        () if owned_elsewhere else JOBS,
+        threads=1 if owned_elsewhere else settings.job_threads,
+        housekeeping=housekeeper(context),
     )
     context.on_new_jobs(runner.wake)
     app = FastAPI(
@@ -101,8 +107,7 @@ def create_app(
     context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context
     app.state.jobs = runner
-    for endpoint in ROUTES:
-        add_endpoint(app, endpoint)
+    app.router.routes.append(RouteTable(ROUTES))
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
@@ -142,7 +147,7 @@ async def _plain_http_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     shown: ServerError
     if error.status_code == 405:
-        allowed = allowed_methods(request)
+        allowed = (error.headers or {}).get("Allow", "")
         message = f"{request.method} is not for {path}; it takes {allowed}"
         shown = MethodNotAllowed(message, headers={"Allow": allowed})
     elif error.status_code == 404:
@@ -151,17 +156,3 @@ async def _plain_http_error(request: Request, error: Exception) -> Response:
     else:
         shown = InvalidRequest(error.detail)
     return problem_response(shown, path, request_id_of(request))
-
-
-def allowed_methods(request: Request) -> str:
-    """The methods of all rows with the path's template, as the Allow header has them.
-
-    Where a fixed path and one with a name in it both match, the fixed one speaks.
-    """
-    found: dict[str, set[str]] = {}
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found.setdefault(route.path, set()).update(route.methods or ())
-    if not found:
-        return ""
-    return ", ".join(sorted(found[min(found, key=lambda path: path.count("{"))]))

@@ -6,9 +6,10 @@ import logging
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
 import uvicorn
@@ -18,12 +19,14 @@ from novaql import warmup
 from novaql.errors import ArgumentError
 from novaql.inputs.wire.compiling import prepare_in_background
 from server.app import Job, create_app
+from server.counting import WorkersDoor
 from server.platform.bootstrap import add_admin, has_tokens
 from server.platform.context import ServerContext
 from server.platform.logs import log_to_stderr
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.settings import Settings
+from server.supervising import ApiWorkers
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
@@ -50,25 +53,51 @@ def serve(
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
     log_to_stderr(log_level)
-    sock = listen(settings)
-    try:
+    with ExitStack() as stack:
+        sock = stack.enter_context(closing(listen(settings)))
+        own = sock
+        if settings.workers > 1:
+            own, path = stack.enter_context(private_socket())
+            jobs = (*jobs, ApiWorkers(settings, sock, path, log_level))
         app = create_app(settings, store=store, database=database, jobs=jobs)
         if extend is not None:
             extend(app)
-        (started or _say)(address_of(sock), first_token(app.state.context))
+        context: ServerContext = app.state.context
+        if own is not sock:
+            app.add_middleware(WorkersDoor, telemetry=context.telemetry)
+        (started or _say)(address_of(sock), first_token(context))
         warmup(background=True)
         prepare_in_background()
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.max_lag_s)),
-        )
-        PoliteServer(config, app.state.context.stopping).run(sockets=[sock])
-    finally:
-        sock.close()
+        server_for(app, trusted="127.0.0.1" if own is sock else "*").run(sockets=[own])
     log.info("stopped")
+
+
+def server_for(app: FastAPI, *, trusted: str = "127.0.0.1") -> PoliteServer:
+    """What answers on a socket until told to stop; then running requests end.
+
+    trusted  peers that are believed when they tell for whom they ask (`X-Forwarded-For`)
+    """
+    context: ServerContext = app.state.context
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=trusted,
+        timeout_graceful_shutdown=max(1, round(context.settings.max_lag_s)),
+    )
+    return PoliteServer(config, context.stopping)
+
+
+@contextmanager
+def private_socket() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that only processes of this user reach, and its path."""
+    with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
+        path = f"{folder}/owner.sock"
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(path)
+            sock.listen(2048)
+            yield sock, path
 
 
 def first_token(context: ServerContext) -> str | None:

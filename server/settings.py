@@ -1,10 +1,13 @@
-"""What a server can be told: arguments, or `NOVAQL_*` in the environment."""
+"""What a server can be told: arguments, `NOVAQL_*` in the environment, or a TOML file."""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import json
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -13,6 +16,7 @@ from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms
 
 SyncMode = Literal["always", "interval", "os"]
+_AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
 _LIMITS_OF_WRITES = (
     "max_write_bytes",
     "max_unpacked_bytes",
@@ -63,6 +67,8 @@ class Settings:
     webhook_retries     waits between attempts to deliver a message
     webhook_timeout_s   how long a receiver may take
     webhook_overlap_s   how long the secret before a rotation stays valid
+    workers             processes that answer requests. 1: this one does everything. More: this one
+                        keeps the samples and runs the jobs, and so many others share the socket
     job_threads         jobs that run at one time; 0: none run in this process
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
@@ -105,6 +111,7 @@ class Settings:
     webhook_retries: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
     webhook_timeout_s: float = 15.0
     webhook_overlap_s: float = 86_400.0
+    workers: int = 1
     job_threads: int = 4
     clock_file: str = ""
     public_url: str = ""
@@ -121,7 +128,13 @@ class Settings:
             raise ArgumentError("sync", f"is one of {', '.join(get_args(SyncMode))}")
         if not 0 <= self.port <= 65535:
             raise ArgumentError("listen", f"{self.port} is no port number")
-        for name in ("query_threads", "write_queue", "max_body_bytes", *_LIMITS_OF_WRITES):
+        for name in (
+            "query_threads",
+            "write_queue",
+            "max_body_bytes",
+            "workers",
+            *_LIMITS_OF_WRITES,
+        ):
             if getattr(self, name) < 1:
                 raise ArgumentError(name, "must be at least 1")
         try:
@@ -158,9 +171,16 @@ class Settings:
         return tuple(timedelta(milliseconds=wait) for wait in waits)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], **arguments: Any) -> Settings:
-        """Arguments that are not None win over `NOVAQL_<NAME>`, and that over the default."""
-        chosen: dict[str, Any] = {}
+    def from_environment(
+        cls, environ: Mapping[str, str], *, config: Path | None = None, **arguments: Any
+    ) -> Settings:
+        """Arguments that are not None win over `NOVAQL_<NAME>`, that over the file, that over
+        the default.
+
+        config  a TOML file with settings by their names; None: the one that `NOVAQL_CONFIG` names
+        """
+        named = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
+        chosen = {} if named is None else read_config(named)
         hints = get_type_hints(cls)
         for field in fields(cls):
             text = environ.get(f"NOVAQL_{field.name.upper()}")
@@ -170,6 +190,50 @@ class Settings:
                 chosen[field.name] = _read(field.name, text, hints[field.name])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
+
+    def as_text(self) -> str:
+        """For `from_text` in another process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_text(cls, text: str) -> Settings:
+        """What `as_text` was made of."""
+        paths = {n for n, hint in get_type_hints(cls).items() if hint in (Path, Path | None)}
+        told: dict[str, Any] = json.loads(text)
+        for name in paths:
+            told[name] = None if told[name] is None else Path(told[name])
+        return cls(**told)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file. Raises `ArgumentError` that names the file, and line or key."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ArgumentError("config", f"{path} cannot be read: {problem}") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ArgumentError("config", f"{path}: {problem}") from None
+    hints = get_type_hints(Settings)
+    chosen = {}
+    for name, value in found.items():
+        if name not in hints:
+            close = difflib.get_close_matches(name, hints, 1)
+            hint = f", did you mean {close[0]!r}?" if close else ""
+            raise ArgumentError("config", f"{path}: there is no setting {name!r}{hint}")
+        chosen[name] = _of_toml(path, name, value, hints[name])
+    return chosen
+
+
+def _of_toml(path: Path, name: str, value: Any, wanted: Any) -> Any:
+    if wanted in (Path, Path | None) and isinstance(value, str):
+        return path.parent / value  # relative to the file, wherever the server is started
+    if wanted is float and type(value) is int:
+        return float(value)
+    plain = str if wanted in (Path, Path | None, SyncMode) else wanted
+    if type(value) is not plain:
+        said = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        raise ArgumentError("config", f"{path}: {name} is {said[plain]}, not {value!r}")
+    return value
 
 
 def _read(name: str, text: str, wanted: Any) -> Any:

@@ -38,6 +38,18 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     help="Scrape the targets of a Prometheus configuration file into the database.",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=int,
+    help="Processes that answer requests. 1, the default: this one does everything.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A TOML file with settings. Options and the environment win. Default: $NOVAQL_CONFIG.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
 def command(
@@ -46,6 +58,8 @@ def command(
     no_auth: bool,
     sync: str | None,
     scrape_config: Path | None,
+    workers: int | None,
+    config: Path | None,
     log_level: str,
 ) -> None:
     """Serve a database over HTTP, until Ctrl-C or SIGTERM.
@@ -56,7 +70,13 @@ def command(
     Under /v1 is the Nova API, under /prometheus/api/v1 the one of Prometheus. The first start
     prints an admin token. Settings can stand in the environment too: NOVAQL_PORT and so on.
     """
-    arguments: dict[str, Any] = {"data": data, "sync": sync, "scrape_config": scrape_config}
+    arguments: dict[str, Any] = {
+        "data": data,
+        "sync": sync,
+        "scrape_config": scrape_config,
+        "workers": workers,
+        "config": config,
+    }
     if listen is not None:
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:

@@ -45,8 +45,16 @@ async def openapi(request: Request) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(("GET",), "/healthz", healthz, None, "health", answer=Health),
+    Endpoint(("GET",), "/healthz", healthz, None, "health", answer=Health, local=True),
     Endpoint(("GET",), "/readyz", readyz, None, "health", (503,), answer=Health),
     Endpoint(("GET",), "/metrics", metrics, None, "health", media=("text/plain",)),
-    Endpoint(("GET",), "/v1/openapi.json", openapi, None, "health", media=("application/json",)),
+    Endpoint(
+        ("GET",),
+        "/v1/openapi.json",
+        openapi,
+        None,
+        "health",
+        media=("application/json",),
+        local=True,
+    ),
 )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from server.ingest.bodies_in import import_lines, import_text, influx, ingest
+from server.ingest.formats import JSON_LINES, READERS, TEXT
 from server.ingest.otlp_door import otlp
 from server.ingest.remote_write_door import write
 from server.ingest.schemas import IngestAnswer
 from server.platform.endpoint import Endpoint, Handler
 from server.platform.scopes import Role
 
+_PROTOBUF = "application/x-protobuf"
 
-def _row(path: str, handler: Handler, success: int, *, documented: bool) -> Endpoint:
+
+def _row(
+    path: str, handler: Handler, success: int, takes: tuple[str, ...], *, documented: bool
+) -> Endpoint:
     return Endpoint(
         ("POST",),
         path,
@@ -20,22 +25,23 @@ def _row(path: str, handler: Handler, success: int, *, documented: bool) -> Endp
         errors=(400, 413, 415, 503),
         success=success,
         documented=documented,
+        takes=takes,
     )
 
 
 ENDPOINTS = (
     *(
-        _row(f"{base}/api/v1{path}", handler, success, documented=base != "")
+        _row(f"{base}/api/v1{path}", handler, success, takes, documented=base != "")
         for base in ("/prometheus", "")
-        for path, handler, success in (
-            ("/write", write, 204),
-            ("/otlp/v1/metrics", otlp, 200),
-            ("/import", import_lines, 204),
-            ("/import/prometheus", import_text, 204),
+        for path, handler, success, takes in (
+            ("/write", write, 204, (_PROTOBUF,)),
+            ("/otlp/v1/metrics", otlp, 200, (_PROTOBUF, "application/json")),
+            ("/import", import_lines, 204, (JSON_LINES,)),
+            ("/import/prometheus", import_text, 204, (TEXT,)),
         )
     ),
     *(
-        _row(path, influx, 204, documented=False)
+        _row(path, influx, 204, (TEXT,), documented=False)
         for path in ("/write", "/api/v2/write", "/influx/write", "/influx/api/v2/write")
     ),
     Endpoint(
@@ -46,6 +52,7 @@ ENDPOINTS = (
         "ingest",
         errors=(400, 413, 415, 503),
         answer=IngestAnswer,
+        takes=tuple(READERS),
         parameters={
             "precision": "unit of the times of line protocol: ns (default), us, ms, s, m or h",
             "db": "value of the label db for the series of line protocol that have no such tag",

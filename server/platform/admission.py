@@ -79,7 +79,7 @@ async def _spend(
             standings = await context.threads.run(lambda: context.quotas.spend(wanted))
         except RateLimited as refusal:
             # A client that is over its quota is not to fill the audit log or the database.
-            context.telemetry.refused.labels("quota").inc()
+            request.state.refused = "quota"
             raise refusal from None
     if not is_prometheus(request.url.path):
         request.state.rate_headers = rate_headers(standings)

@@ -16,6 +16,7 @@ from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
+from server.platform.stores import Stores, not_here
 from server.platform.strangers import Strangers
 from server.platform.telemetry import Telemetry
 from server.platform.threads import StateThreads
@@ -30,11 +31,15 @@ def assemble(
     database: StateDatabase | None,
     clock: Clock | None,
     scrapes: Scrapes,
+    owned_elsewhere: bool = False,
 ) -> ServerContext:
     """The parts of a server; None opens what the settings name.
 
-    The first tenant is there afterwards, and its store is open.
+    The first tenant is there afterwards, and its store is open, unless another process owns the
+    stores.
     """
+    if owned_elsewhere:
+        return _around(settings, None, database, clock, scrapes)
     # The store first: it makes its directory, and refuses one that holds something else.
     first = open_store(settings) if store is None else store
     try:
@@ -47,7 +52,7 @@ def assemble(
 
 def _around(
     settings: Settings,
-    first: Store,
+    first: Store | None,
     database: StateDatabase | None,
     clock: Clock | None,
     scrapes: Scrapes,
@@ -55,7 +60,7 @@ def _around(
     state = open_state(settings) if database is None else database
     time = open_clock(settings) if clock is None else clock
     tenant = ensure_first_tenant(state, time)
-    stores = open_stores(settings, state, {tenant.id: first})
+    stores = Stores(not_here) if first is None else open_stores(settings, state, {tenant.id: first})
     return ServerContext(
         settings=settings,
         stores=stores,

@@ -16,7 +16,7 @@ from server.platform.api_version import CURRENT
 from server.platform.errors import INTERNAL, Forbidden, kind_of
 from server.platform.ids import new_id
 from server.platform.problem import problem_response
-from server.platform.telemetry import Telemetry
+from server.platform.telemetry import Observation, Telemetry
 from server.settings import is_loopback
 
 log = logging.getLogger("novaql.server")
@@ -82,7 +82,8 @@ class Edge:
         route = scope.get("route")
         path = getattr(route, "path", None) or "unmatched"
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._telemetry.observe(path, method, status, seconds)
+        refused = scope["state"].get("refused", "")
+        self._telemetry.count(Observation(path, method, status, seconds, refused))
         log.info(
             "request",
             extra={

@@ -1,4 +1,4 @@
-"""One row of the route table, and how it becomes a FastAPI route."""
+"""One row of the route table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,6 +35,8 @@ class Endpoint:
     example      a body that is accepted as it is, for documents and tests
     counted      whether a request spends the quotas of its base
     samples      it reads or writes samples: the tenant's store is opened before it runs
+    takes        content types of a body that is no JSON model
+    local        speaks of the process that answers, whichever that is
     """
 
     methods: tuple[str, ...]
@@ -57,6 +58,8 @@ class Endpoint:
     counted: bool = True
     samples: bool = True
     doc: str = ""
+    takes: tuple[str, ...] = ()
+    local: bool = False
 
     @property
     def quota(self) -> str | None:
@@ -67,6 +70,23 @@ class Endpoint:
         if not self.counted or self.tag == "ingest":
             return None
         return "prometheus" if is_prometheus(self.path) else "api"
+
+    async def admit(self, request: Request) -> None:
+        """Let a request in, or raise."""
+        if self.role is not None:
+            await admit(
+                request,
+                role=self.role,
+                quota=self.quota,
+                samples=self.samples,
+                action=self.action,
+                writes=request.method != "GET" and self.action is not None,
+            )
+
+    @property
+    def of_the_owner(self) -> bool:
+        """Whether only the process that owns the stores can answer."""
+        return self.samples and not self.local
 
     @property
     def description(self) -> str:
@@ -115,45 +135,11 @@ class PrometheusError(BaseModel):
     error: str
 
 
-def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
-    """Hang a row of the table into the application, one route a method."""
-    for method in endpoint.methods:
-        app.add_api_route(
-            endpoint.path,
-            endpoint.handler,
-            methods=[method],
-            tags=[endpoint.tag],
-            operation_id=operation_id(endpoint, method),
-            summary=endpoint.summary,
-            description=endpoint.description,
-            dependencies=[Depends(_admission(endpoint, method))],
-            response_class=Response,
-            include_in_schema=endpoint.documented,
-            response_model=None,
-        )
-
-
 def operation_id(endpoint: Endpoint, method: str) -> str:
     """Stable, unique, and safe in URLs."""
     words = endpoint.path.strip("/").replace("{", "by_").replace("}", "").replace("-", "")
     parts = words.replace(".", "_").replace("/", "_").split("_")
     return "_".join([method.lower(), *[part for part in parts if part]])
-
-
-def _admission(endpoint: Endpoint, method: str) -> Callable[[Request], Awaitable[None]]:
-    # A coroutine stays on the event loop; a plain function would cost a trip to a thread.
-    async def dependency(request: Request) -> None:
-        if endpoint.role is not None:
-            await admit(
-                request,
-                role=endpoint.role,
-                quota=endpoint.quota,
-                samples=endpoint.samples,
-                action=endpoint.action,
-                writes=method != "GET" and endpoint.action is not None,
-            )
-
-    return dependency
 
 
 def schema_of(

@@ -143,7 +143,7 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         operation["x-audit-action"] = endpoint.action
     if method == "POST" and _is_ours(endpoint) and not endpoint.samples:
         operation["x-idempotency-key"] = True
-    in_form = method != "GET" and bool(endpoint.parameters)
+    in_form = method != "GET" and bool(endpoint.parameters) and not endpoint.takes
     if parameters := _parameters(endpoint, in_query=not in_form):
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -153,6 +153,12 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         operation["requestBody"] = {
             "required": any(f.is_required() for f in endpoint.body.model_fields.values()),
             "content": {"application/json": content},
+        }
+    elif endpoint.takes:
+        whole: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media: dict(whole) for media in endpoint.takes},
         }
     elif in_form:
         properties = {

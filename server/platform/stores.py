@@ -10,6 +10,13 @@ from server.platform.store import Store, numeric_stats
 Opener = Callable[[str], Store]
 
 
+def not_here(tenant_id: str) -> Store:
+    """The opener of a process that owns no stores: what needs one has to be asked elsewhere."""
+    raise AssertionError(
+        f"a worker was asked for the samples of {tenant_id}: the endpoint lacks `samples=True`"
+    )
+
+
 class Stores:
     """Open databases by tenant. Safe to use from several threads.
 

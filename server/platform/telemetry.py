@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,21 +24,35 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
+_KEPT = 100_000
+
+
+class Observation(NamedTuple):
+    """One answered request; `refused` is why nothing was done, or ""."""
+
+    route: str
+    method: str
+    status: int
+    seconds: float
+    refused: str = ""
+
+
 class Telemetry:
     """Counters and gauges of one server, in a registry of its own."""
 
     def __init__(self, version: str, store_stats: Callable[[], Mapping[str, float]]) -> None:
         self._registry = CollectorRegistry()
+        self._kept: deque[Observation] | None = None
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(_StoreStats(store_stats))
-        self.requests = Counter(
+        self._requests = Counter(
             "novaql_http_requests",
             "HTTP requests by route and status code.",
             ["route", "method", "code"],
             registry=self._registry,
         )
-        self.latency = Histogram(
+        self._latency = Histogram(
             "novaql_http_request_duration_seconds",
             "Time from the request's head to the answer's end.",
             ["route"],
@@ -53,7 +68,7 @@ class Telemetry:
         self.queries_running = Gauge(
             "novaql_queries_running", "Queries that run or wait.", registry=self._registry
         )
-        self.refused = Counter(
+        self._refused = Counter(
             "novaql_refused_requests",
             "Requests refused before they did anything, by reason.",
             ["reason"],
@@ -68,10 +83,24 @@ class Telemetry:
         build = Gauge("novaql_build_info", "Always 1.", ["version"], registry=self._registry)
         build.labels(version).set(1)
 
-    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+    def count(self, seen: Observation) -> None:
         """Count one answered request."""
-        self.requests.labels(route, method, str(status)).inc()
-        self.latency.labels(route).observe(seconds)
+        if self._kept is not None:
+            self._kept.append(seen)
+            return
+        self._requests.labels(seen.route, seen.method, str(seen.status)).inc()
+        self._latency.labels(seen.route).observe(seen.seconds)
+        if seen.refused:
+            self._refused.labels(seen.refused).inc()
+
+    def keep_observations(self) -> None:
+        """Keep what is observed for `take_observations`; another process counts it."""
+        self._kept = deque(maxlen=_KEPT)
+
+    def take_observations(self) -> list[Observation]:
+        """What was observed since the last time."""
+        kept = self._kept
+        return [] if kept is None else [kept.popleft() for _ in range(len(kept))]
 
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format."""

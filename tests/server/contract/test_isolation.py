@@ -32,7 +32,8 @@ def never(key: str) -> str:
 
 def seen(answer: httpx.Response, key: str) -> tuple[int, str, str]:
     """An answer without what must differ: the key that was asked for, and the request's id."""
-    text = REQUEST_ID.sub("REQ", answer.text.replace(key, "KEY"))
+    named = re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "KEY", answer.text)
+    text = REQUEST_ID.sub("REQ", named)
     return answer.status_code, answer.headers.get("content-type", ""), text
 
 

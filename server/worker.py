@@ -1,0 +1,66 @@
+"""python -m server.worker: a process that answers requests on the socket of a server.
+
+`server/supervising.py` starts it, and tells it by its standard input what it needs to know. It
+keeps no samples: what needs them it forwards to the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from server.app import create_app
+from server.counting import Reporter
+from server.platform.edge import Edge
+from server.platform.errors import Unavailable
+from server.platform.forwarding import Forwarding
+from server.platform.logs import log_to_stderr
+from server.routes import ROUTES
+from server.run import PoliteServer, server_for
+from server.settings import Settings
+
+
+def main() -> int:
+    """Answer until told to stop, or until the owner is gone."""
+    told = json.loads(sys.stdin.buffer.read())
+    log_to_stderr(told["log_level"])
+    settings = Settings.from_text(told["settings"])
+    app = create_app(settings, owned_elsewhere=True)
+    reporter = Reporter(app.state.context.telemetry, told["owner"])
+    app.add_middleware(
+        Forwarding, owner=told["owner"], rows=ROUTES, unreached=_unreached(app, settings)
+    )
+    server = server_for(app)
+    threading.Thread(target=_stop_with_owner, args=(told["alive"], server), daemon=True).start()
+    reporter.start()
+    with socket.socket(fileno=told["socket"]) as sock:
+        server.run(sockets=[sock])
+    reporter.stop()
+    return 0
+
+
+def _unreached(app: FastAPI, settings: Settings) -> Edge:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        raise Unavailable(
+            "the process that keeps the samples does not answer; try again",
+            headers={"Retry-After": "1"},
+        )
+
+    telemetry = app.state.context.telemetry
+    return Edge(refuse, telemetry=telemetry, loopback_only=not settings.auth)
+
+
+def _stop_with_owner(pipe: int, server: PoliteServer) -> None:
+    # The owner never writes: there is something to read when its end is closed, by its death.
+    os.read(pipe, 1)
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

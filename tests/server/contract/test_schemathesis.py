@@ -1,0 +1,46 @@
+"""Schemathesis over the document, with an administrator's token and every check that it has.
+
+A server in a process of its own, asked by the command line as a user would ask. Requests an
+operation: `SCHEMATHESIS_EXAMPLES=100 pytest tests/server/contract/test_schemathesis.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.http_server import ROOT, server_process
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
+UNLIMITED = {
+    "rate_per_minute": "0",
+    "rate_per_day": "0",
+    "prometheus_per_minute": "0",
+    "strangers_per_minute": "0",
+    "query_timeout_s": "5",
+}
+
+
+@pytest.mark.slow
+def test_every_check_passes(tmp_path: Path) -> None:
+    with server_process(tmp_path / "data", settings=UNLIMITED) as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli"),
+                *("--config-file", str(ROOT / "schemathesis.toml")),
+                *("run", f"{server.url}/v1/openapi.json", "--checks", "all"),
+                *("-H", f"Authorization: Bearer {server.token}"),
+                *("--phases", "examples,coverage,fuzzing,stateful"),
+                *("--max-examples", EXAMPLES, "--seed", "1", "--continue-on-failure"),
+                *("--request-timeout", "30", "--no-color"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=3600,
+        )
+        assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
