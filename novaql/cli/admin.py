@@ -13,6 +13,8 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
+    from server.backups import back_up
+    from server.backups import restore as restore_backup
     from server.platform.bootstrap import (
         FIRST_ADMIN,
         add_admin,
@@ -100,6 +102,38 @@ def token(data: Path | None, tenant: str | None, email: str, name: str, role: st
         tenant_id = _tenant_id(database, clock, tenant)
         made = add_admin(database, clock, tenant_id, email=email, called=name, role=Role(role))
     click.echo(made.secret)
+
+
+@command.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@_DATA
+def backup(target: Path, data: Path | None) -> None:
+    """Bring a copy of everything up to date: samples of all tenants, the database, the key.
+
+    The server may be running. TARGET is new, empty or an earlier backup of the same server. Whoever
+    has the copy has the key to the secrets in it.
+
+    \b
+    novaql admin backup /mnt/backup/nova --data fleet
+    novaql admin restore /mnt/backup/nova fleet
+    """
+    arguments: dict[str, Any] = {"data": data}
+    settings = Settings.from_environment(os.environ, **arguments)
+    if not settings.data.is_dir():
+        raise click.ClickException(f"there is no data directory {settings.data}")
+    done = back_up(settings, target)
+    for sentence in done.left_out:
+        click.echo(f"not copied: {sentence}", err=True)
+    click.echo(f"backed up into {target}; tenants with samples: {done.stores}")
+
+
+@command.command("restore")
+@click.argument("copy", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def restore(copy: Path, directory: Path) -> None:
+    """Make a server's data directory out of a backup, which stays as it is. DIR is new or empty."""
+    stores = restore_backup(copy, directory)
+    click.echo(f"restored into {directory}; tenants with samples: {stores}")
 
 
 @contextmanager

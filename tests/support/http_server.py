@@ -216,7 +216,7 @@ def server_process(
         process.stdout.close()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[Any], seconds: float = 30) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[Any], seconds: float = 90) -> None:
     """Return once the URL answers 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

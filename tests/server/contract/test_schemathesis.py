@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.http_server import ROOT, server_process
@@ -28,6 +29,14 @@ UNLIMITED = {
 @pytest.mark.slow
 def test_every_check_passes(tmp_path: Path) -> None:
     with server_process(tmp_path / "data", settings=UNLIMITED) as server:
+        bearer = {"Authorization": f"Bearer {server.token}"}
+        (token,) = httpx.get(f"{server.url}/v1/tokens", headers=bearer).json()["data"]
+        environ = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+            "NOVAQL_TEST_KEPT": f"{token['id']} {token['owner']['id']}",
+        }
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli"),
@@ -39,6 +48,7 @@ def test_every_check_passes(tmp_path: Path) -> None:
                 *("--request-timeout", "30", "--no-color"),
             ],
             cwd=tmp_path,
+            env=environ,
             capture_output=True,
             text=True,
             timeout=3600,

@@ -144,6 +144,18 @@ def test_a_query_ends_when_its_client_leaves(server: ServerProcess) -> None:
     wait_for(lambda: running() == 0, seconds=10)
 
 
+def until_answered(
+    server: ServerProcess, body: dict[str, str], key: dict[str, str]
+) -> httpx.Response:
+    while True:
+        try:
+            answer = ask(server, "POST", "/v1/services", json=body, headers=key)
+        except httpx.TransportError:
+            continue
+        if answer.status_code != 409:
+            return answer
+
+
 def test_killed_workers_lose_and_double_nothing(server: ServerProcess) -> None:
     """Clients that come again with their key, as clients do, while workers are killed."""
     stop = time.monotonic() + 4
@@ -154,14 +166,7 @@ def test_killed_workers_lose_and_double_nothing(server: ServerProcess) -> None:
             name = f"kept-{writer}-{len(made)}"
             body = {"name": name, "owner": "a", "tier": "1"}
             key = {"Idempotency-Key": name}
-            for _ in range(100):
-                try:
-                    answer = ask(server, "POST", "/v1/services", json=body, headers=key)
-                except httpx.TransportError:
-                    continue
-                if answer.status_code != 409:
-                    break
-            assert answer.status_code == 201, answer.text
+            assert until_answered(server, body, key).status_code == 201
             made.append(name)
         return made
 
