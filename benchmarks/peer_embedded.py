@@ -51,8 +51,8 @@ class Dataset:
         return self._database.series(matcher_sets(match), *milliseconds(start, end)).dicts()
 
     def forget(self) -> None:
-        """Drop what was read and decoded: the next query finds the store as after opening it."""
-        self._database.clear_cache()
+        """Drop decoded pages and tiles: the next query reads what it needs from the files."""
+        self._database.clear_pages()
 
     def close(self) -> None:
         self._database.close()

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from itertools import pairwise
 
 import numpy as np
 
@@ -24,12 +23,13 @@ from tsdb.assemble import (
     row_slots,
     row_widths,
 )
-from tsdb.bundle import Bundle, BundleRef, piece_positions
+from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile, split_markers
 from tsdb.cuts import Cut
 from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Ints
 from tsdb.salvage import sound_cuts
+from tsdb.stratum import move_pieces
 from tsdb.tile import Floats, Tile
 
 BUNDLE_VALUES = 1 << 20
@@ -42,13 +42,16 @@ NEVER = np.iinfo(np.int64).max
 class BundlePlan:
     """Which series go into which bundle. Nothing in it changes, so readers may share it.
 
-    cuts       of floats, in order of age: of equal series and times the last one counts
+    asked      cuts of floats in the range, in order of age: of equal series and times the last one
+               counts
+    cuts       the same, widened: bundles are read from these and so serve other ranges, too
     slots      for each cut: row of the selection → position in the cut, or -1
     widths     [rows] samples of each row
     group      [rows] rows with one number have the same times
     portions   the bundles
     """
 
+    asked: Sequence[Cut]
     cuts: Sequence[Cut]
     slots: Sequence[Ints]
     widths: Ints
@@ -56,9 +59,14 @@ class BundlePlan:
     portions: list[_Portion]
 
     def refs(self, cache: TileCache, losses: Losses | None = None) -> list[BundleRef]:
-        """Bundles to be loaded; `losses` as in `plan_tiles`."""
+        """Bundles to be loaded; `losses` as in `plan_tiles`.
+
+        What is more than the cache holds goes past it: it would put out everything else, and be
+        put out by itself before it is asked for again.
+        """
+        keep = 8 * int(self.widths.sum()) <= cache.limit
         return [
-            BundleRef(partial(portion.load, self, cache, losses), portion.samples)
+            BundleRef(partial(portion.load, self, cache, losses, keep=keep), portion.samples)
             for portion in self.portions
         ]
 
@@ -73,36 +81,38 @@ def plan_bundles(cuts: Sequence[Cut], rows: int) -> BundlePlan:
 
     Cuts stand in order of age, as for `plan_tiles`.
     """
+    asked = cuts
+    cuts = [cut if cut.is_in_memory else cut.widened() for cut in asked]
     slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
     if not cuts:
-        return BundlePlan(cuts, slots, widths, widths, [])
+        return BundlePlan(asked, cuts, slots, widths, widths, [])
     group, lead = group_rows(cuts, rows)
     apart = groups_apart(cuts, group)
     order = np.lexsort((lead, group))
     order = order[group[order] > 0]
     in_turn = apart[group[order]]
+    samples = row_widths(asked, rows)
     portions = [
-        *_portions(order[in_turn], widths, merged=False),
-        *_portions(order[~in_turn], widths, merged=True),
+        _Portion(members, merged, int(samples[members].sum()))
+        for rows_alike, merged in ((order[in_turn], False), (order[~in_turn], True))
+        for members in _split(rows_alike, widths)
     ]
-    return BundlePlan(cuts, slots, widths, group, portions)
+    return BundlePlan(asked, cuts, slots, widths, group, portions)
 
 
-def _portions(order: Ints, widths: Ints, *, merged: bool) -> list[_Portion]:
+def _split(order: Ints, widths: Ints) -> list[Ints]:
+    """In stretches of about `BUNDLE_VALUES`."""
     if len(order) == 0:
         return []
     ends = np.cumsum(widths[order])
-    bounds = [0, *(np.flatnonzero(np.diff((ends - 1) // BUNDLE_VALUES)) + 1).tolist(), len(order)]
-    return [
-        _Portion(order[first:end], merged, int(ends[end - 1] - ends[first] + widths[order[first]]))
-        for first, end in pairwise(bounds)
-    ]
+    return np.split(order, np.flatnonzero(np.diff((ends - 1) // BUNDLE_VALUES)) + 1)
 
 
 class _Portion:
     """Rows that make one bundle.
 
-    merged  their layers overlap in time: samples have to be sorted
+    merged   their layers overlap in time: samples have to be sorted
+    samples  of the range
     """
 
     __slots__ = ("_key", "members", "merged", "samples")
@@ -111,8 +121,10 @@ class _Portion:
         self.members, self.merged, self.samples = members, merged, samples
         self._key: tuple[object, ...] | None = None
 
-    def load(self, plan: BundlePlan, cache: TileCache, losses: Losses | None) -> Bundle:
-        """Read it, or find it in the cache."""
+    def load(
+        self, plan: BundlePlan, cache: TileCache, losses: Losses | None, *, keep: bool
+    ) -> Bundle:
+        """Read it, or find it in the cache. keep: leave it there."""
         if self._key is None:
             self._key = self._content(plan)
         found = cache.get(self._key) if self._key else None
@@ -121,16 +133,22 @@ class _Portion:
         try:
             found = _load_merged(plan, self.members) if self.merged else _load_in_turn(plan, self)
         except DAMAGE:
-            if losses is None:
-                raise
-            # Not kept: a later reader has to hear of the damage, too.
-            members = np.sort(self.members)
-            chosen = members_of(plan.cuts, plan.slots, members)
-            arrays = merge_ragged(sound_cuts(chosen, losses), members)
-            return bundle_of_tile(Tile(members, *arrays))
-        if self._key:
+            return self._undamaged(plan, losses)
+        if self._key and keep:
             cache.put(self._key, found)
         return found
+
+    def _undamaged(self, plan: BundlePlan, losses: Losses | None) -> Bundle:
+        """What can be read of the range alone. Not kept: a later reader has to hear of it, too."""
+        members = np.sort(self.members)
+        chosen = members_of(plan.asked, plan.slots, members)
+        try:
+            arrays = merge_ragged(chosen, members)
+        except DAMAGE:
+            if losses is None:
+                raise
+            arrays = merge_ragged(sound_cuts(chosen, losses), members)
+        return bundle_of_tile(Tile(members, *arrays))
 
     def _content(self, plan: BundlePlan) -> tuple[object, ...]:
         """Equal for bundles of the same samples; empty: it is not to be kept."""
@@ -162,10 +180,13 @@ def _load_in_turn(plan: BundlePlan, portion: _Portion) -> Bundle:
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
     for (places, cut), start in zip(chosen, starts, strict=True):
         lengths = cut.high - cut.low
-        _put(values, start, lengths, cut.values())
+        origins = cut.stratum.value_start[cut.series] + cut.low
+        cut.floats.values.place(values, start, origins, lengths)
         some = np.flatnonzero(is_first[places])
         begin = start[some] + shift[grid[places[some]]]
-        _put(times, begin, lengths[some], cut.take(some).times())
+        found = cut.take(some).times()
+        ends = np.cumsum(lengths[some])
+        move_pieces(times, begin, found, ends - lengths[some], lengths[some])
     return split_markers(Bundle(members, values, offsets, grid, times, grid_offsets))
 
 
@@ -183,23 +204,6 @@ def _starts_in_turn(chosen: Sequence[tuple[Ints, Cut]], begin: Ints) -> list[Int
     before = np.empty_like(lengths)
     np.put_along_axis(before, order, np.cumsum(in_order, axis=0) - in_order, 0)
     return [(begin + before[number])[places] for number, (places, _) in enumerate(chosen)]
-
-
-def _put(out: Floats | Ints, starts: Ints, lengths: Ints, flat: Floats | Ints) -> None:
-    """Copy pieces that lie end to end in `flat` to their places."""
-    if len(starts) == 0:
-        return
-    width = int(lengths[0])
-    if bool((lengths == width).all()):
-        step = int(starts[1] - starts[0]) if len(starts) > 1 else width
-        if bool((np.diff(starts) == step).all()):
-            begin = int(starts[0])
-            rows = np.lib.stride_tricks.as_strided(
-                out[begin:], (len(starts), width), (8 * step, 8), writeable=True
-            )
-            rows[:] = flat.reshape(len(starts), width)
-            return
-    out[piece_positions(starts, lengths)] = flat
 
 
 def _load_merged(plan: BundlePlan, members: Ints) -> Bundle:

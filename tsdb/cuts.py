@@ -43,6 +43,7 @@ class Cut:
 
     low, high    [series] positions in the grid, low < high
     first, last  [series] bounds of the times there: exact where the range leaves the grid whole
+    untouched    nothing of these series was deleted: what lies outside the range may be read, too
     """
 
     stratum: Grids
@@ -52,12 +53,28 @@ class Cut:
     high: Ints
     first: Ints
     last: Ints
+    untouched: bool = False
 
     def take(self, some: Ints) -> Cut:
         return Cut(
             self.stratum, self.series[some], self.rows[some],
-            self.low[some], self.high[some], self.first[some], self.last[some],
+            self.low[some], self.high[some], self.first[some], self.last[some], self.untouched,
         )  # fmt: skip
+
+    def widened(self) -> Cut:
+        """With all samples of those series of which the range leaves half or more."""
+        if not self.untouched:
+            return self
+        grids = self.stratum.grid_of[self.series]
+        every = self.stratum.grid_length[grids]
+        wide = 2 * (self.high - self.low) >= every
+        return replace(
+            self,
+            low=np.where(wide, 0, self.low),
+            high=np.where(wide, every, self.high),
+            first=np.where(wide, self.stratum.grid_first[grids], self.first),
+            last=np.where(wide, self.stratum.grid_last[grids], self.last),
+        )
 
     def renumbered(self, number: Ints) -> Cut:
         """The same for another table: row r is row number[r] there."""
@@ -181,7 +198,9 @@ def _not_deleted(
 def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses | None) -> Cut:
     stratum = piece.stratum
     own = stratum.grid_of[piece.series]
+    one_range = False
     if isinstance(start_ms, int) or isinstance(end_ms, int):
+        one_range = True
         grids, place = np.unique(own, return_inverse=True)
     else:
         bounds = [np.unique(bound, return_inverse=True)[1] for bound in (start_ms, end_ms)]
@@ -193,7 +212,8 @@ def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses 
     first = np.maximum(stratum.grid_first[grids], start_ms)
     last = np.minimum(stratum.grid_last[grids], end_ms)
     whole = Cut(
-        stratum, piece.series, piece.rows, low[place], high[place], first[place], last[place]
-    )
+        stratum, piece.series, piece.rows, low[place], high[place], first[place], last[place],
+        untouched=one_range,
+    )  # fmt: skip
     inside = high > low
     return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))

@@ -70,7 +70,7 @@ class Selection:
     tile, and never has a sample in both at one time.
 
     bundles  the samples of the tiles once more, in few large pieces and without start timestamps;
-             None: not to be had that way
+             some of outside the range may be among them. None: not to be had that way
     starts   whether some sample may have a start timestamp
     """
 

@@ -34,6 +34,13 @@ class Stream(Protocol):
         """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
         ...
 
+    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+        """Copy each piece to its place in `out`, flat. For a stream of values.
+
+        Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
+        """
+        ...
+
     def sound(self, places: Ints, losses: Losses) -> Bools:
         """For each of these places whether it can be read; why others cannot is noted."""
         ...
@@ -201,6 +208,9 @@ class ArrayStream:
     def fill(self, out: Floats, starts: Ints) -> None:
         copy_pieces(out, self.numbers, starts)
 
+    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+        move_pieces(out, places, self.numbers, starts, lengths)
+
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole
         return np.ones(len(places), np.bool_)
 
@@ -232,6 +242,46 @@ def copy_pieces(out: Floats, numbers: Ints | Floats, starts: Ints) -> None:
     out[:] = np.ndarray(
         (count, width), np.float64, numbers, offset=8 * int(starts[0]), strides=(8 * step, 8)
     )
+
+
+def move_pieces(
+    out: Ints | Floats, places: Ints, numbers: Ints | Floats, starts: Ints, lengths: Ints
+) -> None:
+    """Copy the piece of `numbers` that begins at starts[i] to places[i] of `out`."""
+    if len(places) == 0:
+        return
+    width = int(lengths[0])
+    if bool((lengths == width).all()):
+        to, origin = _distance(places, width), _distance(starts, width)
+        if to and origin:
+            shape = len(places), width
+            target: Floats = np.ndarray(
+                shape, out.dtype, out, offset=8 * int(places[0]), strides=(8 * to, 8)
+            )
+            target[:] = np.ndarray(
+                shape, numbers.dtype, numbers, offset=8 * int(starts[0]), strides=(8 * origin, 8)
+            )
+            return
+    # Pieces that stand end to end, here and there, are one.
+    follows = (starts[1:] == starts[:-1] + lengths[:-1]) & (
+        places[1:] == places[:-1] + lengths[:-1]
+    )
+    heads = np.append(0, np.flatnonzero(~follows) + 1)
+    if 8 * len(heads) > len(places):
+        out[flat_positions(places, lengths)] = numbers[flat_positions(starts, lengths)]
+        return
+    sizes = np.add.reduceat(lengths, heads).tolist()
+    for to, origin, size in zip(places[heads].tolist(), starts[heads].tolist(), sizes, strict=True):
+        out[to : to + size] = numbers[origin : origin + size]
+
+
+def _distance(places: Ints, width: int) -> int:
+    """The distance between pieces that do not overlap and are evenly apart, or 0."""
+    if len(places) == 1:
+        return width
+    step = int(places[1] - places[0])
+    even = step >= width and bool((places[1:] - places[:-1] == step).all())
+    return step if even else 0
 
 
 def _gather(numbers: Ints | Floats, starts: Ints, lengths: Ints) -> Ints | Floats:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
 from tsdb.histograms import Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import ArrayStream, copy_pieces, flat_positions
+from tsdb.stratum import ArrayStream, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
 PageCache = ByteCache["Ints | Floats | Histograms"]
@@ -62,14 +63,18 @@ class _Pages:
                 missing.append(page)
             else:
                 found[page] = kept
-        for begin, end in _runs(missing, self.offset):
-            data = self._read(begin, end)
-            base = int(self.offset[begin])
-            for page in range(begin, end):
-                some = data[int(self.offset[page]) - base : int(self.offset[page + 1]) - base]
-                found[page] = self._checked(page, some)
-                self.cache.put(self._key(page), found[page])
+        for page, data in self._data(missing):
+            found[page] = self._checked(page, data)
+            self.cache.put(self._key(page), found[page])
         return [found[page] for page in numbers]
+
+    def _data(self, pages: list[int]) -> Iterator[tuple[int, bytes]]:
+        """The bytes of each of these pages."""
+        for begin, end in _runs(pages, self.offset):
+            data = self._read(begin, end)
+            bounds = (self.offset[begin : end + 1] - self.offset[begin]).tolist()
+            for page, (first, last) in zip(range(begin, end), pairwise(bounds), strict=True):
+                yield page, data[first:last]
 
     def sound(self, places: Ints, losses: Losses) -> Bools:
         """As that of `Stream`: page by page, since one read may span good pages and bad ones."""
@@ -97,12 +102,14 @@ class _Pages:
     def _place(self, page: int) -> str:
         return f"{self.kind.decode()} page {page}"
 
-    def _checked(self, page: int, data: bytes) -> Any:
+    def _checked(self, page: int, data: bytes, *, passing: bool = False) -> Any:
         place = self._place(page)
         if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
             raise Corrupted(self.path, place, "checksum differs")
         count = int(self.first[page + 1] - self.first[page])
         try:
+            if passing and self.coded:
+                return decode_values(data, count, passing=True)
             return self._decode(data, count)
         except Undecodable as problem:
             raise Corrupted(self.path, place, str(problem)) from problem
@@ -149,6 +156,51 @@ class PagedStream(_Pages):
             pages, self._decoded(pages), begins.tolist(), ends, strict=True
         ):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
+
+    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+        """Page by page, each while it is in the processor's cache.
+
+        Of a page most of which goes to `out` nothing is kept.
+        """
+        page = self.first.searchsorted(starts, side="right") - 1
+        last = self.first.searchsorted(starts + lengths) - 1
+        if bool((last > page).any()):  # pieces that span pages are cut where these end
+            piece = np.repeat(np.arange(len(starts)), last - page + 1)
+            page = flat_positions(page, last - page + 1)
+            begins = np.maximum(starts[piece], self.first[page])
+            ends = np.minimum((starts + lengths)[piece], self.first[page + 1])
+            places = places[piece] + begins - starts[piece]
+            starts, lengths = begins, ends - begins
+        if bool((page[1:] < page[:-1]).any()):
+            order = np.argsort(page, kind="stable")
+            page, places, starts, lengths = (a[order] for a in (page, places, starts, lengths))
+        bounds = np.append(np.flatnonzero(np.diff(page, prepend=-1)), len(page))
+        numbers = page[bounds[:-1]]
+        taken = np.add.reduceat(lengths, bounds[:-1]) if len(page) else lengths
+        mostly = 2 * taken >= self.first[numbers + 1] - self.first[numbers]
+        local = starts - self.first[page]
+        pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
+        for number, decoded in self._one_by_one(numbers, mostly):
+            begin, end = pieces[number]
+            move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
+
+    def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
+        """Decoded pages, those that are `passing` only until the next one is asked for."""
+        missing: list[int] = []
+        leaves: set[int] = set(numbers[passing].tolist())
+        for page in numbers.tolist():
+            kept = self.cache.get(self._key(page))
+            if kept is None:
+                missing.append(page)
+            else:
+                yield page, kept
+        for page, data in self._data(missing):
+            if page in leaves:
+                yield page, self._checked(page, data, passing=True)
+            else:
+                decoded = self._checked(page, data)
+                self.cache.put(self._key(page), decoded)
+                yield page, decoded
 
     def _pages_for(self, starts: Ints, lengths: Ints) -> tuple[Ints, Ints | Floats]:
         """Touched pages joined, and where in them each piece begins."""

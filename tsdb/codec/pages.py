@@ -31,11 +31,14 @@ def encode_values(values: Floats, lengths: Ints, linked: Bools, level: int) -> b
     return bytes([_PLAIN]) + encode_numbers(values, level)
 
 
-def decode_values(data: bytes, count: int) -> Floats:
-    """The values of a page again. Raises `Undecodable`."""
+def decode_values(data: bytes, count: int, *, passing: bool = False) -> Floats:
+    """The values of a page again. Raises `Undecodable`.
+
+    passing  as that of `decode_rows`
+    """
     kind = _kind(data)
     if kind == _ROWS:
-        return decode_rows(data, 1, count)
+        return decode_rows(data, 1, count, passing=passing)
     if kind == _PLAIN:
         return decode_numbers(data[1:], np.float64, count).view(np.float64)
     raise Undecodable(f"a page of values of kind {kind}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from struct import Struct
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,8 +167,11 @@ class _Group:
     places: int
 
 
-def decode_rows(data: bytes, at: int, count: int) -> Floats:
-    """The values of a page again. Raises `Undecodable`; never reads or makes more than `count`."""
+def decode_rows(data: bytes, at: int, count: int, *, passing: bool = False) -> Floats:
+    """The values of a page again. Raises `Undecodable`; never reads or makes more than `count`.
+
+    passing  they are looked at now or never: the next page of this thread takes their place
+    """
     source = Unpacker(data, at)
     rows, group_count, flags = source.fields(_HEAD)
     if not 0 < rows <= count or group_count > rows:
@@ -188,7 +192,8 @@ def decode_rows(data: bytes, at: int, count: int) -> Floats:
     linked = _links(source, lengths) if flags & _LINKED else None
     exceptions = _exceptions(source, count) if flags & _EXCEPTIONAL else None
     width = int(lengths[0]) if flags & _EQUAL else 0
-    values = _rows(source, groups, lengths, firsts, order, width)
+    out = _scratch("values", np.float64, count) if passing else np.empty(count)
+    values = _rows(source, groups, lengths, firsts, order, width, out)
     if linked is not None:
         _add_linked(values, lengths, linked, width)
     _scale(values, groups, lengths, order, width)
@@ -223,15 +228,15 @@ def _rows(
     firsts: Floats,
     order: Ints | None,
     width: int,
+    values: Floats,
 ) -> Floats:
-    """Whole numbers, and floats, of all rows.
+    """Whole numbers, and floats, of all rows, written to `values`.
 
     firsts  [R] in the order of the groups, which `order` gives
     width   of every row, 0 if they differ
     """
     written = lengths if order is None else lengths[order]
     ends = np.cumsum(written)
-    values = np.empty(int(ends[-1]))
     starts = np.cumsum(lengths) - lengths
     kind = groups[0].kind
     if all(group.kind == kind for group in groups):
@@ -240,7 +245,7 @@ def _rows(
         groups_alike = [[group] for group in groups]
     row, begin, end = 0, 0, 0
     for alike in groups_alike:
-        column, begins = _scratch(_TYPES[alike[0].kind], int(ends[-1]) - begin), begin
+        column, begins = _scratch("column", _TYPES[alike[0].kind], int(ends[-1]) - begin), begin
         first_row = row
         for group in alike:
             row += group.rows
@@ -289,16 +294,21 @@ def _put_ragged(
 
 
 _held = threading.local()
+Number = TypeVar("Number", bound=np.generic)
 
 
-def _scratch(dtype: type[np.generic], count: int) -> NDArray[np.generic]:
-    """Room for a column that is read at once; new memory each time costs as much as decoding."""
-    known: NDArray[np.uint8] | None = getattr(_held, "room", None)
+def _scratch(use: str, dtype: type[Number], count: int) -> NDArray[Number]:
+    """Room for what is read at once; new memory each time costs as much as decoding.
+
+    use  what for; the next one of this thread gets the same room for it
+    """
+    known: NDArray[np.uint8] | None = getattr(_held, use, None)
     size = count * np.dtype(dtype).itemsize
     if size > _MOST_HELD:
         return np.empty(count, dtype)
     if known is None or len(known) < size:
-        known = _held.room = np.empty(max(size, _MOST_HELD // 4), np.uint8)
+        known = np.empty(max(size, _MOST_HELD // 4), np.uint8)
+        setattr(_held, use, known)
     return known[:size].view(dtype)
 
 

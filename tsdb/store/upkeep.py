@@ -107,10 +107,14 @@ class Upkeep(Reads):
             cache=pages + tiles,
         )
 
-    def clear_cache(self) -> None:
-        """Forget decoded pages and tiles."""
+    def clear_pages(self) -> None:
+        """Forget decoded pages and tiles, as if other queries had pushed them out."""
         self._pages.clear()
         self._caches.tiles.clear()
+
+    def clear_cache(self) -> None:
+        """Forget decoded pages and tiles, and which series matchers and ranges found."""
+        self.clear_pages()
         self._caches.unions.clear()
         self._caches.plans.clear()
 

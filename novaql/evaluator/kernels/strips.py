@@ -16,6 +16,8 @@ from novaql.evaluator.kernels.dispatch import kernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from tsdb.bundle import Bundle
 
+Bytes = np.ndarray[tuple[int], np.dtype[np.int8]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
@@ -135,21 +137,17 @@ def _edges(strips: Strips, begin: int, end: int, out: Floats, *, last: bool) -> 
     )
 
 
-def _falls(bundle: Bundle) -> Bools:
-    """[S]: whether a series ever decreases; found out once for a bundle."""
-    found = bundle.notes.get("falls")
-    if found is None:
-        found = np.empty(len(bundle.rows), np.bool_)
-        kernel("row_falls")(bundle.values, bundle.offsets, found)
-        bundle.notes["falls"] = found
-    falls: Bools = found
+def _falls(bundle: Bundle) -> Bytes:
+    """[S]: whether a series ever decreases, or -1: not known. The kernel that looks notes it."""
+    unknown = np.full(len(bundle.rows), -1, np.int8)
+    falls: Bytes = bundle.notes.setdefault("falls", unknown)
     return falls
 
 
 def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b, asked = strips.bundle, strips.asked
-        falls = _falls(b) if is_counter else np.zeros(0, np.bool_)
+        falls = _falls(b) if is_counter else np.zeros(0, np.int8)
         kernel("strip_rates")(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
             strips.lo, strips.hi, asked.ends_ms, falls, asked.range_ms, is_counter, is_rate,

@@ -27,6 +27,7 @@ OUT_INTS = types.Array(types.int64, 2, "C")
 BOUNDS = types.Array(types.int32, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT_VECTOR = types.Array(types.float64, 1, "C")
+OUT_BYTES = types.Array(types.int8, 1, "C")
 OUT_MASK = types.Array(types.boolean, 1, "C")
 OUT_FLAGS = types.Array(types.boolean, 2, "C")
 INT, FLOAT, FLAG = types.int64, types.float64, types.boolean

@@ -9,9 +9,9 @@ import numpy as np
 from novaql.evaluator.kernels.compiled.jit import (
     BOUNDS,
     FLAG,
-    FLAGS,
     INT,
     INTS,
+    OUT_BYTES,
     OUT_VECTOR,
     VECTOR,
     inner,
@@ -20,7 +20,7 @@ from novaql.evaluator.kernels.compiled.jit import (
 
 
 @kernel(
-    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, FLAGS,
+    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES,
     INT, FLAG, FLAG, INT, INT, OUT_VECTOR,
 )  # fmt: skip
 def strip_rates(
@@ -44,7 +44,7 @@ def strip_rates(
 ) -> int:
     """`rate.extrapolated`, bit for bit; 0 where a window has fewer than two samples.
 
-    falls  [S] whether the series ever decreases
+    falls  [S] whether the series ever decreases: 1, 0, or -1 until somebody has looked
 
     The number it returns means nothing: it keeps a loop from being left out.
     """
@@ -67,7 +67,9 @@ def strip_rates(
             known_grid = g
         row = values[offsets[s] : offsets[s + 1]]
         part = out[at : at + b - a]
-        if len(row) > 2 * (b - a):
+        if is_counter and falls[s] < 0:
+            falls[s] = _falls(row)
+        elif len(row) > 2 * (b - a):
             touched += _touch(row[lo[a] : hi[b - 1]])
         near_zero = _usual(row, ends_at, known, part)
         at += b - a
@@ -81,6 +83,14 @@ def strip_rates(
         if fallen or near_zero:
             _correct(row, lo[a:b], hi[a:b], known, places, fallen, seconds, part)
     return touched
+
+
+@inner
+def _falls(row: Any) -> int:
+    fallen = 0
+    for k in range(1, len(row)):
+        fallen += row[k] < row[k - 1]
+    return 1 if fallen else 0
 
 
 @inner

@@ -166,13 +166,3 @@ def strip_repeat(of_cell: Any, grid: Any, strip: Any, begin: int, end: int, out:
         for cell in range(first, last):
             out[at] = of_cell[cell]
             at += 1
-
-
-@kernel(VECTOR, INTS, OUT_MASK)
-def row_falls(values: Any, offsets: Any, falls: Any) -> None:
-    """[S]: whether a series ever decreases."""
-    for s in range(len(offsets) - 1):
-        fallen = 0
-        for k in range(offsets[s] + 1, offsets[s + 1]):
-            fallen += values[k] < values[k - 1]
-        falls[s] = fallen > 0

@@ -1,0 +1,74 @@
+"""What bundles leave in the cache: they serve other ranges, and do not push out everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import tsdb
+from tsdb.labels import SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import Selection
+from tsdb.tile import Batch
+
+UP = [Matcher("__name__", MatchOp.EQUAL, "up")]
+SERIES, SAMPLES = 20, 400
+
+
+def stored(path: Path, cache_bytes: int) -> tsdb.Database:
+    database = tsdb.open(path, cache_bytes=cache_bytes)
+    table = SeriesTable.from_dicts([{"__name__": "up", "i": f"{i}"} for i in range(SERIES)])
+    rows = np.repeat(np.arange(SERIES), SAMPLES)
+    times = np.tile(np.arange(SAMPLES, dtype=np.int64) * 15_000, SERIES)
+    database.append(Batch(table, rows, times, np.arange(SERIES * SAMPLES) / 4.0))
+    database.flush()
+    return database
+
+
+def load(found: Selection) -> list[tuple[int, float]]:
+    assert found.bundles is not None
+    bundles = [ref.load() for ref in found.bundles]
+    return [(bundle.series_count, float(bundle.values.sum())) for bundle in bundles]
+
+
+def test_a_range_that_moved_on_finds_what_the_one_before_read(tmp_path: Path) -> None:
+    with stored(tmp_path / "store", 64 << 20) as database:
+        first = load(database.select(UP, 0, 350 * 15_000))
+        before = database.stats().cache
+        second = load(database.select(UP, 60_000, 354 * 15_000))
+        after = database.stats().cache
+
+    assert first == second
+    assert after.misses == before.misses
+    assert after.bytes == before.bytes
+
+
+def test_pages_of_which_most_is_in_a_bundle_are_not_kept_twice(tmp_path: Path) -> None:
+    with stored(tmp_path / "store", 64 << 20) as database:
+        load(database.select(UP, 0, SAMPLES * 15_000))
+        assert 8 * SERIES * SAMPLES <= database.stats().cache.bytes < 12 * SERIES * SAMPLES
+
+
+def test_a_small_part_of_pages_leaves_these(tmp_path: Path) -> None:
+    """The next query, a moment later, need not decode them again."""
+    with stored(tmp_path / "store", 64 << 20) as database:
+        load(database.select(UP, 0, 20 * 15_000))
+        assert database.stats().cache.bytes >= 8 * SERIES * SAMPLES
+
+
+def test_more_than_the_cache_holds_goes_past_it(tmp_path: Path) -> None:
+    room = 2 * 4 * SERIES * SAMPLES  # half of it for tiles: half of the samples
+    with stored(tmp_path / "store", room) as database:
+        expected = load(database.select(UP, 0, SAMPLES * 15_000))
+        kept = database.stats().cache
+        assert kept.bytes < 4 * SERIES * SAMPLES
+        assert load(database.select(UP, 0, SAMPLES * 15_000)) == expected
+
+
+def test_forgetting_pages_leaves_what_was_found(tmp_path: Path) -> None:
+    with stored(tmp_path / "store", 64 << 20) as database:
+        expected = load(database.select(UP, 0, SAMPLES * 15_000))
+        database.clear_pages()
+        assert database.stats().cache.bytes == 0
+        assert load(database.select(UP, 0, SAMPLES * 15_000)) == expected
