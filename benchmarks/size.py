@@ -64,10 +64,9 @@ def directory_bytes(folder: Path) -> int:
 
 
 def settle(database: tsdb.Database) -> None:
-    """Until the number of blocks stays the same for a while, as the peer benchmark waits."""
-    blocks = -1
-    while blocks != (blocks := database.stats().blocks):
-        time.sleep(3)
+    """Until the flush that was under way has ended."""
+    while database.stats().head_samples >= database.options.flush_samples:
+        time.sleep(1)
 
 
 def measured(name: str, goal: float, load: Loader) -> Sizes:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "lint": Entry("novaql.cli.lint", "Say what is probably wrong with a query."),
     "complete": Entry("novaql.cli.complete", "List what could stand at a place in a query."),
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
+    "tsdb": Entry("novaql.cli.tsdb", "Look into a database: blocks, cardinality, samples."),
     "repair": Entry("novaql.cli.repair", "Put a damaged database in order."),
     "snapshot": Entry("novaql.cli.snapshot", "Keep a database as it is now."),
     "backup": Entry("novaql.cli.backup", "Bring a copy of a database up to date."),

@@ -17,11 +17,11 @@ from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker
 from server.platform.store import numeric_stats
-from server.prometheus.cardinality import cardinality
 from server.prometheus.envelope import success
 from server.prometheus.parameters import read_parameters
 from server.prometheus.targets import config_yaml
 from tsdb import manifest as manifests
+from tsdb.cardinality import cardinality
 from tsdb.fsio import RealDisk
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tsdb import reader
+from tsdb.block.reader import BlockEntry
+from tsdb.cardinality import Cardinality, cardinality
 from tsdb.damage import Losses
 from tsdb.errors import StoreClosed
 from tsdb.exemplars import SeriesExemplars
@@ -76,9 +78,24 @@ class Reads(Store):
             raise StoreClosed
         return self._exemplars.select(matcher_sets, start_ms, end_ms)
 
+    def cardinality(
+        self,
+        limit: int = 10,
+        matcher_sets: Sequence[Sequence[Matcher]] = (),
+        start_ms: int = MIN_TIME_MS,
+        end_ms: int = MAX_TIME_MS,
+    ) -> Cardinality:
+        """Where the series of a range come from: the `limit` metrics, labels and pairs of label and
+        value that have most of them."""
+        return cardinality(self.series(matcher_sets, start_ms, end_ms), limit)
+
     def metadata(self) -> dict[str, Metadata]:
         """See `Source.metadata`."""
         return dict(self._metadata)
+
+    def blocks(self) -> tuple[BlockEntry, ...]:
+        """What the manifest says of each block, in order of age."""
+        return tuple(block.entry for block in self._state.blocks)
 
     def time_range(self) -> tuple[int, int] | None:
         """First and last time of any sample; None for an empty database."""

@@ -15,10 +15,12 @@ Count = dict[str, str | int]
 class Cardinality:
     """The largest of each kind, largest first; of equal ones in order of name.
 
+    series       how many label sets
     label_pairs  how many distinct pairs of name and value there are
     memory       bytes of the values, counted once a series
     """
 
+    series: int
     label_pairs: int
     series_by_metric: list[Count]
     values_by_label: list[Count]
@@ -46,6 +48,7 @@ def cardinality(table: SeriesTable, limit: int) -> Cardinality:
         if name == METRIC_NAME:
             metrics = [(column.values[code], int(series[code])) for code in most.tolist()]
     return Cardinality(
+        table.rows,
         sum(count for _, count in values),
         _shown(metrics, limit),
         _shown(values, limit),

@@ -1,0 +1,200 @@
+"""`novaql tsdb`: what a database consists of, where its series come from, what it holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from novaql.cli.failures import note
+from novaql.cli.options import window_options
+from novaql.cli.selectors import matcher_sets
+from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
+from novaql.export.series_text import printable
+from novaql.export.time_text import time_text
+from novaql.inputs.resolve import default_path
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+
+if TYPE_CHECKING:
+    from tsdb.cardinality import Count
+    from tsdb.database import Database
+
+directory_argument = click.argument(
+    "directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path)
+)
+format_option = click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text"
+)
+match_option = click.option(
+    "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only these series."
+)
+
+
+@click.group("tsdb")
+def command() -> None:
+    """Look into a database, open elsewhere or not. Nothing is changed.
+
+    DIR is the database, by default $NOVAQL_DATA, else ./novaql-data.
+    """
+
+
+def opened(directory: Path | None) -> Database:
+    """To be read. What the log lost is told on standard error."""
+    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+
+    database = tsdb.open(directory or default_path(), read_only=True)
+    for place in database.open_report.damaged:
+        note("warning", f"the log cannot be read at {place}")
+    return database
+
+
+@command.command("list")
+@directory_argument
+@format_option
+def list_blocks(directory: Path | None, format_: str) -> None:
+    """List the blocks, oldest first, and what is in the log alone.
+
+    Level 0 is what a flush wrote; each merging adds one.
+    """
+    with opened(directory) as database:
+        blocks, stats = database.blocks(), database.stats()
+    if format_ == "json":
+        click.echo(json.dumps([asdict(block) for block in blocks]))
+        return
+    rows = [
+        (
+            block.name, str(block.level), time_text(block.first_ms), time_text(block.last_ms),
+            str(block.series), str(block.samples), str(block.bytes),
+            f"{block.bytes / block.samples:.3f}",
+        )
+        for block in blocks
+    ]  # fmt: skip
+    heads = ("block", "level", "from", "to", "series", "samples", "bytes", "bytes/sample")
+    echo_rows([heads, *rows], left=1)
+    click.echo(f"in the log alone: {stats.head_samples} samples of {stats.head_series} series")
+
+
+@command.command("analyze")
+@directory_argument
+@match_option
+@window_options
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Of each kind."
+)
+@format_option
+def analyze(
+    directory: Path | None,
+    matchers: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    limit: int,
+    format_: str,
+) -> None:
+    """Say which metrics and labels most series come from, and how many come and go.
+
+    \b
+    novaql tsdb analyze --match '{job="api"}' --start -6h
+    """
+    first = MIN_TIME_MS if start is None else start
+    last = MAX_TIME_MS if end is None else end
+    chosen = matcher_sets(matchers)
+    with opened(directory) as database:
+        found = database.cardinality(limit, chosen, first, last)
+        stats = database.stats()
+        newest = min(last, MIN_TIME_MS if stats.last_ms is None else stats.last_ms)
+        width = database.options.block_ms
+        alive = len(database.series(chosen, max(first, newest - width), newest))
+    if format_ == "json":
+        click.echo(json.dumps({**asdict(found), "alive": alive}, ensure_ascii=False))
+        return
+    samples, size = stats.block_samples, stats.block_bytes
+    click.echo(f"{stats.blocks} blocks, {samples} samples in them, {size} bytes", nl=False)
+    click.echo(f", {size / samples:.3f} a sample" if samples else "")
+    click.echo(f"{found.series} series, {alive} of them in the last {width // 60_000} minutes")
+    click.echo(f"{found.label_pairs} pairs of label and value")
+    echo_counts("series by metric", found.series_by_metric)
+    echo_counts("values by label", found.values_by_label)
+    echo_counts("series by label and value", found.series_by_pair)
+    echo_counts("bytes of values by label, counted once a series", found.memory_by_label)
+
+
+@command.command("dump")
+@directory_argument
+@match_option
+@window_options
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([TEXT, JSON_LINES]),
+    default=TEXT,
+    show_default=True,
+    help="A sample a line, or lines that `novaql import` reads.",
+)
+@click.pass_context
+def dump(
+    ctx: click.Context,
+    directory: Path | None,
+    matchers: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    format_: str,
+) -> None:
+    """Print every sample: series, value, milliseconds since 1970.
+
+    Staleness markers are printed as `stale`. Exit code: 0 when every sample that the database holds
+    was printed, 1 when some could not be read; standard error says which, and the others are
+    printed all the same.
+
+    \b
+    novaql tsdb dump --match 'up' --start -1h
+    """
+    from tsdb.damage import Losses  # noqa: PLC0415 - as the store
+
+    first = MIN_TIME_MS if start is None else start
+    last = MAX_TIME_MS if end is None else end
+    losses, left_out = Losses(), LeftOut()
+    with opened(directory) as database:
+        for sets in matcher_sets(matchers) or [[]]:
+            for lines in dumped(database, sets, first, last, format_, losses, left_out):
+                sys.stdout.writelines(lines)
+        clean = database.open_report.clean
+    sys.stdout.flush()
+    for problem in losses.problems():
+        note("error", f"{problem.path}: {problem.place}: {problem.reason}; its samples are missing")
+    if not clean:
+        note("error", "the log is damaged; samples may be missing, see novaql check")
+    if left_out.markers:
+        note(
+            "info", f"{left_out.markers} staleness markers left out: JSON lines have no such thing"
+        )
+    if left_out.histograms:
+        text = "native histograms left out: JSON lines have no such thing; --format text has"
+        note("error", f"{left_out.histograms} {text}")
+    ctx.exit(0 if clean and not losses and not left_out.histograms else 1)
+
+
+def echo_counts(title: str, counts: Iterable[Count]) -> None:
+    click.echo(f"\n{title}")
+    echo_rows([(str(one["value"]), printable(str(one["name"]))) for one in counts], left=None)
+
+
+def echo_rows(rows: Sequence[Sequence[str]], *, left: int | None) -> None:
+    """Columns side by side, numbers to the right.
+
+    left  how many columns are text, which stands left; None: the last one
+    """
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = {len(widths) - 1} if left is None else set(range(left))
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place in texts else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())

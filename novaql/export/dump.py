@@ -1,0 +1,109 @@
+"""Every sample of a source as lines of text, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from novaql.export.float_tokens import float_tokens
+from novaql.export.histogram_text import histogram_texts
+from novaql.export.series_text import series_text
+from tsdb.damage import Losses
+from tsdb.matchers import Matcher
+from tsdb.selection import Hints, Selection, Source
+from tsdb.tile import Tile, is_stale
+
+TEXT, JSON_LINES = "text", "jsonl"
+STALE = b"stale"
+_WORDS = {b"NaN": b'"NaN"', b"+Inf": b'"+Inf"', b"-Inf": b'"-Inf"'}
+
+
+@dataclass
+class LeftOut:
+    """What the form has no words for: said to whoever asked, never in silence."""
+
+    markers: int = 0
+    histograms: int = 0
+
+
+def dumped(
+    source: Source,
+    matchers: Sequence[Matcher],
+    start_ms: int,
+    end_ms: int,
+    form: str,
+    losses: Losses,
+    left_out: LeftOut,
+) -> Iterator[list[str]]:
+    """Lines of text, some at a time: a sample a line, or for `JSON_LINES` a series a line.
+
+    losses    what could not be read, known once the last lines have come
+    left_out  counts what JSON lines cannot say: staleness markers and native histograms
+    """
+    found = source.select(matchers, start_ms, end_ms, Hints(losses=losses))
+    for ref in found.tiles:
+        tile = ref.load().ragged()
+        if form == JSON_LINES:
+            left_out.markers += int(np.count_nonzero(is_stale(tile.values)))
+            yield _json_lines(found, tile)
+        else:
+            yield _text_lines(found, tile)
+    for native in found.histograms:
+        held = native.load()
+        if form == JSON_LINES:
+            left_out.histograms += len(held.timestamps)
+            continue
+        names = [series_text(found.series.labels(row)) for row in held.rows.tolist()]
+        owner = np.repeat(np.arange(len(names)), np.diff(held.offsets)).tolist()
+        texts = histogram_texts(held.histograms)
+        times = held.timestamps.tolist()
+        yield [
+            f"{names[number]} {text} {time}\n"
+            for number, text, time in zip(owner, texts, times, strict=True)
+        ]
+
+
+def _text_lines(found: Selection, tile: Tile) -> list[str]:
+    assert tile.offsets is not None
+    values = _tokens(tile, STALE)
+    times = orjson.dumps(tile.timestamps, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    lines = []
+    bounds = tile.offsets.tolist()
+    for row, first, end in zip(tile.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
+        head = series_text(found.series.labels(row)).encode()
+        # One join for all samples of a series.
+        flat = [head, b" ", b"", b" ", b"", b"\n"] * (end - first)
+        flat[2::6] = values[first:end]
+        flat[4::6] = times[first:end]
+        lines.append(b"".join(flat).decode())
+    return lines
+
+
+def _tokens(tile: Tile, stale: bytes) -> list[bytes]:
+    values = float_tokens(tile.values)
+    for at in np.flatnonzero(is_stale(tile.values)).tolist():
+        values[at] = stale
+    return values
+
+
+def _json_lines(found: Selection, tile: Tile) -> list[str]:
+    assert tile.offsets is not None
+    kept = ~is_stale(tile.values)
+    values, times = tile.values[kept], tile.timestamps[kept]
+    tokens = float_tokens(values)
+    for at in np.flatnonzero(~np.isfinite(values)).tolist():
+        tokens[at] = _WORDS[tokens[at]]
+    for at in np.flatnonzero((values == 0) & np.signbit(values)).tolist():
+        tokens[at] = b"-0.0"  # many readers take -0 for a whole number, which has no sign
+    bounds = np.append(0, np.cumsum(kept))[tile.offsets].tolist()
+    lines = []
+    for row, first, end in zip(tile.rows.tolist(), bounds[:-1], bounds[1:], strict=True):
+        if end > first:
+            metric = orjson.dumps(found.series.labels(row)).decode()
+            stamps = orjson.dumps(times[first:end], option=orjson.OPT_SERIALIZE_NUMPY).decode()
+            numbers = b",".join(tokens[first:end]).decode()
+            lines.append(f'{{"metric":{metric},"values":[{numbers}],"timestamps":{stamps}}}\n')
+    return lines
