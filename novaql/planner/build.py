@@ -59,14 +59,22 @@ def build_plan(expr: Expr, text: str, options: QueryOptions) -> Plan:
 
     Raises `TypeProblem` where a duration works out to something impossible.
     """
-    return _Builder(text, options).plan(expr)
+    return build_noting(expr, text, options)[0]
+
+
+def build_noting(expr: Expr, text: str, options: QueryOptions) -> tuple[Plan, bool]:
+    """The same, and whether the plan is that of the same text at any other times."""
+    builder = _Builder(text, options)
+    plan = builder.plan(expr)
+    return plan, not (builder.looked_at_edges or builder.durations.looked_at_query)
 
 
 class _Builder:
     def __init__(self, text: str, options: QueryOptions) -> None:
         self._options = options
         self._counts_only = False
-        self._durations = Durations(
+        self.looked_at_edges = False
+        self.durations = Durations(
             text, options.step_ms, options.end_ms - options.start_ms if options.step_ms else 0
         )
 
@@ -81,7 +89,7 @@ class _Builder:
             case VectorSelector():
                 return self._select(expr)
             case MatrixSelector(selector=selector):
-                range_ms = self._durations.positive_ms(expr.range, "the range")
+                range_ms = self.durations.positive_ms(expr.range, "the range")
                 return Window(self._select(selector), range_ms, expr.span)
             case Subquery():
                 return self._subquery(expr)
@@ -124,7 +132,7 @@ class _Builder:
             matchers = (*matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name))
         return Select(
             matchers,
-            self._durations.offset_ms(selector.offset),
+            self.durations.offset_ms(selector.offset),
             self._at_ms(selector.at),
             selector.anchored,
             selector.smoothed,
@@ -135,12 +143,12 @@ class _Builder:
     def _subquery(self, subquery: Subquery) -> SubqueryWindow:
         step_ms = self._options.subquery_step_ms
         if subquery.step is not None:
-            step_ms = self._durations.positive_ms(subquery.step, "the step of a subquery")
+            step_ms = self.durations.positive_ms(subquery.step, "the step of a subquery")
         return SubqueryWindow(
             self.plan(subquery.inner),
-            self._durations.positive_ms(subquery.range, "the range of a subquery"),
+            self.durations.positive_ms(subquery.range, "the range of a subquery"),
             step_ms,
-            self._durations.offset_ms(subquery.offset),
+            self.durations.offset_ms(subquery.offset),
             self._at_ms(subquery.at),
             subquery.span,
         )
@@ -150,8 +158,10 @@ class _Builder:
             return None
         match at.when:
             case AtEdge.START:
+                self.looked_at_edges = True
                 return self._options.start_ms
             case AtEdge.END:
+                self.looked_at_edges = True
                 return self._options.end_ms
             case int(ms):
                 return max(-FARTHEST_MS, min(FARTHEST_MS, ms))

@@ -14,6 +14,7 @@ from tsdb.background import Repeater
 from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
+from tsdb.changes import Changes
 from tsdb.errors import ReadOnly, StoreClosed
 from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import Files
@@ -55,6 +56,8 @@ class Store:
         if files is not None:
             self._metadata.update(files.manifest.metadata)
         self._version = 1 if head.appended or blocks else 0
+        self._identity = object()
+        self._changes = Changes()  # since it was opened
         self._newest_ms = MIN_TIME_MS
         self._closed = False
         self._writing = threading.Lock()
@@ -109,6 +112,27 @@ class Store:
     def version(self) -> int:
         """Grows with every change that a reader could see. For caches of answers."""
         return self._version
+
+    def changed_since(self, version: int) -> tuple[int, list[tuple[int, int]]]:
+        """The version of now, and stretches of time (milliseconds, both ends included) outside of
+        which no sample has come or gone since an earlier `version` of this object.
+
+        Raises `StoreClosed`.
+        """
+        if self._closed:
+            raise StoreClosed
+        now = self._version  # what changes meanwhile is of a later one
+        return now, self._changes.since(version)
+
+    def _note_change(self, first_ms: int, last_ms: int) -> None:
+        """Samples between these times came or went; after it can be seen, under `_writing`."""
+        self._changes.add(self._version + 1, first_ms, last_ms)
+        self._version += 1
+
+    @property
+    def identity(self) -> object:
+        """Equal for this object alone, and not for the same files opened again."""
+        return self._identity
 
     @property
     def path(self) -> Path | None:

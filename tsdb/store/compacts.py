@@ -78,7 +78,10 @@ class Compacts(Deletes):
             )
             if gone:
                 self._replace(gone, [], ())
-                self._version += 1
+                with self._writing:
+                    self._note_change(
+                        min(entry.first_ms for entry in gone), max(entry.last_ms for entry in gone)
+                    )
         return [entry.name for entry in gone]
 
     def _next(

@@ -51,7 +51,7 @@ class Deletes(Upkeep):
             found = reader.count(self._parts(), sets, start_ms, end_ms, unreadable)
             if found.samples or unreadable:
                 self._carry_out(deletion)
-                self._version += 1
+                self._note_change(start_ms, end_ms)
         return found
 
     def _carry_out(self, deletion: Deletion) -> None:

@@ -12,7 +12,7 @@ from tsdb.head.native import NativeSamples
 from tsdb.head.run import Floating
 from tsdb.labels import Ints
 from tsdb.options import AppendResult, Sync
-from tsdb.selection import MIN_TIME_MS, Metadata
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tsdb.store.keeping import Keeping
 from tsdb.tile import Batch
 from tsdb.wal.writer import Position, format_of
@@ -45,8 +45,10 @@ class Writes(Keeping):
                     own = head.registry.ids_for(batch.series, histograms[0])
                     native = NativeSamples.copied(own, *histograms[1:])
             floats, rejected = Floating(ids, times, values, starts), 0
-            newest = max((int(t.max()) for t in _times(times, native)), default=MIN_TIME_MS)
-            self._newest_ms = max(self._newest_ms, newest)
+            came = _times(times, native)
+            oldest_ms = min((int(t.min()) for t in came), default=MAX_TIME_MS)
+            newest_ms = max((int(t.max()) for t in came), default=MIN_TIME_MS)
+            self._newest_ms = max(self._newest_ms, newest_ms)
             if self.options.out_of_order_ms is not None:
                 oldest = self._newest_ms - self.options.out_of_order_ms
                 rejected = sum(int(np.count_nonzero(t < oldest)) for t in _times(times, native))
@@ -75,7 +77,7 @@ class Writes(Keeping):
             head.add(floats, native)
             if exemplars is not None:
                 self._exemplars.add(exemplars)
-            self._version += 1
+            self._note_change(oldest_ms, newest_ms)
         self._after_append(position)
         return result
 
