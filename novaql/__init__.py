@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from novaql.language import format, parse
     from novaql.options import Limits, NameRemoval, QueryOptions
     from novaql.result import Result, ResultKind
+    from novaql.result_cache import ResultCache
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _MODULE_OF = {
     "QueryOptions": "novaql.options",
     "Result": "novaql.result",
     "ResultKind": "novaql.result",
+    "ResultCache": "novaql.result_cache",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "QueryOptions",
     "QueryTimeout",
     "Result",
+    "ResultCache",
     "ResultKind",
     "StorageUnavailable",
     "__version__",

@@ -17,6 +17,7 @@ from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 
 if TYPE_CHECKING:
     from novaql.result import Result
+    from novaql.result_cache import ResultCache
     from tsdb.selection import Source
 
 __all__ = ["Cancellation", "evaluate", "explain", "query", "query_options", "warmup"]
@@ -36,6 +37,7 @@ def query(
     left_closed: bool = False,
     limits: Limits | None = None,
     strict: bool = False,
+    cache: ResultCache | None = None,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
@@ -52,6 +54,8 @@ def query(
     limits    budget in samples, series, points and bytes
     strict    raise `StorageUnavailable` where a database is damaged; otherwise the answer lacks
               what cannot be read, and its `warnings` name the file and the place
+    cache     answers to earlier range queries over a database, of which this one uses what has not
+              changed; one cache serves all queries of a program
 
     Raises `QueryError` where the text is at fault, `ArgumentError` for the other arguments,
     `EvaluationError` where the data does not allow the query, and the rest of `novaql.errors`.
@@ -77,7 +81,7 @@ def query(
     # A wrong query is told before any data is opened; one without selectors needs none.
     selects = selects_data(expr)
     source = as_source(data, now_ms=asked_ms) if selects or data is not None else NO_DATA
-    return evaluate(expr, source, options)
+    return evaluate(expr, source, options, cache=cache)
 
 
 def query_options(
@@ -145,11 +149,14 @@ def evaluate(
     *,
     cancellation: Cancellation | None = None,
     optimizer: bool = True,
+    cache: ResultCache | None = None,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
-    return engine.evaluate(expr, source, options, cancellation=cancellation, optimizer=optimizer)
+    return engine.evaluate(
+        expr, source, options, cancellation=cancellation, optimizer=optimizer, cache=cache
+    )
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:

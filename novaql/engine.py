@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.cancellation import Cancellation
-from novaql.errors import EvaluationError, StorageUnavailable, TypeProblem
+from novaql.errors import EvaluationError, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
 from novaql.evaluator.matrix import StepMatrix
@@ -19,10 +19,12 @@ from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
 from novaql.language.value_types import ValueType
 from novaql.options import QueryOptions
-from novaql.planner import build_plan, optimize
+from novaql.planner import build_plan
 from novaql.planner import explain as explain_plan
 from novaql.planner.logical import Plan, SubqueryWindow, TextConstant, Window, type_of
+from novaql.planner.plan_cache import PLANS, check_type
 from novaql.result import QueryStats, Result, ResultKind
+from novaql.result_cache import ResultCache
 from novaql.span import Span
 from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
@@ -44,17 +46,27 @@ def evaluate(
     *,
     cancellation: Cancellation | None = None,
     optimizer: bool = True,
+    cache: ResultCache | None = None,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
     began = clock.perf_counter()
-    plan = _typed_plan(expr, options)
-    planned_plan = optimize(plan, enabled=optimizer)
+    plan = PLANS.plan(expr, options, optimizer=optimizer)
     planned = clock.perf_counter()
     context = Context(source, options, cancellation)
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     context.admit_points(steps)
     try:
-        result = _run(planned_plan, context, steps, options)
+        if cache is None:
+            result = _run(plan, context, steps, options)
+        else:
+            result = cache.answer(
+                plan,
+                steps.times_ms,
+                options,
+                source,
+                lambda first, last: _run(plan, context, steps.part(first, last), options),
+                context,
+            )
     except EvaluationError as problem:
         problem.locate(expr)
         raise
@@ -75,21 +87,10 @@ def evaluate(
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:
     """The plan after every rule, as text."""
-    return explain_plan(_typed_plan(expr, options or QueryOptions(0, 0)))
-
-
-def _typed_plan(expr: str, options: QueryOptions) -> Plan:
-    tree = parse(expr)
-    plan = build_plan(tree, expr, options)
-    kind = type_of(plan)
-    if not options.instant and kind not in (ValueType.SCALAR, ValueType.VECTOR):
-        raise TypeProblem(
-            f'invalid expression type "{kind.value}" for range query, '
-            "must be Scalar or instant Vector",
-            expr,
-            tree.span,
-        )
-    return plan
+    options = options or QueryOptions(0, 0)
+    plan = build_plan(parse(expr), expr, options)
+    check_type(plan, expr, options)
+    return explain_plan(plan)
 
 
 def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> Result:

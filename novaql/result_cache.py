@@ -1,9 +1,9 @@
 """Answers to range queries, kept to answer the next one: a refreshed panel evaluates its new steps.
 
-An answer is found again by plan, step and source. Its steps are used as far as the source tells that nothing
-has changed of what they hang on (`planner/reach.py`, `Database.changed_since`): samples that came late, a deletion or
-old blocks that went make the steps that see them be evaluated anew, and no others. A source that is opened again is
-another one.
+An answer is found again by plan, step and source. Its steps are used as far as the source tells
+that nothing changed of what they hang on (`planner/reach.py`, `Database.changed_since`): samples
+that came late, a deletion, or old blocks that went make the steps that see them be evaluated anew,
+and no others. A source that is opened again is another one.
 """
 
 from __future__ import annotations
@@ -43,6 +43,15 @@ class Changing(Protocol):
         ...
 
 
+class Told(Protocol):
+    """What a query has to tell beside its answer: the evaluator's context."""
+
+    @property
+    def is_quiet(self) -> bool: ...
+
+    def forget_annotations(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
     """An answer without annotations: first step, and rows by steps."""
@@ -78,10 +87,12 @@ class ResultCache:
         options: QueryOptions,
         source: object,
         run: Callable[[int, int], Result],
+        told: Told,
     ) -> Result:
         """The answer at these times, which are `options.step_ms` apart.
 
-        run  evaluates steps from one number up to another one, exclusively
+        run   evaluates steps from one number up to another one, exclusively
+        told  what evaluating tells beside the answer; with something of that nothing is kept
         """
         count = len(times_ms)
         span = reach(plan, options.lookback_ms)
@@ -103,12 +114,15 @@ class ResultCache:
             if known.any() and len(runs) <= MOST_RUNS:
                 found = self._completed(kept, shift, known, runs, times_ms, run)
                 _, meanwhile = source.changed_since(version)
-                if untouched(times_ms[known], span, meanwhile).all():
+                # An annotation may speak of the whole range, so all of it has to be evaluated.
+                if told.is_quiet and untouched(times_ms[known], span, meanwhile).all():
                     self.steps_reused += int(known.sum())
                     self._keep(key, version, start_ms, found)
                     return found
+                told.forget_annotations()
         found = run(0, count)
-        self._keep(key, version, start_ms, found)
+        if told.is_quiet:
+            self._keep(key, version, start_ms, found)
         return found
 
     def clear(self) -> None:
@@ -120,10 +134,7 @@ class ResultCache:
         return self._kept.stats()
 
     def _keep(self, key: Hashable, version: int, start_ms: int, found: Result) -> None:
-        # Annotations and native histograms are not kept apart by step.
-        if found.kind is not ResultKind.MATRIX or found.raw is not None:
-            return
-        if found.warnings or found.infos or found.native is not None:
+        if found.kind is not ResultKind.MATRIX or found.raw or found.native:
             return
         found.values.setflags(write=False)  # two may look at them from now on
         if found.valid is not None:
@@ -145,7 +156,12 @@ class ResultCache:
         if any(one.native is not None for one in new):
             return run(0, len(times_ms))
         pieces = [
-            (first, last, kept.series, *_columns(kept.values, kept.valid, first + shift, last + shift))
+            (
+                first,
+                last,
+                kept.series,
+                *_columns(kept.values, kept.valid, first + shift, last + shift),
+            )
             for first, last in _runs(known)
         ]
         pieces += [
@@ -154,15 +170,7 @@ class ResultCache:
         ]
         pieces.sort(key=lambda piece: piece[0])
         series, values, valid = _joined(pieces, len(times_ms))
-        return Result(
-            ResultKind.MATRIX,
-            series,
-            times_ms,
-            values,
-            valid,
-            warnings=tuple(dict.fromkeys(text for one in new for text in one.warnings)),
-            infos=tuple(dict.fromkeys(text for one in new for text in one.infos)),
-        )
+        return Result(ResultKind.MATRIX, series, times_ms, values, valid)
 
 
 _Piece = tuple[int, int, SeriesTable, Floats, Bools | None]
@@ -221,7 +229,7 @@ def _joined(pieces: Sequence[_Piece], steps: int) -> tuple[SeriesTable, Floats, 
     for (first, last, _, some, there), rows in zip(pieces, places, strict=True):
         values[rows, first:last] = some
         valid[rows, first:last] = True if there is None else there
-    left = valid.any(axis=1)
+    left: Bools = np.logical_or.reduce(valid, axis=1)
     if not left.all():
         series, values, valid = series.take(left), values[left], valid[left]
     if not same:

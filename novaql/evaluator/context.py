@@ -55,6 +55,16 @@ class Context:
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell beside the answer."""
+        told = self.annotations.warnings or self.annotations.infos
+        return not told and not self.losses
+
+    def forget_annotations(self) -> None:
+        """Before everything is evaluated again."""
+        self.annotations = Annotations()
+
+    @property
     def eager_names(self) -> bool:
         return self.options.name_removal is NameRemoval.EAGER
 

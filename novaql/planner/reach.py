@@ -1,31 +1,57 @@
 """Which samples the answer at one step hangs on: what a cache of answers must know.
 
-Everything is evaluated step by step: an answer at one time is the same, whichever other times are asked for.
-`reach` says so only of plans of which it holds to the last series, and None of the others.
+Everything is evaluated step by step: an answer at one time is the same, whichever other times are
+asked for. `reach` speaks of plans for which this holds to the last series, and is None for others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
+from novaql.planner.label_flow import CELL_BY_CELL
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
+    Constant,
     FunctionCall,
+    Negate,
+    Nothing,
     Plan,
     Select,
+    Shared,
+    StepInvariant,
     SubqueryWindow,
+    Subset,
+    TextConstant,
     Window,
     children,
     left_spine,
 )
 
-CHOOSING = frozenset({"topk", "bottomk", "limitk"})
-"""Aggregations that choose among equals by the order of series, which hangs on the whole range."""
+AGGREGATIONS = frozenset(
+    {"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "quantile", "count_values"}
+)
+"""Not those that choose among equals by the order of series, which hangs on the whole range."""
 
-OF_THE_RANGE = frozenset({"start", "end", "range", "info"})
-"""Functions of the whole range; and `info`, which selects series that stand in no plan."""
+FUNCTIONS = CELL_BY_CELL | frozenset(
+    {
+        "absent", "absent_over_time", "avg_over_time", "changes", "count_over_time", "delta",
+        "deriv", "double_exponential_smoothing", "first_over_time", "histogram_avg",
+        "histogram_count", "histogram_fraction", "histogram_quantile", "histogram_quantiles",
+        "histogram_stddev", "histogram_stdvar", "histogram_sum", "idelta", "increase", "irate",
+        "label_join", "label_replace", "last_over_time", "mad_over_time", "max_of",
+        "max_over_time", "min_of", "min_over_time", "pi", "predict_linear", "present_over_time",
+        "quantile_over_time", "rate", "resets", "scalar", "sort", "sort_by_label",
+        "sort_by_label_desc", "sort_desc", "start_timestamp", "stddev_over_time",
+        "stdvar_over_time", "step", "sum_over_time", "time", "timestamp",
+        "ts_of_first_over_time", "ts_of_last_over_time", "ts_of_max_over_time",
+        "ts_of_min_over_time", "vector",
+    }
+)  # fmt: skip
+"""Functions of a step alone: neither of the whole range, as `end()` is, nor of series that no plan
+names, as `info` is. A new function does not stand here by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +108,20 @@ def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
                 return inner.between(-plan.offset_ms - wide, -plan.offset_ms)
             end = plan.at_ms - plan.offset_ms
             return inner.during(end - wide, end)
-        case Aggregation(op=op) if op in CHOOSING:
+        case Aggregation(op=op) if op not in AGGREGATIONS:
             return None
-        case FunctionCall(function=name) if name in OF_THE_RANGE:
+        case FunctionCall(function=name) if name not in FUNCTIONS:
             return None
         case BinaryOp():
             spine = left_spine(plan)
             below = [spine[0].left, *(node.right for node in spine)]
             return _all(below, lookback_ms)
-        case _:
+        case Constant() | TextConstant() | Nothing() | Shared() | Subset() | Negate():
             return _all(children(plan), lookback_ms)
+        case Aggregation() | FunctionCall() | StepInvariant():
+            return _all(children(plan), lookback_ms)
+        case _:
+            assert_never(plan)
 
 
 def _all(plans: Iterable[Plan], lookback_ms: int) -> Reach | None:

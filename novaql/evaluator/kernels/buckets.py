@@ -31,8 +31,8 @@ class Repaired:
     largest: Floats
 
 
-def make_monotonic(bounds: Floats, counts: Floats) -> Repaired:
-    """bounds, counts: [B, H, J], increasing bounds along the first axis."""
+def make_monotonic(bounds: Floats, counts: Floats, used: Ints) -> Repaired:
+    """bounds, counts: [B, H, J], increasing bounds along the first axis; used: [H, J] of them."""
     out = counts.copy()
     shape = counts.shape[1:]
     forced = np.zeros(shape, np.bool_)
@@ -45,7 +45,7 @@ def make_monotonic(bounds: Floats, counts: Floats) -> Repaired:
             delta
             <= SMALL_DELTA_TOLERANCE * np.minimum(np.abs(before) + np.abs(now), np.finfo(float).max)
         )
-        raised = ~close & (now < before)
+        raised = ~close & (now < before) & (b < used)  # padding is no decrease
         if raised.any():
             least = np.where(raised & ~forced, bounds[b], least)
             greatest = np.where(raised, bounds[b], greatest)
@@ -92,7 +92,7 @@ def bucket_quantile(
     """
     bounds, counts, used = merge_equal_bounds(bounds, counts, used)
     shape = counts.shape[1:]
-    repaired = make_monotonic(bounds, counts)
+    repaired = make_monotonic(bounds, counts, used)
     counts = repaired.counts
     top = used - 1
     total = _pick(counts, top)
@@ -118,7 +118,7 @@ def bucket_fraction(
 ) -> tuple[Floats, Repaired]:
     """Fraction of the observations between low and high, linear inside buckets. Shapes as above."""
     bounds, counts, used = merge_equal_bounds(bounds, counts, used)
-    repaired = make_monotonic(bounds, counts)
+    repaired = make_monotonic(bounds, counts, used)
     counts = repaired.counts
     top = used - 1
     total = _pick(counts, top)

@@ -1,0 +1,250 @@
+"""An answer with the cache of results is the one without, whatever happened to the data in between.
+
+`NOVAQL_CACHE_HISTORIES` says how many random histories are played, each of some dozens of panels
+refreshed between appends, late and repeated samples, deletions, flushes, compaction, retention and
+reloads.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tsdb
+from novaql import QueryOptions, Result, ResultCache, evaluate
+from novaql.errors import EvaluationError
+from novaql.options import NameRemoval
+from tests.support.query_answers import answer_of_result, disagreement
+from tests.support.random_queries import QueryMaker
+from tests.support.random_samples import START_MS, Fleet, SeriesSamples, batch_of, random_fleet
+
+HISTORIES = int(os.environ.get("NOVAQL_CACHE_HISTORIES", "40"))
+STEPS_OF_HISTORY = 40
+MINUTE_MS = 60_000
+FIRST_MS = START_MS - START_MS % MINUTE_MS
+FLEET = Fleet(instances=2, minutes=90, interval_s=30, on_edges=True)
+FIXED = (
+    "sum by (job) (rate(requests_total[5m]))",
+    "load",
+    "load offset 3m",
+    "load offset -2m",
+    "max_over_time(load[7m:1m])",
+    "sum(load @ 1700001800)",
+    "absent(load{zone='nowhere'})",
+    "count by (zone) (load) / on () group_left () sum(limit)",
+    "topk(1, load)",
+    "load @ end()",
+    "increase(requests_total[3m] smoothed)",
+    "last_over_time(load[2m] anchored)",
+    "quantile(2, load)",
+)
+
+
+@dataclass
+class History:
+    """A database to which things happen, and panels over it."""
+
+    rng: random.Random
+    series: SeriesSamples
+    folder: Path | None
+    database: tsdb.Database = field(init=False)
+    cache: ResultCache = field(default_factory=ResultCache)
+    now_ms: int = FIRST_MS
+    panels: list[tuple[str, QueryOptions, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = self.opened()
+        maker = QueryMaker(self.rng, [FIRST_MS // 1000 + 1500], modern=True)
+        queries = [*(maker.vector(2) for _ in range(2)), *self.rng.sample(FIXED, 3)]
+        for query in queries:
+            step = self.rng.choice((30_000, 60_000, 120_000))
+            names = self.rng.choice((NameRemoval.DELAYED, NameRemoval.EAGER))
+            options = QueryOptions(0, 0, step, name_removal=names)
+            self.panels.append((query, options, self.rng.choice((5, 20, 40))))
+
+    def opened(self) -> tsdb.Database:
+        if self.folder is None:
+            return tsdb.memory()
+        return tsdb.open(self.folder, sync="os", block_ms=20 * MINUTE_MS)
+
+    def append(self, first_ms: int, last_ms: int, *, shift: float = 0.0) -> None:
+        """Samples of some of the series in (first, last]."""
+        some: SeriesSamples = []
+        for labels, samples in self.series:
+            if self.rng.random() < 0.9:
+                chosen = [(t, v + shift) for t, v in samples if first_ms < t <= last_ms]
+                if chosen:
+                    some.append((labels, chosen))
+        if some:
+            self.database.append(batch_of(some))
+
+    def happen(self) -> None:
+        """One thing."""
+        roll = self.rng.random()
+        back_ms = self.rng.randrange(1, 60) * MINUTE_MS
+        if roll < 0.45:
+            before, self.now_ms = (
+                self.now_ms,
+                self.now_ms + self.rng.choice((1, 1, 2, 7)) * MINUTE_MS,
+            )
+            self.append(before, self.now_ms)
+        elif roll < 0.55:  # late, or once more
+            first = self.now_ms - back_ms
+            self.append(first, first + 2 * MINUTE_MS, shift=self.rng.choice((0.0, 8.0)))
+        elif roll < 0.62:
+            first = self.now_ms - back_ms
+            name = self.rng.choice(("load", "requests_total", "limit"))
+            matchers = [tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, name)]
+            last = first + self.rng.choice((1, 10, 1000)) * MINUTE_MS
+            self.database.delete([matchers], first, last)
+        elif roll < 0.68:
+            self.database.flush()
+        elif self.folder is not None and roll < 0.71:
+            self.database.compact()
+        elif self.folder is not None and roll < 0.74:
+            self.database.close()
+            self.database = self.opened()
+        elif self.folder is not None and roll < 0.76:
+            self.retain()
+
+    def retain(self) -> None:
+        """Let blocks go that are older than half an hour."""
+        self.database.flush()
+        self.database.close()
+        assert self.folder is not None
+        retaining = tsdb.open(
+            self.folder, sync="os", block_ms=20 * MINUTE_MS, retention_ms=30 * MINUTE_MS
+        )
+        self.database = retaining
+        self.look()
+        retaining.apply_retention(self.now_ms)
+        self.look()
+
+    def look(self) -> None:
+        """A panel, with the cache and without."""
+        query, options, width = self.rng.choice(self.panels)
+        step = options.step_ms
+        end = (self.now_ms + self.rng.choice((0, 0, 1, -3)) * step) // step * step
+        where = QueryOptions(end - width * step, end, step, name_removal=options.name_removal)
+        expected, failure = None, None
+        try:
+            expected = evaluate(query, self.database, where)
+        except EvaluationError as problem:
+            failure = str(problem)
+        if expected is None:
+            with pytest.raises(EvaluationError) as raised:
+                evaluate(query, self.database, where, cache=self.cache)
+            assert str(raised.value) == failure
+            return
+        found = evaluate(query, self.database, where, cache=self.cache)
+        assert found.kind is expected.kind
+        assert found.times_ms.tolist() == expected.times_ms.tolist()
+        assert [*found.series] == [*expected.series], query
+        assert set(found.warnings) == set(expected.warnings), query
+        assert _without_times(found.infos) == _without_times(expected.infos), query
+        wrong = disagreement(answer_of_result(expected), answer_of_result(found), relative=1e-11)
+        assert wrong is None, f"{query} from {where.start_ms} to {where.end_ms}: {wrong}"
+
+
+def _without_times(texts: tuple[str, ...]) -> set[str]:
+    return {re.sub(r"\d{10,}", "", text) for text in texts}
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_cached_answers_are_the_answers(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    history = History(rng, random_fleet(rng, FLEET), tmp_path / "db" if seed % 4 == 0 else None)
+    for _ in range(STEPS_OF_HISTORY):
+        history.happen()
+        history.look()
+        if rng.random() < 0.3:
+            history.look()
+    history.database.close()
+
+
+def test_the_cache_is_used() -> None:
+    rng = random.Random(1)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 60 * MINUTE_MS)
+    query, cache = "sum by (job) (rate(requests_total[5m]))", ResultCache()
+
+    def panel(minute: int, cache: ResultCache | None) -> Result:
+        end = FIRST_MS + minute * MINUTE_MS
+        options = QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS)
+        return evaluate(query, history.database, options, cache=cache)
+
+    read = [panel(minute, cache).stats.samples for minute in range(40, 60)]
+    assert cache.steps_reused == 19 * 30
+    assert 0 < read[-1] < panel(59, None).stats.samples / 3
+
+
+def test_late_samples_make_only_their_steps_be_evaluated_again() -> None:
+    rng = random.Random(2)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 60 * MINUTE_MS)
+    cache = ResultCache()
+    options = QueryOptions(FIRST_MS, FIRST_MS + 60 * MINUTE_MS, MINUTE_MS)
+    evaluate("sum(rate(requests_total[5m]))", history.database, options, cache=cache)
+    history.append(FIRST_MS + 20 * MINUTE_MS, FIRST_MS + 21 * MINUTE_MS, shift=100.0)
+    evaluate("sum(rate(requests_total[5m]))", history.database, options, cache=cache)
+    assert 50 <= cache.steps_reused <= 56
+
+
+def test_answers_never_mix_what_was_before_a_batch_and_after_it() -> None:
+    """Batches set all series to a number, at two far times at once: it is seen at both or none."""
+    database = tsdb.memory()
+    times = FIRST_MS + np.array([1, 50]) * MINUTE_MS + 17
+    labels = tsdb.SeriesTable.from_dicts([{"__name__": "level", "i": str(n)} for n in range(20)])
+    rows = np.repeat(np.arange(20), 2)
+
+    def write(value: float) -> None:
+        database.append(tsdb.Batch(labels, rows, np.tile(times, 20), np.full(40, value)))
+
+    write(0.0)
+    cache, done = ResultCache(), threading.Event()
+
+    def change() -> None:
+        value = 0.0
+        while not done.is_set():
+            value += 1.0
+            write(value)
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        for number in range(150):
+            first = FIRST_MS + (number % 2) * MINUTE_MS
+            options = QueryOptions(first, first + 52 * MINUTE_MS, MINUTE_MS)
+            found = evaluate("max by (i) (level)", database, options, cache=cache)
+            assert found.valid is not None
+            seen = np.unique(found.values[found.valid])
+            assert len(seen) == 1, seen
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_another_source_has_answers_of_its_own() -> None:
+    cache = ResultCache()
+    options = QueryOptions(FIRST_MS, FIRST_MS + 10 * MINUTE_MS, MINUTE_MS)
+    for value in (1.0, 2.0):
+        database = tsdb.memory()
+        database.append(batch_of([({"__name__": "m"}, [(FIRST_MS, value)])]))
+        assert evaluate("m", database, options, cache=cache).values.max() == value
+
+
+def test_a_cache_of_nothing_keeps_nothing() -> None:
+    database, cache = tsdb.memory(), ResultCache(0)
+    database.append(batch_of([({"__name__": "m"}, [(FIRST_MS, 1.0)])]))
+    options = QueryOptions(FIRST_MS, FIRST_MS + 10 * MINUTE_MS, MINUTE_MS)
+    for _ in range(2):
+        assert len(evaluate("m", database, options, cache=cache)) == 1
+    assert cache.stats().entries == 0
+    assert cache.steps_reused == 0
