@@ -42,6 +42,8 @@ class Settings:
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
+    result_cache_bytes  memory for answers to range queries, of which a later one uses what has not
+                        changed; 0: none are kept. A query with `nocache=1` uses none and adds none
     max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest body with samples, as it is sent
@@ -88,6 +90,7 @@ class Settings:
     query_timeout_s: float = 120.0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
+    result_cache_bytes: int = 64 << 20
     max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20

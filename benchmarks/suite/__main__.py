@@ -16,13 +16,13 @@ from typing import Any
 
 import click
 
-from benchmarks.suite import chart, clients, growth, report
+from benchmarks.suite import chart, clients, growth, panel, report
 from benchmarks.suite.facts import machine_facts
 from benchmarks.suite.measuring import OverHttp, System, measure_queries, novaql_systems
 from benchmarks.suite.peers import PeerBench
 from benchmarks.suite.systems import Effort, InProcess, Server, open_dataset
 
-PARTS = ("queries", "clients", "growth")
+PARTS = ("queries", "panel", "clients", "growth")
 CLIENTS = (1, 2, 4, 8, 16)
 
 
@@ -104,14 +104,14 @@ def main(
     effort = Effort(0.2, 2, 5) if quick else Effort()
     bench = PeerBench.at(folder.resolve(), data.resolve())
     wanted = parts.split(",")
-    if {"queries", "clients"} & set(wanted):
+    if {"queries", "panel", "clients"} & set(wanted):
         with recorder.part("prepare"):
             bench.prepare(scale)
         recorder.put("scale", json.loads((bench.dataset / "manifest.json").read_text())["scale"])
         store = data.resolve() / "novaql"
         open_dataset(bench.dataset).close()
         with _servers(bench, store, recorder, peers=peers) as systems:
-            _measure(bench, systems, recorder, effort, wanted, only, quick=quick)
+            _measure(bench, store, systems, recorder, effort, wanted, only, quick=quick)
     if "growth" in wanted:
         with recorder.part("growth"):
             size = min(1.0, max(scale, 0.01)) * (0.02 if quick else 1)
@@ -162,6 +162,7 @@ def _servers(
 
 def _measure(
     bench: PeerBench,
+    store: Path,
     running: Running,
     recorder: Recorder,
     effort: Effort,
@@ -175,6 +176,10 @@ def _measure(
             add = recorder.list("queries")
             chosen = lambda q: only in q.name or only in q.group  # noqa: E731 - one line
             measure_queries(bench, running.systems, effort, chosen, add)
+    if "panel" in wanted:
+        with recorder.part("panel"):
+            add = recorder.list("panel")
+            panel.measure_panel(store, running.server, bench.common.T_END, add)
     if "clients" in wanted:
         with recorder.part("clients"):
             _clients(bench, running.systems, recorder.list("clients"), 1.0 if quick else 6.0)

@@ -179,7 +179,7 @@ class Server:
 
 def arrow_request(kind: str, expr: str, start: float, end: float, step: float) -> bytes:
     """Body of POST /v1/novaql for an Arrow stream."""
-    body: dict[str, Any] = {"query": expr, "format": "arrow"}
+    body: dict[str, Any] = {"query": expr, "format": "arrow", "nocache": True}
     if kind == "range":
         body |= {"start": start, "end": end, "step": step}
     else:

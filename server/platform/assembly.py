@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from novaql import __version__
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.result_cache import ResultCache
 from server.platform.accounts import Accounts
 from server.platform.api_version import CURRENT
 from server.platform.bootstrap import ensure_first_tenant
@@ -86,6 +87,7 @@ def _around(
         threads=StateThreads(),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
+        answers=ResultCache(settings.result_cache_bytes),
         decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
         scrapes=scrapes,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from starlette.requests import Request
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.result_cache import ResultCache
 from server.platform.accounts import Accounts
 from server.platform.clock import Clock
 from server.platform.edge import request_id_of
@@ -43,6 +44,7 @@ class ServerContext:
     dialer     for requests to others; never into a network that is not public
     threads    for work on the database
     writers    threads that decode and store what is sent to us
+    answers    answers to range queries that later ones use
     scrapes    the targets that this server scrapes now
     stopping   set when the server is told to stop: answers without an end are to end then
     event_types  every type of event that can be subscribed to
@@ -66,6 +68,7 @@ class ServerContext:
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder
+    answers: ResultCache
     scrapes: Scrapes = no_scrapes
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)

@@ -22,8 +22,12 @@ async def run_query(
     text: str,
     options: QueryOptions,
     shape: Callable[[Result], Answer],
+    *,
+    cached: bool = True,
 ) -> Answer:
     """Evaluate and shape the result, both in a worker thread.
+
+    cached  answers to earlier queries may be used, and this one kept
 
     The server's limits are added to the options. Raises what `novaql.evaluate` raises, and
     `Busy`.
@@ -32,7 +36,8 @@ async def run_query(
     bounded = within_budget(context, options)
 
     def work(cancellation: Cancellation) -> Answer:
-        result = evaluate(text, context.store, bounded, cancellation=cancellation)
+        cache = context.answers if cached else None
+        result = evaluate(text, context.store, bounded, cancellation=cancellation, cache=cache)
         context.telemetry.query_samples.inc(result.stats.samples)
         return shape(result)
 

@@ -18,7 +18,13 @@ from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker, run_query
 from server.platform.syntax_tree import tree_json
 from server.prometheus.envelope import success
-from server.prometheus.parameters import Parameters, bad_parameter, duration_of, read_parameters
+from server.prometheus.parameters import (
+    Parameters,
+    bad_parameter,
+    duration_of,
+    go_bool,
+    read_parameters,
+)
 
 _LOOKBACK_MS = 300_000
 _TRUNCATED = "results truncated due to limit"
@@ -97,7 +103,8 @@ async def _answer(
             data = data[:-1] + b',"stats":' + orjson.dumps(_stats(result.stats)) + b"}"
         return success(data, warnings, result.infos)
 
-    return await run_query(request, parameters.text("query"), options, shape)
+    cached = not go_bool(parameters.text("nocache"))
+    return await run_query(request, parameters.text("query"), options, shape, cached=cached)
 
 
 def _lookback_ms(parameters: Parameters) -> int:

@@ -35,6 +35,7 @@ _QUERY = {
     "limit": "keep the first so many series; 0: all",
     "lookback_delta": "how long a sample stays visible",
     "stats": "`true` or `all`: add statistics",
+    "nocache": "`1`: neither use nor keep answers to range queries",
 }
 _METADATA = {
     "metric": "only this one",

@@ -40,7 +40,7 @@ async def novaql(request: Request) -> Response:
         plan = explain(body.query, options) if body.explain else ""
         return encode(result, form, options, limit=body.limit or 0, plan=plan)
 
-    content = await run_query(request, body.query, options, shape)
+    content = await run_query(request, body.query, options, shape, cached=not body.nocache)
     headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
     return Response(content, headers=headers)
 

@@ -26,6 +26,9 @@ class NovaqlRequest(BaseModel):
     )
     limit: int | None = Field(None, ge=0, description="keep the first so many series; 0: all")
     explain: bool = Field(False, description="add the plan as text")
+    nocache: bool = Field(
+        False, description="neither use nor keep answers to earlier range queries"
+    )
     strict_promql: bool = Field(
         False, description="PromQL and no more; the language has no extensions yet"
     )
