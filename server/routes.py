@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.alerts.router import ENDPOINTS as ALERTS
 from server.audit.router import ENDPOINTS as AUDIT
 from server.health.router import ENDPOINTS as HEALTH
 from server.ingest.router import ENDPOINTS as INGEST
@@ -19,6 +20,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *QUERY,
     *SERVICES,
     *SLO,
+    *ALERTS,
     *AUDIT,
     *WEBHOOKS,
     *USERS,

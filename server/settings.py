@@ -74,6 +74,8 @@ class Settings:
     job_threads         jobs that run at one time; 0: none run in this process
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
+    evaluation_interval_s   between evaluations of rules whose group names no interval
+    notify_gap_s        an alert is told by hand once in so many seconds
     calls_selector      counter of calls with labels `client` and `server`, from which edges between
                         services are discovered
     """
@@ -118,6 +120,8 @@ class Settings:
     job_threads: int = 4
     clock_file: str = ""
     public_url: str = ""
+    evaluation_interval_s: float = 60.0
+    notify_gap_s: float = 30.0
     calls_selector: str = "traces_service_graph_request_total"
 
     def __post_init__(self) -> None:
@@ -155,7 +159,12 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")
-        for name in ("sync_interval_s", "query_timeout_s", "webhook_timeout_s"):
+        for name in (
+            "sync_interval_s",
+            "query_timeout_s",
+            "webhook_timeout_s",
+            "evaluation_interval_s",
+        ):
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, "must be greater than 0")
 

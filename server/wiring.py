@@ -6,6 +6,8 @@ here, and here is the whole list.
 
 from __future__ import annotations
 
+from server.alerts.jobs import KINDS as ALERT_JOBS
+from server.alerts.objectives import CONSUMERS as BURN_ALERTS
 from server.audit.jobs import EXPORTS
 from server.platform.events import Consumer, relay
 from server.platform.jobs import JobKind
@@ -14,9 +16,9 @@ from server.webhooks.events import EVENTS
 from server.webhooks.jobs import DELIVERIES
 from server.webhooks.messages import CONSUMER as WEBHOOKS
 
-CONSUMERS: tuple[Consumer, ...] = (WEBHOOKS,)
+CONSUMERS: tuple[Consumer, ...] = (WEBHOOKS, *BURN_ALERTS)
 
-JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES)
+JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES, *ALERT_JOBS)
 
 AUDITED_WITHOUT_ROUTE = (
     "group.create",

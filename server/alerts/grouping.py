@@ -26,6 +26,7 @@ class Why(StrEnum):
     SOME_RESOLVED = "some_resolved"
     REPEAT = "repeat"
     BY_HAND = "by_hand"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,11 @@ class JobRun:
                 unit.wakes = True
         self.ended = True
 
+    def renew(self, lease: timedelta) -> None:
+        """Keep the job for that much longer from now. Raises `LeaseLost`."""
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            self._own(unit.session).lease_until = unit.now() + lease
+
     def fail(self, error: BaseException, wait: timedelta) -> None:
         """Give the job back after a failure, to be tried again."""
         with self.context.unit(*self._origin(), writes=True) as unit:

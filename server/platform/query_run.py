@@ -64,7 +64,11 @@ def within_budget(context: ServerContext, options: QueryOptions) -> QueryOptions
     settings = context.settings
     asked = options.timeout_s
     timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
+    return replace(options, timeout_s=timeout, limits=limits_of(context))
+
+
+def limits_of(context: ServerContext) -> Limits:
+    """What one query may read and give."""
+    settings = context.settings
     # Prometheus counts the intervals between steps, of which there is one less.
-    points = settings.max_query_points + 1
-    limits = Limits(samples=settings.max_query_samples, points=points)
-    return replace(options, timeout_s=timeout, limits=limits)
+    return Limits(samples=settings.max_query_samples, points=settings.max_query_points + 1)

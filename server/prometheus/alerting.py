@@ -1,18 +1,59 @@
-"""rules, alerts and alertmanagers: this server evaluates no rules and knows no Alertmanager."""
+"""rules, alerts and alertmanagers: what the server's own rules raise."""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
+from server.platform.calls import in_unit
 from server.prometheus.envelope import success
-from server.prometheus.parameters import bad_parameter, go_bool, read_parameters
+from server.prometheus.parameters import Parameters, bad_parameter, go_bool, read_parameters
+from server.prometheus.selectors import MatcherSets
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked for; nothing named means everything."""
+
+    kind: str
+    names: frozenset[str]
+    groups: frozenset[str]
+    files: frozenset[str]
+    without_alerts: bool
+    matchers: MatcherSets
+    limit: int
+    token: str
 
 
 async def rules(request: Request) -> Response:
-    """Groups of rules: none, since the server evaluates none. Parameters are checked even so."""
-    parameters = await read_parameters(request)
+    """Groups of rules, with the alerts that are active; filtered by what the parameters name."""
+    wanted = _wanted(await read_parameters(request))
+    reports = await in_unit(request, group_reports)
+    found, next_token = _chosen(reports, wanted)
+    data: dict[str, Any] = {"groups": found}
+    if next_token:
+        data["groupNextToken"] = next_token
+    return success(orjson.dumps(data))
+
+
+async def alerts(request: Request) -> Response:
+    """Active alerts: those that are pending and those that fire."""
+    return success(orjson.dumps({"alerts": await in_unit(request, active_alerts)}))
+
+
+async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
+    """Alertmanagers that alerts are sent to: none, the server tells of them itself."""
+    return success(b'{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')
+
+
+def _wanted(parameters: Parameters) -> _Wanted:
     kind = parameters.text("type").lower()
     if kind not in ("", "alert", "record"):
         raise bad_parameter("type", f'not supported value "{kind}"')
@@ -20,26 +61,68 @@ async def rules(request: Request) -> Response:
     if without and go_bool(without) is None:
         reason = f'strconv.ParseBool: parsing "{without}": invalid syntax'
         raise bad_parameter("exclude_alerts", f"error converting exclude_alerts: {reason}")
-    parameters.matcher_sets()
+    matchers = parameters.matcher_sets()
     limit, token = parameters.text("group_limit"), parameters.text("group_next_token")
     if token and not limit:
         reason = "group_limit needs to be present in order to paginate over the groups"
         raise bad_parameter("group_limit", reason)
-    if limit and parameters.whole("group_limit", 0, _limit_error(limit)) <= 0:
+    most = parameters.whole("group_limit", 0, _limit_error(limit)) if limit else 0
+    if limit and most <= 0:
         raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
-    if token:
-        raise bad_parameter("group_next_token", f"there is no group {token}")
-    return success(orjson.dumps({"groups": []}))
+    names, groups, files = (
+        frozenset(parameters.all(name)) for name in ("rule_name[]", "rule_group[]", "file[]")
+    )
+    exclude = bool(without and go_bool(without))
+    return _Wanted(kind, names, groups, files, exclude, matchers, most, token)
 
 
-async def alerts(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """Active alerts: none."""
-    return success(b'{"alerts":[]}')
+def _chosen(
+    reports: Sequence[GroupReport], wanted: _Wanted
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The groups to show, and the token of the first that did not fit."""
+    found: list[dict[str, Any]] = []
+    begun = not wanted.token
+    for group in reports:
+        if not begun:
+            if _token(group) != wanted.token:
+                continue
+            begun = True
+        if wanted.groups and group.name not in wanted.groups:
+            continue
+        if wanted.files and group.file not in wanted.files:
+            continue
+        rules_ = [_shown(rule, wanted) for rule in group.rules if _fits(rule, wanted)]
+        if not rules_:
+            continue  # everything was filtered away
+        if wanted.limit and len(found) == wanted.limit:
+            return found, _token(group)
+        found.append({**group.shown, "rules": rules_})
+    if not begun:
+        raise bad_parameter("group_next_token", f"there is no group {wanted.token}")
+    return found, None
 
 
-async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """Alertmanagers that alerts are sent to: none."""
-    return success(b'{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')
+def _fits(rule: RuleReport, wanted: _Wanted) -> bool:
+    if wanted.kind and rule.alerting is not (wanted.kind == "alert"):
+        return False
+    if wanted.names and rule.name not in wanted.names:
+        return False
+    return not wanted.matchers or any(
+        all(m.matches(rule.labels.get(m.name, "")) for m in matchers)
+        for matchers in wanted.matchers
+    )
+
+
+def _shown(rule: RuleReport, wanted: _Wanted) -> dict[str, Any]:
+    if rule.alerting and wanted.without_alerts:
+        return {**rule.shown, "alerts": None}
+    return rule.shown
+
+
+def _token(group: GroupReport) -> str:
+    """Names a group in the URL of the next page, as Prometheus does."""
+    text = f"{group.file};{group.name}".encode()
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
 
 def _limit_error(text: str) -> str:

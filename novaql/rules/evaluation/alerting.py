@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,7 +70,18 @@ class AlertState:
         Raises `EvaluationError` and what queries raise; the alerts are then as before, except that
         too many of them (`limit`) are all dropped.
         """
-        found = self._found(time_ms, offset_ms, context)
+        return self.advance(self.elements(time_ms, offset_ms, context), time_ms)
+
+    def advance(
+        self, found: Mapping[Labels, ActiveAlert], time_ms: int, *, keeps: bool = False
+    ) -> Vector:
+        """Bring the alerts up to date with the elements of a time, as `elements` gives them.
+
+        keeps  the elements are not the whole truth (the data is missing, or the query failed):
+               alerts without one stay as they are
+
+        Raises `EvaluationError` where there are more than `limit`; they are all dropped then.
+        """
         for labels, alert in found.items():
             known = self.alerts.get(labels)
             if known is None or known.state is State.INACTIVE:
@@ -80,12 +91,13 @@ class AlertState:
         live = [
             alert
             for labels, alert in list(self.alerts.items())
-            if self._moved(labels, alert, time_ms, there=labels in found)
+            if (keeps and labels not in found and alert.state is not State.INACTIVE)
+            or self._moved(labels, alert, time_ms, there=labels in found)
         ]
         if 0 < self.group.limit < len(live):
             self.alerts.clear()
             raise EvaluationError(f"exceeded limit of {self.group.limit} with {len(live)} alerts")
-        return _series_of([] if self.silent else live)
+        return series_of([] if self.silent else live)
 
     def _moved(self, labels: Labels, alert: ActiveAlert, time_ms: int, *, there: bool) -> bool:
         """Move one alert on; whether it is pending or firing after that."""
@@ -112,11 +124,17 @@ class AlertState:
             alert.fired_ms = time_ms
         return True
 
-    def _found(
+    def elements(
         self, time_ms: int, offset_ms: int, context: RuleContext
     ) -> dict[Labels, ActiveAlert]:
-        """An alert for each element of the expression's result."""
+        """An alert for each element of the expression's result. Raises as `evaluate` does."""
         result = instant_vector(self.rule.expr, time_ms - offset_ms, context)
+        return self.labelled(result, time_ms, context)
+
+    def labelled(
+        self, result: Vector, time_ms: int, context: RuleContext
+    ) -> dict[Labels, ActiveAlert]:
+        """The elements of a result as alerts: with the rule's labels, templates filled in."""
         found: dict[Labels, ActiveAlert] = {}
         templates = self.group.labels_of(self.rule)
         for row, element in enumerate(result.series):
@@ -160,7 +178,7 @@ def _template_query(
     return [(labels, found.value(row)) for row, labels in enumerate(found.series)]
 
 
-def _series_of(alerts: list[ActiveAlert]) -> Vector:
+def series_of(alerts: Sequence[ActiveAlert]) -> Vector:
     """ALERTS is 1 for each alert; ALERTS_FOR_STATE is since when, in Unix seconds."""
     label_sets: list[dict[str, str]] = []
     values: list[float] = []

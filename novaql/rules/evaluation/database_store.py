@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from novaql.errors import EvaluationError, StorageUnavailable
-from tsdb.database import Database
 from tsdb.errors import StoreError
+from tsdb.options import AppendResult
 from tsdb.selection import Source
 from tsdb.tile import Batch
+
+
+class Appendable(Source, Protocol):
+    """What is read and takes batches: `tsdb.Database`."""
+
+    def append(self, batch: Batch, /) -> AppendResult: ...
 
 
 class DatabaseStore:
     """A `RuleStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Appendable) -> None:
         self.database = database
 
     def source(self) -> Source:

@@ -47,13 +47,15 @@ def restore(
         if labels in before:
             found += 1
             down_ms, since_ms = before[labels]
-            _set_back(alert, hold_ms, time_ms, down_ms, since_ms, grace_period_ms)
+            set_back(alert, hold_ms, time_ms, down_ms, since_ms, grace_period_ms)
     return found
 
 
-def _set_back(
+def set_back(
     alert: ActiveAlert, hold_ms: int, time_ms: int, down_ms: int, since_ms: int, grace_ms: int
 ) -> None:
+    """Since when an alert is active, for one that was active from `since_ms` until evaluations
+    ended at `down_ms`, and still is at `time_ms`. `hold_ms` is its rule's `for`."""
     remaining_ms = hold_ms - (down_ms - since_ms)
     if remaining_ms <= 0:
         alert.active_since_ms = since_ms  # it was firing, and does so at the next evaluation

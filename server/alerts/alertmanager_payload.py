@@ -1,0 +1,91 @@
+"""A notification as Alertmanager's webhooks have it, so that what listens to those understands it.
+
+The form is version 4 of Alertmanager's `notify/webhook`; `notification_id`, `why`, and `id` and
+`value` of alerts are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote_plus
+
+_NEVER = "0001-01-01T00:00:00Z"
+_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+
+
+def webhook_payload(
+    payload: Mapping[str, Any],
+    *,
+    notification_id: str,
+    why: str,
+    channel: str,
+    external_url: str,
+    expressions: Mapping[str, str],
+) -> dict[str, Any]:
+    """The body of the request. `expressions` are those of rules, by rule id."""
+    alerts = [_alert(alert, external_url, expressions) for alert in payload["alerts"]]
+    labels = payload["group_labels"]
+    return {
+        "version": "4",
+        "groupKey": f"{payload['route']}:{labels_text(labels)}",
+        "truncatedAlerts": payload["truncated"],
+        "status": "firing" if any(a["status"] == "firing" for a in alerts) else "resolved",
+        "receiver": channel,
+        "groupLabels": labels,
+        "commonLabels": _common([a["labels"] for a in alerts]),
+        "commonAnnotations": _common([a["annotations"] for a in alerts]),
+        "externalURL": external_url,
+        "alerts": alerts,
+        "notification_id": notification_id,
+        "why": why,
+    }
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """`{a="b", c="d"}`."""
+    quoted = (f'{name}="{_escaped(labels[name])}"' for name in sorted(labels))
+    return "{" + ", ".join(quoted) + "}"
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """Alertmanager's fingerprint of a label set: FNV-1a of 64 bits, in hexadecimal."""
+    total = _OFFSET
+    for name in sorted(labels, key=str.encode):
+        for byte in (*name.encode(), 0xFF, *labels[name].encode(), 0xFF):
+            total = ((total ^ byte) * _PRIME) & _MASK
+    return f"{total:016x}"
+
+
+def generator_url(external_url: str, expr: str) -> str:
+    """Where the expression of a rule is shown."""
+    return f"{external_url}/graph?g0.expr={quote_plus(expr)}&g0.tab=1"
+
+
+def _alert(
+    alert: Mapping[str, Any], external_url: str, expressions: Mapping[str, str]
+) -> dict[str, Any]:
+    fires = alert["state"] == "firing"
+    return {
+        "status": "firing" if fires else "resolved",
+        "labels": alert["labels"],
+        "annotations": alert["annotations"],
+        "startsAt": alert["fired_at"] or alert["started_at"],
+        "endsAt": _NEVER if fires else alert["resolved_at"],
+        "generatorURL": generator_url(external_url, expressions.get(alert["rule_id"], "")),
+        "fingerprint": fingerprint(alert["labels"]),
+        "id": alert["id"],
+        "value": alert["value"],
+    }
+
+
+def _common(sets: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    if not sets:
+        return {}
+    return {
+        name: text for name, text in sets[0].items() if all(s.get(name) == text for s in sets[1:])
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,183 @@
+"""Wire shapes of channels, of the routing, and of the log of notifications."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from server.alerts.routing_config import RouteBody, RoutingBody
+from server.alerts.rule_schema import DestinationOut, Labels, ShortText
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Shown, Timestamp
+
+Url = Annotated[str, Field(min_length=8, max_length=2000)]
+Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>@]+@[^\s,;<>@]+$")]
+ChannelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s,@][^,@]*$")]
+ChannelType = Literal["webhook", "slack", "email", "sink"]
+NotificationStatus = Literal["pending", "sent", "failed"]
+
+
+class WebhookSettings(Body):
+    """A URL that is sent what Alertmanager's webhooks are sent."""
+
+    url: Url
+    bearer_token: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        None, description="kept sealed, never shown"
+    )
+
+
+class SlackSettings(Body):
+    """An incoming webhook of Slack, or of what understands the same."""
+
+    url: Url = Field(description="kept sealed, never shown")
+    channel: ShortText | None = None
+    username: ShortText | None = None
+    icon_emoji: ShortText | None = None
+
+
+class EmailSettings(Body):
+    """A mail server, and whom to write to."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    from_: Address = Field(alias="from")
+    to: Annotated[list[Address], Field(min_length=1, max_length=50)]
+    username: ShortText | None = None
+    password: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="kept sealed, never shown"
+    )
+
+
+class MakeChannel(Body):
+    """A channel: exactly the settings of its type are given; a `sink` has none."""
+
+    name: ChannelName = Field(description="how routes and rules call it; it never changes")
+    type: ChannelType
+    send_resolved: bool = True
+    webhook: WebhookSettings | None = None
+    slack: SlackSettings | None = None
+    email: EmailSettings | None = None
+
+
+class ChangeChannel(Body):
+    """What is to change, made from `version`. Settings are replaced whole."""
+
+    version: int | None = Field(None, ge=1, description="or If-Match")
+    send_resolved: bool | None = None
+    webhook: WebhookSettings | None = None
+    slack: SlackSettings | None = None
+    email: EmailSettings | None = None
+
+
+class ChannelOut(Shown):
+    """A channel without its secrets."""
+
+    id: str
+    name: str
+    type: ChannelType
+    send_resolved: bool
+    settings: dict[str, Any]
+    secrets: list[str] = Field(description="names of the secrets that are kept")
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class ChannelsOut(Shown):
+    """A page of channels."""
+
+    data: list[ChannelOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class ChannelQuery(PageQuery):
+    """Filters of the list."""
+
+    type: ChannelType | None = None
+
+
+class TestedOut(Shown):
+    """The notification that tries a channel."""
+
+    id: str
+    channel: str
+    status: NotificationStatus
+
+
+class SetRouting(RoutingBody):
+    """The whole routing. Once there is one, `version` is that of what it was made from."""
+
+    version: int | None = Field(None, ge=1, description="or If-Match")
+
+
+class RoutingShown(Shown):
+    """The routing: who is told of what, and when not."""
+
+    id: str | None
+    route: RouteBody
+    inhibit_rules: list[Any]
+    time_intervals: list[Any]
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+    version: int = Field(description="0: none was set, nobody is told")
+
+
+class TryRouting(Body):
+    """Labels of an alert, and perhaps a routing to try in place of the one that is set."""
+
+    labels: Labels
+    config: RoutingBody | None = None
+
+
+class TriedRouting(Shown):
+    """Where such an alert would go."""
+
+    destinations: list[DestinationOut]
+
+
+class NotificationOut(Shown):
+    """A message to a channel: what was told, why, and whether it got there."""
+
+    id: str
+    channel: str
+    channel_type: ChannelType
+    status: NotificationStatus
+    why: str
+    group: str
+    route: str
+    group_labels: dict[str, str]
+    alert_id: str | None = Field(description="of one that was asked for by hand")
+    firing: int
+    resolved: int
+    total: int
+    truncated: int = Field(description="alerts that are not listed, for there are too many")
+    alerts: list[Any]
+    attempts: int
+    error: str | None
+    sent_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class NotificationsOut(Shown):
+    """A page of the log."""
+
+    data: list[NotificationOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class NotificationQuery(PageQuery):
+    """Filters of the log."""
+
+    channel: ShortText | None = None
+    status: NotificationStatus | None = None
+    group: ShortText | None = Field(None, description="`group` of an alert's routing")
+    alert_id: ShortText | None = Field(None, description="of those asked for by hand")
+    why: (
+        Literal["new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test"] | None
+    ) = None

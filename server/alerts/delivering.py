@@ -1,0 +1,232 @@
+"""Deliveries: each notification to its channel, again after a failure, given up at last.
+
+What is sent outside may be sent twice if the process is killed between sending and writing that
+down; it carries the notification's id, so that the receiver can tell. The sink is in the database,
+and so exact.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import orjson
+from sqlalchemy import select
+
+from server.alerts.alertmanager_payload import webhook_payload
+from server.alerts.messages import mail_of, slack_body
+from server.alerts.tables import AlertRule, Channel, Notification, NotificationGroup
+from server.platform.clock import rfc3339
+from server.platform.context import ServerContext
+from server.platform.egress import Dialer, TargetNotAllowed, Unreachable
+from server.platform.jobs import JobRun
+from server.platform.unit import Unit
+
+WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
+"""Waits between attempts; after the last one the notification has failed."""
+
+TIMEOUT_S = 15.0
+
+
+class NotDelivered(Exception):
+    """The channel did not take it. `lasting`: it never will."""
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+
+def lane(payload: Mapping[str, Any]) -> str:
+    """Deliveries to one channel share places, so that a slow one holds up no other."""
+    return str(payload.get("channel", ""))
+
+
+def deliver(job: JobRun) -> None:
+    """One attempt to deliver the notification whose id is the job's key."""
+    with job.read() as unit:
+        row = unit.find(Notification, job.key)
+        channel = None if row is None else _channel(unit, row.channel)
+        secrets = {} if channel is None else secrets_of(unit, channel)
+        expressions = {} if row is None else _expressions(unit, row)
+    if row is None or row.status != "pending":
+        return
+    problem: NotDelivered | None = NotDelivered("the channel was deleted", lasting=True)
+    if channel is not None:
+        problem = _attempt(job.context, channel, secrets, row, expressions)
+    tried = row.attempts + 1
+    lasting = problem is not None and (problem.lasting or tried > len(WAITS_S))
+    again = problem is not None and not lasting
+    now = job.context.clock.now()
+    wait = timedelta(seconds=WAITS_S[min(tried, len(WAITS_S)) - 1])
+    with job.finish(again_at=now + wait if again else None) as unit:
+        current = unit.find(Notification, row.id, lock=True)
+        if current is None:
+            return
+        current.attempts = tried
+        current.error = "" if problem is None else str(problem)[:2000]
+        unit.touch(current)
+        if problem is None:
+            current.status, current.sent_at = "sent", unit.now()
+        elif lasting:
+            current.status = "failed"
+            _untell(unit, current)
+            unit.publish(
+                "alert.notification_failed",
+                {"id": current.id, "channel": current.channel, "error": current.error},
+            )
+
+
+def _attempt(
+    context: ServerContext,
+    channel: Channel,
+    secrets: Mapping[str, str],
+    row: Notification,
+    expressions: Mapping[str, str],
+) -> NotDelivered | None:
+    try:
+        send(context, channel, secrets, row, expressions)
+    except NotDelivered as found:
+        return found
+    return None
+
+
+def send(
+    context: ServerContext,
+    channel: Channel,
+    secrets: Mapping[str, str],
+    row: Notification,
+    expressions: Mapping[str, str],
+) -> None:
+    """Hand a notification to its channel. Raises `NotDelivered`."""
+    settings, url = channel.settings, context.settings.public_url
+    match channel.type:
+        case "sink":
+            return
+        case "webhook":
+            body = webhook_payload(
+                row.payload,
+                notification_id=row.id,
+                why=row.why,
+                channel=channel.name,
+                external_url=url,
+                expressions=expressions,
+            )
+            headers = {"X-Notification-Id": row.id}
+            if token := secrets.get("bearer_token"):
+                headers["Authorization"] = f"Bearer {token}"
+            _post(context.dialer, settings["url"], body, headers)
+        case "slack":
+            text = slack_body(row.payload, row.firing, row.resolved, settings, url)
+            _post(context.dialer, secrets["url"], text, {})
+        case "email":
+            mail = mail_of(
+                row.payload,
+                row.firing,
+                row.resolved,
+                settings,
+                notification_id=row.id,
+                date=format_datetime(row.created_at),
+            )
+            _mail(context.dialer, settings, secrets, mail)
+        case other:
+            raise NotDelivered(f"there is no channel of type {other}", lasting=True)
+
+
+def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
+    """What is sealed of a channel: Slack's URL, a token, a password."""
+    if not channel.sealed:
+        return {}
+    found: dict[str, str] = orjson.loads(unit.unseal(channel.sealed, sealed_place(channel.id)))
+    return found
+
+
+def sealed_place(channel_id: str) -> str:
+    """The name of the place of a channel's secrets."""
+    return f"channel:{channel_id}:secrets"
+
+
+def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    try:
+        with dialer.client(timeout_s=TIMEOUT_S) as client:
+            answer = client.post(
+                url,
+                content=orjson.dumps(body),
+                headers={
+                    "Content-Type": "application/json",
+                    "User-Agent": "NovaQL",
+                    **headers,
+                },
+            )
+    except TargetNotAllowed as problem:
+        raise NotDelivered(problem.message) from None
+    except (Unreachable, httpx.HTTPError) as problem:
+        raise NotDelivered(f"{type(problem).__name__}: {problem}") from None
+    if answer.status_code >= 300:
+        refused = 400 <= answer.status_code < 500 and answer.status_code not in (408, 425, 429)
+        raise NotDelivered(f"it answered {answer.status_code}", lasting=refused)
+
+
+class _Smtp(smtplib.SMTP):
+    """SMTP over a connection that the dialer makes."""
+
+    def __init__(self, dialer: Dialer, host: str, port: int, context: ssl.SSLContext | None):
+        self._dialer, self._context = dialer, context
+        super().__init__(host, port, timeout=TIMEOUT_S)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found = self._dialer.connect(host, port, timeout)
+        found.settimeout(timeout)
+        return (
+            found
+            if self._context is None
+            else self._context.wrap_socket(found, server_hostname=host)
+        )
+
+
+def _mail(
+    dialer: Dialer, settings: Mapping[str, Any], secrets: Mapping[str, str], mail: Any
+) -> None:
+    tls = settings["tls"]
+    context = None if tls == "none" else ssl.create_default_context()
+    try:
+        with _Smtp(
+            dialer, settings["host"], settings["port"], context if tls == "tls" else None
+        ) as server:
+            if tls == "starttls":
+                server.starttls(context=context)
+            if settings.get("username"):
+                server.login(settings["username"], secrets.get("password", ""))
+            server.send_message(mail)
+    except TargetNotAllowed as problem:
+        raise NotDelivered(problem.message) from None
+    except smtplib.SMTPResponseException as problem:
+        text = problem.smtp_error
+        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        lasting = 500 <= problem.smtp_code < 600
+        raise NotDelivered(f"it answered {problem.smtp_code}: {said}", lasting=lasting) from None
+    except (Unreachable, OSError, smtplib.SMTPException) as problem:
+        raise NotDelivered(f"{type(problem).__name__}: {problem}") from None
+
+
+def _untell(unit: Unit, row: Notification) -> None:
+    """The channel did not hear of it: the group's next flush tells it again."""
+    group = unit.find(NotificationGroup, row.group_id, lock=True)
+    told = None if group is None else group.told.get(row.channel)
+    if group is not None and told is not None and told["at"] == rfc3339(row.created_at):
+        group.told = {name: one for name, one in group.told.items() if name != row.channel}
+
+
+def _channel(unit: Unit, name: str) -> Channel | None:
+    return unit.session.execute(select(Channel).where(Channel.name == name)).scalar_one_or_none()
+
+
+def _expressions(unit: Unit, notification: Notification) -> dict[str, str]:
+    ids = sorted({alert["rule_id"] for alert in notification.payload["alerts"]})
+    statement = select(AlertRule.id, AlertRule.expr).where(AlertRule.id.in_(ids))
+    return {row[0]: row[1] for row in unit.session.execute(statement).all()}

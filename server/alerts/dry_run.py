@@ -1,0 +1,247 @@
+"""A rule tried over the past: what it would have raised, and when.
+
+The expression is one range query; its columns then go through the same states as a rule's
+evaluations. Nothing is written and nobody is told.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import EvaluationError, QueryCancelled
+from novaql.options import QueryOptions
+from novaql.promqltest.series_notation import Labels
+from novaql.result import NativeCells, Result
+from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State
+from novaql.rules.evaluation.context import RuleContext
+from novaql.rules.evaluation.vector import Vector
+from novaql.rules.model import AlertingRule, Group
+from server.alerts.jobs import rule_context
+from server.alerts.kept import value_text
+from server.alerts.rule_model import SERVICE, SEVERITY, check_expression
+from server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
+from server.alerts.rules_service import check, ms
+from server.platform.calls import in_unit
+from server.platform.clock import from_ms, rfc3339, to_ms
+from server.platform.context import ServerContext, context_of
+from server.platform.endpoint import Endpoint
+from server.platform.errors import invalid
+from server.platform.query_run import within_budget
+from server.platform.scopes import Role
+from server.platform.strict_json import read_json
+
+SHOWN = 200
+MOST_SECONDS = 20.0
+_INACTIVE, _GONE = "inactive", "resolved"
+
+
+@dataclass(slots=True)
+class _Course:
+    """What one alert went through."""
+
+    annotations: dict[str, str]
+    transitions: list[dict[str, Any]] = field(default_factory=list)
+    firing_since_ms: int | None = None
+    firing_ms: int = 0
+    fired: int = 0
+
+
+async def try_rule(request: Request) -> Response:
+    """Try a rule over a past range: what it would have raised, and when.
+
+    The rule is evaluated at `start` and every `interval` after it up to `end`. Nothing is kept,
+    nobody is told. Policies for missing data and for errors are not tried.
+    """
+    context = context_of(request)
+    body = await read_json(request, TestRule, limit=context.settings.max_body_bytes)
+    rule = body.rule
+    if rule.type != "alerting":
+        raise invalid("/rule/type", "alerting rules are tried; query a recording rule instead")
+    await in_unit(request, lambda unit: check(unit, rule))
+    check_expression(rule.expr)
+    interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
+    start_ms, end_ms = to_ms(body.start), to_ms(body.end)
+    if end_ms < start_ms:
+        raise invalid("/end", "the end is before the start")
+    steps = (end_ms - start_ms) // interval_ms + 1
+    if steps > context.settings.max_query_points:
+        most = context.settings.max_query_points
+        raise invalid("/end", f"{steps} evaluations are more than {most}; try a shorter range")
+
+    def work(cancellation: Cancellation) -> TriedOut:
+        return tried(context, rule, start_ms, end_ms, interval_ms, cancellation)
+
+    budget = context.settings.query_timeout_s
+    shown = await context.workers.run(request, work, timeout_s=budget)
+    content = orjson.dumps(shown.model_dump(mode="json"))
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def tried(
+    context: ServerContext,
+    body: RuleBody,
+    start_ms: int,
+    end_ms: int,
+    interval_ms: int,
+    cancellation: Cancellation,
+) -> TriedOut:
+    """How a rule would have gone. Raises what queries raise."""
+    offset_ms = ms(body.query_offset)
+    rules = rule_context(context)
+    options = QueryOptions(
+        start_ms - offset_ms,
+        end_ms - offset_ms,
+        interval_ms,
+        rules.lookback_ms,
+        rules.subquery_step_ms,
+        None,
+        rules.name_removal,
+    )
+    result = evaluate(
+        body.expr, context.store, within_budget(context, options), cancellation=cancellation
+    )
+    group = Group("test", (_rule(body),), interval_ms, offset_ms, body.limit)
+    state = AlertState(_rule(body), group)
+    courses, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
+    last_ms = (
+        end_ms if evaluations == len(result.times_ms) else int(result.times_ms[evaluations - 1])
+    )
+    alerts = [_shown(labels, course, last_ms) for labels, course in courses.items()]
+    alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
+    warnings = list(result.warnings)
+    if body.no_data != "ok" or body.on_error != "keep":
+        warnings.append("policies for missing data and for errors are not tried")
+    return TriedOut(
+        start=from_ms(start_ms),
+        end=from_ms(end_ms),
+        interval=timedelta(milliseconds=interval_ms),
+        evaluations=evaluations,
+        alerts=alerts[:SHOWN],
+        total_alerts=len(alerts),
+        total_fired=sum(alert.fired for alert in alerts),
+        firing_at_end=sum(1 for course in courses.values() if course.firing_since_ms is not None),
+        truncated=len(alerts) > SHOWN,
+        problem=problem,
+        warnings=warnings,
+    )
+
+
+def _run(
+    state: AlertState,
+    result: Result,
+    rules: RuleContext,
+    offset_ms: int,
+    cancellation: Cancellation,
+) -> tuple[dict[Labels, _Course], str | None, int]:
+    courses: dict[Labels, _Course] = {}
+    began = time.monotonic()
+    for step, at_ms in enumerate(result.times_ms.tolist()):
+        now_ms = at_ms + offset_ms
+        if cancellation.cancelled:
+            raise QueryCancelled("the client went away")
+        if time.monotonic() - began > MOST_SECONDS:
+            return courses, f"it took longer than {MOST_SECONDS:g} s up to {_time(now_ms)}", step
+        vector = _column(result, step)
+        if not len(vector) and not state.alerts:
+            continue
+        before = {key: alert.state for key, alert in state.alerts.items()}
+        try:
+            state.advance(state.labelled(vector, now_ms, rules), now_ms)
+        except EvaluationError as failure:
+            return courses, f"{_time(now_ms)}: {failure}", step + 1
+        _note(courses, before, state.alerts, now_ms)
+    return courses, None, len(result.times_ms)
+
+
+def _column(result: Result, step: int) -> Vector:
+    rows = np.arange(result.series.rows)
+    if result.valid is not None:
+        rows = np.flatnonzero(result.valid[:, step])
+    native = result.native
+    if native is not None:
+        native = NativeCells(native.histograms, native.which[rows, step])
+    return Vector(result.series.take(rows), result.values[rows, step], native)
+
+
+def _note(
+    courses: dict[Labels, _Course],
+    before: dict[Labels, State],
+    after: dict[Labels, ActiveAlert],
+    now_ms: int,
+) -> None:
+    for labels, alert in after.items():
+        course = courses.setdefault(labels, _Course(alert.annotations))
+        course.annotations = alert.annotations
+        old = before.get(labels)
+        if alert.state is State.INACTIVE:
+            if old is State.FIRING:
+                _enter(course, _GONE, alert, now_ms)
+        elif old is not alert.state:
+            _enter(course, alert.state.value, alert, now_ms)
+    for labels, old in before.items():
+        if labels not in after and old is State.PENDING:
+            course = courses[labels]
+            course.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
+
+
+def _enter(course: _Course, state: str, alert: ActiveAlert, now_ms: int) -> None:
+    course.transitions.append(
+        {"at": _time(now_ms), "state": state, "value": value_text(alert.value)}
+    )
+    if state == State.FIRING.value:
+        course.fired += 1
+        course.firing_since_ms = now_ms
+    elif course.firing_since_ms is not None:
+        course.firing_ms += now_ms - course.firing_since_ms
+        course.firing_since_ms = None
+
+
+def _shown(labels: Labels, course: _Course, end_ms: int) -> TriedAlert:
+    firing = course.firing_ms
+    if course.firing_since_ms is not None:
+        firing += end_ms - course.firing_since_ms
+    return TriedAlert(
+        labels=dict(labels),
+        annotations=course.annotations,
+        transitions=course.transitions,
+        firing_seconds=firing / 1000,
+        fired=course.fired,
+    )
+
+
+def _rule(body: RuleBody) -> AlertingRule:
+    named = {SEVERITY: body.severity, SERVICE: body.service}
+    labels = {name: text for name, text in named.items() if text} | body.labels
+    return AlertingRule(
+        body.name,
+        body.expr,
+        ms(body.for_),
+        ms(body.keep_firing_for),
+        labels,
+        dict(body.annotations),
+    )
+
+
+def _time(at_ms: int) -> str:
+    return rfc3339(from_ms(at_ms))
+
+
+TEST_RULE = Endpoint(
+    ("POST",),
+    "/v1/alert-rules/test",
+    try_rule,
+    Role.READ_ONLY,
+    "alerts",
+    errors=(400, 413, 415, 422, 503),
+    answer=TriedOut,
+    body=TestRule,
+)

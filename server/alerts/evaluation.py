@@ -1,0 +1,233 @@
+"""One evaluation of a group: the library's rules, from the state that is kept to the next one.
+
+Nothing is kept in the process between two evaluations. What was active comes from the database,
+what is written goes into the tenant's store, and the changes are for the caller to keep. So a
+process that is killed in between has lost nothing but the evaluation it was at.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from novaql.errors import NovaqlError
+from novaql.language import format_expr, parse, walk
+from novaql.language.ast import MatrixSelector, VectorSelector
+from novaql.promqltest.series_notation import Labels
+from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State, series_of
+from novaql.rules.evaluation.context import RuleContext
+from novaql.rules.evaluation.group import missing
+from novaql.rules.evaluation.recording import record
+from novaql.rules.evaluation.restore import (
+    GRACE_PERIOD_MS,
+    OUTAGE_TOLERANCE_MS,
+    set_back,
+)
+from novaql.rules.evaluation.vector import Vector, instant_vector
+from novaql.rules.model import AlertingRule, Group, RecordingRule
+from tsdb.errors import StoreError
+from tsdb.labels import SeriesTable
+
+REASON = "reason"
+"""Label of the alert that stands for a rule which has no data, or failed, and should say so."""
+
+SHORTEST_OUTAGE_MS = 60_000
+ALERTING = "alerting"
+OK = "ok"
+Active = dict[Labels, ActiveAlert]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of a rule from its last evaluation.
+
+    alerts    pending and firing ones, as they were left
+    recorded  series that a recording rule wrote
+    no_data   `ok`, `alerting` or `keep`; on_error: `keep` or `alerting`
+    """
+
+    alerts: Active = field(default_factory=dict)
+    recorded: Sequence[Mapping[str, str]] = ()
+    no_data: str = OK
+    on_error: str = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """How a rule went.
+
+    alerts    afterwards: those that were resolved now are INACTIVE, those that are gone are gone
+    recorded  series that a recording rule wrote now; None: as before
+    """
+
+    alerts: Active
+    recorded: list[dict[str, str]] | None
+    series: int
+    seconds: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an evaluation is, and what lies before it.
+
+    last_ms     the evaluation before; None: there was none
+    resumed_ms  when evaluations last began again after an outage, perhaps now
+    """
+
+    time_ms: int
+    interval_ms: int
+    last_ms: int | None
+    resumed_ms: int | None
+
+    @property
+    def outage(self) -> bool:
+        """Whether evaluations begin again now."""
+        return is_outage(self.time_ms, self.last_ms, self.interval_ms)
+
+    @property
+    def trusts_absence(self) -> bool:
+        """Whether what is not there is gone. Just after an outage it may not have been scraped."""
+        if self.resumed_ms is None:
+            return True
+        return self.time_ms - self.resumed_ms >= max(2 * self.interval_ms, SHORTEST_OUTAGE_MS)
+
+
+def is_outage(time_ms: int, last_ms: int | None, interval_ms: int) -> bool:
+    """Whether so much time lies between two evaluations that nobody knows what was in it."""
+    return last_ms is not None and time_ms - last_ms > max(3 * interval_ms, SHORTEST_OUTAGE_MS)
+
+
+def evaluate_group(
+    group: Group,
+    before: Sequence[Before],
+    moment: Moment,
+    context: RuleContext,
+    between: Callable[[], None] = lambda: None,
+) -> list[After]:
+    """Evaluate every rule in order; `between` is called after each."""
+    outcomes = []
+    for rule, known in zip(group.rules, before, strict=True):
+        one = _Evaluation(group, known, moment, context)
+        began = time.perf_counter()
+        after = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
+        outcomes.append(replace(after, seconds=time.perf_counter() - began))
+        between()
+    return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    group: Group
+    before: Before
+    moment: Moment
+    context: RuleContext
+
+    @property
+    def offset_ms(self) -> int:
+        own = self.group.query_offset_ms
+        return self.context.query_offset_ms if own is None else own
+
+    def record(self, rule: RecordingRule) -> After:
+        try:
+            found = record(rule, self.group, self.moment.time_ms - self.offset_ms, self.context)
+            previous = SeriesTable.from_dicts([dict(labels) for labels in self.before.recorded])
+            self._write(found, previous)
+        except (NovaqlError, StoreError) as problem:
+            return After({}, None, 0, 0.0, _sentence(problem))
+        return After({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
+
+    def alert(self, rule: AlertingRule) -> After:
+        moment, problem, keeps = self.moment, "", not self.moment.trusts_absence
+        written = series_of(list(self.before.alerts.values())).series
+        state = AlertState(
+            rule, self.group, {key: replace(alert) for key, alert in self.before.alerts.items()}
+        )
+        self._resume(state)
+        try:
+            found = state.elements(moment.time_ms, self.offset_ms, self.context)
+            if not found and self.before.no_data != OK and not has_data(rule.expr, self.at):
+                found, keeps = self._stand_in(state, self.before.no_data, "no_data"), True
+        except (NovaqlError, StoreError) as failure:
+            problem = _sentence(failure)
+            if self.before.on_error != ALERTING:
+                return After(dict(self.before.alerts), None, 0, 0.0, problem)
+            found, keeps = self._stand_in(state, ALERTING, "error", problem), True
+        try:
+            vector = state.advance(found, moment.time_ms, keeps=keeps)
+        except NovaqlError as failure:  # more than its limit: all are dropped
+            problem, vector = _sentence(failure), series_of([])
+        try:
+            self._write(vector, written)
+        except (NovaqlError, StoreError) as failure:
+            problem = problem or _sentence(failure)
+        return After(state.alerts, None, len(vector), 0.0, problem)
+
+    def at(self, expr: str) -> Vector:
+        """An expression now."""
+        return instant_vector(expr, self.moment.time_ms - self.offset_ms, self.context)
+
+    def _resume(self, state: AlertState) -> None:
+        """Bring kept alerts to now: a longer `for` counts for them, and outages do not."""
+        moment, hold_ms = self.moment, state.rule.for_ms
+        for alert in state.alerts.values():
+            if alert.state is State.PENDING and moment.outage:
+                assert moment.last_ms is not None
+                gap = moment.time_ms - moment.last_ms
+                since = alert.active_since_ms
+                if gap > OUTAGE_TOLERANCE_MS:
+                    alert.active_since_ms = moment.time_ms
+                elif hold_ms >= GRACE_PERIOD_MS:
+                    set_back(alert, hold_ms, moment.time_ms, moment.last_ms, since, GRACE_PERIOD_MS)
+                else:
+                    alert.active_since_ms = since + gap
+            elif (
+                alert.state is State.FIRING and moment.time_ms - alert.active_since_ms < hold_ms
+            ):  # its `for` was made longer since
+                alert.state, alert.fired_ms = State.PENDING, None
+
+    def _stand_in(self, state: AlertState, policy: str, reason: str, message: str = "") -> Active:
+        """The alert for a rule that cannot tell; none where what is there is just kept."""
+        if policy != ALERTING:
+            return {}
+        series = SeriesTable.from_dicts([{REASON: reason}])
+        element = Vector(series, np.array([math.nan], np.float64))
+        found = state.labelled(element, self.moment.time_ms, self.context)
+        for alert in found.values():
+            if message:
+                alert.annotations["error"] = message
+        return found
+
+    def _write(self, vector: Vector, before: SeriesTable) -> None:
+        gone = missing(before, vector.series)
+        if len(vector) or gone is not None:
+            batch = vector.batch(self.moment.time_ms - self.offset_ms, gone)
+            self.context.store.write(batch)
+
+
+def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
+    """Whether any selector of an expression finds anything; True for one without selectors."""
+    nodes = list(walk(parse(expr)))
+    inside = {id(node.selector) for node in nodes if isinstance(node, MatrixSelector)}
+    texts = [
+        f"count(last_over_time({format_expr(node)}))"
+        if isinstance(node, MatrixSelector)
+        else f"count({format_expr(node)})"
+        for node in nodes
+        if isinstance(node, MatrixSelector)
+        or (isinstance(node, VectorSelector) and id(node) not in inside)
+    ]
+    return not texts or any(len(at(text)) for text in texts)
+
+
+def next_slot(anchor_ms: int, interval_ms: int, now_ms: int) -> int:
+    """The last time of evaluation that is not later than now."""
+    return anchor_ms + max(0, (now_ms - anchor_ms) // interval_ms) * interval_ms
+
+
+def _sentence(problem: Exception) -> str:
+    return str(problem).partition("\n")[0][:2000]

@@ -1,0 +1,192 @@
+"""Evaluation, flushes and deliveries as leased jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from sqlalchemy import delete, select
+
+from novaql.rules.evaluation import DatabaseStore, RuleContext
+from novaql.rules.evaluation.alerting import series_of
+from novaql.rules.evaluation.vector import Vector
+from server.alerts import delivering, kept, telling
+from server.alerts.evaluation import Before, Moment, evaluate_group, is_outage, next_slot
+from server.alerts.kept import Change, Moved
+from server.alerts.rule_model import library_group
+from server.alerts.silencing import lift_of_resolved
+from server.alerts.tables import Alert, AlertChange, AlertRule, RuleGroup
+from server.platform.clock import from_ms, to_ms
+from server.platform.context import ServerContext
+from server.platform.jobs import JobKind, JobRun
+from server.platform.query_run import limits_of
+from server.platform.unit import Unit
+from tsdb.labels import SeriesTable
+
+EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"
+FORGET = "alerts.forget"
+LEASE = timedelta(seconds=60)
+RULE_TIMEOUT_S = 20.0
+MOST_EVENTS = 100
+"""So many alerts of one evaluation are announced one by one, the others together."""
+
+INACTIVE_KEPT, RESOLVED_KEPT = timedelta(minutes=15), timedelta(days=30)
+
+
+@dataclass(slots=True)
+class _Loaded:
+    group: RuleGroup
+    rules: Sequence[AlertRule]
+    before: list[Before]
+
+
+def evaluate(job: JobRun) -> None:
+    """Evaluate a group at the last of its times that is not over the present."""
+    with job.read() as unit:
+        loaded = _load(unit, job.key)
+        now_ms = to_ms(unit.now())
+    if loaded is None:
+        return
+    group = loaded.group
+    anchor = to_ms(group.anchor)
+    slot = next_slot(anchor, group.interval_ms, now_ms)
+    last = None if group.evaluated_at is None else to_ms(group.evaluated_at)
+    again = from_ms(slot + group.interval_ms)
+    if last is not None and slot <= last:  # asked for once more within one interval
+        with job.finish(again_at=again):
+            return
+    outage = is_outage(slot, last, group.interval_ms)
+    resumed = from_ms(slot) if outage else group.resumed_at
+    moment = Moment(slot, group.interval_ms, last, None if resumed is None else to_ms(resumed))
+    began = time.perf_counter()
+    renewed = began
+
+    def renew() -> None:
+        nonlocal renewed
+        if time.perf_counter() - renewed > LEASE.total_seconds() / 3:
+            job.renew(LEASE)
+            renewed = time.perf_counter()
+
+    library = library_group(group, loaded.rules)
+    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), renew)
+    seconds = time.perf_counter() - began
+    with job.finish(again_at=again) as unit:
+        current = unit.find(RuleGroup, group.id, lock=True)
+        if current is None:
+            return
+        if current.version != group.version:  # a rule was changed meanwhile: evaluate that
+            unit.enqueue(EVALUATE, key=group.id)
+            return
+        at = from_ms(slot)
+        if last is not None:
+            current.missed += max(0, (slot - last) // group.interval_ms - 1)
+        current.evaluations += 1
+        current.evaluated_at, current.resumed_at = at, resumed
+        current.evaluation_s = round(seconds, 9)
+        rules = _rules(unit, group.id)
+        moved = kept.keep(unit, rules, loaded.before, after, at)
+        consequences(unit, moved, {rule.id: rule for rule in rules})
+
+
+def consequences(unit: Unit, moved: Sequence[Moved], rules: dict[str, AlertRule]) -> None:
+    """What follows when alerts change: groups, silences that end, events."""
+    fired = [one.alert for one in moved if one.change is Change.FIRING]
+    ended = [one.alert.id for one in moved if one.change in (Change.RESOLVED, Change.INACTIVE)]
+    if fired:
+        unit.session.flush()
+        telling.join_groups(unit, fired, rules)
+    lift_of_resolved(unit, ended)
+    for change in (Change.PENDING, Change.FIRING, Change.RESOLVED):
+        alerts = [one.alert for one in moved if one.change is change]
+        for alert in alerts[:MOST_EVENTS]:
+            rule = rules.get(alert.rule_id)
+            unit.publish(
+                f"alert.{change}",
+                {
+                    "alert": telling.told_alert(alert),
+                    "auto_incident": rule is not None and rule.auto_incident,
+                    "escalation_policy_id": None if rule is None else rule.escalation_policy_id,
+                },
+            )
+        if rest := alerts[MOST_EVENTS:]:
+            unit.publish(
+                "alert.many",
+                {"state": str(change), "count": len(rest), "alert_ids": [a.id for a in rest]},
+            )
+
+
+def regroup(job: JobRun) -> None:
+    """Put every alert where the routing tree sends it now."""
+    with job.finish() as unit:
+        telling.regroup(unit)
+
+
+def retire(job: JobRun) -> None:
+    """Mark the series of rules that are gone as stale."""
+    table = SeriesTable.from_dicts(job.payload["series"])
+    if table.rows:
+        empty = Vector(SeriesTable.from_dicts([]), np.empty(0, np.float64))
+        batch = empty.batch(to_ms(job.context.clock.now()), table)
+        DatabaseStore(job.context.store).write(batch)
+
+
+def flush(job: JobRun) -> None:
+    """Look at a group of notifications."""
+    with job.finish() as unit:
+        telling.flush(unit, job.key)
+
+
+def forget(job: JobRun) -> None:
+    """Delete alerts that are long over, with their history."""
+    with job.finish(again_at=job.context.clock.now() + timedelta(hours=1)) as unit:
+        for state, kept_for in (("inactive", INACTIVE_KEPT), ("resolved", RESOLVED_KEPT)):
+            over = select(Alert.id).where(
+                Alert.state == state, Alert.resolved_at <= unit.now() - kept_for
+            )
+            unit.session.execute(delete(AlertChange).where(AlertChange.alert_id.in_(over)))
+            unit.session.execute(
+                delete(Alert).where(
+                    Alert.state == state, Alert.resolved_at <= unit.now() - kept_for
+                )
+            )
+
+
+def rule_context(context: ServerContext) -> RuleContext:
+    """What rules of a tenant are evaluated with."""
+    return RuleContext(
+        DatabaseStore(context.store),
+        external_url=context.settings.public_url,
+        timeout_s=min(RULE_TIMEOUT_S, context.settings.query_timeout_s),
+        limits=limits_of(context),
+    )
+
+
+def written_by(alerts: Sequence[Alert]) -> list[dict[str, str]]:
+    """The ALERTS and ALERTS_FOR_STATE series of alerts, as they were written last."""
+    return [dict(labels) for labels in series_of(kept.active_of(alerts)).series.dicts()]
+
+
+def _load(unit: Unit, group_id: str) -> _Loaded | None:
+    group = unit.find(RuleGroup, group_id)
+    if group is None:
+        return None
+    rules = _rules(unit, group_id)
+    return _Loaded(group, rules, kept.load(unit, rules))
+
+
+def _rules(unit: Unit, group_id: str) -> Sequence[AlertRule]:
+    statement = select(AlertRule).where(AlertRule.group_id == group_id).order_by(AlertRule.position)
+    return unit.session.execute(statement).scalars().all()
+
+
+KINDS = (
+    JobKind(EVALUATE, evaluate, lease=LEASE),
+    JobKind(RETIRE, retire),
+    JobKind(REGROUP, regroup),
+    JobKind(FORGET, forget),
+    JobKind(telling.FLUSH, flush),
+    JobKind(telling.DELIVER, delivering.deliver, lease=LEASE, lane=delivering.lane),
+)

@@ -1,0 +1,64 @@
+"""Matchers as people write them: `severity="page"`, `team=~"a|b"`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from server.platform.errors import invalid
+from tsdb.matchers import Matcher, MatchOp, compile_regex
+
+_TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)
+MOST_PATTERN = 1000
+
+
+def parse_matcher(text: str, pointer: str) -> Matcher:
+    """A matcher of a text. Raises `InvalidRequest` at the pointer."""
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        raise invalid(pointer, f'{text!r} is no matcher like severity="page"')
+    name, op, value = found.groups()
+    name, value = (_unquoted(part, text, pointer) for part in (name, value))
+    return checked(Matcher(name, MatchOp(op), value), pointer)
+
+
+def _unquoted(part: str, text: str, pointer: str) -> str:
+    if '"' not in part:
+        return part
+    try:
+        found = orjson.loads(part)
+    except ValueError:
+        raise invalid(pointer, f"{text!r} has a quote that does not end") from None
+    return str(found)
+
+
+def checked(matcher: Matcher, pointer: str) -> Matcher:
+    """The matcher. Raises `InvalidRequest` if its pattern is none of RE2's."""
+    if matcher.op.is_regex:
+        if len(matcher.value) > MOST_PATTERN:
+            raise invalid(pointer, f"a pattern has at most {MOST_PATTERN} characters")
+        try:
+            compile_regex(matcher.value)
+        except ValueError as problem:
+            raise invalid(
+                pointer, f"{matcher.value!r} is no regular expression: {problem}"
+            ) from None
+    return matcher
+
+
+def parse_matchers(texts: Sequence[str], pointer: str) -> tuple[Matcher, ...]:
+    """Each of them."""
+    return tuple(parse_matcher(t, f"{pointer}/{n}") for n, t in enumerate(texts))
+
+
+def to_rows(matchers: Iterable[Matcher]) -> list[list[str]]:
+    """For a column: [[name, op, value], …]."""
+    return [[m.name, m.op.value, m.value] for m in matchers]
+
+
+def from_rows(rows: Iterable[Sequence[Any]]) -> tuple[Matcher, ...]:
+    """The reverse."""
+    return tuple(Matcher(name, MatchOp(op), value) for name, op, value in rows)

@@ -1,0 +1,20 @@
+"""Everything of alerts over HTTP."""
+
+from __future__ import annotations
+
+from server.alerts import (
+    alerts_router,
+    channels_router,
+    routing_router,
+    rules_router,
+    silences_router,
+)
+from server.platform.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *channels_router.ENDPOINTS,
+    *routing_router.ENDPOINTS,
+    *rules_router.ENDPOINTS,
+    *alerts_router.ENDPOINTS,
+    *silences_router.ENDPOINTS,
+)

@@ -1,0 +1,136 @@
+"""/v1/alert-routing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from server.alerts import telling
+from server.alerts.channel_schema import (
+    RoutingShown,
+    SetRouting,
+    TriedRouting,
+    TryRouting,
+)
+from server.alerts.jobs import REGROUP
+from server.alerts.routing_config import RouteBody, channels_in, understood
+from server.alerts.rules_router import destination_out
+from server.alerts.rules_service import check_channels
+from server.alerts.tables import Routing
+from server.platform.calls import Answer, Call, created, ok, operation
+from server.platform.endpoint import Endpoint
+from server.platform.errors import Conflict
+from server.platform.ids import new_id
+from server.platform.scopes import Role
+from server.platform.state.database import flushed_or
+
+
+def get_routing(call: Call) -> Answer:
+    """The routing tree, inhibition rules and time intervals. Without any, nobody is told."""
+    row = call.session.execute(select(Routing)).scalar_one_or_none()
+    return ok(_shown(row))
+
+
+def set_routing(call: Call) -> Answer:
+    """Set the whole routing: 201 for the first, 200 for a change made from its `version`.
+
+    Fields mean what they mean in Alertmanager's configuration, with `channels` in place of
+    `receiver`. Alerts that fire go where the new tree sends them.
+    """
+    body = call.body(SetRouting)
+    plan = understood(body)
+    check_channels(call, channels_in(plan.root), "/route")
+    config = body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
+    row = call.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
+    if row is None:
+        now = call.now()
+        row = Routing(id=new_id("rtg"), created_at=now, updated_at=now, version=1, config=config)
+        taken = Conflict("somebody else set it just now", code="version_conflict")
+        with flushed_or(call.session, taken):
+            call.session.add(row)
+        new, before = True, None
+    else:
+        call.expect(row, call.expected_version(body.version))
+        new, before = False, {"version": row.version, **row.config}
+        row.config = config
+        call.touch(row)
+    call.enqueue(REGROUP, key="all")
+    after = {"version": row.version, **config}
+    call.audit("alert_routing.set", ("alert_routing", row.id), before=before, after=after)
+    return created(_shown(row), "/v1/alert-routing") if new else ok(_shown(row))
+
+
+def try_routing(call: Call) -> Answer:
+    """Where an alert with these labels would go, by the routing that is set or by another."""
+    body = call.body(TryRouting)
+    plan = telling.routing_plan(call) if body.config is None else understood(body.config)
+    found = telling.routed(plan, body.labels)
+    return ok(TriedRouting(destinations=[destination_out(one) for one in found]))
+
+
+def _shown(row: Routing | None) -> RoutingShown:
+    config: dict[str, Any] = {"route": {}} if row is None else row.config
+    return RoutingShown(
+        id=None if row is None else row.id,
+        route=RouteBody.model_validate(config["route"]),
+        inhibit_rules=config.get("inhibit_rules", []),
+        time_intervals=config.get("time_intervals", []),
+        created_at=None if row is None else row.created_at,
+        updated_at=None if row is None else row.updated_at,
+        version=0 if row is None else row.version,
+    )
+
+
+_EXAMPLE = {
+    "route": {
+        "channels": ["log"],
+        "group_by": ["alertname"],
+        "group_wait": "30s",
+        "routes": [{"matchers": ['severity="page"'], "repeat_interval": "1h"}],
+    },
+    "inhibit_rules": [
+        {
+            "source_matchers": ['severity="page"'],
+            "target_matchers": ['severity="ticket"'],
+            "equal": ["service"],
+        }
+    ],
+    "time_intervals": [
+        {"name": "weekend", "time_intervals": [{"weekdays": ["saturday", "sunday"]}]}
+    ],
+}
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    operation(
+        "GET",
+        "/v1/alert-routing",
+        get_routing,
+        role=Role.READ_ONLY,
+        tag="alerts",
+        answer=RoutingShown,
+    ),
+    operation(
+        "POST",
+        "/v1/alert-routing",
+        set_routing,
+        role=Role.OPERATOR,
+        tag="alerts",
+        action="alert_routing.set",
+        body=SetRouting,
+        answer=RoutingShown,
+        success=201,
+        answers={200: RoutingShown},
+        example=_EXAMPLE,
+    ),
+    operation(
+        "POST",
+        "/v1/alert-routing/test",
+        try_routing,
+        role=Role.READ_ONLY,
+        tag="alerts",
+        body=TryRouting,
+        answer=TriedRouting,
+        example={"labels": {"alertname": "InstanceDown", "severity": "page"}},
+    ),
+)

@@ -1,0 +1,233 @@
+"""Wire shapes of rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Duration, Name, Shown, Timestamp
+
+Text = Annotated[str, Field(max_length=10_000)]
+Labels = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=200)], Text], Field(max_length=64)
+]
+ChannelNames = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)
+]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+RuleType = Literal["alerting", "recording"]
+NoData = Literal["ok", "alerting", "keep"]
+OnError = Literal["keep", "alerting"]
+EXPR = "the condition, PromQL or NovaQL: `up == 0`; of a recording rule what is written"
+
+
+class RuleBody(Body):
+    """A rule. Labels and annotations are templates, as in Prometheus: `{{ $labels.instance }}`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+    name: Name = Field(description="`alertname`, or the metric that a recording rule writes")
+    type: RuleType = "alerting"
+    expr: Annotated[str, Field(min_length=1, max_length=20_000)] = Field(description=EXPR)
+    for_: Duration | None = Field(
+        None, alias="for", description="how long it must hold before the alert fires"
+    )
+    keep_firing_for: Duration | None = Field(
+        None, description="how long an alert goes on firing when it no longer holds"
+    )
+    interval: Duration | None = Field(None, description="between evaluations, at least 1s")
+    query_offset: Duration | None = Field(
+        None, description="how far before the time of the evaluation the expression looks"
+    )
+    limit: int = Field(0, ge=0, le=1_000_000, description="most alerts or series; 0: no limit")
+    labels: Labels = Field(default_factory=dict)
+    annotations: Labels = Field(default_factory=dict)
+    severity: ShortText | None = None
+    service: ShortText | None = None
+    no_data: NoData = Field("ok", description="when no selector of the expression finds a series")
+    on_error: OnError = Field("keep", description="when the expression cannot be evaluated")
+    channels: ChannelNames = Field(
+        default_factory=list, description="in place of the routing tree's channels"
+    )
+    escalation_policy_id: ShortText | None = None
+    auto_incident: bool = False
+
+
+class RulePatch(Body):
+    """What is to change, made from `version`; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+    version: int | None = Field(None, ge=1, description="or If-Match")
+    name: Name | None = None
+    expr: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
+    for_: Duration | None = Field(None, alias="for")
+    keep_firing_for: Duration | None = None
+    interval: Duration | None = None
+    query_offset: Duration | None = None
+    limit: int | None = Field(None, ge=0, le=1_000_000)
+    labels: Labels | None = None
+    annotations: Labels | None = None
+    severity: ShortText | None = None
+    service: ShortText | None = None
+    no_data: NoData | None = None
+    on_error: OnError | None = None
+    channels: ChannelNames | None = None
+    escalation_policy_id: ShortText | None = None
+    auto_incident: bool | None = None
+
+
+class RuleQuery(PageQuery):
+    """Filters of the list."""
+
+    type: RuleType | None = None
+    name: ShortText | None = None
+    service: ShortText | None = None
+    severity: ShortText | None = None
+    file: ShortText | None = None
+    group: ShortText | None = None
+    health: Literal["unknown", "ok", "err"] | None = None
+
+
+class ThresholdOut(Shown):
+    """A number that the expression compares with."""
+
+    op: str
+    value: float
+
+
+class DestinationOut(Shown):
+    """A node of the routing tree that alerts go to."""
+
+    route: str
+    channels: list[str]
+    group_by: list[str]
+    group_wait: Duration
+    group_interval: Duration
+    repeat_interval: Duration
+    mute_time_intervals: list[str]
+    active_time_intervals: list[str]
+
+
+class CountsOut(Shown):
+    """How many alerts of the rule are in each state."""
+
+    pending: int
+    firing: int
+
+
+class RuleOut(Shown):
+    """A rule, and how it goes."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: str
+    type: RuleType
+    name: str
+    expr: str
+    for_: Duration = Field(alias="for")
+    keep_firing_for: Duration
+    interval: Duration
+    query_offset: Duration | None
+    limit: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    severity: str | None
+    service: str | None
+    no_data: NoData
+    on_error: OnError
+    channels: list[str]
+    escalation_policy_id: str | None
+    auto_incident: bool
+    file: str
+    group: str
+    managed: str | None = Field(description="what keeps the rule up to date: a file, an objective")
+    thresholds: list[ThresholdOut]
+    routing: list[DestinationOut] = Field(description="by the labels that the rule itself sets")
+    state: Literal["unknown", "inactive", "pending", "firing"]
+    alerts: CountsOut
+    health: Literal["unknown", "ok", "err"]
+    last_error: str | None
+    last_evaluated_at: Timestamp | None
+    evaluation_seconds: float
+    series: int = Field(description="written by the last evaluation")
+    missed_evaluations: int = Field(description="of its group, left out since there was no time")
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class RulesOut(Shown):
+    """A page of rules."""
+
+    data: list[RuleOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class ImportRules(Body):
+    """A rule file of Prometheus. What was imported under the same name before is replaced."""
+
+    file: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    ] = Field(description="a name for it, as `node.yml`")
+    document: Annotated[str, Field(min_length=1, max_length=900_000)] = Field(
+        description="the YAML text"
+    )
+
+
+class ImportedOut(Shown):
+    """What an import made of the file. Rules are named `group/rule`."""
+
+    file: str
+    groups: list[str]
+    created: list[str]
+    updated: list[str]
+    unchanged: int
+    deleted: list[str]
+    warnings: list[str]
+
+
+class ExportQuery(Shown):
+    """What to export."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: ShortText | None = Field(None, description="absent: all rules")
+
+
+class TestRule(Body):
+    """A rule that is tried over the past. Nothing is kept, nobody is told."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+    rule: RuleBody
+    start: Timestamp
+    end: Timestamp
+
+
+class TriedAlert(Shown):
+    """What an alert would have gone through."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    transitions: list[dict[str, Any]] = Field(description="`{at, state, value}`")
+    firing_seconds: float
+    fired: int = Field(description="how often it began to fire")
+
+
+class TriedOut(Shown):
+    """How the rule would have gone."""
+
+    start: Timestamp
+    end: Timestamp
+    interval: Duration
+    evaluations: int
+    alerts: list[TriedAlert]
+    total_alerts: int
+    total_fired: int
+    firing_at_end: int
+    truncated: bool
+    problem: str | None = Field(description="why it stopped before the end, if it did")
+    warnings: list[str]
