@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from server.alerts.routing_config import RouteBody, RoutingBody
+from server.alerts.routing_config import RoutingBody
 from server.alerts.rule_schema import DestinationOut, Labels, ShortText
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Shown, Timestamp
+from server.platform.shapes import Body, Duration, Shown, Timestamp
 
 Url = Annotated[str, Field(min_length=8, max_length=2000)]
 Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>@]+@[^\s,;<>@]+$")]
@@ -114,11 +114,28 @@ class SetRouting(RoutingBody):
     version: int | None = Field(None, ge=1, description="or If-Match")
 
 
+class RouteOut(Shown):
+    """A node of the tree, as it was written."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    channels: list[str] | None = None
+    matchers: list[str]
+    group_by: list[str] | None = None
+    group_wait: Duration | None = None
+    group_interval: Duration | None = None
+    repeat_interval: Duration | None = None
+    continue_: bool = Field(alias="continue")
+    mute_time_intervals: list[str]
+    active_time_intervals: list[str]
+    routes: list[RouteOut]
+
+
 class RoutingShown(Shown):
     """The routing: who is told of what, and when not."""
 
     id: str | None
-    route: RouteBody
+    route: RouteOut
     inhibit_rules: list[Any]
     time_intervals: list[Any]
     created_at: Timestamp | None

@@ -33,6 +33,9 @@ RULE_TIMEOUT_S = 20.0
 MOST_EVENTS = 100
 """So many alerts of one evaluation are announced one by one, the others together."""
 
+SLO = "slo:"
+_BURNS = {Change.FIRING: "slo.burning", Change.RESOLVED: "slo.recovered"}
+
 INACTIVE_KEPT, RESOLVED_KEPT = timedelta(minutes=15), timedelta(days=30)
 
 
@@ -111,6 +114,8 @@ def consequences(unit: Unit, moved: Sequence[Moved], rules: dict[str, AlertRule]
                     "escalation_policy_id": None if rule is None else rule.escalation_policy_id,
                 },
             )
+            if rule is not None and rule.managed.startswith(SLO) and change in _BURNS:
+                unit.publish(_BURNS[change], {"alert": telling.told_alert(alert)})
         if rest := alerts[MOST_EVENTS:]:
             unit.publish(
                 "alert.many",

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from server.alerts import telling
 from server.alerts.channel_schema import (
+    RouteOut,
     RoutingShown,
     SetRouting,
     TriedRouting,
@@ -70,10 +71,10 @@ def try_routing(call: Call) -> Answer:
 
 
 def _shown(row: Routing | None) -> RoutingShown:
-    config: dict[str, Any] = {"route": {}} if row is None else row.config
+    config: dict[str, Any] = _NOTHING if row is None else row.config
     return RoutingShown(
         id=None if row is None else row.id,
-        route=RouteBody.model_validate(config["route"]),
+        route=RouteOut.model_validate(config["route"]),
         inhibit_rules=config.get("inhibit_rules", []),
         time_intervals=config.get("time_intervals", []),
         created_at=None if row is None else row.created_at,
@@ -81,6 +82,8 @@ def _shown(row: Routing | None) -> RoutingShown:
         version=0 if row is None else row.version,
     )
 
+
+_NOTHING = {"route": RouteBody.model_validate({}).model_dump(mode="json")}
 
 _EXAMPLE = {
     "route": {

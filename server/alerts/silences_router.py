@@ -160,7 +160,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         success=201,
         answers={200: SilenceOut},
         example={
-            "matchers": [{"name": "service", "value": "checkout"}],
+            "matchers": [{"name": "provider", "value": "payments"}],
             "duration": "1h",
             "reason": "maintenance of the payment provider",
         },

@@ -87,13 +87,6 @@ LATER = (
 
 MISSING: frozenset[str] = frozenset(
     {
-        "GET /alerts",
-        "GET /alerts/{id}",
-        "POST /alerts/{id}/silence",
-        "DELETE /alerts/{id}/silence",
-        "POST /alerts/{id}/notify",
-        "GET /alert-rules",
-        "POST /alert-rules",
         "GET /scim/v2/ServiceProviderConfig",
         "GET /dashboards",
         "POST /dashboards",
