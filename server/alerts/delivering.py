@@ -7,44 +7,30 @@ and so exact.
 
 from __future__ import annotations
 
-import smtplib
-import socket
-import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import httpx
 import orjson
 from sqlalchemy import select
 
 from server.alerts.alertmanager_payload import webhook_payload
+from server.alerts.mailing import NotDelivered, send_mail
 from server.alerts.messages import mail_of, slack_body
 from server.alerts.tables import AlertRule, Channel, Notification, NotificationGroup
 from server.platform.clock import rfc3339
 from server.platform.context import ServerContext
-from server.platform.egress import Dialer, TargetNotAllowed, Unreachable
+from server.platform.egress import Dialer
 from server.platform.jobs import JobRun
+from server.platform.outgoing import post
 from server.platform.unit import Unit
 
 WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
 """Waits between attempts; after the last one the notification has failed."""
 
 TIMEOUT_S = 15.0
-
-
-class NotDelivered(Exception):
-    """The channel did not take it. `lasting`: it never will."""
-
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
-
-
-def lane(payload: Mapping[str, Any]) -> str:
-    """Deliveries to one channel share places, so that a slow one holds up no other."""
-    return str(payload.get("channel", ""))
+AGENT = "NovaQL-Alerts/1"
 
 
 def deliver(job: JobRun) -> None:
@@ -133,7 +119,7 @@ def send(
                 notification_id=row.id,
                 date=format_datetime(row.created_at),
             )
-            _mail(context.dialer, settings, secrets, mail)
+            send_mail(context.dialer, settings, secrets, mail)
         case other:
             raise NotDelivered(f"there is no channel of type {other}", lasting=True)
 
@@ -152,66 +138,14 @@ def sealed_place(channel_id: str) -> str:
 
 
 def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-    try:
-        with dialer.client(timeout_s=TIMEOUT_S) as client:
-            answer = client.post(
-                url,
-                content=orjson.dumps(body),
-                headers={
-                    "Content-Type": "application/json",
-                    "User-Agent": "NovaQL",
-                    **headers,
-                },
-            )
-    except TargetNotAllowed as problem:
-        raise NotDelivered(problem.message) from None
-    except (Unreachable, httpx.HTTPError) as problem:
-        raise NotDelivered(f"{type(problem).__name__}: {problem}") from None
-    if answer.status_code >= 300:
-        refused = 400 <= answer.status_code < 500 and answer.status_code not in (408, 425, 429)
-        raise NotDelivered(f"it answered {answer.status_code}", lasting=refused)
-
-
-class _Smtp(smtplib.SMTP):
-    """SMTP over a connection that the dialer makes."""
-
-    def __init__(self, dialer: Dialer, host: str, port: int, context: ssl.SSLContext | None):
-        self._dialer, self._context = dialer, context
-        super().__init__(host, port, timeout=TIMEOUT_S)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        found = self._dialer.connect(host, port, timeout)
-        found.settimeout(timeout)
-        return (
-            found
-            if self._context is None
-            else self._context.wrap_socket(found, server_hostname=host)
-        )
-
-
-def _mail(
-    dialer: Dialer, settings: Mapping[str, Any], secrets: Mapping[str, str], mail: Any
-) -> None:
-    tls = settings["tls"]
-    context = None if tls == "none" else ssl.create_default_context()
-    try:
-        with _Smtp(
-            dialer, settings["host"], settings["port"], context if tls == "tls" else None
-        ) as server:
-            if tls == "starttls":
-                server.starttls(context=context)
-            if settings.get("username"):
-                server.login(settings["username"], secrets.get("password", ""))
-            server.send_message(mail)
-    except TargetNotAllowed as problem:
-        raise NotDelivered(problem.message) from None
-    except smtplib.SMTPResponseException as problem:
-        text = problem.smtp_error
-        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        lasting = 500 <= problem.smtp_code < 600
-        raise NotDelivered(f"it answered {problem.smtp_code}: {said}", lasting=lasting) from None
-    except (Unreachable, OSError, smtplib.SMTPException) as problem:
-        raise NotDelivered(f"{type(problem).__name__}: {problem}") from None
+    usual = {"Content-Type": "application/json", "User-Agent": AGENT}
+    met = post(dialer, url, orjson.dumps(body), {**usual, **headers}, timeout_s=TIMEOUT_S)
+    if met.delivered:
+        return
+    if met.status is None:
+        raise NotDelivered(met.error or "no answer")
+    refused = 400 <= met.status < 500 and met.status not in (408, 425, 429)
+    raise NotDelivered(f"it answered {met.status}: {met.excerpt}"[:500], lasting=refused)
 
 
 def _untell(unit: Unit, row: Notification) -> None:

@@ -193,5 +193,5 @@ KINDS = (
     JobKind(REGROUP, regroup),
     JobKind(FORGET, forget),
     JobKind(telling.FLUSH, flush),
-    JobKind(telling.DELIVER, delivering.deliver, lease=LEASE, lane=delivering.lane),
+    JobKind(telling.DELIVER, delivering.deliver, lease=LEASE, lane="channel"),
 )
