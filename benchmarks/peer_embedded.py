@@ -15,8 +15,8 @@ import numpy as np
 
 import tsdb
 from novaql import Result, query
-from novaql.cli.selectors import matcher_sets
 from novaql.inputs.importer import import_into
+from novaql.selectors import matcher_sets
 from tsdb.labels import Ints
 from tsdb.tile import Floats
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from novaql.api import Cancellation, evaluate, explain, query, warmup
+    from novaql.database import Database, open
+    from novaql.duck.session import SqlProblem, sql
     from novaql.errors import (
         ArgumentError,
         EvaluationError,
@@ -30,14 +32,22 @@ if TYPE_CHECKING:
     from novaql.options import Limits, NameRemoval, QueryOptions
     from novaql.result import Result, ResultKind
     from novaql.result_cache import ResultCache
+    from novaql.saving import SampleFormat, Saved, save
 
 __version__ = "0.1.0"
 
 _MODULE_OF = {
     "Cancellation": "novaql.api",
+    "Database": "novaql.database",
+    "SampleFormat": "novaql.saving",
+    "Saved": "novaql.saving",
+    "SqlProblem": "novaql.duck.session",
     "evaluate": "novaql.api",
     "explain": "novaql.api",
+    "open": "novaql.database",
     "query": "novaql.api",
+    "save": "novaql.saving",
+    "sql": "novaql.duck.session",
     "warmup": "novaql.api",
     "ArgumentError": "novaql.errors",
     "EvaluationError": "novaql.errors",
@@ -62,6 +72,7 @@ _MODULE_OF = {
 __all__ = [
     "ArgumentError",
     "Cancellation",
+    "Database",
     "EvaluationError",
     "InputError",
     "LimitExceeded",
@@ -75,14 +86,20 @@ __all__ = [
     "Result",
     "ResultCache",
     "ResultKind",
+    "SampleFormat",
+    "Saved",
+    "SqlProblem",
     "StorageUnavailable",
     "__version__",
     "evaluate",
     "explain",
     "format",
     "frame",
+    "open",
     "parse",
     "query",
+    "save",
+    "sql",
     "warmup",
 ]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from novaql.cli.options import TIME
-from novaql.cli.selectors import matcher_sets
 from novaql.inputs.resolve import default_path
+from novaql.selectors import matcher_sets
 
 
 @click.command("delete")

@@ -26,6 +26,8 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "query": Entry("novaql.cli.query", "Answer a query from a database, files or a metrics page."),
     "import": Entry("novaql.cli.import_files", "Read files or URLs into a database."),
+    "export": Entry("novaql.cli.export_samples", "Write samples to a file: Parquet, CSV, text, …"),
+    "sql": Entry("novaql.cli.sql", "Answer SQL over metrics, by DuckDB."),
     "delete": Entry("novaql.cli.delete", "Delete samples from a database."),
     "series": Entry("novaql.cli.series", "List the series that match."),
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,6 +13,7 @@ from typing import Any, BinaryIO
 import click
 
 from novaql.cli.failures import note
+from novaql.export.destination import whole_file
 from novaql.export.table import render, table_of
 from novaql.result import Result
 
@@ -86,25 +85,8 @@ def destination(output: str | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(output)
-    if target.exists() and not target.is_file():  # a device or a pipe is written in place
-        with open(target, "wb") as out:
-            yield out
-        return
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as problem:
-        raise OSError(problem.errno, problem.strerror, output) from problem
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with whole_file(output) as out:
+        yield out
 
 
 def _table_text(result: Result, *, terminal: bool, rows: int | None) -> str:

@@ -13,11 +13,11 @@ import click
 
 from novaql.cli.failures import note
 from novaql.cli.options import window_options
-from novaql.cli.selectors import matcher_sets
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
 from novaql.export.series_text import printable
 from novaql.export.time_text import time_text
 from novaql.inputs.resolve import default_path
+from novaql.selectors import matcher_sets
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:

@@ -6,25 +6,20 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from novaql.export.arrow_arrays import booleans, numbers, strings
+from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
 from novaql.export.histogram_text import histogram_texts
+from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.export.time_text import time_texts
 from novaql.result import NativeCells, Result
 from tsdb.labels import Bools
-from tsdb.tile import Floats
 
 END = "\r\n"
 _CHUNK = 1 << 17
 
-# The stubs of Arrow's kernels know fewer argument types than the kernels.
-compute: Any = pc
-
-# As Arrow's own scalars, because a Python text would make Arrow import pandas.
-NOTHING, COMMA, LINE_END = strings(["", ",", END])
+LINE_END = strings([END])[0]
 
 
 def write_csv(result: Result, out: BinaryIO) -> None:
@@ -36,15 +31,15 @@ def write_csv(result: Result, out: BinaryIO) -> None:
     """
     form = long_form(result)
     fixed = [TIME, VALUE] if form.native is None else [TIME, VALUE, HISTOGRAM]
-    out.write((",".join(map(_cell, [*fixed, *form.labels])) + END).encode())
+    out.write((",".join(map(csv_cell, [*fixed, *form.labels])) + END).encode())
     if form.text is not None:
-        out.write(f"{time_texts(form.times_ms)[0]},{_cell(form.text)}{END}".encode())
+        out.write(f"{time_texts(form.times_ms)[0]},{csv_cell(form.text)}{END}".encode())
         return
     # Every distinct text is quoted once; rows are put together by Arrow, column by column.
     distinct, instant = np.unique(form.times_ms, return_inverse=True)
     times = strings(time_texts(distinct))
     labels = [
-        (strings([_cell(text) for text in column.values]), column.codes)
+        (strings([csv_cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
     ]
     histograms = [] if form.native is None else [_histogram_texts(form.native)]
@@ -53,18 +48,12 @@ def write_csv(result: Result, out: BinaryIO) -> None:
         row = form.row[some]
         cells: list[Any] = [
             times.take(numbers(instant[some], pa.int64())),
-            _value_cells(form.values[some], _part(form.float_there, some)),
+            value_texts(form.values[some], _part(form.float_there, some)),
         ]
         cells += [texts.take(numbers(place[some], pa.int32())) for texts, place in histograms]
         cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
         last = compute.binary_join_element_wise(cells.pop(), NOTHING, LINE_END)
-        out.write(_bytes(compute.binary_join_element_wise(*cells, last, COMMA)))
-
-
-def _cell(text: str) -> str:
-    if any(c in text for c in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+        out.write(joined_bytes(compute.binary_join_element_wise(*cells, last, COMMA)))
 
 
 def _part(values: Bools | None, some: slice) -> Bools | None:
@@ -74,33 +63,7 @@ def _part(values: Bools | None, some: slice) -> Bools | None:
 def _histogram_texts(native: NativeCells) -> tuple[pa.Array[Any], NDArray[np.int32]]:
     """Texts of the histograms that occur behind an empty one, and which of them each sample is."""
     histograms, place = native.occurring()
-    texts = strings(["", *map(_cell, histogram_texts(histograms))])
+    texts = strings(["", *map(csv_cell, histogram_texts(histograms))])
     which = np.zeros(len(native.which), np.int32)
     which[native.which >= 0] = place + 1
     return texts, which
-
-
-def _value_cells(values: Floats, there: Bools | None) -> pa.Array[Any]:
-    cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
-    odd = ~np.isfinite(values)
-    if odd.any():
-        names = np.array(["NaN", "+Inf", "-Inf"])
-        which = np.where(np.isnan(values), 0, np.where(values > 0, 1, 2))[odd]
-        cells = compute.replace_with_mask(cells, booleans(odd), strings(names[which].tolist()))
-    if there is not None:
-        cells = compute.if_else(booleans(there), cells, NOTHING)
-    return cells
-
-
-def _bytes(texts: pa.Array[Any]) -> bytes:
-    """All texts, one behind the other."""
-    start, end = np.frombuffer(memoryview(_buffer(texts, 1)), np.int32)[
-        [texts.offset, texts.offset + len(texts)]
-    ]
-    return _buffer(texts, 2)[int(start) : int(end)].to_pybytes()
-
-
-def _buffer(texts: pa.Array[Any], number: int) -> pa.Buffer:
-    buffer = texts.buffers()[number]
-    assert buffer is not None
-    return buffer

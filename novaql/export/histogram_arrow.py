@@ -40,6 +40,8 @@ HISTOGRAM_TYPE = pa.struct(
 def histogram_column(native: NativeCells) -> pa.Array[Any]:
     """[N] histograms; null where the sample is a float."""
     there = native.which >= 0
+    if not there.any():
+        return _none(len(there))
     histograms, place = native.occurring()
     rows = np.zeros(len(there), np.int64)
     rows[there] = place
@@ -50,6 +52,27 @@ def histogram_column(native: NativeCells) -> pa.Array[Any]:
     column: pa.Array[Any] = pa.Array.from_buffers(
         HISTOGRAM_TYPE, len(there), [bits], children=fields
     )
+    return column
+
+
+def _none(rows: int) -> pa.Array[Any]:
+    """Nulls only; their fields, which nobody sees, may not be null."""
+    zeros = np.zeros(rows + 1)
+    items = pa.Array.from_buffers(
+        BUCKET_TYPE,
+        0,
+        [None],
+        children=[numbers(zeros[:0], pa.float64()).cast(field.type) for field in BUCKET_TYPE],
+    )
+    offsets = py_buffer(zeros.astype(np.int32))
+    lists = pa.Array.from_buffers(
+        HISTOGRAM_TYPE.field("buckets").type, rows, [None, offsets], children=[items]
+    )
+    number = numbers(zeros[:rows], pa.float64())
+    hints = strings(["unknown"]).take(numbers(np.zeros(rows, np.int32), pa.int32()))
+    fields = [number, number, number.cast(pa.int8()), number, hints, lists]
+    bits = py_buffer(np.packbits(np.zeros(rows, np.bool_)))
+    column: pa.Array[Any] = pa.Array.from_buffers(HISTOGRAM_TYPE, rows, [bits], children=fields)
     return column
 
 

@@ -50,3 +50,27 @@ def _visible(char: str) -> str:
 
 def _label_name(name: str) -> str:
     return name if _PLAIN_LABEL.fullmatch(name) else quoted(name)
+
+
+def is_plain_metric(name: str) -> bool:
+    """Whether a metric name may stand without quotes."""
+    return _PLAIN_METRIC.fullmatch(name) is not None
+
+
+def text_quoted(text: str) -> str:
+    """A quoted string of the text formats, which escape less than PromQL does."""
+    return '"' + text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
+
+
+def exposed_text(labels: Mapping[str, str]) -> str:
+    """A label set as the text formats write it; names outside the classic alphabet are quoted."""
+    metric = labels.get(METRIC_NAME, "")
+    inside = [
+        f"{name if _PLAIN_LABEL.fullmatch(name) else text_quoted(name)}={text_quoted(value)}"
+        for name, value in labels.items()
+        if name != METRIC_NAME and value
+    ]
+    if not is_plain_metric(metric):
+        inside.insert(0, text_quoted(metric))
+        metric = ""
+    return f"{metric}{{{','.join(inside)}}}" if inside else metric

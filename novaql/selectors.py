@@ -1,4 +1,4 @@
-"""Selectors on the command line: `up`, `{job="api"}`."""
+"""Selectors as texts: `up`, `{job="api"}`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from novaql.language.ast import Paren, VectorSelector
 from tsdb.labels import METRIC_NAME
 from tsdb.matchers import Matcher, MatchOp
 
+_SPECIAL = frozenset(r"\.+*?()|[]{}^$")
+
 
 def matcher_sets(selectors: Sequence[str]) -> list[list[Matcher]]:
     """One list of matchers for each selector. Raises `QueryError`."""
     return [_matchers(text) for text in selectors]
+
+
+def regex_literal(text: str) -> str:
+    """A regular expression that is this text and nothing else."""
+    return "".join(f"\\{char}" if char in _SPECIAL else char for char in text)
 
 
 def _matchers(text: str) -> list[Matcher]:

@@ -1,0 +1,70 @@
+"""`novaql export`: samples of a database as a file."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from novaql.cli.failures import note
+from novaql.cli.options import TIME, data_argument, data_option
+from novaql.saving import SUFFIXES, TABLES, SampleFormat, save
+
+
+@click.command("export")
+@click.argument("matchers", nargs=-1, metavar="[SELECTOR]...")
+@data_option
+@click.option("--output", "-o", metavar="FILE", help="Default: standard output.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([kind.value for kind in SampleFormat]),
+    help=f"Default: by the suffix of the file: {', '.join(SUFFIXES)}.",
+)
+@click.option("--start", type=TIME, help="Only samples from then on.")
+@click.option("--end", type=TIME, help="Only samples up to then.")
+@click.option("--wide", is_flag=True, help="A column for each metric (Parquet, Arrow).")
+@click.option("--skip-damaged", is_flag=True, help="Write what can be read of a damaged database.")
+def command(
+    matchers: tuple[str, ...],
+    data: tuple[str, ...],
+    output: str | None,
+    format_: str | None,
+    start: int | None,
+    end: int | None,
+    wide: bool,
+    skip_damaged: bool,
+) -> None:
+    """Write the samples of series that any of the selectors matches, all without one, to a file.
+
+    \b
+    novaql export -o metrics.parquet
+    novaql export '{job="api"}' --start -1d -o api.csv
+    novaql export up --format openmetrics > up.om
+
+    Parquet and Arrow keep everything, texts leave out native histograms and staleness markers. All
+    of them can be read by `novaql query --data FILE`, and imported.
+    """
+    if output is None and format_ is None:
+        raise click.UsageError("name a file with --output, or a format with --format")
+    if output is None and format_ in TABLES and sys.stdout.isatty():
+        raise click.UsageError(f"{format_} is not for a terminal: use --output FILE, or a pipe")
+    target = sys.stdout.buffer if output is None else output
+    done = save(
+        data_argument(data),
+        target,
+        match=matchers,
+        start=None if start is None else start / 1000,
+        end=None if end is None else end / 1000,
+        format=format_,
+        layout="wide" if wide else "long",
+        strict=not skip_damaged,
+    )
+    sys.stdout.flush()
+    for text in done.losses:
+        note("warning", text)
+    if done.left_out:
+        note("info", f"{done.left_out} samples have no place in this format: native histograms, "
+             "staleness markers")  # fmt: skip
+    if output is not None:
+        click.echo(f"exported {done.samples} samples of {done.series} series into {output}")

@@ -1,0 +1,88 @@
+"""`novaql sql`: SQL over metrics."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import click
+import duckdb
+
+from novaql.cli.options import TIME, data_argument, data_option, text_argument
+from novaql.cli.output import destination
+from novaql.duck.session import SqlProblem, attached, run
+
+_COPY = {
+    "csv": "FORMAT csv, HEADER",
+    "json": "FORMAT json, ARRAY",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".pq": "parquet"}
+_MOST_ROWS = 100
+_EVERYTHING = 1_000_000
+
+
+@click.command("sql")
+@click.argument("statement")
+@data_option
+@click.option("--start", type=TIME, help="Only samples from then on.")
+@click.option("--end", type=TIME, help="Only samples up to then.")
+@click.option("--format", "format_", type=click.Choice(["table", *_COPY]), help="Default: table.")
+@click.option("--output", "-o", metavar="FILE", help="Write here; the suffix chooses the format.")
+@click.option("--rows", type=click.IntRange(min=1), help="Rows a table shows.")
+def command(
+    statement: str,
+    data: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    format_: str | None,
+    output: str | None,
+    rows: int | None,
+) -> None:
+    """Answer SQL by DuckDB; `-` reads it from standard input.
+
+    \b
+    novaql sql 'SELECT job, avg(value) FROM up GROUP BY job'
+    novaql sql 'SELECT * FROM samples WHERE __name__ = $$up$$ AND time > now() - INTERVAL 1 HOUR'
+    novaql sql 'FROM metrics' --data http://localhost:9100/metrics
+
+    Tables: `samples` (time, value, a column a label), `series`, `metrics`, and one for each metric,
+    by its name.
+    """
+    form = format_ or _SUFFIXES.get(Path(output).suffix.lower() if output else "", "table")
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("parquet is not for a terminal: use --output FILE, or a pipe")
+    text = text_argument(statement)
+    window = (None if start is None else start / 1000, None if end is None else end / 1000)
+    connection = attached(text, data_argument(data), start=window[0], end=window[1])
+    answer = run(connection, text)
+    if answer is None:
+        return
+    try:
+        with destination(output) as out:
+            if form == "table":
+                out.write(_box(answer, rows, terminal=output is None and sys.stdout.isatty()))
+                return
+            with tempfile.TemporaryDirectory(prefix="novaql-sql-") as folder:
+                place = Path(folder) / "answer"
+                answer.create_view("novaql_answer")
+                connection.execute(f"COPY novaql_answer TO '{place}' ({_COPY[form]})")
+                with place.open("rb") as made:
+                    shutil.copyfileobj(made, out)
+    except duckdb.Error as problem:
+        raise SqlProblem(str(problem)) from None
+
+
+def _box(answer: duckdb.DuckDBPyRelation, rows: int | None, *, terminal: bool) -> bytes:
+    """DuckDB's own table: what a terminal has room for, everything elsewhere."""
+    drawn = io.StringIO()
+    with redirect_stdout(drawn):
+        if terminal:
+            answer.show(max_rows=rows or _MOST_ROWS)
+        else:
+            answer.show(max_rows=rows or _EVERYTHING, max_width=_EVERYTHING)
+    return drawn.getvalue().encode()

@@ -1,0 +1,121 @@
+"""sql(): a statement of SQL over whatever can be queried."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from novaql.errors import ArgumentError, NovaqlError
+from novaql.inputs.resolve import as_source
+from novaql.timeparse import TimeLike, to_ms
+from tsdb.labels import METRIC_NAME
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+_QUOTED = re.compile(r'"(?:[^"]|"")+"')
+_PLAIN = re.compile(r"[^\W\d]\w*")
+SAMPLES, SERIES, METRICS = "samples", "series", "metrics"
+TABLES = (SAMPLES, SERIES, METRICS)
+
+
+class SqlProblem(NovaqlError):
+    """A statement that DuckDB does not accept, in its words."""
+
+
+def sql(
+    statement: str,
+    data: Any = None,
+    *,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> duckdb.DuckDBPyRelation | None:
+    """Run SQL over metrics with DuckDB.
+
+    statement   what DuckDB understands. There are the tables `samples` (time, value, a column a
+                label, with `__name__` for the metric), `series` (labels), `metrics` (name, type,
+                help, unit), and one for each metric by its name, such as `up` or `"job:up:sum"`
+    data        as for `query`
+    start, end  only samples between them; a condition on `time` does the same
+    connection  DuckDB's, to have its tables beside these; they are then made anew in it as
+                temporary ones (None: a fresh connection, in UTC)
+
+    Only the columns and series that a statement asks for are read. Returns a relation, read when
+    it is looked at (`.fetchall()`, `.df()`, `.pl()`, `.to_arrow_table()`, `.show()`), or None if
+    the statement is no query. Staleness markers are rows whose value is NaN: leave them out with
+    `WHERE NOT isnan(value)`.
+
+    Raises `SqlProblem`, and what `query` raises for its data.
+    """
+    return run(attached(statement, data, start=start, end=end, connection=connection), statement)
+
+
+def attached(
+    statement: str,
+    data: Any = None,
+    *,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A connection that has the tables which the statement asks for; see `sql`."""
+    import duckdb  # noqa: PLC0415 - slow to load
+
+    if not statement.strip():
+        raise ArgumentError("statement", "is empty; give a text of SQL")
+    window = (
+        MIN_TIME_MS if start is None else to_ms(start, argument="start"),
+        MAX_TIME_MS if end is None else to_ms(end, argument="end"),
+    )
+    if connection is None:
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+    _attach(connection, as_source(data), window, _words(statement))
+    return connection
+
+
+def run(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyRelation | None:
+    """The answer to a statement, None if it is no query. Raises `SqlProblem`."""
+    import duckdb  # noqa: PLC0415 - slow to load
+
+    try:
+        return connection.sql(statement)
+    except duckdb.Error as problem:
+        raise SqlProblem(str(problem)) from None
+
+
+def _attach(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    window: tuple[int, int],
+    words: set[str],
+) -> None:
+    """Make the tables of a source, and those of its metrics that the statement may ask for."""
+    from novaql.duck.dataset import SampleDataset  # noqa: PLC0415 - pyarrow.dataset, 30 ms
+    from novaql.duck.tables import metrics_table, series_table  # noqa: PLC0415 - pyarrow
+
+    samples: Any = SampleDataset(source, *window)
+    connection.register(SAMPLES, samples)
+    connection.register(SERIES, series_table(samples))
+    connection.register(METRICS, metrics_table(source))
+    known = set(source.label_values(METRIC_NAME, [], *window))
+    for name in sorted(words & known - set(TABLES)):
+        rows = f"FROM {SAMPLES} WHERE {METRIC_NAME} = {_text(name)}"
+        what = f"SELECT * EXCLUDE ({METRIC_NAME}) {rows}"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {_name(name)} AS {what}")
+
+
+def _words(statement: str) -> set[str]:
+    """Everything that could be the name of a table."""
+    quoted = (text[1:-1].replace('""', '"') for text in _QUOTED.findall(statement))
+    return {*quoted, *_PLAIN.findall(statement)}
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

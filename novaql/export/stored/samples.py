@@ -1,0 +1,215 @@
+"""A selection of series as Arrow record batches: one row a sample, a column a label.
+
+Tiles are read when their batch is asked for, one ahead of it on a thread, so that a store of any
+size passes through bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from novaql.export.arrow import LABEL, TIMESTAMP
+from novaql.export.arrow_arrays import numbers, strings
+from novaql.export.columns import HISTOGRAM, TIME, VALUE, column_names
+from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
+from novaql.result import NativeCells
+from tsdb.histograms import Histograms
+from tsdb.labels import Bools, Ints, LabelColumn, SeriesTable
+from tsdb.selection import Selection
+from tsdb.tile import Floats, HistogramTile, Tile
+
+BATCH_SAMPLES = 1 << 19
+_AHEAD = 2
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Samples of some series, by series and then by time: [N] row of the series table, ms, value.
+
+    native  the histograms, if the samples are those; `values` mean nothing then
+    """
+
+    row: Ints
+    times_ms: Ints
+    values: Floats
+    native: Histograms | None = None
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class StoredSamples:
+    """The samples of a selection in the long layout of `Result.arrow`.
+
+    names    label names that are columns whether a series of the selection has them or not
+    native   whether there is a column `histogram` (None: where a series has histograms)
+    """
+
+    def __init__(
+        self, selection: Selection, *, names: Sequence[str] = (), native: bool | None = None
+    ) -> None:
+        self.selection = selection
+        self.native = bool(selection.histograms) if native is None else native
+        known = sorted({*names, *selection.series.names()}, key=str.encode)
+        self.labels = column_names(known, histograms=self.native)
+
+    @property
+    def series(self) -> SeriesTable:
+        return self.selection.series
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """`time`, `value`, perhaps `histogram`, then the labels."""
+        fields: list[pa.Field[Any]] = [
+            pa.field(TIME, TIMESTAMP, nullable=False),
+            pa.field(VALUE, pa.float64(), nullable=self.native),
+        ]
+        if self.native:
+            fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
+        fields += [
+            pa.field(column, LABEL, metadata={"label": label})
+            for column, label in self.labels.items()
+        ]
+        return pa.schema(fields)
+
+    def pieces(self, *, wanted: Bools | None = None, floats_only: bool = False) -> Iterator[Piece]:
+        """About `BATCH_SAMPLES` samples at a time: floats, then histograms.
+
+        wanted  [S] series whose samples are asked for; None: all
+        """
+        tiles = (_flat(tile, wanted) for tile in _ahead([t.load for t in self.selection.tiles]))
+        yield from _gathered(tiles)
+        if self.native and not floats_only:
+            for whole in _ahead([h.load for h in self.selection.histograms]):
+                yield from _native_pieces(whole, wanted)
+
+    def batches(
+        self, columns: Collection[str] | None = None, *, wanted: Bools | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Record batches with those columns, all if None; in the order of the schema."""
+        fields = [f for f in self.schema if columns is None or f.name in columns]
+        schema = pa.schema(fields)
+        for piece in self.pieces(wanted=wanted):
+            arrays = [self._array(field.name, piece) for field in fields]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def table_of_series(self) -> pa.Table:
+        """One row a series: its labels; `time`, `value` and the like are null."""
+        everyone = np.arange(self.series.rows)
+        arrays: list[pa.Array[Any]] = []
+        fields: list[pa.Field[Any]] = []
+        for field in self.schema:
+            fields.append(pa.field(field.name, field.type))
+            if field.name in self.labels:
+                arrays.append(self._label(field.name, everyone))
+            else:
+                arrays.append(pa.nulls(self.series.rows, field.type))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def _array(self, name: str, piece: Piece) -> pa.Array[Any]:
+        if name == TIME:
+            return numbers(piece.times_ms, TIMESTAMP)
+        if name == VALUE:
+            there = None if piece.native is None else np.zeros(len(piece), np.bool_)
+            return numbers(piece.values, pa.float64(), there)
+        if name == HISTOGRAM and self.native:
+            if piece.native is None:
+                none = np.full(len(piece), -1, np.int32)
+                return histogram_column(NativeCells(Histograms.none(), none))
+            which = np.arange(len(piece), dtype=np.int32)
+            return histogram_column(NativeCells(piece.native, which))
+        return self._label(name, piece.row)
+
+    def _label(self, name: str, row: Ints) -> pa.Array[Any]:
+        column, texts = self._dictionaries[name]
+        codes = column.codes[row]
+        return pa.DictionaryArray.from_arrays(numbers(codes - 1, pa.int32(), codes != 0), texts)
+
+    @cached_property
+    def _dictionaries(self) -> dict[str, tuple[LabelColumn, pa.Array[Any]]]:
+        """One dictionary for all batches, so that streams need not repeat it."""
+        found = {}
+        for column, label in self.labels.items():
+            compact = self.series.column(label).compacted()
+            found[column] = (compact, strings(compact.values[1:]))
+        return found
+
+
+def _flat(tile: Tile, wanted: Bools | None) -> Piece:
+    if wanted is not None:
+        keep = wanted[tile.rows]
+        if not keep.all():
+            return _some(tile, np.flatnonzero(keep))
+    flat = tile.ragged()
+    assert flat.offsets is not None
+    return Piece(np.repeat(flat.rows, np.diff(flat.offsets)), flat.timestamps, flat.values)
+
+
+def _some(tile: Tile, places: Ints) -> Piece:
+    if tile.offsets is None:
+        return _flat(Tile(tile.rows[places], tile.timestamps, tile.values[places]), None)
+    lengths = np.diff(tile.offsets)
+    keep = np.zeros(len(lengths), np.bool_)
+    keep[places] = True
+    samples = np.repeat(keep, lengths)
+    rows = np.repeat(tile.rows[places], lengths[places])
+    return Piece(rows, tile.timestamps[samples], tile.values[samples])
+
+
+def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    waiting: list[Piece] = []
+    count = 0
+    for piece in pieces:
+        if not len(piece):
+            continue
+        waiting.append(piece)
+        count += len(piece)
+        if count >= BATCH_SAMPLES:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    return Piece(
+        np.concatenate([piece.row for piece in pieces]),
+        np.concatenate([piece.times_ms for piece in pieces]),
+        np.concatenate([piece.values for piece in pieces]),
+    )
+
+
+def _native_pieces(tile: HistogramTile, wanted: Bools | None) -> Iterator[Piece]:
+    rows = np.repeat(tile.rows, np.diff(tile.offsets))
+    places = np.arange(len(rows)) if wanted is None else np.flatnonzero(wanted[rows])
+    most = BATCH_SAMPLES // 32  # a histogram is as large as some dozen floats
+    for first in range(0, len(places), most):
+        some = places[first : first + most]
+        none = np.full(len(some), np.nan)
+        yield Piece(rows[some], tile.timestamps[some], none, tile.histograms.take(some))
+
+
+def _ahead(loads: list[Callable[[], _T]]) -> Iterator[_T]:
+    """What the calls return, in order; the next ones run while one is looked at."""
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="novaql-read") as pool:
+        waiting: list[Future[_T]] = []
+        try:
+            for load in loads:
+                waiting.append(pool.submit(load))
+                if len(waiting) > _AHEAD:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,153 @@
+"""Lines of text: Prometheus text and OpenMetrics, CSV, and JSON lines as VictoriaMetrics has them.
+
+Texts keep less than tables do: staleness markers and native histograms are left out, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from novaql.export.arrow_arrays import booleans, numbers, strings
+from novaql.export.columns import TIME, VALUE
+from novaql.export.series_text import exposed_text
+from novaql.export.stored.samples import Piece, StoredSamples
+from novaql.export.stored.text_families import Family
+from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
+from novaql.export.time_text import time_texts
+from tsdb.labels import METRIC_NAME, Ints
+from tsdb.tile import is_stale
+
+_SPACE, _LINE, _CSV_LINE = strings([" ", "\n", "\r\n"])
+_BLOCK = 1 << 17
+
+
+def family_lines(
+    samples: StoredSamples, family: Family, *, openmetrics: bool
+) -> Iterator[tuple[int, bytes]]:
+    """How many samples, and their lines; all of them are of one family."""
+    series = samples.series
+    texts = strings([exposed_text(labels) for labels in series])
+    pieces: Iterator[Piece] = (_unmarked(p) for p in samples.pieces(floats_only=True))
+    if family.is_whole:
+        pieces = iter(_together(list(pieces), samples, family))
+    for piece in pieces:
+        for part in _blocks(piece):
+            distinct, instant = np.unique(part.times_ms, return_inverse=True)
+            stamps = strings([_seconds(ms) if openmetrics else str(ms) for ms in distinct.tolist()])
+            lines = compute.binary_join_element_wise(
+                texts.take(numbers(part.row, pa.int64())),
+                value_texts(part.values),
+                stamps.take(numbers(instant.astype(np.int64), pa.int64())),
+                _SPACE,
+            )
+            lines = compute.binary_join_element_wise(lines, NOTHING, _LINE)
+            yield len(part), joined_bytes(lines)
+
+
+def csv_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
+    """The header, then one line a sample."""
+    yield 0, (",".join(map(csv_cell, [TIME, VALUE, *samples.labels])) + "\r\n").encode()
+    columns = [samples.series.column(label).compacted() for label in samples.labels.values()]
+    cells = [strings([csv_cell(text) for text in column.values]) for column in columns]
+    for piece in samples.pieces(floats_only=True):
+        for part in _blocks(_unmarked(piece)):
+            distinct, instant = np.unique(part.times_ms, return_inverse=True)
+            times = strings(time_texts(distinct))
+            row: list[Any] = [
+                times.take(numbers(instant.astype(np.int64), pa.int64())),
+                value_texts(part.values),
+            ]
+            row += [
+                texts.take(numbers(column.codes[part.row], pa.int32()))
+                for texts, column in zip(cells, columns, strict=True)
+            ]
+            last = compute.binary_join_element_wise(row.pop(), NOTHING, _CSV_LINE)
+            yield len(part), joined_bytes(compute.binary_join_element_wise(*row, last, COMMA))
+
+
+def json_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
+    """One line a series, or several if it has very many samples."""
+    heads = [orjson.dumps(labels) for labels in samples.series]
+    for piece in samples.pieces(floats_only=True):
+        for part in _blocks(_unmarked(piece)):
+            values = value_texts(part.values)
+            odd = np.flatnonzero(~np.isfinite(part.values))
+            if len(odd):
+                places = np.zeros(len(part), np.bool_)
+                places[odd] = True
+                told: Any = values.take(numbers(odd, pa.int64())).to_pylist()
+                quoted = strings([_JSON_TEXTS[text] for text in told])
+                values = compute.replace_with_mask(values, booleans(places), quoted)
+            first = np.flatnonzero(np.diff(part.row, prepend=-1))
+            bounds = np.append(first, len(part)).tolist()
+            times = part.times_ms.tolist()
+            texts: Any = values.to_pylist()
+            lines = [
+                b'{"metric":%b,"values":[%b],"timestamps":[%b]}\n'
+                % (
+                    heads[row],
+                    ",".join(texts[begin:end]).encode(),
+                    ",".join(map(str, times[begin:end])).encode(),
+                )
+                for row, begin, end in zip(
+                    part.row[first].tolist(), bounds[:-1], bounds[1:], strict=True
+                )
+            ]
+            yield len(part), b"".join(lines)
+
+
+_JSON_TEXTS = {"NaN": '"NaN"', "+Inf": '"Infinity"', "-Inf": '"-Infinity"'}
+
+
+def _seconds(ms: int) -> str:
+    whole, part = divmod(abs(ms), 1000)
+    sign = "-" if ms < 0 else ""
+    return f"{sign}{whole}.{part:03d}" if part else f"{sign}{whole}"
+
+
+def _unmarked(piece: Piece) -> Piece:
+    stale = is_stale(np.ascontiguousarray(piece.values))
+    if not stale.any():
+        return piece
+    return Piece(piece.row[~stale], piece.times_ms[~stale], piece.values[~stale])
+
+
+def _blocks(piece: Piece) -> Iterator[Piece]:
+    for first in range(0, len(piece), _BLOCK):
+        some = slice(first, first + _BLOCK)
+        yield Piece(piece.row[some], piece.times_ms[some], piece.values[some])
+
+
+def _together(pieces: list[Piece], samples: StoredSamples, family: Family) -> list[Piece]:
+    """One piece in which the samples of one metric and time stand side by side, buckets first."""
+    if not pieces:
+        return []
+    row = np.concatenate([piece.row for piece in pieces])
+    times = np.concatenate([piece.times_ms for piece in pieces])
+    values = np.concatenate([piece.values for piece in pieces])
+    bound = "quantile" if family.known.type == "summary" else "le"
+    metric = samples.series.drop([METRIC_NAME, bound]).keys()
+    order = np.lexsort((_bounds(samples, bound)[row], _part(samples)[row], times, metric[row]))
+    return [Piece(row[order], times[order], values[order])]
+
+
+def _part(samples: StoredSamples) -> Ints:
+    names = samples.series.column(METRIC_NAME).compacted()  # _bucket < _count < _sum, by name
+    return names.codes.astype(np.int64)
+
+
+def _bounds(samples: StoredSamples, label: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    column = samples.series.column(label)
+
+    def number(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return np.inf
+
+    return np.array([number(text) for text in column.values])[column.codes]

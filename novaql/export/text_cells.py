@@ -1,0 +1,53 @@
+"""Columns of text put together by Arrow's kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from novaql.export.arrow_arrays import booleans, numbers, strings
+from tsdb.labels import Bools
+from tsdb.tile import Floats
+
+# The stubs of Arrow's kernels know fewer argument types than the kernels.
+compute: Any = pc
+
+# As Arrow's own scalars, because a Python text would make Arrow import pandas.
+NOTHING, COMMA = strings(["", ","])
+
+
+def csv_cell(text: str) -> str:
+    """A text as a field of CSV."""
+    if any(c in text for c in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def value_texts(values: Floats, there: Bools | None = None) -> pa.Array[Any]:
+    """Shortest decimals, `NaN`, `+Inf`, `-Inf`; "" where there is none."""
+    cells: pa.Array[Any] = numbers(values, pa.float64()).cast(pa.string())
+    odd = ~np.isfinite(values)
+    if odd.any():
+        names = np.array(["NaN", "+Inf", "-Inf"])
+        which = np.where(np.isnan(values), 0, np.where(values > 0, 1, 2))[odd]
+        cells = compute.replace_with_mask(cells, booleans(odd), strings(names[which].tolist()))
+    if there is not None:
+        cells = compute.if_else(booleans(there), cells, NOTHING)
+    return cells
+
+
+def joined_bytes(texts: pa.Array[Any]) -> bytes:
+    """All texts, one behind the other."""
+    start, end = np.frombuffer(memoryview(_buffer(texts, 1)), np.int32)[
+        [texts.offset, texts.offset + len(texts)]
+    ]
+    return _buffer(texts, 2)[int(start) : int(end)].to_pybytes()
+
+
+def _buffer(texts: pa.Array[Any], number: int) -> pa.Buffer:
+    buffer = texts.buffers()[number]
+    assert buffer is not None
+    return buffer

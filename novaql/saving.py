@@ -1,0 +1,216 @@
+"""save(): samples of anything that can be queried, as a file that other programs read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from novaql.errors import ArgumentError, StorageUnavailable
+from novaql.export.destination import whole_file
+from novaql.export.stored.selecting import select_any
+from novaql.inputs.resolve import as_source
+from novaql.selectors import matcher_sets, regex_literal
+from novaql.timeparse import TimeLike, to_ms
+from tsdb.damage import Losses
+from tsdb.errors import StoreError
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
+
+if TYPE_CHECKING:
+    from novaql.export.stored.samples import StoredSamples
+
+
+class SampleFormat(StrEnum):
+    """What samples can be saved as."""
+
+    PARQUET = "parquet"
+    ARROW = "arrow"
+    CSV = "csv"
+    OPENMETRICS = "openmetrics"
+    TEXT = "text"
+    JSON_LINES = "json-lines"
+
+
+SUFFIXES: Mapping[str, SampleFormat] = {
+    ".parquet": SampleFormat.PARQUET,
+    ".pq": SampleFormat.PARQUET,
+    ".arrow": SampleFormat.ARROW,
+    ".arrows": SampleFormat.ARROW,
+    ".csv": SampleFormat.CSV,
+    ".om": SampleFormat.OPENMETRICS,
+    ".openmetrics": SampleFormat.OPENMETRICS,
+    ".prom": SampleFormat.TEXT,
+    ".txt": SampleFormat.TEXT,
+    ".jsonl": SampleFormat.JSON_LINES,
+    ".ndjson": SampleFormat.JSON_LINES,
+}
+TABLES = (SampleFormat.PARQUET, SampleFormat.ARROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a file has, and what it lacks.
+
+    samples, series  in the file
+    left_out         samples for which the format has no place: native histograms, and, in texts,
+                     staleness markers
+    losses           damaged parts of a database that were gone around
+    """
+
+    samples: int
+    series: int
+    left_out: int = 0
+    losses: tuple[str, ...] = ()
+
+
+def save(
+    data: Any,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    match: str | Sequence[str] = (),
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    format: SampleFormat | str | None = None,
+    layout: str = "long",
+    strict: bool = True,
+) -> Saved:
+    """Write samples to a file, which appears whole or not at all.
+
+    data        as for `query`; None: the default database
+    target      a path, or a binary file that is open
+    match       selectors; a series that any of them finds is written. None given: all series
+    start, end  of the samples, both included
+    format      "parquet", "arrow" (an IPC stream), "csv", "openmetrics", "text" (Prometheus's),
+                "json-lines" (VictoriaMetrics'); None: by the suffix of the path
+    layout      "long": a row for each sample; "wide" (Parquet and Arrow): a row for each time and
+                set of labels, a column for each metric
+    strict      raise where a database is damaged; else the rest is written, see `Saved.losses`
+
+    Parquet and Arrow in the long layout keep every bit: floats with NaN payloads, staleness
+    markers, native histograms. All forms can be read back by `query` and imported.
+
+    Raises `ArgumentError`, `QueryError` for a selector, `StorageUnavailable`, `OSError`.
+    """
+    chosen = _format(format, target)
+    if layout not in ("long", "wide"):
+        raise ArgumentError("layout", "is either 'long' or 'wide'")
+    if layout == "wide" and chosen not in TABLES:
+        raise ArgumentError(
+            "layout", f"{chosen} has only the long one; Parquet and Arrow have both"
+        )
+    sets = matcher_sets([match] if isinstance(match, str) else list(match))
+    start_ms = MIN_TIME_MS if start is None else to_ms(start, argument="start")
+    end_ms = MAX_TIME_MS if end is None else to_ms(end, argument="end")
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    source = as_source(data)
+    file = whole_file(target) if isinstance(target, str | os.PathLike) else nullcontext(target)
+    try:
+        wanted = _Wanted(source, sets, (start_ms, end_ms), strict=strict)
+        with file as out:
+            if chosen in TABLES:
+                return wanted.save_table(
+                    out, parquet=chosen is SampleFormat.PARQUET, wide=layout == "wide"
+                )
+            if chosen in (SampleFormat.OPENMETRICS, SampleFormat.TEXT):
+                return wanted.save_families(out, openmetrics=chosen is SampleFormat.OPENMETRICS)
+            return wanted.save_lines(out, as_json=chosen is SampleFormat.JSON_LINES)
+    except StoreError as problem:
+        raise StorageUnavailable(str(problem)) from problem
+
+
+class _Wanted:
+    """What is to be saved."""
+
+    def __init__(
+        self,
+        source: Source,
+        sets: list[list[Matcher]],
+        window: tuple[int, int],
+        *,
+        strict: bool,
+    ) -> None:
+        self._source, self._sets, self._window = source, sets, window
+        self._losses = None if strict else Losses()
+        self._series = self._select(*window).series
+
+    def save_table(self, out: BinaryIO, *, parquet: bool, wide: bool) -> Saved:
+        from novaql.export.stored import tables  # noqa: PLC0415 - pyarrow, heavy
+
+        if wide:
+            form = tables.WideForm(self._series, self._select)
+            tables.write_table(form.schema, form.batches(*self._window), out, parquet=parquet)
+            return self._saved(form.samples, form.left_out)
+        samples = self._samples()
+        done = tables.write_table(samples.schema, samples.batches(), out, parquet=parquet)
+        return self._saved(done, 0)
+
+    def save_lines(self, out: BinaryIO, *, as_json: bool) -> Saved:
+        from novaql.export.stored.text_lines import csv_lines, json_lines  # noqa: PLC0415 - pyarrow
+
+        samples = self._samples()
+        written = 0
+        for count, lines in json_lines(samples) if as_json else csv_lines(samples):
+            out.write(lines)
+            written += count
+        return self._saved(written, samples.selection.samples - written)
+
+    def save_families(self, out: BinaryIO, *, openmetrics: bool) -> Saved:
+        from novaql.export.stored.text_families import families_of  # noqa: PLC0415 - when asked for
+        from novaql.export.stored.text_lines import family_lines  # noqa: PLC0415 - pyarrow
+
+        names = self._series.column(METRIC_NAME)
+        present = [names.values[code] for code in np.unique(names.codes).tolist()]
+        written = selected = 0
+        for family in families_of(present, self._source.metadata(), openmetrics=openmetrics):
+            head = family.head(openmetrics=openmetrics)
+            samples = self._samples([_any_of(METRIC_NAME, family.parts)])
+            selected += samples.selection.samples
+            for count, lines in family_lines(samples, family, openmetrics=openmetrics):
+                out.write(head.encode() + lines)
+                written, head = written + count, ""
+        if openmetrics:
+            out.write(b"# EOF\n")
+        return self._saved(written, selected - written)
+
+    def _samples(self, also: Sequence[Matcher] = ()) -> StoredSamples:
+        from novaql.export.stored.samples import StoredSamples  # noqa: PLC0415 - pyarrow
+
+        return StoredSamples(self._select(*self._window, also))
+
+    def _select(self, start_ms: int, end_ms: int, also: Sequence[Matcher] = ()) -> Selection:
+        sets = [[*one, *also] for one in self._sets or [[]]]
+        return select_any(self._source, sets, start_ms, end_ms, Hints(losses=self._losses))
+
+    def _saved(self, samples: int, left_out: int) -> Saved:
+        told = () if self._losses is None else self._losses.warnings()
+        series = len(np.unique(self._series.keys()))  # two selectors may find one
+        return Saved(samples, series, left_out, told)
+
+
+def _any_of(name: str, texts: Sequence[str]) -> Matcher:
+    if len(texts) == 1:
+        return Matcher(name, MatchOp.EQUAL, texts[0])
+    return Matcher(name, MatchOp.REGEX, "|".join(map(regex_literal, texts)))
+
+
+def _format(given: SampleFormat | str | None, target: object) -> SampleFormat:
+    if given is not None:
+        try:
+            return SampleFormat(given)
+        except ValueError:
+            known = ", ".join(SampleFormat)
+            raise ArgumentError("format", f"is one of {known}, not {given!r}") from None
+    suffix = Path(target).suffix.lower() if isinstance(target, str | os.PathLike) else ""
+    found = SUFFIXES.get(suffix)
+    if found is None:
+        raise ArgumentError("format", f"{suffix or 'no suffix'} says nothing; name the format")
+    return found
