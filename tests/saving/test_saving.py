@@ -8,6 +8,7 @@ import subprocess
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -159,7 +160,7 @@ def families(database: tsdb.Database) -> None:
     table = SeriesTable.from_dicts([labels for labels, _ in rows])
     index = np.repeat(np.arange(len(rows)), 3)
     times = np.tile(T0 + 500 * np.arange(3), len(rows))
-    at = np.tile(np.arange(3), len(rows))
+    at = np.tile(np.arange(3.0), len(rows))
     first = np.array([1.0, 0.5, 3, 1, 9, 3, 9.5, 9, 2.5, 7, 5, 1, 1])  # +Inf of t_seconds: 9
     grows = np.array([1.0, -0.25, 0, 1, 1, 1, 0.5, 1, 0, 0.5, 1, 1, 0])
     values = first[index] + grows[index] * at
@@ -185,7 +186,8 @@ def test_openmetrics_satisfies_the_reference_parser() -> None:
         wanted = read_plain(database, end=T0)
     found: dict[tuple[tuple[str, str], ...], dict[int, bytes]] = defaultdict(dict)
     types = {}
-    for family in text_string_to_metric_families(out.getvalue().decode()):
+    parse: Any = text_string_to_metric_families  # it has no types
+    for family in parse(out.getvalue().decode()):
         types[family.name] = (family.type, family.documentation, family.unit)
         for sample in family.samples:
             key = tuple(sorted({"__name__": sample.name, **sample.labels}.items()))
