@@ -148,10 +148,9 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
         _TIMEOUT: format_duration(round(job.timeout_s * 1000)),
         "job": job.name,
     }
-    for name, values in job.params:
-        if values:
-            labels[f"{_PARAMETER}{name}"] = values[0]
-    return {**labels, **group.labels, _ADDRESS: address}
+    # Parameters of the job go before labels of the group that are called like them.
+    first = {f"{_PARAMETER}{name}": values[0] for name, values in job.params if values}
+    return {**labels, **group.labels, **first, _ADDRESS: address}
 
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:
