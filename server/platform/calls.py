@@ -20,7 +20,7 @@ from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.api_version import from_current, to_current
+from server.platform.api_version import CURRENT, from_current, to_current
 from server.platform.bodies import media_type, read_body
 from server.platform.context import ServerContext, context_of, origin_of, principal_of
 from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
@@ -96,11 +96,34 @@ class Call(Unit):
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of a list, as models."""
+
+    rows: Sequence[BaseModel]
+    next_cursor: str | None
+
+    def plain(self) -> dict[str, Any]:
+        """As data."""
+        data: dict[str, Any] = {"data": [row.model_dump(mode="json") for row in self.rows]}
+        if self.next_cursor is not None:
+            data["next_cursor"] = self.next_cursor
+        return data
+
+    def json(self) -> bytes:
+        """As text, without the data in between."""
+        rows = b",".join(_json_of(row) for row in self.rows)
+        end = (
+            b"" if self.next_cursor is None else b',"next_cursor":' + orjson.dumps(self.next_cursor)
+        )
+        return b'{"data":[' + rows + b"]" + end + b"}"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an endpoint answers: a model (or plain data, or bytes of `media`), and headers."""
 
     status: int
-    body: BaseModel | Mapping[str, Any] | bytes | None = None
+    body: BaseModel | Shown | Mapping[str, Any] | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = "application/json"
 
@@ -143,10 +166,7 @@ def no_content() -> Answer:
 
 def listed(page: Page[AnyRow], show: Callable[[AnyRow], BaseModel]) -> Answer:
     """200 with a page of rows, each as `show` makes it."""
-    data: dict[str, Any] = {"data": [show(row).model_dump(mode="json") for row in page.rows]}
-    if page.next_cursor is not None:
-        data["next_cursor"] = page.next_cursor
-    return Answer(200, data)
+    return Answer(200, Shown([show(row) for row in page.rows], page.next_cursor))
 
 
 def operation(
@@ -339,5 +359,19 @@ def _shown(answer: Answer, version: str, route: str) -> Kept:
     headers["Content-Type"] = answer.media
     if isinstance(body, bytes):
         return Kept(answer.status, headers, body)
-    plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+    if version == CURRENT:
+        return Kept(answer.status, headers, _json_of(body))
+    plain: Any = body
+    if isinstance(body, Shown):
+        plain = body.plain()
+    elif isinstance(body, BaseModel):
+        plain = body.model_dump(mode="json")
     return Kept(answer.status, headers, orjson.dumps(from_current(version, route, plain)))
+
+
+def _json_of(body: BaseModel | Shown | Mapping[str, Any]) -> bytes:
+    if isinstance(body, Shown):
+        return body.json()
+    if isinstance(body, BaseModel):
+        return body.__pydantic_serializer__.to_json(body)
+    return orjson.dumps(body)

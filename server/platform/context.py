@@ -31,6 +31,8 @@ from server.platform.unit import Actor, Origin, Unit
 from server.platform.workers import QueryWorkers, Writers
 from server.settings import Settings
 
+_MOST_VIEWS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
@@ -50,6 +52,7 @@ class ServerContext:
     event_types  every type of event that can be subscribed to
     wakers     called when a unit has added jobs
     principal  whose request it is; None outside of requests
+    views      what `scoped` has made
     """
 
     settings: Settings
@@ -76,10 +79,16 @@ class ServerContext:
     event_types: frozenset[str] = frozenset()
     wakers: list[Callable[[], None]] = field(default_factory=list)
     principal: Principal | None = None
+    views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
 
     def scoped(self, principal: Principal) -> ServerContext:
         """The server as a principal sees it: the store and the units are their tenant's."""
-        return replace(self, principal=principal)
+        found = self.views.get(principal)
+        if found is None:
+            if len(self.views) > _MOST_VIEWS:
+                self.views.clear()
+            found = self.views[principal] = replace(self, principal=principal)
+        return found
 
     @property
     def store(self) -> Store:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -23,6 +24,10 @@ BUSY_MS = 30_000
 """How long a writer of SQLite waits for another process's transaction."""
 
 _POOL = 24
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+    "json_deserializer": orjson.loads,
+}
 log = logging.getLogger(__name__)
 
 
@@ -129,9 +134,12 @@ class StateDatabase:
             import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
 
             log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
-            return create_engine(self.url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True)
+            return create_engine(
+                self.url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_JSON
+            )
         engine = create_engine(
             self.url,
+            **_JSON,
             pool_size=_POOL,
             max_overflow=8,
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
