@@ -24,6 +24,8 @@ from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
+from server.platform.openapi import TAGS
+from server.routes import ROUTES
 
 REFERENCE = Path(__file__).parent / "reference"
 WIDTH = 96
@@ -156,6 +158,29 @@ def _block(text: str) -> str:
     return f"```text\n{text.strip()}\n```"
 
 
+def routes_page() -> str:
+    """Every row of the server's route table, with the role that it asks for."""
+    sections: dict[str, list[str]] = {}
+    for row in ROUTES:
+        methods = ", ".join(f"`{method}`" for method in row.methods)
+        role = "–" if row.role is None else row.role.value
+        audited = f"`{row.action}`" if row.action else ""
+        line = f"| {methods} | `{row.path}` | {role} | {audited} | {row.summary} |"
+        sections.setdefault(row.tag, []).append(line)
+    head = "| method | path | role | audit entry | what it does |\n| --- | --- | --- | --- | --- |"
+    parts = [
+        "# Every endpoint",
+        GENERATED,
+        "As the server's route table has them. A role includes those before it: read_only, "
+        "operator, admin; “–” asks for no token. "
+        "A write with an audit entry leaves it in the same transaction, and one that is refused "
+        "leaves it with the outcome `denied`. Bodies and answers: `/v1/openapi.json`.",
+    ]
+    for tag, lines in sorted(sections.items()):
+        parts += [f"## {tag}", f"{TAGS.get(tag, tag)}.", "\n".join([head, *lines])]
+    return _page(parts)
+
+
 def _page(parts: Iterable[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
@@ -166,6 +191,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "functions.md": functions_page(),
         REFERENCE / "commands.md": commands_page(),
         REFERENCE / "python.md": python_page(),
+        REFERENCE / "routes.md": routes_page(),
     }
 
 

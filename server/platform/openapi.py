@@ -155,10 +155,8 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
             "content": {"application/json": content},
         }
     elif endpoint.takes:
-        whole: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
         operation["requestBody"] = {
-            "required": True,
-            "content": {media: dict(whole) for media in endpoint.takes},
+            "content": {media: {"schema": _schema_of_media(media)} for media in endpoint.takes}
         }
     elif in_form:
         properties = {
@@ -168,6 +166,12 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         form = {"schema": {"type": "object", "properties": properties}}
         operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": form}}
     return operation
+
+
+def _schema_of_media(media: str) -> dict[str, Any]:
+    if media == "application/json":
+        return {"type": "object"}
+    return {"type": "string", "format": "binary"}
 
 
 def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:

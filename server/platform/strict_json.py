@@ -13,6 +13,7 @@ from server.platform.bodies import media_type, read_body
 from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
 
 Model = TypeVar("Model", bound=BaseModel)
+_EXACT = 2**53
 MOST_NESTED = 100
 """Levels of objects and arrays in a body: more than any field has."""
 
@@ -79,10 +80,11 @@ def _constant(text: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
+    """A number with a point or an exponent; JSON has one kind of number, and `7.0` is an integer."""
     number = float(text)
     if math.isinf(number):
         raise _invalid("", f"{text} is too large for a number")
-    return number
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 def _unusable(value: Any) -> tuple[str, str] | None:

@@ -17,6 +17,15 @@ from server.platform.ids import new_id
 KEPT = frozenset(os.environ["NOVAQL_TEST_KEPT"].split())
 
 
+@schemathesis.serializer("application/x-ndjson", "application/jsonl", "application/json-lines")
+@schemathesis.serializer("application/x-protobuf", "application/vnd.google.protobuf")
+@schemathesis.serializer("application/vnd.apache.arrow.stream", "application/openmetrics-text")
+@schemathesis.serializer("application/vnd.influx.line-protocol", "text/x-influx-line-protocol")
+def as_it_is(context: Any, value: Any) -> bytes:  # noqa: ARG001 - the hook's shape
+    """Bodies that are bytes."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 - the hook's shape
     """Aim somewhere else."""
