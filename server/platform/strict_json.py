@@ -80,7 +80,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    """A number with a point or an exponent; JSON has one kind of number, and `7.0` is an integer."""
+    """A number with a point or an exponent. JSON has one kind of number: `7.0` is an integer."""
     number = float(text)
     if math.isinf(number):
         raise _invalid("", f"{text} is too large for a number")

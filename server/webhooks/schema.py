@@ -24,13 +24,13 @@ Filters = Annotated[
     ),
 ]
 # For readers of the document; what decides is the length of what it decodes to.
-_SECRET = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_WHSEC = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 Secret = Annotated[
     str,
     Field(
         min_length=1,
         max_length=200,
-        json_schema_extra={"pattern": _SECRET},
+        json_schema_extra={"pattern": _WHSEC},
         description="`whsec_` and base64 of 24 to 64 bytes; absent: one is made",
     ),
 ]

@@ -17,10 +17,12 @@ from server.platform.ids import new_id
 KEPT = frozenset(os.environ["NOVAQL_TEST_KEPT"].split())
 
 
-@schemathesis.serializer("application/x-ndjson", "application/jsonl", "application/json-lines")
-@schemathesis.serializer("application/x-protobuf", "application/vnd.google.protobuf")
-@schemathesis.serializer("application/vnd.apache.arrow.stream", "application/openmetrics-text")
-@schemathesis.serializer("application/vnd.influx.line-protocol", "text/x-influx-line-protocol")
+@schemathesis.serializer(
+    *("application/x-ndjson", "application/jsonl", "application/json-lines"),
+    *("application/x-protobuf", "application/vnd.google.protobuf"),
+    *("application/vnd.apache.arrow.stream", "application/openmetrics-text"),
+    *("application/vnd.influx.line-protocol", "text/x-influx-line-protocol"),
+)
 def as_it_is(context: Any, value: Any) -> bytes:  # noqa: ARG001 - the hook's shape
     """Bodies that are bytes."""
     return value if isinstance(value, bytes) else str(value).encode()
