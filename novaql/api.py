@@ -177,8 +177,9 @@ def warmup(*, background: bool = False) -> dict[str, float]:
     background  on a thread of its own; returns at once, with nothing
     """
     from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
+    from novaql.export import compiled_text  # noqa: PLC0415 - likewise
 
     if background:
-        dispatch.prepare_in_background()
+        dispatch.prepare_in_background(then=compiled_text.prepare)
         return {}
-    return dispatch.prepare_all()
+    return dispatch.prepare_all() | compiled_text.prepare()

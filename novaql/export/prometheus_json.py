@@ -14,9 +14,12 @@ from itertools import chain
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from novaql.export.compiled_text import Compiled, ready
 from novaql.export.float_tokens import float_tokens
 from novaql.export.histogram_json import histogram_objects
+from novaql.export.matrix_text import ODD
 from novaql.result import NativeCells, Points, Result, ResultKind
 from tsdb.labels import Ints
 from tsdb.tile import Floats
@@ -48,6 +51,9 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     """
     if result.text is not None:
         return b"[%s,%s]" % (_seconds(result.times_ms[:1])[0], orjson.dumps(result.text))
+    compiled = ready()
+    if compiled is not None and _is_plain_matrix(result):
+        return _compiled_matrix(compiled, result, style, limit)
     points = result.points()
     quote = b'"' if style is ValueStyle.TEXT else b""
     if result.kind is ResultKind.SCALAR:
@@ -110,6 +116,58 @@ def _matrix(
         before[at] = end + b'"metric":' + metric + b',"values":[[' + time + b"," + quote
     pieces = chain.from_iterable(zip(before, tokens, strict=True))
     return b"[%s%s]]}]" % (b"".join(pieces), quote)
+
+
+def _is_plain_matrix(result: Result) -> bool:
+    return (
+        result.kind is ResultKind.MATRIX
+        and result.raw is None
+        and result.native is None
+        and result.values.size > 0
+    )
+
+
+def _compiled_matrix(compiled: Compiled, result: Result, style: ValueStyle, limit: int) -> bytes:
+    """The same text as `_matrix` gives."""
+    series, valid = result.series, result.valid
+    values = np.ascontiguousarray(result.values)
+    if limit:
+        there = np.arange(len(values))
+        if valid is not None:
+            there = np.flatnonzero(np.logical_or.reduce(valid, axis=1))
+        there = there[:limit]
+        series, values = series.take(there), values[there]
+        valid = None if valid is None else valid[there]
+    kinds = np.empty(values.shape, np.int8)
+    known = np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
+    odd_texts = b""
+    if compiled.kinds_of(values, known, kinds):
+        odd_texts = _odd_texts(values[kinds == ODD], style)
+    metrics, metric_ends = _joined(list(map(orjson.dumps, series.dicts())))
+    times, time_ends = _joined(_seconds(result.times_ms))
+    longest = int(np.diff(time_ends, prepend=0).max()) + 26  # brackets, quotes, digits
+    room = len(metrics) + 32 * len(values) + longest * values.size + len(odd_texts)
+    out = np.empty(room, np.uint8)
+    odd = np.frombuffer(odd_texts or b",", np.uint8)
+    quoted = style is ValueStyle.TEXT
+    size = compiled.write_matrix(
+        values, kinds, times, time_ends, metrics, metric_ends, odd, quoted, out
+    )
+    return b"".join((b"[", out[:size].data, b"]"))
+
+
+def _odd_texts(values: Floats, style: ValueStyle) -> bytes:
+    """Texts of values, a comma after each."""
+    size = np.abs(values)
+    if ((size >= 1e-5) & (size < 1e15)).all():  # orjson writes these as Prometheus does
+        return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] + b","
+    return b",".join(_values(values, style)) + b","
+
+
+def _joined(texts: list[bytes]) -> tuple[NDArray[np.uint8], Ints]:
+    """Texts one behind the other, and where each ends."""
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    return np.frombuffer(b"".join(texts), np.uint8), ends
 
 
 def _mixed(

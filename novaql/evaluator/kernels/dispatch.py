@@ -124,8 +124,10 @@ def prepare_all(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, floa
     return took
 
 
-def prepare_in_background() -> None:
+def prepare_in_background(*, then: Callable[..., object] | None = None) -> None:
     """`prepare_all` on a thread of its own. A program that ends waits for one kernel at most.
+
+    then  called afterwards on the same thread, with `goes_on` as `prepare_all` takes it
 
     Where numba cannot be used after all (it refuses a version of NumPy, a disk is full) NumPy goes
     on answering; `prepare_all` says why.
@@ -137,6 +139,8 @@ def prepare_in_background() -> None:
     def prepare() -> None:
         with suppress(ImportError, OSError):
             prepare_all(goes_on=main.is_alive)
+            if then is not None:
+                then(goes_on=main.is_alive)
 
     thread = threading.Thread(target=prepare, name="novaql-compile")
     _state.background = thread

@@ -1,0 +1,55 @@
+"""Compiled texts of matrices are those that are put together otherwise, byte for byte."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novaql.export import prometheus_json
+from novaql.export.compiled_text import prepare, ready
+from novaql.export.prometheus_json import ValueStyle, result_json
+from novaql.result import Result, ResultKind
+from tests.result.test_prometheus_json import matrices
+from tsdb.labels import SeriesTable
+from tsdb.tile import Floats
+
+pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    prepare()
+    assert ready() is not None
+
+
+def both(result: Result, style: ValueStyle, limit: int = 0) -> tuple[bytes, bytes]:
+    compiled = result_json(result, style, limit=limit)
+    with mock.patch.object(prometheus_json, "ready", return_value=None):
+        return compiled, result_json(result, style, limit=limit)
+
+
+@given(matrices(), st.sampled_from(ValueStyle), st.integers(0, 3))
+def test_any_matrix(result: Result, style: ValueStyle, limit: int) -> None:
+    compiled, plain = both(result, style, limit)
+
+    assert compiled == plain
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32), st.integers(0, 12), st.sampled_from([1.0, 1e3, 1e6, 1e9, 1e12]))
+def test_decimals(seed: int, places: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    values: Floats = np.round(rng.uniform(-size, size, (3, 50)), places)
+    beside = np.nextafter(values, rng.choice([-np.inf, np.inf], values.shape))
+    labels = SeriesTable.from_dicts([{"n": str(n)} for n in range(6)])
+    result = Result(
+        ResultKind.MATRIX, labels, np.arange(50) * 15_001, np.concatenate([values, beside])
+    )
+
+    compiled, plain = both(result, ValueStyle.TEXT)
+
+    assert compiled == plain
