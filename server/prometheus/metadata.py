@@ -7,6 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.export.series_json import series_json
 from server.platform.context import context_of
 from server.platform.query_run import run_in_worker
 from server.prometheus.envelope import success
@@ -29,7 +30,7 @@ async def series(request: Request) -> Response:
         cut = bool(limit) and len(table) > limit
         if cut:  # before label sets are made of it, which is what costs
             table = table.take(np.arange(limit))
-        return success(orjson.dumps(table.dicts()), [_TRUNCATED] if cut else [])
+        return success(series_json(table), [_TRUNCATED] if cut else [])
 
     return await run_in_worker(request, find)
 
