@@ -19,6 +19,7 @@ from tsdb.errors import ReadOnly, StoreClosed
 from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import Files
 from tsdb.head.head import Head
+from tsdb.lookups import Lookups
 from tsdb.options import OpenReport, StoreOptions
 from tsdb.part import Part, Without
 from tsdb.selection import MIN_TIME_MS, Metadata
@@ -48,6 +49,7 @@ class Store:
             ByteCache(options.cache_bytes - half, tile_bytes),
             ByteCache(reader.UNION_CACHE_BYTES, reader.union_bytes),
         )
+        self._lookups = Lookups()
         blocks = () if files is None else files.manifest.blocks
         stones = () if files is None else files.manifest.tombstones
         self._state = State(tuple(self._block(entry) for entry in blocks), (), head, stones)

@@ -42,7 +42,7 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> SeriesTable:
         """See `Source.series`; and `losses` in `Hints`, here and in the next two."""
-        return reader.series(self._parts(), matcher_sets, start_ms, end_ms, losses)
+        return self._lookups.series(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_names(
         self,
@@ -52,7 +52,7 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
-        return reader.label_names(self._parts(), matcher_sets, start_ms, end_ms, losses)
+        return self._lookups.label_names(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_values(
         self,
@@ -63,7 +63,9 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
-        return reader.label_values(self._parts(), name, matcher_sets, start_ms, end_ms, losses)
+        return self._lookups.label_values(
+            self._parts(), name, matcher_sets, start_ms, end_ms, losses
+        )
 
     def exemplars(
         self,

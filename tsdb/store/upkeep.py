@@ -117,6 +117,7 @@ class Upkeep(Reads):
         self.clear_pages()
         self._caches.unions.clear()
         self._caches.plans.clear()
+        self._lookups.clear()
 
     def check(self) -> list[Violation]:
         """Verify every checksum and invariant of the files. Empty: all is well."""
