@@ -157,7 +157,8 @@ def _deviation_of_no_numbers(case: Case) -> bool:
     """NaN or an infinite value first makes stddev and stdvar NaN since 3.0."""
     if not re.search(r"stddev|stdvar", case.query) or isinstance(case.found, str):
         return False
-    return any(math.isnan(value) for points in case.found.values() for value in points.values())
+    values = [value for points in case.found.values() for value in points.values()]
+    return any(isinstance(value, float) and math.isnan(value) for value in values)
 
 
 def _dates_beyond_the_calendar(case: Case) -> bool:

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from novaql.promqltest.histogram import FloatHistogram, populations
+from novaql.promqltest.outcome import outcome_of
 from novaql.result import Result, ResultKind
 
 LabelSet = tuple[tuple[str, str], ...]
-Answer = dict[LabelSet, dict[int, float]]
+Number = float | FloatHistogram
+Answer = dict[LabelSet, dict[int, Number]]
 """Label set → time in milliseconds → value. A scalar is the series without labels."""
 
 
@@ -19,13 +22,9 @@ def label_set(labels: Mapping[str, str]) -> LabelSet:
 
 def answer_of_result(result: Result) -> Answer:
     """What this engine gives."""
-    out: Answer = {}
-    for one in result:
-        times = one.times.astype("datetime64[ms]").astype("int64").tolist()
-        key = label_set(one.labels)
-        assert key not in out, f"{key} comes twice"
-        out[key] = dict(zip(times, one.values.tolist(), strict=True))
-    return out
+    found = outcome_of(result)
+    assert not found.repeated, f"{found.repeated} come twice"
+    return {tuple(sorted(labels)): points for labels, points in found.series.items()}
 
 
 def answer_of_prometheus(data: Any) -> Answer:
@@ -44,10 +43,33 @@ def _point(pair: tuple[float, str]) -> tuple[int, float]:
     return round(pair[0] * 1000), float(pair[1])
 
 
-def values_close(a: float, b: float, relative: float, absolute: float) -> bool:
+def values_close(a: Number, b: Number, relative: float, absolute: float) -> bool:
+    if isinstance(a, FloatHistogram) or isinstance(b, FloatHistogram):
+        return (
+            isinstance(a, FloatHistogram)
+            and isinstance(b, FloatHistogram)
+            and _layout(a) == _layout(b)
+            and all(
+                values_close(x, y, relative, absolute)
+                for x, y in zip(_numbers(a, b), _numbers(b, a), strict=True)
+            )
+        )
     if math.isnan(a) or math.isnan(b):
         return math.isnan(a) and math.isnan(b)
     return a == b or math.isclose(a, b, rel_tol=relative, abs_tol=absolute)
+
+
+def _layout(one: FloatHistogram) -> tuple[object, ...]:
+    return one.schema, one.custom_values, one.zero_threshold, one.hint
+
+
+def _numbers(one: FloatHistogram, other: FloatHistogram) -> list[float]:
+    """Its numbers, with a bucket wherever one of the two has one."""
+    found = [one.count, one.sum, one.zero_count]
+    for mine, theirs in ((one.positive, other.positive), (one.negative, other.negative)):
+        counts = populations(mine)
+        found += [counts.get(i, 0.0) for i in sorted(counts.keys() | populations(theirs).keys())]
+    return found
 
 
 def disagreement(
@@ -73,6 +95,7 @@ def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) ->
         by_time: dict[int, list[float]] = {}
         for points in answer.values():
             for moment, value in points.items():
+                assert isinstance(value, float)
                 by_time.setdefault(moment, []).append(value)
         ranks: Answer = {}
         for moment, values in by_time.items():
@@ -83,5 +106,5 @@ def ranking_disagreement(expected: Answer, found: Answer, **tolerance: float) ->
     return disagreement(ranked(expected), ranked(found), **tolerance)
 
 
-def _some(points: dict[int, float]) -> str:
+def _some(points: dict[int, Number]) -> str:
     return ", ".join(f"{value!r} at {moment}" for moment, value in list(points.items())[:3])

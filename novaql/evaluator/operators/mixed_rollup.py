@@ -122,11 +122,11 @@ def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Not
             return _Answer(values, valid)
         case "irate" | "idelta":
             values, valid = ranges.rolled(function, scalars)
-            native, mixed = histogram_instant_change(ranges, notes, is_rate=function == "irate")
+            native, mixed, of_floats = histogram_instant_change(
+                ranges, notes, is_rate=function == "irate"
+            )
             notes.warn(MIXED_FLOATS, mixed)
-            newest_is_native = np.zeros(values.size, np.bool_)
-            newest_is_native[native.cells] = True
-            return _Answer(values, valid & ~mixed & ~newest_is_native.reshape(values.shape), native)
+            return _Answer(values, valid & of_floats, native)
         case _:
             return _one_kind(function, ranges, scalars, notes)
 

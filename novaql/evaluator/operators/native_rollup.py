@@ -148,10 +148,11 @@ def histogram_rate(
 
 def histogram_instant_change(
     ranges: Ranges, notes: Notes, *, is_rate: bool
-) -> tuple[HistogramCells, Bools]:
+) -> tuple[HistogramCells, Bools, Bools]:
     """irate, idelta: of the last two samples, if both are histograms.
 
-    Also tells [S, J] where one of the two is a histogram and the other a float.
+    Also tells [S, J] where one of the two is a histogram and the other a float, and where both
+    are floats.
     """
     tile, all_windows = ranges.native, ranges.native_windows
     flat_cells = ranges.native_cells
@@ -189,7 +190,7 @@ def histogram_instant_change(
         result = divide(result, (tile.timestamps[hi - 1] - tile.timestamps[hi - 2]) / 1000.0)
     good = np.flatnonzero(~mismatched)
     cells = HistogramCells(flat_cells[windows[good]], result.take(good))
-    return cells, mixed.reshape(ranges.shape)
+    return cells, mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
 
 
 def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:

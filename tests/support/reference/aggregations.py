@@ -6,39 +6,48 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from tests.support.reference import numbers
+from novaql.promqltest.histogram import FloatHistogram
+from tests.support.reference import native, numbers
 from tests.support.reference.values import (
     NAME,
     Element,
     LabelSet,
+    Notes,
     RefusedError,
+    UnsureError,
     Vector,
+    floats,
     only,
     with_label,
     without,
 )
 
-_OF_VALUES: dict[str, Callable[[list[float]], float]] = {
-    "sum": numbers.total,
-    "avg": numbers.mean,
-    "count": lambda values: float(len(values)),
+_OF_FLOATS: dict[str, Callable[[list[float]], float]] = {
     "min": numbers.least,
     "max": numbers.greatest,
-    "group": lambda _: 1.0,
     "stddev": lambda values: math.sqrt(numbers.variance(values)),
     "stdvar": numbers.variance,
 }
+_OF_ANY: dict[str, Callable[[int], float]] = {"count": float, "group": lambda _: 1.0}
 
 
 def aggregate(
-    op: str, vector: Vector, parameter: float | str | None, names: tuple[str, ...], *, drop: bool
+    op: str,
+    vector: Vector,
+    parameter: float | str | None,
+    names: tuple[str, ...],
+    notes: Notes,
+    *,
+    drop: bool,
 ) -> Vector:
     """`op by (names)`, or with `drop` `op without (names)`."""
     if op == "count_values":
         assert isinstance(parameter, str)
+        if len(floats(vector)) < len(vector):
+            raise UnsureError("histograms as text")
         # The value becomes a label first; then the elements are counted by that label, too.
         vector = [
-            Element(with_label(e.labels, parameter, decimal_text(e.value)), 0.0) for e in vector
+            Element(with_label(e.labels, parameter, decimal_text(e.number)), 0.0) for e in vector
         ]
         names = names if drop else (*names, parameter)
         op = "count"
@@ -48,16 +57,44 @@ def aggregate(
         groups.setdefault(tuple(sorted(kept.items())), []).append(element)
     out: Vector = []
     for key, members in groups.items():
-        labels, values = dict(key), [element.value for element in members]
-        if op in _OF_VALUES:
-            out.append(Element(labels, _OF_VALUES[op](values)))
+        labels = dict(key)
+        if op in _OF_ANY:
+            out.append(Element(labels, _OF_ANY[op](len(members))))
+            continue
+        if op in ("sum", "avg"):
+            out += _summed(op, labels, members, notes)
+            continue
+        numbered = floats(members)
+        if len(numbered) < len(members):
+            notes.info(f"ignored histogram in {op} aggregation")
+        values = [element.number for element in numbered]
+        if not numbered:
+            continue
+        if op in _OF_FLOATS:
+            out.append(Element(labels, _OF_FLOATS[op](values)))
         elif op == "quantile":
             assert isinstance(parameter, float)
             out.append(Element(labels, numbers.quantile(parameter, values)))
         else:
             assert isinstance(parameter, float)
-            out += _ranked(op, members, parameter)
+            out += _ranked(op, numbered, parameter)
     return out
+
+
+def _summed(op: str, labels: dict[str, str], members: Vector, notes: Notes) -> Vector:
+    histograms = [e.value for e in members if isinstance(e.value, FloatHistogram)]
+    values = [element.number for element in floats(members)]
+    if histograms and values:
+        notes.warn("encountered a mix of histograms and floats for aggregation")
+        return []
+    if not histograms:
+        return [Element(labels, (numbers.total if op == "sum" else numbers.mean)(values))]
+    names = {element.name for element in members}
+    if len({one.custom for one in histograms}) > 1 and len(names) > 1:
+        notes.unsure = True  # whose name is said
+    of = native.total if op == "sum" else native.mean
+    found = of(histograms, min(names), notes)
+    return [] if found is None else [Element(labels, found)]
 
 
 def _ranked(op: str, members: Vector, parameter: float) -> Vector:
@@ -66,7 +103,7 @@ def _ranked(op: str, members: Vector, parameter: float) -> Vector:
     sign = -1 if op == "topk" else 1
     best = sorted(
         members,
-        key=lambda e: (math.isnan(e.value), 0.0 if math.isnan(e.value) else sign * e.value),
+        key=lambda e: (math.isnan(e.number), 0.0 if math.isnan(e.number) else sign * e.number),
     )
     return best[: max(0, int(parameter))]
 

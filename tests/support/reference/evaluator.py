@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from novaql.language.ast import (
     Aggregate,
@@ -16,24 +17,30 @@ from novaql.language.ast import (
     DurationLiteral,
     Expr,
     MatrixSelector,
-    Number,
     Paren,
     Subquery,
     Text,
     Unary,
     VectorSelector,
 )
-from tests.support.reference import histograms, labels, matching, numbers, windows
+from novaql.language.ast import Number as Literal
+from novaql.promqltest.histogram import FloatHistogram
+from tests.support.reference import extended, histograms, labels, matching, native, numbers, windows
 from tests.support.reference.aggregations import aggregate
 from tests.support.reference.values import (
     NAME,
     Element,
     LabelSet,
+    Notes,
+    Number,
     Sample,
     Series,
+    UnsureError,
     Vector,
+    floats,
     is_stale,
     mapped,
+    of_floats,
     refuse_equal,
 )
 from tests.support.reference.windows import Window
@@ -45,7 +52,10 @@ SUBQUERY_STEP_MS = 60_000
 
 @dataclass(frozen=True)
 class Reference:
-    """The data and the frame of a query: its steps, lookback, and when names go."""
+    """The data and the frame of a query: its steps, lookback, and when names go.
+
+    notes  fills with what is said of the query, while it is answered
+    """
 
     data: list[Series]
     start_ms: int
@@ -53,13 +63,14 @@ class Reference:
     step_ms: int = 0
     lookback_ms: int = 300_000
     eager_names: bool = False
+    notes: Notes = field(default_factory=Notes)
 
-    def answer(self, expr: Expr) -> dict[LabelSet, dict[int, float]]:
+    def answer(self, expr: Expr) -> dict[LabelSet, dict[int, Number]]:
         """Label set → time → value; a scalar is the series without labels.
 
         Raises `RefusedError` or `UnsureError`.
         """
-        out: dict[LabelSet, dict[int, float]] = {}
+        out: dict[LabelSet, dict[int, Number]] = {}
         for now in range(self.start_ms, self.end_ms + 1, self.step_ms or 1):
             value = self.value(expr, now)
             if isinstance(value, float):
@@ -77,7 +88,7 @@ class Reference:
 
     def _value(self, expr: Expr, now: int) -> Value:
         match expr:
-            case Number(value=number):
+            case Literal(value=number):
                 return number
             case Text(value=text):
                 return text
@@ -92,7 +103,7 @@ class Reference:
                 if isinstance(value, float):
                     return -value
                 assert isinstance(value, list)
-                return mapped(value, [-element.value for element in value])
+                return mapped(value, [_negative(element.value) for element in value])
             case Binary():
                 return self._binary(expr, now)
             case Aggregate():
@@ -103,6 +114,7 @@ class Reference:
                     self.vector(expr.operand, now),
                     parameter,
                     expr.grouping,
+                    self.notes,
                     drop=expr.without,
                 )
             case Call():
@@ -133,6 +145,11 @@ class Reference:
         end = self._end(now, selector.offset, selector.at)
         out = []
         for series in self._matching(selector):
+            if selector.smoothed:
+                samples = [s for s in series.samples if not is_stale(s[1])]
+                at = extended.smoothed_at(samples, end, self.lookback_ms)
+                out += [(Element(series.labels, at), end)] if at is not None else []
+                continue
             seen = [s for s in series.samples if end - self.lookback_ms < s[0] <= end]
             if seen and not is_stale(seen[-1][1]):
                 out.append((Element(series.labels, seen[-1][1]), seen[-1][0]))
@@ -152,7 +169,7 @@ class Reference:
             selector, range_ms = expr.selector, _milliseconds(expr.range)
             end = self._end(now, selector.offset, selector.at)
             found = [
-                (Element(series.labels, math.nan), series.samples)
+                (Element(series.labels, math.nan), list(series.samples))
                 for series in self._matching(selector)
             ]
         else:
@@ -160,11 +177,11 @@ class Reference:
             range_ms = _milliseconds(expr.range)
             end = self._end(now, expr.offset, expr.at)
             found = self._points(expr, end - range_ms, end)
-        out = []
+        out: list[tuple[Element, Window]] = []
         for element, samples in found:
             inside = [s for s in samples if end - range_ms < s[0] <= end and not is_stale(s[1])]
             if inside:
-                out.append((element, Window(inside, end, range_ms, now)))
+                out.append((element, Window(inside, end, range_ms, now, element.name, self.notes)))
         return out
 
     def _points(
@@ -185,31 +202,34 @@ class Reference:
         assert not isinstance(left, str)
         assert not isinstance(right, str)
         if isinstance(left, float) and isinstance(right, float):
-            value = matching.apply(node, left, right, kept=left)
-            assert value is not None  # comparisons of scalars have bool
+            value = matching.apply(node, left, right, self.notes, kept=left)
+            assert isinstance(value, float)  # comparisons of scalars have bool
             return value
         if isinstance(left, float):
             assert isinstance(right, list)
-            return matching.vector_scalar(node, right, left, scalar_left=True)
+            return matching.vector_scalar(node, right, left, self.notes, scalar_left=True)
         if isinstance(right, float):
-            return matching.vector_scalar(node, left, right, scalar_left=False)
+            return matching.vector_scalar(node, left, right, self.notes, scalar_left=False)
         if node.op in ("and", "or", "unless"):
             return matching.set_operation(node.op, node.matching, left, right)
-        return matching.vector_vector(node, left, right)
+        return matching.vector_vector(node, left, right, self.notes)
 
     def _call(self, call: Call, now: int) -> Value:
         name, arguments = call.function, call.arguments
         if name in windows.PLAIN:
+            if (bent := _extended(arguments[0])) is not None:
+                return self._bent(name, bent, now)
             rolled = [(e, windows.PLAIN[name](w)) for e, w in self._windows(arguments[0], now)]
             return _rolled(rolled, nameless=name not in windows.KEEP_NAME)
         if name in numbers.ELEMENTWISE:
-            vector = self.vector(arguments[0], now)
-            return mapped(vector, [numbers.ELEMENTWISE[name](e.value) for e in vector])
+            return of_floats(self.vector(arguments[0], now), numbers.ELEMENTWISE[name])
+        if name in native.OF_ONE:
+            return native.of_histograms(self.vector(arguments[0], now), native.OF_ONE[name])
         if name in numbers.DATE_PARTS:
             if not arguments:
                 return [Element({}, numbers.date_part(name, now / 1000))]
             vector = self.vector(arguments[0], now)
-            return mapped(vector, [numbers.date_part(name, e.value) for e in vector])
+            return of_floats(vector, lambda x: numbers.date_part(name, x))
         match name:
             case "time":
                 return now / 1000
@@ -218,8 +238,8 @@ class Reference:
             case "vector":
                 return [Element({}, self.scalar(arguments[0], now))]
             case "scalar":
-                vector = self.vector(arguments[0], now)
-                return vector[0].value if len(vector) == 1 else math.nan
+                vector = floats(self.vector(arguments[0], now))
+                return vector[0].number if len(vector) == 1 else math.nan
             case "timestamp":
                 return self._timestamp(arguments[0], now)
             case "absent":
@@ -229,11 +249,11 @@ class Reference:
                 in_range = self._windows(arguments[0], now)
                 return [] if in_range else [Element(labels.labels_of_absence(arguments[0]), 1.0)]
             case "sort" | "sort_desc":
-                return self.vector(arguments[0], now)
+                return floats(self.vector(arguments[0], now))
             case "round":
                 vector = self.vector(arguments[0], now)
                 nearest = self.scalar(arguments[1], now) if len(arguments) > 1 else 1.0
-                return mapped(vector, [numbers.round_to(e.value, nearest) for e in vector])
+                return of_floats(vector, lambda x: numbers.round_to(x, nearest))
             case "clamp" | "clamp_min" | "clamp_max":
                 return self._clamp(call, now)
             case "quantile_over_time":
@@ -268,10 +288,11 @@ class Reference:
                 return labels.label_join(self.vector(arguments[0], now), *texts)
             case "histogram_quantile":
                 q = self.scalar(arguments[0], now)
-                return histograms.histogram_quantile(q, self.vector(arguments[1], now))
+                return histograms.histogram_quantile(q, self.vector(arguments[1], now), self.notes)
             case "histogram_fraction":
                 low, high = (self.scalar(argument, now) for argument in arguments[:2])
-                return histograms.histogram_fraction(low, high, self.vector(arguments[2], now))
+                vector = self.vector(arguments[2], now)
+                return histograms.histogram_fraction(low, high, vector, self.notes)
             case _:
                 raise AssertionError(f"the reference has no {name}")
 
@@ -281,7 +302,7 @@ class Reference:
         if isinstance(argument, VectorSelector):
             return [
                 replace(element, value=moment / 1000, nameless=True)
-                for element, moment in self._newest(argument, now)
+                for element, moment in self._newest(replace(argument, smoothed=False), now)
             ]
         vector = self.vector(argument, now)
         return mapped(vector, [now / 1000] * len(vector))
@@ -293,10 +314,40 @@ class Reference:
         high = math.inf if call.function == "clamp_min" else bounds[-1]
         if low > high:
             return []
-        return mapped(vector, [numbers.clamp(e.value, low, high) for e in vector])
+        return of_floats(vector, lambda x: numbers.clamp(x, low, high))
+
+    def _bent(self, name: str, expr: MatrixSelector, now: int) -> Vector:
+        """A function of a range whose ends are anchored or smoothed."""
+        selector, range_ms = expr.selector, _milliseconds(expr.range)
+        end = self._end(now, selector.offset, selector.at)
+        rolled = []
+        for series in self._matching(selector):
+            samples: list[tuple[int, float]] = []
+            for moment, value in series.samples:
+                if isinstance(value, FloatHistogram):
+                    raise UnsureError("ranges of histograms with exact ends")
+                if not is_stale(value):
+                    samples.append((moment, value))
+            found = extended.rolled(
+                name, samples, end, range_ms, self.lookback_ms, smoothed=selector.smoothed
+            )
+            rolled.append((Element(series.labels, math.nan), found))
+        return _rolled(rolled)
 
 
-def _rolled(rolled: list[tuple[Element, float | None]], *, nameless: bool = True) -> Vector:
+def _extended(expr: Expr) -> MatrixSelector | None:
+    while isinstance(expr, Paren):
+        expr = expr.inner
+    if isinstance(expr, MatrixSelector) and (expr.selector.anchored or expr.selector.smoothed):
+        return expr
+    return None
+
+
+def _negative(value: Number) -> Number:
+    return native.scaled(value, -1.0) if isinstance(value, FloatHistogram) else -value
+
+
+def _rolled(rolled: Sequence[tuple[Element, Number | None]], *, nameless: bool = True) -> Vector:
     return [
         Element(e.labels, value, e.nameless or nameless) for e, value in rolled if value is not None
     ]

@@ -1,40 +1,68 @@
-"""Classic histograms: floats with an `le` label."""
+"""Quantiles and fractions of classic histograms (floats with an `le` label) and of native ones."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from tests.support.reference.values import NAME, Element, Vector, without
+from tests.support import plain_histograms
+from tests.support.reference import native
+from tests.support.reference.values import NAME, Element, Notes, Vector, floats, without
 
 Buckets = list[tuple[float, float]]
 """(upper bound, cumulative count), bounds increasing."""
 
 
-def histogram_quantile(q: float, vector: Vector) -> Vector:
-    return [
-        Element(labels, quantile_of(q, buckets), nameless)
-        for labels, nameless, buckets in _histograms(vector)
-    ]
+def histogram_quantile(q: float, vector: Vector, notes: Notes) -> Vector:
+    return _of_both(
+        vector,
+        lambda buckets: quantile_of(q, buckets),
+        lambda element: native.quantile(element, q, notes),
+        notes,
+    )
 
 
-def histogram_fraction(low: float, high: float, vector: Vector) -> Vector:
+def histogram_fraction(low: float, high: float, vector: Vector, notes: Notes) -> Vector:
+    def of_native(element: Element) -> float:
+        return native.of_histograms([element], lambda h: plain_histograms.fraction(h, low, high))[
+            0
+        ].number
+
+    return _of_both(vector, lambda buckets: fraction_of(low, high, buckets), of_native, notes)
+
+
+def _of_both(
+    vector: Vector,
+    of_classic: Callable[[Buckets], float],
+    of_native: Callable[[Element], float],
+    notes: Notes,
+) -> Vector:
+    """Classic and native histograms with the same labels: neither has a result."""
+    classic = _histograms(vector)
+    whole = [e for e in vector if e not in floats(vector)]
+    both = {tuple(sorted(labels.items())) for labels, _, _ in classic} & {e.key for e in whole}
+    for key in both:
+        name = dict(key).get(NAME, "")
+        of = f" for metric name {native.quoted(name)}" if name else ""
+        notes.warn(f"vector contains a mix of classic and native histograms{of}")
     return [
-        Element(labels, fraction_of(low, high, buckets), nameless)
-        for labels, nameless, buckets in _histograms(vector)
-    ]
+        Element(labels, of_classic(buckets), nameless)
+        for labels, nameless, buckets in classic
+        if tuple(sorted(labels.items())) not in both
+    ] + [Element(e.labels, of_native(e), nameless=True) for e in whole if e.key not in both]
 
 
 def _histograms(vector: Vector) -> list[tuple[dict[str, str], bool, Buckets]]:
     """Elements grouped by all labels but `le`; a name on its way out stays part of the group."""
     groups: dict[object, tuple[dict[str, str], Buckets]] = {}
-    for element in vector:
+    for element in floats(vector):
         try:
             bound = float(element.labels.get("le", ""))
         except ValueError:
             continue
         labels = without(element.labels, "le")
         key = tuple(sorted(labels.items()))
-        groups.setdefault(key, (labels, []))[1].append((bound, element.value))
+        groups.setdefault(key, (labels, []))[1].append((bound, element.number))
     return [(labels, NAME in labels, _tidy(buckets)) for labels, buckets in groups.values()]
 
 

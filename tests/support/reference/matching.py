@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from novaql.language.ast import Binary, Cardinality, Matching
+from novaql.promqltest.histogram import FloatHistogram
+from tests.support.reference import native
 from tests.support.reference.numbers import ARITHMETIC, COMPARISON
 from tests.support.reference.values import (
     NAME,
     Element,
     LabelSet,
+    Notes,
+    Number,
     RefusedError,
     Vector,
     only,
@@ -39,11 +41,13 @@ def set_operation(op: str, matching: Matching, left: Vector, right: Vector) -> V
     return refuse_equal([*left, *rest])
 
 
-def vector_vector(node: Binary, left: Vector, right: Vector) -> Vector:
+def vector_vector(node: Binary, left: Vector, right: Vector, notes: Notes) -> Vector:
     """Arithmetic or comparison; errors as soon as a match is not unique."""
-    if not left or not right:
-        return []
     matching = node.matching
+    fills = matching.fill_left is not None or matching.fill_right is not None
+    if not (left or right) or (not (left and right) and not fills):
+        return []
+    left, right = _filled(left, right, matching)
     one_to_one = matching.cardinality is Cardinality.ONE_TO_ONE
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
@@ -66,9 +70,9 @@ def vector_vector(node: Binary, left: Vector, right: Vector) -> Vector:
         if identity in seen:
             raise RefusedError("multiple matches for labels")
         seen.add(identity)
-        value = apply(node, a.value, b.value, kept=a.value)
+        value = apply(node, a.value, b.value, notes, kept=a.value)
         if value is not None:
-            named = node.op in COMPARISON and not node.return_bool
+            named = node.op not in ARITHMETIC and not node.return_bool
             out.append(Element(labels, value, element.nameless and named))
     return refuse_equal(out)
 
@@ -86,23 +90,50 @@ def _labels(node: Binary, many: Element, one: Element) -> dict[str, str]:
     return labels
 
 
-def vector_scalar(node: Binary, vector: Vector, scalar: float, *, scalar_left: bool) -> Vector:
+def _filled(left: Vector, right: Vector, matching: Matching) -> tuple[Vector, Vector]:
+    """A side with `fill` has a partner for every match group of the other one.
+
+    The partner has the labels of the match only. Which fill is whose goes by "many" and "one":
+    Prometheus swaps the sides under group_right, but not the fills.
+    """
+    swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+    many, one = (right, left) if swapped else (left, right)
+    in_many = {signature(element, matching) for element in many}
+    in_one = {signature(element, matching) for element in one}
+    if matching.fill_left is not None:
+        many = [*many, *(Element(dict(k), matching.fill_left) for k in sorted(in_one - in_many))]
+    if matching.fill_right is not None:
+        one = [*one, *(Element(dict(k), matching.fill_right) for k in sorted(in_many - in_one))]
+    return (one, many) if swapped else (many, one)
+
+
+def vector_scalar(
+    node: Binary, vector: Vector, scalar: float, notes: Notes, *, scalar_left: bool
+) -> Vector:
     out: Vector = []
     for element in vector:
-        a, b = (scalar, element.value) if scalar_left else (element.value, scalar)
-        value = apply(node, a, b, kept=element.value)
+        a: Number = scalar if scalar_left else element.value
+        b: Number = element.value if scalar_left else scalar
+        value = apply(node, a, b, notes, kept=element.value)
         if value is not None:
             nameless = element.nameless or node.op in ARITHMETIC or node.return_bool
             out.append(Element(element.labels, value, nameless))
     return out
 
 
-def apply(node: Binary, a: float, b: float, *, kept: float) -> float | None:
-    """The operator's value; None where a filter removes it."""
-    arithmetic: Callable[[float, float], float] | None = ARITHMETIC.get(node.op)
-    if arithmetic is not None:
-        return arithmetic(a, b)
-    holds = COMPARISON[node.op](a, b)
+def apply(node: Binary, a: Number, b: Number, notes: Notes, *, kept: Number) -> Number | None:
+    """The operator's value; None where a filter removes it, or no such operator is there."""
+    holds: Number | bool | None
+    if isinstance(a, FloatHistogram) or isinstance(b, FloatHistogram):
+        holds = native.operation(node.op, a, b, notes)
+    elif node.op in ARITHMETIC:
+        return ARITHMETIC[node.op](a, b)
+    elif node.op in COMPARISON:
+        holds = COMPARISON[node.op](a, b)
+    else:
+        holds = native.operation(node.op, a, b, notes)
+    if not isinstance(holds, bool):
+        return holds
     if node.return_bool:
         return float(holds)
     return kept if holds else None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from novaql.promqltest.histogram import FloatHistogram
+
 LabelSet = tuple[tuple[str, str], ...]
-Sample = tuple[int, float]
+Number = float | FloatHistogram
+Sample = tuple[int, Number]
 NAME = "__name__"
 
 _STALE = struct.pack("<Q", 0x7FF0000000000002)
@@ -26,7 +30,7 @@ class Series:
     """Samples in order of time (milliseconds)."""
 
     labels: dict[str, str]
-    samples: list[Sample]
+    samples: Sequence[Sample]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,18 @@ class Element:
     """One element of an instant vector. nameless: the name goes at the end of the query."""
 
     labels: dict[str, str]
-    value: float
+    value: Number
     nameless: bool = False
+
+    @property
+    def number(self) -> float:
+        """The value of an element that is known to be a float."""
+        assert not isinstance(self.value, FloatHistogram)
+        return self.value
+
+    @property
+    def name(self) -> str:
+        return self.labels.get(NAME, "")
 
     @property
     def key(self) -> LabelSet:
@@ -64,15 +78,49 @@ def with_label(labels: dict[str, str], name: str, value: str) -> dict[str, str]:
     return {**without(labels, name), **({name: value} if value else {})}
 
 
-def mapped(vector: Vector, values: list[float], *, nameless: bool = True) -> Vector:
+def mapped(vector: Vector, values: Sequence[Number], *, nameless: bool = True) -> Vector:
     return [
         replace(e, value=v, nameless=e.nameless or nameless)
         for e, v in zip(vector, values, strict=True)
     ]
 
 
-def is_stale(value: float) -> bool:
-    return math.isnan(value) and struct.pack("<d", value) == _STALE
+def floats(vector: Vector) -> Vector:
+    return [element for element in vector if not isinstance(element.value, FloatHistogram)]
+
+
+def of_floats(vector: Vector, function: Callable[[float], float]) -> Vector:
+    """A function of numbers; histograms are left out in silence."""
+    some = floats(vector)
+    return mapped(some, [function(element.number) for element in some])
+
+
+def is_stale(value: Number) -> bool:
+    number = value.sum if isinstance(value, FloatHistogram) else value
+    return math.isnan(number) and struct.pack("<d", number) == _STALE
+
+
+class Notes:
+    """Warnings and infos, without their places in the query.
+
+    `unsure`: what is said of this query is not defined well enough to be compared.
+    """
+
+    def __init__(self) -> None:
+        self.texts: set[str] = set()
+        self.unsure = False
+
+    def warn(self, text: str) -> None:
+        self.texts.add(f"PromQL warning: {text}")
+
+    def info(self, text: str) -> None:
+        self.texts.add(f"PromQL info: {text}")
+
+    def conflicting_resets(self, operation: str) -> None:
+        self.warn(f"conflicting counter resets during histogram {operation}")
+
+    def bounds_reconciled(self, operation: str) -> None:
+        self.info(f"mismatched custom buckets were reconciled during {operation}")
 
 
 def refuse_equal(vector: Vector) -> Vector:
