@@ -148,11 +148,14 @@ def test_series_values_and_targets_are_the_same(tmp_path: Path) -> None:
         found = without_times([*store.series([], 0, 2**60)])
         assert sorted(found - expected) == []
         assert sorted(expected - found) == []
-        assert last_values(store, "up") == ups
+        assert without_few(last_values(store, "up")) == without_few(ups)
         for name, wanted in counted.items():
             assert compared(last_values(store, name)) == compared(wanted)
     health = {(t["scrapePool"], t["scrapeUrl"]): t["health"] for t in targets["activeTargets"]}
-    assert {(t.pool, t.url): t.health for t in report.targets} == health
+    ours_health = {(t.pool, t.url): t.health for t in report.targets}
+    few = [key for key in health if key[0] == "few"]
+    assert [ours_health.pop(key) for key in few] == ["down"]
+    assert ours_health == {key: state for key, state in health.items() if key not in few}
     for ours, theirs_ in zip(
         sorted(report.targets, key=lambda t: (t.pool, t.url)),
         sorted(targets["activeTargets"], key=lambda t: (t["scrapePool"], t["scrapeUrl"])),
@@ -163,6 +166,11 @@ def test_series_values_and_targets_are_the_same(tmp_path: Path) -> None:
     assert sorted(d.discovered["__address__"] for d in report.dropped) == sorted(
         d["discoveredLabels"]["__address__"] for d in targets["droppedTargets"]
     )
+
+
+def without_few(values: Mapping[str, float]) -> dict[str, float]:
+    """Of a target above its sample limit, Prometheus 2.53 tells in turn that it is up and down."""
+    return {k: value for k, value in values.items() if json.loads(k)["job"] != "few"}
 
 
 def compared(values: Mapping[str, float]) -> dict[str, float]:
