@@ -15,6 +15,7 @@ from server.platform.errors import INTERNAL, UnsupportedMedia, kind_of
 from server.platform.problem import problem_response
 
 _PROTO = "application/x-protobuf"
+_VICTORIA = "get_vm_proto_version"
 _VERSION_1 = "prometheus.writerequest"
 _VERSION_2 = "io.prometheus.write.v2.request"
 _DECODERS: dict[str, Store] = {
@@ -27,16 +28,20 @@ _DECODERS: dict[str, Store] = {
 async def write(request: Request) -> Response:
     """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
 
-    All samples of a message are stored or none. Exemplars in it are not kept; the headers say how
-    much of each kind was.
+    All samples of a message are stored or none; the headers say how many samples, histograms and
+    exemplars were. Packed with zstd it is VictoriaMetrics' protocol, which vmagent asks for by
+    `get_vm_proto_version`.
     """
+    if _VICTORIA in request.query_params:
+        return Response("1", media_type="text/plain")
     store = _decoder(request)
     context = context_of(request)
     limit = context.settings.max_write_bytes
     try:
         with context.writers.place():
-            body = await read_body(request, limit=limit, encodings=("snappy",))
-            written = await context.writers.run(partial(store, context, body))
+            body = await read_body(request, limit=limit, encodings=("snappy", "zstd"))
+            zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
+            written = await context.writers.run(partial(store, context, body, zstd=zstd))
     except Exception as problem:
         if kind_of(problem) is INTERNAL:
             raise

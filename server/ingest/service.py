@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -51,24 +52,33 @@ class Taken:
     series: int
 
 
-Store = Callable[[ServerContext, bytes], Written]
+class Store(Protocol):
+    """Stores a message; `zstd`: it is packed with that, else with snappy."""
+
+    def __call__(self, context: ServerContext, body: bytes, *, zstd: bool = False) -> Written: ...
 
 
-def store_message(context: ServerContext, body: bytes) -> Written:
+def store_message(context: ServerContext, body: bytes, *, zstd: bool = False) -> Written:
     """Decode remote write 1.0 and store it. Runs in a writer thread.
 
     Raises `InputError`, `BodyTooLarge` or a `StoreError`; no sample of the message is stored then.
     """
     try:
-        request = intake_of(context).remote_write.decode(body)
+        decoder = intake_of(context).remote_write
+        if zstd:
+            data = unpack_zstd(body, limit=context.settings.max_unpacked_bytes)
+            request = decoder.decode_message(data)
+        else:
+            request = decoder.decode(body)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
     return _store_request(context, request)
 
 
-def store_message_2(context: ServerContext, body: bytes) -> Written:
+def store_message_2(context: ServerContext, body: bytes, *, zstd: bool = False) -> Written:
     """The same for remote write 2.0."""
-    data = unpack_snappy(body, limit=context.settings.max_unpacked_bytes)
+    unpack = unpack_zstd if zstd else unpack_snappy
+    data = unpack(body, limit=context.settings.max_unpacked_bytes)
     try:
         request = decode_request(data, intake_of(context).limits)
     except LimitExceeded as problem:
