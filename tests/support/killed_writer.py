@@ -104,7 +104,7 @@ def _keep(database: tsdb.Database, seed: int, acknowledged: int) -> None:
             rng.choice(works)()
     except Exception:
         os.write(acknowledged, b"failed " + traceback.format_exc().encode())
-        os._exit(1)
+        raise
 
 
 @dataclass
