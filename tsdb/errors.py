@@ -9,7 +9,8 @@ StoreError
 ├── ReadOnly          a write to a store that was opened for reading
 ├── InvalidBatch      the batch breaks the contract of `Batch`; nothing of it was stored
 ├── WriteFailed       the disk refused a write; it is not acknowledged, trying again is right
-│   └── StorageFull   … because there is no space left
+│   ├── StorageFull   … because there is no space left
+│   └── ReadOnlyDisk  … because the file system is mounted read-only
 ├── ReadFailed        the disk refused a read
 │   └── Unreadable    … of one place in a file, which it names
 └── Corrupted         bytes on disk are not what was written: names the file and the place
@@ -84,6 +85,10 @@ class StorageFull(WriteFailed):
     """There is no space left (or a quota is used up). Reads go on; writes will when there is."""
 
 
+class ReadOnlyDisk(WriteFailed):
+    """The file system is mounted read-only. What is there can be opened with `read_only=True`."""
+
+
 class ReadFailed(StoreError):
     """The disk refused a read."""
 
@@ -121,5 +126,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 def write_failure(problem: OSError, what: str) -> WriteFailed:
     """The error to raise for a write, fsync or rename that failed."""
-    kind = StorageFull if problem.errno in FULL else WriteFailed
+    kind: type[WriteFailed] = StorageFull if problem.errno in FULL else WriteFailed
+    if problem.errno == errno.EROFS:
+        kind = ReadOnlyDisk
     return kind(f"{what}: {problem.strerror or problem}")

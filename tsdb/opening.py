@@ -23,6 +23,7 @@ from tsdb import manifest as manifests
 from tsdb.errors import (
     NotAStore,
     ReadFailed,
+    ReadOnlyDisk,
     StoreLocked,
     StoreNotFound,
     WriteFailed,
@@ -195,6 +196,10 @@ def claim(disk: Disk, path: Path) -> Lock:
             raise WriteFailed(
                 f"{path}: its file system has no locks, so two writers could not be kept apart "
                 "(NFS without a lock daemon?); open it with read_only=True, or keep it elsewhere"
+            ) from problem
+        if problem.errno == errno.EROFS:
+            raise ReadOnlyDisk(
+                f"opening {path}: {problem.strerror}; open it with read_only=True"
             ) from problem
         raise write_failure(problem, f"opening {path}") from problem
 

@@ -31,8 +31,12 @@ class Bootstrapped:
 
 def ensure_first_tenant(database: StateDatabase, clock: Clock) -> Tenant:
     """The oldest tenant, whose samples are in the data directory itself; made when missing."""
-    with database.write(None) as session:
-        oldest = select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(1)
+    oldest = select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(1)
+    with database.read(None) as session:
+        found = session.execute(oldest).scalar_one_or_none()
+    if found is not None:
+        return found
+    with database.write(None) as session:  # unless another process made it meanwhile
         tenant = session.execute(oldest).scalar_one_or_none()
         if tenant is None:
             tenant = Tenant(id=new_id("ten"), name=FIRST_TENANT, store="", created_at=clock.now())

@@ -39,7 +39,7 @@ from novaql.errors import (
     TypeProblem,
     UnknownName,
 )
-from tsdb.errors import InvalidBatch, StoreError, WriteFailed
+from tsdb.errors import InvalidBatch, ReadOnly, StorageFull, StoreError, WriteFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +134,19 @@ class Unavailable(ServerError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How an error shows: HTTP status, code of the envelope, errorType of Prometheus's API."""
+    """How an error shows: HTTP status, code of the envelope, errorType of Prometheus's API, and
+    when to try again."""
 
     status: int
     code: str
     error_type: str
     prometheus_status: int = field(default=0)
+    retry_after_s: int = 0
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What goes with an error that brings no headers of its own."""
+        return {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
 
     def status_for(self, *, prometheus: bool) -> int:
         return (self.prometheus_status or self.status) if prometheus else self.status
@@ -176,7 +183,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     InputError: Kind(400, "invalid_input", "bad_data"),
     StorageUnavailable: Kind(503, "storage_unavailable", "internal", 500),
     InvalidBatch: Kind(400, "invalid_input", "bad_data"),
-    WriteFailed: Kind(503, "storage_unavailable", "unavailable"),
+    WriteFailed: Kind(503, "storage_unavailable", "unavailable", retry_after_s=5),
+    StorageFull: Kind(503, "storage_full", "unavailable", retry_after_s=5),
+    ReadOnly: Kind(503, "storage_read_only", "unavailable", retry_after_s=60),
     StoreError: Kind(503, "storage_unavailable", "internal", 500),
 }
 

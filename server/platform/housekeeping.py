@@ -23,6 +23,7 @@ def housekeeper(context: ServerContext) -> Callable[[], None]:
 
     def keep() -> None:
         nonlocal uses_at, forget_at
+        context.database.try_to_come_back()
         now = time.monotonic()
         if now >= uses_at:
             uses_at = now + _USES_S

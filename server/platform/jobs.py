@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from server.platform.context import ServerContext
+from server.platform.errors import Unavailable
 from server.platform.ids import new_id
 from server.platform.scopes import Principal, Role
 from server.platform.state.rows import Tenant
@@ -226,6 +227,8 @@ class JobRunner:
                     self._housekeeping()
                     for bench, pool in zip(self._benches, pools, strict=True):
                         claimed += self._fill(bench, pool)
+                except Unavailable as problem:
+                    log.warning("jobs wait: %s", problem)
                 except Exception:
                     log.exception("jobs could not be leased")
                 if not claimed:
@@ -274,7 +277,7 @@ class JobRunner:
         self._context.telemetry.jobs.labels(run.kind, outcome).inc()
 
     def _claim(self, most: int, kinds: Sequence[str]) -> list[JobRun]:
-        if not kinds:
+        if not kinds or self._context.database.stands_in:  # its leases would be forgotten
             return []
         now = self._context.clock.now()
         due = (

@@ -57,7 +57,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     return Response(
         orjson.dumps(body),
         kind.status_for(prometheus=prometheus),
-        error.headers if isinstance(error, ServerError) else None,
+        error.headers if isinstance(error, ServerError) else kind.headers,
         media,
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tsdb
+import tsdb.database  # a process that is made from one which has it begins at once
 from tests.support.store_model import Labels, Sample, Stored, batch_of, bits, key_of
 from tests.support.stored_histograms import Native, simple
 from tsdb.matchers import Matcher, MatchOp

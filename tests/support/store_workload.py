@@ -221,8 +221,10 @@ class Workload:
 
     def snapshot(self) -> None:
         """Into a directory of its own; what it holds is what the store held."""
-        self.snapshots += 1
-        target = self.path.parent / f"{self.path.name}-{self.snapshots}"
+        target = self.path
+        while self.disk.exists(target):  # an earlier life on this disk made some, too
+            self.snapshots += 1
+            target = self.path.parent / f"{self.path.name}-{self.snapshots}"
         database = self.open()
         database.snapshot(target)
         assert contents(self.disk, target) == read_all(database)

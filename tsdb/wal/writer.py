@@ -227,7 +227,7 @@ class Log:
                 file.close()
                 raise
         except OSError as problem:
-            raise write_failure(problem, f"creating {path}") from problem
+            raise write_failure(problem, f"creating the log's segment {number}") from problem
         return _Tail(file, Position(number, file.size))
 
     def sync(self, position: Position | None = None) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from server.platform.errors import ServerError, Unavailable
 from server.platform.state.scoped import scope
+from server.platform.state.stand_in import need_writable
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]
@@ -23,6 +26,10 @@ AfterCommit = Callable[[], None]
 BUSY_MS = 30_000
 """How long a writer of SQLite waits for another process's transaction."""
 
+RETRY_AFTER_S = 1
+"""How often a database that could not be used is tried again."""
+
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
 _POOL = 24
 _JSON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
@@ -38,16 +45,28 @@ class StateDatabase:
     leaves it. Over SQLite a writing unit takes the write lock at its start (BEGIN IMMEDIATE), so
     that it never fails half-way for want of it; writers of this process queue in turn.
 
-    url      `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
-    durable  False: a power cut may take the last transactions (a killed process never does)
+    While a copy stands in for a database whose disk takes nothing, units that change things are
+    refused with `Unavailable`, but for those of `relaxed` durability, which are lost. Each of them
+    tries the database itself first, so all is well again as soon as the disk is.
+
+    url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
+    durable   False: a power cut may take the last transactions (a killed process never does)
+    stand_in  a copy of the SQLite database at `url`, to be used until that one can be
     """
 
-    def __init__(self, url: str | URL, *, durable: bool = True) -> None:
+    def __init__(
+        self, url: str | URL, *, durable: bool = True, stand_in: Path | None = None
+    ) -> None:
         self.url = _with_driver(make_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.stands_in = stand_in is not None
+        self.may_come_back = True
+        self._durable = durable
         self._turn = threading.Lock()
-        self._engine = self._connected(durable=durable)
-        self._relaxed = self._connected(durable=False) if self.is_sqlite else self._engine
+        self._tried_s = time.monotonic()
+        used = self.url if stand_in is None else self.url.set(database=str(stand_in))
+        self._engine = self._connected(used, durable=durable)
+        self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
         self._stamp_lock = threading.Lock()
         self._stamp_source: Any = None
 
@@ -77,9 +96,14 @@ class StateDatabase:
 
         durability  `relaxed` is for counters whose last second may be lost with the power
         """
-        engine = self._engine if durability == "full" else self._relaxed
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
+            if self.stands_in and not self._came_back() and durability == "full":
+                raise Unavailable(
+                    "nothing can be changed now: the disk is full or read-only; try again later",
+                    headers={"Retry-After": str(RETRY_AFTER_S)},
+                )
+            engine = self._engine if durability == "full" else self._relaxed
             immediate = engine.execution_options(immediate=True)
             with (
                 _told_as_unavailable(),
@@ -91,6 +115,40 @@ class StateDatabase:
                 session.commit()
         for call in after:
             call()
+
+    def try_to_come_back(self) -> None:
+        """If a copy stands in: use the database itself, if that works again."""
+        if self.stands_in:
+            with self._turn:
+                self._came_back()
+
+    def _came_back(self) -> bool:
+        """In our turn. Looks once in a second at most."""
+        if not self.stands_in:
+            return True
+        now = time.monotonic()
+        if not self.may_come_back or now - self._tried_s < RETRY_AFTER_S:
+            return False
+        self._tried_s = now
+        engine = self._connected(self.url, durable=self._durable)
+        try:
+            need_writable(Path(self.url.database or ""))
+            with engine.execution_options(immediate=True).begin():
+                pass  # the files that SQLite needs are there now
+        except (OSError, OperationalError):
+            engine.dispose()
+            return False
+        with self._stamp_lock:
+            old, source = (self._engine, self._relaxed), self._stamp_source
+            self._engine, self._stamp_source = engine, None
+            self._relaxed = self._connected(self.url, durable=False)
+            self.stands_in = False
+        if source is not None:
+            source.close()
+        for one in old:
+            one.dispose()
+        log.warning("the server's database can be written again: its stand-in is gone")
+        return True
 
     def change_stamp(self) -> int | None:
         """A number that changes whenever anyone commits; None where that cannot be told cheaply.
@@ -129,16 +187,14 @@ class StateDatabase:
                 scope(session, tenant_id)
             yield session
 
-    def _connected(self, *, durable: bool) -> Engine:
+    def _connected(self, url: URL, *, durable: bool) -> Engine:
         if not self.is_sqlite:
             import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
 
             log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
-            return create_engine(
-                self.url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_JSON
-            )
+            return create_engine(url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_JSON)
         engine = create_engine(
-            self.url,
+            url,
             **_JSON,
             pool_size=_POOL,
             max_overflow=8,
@@ -187,8 +243,14 @@ def _told_as_unavailable() -> Iterator[None]:
     try:
         yield
     except OperationalError as problem:
-        log.exception("the state database failed")
-        raise Unavailable("the server's database cannot be used now; try again") from problem
+        if getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+            log.warning("the state database cannot be written: %s", problem.orig)
+        else:
+            log.exception("the state database failed")
+        raise Unavailable(
+            "the server's database cannot be used now; try again",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        ) from problem
 
 
 def _with_driver(url: URL) -> URL:

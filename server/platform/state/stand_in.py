@@ -1,0 +1,71 @@
+"""A copy of a SQLite database, for while the disk that it is on takes nothing.
+
+SQLite needs room to open a database in WAL mode, also for reading alone. On a full disk, or on one
+that is mounted read-only, a copy elsewhere answers instead.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import functools
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+_PLACES = (None, "/dev/shm")  # noqa: S108 - a directory of our own is made there, for us alone
+"""Where a copy goes: the usual place for temporary files, or memory if that is on the same disk."""
+
+
+def copy_of(path: Path) -> Path:
+    """A copy of the database, if there is one, at a path in a new directory that goes with this
+    process. Raises `OSError` if there is room nowhere."""
+    for number, place in enumerate(_PLACES):
+        folder: Path | None = None
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="novaql-state-", dir=place))
+            copy = folder / "state.db"
+            if path.exists():
+                _copy(path, copy)
+        except OSError:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            if number == len(_PLACES) - 1:
+                raise
+        else:
+            atexit.register(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+            return copy
+    raise AssertionError("there is a last place")
+
+
+def need_writable(path: Path) -> None:
+    """Raises `OSError` for a database that can only be read. SQLite opens such a one, if it finds
+    the files that a killed process left beside it, and tells at the first change."""
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            code = errno.EROFS if read_only else errno.EACCES
+            raise OSError(code, os.strerror(code), str(place))
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """By SQLite itself, which knows of other processes; or file by file, if it cannot read there:
+    then no other process has the database open."""
+    try:
+        with (
+            contextlib.closing(
+                sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+            ) as old,
+            contextlib.closing(sqlite3.connect(copy)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.OperationalError:
+        copy.unlink(missing_ok=True)
+        for suffix in ("-wal", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                shutil.copyfile(part, copy.with_name(copy.name + suffix))
