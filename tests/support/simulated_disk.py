@@ -38,6 +38,9 @@ class SimulatedDisk:
         self.cut_at: int | None = None
         self.fault: Fault | None = None
         self.read_fault: Callable[[Path, int, int], bool] | None = None
+        self.reads = 0
+        self.failing_read: int | None = None
+        """Number of the one call that only reads and that fails."""
         self.room: int | None = None
         """Bytes that may still be written; None: no end of them."""
         self.before_call: Callable[[int, str], None] | None = None
@@ -58,6 +61,7 @@ class SimulatedDisk:
         return _SimulatedAppendFile(self, self._inode(path), path)
 
     def read(self, path: Path) -> ReadFile:
+        self.call_to_read(path)
         return _SimulatedReadFile(self, self._inode(path), path)
 
     def read_all(self, path: Path) -> bytes:
@@ -110,7 +114,7 @@ class SimulatedDisk:
         self.image.folders = self.image.folders | {path, *path.parents}
 
     def names(self, path: Path) -> list[str]:
-        self._need_power()
+        self.call_to_read(path)
         found = {name.name for name in self.image.names if name.parent == path}
         return sorted(found | {one.name for one in self.image.folders if one.parent == path})
 
@@ -157,6 +161,14 @@ class SimulatedDisk:
                 raise problem
         if self.room is not None and self.room <= 0 and name in ("create", "make_dir", "link"):
             raise OSError(errno.ENOSPC, "no room left")
+
+    def call_to_read(self, path: Path) -> None:
+        """Every call that only reads passes here; they are counted for themselves."""
+        self._need_power()
+        number = self.reads
+        self.reads += 1
+        if number == self.failing_read:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     def take_room(self, wanted: int) -> int:
         """How many of these bytes still fit; they are taken."""
@@ -268,7 +280,7 @@ class _SimulatedReadFile:
         self.size = len(disk.image.inodes[inode].data)
 
     def pread(self, offset: int, length: int) -> bytes:
-        self._disk._need_power()
+        self._disk.call_to_read(self._path)
         refuses = self._disk.read_fault
         if refuses is not None and refuses(self._path, offset, length):
             raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -64,22 +64,38 @@ KINDS: dict[str, Callable[[int], Fault]] = {
 }
 
 
-def life(seed: int, mode: str, fault: Fault | None) -> Workload:
+def life(
+    seed: int, mode: str, fault: Fault | None = None, failing_read: int | None = None
+) -> Workload:
     """Some operations; those that are refused are tried again once."""
     rng = random.Random(f"{mode} {seed}")
     work = Workload(SimulatedDisk(), mode, rng)
-    work.disk.fault = fault
+    work.disk.fault, work.disk.failing_read = fault, failing_read
+    # Any other error is one of the store's. Damage is none of them: nothing is damaged.
+    expected = tsdb.WriteFailed if failing_read is None else (tsdb.WriteFailed, tsdb.ReadFailed)
     for _ in range(STEPS):
         for _ in range(2):
             try:
                 work.step()
-            except tsdb.WriteFailed:  # any other error is one of the store's
+            except expected:
                 continue
             break
         if work.database is not None:
-            problem = work.history.problem(read_all(work.database))
-            assert problem is None, problem
+            _must_hold(work, expected)
     return work
+
+
+def _must_hold(work: Workload, expected: type[Exception] | tuple[type[Exception], ...]) -> None:
+    assert work.database is not None
+    for _ in range(2):
+        try:
+            found = read_all(work.database)
+        except expected:
+            continue
+        problem = work.history.problem(found)
+        assert problem is None, problem
+        return
+    pytest.fail("one call failed, and reading failed twice")
 
 
 def after_trouble(work: Workload, what: str) -> None:
@@ -116,7 +132,7 @@ def after_trouble(work: Workload, what: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_call_may_fail(mode: str, kind: str) -> None:
     for seed in range(LIVES):
-        calls = life(seed, mode, None).disk.calls
+        calls = life(seed, mode).disk.calls
         step = 1 if LIVES > 1 else 31
         for number in range(list(KINDS).index(kind) * 7 % step, calls, step):
             what = f"{mode} life {seed}, {kind} at call {number}"
@@ -125,3 +141,20 @@ def test_every_call_may_fail(mode: str, kind: str) -> None:
             except AssertionError as problem:
                 raise AssertionError(f"{what}: {problem}") from problem
             after_trouble(work, what)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_call_that_reads_may_fail(mode: str) -> None:
+    """What cannot be read now is not taken for damaged or gone: once it can be, all is there."""
+    for seed in range(LIVES):
+        reads = life(seed, mode).disk.reads
+        for number in range(0, reads, 1 if LIVES > 1 else 17):
+            what = f"{mode} life {seed}, read {number} fails"
+            try:
+                work = life(seed, mode, failing_read=number)
+            except AssertionError as problem:
+                raise AssertionError(f"{what}: {problem}") from problem
+            work.disk.failing_read = None
+            after_trouble(work, what)
+            moved = [p for p in work.disk.content() if p.parent.name == "damaged"]
+            assert all(".from-" in path.name for path in moved), f"{what}: {moved}"
