@@ -70,6 +70,14 @@ class Model:
             stored = value if isinstance(value, Native) else bits(value)
             self.series.setdefault(key_of(labels), {})[time] = stored
 
+    def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """How many samples that were; both ends are included."""
+        hit = self.select(matchers, start_ms, end_ms)
+        for key, samples in hit.items():
+            for time, _ in samples:
+                del self.series[key][time]
+        return sum(map(len, hit.values()))
+
     def select(
         self,
         matchers: Sequence[Matcher] = (),

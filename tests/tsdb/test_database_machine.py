@@ -1,7 +1,14 @@
-"""A database against a dict: any order of appends, flushes, reopenings and crashes."""
+"""A database against a dict: appends, late and repeated samples, deletions, flushes, merging,
+copies, reopenings and crashes, in any order.
+
+Some hundred steps by default. Thousands of them, with longer lives:
+
+    NOVAQL_MACHINE_LIVES=300 pytest -q tests/tsdb/test_database_machine.py
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +23,7 @@ from tests.support.store_model import Labels, Model, Sample, batch_of, from_bits
 from tests.support.stored_histograms import Native, natives
 from tsdb.matchers import Matcher, MatchOp
 
+LIVES = int(os.environ.get("NOVAQL_MACHINE_LIVES", "25"))
 MINUTE = 60_000
 
 label_sets = st.fixed_dictionaries(
@@ -72,7 +80,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.path = self.folder / "store"
         self.database = self.open(self.path)
         self.model = Model()
-        self.crashes = 0
+        self.crashes = self.copies = 0
 
     def open(self, path: Path) -> tsdb.Database:
         return tsdb.open(path, sync="os", **self.options)
@@ -89,6 +97,62 @@ class DatabaseMachine(RuleBasedStateMachine):
     def scrape(self, samples: list[Sample]) -> None:
         self.database.append(batch_of(samples))
         self.model.append(samples)
+
+    @rule(data=st.data(), value=values | natives)
+    def repeat(self, data: st.DataObject, value: float | Native) -> None:
+        """A time that has a sample gets another one."""
+        held = [(key, time) for key, samples in self.model.series.items() for time in samples]
+        if held:
+            key, time = data.draw(st.sampled_from(held))
+            again: list[Sample] = [(dict(key), time, value)]
+            self.database.append(batch_of(again))
+            self.model.append(again)
+
+    @rule(sample=one_sample, back=st.integers(1, 10**6))
+    def come_late(self, sample: Sample, back: int) -> None:
+        """Before everything that is there."""
+        held = [time for samples in self.model.series.values() for time in samples]
+        labels, time, value = sample
+        late: list[Sample] = [(labels, max(-(2**62), min([time, *held]) - back), value)]
+        self.database.append(batch_of(late))
+        self.model.append(late)
+
+    @rule(matchers=matchers.filter(bool), start=times, length=st.integers(0, 900_000))
+    def delete(self, matchers: list[Matcher], start: int, length: int) -> None:
+        self.database.delete([matchers], start, start + length)
+        self.model.delete(matchers, start, start + length)
+
+    @rule()
+    def compact(self) -> None:
+        self.database.compact()
+
+    @rule()
+    def maintain(self) -> None:
+        """What is worth merging, as the thread in the background does."""
+        self.database.maintain()
+
+    @rule()
+    def clean(self) -> None:
+        self.database.clean_tombstones()
+
+    @rule(linked=st.booleans())
+    def copy(self, linked: bool) -> None:
+        """A snapshot or a backup; life may go on in it."""
+        self.copies += 1
+        target = self.folder / f"copy-{self.copies}"
+        if linked:
+            self.database.snapshot(target)
+        else:
+            self.database.backup(target)
+        assert tsdb.check(target) == []
+        if self.copies % 2:
+            with tsdb.open(target, read_only=True) as kept:
+                assert read_all(kept) == self.model.select()
+            return
+        self.database.close()
+        self.path = target
+        self.database = self.open(target)
+        assert self.database.open_report.clean
 
     @rule()
     def flush(self) -> None:
@@ -149,4 +213,6 @@ class DatabaseMachine(RuleBasedStateMachine):
 
 
 TestDatabaseMachine = DatabaseMachine.TestCase
-TestDatabaseMachine.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+TestDatabaseMachine.settings = settings(
+    max_examples=LIVES, stateful_step_count=12 if LIVES <= 25 else 40, deadline=None
+)
