@@ -92,13 +92,22 @@ def write_content(
     *,
     sequence: int,
     level: int = FLUSH_LEVEL,
+    rollups_ms: Sequence[int] = (),
     between_pages: Callable[[], None] | None = None,
 ) -> BlockEntry:
     """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
     identity = new_identity()
     if disk.exists(path):  # left by an earlier attempt that did not get into the manifest
         disk.unlink(path)
-    described = write_block(disk, path, identity, content, level=level, between_pages=between_pages)
+    described = write_block(
+        disk,
+        path,
+        identity,
+        content,
+        level=level,
+        rollups_ms=rollups_ms,
+        between_pages=between_pages,
+    )
     file = disk.read(path)
     size = file.size
     file.close()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tsdb.block.format import MOST_ROLLUPS
 from tsdb.block.reader import BlockEntry
 from tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
 from tsdb.flush import BLOCK_MS
@@ -41,6 +42,8 @@ class StoreOptions:
                              None takes them however late
     compaction               merge blocks in the background; `Database.compact` works in any case
     most_block_ms            merged blocks cover no more time than this, nor a tenth of retention_ms
+    rollups_ms               resolutions of rollups that merged blocks get, such as 300 000: queries
+                             read them instead of samples where that gives the same answer
     retention_ms             blocks go when all their samples are older than this; None keeps them
     retention_bytes          the oldest blocks go while blocks and log are larger than this; None:
                              they may be
@@ -58,6 +61,7 @@ class StoreOptions:
     max_exemplars: int = 100_000
     compaction: bool = True
     most_block_ms: int = 81 * BLOCK_MS
+    rollups_ms: tuple[int, ...] = ()
     retention_ms: int | None = None
     retention_bytes: int | None = None
 
@@ -65,6 +69,9 @@ class StoreOptions:
         for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if len(self.rollups_ms) >= MOST_ROLLUPS or any(ms <= 0 for ms in self.rollups_ms):
+            most = MOST_ROLLUPS - 1
+            raise ValueError(f"rollups_ms must be at most {most} resolutions of more than 0")
         if self.max_exemplars < 0:
             raise ValueError(f"max_exemplars must not be negative, but is {self.max_exemplars}")
         if self.cache_bytes < 0:

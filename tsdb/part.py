@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tsdb.index.match import LabelIndex
 from tsdb.labels import Ints
-from tsdb.stratum import Grids
+from tsdb.stratum import Grids, Stream
 from tsdb.tombstones import Deletion, Intervals
 
 
@@ -35,6 +35,20 @@ class Layer:
         return there, place[there]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollup:
+    """Statistics of the first layer of a part, whose series are those of `grids`, cell by cell.
+
+    resolution_ms  a cell holds the samples of (n · resolution, (n + 1) · resolution]; 0: all
+    grids          directories of the cells; a cell's time is that of its last sample
+    statistics     streams by name, see `block/cells.py`
+    """
+
+    resolution_ms: int
+    grids: Grids
+    statistics: Mapping[str, Stream]
+
+
 class Part(Protocol):
     """Unchanging. Of equal series and times, a later layer's sample stands for both, be it a
     float or a histogram.
@@ -56,6 +70,10 @@ class Part(Protocol):
     def index(self) -> LabelIndex: ...
 
     def layers(self) -> Sequence[Layer]: ...
+
+    def rollups(self) -> Sequence[Rollup]:
+        """Statistics of the floats, the coarsest first. None of what they speak of was deleted."""
+        ...
 
     def deleted(self) -> Intervals | None:
         """Samples in the layers that are to be left out; None: there are none. Rows are those of
@@ -87,6 +105,9 @@ class Without:
 
     def layers(self) -> Sequence[Layer]:
         return self._part.layers()
+
+    def rollups(self) -> Sequence[Rollup]:
+        return ()
 
     def deleted(self) -> Intervals | None:
         """Found at first use, since the index is read for it."""

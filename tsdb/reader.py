@@ -22,8 +22,9 @@ from tsdb.damage import DAMAGE, Losses
 from tsdb.index.match import label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
-from tsdb.part import Part, series_bounds
-from tsdb.selection import PlannedTiles, Selection
+from tsdb.part import Part, Rollup, series_bounds
+from tsdb.rolled import by_cells, usable_rollups
+from tsdb.selection import PlannedTiles, RangeWindows, Selection
 from tsdb.tombstones import DeleteResult, Intervals
 
 UNION_CACHE_BYTES = 64 << 20
@@ -131,10 +132,12 @@ def select(
     end_ms: int,
     caches: Caches,
     losses: Losses | None = None,
+    windows: RangeWindows | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.losses`."""
     parts = overlapping(parts, start_ms, end_ms)
-    planned = around(parts, losses, partial(_plan_kept, matchers, start_ms, end_ms, caches, losses))
+    plan_parts = partial(_plan_kept, matchers, start_ms, end_ms, caches, losses, windows)
+    planned = around(parts, losses, plan_parts)
     return planned.selection(caches.tiles, losses)
 
 
@@ -144,10 +147,15 @@ def _plan_kept(
     end_ms: int,
     caches: Caches,
     losses: Losses | None,
+    windows: RangeWindows | None,
     parts: Sequence[Part],
 ) -> Planned:
     """Made anew, or as it was for the same parts, matchers and range."""
     deleted = tuple(part.deleted() for part in parts)
+    rollups = usable_rollups(parts, windows)
+    if windows is not None and any(rollups):  # cells are in memory, and few
+        summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
+        return _planned(parts, matchers, start_ms, end_ms, caches.unions, losses, deleted, summed)
     strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
     key = (strata, tuple(map(id, deleted)), tuple(matchers), start_ms, end_ms)
     found = caches.plans.get(key)
@@ -171,12 +179,14 @@ def _planned(
     unions: UnionCache,
     losses: Losses | None,
     deleted: tuple[Intervals | None, ...],
+    summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
     union = _united(parts, matchers, unions)
-    pieces: list[Piece] = []
-    for part, (rows, table_rows) in zip(parts, union.found, strict=True):
-        pieces += pieces_of(part, rows, table_rows)
-    cuts = cut_pieces(pieces, start_ms, end_ms, losses)
+    cuts: list[Cut] = []
+    for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
+        own = cut_pieces(pieces_of(part, rows, table_rows), start_ms, end_ms, losses)
+        cells = summed[place] if summed else None
+        cuts += own if cells is None else by_cells(own, *cells, start_ms, end_ms)
     table = union.table
     present = np.zeros(table.rows, np.bool_)
     for cut in cuts:

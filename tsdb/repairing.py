@@ -211,8 +211,9 @@ class _Repair:
         parts = memory._parts()
         held = memory.stats().head_samples
         lost = entry.samples - held
-        where = ", ".join(one.place for one in losses.problems()) or "the index"
-        self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
+        if lost:  # else statistics were damaged, which are made anew
+            where = ", ".join(one.place for one in losses.problems()) or "the index"
+            self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
         if held == 0:
             return None
         (part,) = parts

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, overload, runtime_checkable
 
+import numpy as np
+
 from tsdb.bundle import BundleRef
 from tsdb.damage import Losses
-from tsdb.labels import SeriesTable
+from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.tile import HistogramTile, Tile
 
@@ -89,6 +91,26 @@ class Selection:
         return floats + sum(tile.samples for tile in self.histograms)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RangeWindows:
+    """All that will be done with the floats of a selection: one value for each of some windows.
+
+    statistic  "min", "max", "first" or "last": of the samples of a window, staleness markers and
+               times apart. A source may give one sample with that value in place of several that no
+               window has a part of
+    ends_ms    [J] windows are (end - reach, end]
+    reach_ms   how far each reaches
+    """
+
+    statistic: str
+    ends_ms: Ints
+    reach_ms: int
+
+    def edges_ms(self) -> Ints:
+        """Times that part samples: those up to an edge from those after it. Increasing."""
+        return np.unique(np.concatenate([self.ends_ms - self.reach_ms, self.ends_ms]))
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """What a source may use to read less, and where it tells of what it cannot read.
@@ -96,10 +118,12 @@ class Hints:
     labels  only these label names will be looked at (None: all of them)
     losses  where to note damage that was gone around; without, damage raises. Look at it once the
             last tile has been loaded
+    windows what the floats are for; None: who knows
     """
 
     labels: frozenset[str] | None = None
     losses: Losses | None = None
+    windows: RangeWindows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +183,7 @@ __all__ = [
     "HistogramRef",
     "Metadata",
     "PlannedTiles",
+    "RangeWindows",
     "Selection",
     "Source",
     "TileRef",

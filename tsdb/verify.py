@@ -20,7 +20,7 @@ from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
 from tsdb.labels import Ints
 from tsdb.opening import was_closed
-from tsdb.part import Layer
+from tsdb.part import Layer, Rollup
 from tsdb.stratum import Grids, NativeStratum, Stratum
 from tsdb.wal.record import Damage, MetadataRecord, decode, read_records
 from tsdb.wal.writer import segment_name, segment_number
@@ -122,9 +122,25 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
         named[rows] = True
         yield from _time_problems(stratum)
         yield from _sample_problems(stratum)
+    for rollup in block.rollups():
+        yield from _rollup_problems(rollup)
     if not named.all():
         yield f"series {int(np.argmin(named))}", "no samples"
     yield from _kind_problems(layers)
+
+
+def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
+    """Reads every cell."""
+    grids, place = rollup.grids, f"rollup of {rollup.resolution_ms} ms"
+    times = grids.times.ints(grids.grid_start, grids.grid_length)
+    begins = np.zeros(len(times), np.bool_)
+    begins[grids.grid_start] = True
+    if bool((~begins[1:] & (np.diff(times) <= 0)).any()):
+        yield place, "times do not increase"
+    lengths = grids.grid_length[grids.grid_of]
+    for name, stream in rollup.statistics.items():
+        if len(stream.floats(grids.value_start, lengths)) != int(lengths.sum()):
+            yield place, f"fewer values of {name} than cells"
 
 
 def _is_native(stratum: Grids) -> bool:

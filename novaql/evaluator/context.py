@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ from novaql.span import Span
 from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
-from tsdb.selection import Hints, Selection, Source
+from tsdb.selection import Hints, RangeWindows, Selection, Source
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Context:
         """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
-        self._selections: dict[tuple[tuple[Matcher, ...], int, int], Selection] = {}
+        self._selections: dict[Hashable, Selection] = {}
         self._cancellation = cancellation
         timeout = options.timeout_s
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -81,11 +82,22 @@ class Context:
                 f"the query took longer than its timeout of {self.options.timeout_s:g} s"
             )
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> Selection:
-        """A selection of the source, admitted to the budget. The same one is asked for once."""
-        key = matchers, start_ms, end_ms
+    def select(
+        self,
+        matchers: tuple[Matcher, ...],
+        start_ms: int,
+        end_ms: int,
+        windows: RangeWindows | None = None,
+    ) -> Selection:
+        """A selection of the source, admitted to the budget. The same one is asked for once.
+
+        windows  all that its floats are for, if that is known
+        """
+        use = None if windows is None else (windows.statistic, windows.ends_ms.tobytes())
+        key = matchers, start_ms, end_ms, use
         if key not in self._selections:
-            selection = self.source.select(matchers, start_ms, end_ms, Hints(losses=self.losses))
+            hints = Hints(losses=self.losses, windows=windows)
+            selection = self.source.select(matchers, start_ms, end_ms, hints)
             self.admit(selection)
             self._selections[key] = selection
         return self._selections[key]

@@ -37,16 +37,16 @@ def test_files_have_the_lowest_format_that_can_hold_what_is_in_them(tmp_path: Pa
         database.append(batch_of([(UP, 1, 1.0)]))
         database.flush()
         database.append(batch_of([(UP, 2, 1.0)]))
-        assert formats(tmp_path) == {"MANIFEST": 1, "0000000001.block": 3, "0000000002.wal": 1}
+        assert formats(tmp_path) == {"MANIFEST": 1, "0000000001.block": 4, "0000000002.wal": 1}
         database.append(batch_of([(LATENCY, 2, simple(1, b0=1))]))
         database.append(batch_of([(UP, 3, 1.0)]))
         assert formats(tmp_path) == {
-            "MANIFEST": 2, "0000000001.block": 3, "0000000002.wal": 1, "0000000003.wal": 2,
+            "MANIFEST": 2, "0000000001.block": 4, "0000000002.wal": 1, "0000000003.wal": 2,
         }  # fmt: skip
         database.flush()
         database.append(batch_of([(UP, 4, 1.0)]))
         database.flush()
-        blocks = {f"000000000{number}.block": 3 for number in (1, 2, 3)}
+        blocks = {f"000000000{number}.block": 4 for number in (1, 2, 3)}
         assert formats(tmp_path) == {"MANIFEST": 2, **blocks}
     with tsdb.open(tmp_path) as database:
         database.append(batch_of([(UP, 5, 1.0)]))
@@ -59,10 +59,10 @@ def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
         database.append(batch_of([(LATENCY, 2, simple(1, b0=1))]))
         database.flush()
     (block,) = (tmp_path / "blocks").iterdir()
-    block.write_bytes(block.read_bytes()[:8] + b"\x04" + block.read_bytes()[9:])
+    block.write_bytes(block.read_bytes()[:8] + b"\x05" + block.read_bytes()[9:])
     with (
         tsdb.open(tmp_path, read_only=True) as database,
-        pytest.raises(tsdb.UnknownFormat, match="format 4; this program knows 1 to 3"),
+        pytest.raises(tsdb.UnknownFormat, match="format 5; this program knows 1 to 4"),
     ):
         read_all(database)
     found = manifest.read(RealDisk(), tmp_path)

@@ -77,9 +77,12 @@ def test_a_damaged_page_goes_and_the_rest_of_the_block_stays(place: float) -> No
     found = contents(disk)
     assert all(set(samples) <= set(expected[key]) for key, samples in found.items())
     lost = sum(map(len, expected.values())) - sum(map(len, found.values()))
-    (missing,) = done.missing
-    assert missing.startswith("blocks/0000000001.block: ")
-    assert 0 < lost <= 10_000
+    if all("c0" in violation.place or "cells" in violation.place for violation in done.found):
+        assert lost == 0 == len(done.missing)  # statistics are made anew
+    else:
+        (missing,) = done.missing
+        assert missing.startswith("blocks/0000000001.block: ")
+        assert 0 < lost <= 10_000
     assert (17, expected[(("__name__", "a"),)][17][1]) in found[(("__name__", "a"),)]
     assert not any(time == 100 for samples in found.values() for time, _ in samples)
     assert tsdb.repair(STORE, disk=disk) == tsdb.Repaired()

@@ -12,8 +12,9 @@ from tsdb.codec.checksum import checksum
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import ReadFile
 
-FORMAT, NATIVE_FORMAT, CODED_FORMAT = 1, 2, 3
-"""The second brought native histograms, the third pages of rows. Written is the third."""
+FORMAT, NATIVE_FORMAT, CODED_FORMAT, CELLS_FORMAT = 1, 2, 3, 4
+"""The second brought native histograms, the third pages of rows, the fourth statistics and rollups.
+Written is the fourth."""
 MAGIC = b"NOVABLK\n"
 HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
 TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
@@ -29,6 +30,12 @@ PAGE, TIME_PAGE, SECTION, DESCRIPTION, HEAD = (
 """Kinds, mixed into checksums."""
 NATIVE_TIME_PAGE, NATIVE_PAGE = b"nattimes", b"natives"
 START_PAGE, NATIVE_START_PAGE = b"starts", b"natstart"
+MOST_ROLLUPS = 10
+
+
+def cell_page(number: int, what: str) -> bytes:
+    """Kind of the pages of one statistic of a rollup, or of the "times" of its cells."""
+    return f"c{number}{what[:6]}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,22 @@ class NativeSections:
 
 
 @dataclass(frozen=True, slots=True)
+class RollupSections:
+    """Statistics of the series of floats, cell by cell; format 4 brought them.
+
+    resolution_ms  0: all that a series has in the block is one cell
+    lengths        how many cells each grid has
+    times          of the last sample of each cell, grid after grid
+    statistics     by name: of the cells of each series, series after series
+    """
+
+    resolution_ms: int
+    lengths: Section
+    times: PageSections
+    statistics: dict[str, PageSections]
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What the file holds. Times in milliseconds, both ends included."""
 
@@ -117,6 +140,7 @@ class Description:
     labels: tuple[LabelSections, ...]
     native: NativeSections | None = None
     starts: StartSections | None = None
+    rollups: tuple[RollupSections, ...] = ()
 
 
 def encode_header(identity: bytes, version: int) -> bytes:
@@ -158,8 +182,8 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     magic, version, _, found = HEADER.unpack_from(head)
     if magic != MAGIC:
         raise Corrupted(path, "header", f"begins with {magic!r}")
-    if version not in (FORMAT, NATIVE_FORMAT, CODED_FORMAT):
-        known = f"{FORMAT} to {CODED_FORMAT}"
+    if not FORMAT <= version <= CELLS_FORMAT:
+        known = f"{FORMAT} to {CELLS_FORMAT}"
         raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
@@ -210,6 +234,16 @@ def _description(fields: dict[str, Any]) -> Description:
         ),
         native=None if native is None else _native(native),
         starts=_starts(fields),
+        rollups=tuple(_rollup(rollup) for rollup in fields.get("rollups", ())),
+    )
+
+
+def _rollup(fields: dict[str, Any]) -> RollupSections:
+    return RollupSections(
+        fields["resolution_ms"],
+        Section(**fields["lengths"]),
+        _pages(fields["times"]),
+        {name: _pages(pages) for name, pages in fields["statistics"].items()},
     )
 
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.format import NATIVE_START_PAGE, NATIVE_TIME_PAGE, START_PAGE, TIME_PAGE
+from tsdb.block.format import (
+    MOST_ROLLUPS,
+    NATIVE_START_PAGE,
+    NATIVE_TIME_PAGE,
+    START_PAGE,
+    TIME_PAGE,
+    cell_page,
+)
 from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
@@ -28,6 +35,7 @@ from tsdb.tile import Floats
 PageCache = ByteCache["Ints | Floats | Histograms"]
 
 _READ_AHEAD = 1 << 20
+_TIMES = {TIME_PAGE, NATIVE_TIME_PAGE, *(cell_page(n, "times") for n in range(MOST_ROLLUPS))}
 
 
 def page_bytes(page: Ints | Floats | Histograms) -> int:
@@ -118,7 +126,7 @@ class _Pages:
         """Raises `Undecodable`."""
         if self.kind in (START_PAGE, NATIVE_START_PAGE):
             return decode_starts(data, count)
-        if self.kind in (TIME_PAGE, NATIVE_TIME_PAGE):
+        if self.kind in _TIMES:
             if self.coded:
                 return decode_times(data, count)
             return decode_numbers(data, np.int64, count).view(np.int64)

@@ -23,8 +23,10 @@ from tsdb.block.format import (
     LabelSections,
     NativeSections,
     PageSections,
+    RollupSections,
     Section,
     StartSections,
+    cell_page,
     read_description,
 )
 from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
@@ -35,8 +37,8 @@ from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
 from tsdb.index.postings import Postings
 from tsdb.labels import Codes, Ints
-from tsdb.part import Layer
-from tsdb.stratum import NativeStratum, Stratum
+from tsdb.part import Layer, Rollup
+from tsdb.stratum import Grids, NativeStratum, Stratum
 
 POSTINGS_FROM_ROWS = 4096
 """Below this a scan of the codes is as quick as postings."""
@@ -132,6 +134,7 @@ class Block:
         self._columns: dict[str, BlockColumn] = {}
         self._sections: dict[str, LabelSections] = {}
         self._layers: list[Layer] | None = None
+        self._rollups: list[Rollup] | None = None
 
     @property
     def identity(self) -> Hashable:
@@ -175,6 +178,16 @@ class Block:
             if self._layers is None:
                 self._layers = self._read_layers(description)
             return self._layers
+
+    def rollups(self) -> Sequence[Rollup]:
+        """See `Part`."""
+        description = self.describe()
+        with self._lock:
+            if self._rollups is None:
+                self._rollups = [
+                    self._read_rollup(n, one) for n, one in enumerate(description.rollups)
+                ]
+            return self._rollups
 
     def deleted(self) -> None:
         """What was deleted stands in the manifest, not here; see `part.Without`."""
@@ -276,6 +289,30 @@ class Block:
             **self._starts(description.starts, START_PAGE, len(grid_of)),
         )
 
+    def _read_rollup(self, number: int, sections: RollupSections) -> Rollup:
+        layer = self.layers()[0]
+        lengths = self._numbers(sections.lengths, np.uint32, "cells of grids")
+        times = PagedStream(**self._pages(sections.times, cell_page(number, "times")))
+        begins = np.cumsum(lengths) - lengths
+        one = np.ones(len(lengths), np.int64)
+        grid_of = layer.stratum.grid_of
+        of_series = lengths[grid_of]
+        grids = Grids(
+            identity=(self.identity, "rollup", number),
+            grid_of=grid_of,
+            value_start=np.cumsum(of_series) - of_series,
+            grid_start=begins,
+            grid_length=lengths,
+            grid_first=times.ints(begins, one),
+            grid_last=times.ints(begins + lengths - 1, one),
+            times=times,
+        )
+        statistics = {
+            name: PagedStream(**self._pages(pages, cell_page(number, name)))
+            for name, pages in sections.statistics.items()
+        }
+        return Rollup(sections.resolution_ms, grids, statistics)
+
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
         """The two fields of `Grids` that speak of start timestamps."""
         if starts is None:
@@ -335,3 +372,4 @@ class Block:
                 self._file.close()
                 self._file = None
             self._layers = None
+            self._rollups = None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.block.cells import STATISTICS, WHOLE, Cells, Summing, cut_cells
 from tsdb.block.format import (
-    CODED_FORMAT,
+    CELLS_FORMAT,
     HEADER_BYTES,
     NATIVE_PAGE,
     NATIVE_START_PAGE,
@@ -25,8 +26,10 @@ from tsdb.block.format import (
     LabelSections,
     NativeSections,
     PageSections,
+    RollupSections,
     Section,
     StartSections,
+    cell_page,
     encode_description,
     encode_header,
 )
@@ -48,9 +51,13 @@ from tsdb.fsio import AppendFile, Disk
 from tsdb.histograms import Histograms
 from tsdb.labels import Ints
 from tsdb.stratum import ArrayStream, NativeStratum, Stratum
+from tsdb.tile import Floats
 
 PAGE_STARTS = 1 << 16
 """Start timestamps of so many samples make a page: few bytes, and quickly told apart."""
+
+PAGE_CELLS = 1 << 15
+"""So many cells of a rollup make a page."""
 
 PORTION_VALUES = 1 << 20
 """So many values are gathered in memory at a time."""
@@ -70,10 +77,12 @@ def write_block(
     content: Content,
     *,
     level: int = FLUSH_LEVEL,
+    rollups_ms: Sequence[int] = (),
     between_pages: Callable[[], None] | None = None,
 ) -> Description:
     """Write a block that appears at `path` whole or not at all.
 
+    rollups_ms: resolutions of rollups that it is to have, beside the statistics of each series.
     between_pages: called now and then; what it raises ends the writing.
 
     Raises `OSError`, and what reading the content raises; nothing is at `path` then.
@@ -83,7 +92,7 @@ def write_block(
         disk.unlink(temporary)
     file = disk.create(temporary)
     try:
-        description = _Writer(file, identity, content, level, between_pages).write()
+        description = _Writer(file, identity, content, level, rollups_ms, between_pages).write()
         file.fsync()
     except BaseException:
         file.close()
@@ -103,18 +112,22 @@ class _Writer:
         identity: bytes,
         content: Content,
         level: int,
+        rollups_ms: Sequence[int],
         between_pages: Callable[[], None] | None,
     ) -> None:
+        self._resolutions = (WHOLE, *sorted(set(rollups_ms), reverse=True))
         self._file, self._identity, self._content, self._level = file, identity, content, level
         self._between_pages = between_pages or (lambda: None)
 
     def write(self) -> Description:
         content = self._content
-        self._file.append([encode_header(self._identity, CODED_FORMAT)])
+        self._file.append([encode_header(self._identity, CELLS_FORMAT)])
         assert self._file.size == HEADER_BYTES
         floats = content.floats or _no_floats()
         times = self._times(TIME_PAGE, floats)
-        values = self._values(floats)
+        summed = self._cells(floats)
+        values = self._values(floats, [one.values for one in summed])
+        rollups = [self._rollup(number, one) for number, one in enumerate(summed)]
         starts = self._starts(START_PAGE, floats)
         natives = None if content.native is None else self._histograms(content.native)
         first, last = _grid_bounds(floats)
@@ -141,6 +154,7 @@ class _Writer:
             labels=tuple(self._labels()),
             native=native,
             starts=starts,
+            rollups=tuple(rollups),
         )
         self._file.append([encode_description(self._identity, description, self._file.size)])
         return description
@@ -155,16 +169,48 @@ class _Writer:
         )
         return self._written(kind, rows.counts, encoded, coded=True)
 
-    def _values(self, column: Column[Stratum]) -> PageSections:
+    def _cells(self, column: Column[Stratum]) -> list[_Summed]:
+        """What is to be summed up of the floats while they are written."""
+        if len(column.rows) == 0:
+            return []
+        summed = []
+        for resolution in self._resolutions:
+            if resolution == WHOLE:
+                last = _grid_bounds(column)[1]
+                cells = Cells(np.ones(len(last), np.int64), column.grid_length, last)
+            else:
+                cells = _cut_cells(column, resolution)
+            sizes = cells.of_series(column.grid_of)
+            summed.append(_Summed(resolution, cells, Summing(sizes)))
+        return summed
+
+    def _rollup(self, number: int, summed: _Summed) -> RollupSections:
+        found = summed.values.done()
+        last = summed.cells.last
+        return RollupSections(
+            summed.resolution_ms,
+            self._numbers(summed.cells.length.astype(np.uint32)),
+            self._cell_pages(cell_page(number, "times"), last),
+            {n: self._cell_pages(cell_page(number, n), found[n]) for n in STATISTICS},
+        )
+
+    def _cell_pages(self, kind: bytes, numbers: Ints | Floats) -> PageSections:
+        pages = [numbers[at : at + PAGE_CELLS] for at in range(0, len(numbers), PAGE_CELLS)]
+        counts = np.array([len(page) for page in pages], np.int64)
+        return self._written(kind, counts, (encode_numbers(page, 8) for page in pages))
+
+    def _values(self, column: Column[Stratum], summing: Sequence[Summing]) -> PageSections:
         lengths, follows = column.lengths, self._content.follows[column.rows]
         breaks = read_together(self._content.table, column)
         follows[breaks] = False
         follows[1:] &= np.diff(column.rows) == 1
         rows = cut_pages(lengths, follows, breaks)
-        pages = _gathered(column.stratum.values.floats, rows.counts, column.value_start, lengths)
+        read = column.stratum.values.floats
+        gathered = _gathered(read, rows.counts, column.value_start, lengths)
+        pages = (_taken(page.view(np.float64), summing) for page in gathered)
         encoded = (
             encode_values(
-                page.view(np.float64),
+                page,
                 rows.of_page(number),
                 follows[rows.series_of_page(number)],
                 self._level,
@@ -268,6 +314,34 @@ class _WrittenHistograms:
     times: PageSections
     pages: PageSections
     starts: StartSections | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Summed:
+    resolution_ms: int
+    cells: Cells
+    values: Summing
+
+
+def _taken(page: Floats, summing: Sequence[Summing]) -> Floats:
+    for one in summing:
+        one.take(page)
+    return page
+
+
+def _cut_cells(column: Column[Stratum], resolution_ms: int) -> Cells:
+    """Some grids at a time."""
+    lengths = column.grid_length
+    portions = np.flatnonzero(np.diff(np.cumsum(lengths) // PORTION_VALUES)) + 1
+    found = []
+    for grids in np.split(np.arange(len(lengths)), portions):
+        times = column.stratum.times.ints(column.grid_start[grids], lengths[grids])
+        found.append(cut_cells(times, lengths[grids], resolution_ms))
+    length, size, last = (
+        np.concatenate([getattr(cells, name) for cells in found])
+        for name in ("length", "size", "last")
+    )
+    return Cells(length, size, last)
 
 
 def _no_floats() -> Column[Stratum]:

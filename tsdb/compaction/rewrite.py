@@ -31,6 +31,7 @@ def rewrite(
     group: Sequence[BlockEntry],
     tombstones: Sequence[Tombstone],
     stop: threading.Event,
+    rollups_ms: Sequence[int] = (),
 ) -> BlockEntry | None:
     """Write blocks, given in order of age, as one; None if nothing of them is left.
 
@@ -60,6 +61,7 @@ def rewrite(
             content,
             sequence=youngest,
             level=COMPACTION_LEVEL,
+            rollups_ms=rollups_ms,
             between_pages=go_on,
         )
     finally:

@@ -63,6 +63,10 @@ class HeadPart:
     def layers(self) -> Sequence[Layer]:
         return [layer for run in self.runs for layer in run.layers()]
 
+    def rollups(self) -> tuple[()]:
+        """The head has none."""
+        return ()
+
     def deleted(self) -> None:
         """The head itself forgets what is deleted."""
 

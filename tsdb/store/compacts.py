@@ -107,7 +107,14 @@ class Compacts(Deletes):
                     break
                 applied = self._state.tombstones
                 try:
-                    entry = rewrite(files.disk, files.blocks_path, group, applied, self._stopping)
+                    entry = rewrite(
+                        files.disk,
+                        files.blocks_path,
+                        group,
+                        applied,
+                        self._stopping,
+                        self.options.rollups_ms,
+                    )
                 except Stopped:
                     break
                 except DAMAGE as problem:

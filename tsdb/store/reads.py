@@ -32,7 +32,9 @@ class Reads(Store):
         cannot be read, or notes it in `hints.losses` and goes around it.
         """
         parts = self._parts()
-        return reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
+        return reader.select(
+            parts, matchers, start_ms, end_ms, self._caches, hints.losses, hints.windows
+        )
 
     def series(
         self,

@@ -47,6 +47,15 @@ WHOLE_WINDOW = frozenset(
 )  # fmt: skip
 """Rollups whose work grows with the number of samples in a window."""
 
+STATISTIC = {
+    "min_over_time": "min",
+    "max_over_time": "max",
+    "first_over_time": "first",
+    "last_over_time": "last",
+    "present_over_time": "last",
+}
+"""Rollups that need one value of each window, which a source may have without its samples."""
+
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -74,7 +83,8 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     if window.select.anchored or window.select.smoothed:
         return extended_fragment(context, call, window, steps)
     ends_ms = window_ends(window.select, steps)
-    selection = read(context, window.select, ends_ms, context.reach_ms(window.range_ms))
+    reach_ms, wanted = context.reach_ms(window.range_ms), STATISTIC.get(call.function)
+    selection = read(context, window.select, ends_ms, reach_ms, wanted)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,

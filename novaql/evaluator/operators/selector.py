@@ -19,7 +19,7 @@ from novaql.evaluator.kernels.windows import (
 )
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
-from tsdb.selection import Selection
+from tsdb.selection import RangeWindows, Selection
 from tsdb.tile import Tile, is_stale
 
 
@@ -30,9 +30,20 @@ def window_ends(select: Select, steps: Steps) -> Ints:
     return np.full(steps.count, select.at_ms - select.offset_ms, np.int64)
 
 
-def read(context: Context, select: Select, ends_ms: Ints, reach_ms: int) -> Selection:
-    """Samples of (first end - reach, last end], admitted to the budget."""
-    return context.select(select.matchers, int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1]))
+def read(
+    context: Context,
+    select: Select,
+    ends_ms: Ints,
+    reach_ms: int,
+    statistic: str | None = None,
+) -> Selection:
+    """Samples of (first end - reach, last end], admitted to the budget.
+
+    statistic: all that is wanted of the floats of each window; see `RangeWindows`.
+    """
+    windows = None if statistic is None else RangeWindows(statistic, ends_ms, reach_ms)
+    first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
+    return context.select(select.matchers, first, last, windows)
 
 
 def tile_windows(

@@ -1,0 +1,177 @@
+"""What statistics answer is what the samples answer, to the bit; and they are used."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import tsdb
+from novaql import Result, query
+from tests.support.store_model import Sample, batch_of
+from tests.support.stored_histograms import simple
+from tsdb.fsio import RealDisk
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.selection import Hints, RangeWindows
+from tsdb.tile import STALE
+
+FUNCTIONS = ("min", "max", "first", "last", "present")
+MINUTE = 60_000
+values = st.one_of(
+    st.integers(-9, 9).map(float),
+    st.sampled_from([0.5, -0.0, float("nan"), float("inf"), STALE, 1e300]),
+)
+
+
+@st.composite
+def scrapes(draw: st.DrawFn) -> list[Sample]:
+    """A stretch of some series, somewhere in two hours."""
+    first = draw(st.integers(0, 100)) * MINUTE + draw(st.sampled_from([0, 0, 1, 7]))
+    names = draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True))
+    return [
+        (
+            {"__name__": "m", "n": name},
+            first + n * draw(st.sampled_from([30_000, MINUTE])),
+            draw(values),
+        )
+        for name in names
+        for n in range(draw(st.integers(1, 9)))
+    ]
+
+
+class Plain:
+    """A source that is told nothing."""
+
+    def __init__(self, database: tsdb.Database) -> None:
+        self._database = database
+
+    def select(
+        self, matchers: list[Matcher], start_ms: int, end_ms: int, hints: Hints
+    ) -> tsdb.Selection:
+        return self._database.select(matchers, start_ms, end_ms, replace(hints, windows=None))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+
+def told(result: Result) -> dict[str, tuple[bytes, bytes]]:
+    valid = np.ones(result.values.shape, bool) if result.valid is None else result.valid
+    bits = np.where(valid, result.values, 0.0)
+    bits = np.where(np.isnan(bits), np.nan, bits)  # whichever NaN was the greatest
+    return {
+        str(labels): (bits[row].tobytes(), valid[row].tobytes())
+        for row, labels in enumerate(result.series)
+    }
+
+
+@given(
+    st.lists(scrapes(), min_size=1, max_size=4),
+    st.sampled_from([60, 300, 420, 600, 3600, 7200]),
+    st.sampled_from([60, 300, 301, 3600, 86_400]),
+    st.integers(-1, 30),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_cells_answer_as_samples_do(
+    batches: list[list[Sample]], range_s: int, step_s: int, begin: int, delete: bool
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(folder, sync="os", compaction=False, rollups_ms=(300_000, MINUTE)) as database,
+    ):
+        for number, batch in enumerate(batches):
+            database.append(batch_of(batch))
+            if number != 2:
+                database.flush()
+            if number == 1:
+                database.compact()
+        if delete:
+            database.delete([[Matcher("n", MatchOp.EQUAL, "a")]], 40 * MINUTE, 60 * MINUTE)
+        assert database.check() == []
+        for function in FUNCTIONS:
+            text = f"{function}_over_time(m[{range_s}s])"
+            for closed in (False, True):
+                one, other = (
+                    query(
+                        text,
+                        source,
+                        start=begin * 300,
+                        end=3 * 3600,
+                        step=step_s,
+                        left_closed=closed,
+                    )
+                    for source in (database, Plain(database))
+                )
+                assert told(one) == told(other)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Path:
+    """20 series, a day of them."""
+    rows, width = 20, 5760
+    series = tsdb.SeriesTable.from_dicts([{"__name__": "m", "n": str(n)} for n in range(rows)])
+    times = np.tile(1 + np.arange(width) * 15_000, rows)
+    numbers = np.random.default_rng(5).integers(0, 1000, rows * width).astype(float)
+    with tsdb.open(tmp_path / "store", compaction=False, rollups_ms=(3_600_000,)) as database:
+        database.append(tsdb.Batch(series, np.repeat(np.arange(rows), width), times, numbers))
+        database.compact()
+    return tmp_path / "store"
+
+
+def samples_read(database: tsdb.Database, windows: RangeWindows) -> int:
+    first, last = int(windows.ends_ms[0]) - windows.reach_ms + 1, int(windows.ends_ms[-1])
+    return database.select([], first, last, Hints(windows=windows)).samples
+
+
+def test_statistics_are_read_instead_of_samples(day: Path) -> None:
+    hour = 3_600_000
+    with tsdb.open(day, read_only=True) as database:
+        everything = RangeWindows("max", np.array([30 * hour]), 48 * hour)
+        assert samples_read(database, everything) == 20
+        hours = RangeWindows("min", np.arange(2, 25) * hour, 2 * hour)
+        assert samples_read(database, hours) == 20 * 24
+        apart = RangeWindows("min", np.arange(2, 25) * hour + 1, 2 * hour)
+        assert samples_read(database, apart) > 20 * 5000
+    with tsdb.open(day) as database:
+        late: list[Sample] = [({"__name__": "m", "n": "1"}, 5 * hour, 5000.0)]
+        database.append(batch_of(late))
+        assert samples_read(database, everything) == 20 * 5760 + 1
+        assert query("max(max_over_time(m[2d]))", database, time=30 * 3600).values[0, 0] == 5000
+        database.compact()
+        assert samples_read(database, everything) == 20
+        assert query("max(max_over_time(m[2d]))", database, time=30 * 3600).values[0, 0] == 5000
+
+
+def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
+    with tsdb.open(tmp_path) as database:
+        database.append(
+            batch_of([({"__name__": "m"}, 1000, simple(1, b1=1)), ({"__name__": "m"}, 2000, 5.0)])
+        )
+        database.flush()
+        result = query("first_over_time(m[1h])", database, time=100)
+        assert result.native is not None
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_damaged_statistics_leave_the_samples(day: Path, directory: bool) -> None:
+    (path,) = (day / "blocks").iterdir()
+    with tsdb.open(day, read_only=True) as database:
+        (block,) = database._state.blocks
+        pages = block.describe().rollups[0].statistics["max"]
+        offset = pages.checksums.offset if directory else pages.offset
+    content = bytearray(path.read_bytes())
+    content[offset + 9] ^= 1
+    path.write_bytes(content)
+    (found,) = tsdb.check(day)
+    assert "c0max page" in str(found)
+    assert "checksum differs" in str(found)
+    with tsdb.open(day, read_only=True) as database:
+        result = query("max_over_time(m[2d])", database, time=30 * 3600)
+        assert len(result.series) == 20
+        assert not result.warnings
+    assert RealDisk().exists(path)

@@ -1,0 +1,132 @@
+"""Samples summed up cell by cell while a block is written: its statistics and its rollups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.labels import Ints
+from tsdb.tile import Floats, is_stale
+
+STATISTICS = ("min", "max", "sum", "first", "last", "count", "increase")
+WHOLE = 0
+"""The resolution that makes one cell of everything a series has in a block."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """How the grids of a column are cut into cells.
+
+    A cell of resolution R holds the samples of (n · R, (n + 1) · R]; there is none without samples.
+
+    length  [G] cells of each grid
+    size    samples of each cell, grid after grid
+    last    time of the last sample of each
+    """
+
+    length: Ints
+    size: Ints
+    last: Ints
+
+    def of_series(self, grid_of: Ints) -> Ints:
+        """Sizes of the cells of each series, series after series."""
+        begins = np.cumsum(self.length) - self.length
+        lengths = self.length[grid_of]
+        shift = begins[grid_of] - (np.cumsum(lengths) - lengths)
+        found: Ints = self.size[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
+        return found
+
+
+def cut_cells(times: Ints, grid_length: Ints, resolution_ms: int) -> Cells:
+    """times: of all grids, one after the other."""
+    begins = np.zeros(len(times), np.bool_)
+    begins[np.cumsum(grid_length) - grid_length] = True
+    if resolution_ms != WHOLE:
+        cell = (times - 1) // resolution_ms
+        begins[1:] |= cell[1:] != cell[:-1]
+    first = np.flatnonzero(begins)
+    grid = np.searchsorted(np.cumsum(grid_length), first, side="right")
+    ends = np.append(first[1:], len(times))
+    return Cells(np.bincount(grid, minlength=len(grid_length)), ends - first, times[ends - 1])
+
+
+class Summing:
+    """Takes the values of all series, page after page, and sums up their cells.
+
+    Staleness markers are no samples. The sum of whole numbers below 2 ^ 53 is exact. `increase` is
+    that of a counter, from the first to the last sample, a fall being a start from zero. `min` and
+    `max` are NaN, which stands for not known, where a NaN or a negative zero is among the samples:
+    which of the zeros is found would depend on how the samples are cut.
+    """
+
+    def __init__(self, sizes: Ints) -> None:
+        self._ends = np.cumsum(sizes)
+        self._at = 0
+        self._cell: list[Ints] = []
+        self._found: list[tuple[Floats, ...]] = []
+
+    def take(self, values: Floats) -> None:
+        """The next values of the stream; a cell may go on in the next call."""
+        end = self._at + len(values)
+        first = int(np.searchsorted(self._ends, self._at, side="right"))
+        last = int(np.searchsorted(self._ends, end, side="left"))
+        ends = np.minimum(self._ends[first : last + 1], end) - self._at
+        cells = np.arange(first, last + 1)
+        stale = is_stale(values)
+        if stale.any():
+            kept = np.append(0, np.cumsum(~stale))
+            values, ends = values[~stale], kept[ends]
+            some = np.diff(ends, prepend=0) > 0
+            cells, ends = cells[some], ends[some]
+        if len(cells):
+            self._cell.append(cells)
+            self._found.append(_summed(values, ends))
+        self._at = end
+
+    def done(self) -> dict[str, Floats]:
+        """[cells] of each statistic; NaN, and a count of 0, where there are no samples."""
+        count = len(self._ends)
+        out = {name: np.full(count, np.nan) for name in STATISTICS}
+        out["count"][:] = 0
+        if not self._cell:
+            return out
+        cell = np.concatenate(self._cell)
+        low, high, total, first, last, size, increase = (
+            np.concatenate(column) for column in zip(*self._found, strict=True)
+        )
+        begins = np.flatnonzero(np.diff(cell, prepend=-1))
+        ends = np.append(begins[1:], len(cell)) - 1
+        joint = np.zeros(len(cell))  # from the last sample of the piece before, in the same cell
+        joint[1:] = np.where(cell[1:] == cell[:-1], _steps(last[:-1], first[1:]), 0.0)
+        some = cell[begins]
+        out["min"][some] = np.minimum.reduceat(low, begins)
+        out["max"][some] = np.maximum.reduceat(high, begins)
+        out["sum"][some] = np.add.reduceat(total, begins)
+        out["first"][some], out["last"][some] = first[begins], last[ends]
+        out["count"][some] = np.add.reduceat(size, begins)
+        out["increase"][some] = np.add.reduceat(increase + joint, begins)
+        return out
+
+
+def _steps(before: Floats, after: Floats) -> Floats:
+    with np.errstate(invalid="ignore", over="ignore"):
+        found: Floats = np.where(after < before, after, after - before)
+    return found
+
+
+def _summed(values: Floats, ends: Ints) -> tuple[Floats, ...]:
+    """Of cells that end there, in the order of `STATISTICS`."""
+    begins = np.append(0, ends[:-1])
+    low, high = np.minimum.reduceat(values, begins), np.maximum.reduceat(values, begins)
+    negative_zero = (values == 0) & np.signbit(values)
+    if negative_zero.any():
+        there = np.logical_or.reduceat(negative_zero, begins)
+        low[there] = high[there] = np.nan
+    steps = np.zeros(len(values))
+    steps[1:] = _steps(values[:-1], values[1:])
+    steps[begins] = 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        total, increase = np.add.reduceat(values, begins), np.add.reduceat(steps, begins)
+    size = (ends - begins).astype(np.float64)
+    return low, high, total, values[begins], values[ends - 1], size, increase
