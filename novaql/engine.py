@@ -108,7 +108,7 @@ def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> R
         kind = ResultKind.SCALAR if options.instant else ResultKind.MATRIX
         return Result(kind, found.series, times, found.values)
     found = finish_names(run.vector(plan, steps)).without_empty_rows()
-    if not options.instant:
+    if not options.instant and found.rows > 1:
         found = found.take(found.series.order())
     kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX
     return _of_matrix(kind, found, steps)

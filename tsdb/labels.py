@@ -150,6 +150,8 @@ class SeriesTable:
 
         Comparable only inside this table. Numbers are dense: 0 … distinct - 1.
         """
+        if self.rows < 2:
+            return np.zeros(self.rows, np.int64)
         return combine_codes([column.codes for column in self.columns.values()], self.rows)
 
     def order(self) -> Ints:
@@ -158,6 +160,8 @@ class SeriesTable:
         Label by label in order of name, name first, then value by bytes; of two sets where one
         is the beginning of the other, the shorter comes first.
         """
+        if self.rows < 2:
+            return np.arange(self.rows)
         sort_keys: list[NDArray[np.int64]] = []
         ends_here = np.ones(self.rows, np.bool_)  # no label from this column on
         for column in reversed([c.compacted() for c in self.columns.values()]):

@@ -184,6 +184,8 @@ def join_equal_rows(
 
     on_overlap(row, other) makes the error to raise when two of them have a value at one step.
     """
+    if found.rows < 2:
+        return found
     if keys is None:
         keys = found.series.keys()
     distinct, first = np.unique(keys, return_index=True)

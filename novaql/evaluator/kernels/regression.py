@@ -24,7 +24,7 @@ def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
         x = np.where(inside, x - mean, 0.0)
         y = np.where(inside, values - first[..., part], 0.0)
         sum_y = y.sum(axis=0)
-        rise = (x * y).sum(axis=0) / (x * x).sum(axis=0)
+        rise = _products(x, y) / _products(x, x)
         # As in Prometheus, a window with an infinity has no line.
         rise = np.where(np.isfinite(sum_y), rise, np.nan)
         # A constant series has slope 0 exactly.
@@ -35,6 +35,12 @@ def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
     for part, values, times, inside in gathered(windows):
         measure(part, values, times, inside, windows.counts[part])
     return slope, at_zero
+
+
+def _products(x: Floats, y: Floats) -> Floats:
+    """The sum of the products along the first axis."""
+    total: Floats = np.einsum("i...,i...->...", x, y)
+    return total
 
 
 def deriv(windows: Windows) -> tuple[Floats, Bools]:
