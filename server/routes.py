@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.alerts.router import ENDPOINTS as ALERTS
 from server.audit.router import ENDPOINTS as AUDIT
+from server.dashboards.router import ENDPOINTS as DASHBOARDS
 from server.health.router import ENDPOINTS as HEALTH
 from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
@@ -18,6 +19,7 @@ from server.webhooks.router import ENDPOINTS as WEBHOOKS
 
 ROUTES: tuple[Endpoint, ...] = (
     *QUERY,
+    *DASHBOARDS,
     *SERVICES,
     *SLO,
     *ALERTS,

@@ -21,6 +21,7 @@ CONSUMERS: tuple[Consumer, ...] = (WEBHOOKS, *BURN_ALERTS)
 JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES, *ALERT_JOBS)
 
 AUDITED_WITHOUT_ROUTE = (
+    "dashboard.update",
     "group.create",
     "group.delete",
     "group.update",

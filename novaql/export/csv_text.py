@@ -42,7 +42,7 @@ def write_csv(result: Result, out: BinaryIO) -> None:
         (strings([csv_cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
     ]
-    histograms = [] if form.native is None else [_histogram_texts(form.native)]
+    histograms = [] if form.native is None else [histogram_cells(form.native)]
     for start in range(0, len(form.values), _CHUNK):
         some = slice(start, start + _CHUNK)
         row = form.row[some]
@@ -60,7 +60,7 @@ def _part(values: Bools | None, some: slice) -> Bools | None:
     return None if values is None else values[some]
 
 
-def _histogram_texts(native: NativeCells) -> tuple[pa.Array[Any], NDArray[np.int32]]:
+def histogram_cells(native: NativeCells) -> tuple[pa.Array[Any], NDArray[np.int32]]:
     """Texts of the histograms that occur behind an empty one, and which of them each sample is."""
     histograms, place = native.occurring()
     texts = strings(["", *map(csv_cell, histogram_texts(histograms))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -14,19 +15,26 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_query(request: Request, model: type[Model]) -> Model:
     """The parameters as a model. A field that is a list may stand more than once."""
+    return validated(model, request.query_params.multi_items())
+
+
+def validated(model: type[Model], given: Sequence[tuple[str, str]]) -> Model:
+    """Parameters, by name and value, as a model."""
     values: dict[str, Any] = {}
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    for name in request.query_params:
-        given = request.query_params.getlist(name)
+    texts: dict[str, list[str]] = {}
+    for name, text in given:
+        texts.setdefault(name, []).append(text)
+    for name, several in texts.items():
         field = fields.get(name)
-        if any("\0" in text for text in given):
+        if any("\0" in text for text in several):
             raise _invalid(name, "a NUL character stands in it")
         if field is not None and _is_list(field.annotation):
-            values[name] = given
-        elif len(given) > 1:
+            values[name] = several
+        elif len(several) > 1:
             raise _invalid(name, "stands more than once")
         else:
-            values[name] = given[0]
+            values[name] = several[0]
     try:
         return model.model_validate(values)
     except ValidationError as problem:

@@ -9,10 +9,11 @@ from novaql.api import explain, query_options
 from novaql.result import Result
 from server.platform.context import context_of
 from server.platform.endpoint import Endpoint
+from server.platform.formats import MEDIA, format_of
 from server.platform.query_run import run_query
 from server.platform.scopes import Role
 from server.platform.strict_json import read_json
-from server.query.formats import MEDIA, encode, format_of
+from server.query.formats import encode
 from server.query.schema import NovaqlAnswer, NovaqlRequest
 from server.query.tools import ENDPOINTS as TOOLS
 

@@ -1,0 +1,181 @@
+"""What a viewer can choose, has chosen, and what is put into queries for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import re2
+
+from novaql.export.number_text import number_text
+from novaql.export.series_text import series_text
+from novaql.language import parse
+from novaql.language.ast import VectorSelector
+from novaql.result import Result
+from server.dashboards.interpolation import MOST_VALUES, BadValue, Value, interpolated
+from server.dashboards.schema import VariableIn
+from server.dashboards.variable_queries import VariableQuery, read_variable_query
+from server.platform.errors import Impossible, InvalidRequest, invalid
+from server.platform.store import Store
+from server.platform.syntax_tree import all_matchers
+from tsdb.matchers import Matcher
+
+ALL = "$__all"
+Evaluate = Callable[[str], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A variable of a request.
+
+    options  what can be chosen, sorted; `more`: there are more than are looked at
+    chosen   what is
+    value    what is put in
+    """
+
+    variable: VariableIn
+    options: tuple[str, ...]
+    more: bool
+    chosen: tuple[str, ...]
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where the options of variables are looked up: the tenant's store in a time, and queries."""
+
+    store: Store
+    start_ms: int
+    end_ms: int
+    evaluate: Evaluate
+
+
+def resolved(
+    variables: Sequence[VariableIn],
+    given: Mapping[str, Sequence[str]],
+    built_in: Mapping[str, Value],
+    asked: Asked,
+    *,
+    wanted: frozenset[str] | None = None,
+) -> list[Choice]:
+    """The variables in their order, each with its options and what was chosen.
+
+    given   values by name, from the request. Raises `InvalidRequest` for a variable that there is
+            not, or a value that cannot be chosen
+    wanted  names whose options are needed; None: all
+    """
+    names = {variable.name for variable in variables}
+    for name in given:
+        if name not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise invalid(f"/var-{name}", f"there is no such variable; there are: {known}")
+    values = dict(built_in)
+    out: list[Choice] = []
+    for variable in variables:
+        choice = _choice(variable, given.get(variable.name, ()), values, asked, wanted)
+        values[variable.name] = choice.value
+        out.append(choice)
+    return out
+
+
+def _choice(
+    variable: VariableIn,
+    given: Sequence[str],
+    values: Mapping[str, Value],
+    asked: Asked,
+    wanted: frozenset[str] | None,
+) -> Choice:
+    chosen = tuple(given) or tuple(variable.default)
+    _check_given(variable, given)
+    all_of_them = chosen == (ALL,) or (not chosen and variable.include_all)
+    by_pattern = all_of_them and variable.all_value is not None
+    options: tuple[str, ...] = ()
+    more = False
+    looked = wanted is None or (variable.name in wanted and (not chosen or all_of_them))
+    if variable.type != "query":
+        options = tuple(variable.values)
+    elif looked and (wanted is None or not by_pattern):
+        options, more = _options(variable, values, asked)
+    if by_pattern:
+        assert variable.all_value is not None
+        return Choice(variable, options, more, (ALL,), Value(options, variable.all_value))
+    if all_of_them:
+        if more:
+            raise Impossible(
+                f"variable {variable.name}: there are more than {MOST_VALUES} values; give it an "
+                "all_value, a regex that stands for all",
+                code="too_many_values",
+            )
+        # None at all is a pattern that nothing matches: an alternation of nothing would match "".
+        return Choice(
+            variable, options, more, (ALL,), Value(options, None if options else "[^\\s\\S]")
+        )
+    if not chosen:
+        chosen = options[:1]
+    return Choice(variable, options, more, chosen, Value(chosen))
+
+
+def _check_given(variable: VariableIn, given: Sequence[str]) -> None:
+    at = f"/var-{variable.name}"
+    if len(given) > 1 and not variable.multi:
+        raise invalid(at, "one value can be chosen")
+    if ALL in given and not (variable.include_all and len(given) == 1):
+        raise invalid(at, f"{ALL} cannot be chosen here")
+    if variable.type != "query":
+        for text in given:
+            if text != ALL and text not in variable.values:
+                raise invalid(at, f"{text[:60]!r} is none of {', '.join(variable.values)[:500]}")
+
+
+def _options(
+    variable: VariableIn, values: Mapping[str, Value], asked: Asked
+) -> tuple[tuple[str, ...], bool]:
+    query = read_variable_query(variable.query or "")
+    assert query is not None
+    try:
+        expr = interpolated(query.expr, values)
+    except BadValue as problem:
+        raise InvalidRequest(str(problem)) from None
+    found = _looked_up(query, expr, asked)
+    if variable.regex:
+        pattern = re2.compile(variable.regex)
+        hits = (pattern.search(text) for text in found)
+        found = [(h[1] if pattern.groups else h[0]) or "" for h in hits if h is not None]
+    every = sorted({text for text in found if text})
+    return tuple(every[:MOST_VALUES]), len(every) > MOST_VALUES
+
+
+def _looked_up(query: VariableQuery, expr: str, asked: Asked) -> list[str]:
+    times = asked.start_ms, asked.end_ms
+    match query.kind:
+        case "label_values":
+            return list(asked.store.label_values(query.label, _sets(expr), *times))
+        case "label_names":
+            return list(asked.store.label_names(_sets(expr), *times))
+        case "metrics":
+            pattern = re2.compile(query.label or ".*")
+            names = asked.store.label_values("__name__", [], *times)
+            return [name for name in names if pattern.search(name)]
+        case "query_result":
+            return _result_texts(asked.evaluate(expr))
+
+
+def _sets(expr: str) -> list[list[Matcher]]:
+    if not expr:
+        return []
+    tree = parse(expr)
+    if not isinstance(tree, VectorSelector):
+        raise InvalidRequest("label_values and label_names take a selector")
+    return [all_matchers(tree)]
+
+
+def _result_texts(result: Result) -> list[str]:
+    """`up{job="a"} 1`, as Grafana's query_result gives them to the regex."""
+    points = result.points()
+    starts, ends = points.offsets[:-1].tolist(), points.offsets[1:].tolist()
+    labels = result.series.dicts()
+    return [
+        f"{series_text(labels[row])} {number_text(float(points.values[end - 1]))}"
+        for row, (start, end) in enumerate(zip(starts, ends, strict=True))
+        if end > start
+    ]

@@ -1,0 +1,281 @@
+"""Panels in pages elsewhere: a URL that opens one panel, until it expires or is revoked.
+
+Its secret stands in the URL and is kept as a digest. The viewer chooses nothing: what is shown is
+what the dashboard shows unless somebody chooses. Pages of the origins that were named may frame it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import html
+import secrets
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.api import Cancellation
+from novaql.export.html import html_of
+from server.dashboards.panel_data import DataQuery, Run, answer, data_of, load, window_in
+from server.dashboards.panel_data import Shown as ShownPanel
+from server.dashboards.tables import Panel, PanelEmbed
+from server.platform.calls import Answer, Call, created, no_content, ok, operation
+from server.platform.context import ServerContext, context_of
+from server.platform.endpoint import Endpoint
+from server.platform.errors import Forbidden, Gone, invalid, not_found
+from server.platform.formats import MEDIA, format_of
+from server.platform.ids import new_id
+from server.platform.query_parameters import read_query
+from server.platform.scopes import Principal, Role
+from server.platform.secrets import digest_of
+from server.platform.shapes import Body, Duration, Shown, Timestamp
+from server.platform.state.rows import Tenant
+from server.platform.unit import Origin, system_actor
+
+USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$", examples=["https://wiki.example"]
+    ),
+]
+
+
+class MakeEmbed(Body):
+    """Who may show the panel, and how long."""
+
+    origins: Annotated[list[HostName], Field(max_length=20)] = Field(
+        default_factory=list, description="pages that may frame it; empty: none may"
+    )
+    expires_in: Duration | None = Field(None, description="a year at most; absent: 30 days")
+
+
+class EmbedOut(Shown):
+    """An embedding, without its secret."""
+
+    id: str
+    panel_id: str
+    origins: list[str]
+    expires_at: Timestamp
+    revoked_at: Timestamp | None
+    created_at: Timestamp
+    created_by: str
+
+    @classmethod
+    def of(cls, row: PanelEmbed) -> EmbedOut:
+        """A row as clients see it."""
+        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields})
+
+
+class MadeEmbed(EmbedOut):
+    """A new embedding: its URLs open the panel, and are shown this once."""
+
+    token: str
+    page_url: str
+    data_url: str
+
+
+class EmbedsOut(Shown):
+    """The embeddings of a panel, oldest first."""
+
+    data: list[EmbedOut]
+
+
+class PageQuery(Body):
+    """What the URL holds."""
+
+    token: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class EmbedQuery(DataQuery, PageQuery):
+    """What the URL holds, and which time."""
+
+
+def make_embed(call: Call) -> Answer:
+    """Make a URL that shows this panel to whoever has it, until it expires or is revoked."""
+    panel, body = call.get(Panel, call.name("id"), "panel"), call.body(MakeEmbed)
+    lives = USUAL if body.expires_in is None else body.expires_in
+    if not timedelta(0) < lives <= LONGEST:
+        raise invalid("/expires_in", "more than nothing, and at most 366 days")
+    secret, now = secrets.token_urlsafe(32), call.now()
+    row = PanelEmbed(
+        id=new_id("emb"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        panel_id=panel.id,
+        origins=sorted(set(body.origins)),
+        digest=digest_of(secret),
+        expires_at=now + lives,
+        created_by=call.principal.user_id,
+    )
+    call.session.add(row)
+    call.session.flush()
+    shown = EmbedOut.of(row)
+    call.audit("panel.embed", ("panel", panel.id), after=shown.model_dump(mode="json"))
+    base = call.url_of(f"/v1/embeds/{row.id}")
+    made = MadeEmbed(
+        **shown.model_dump(),
+        token=secret,
+        page_url=f"{base}/page?token={secret}",
+        data_url=f"{base}/data?token={secret}",
+    )
+    return created(made)
+
+
+def list_embeds(call: Call) -> Answer:
+    """The embeddings of a panel, without their secrets."""
+    panel = call.get(Panel, call.name("id"), "panel")
+    rows = select(PanelEmbed).where(PanelEmbed.panel_id == panel.id)
+    found = call.session.execute(rows.order_by(PanelEmbed.created_at, PanelEmbed.id)).scalars()
+    return ok({"data": [EmbedOut.of(row).model_dump(mode="json") for row in found]})
+
+
+def revoke_embed(call: Call) -> Answer:
+    """Revoke an embedding: its URLs open nothing from now on."""
+    panel = call.get(Panel, call.name("id"), "panel")
+    row = call.get(PanelEmbed, call.name("embed_id"), "embed", lock=True)
+    if row.panel_id != panel.id:
+        raise not_found("embed", row.id, call.tenant_name)
+    before = EmbedOut.of(row).model_dump(mode="json")
+    row.revoked_at = row.revoked_at or call.now()
+    call.touch(row)
+    after = EmbedOut.of(row).model_dump(mode="json")
+    call.audit("panel.revoke_embed", ("panel", panel.id), before=before, after=after)
+    return no_content()
+
+
+async def embedded_data(request: Request) -> Response:
+    """The data of an embedded panel. The URL is the permission, until it expires."""
+    query = read_query(request, EmbedQuery)
+    scoped, shown, _ = await _opened(request, query.token)
+    form = format_of(query.format, request.headers.get("accept", ""))
+    content = await data_of(request, scoped, shown, query, {}, form)
+    headers = {"Cache-Control": "no-store", "Content-Type": MEDIA[form], "Vary": "Accept"}
+    return Response(content, headers=headers | _QUIET)
+
+
+async def embedded_page(request: Request) -> Response:
+    """A page that shows an embedded panel, for a frame in a page of the origins that were named."""
+    query = read_query(request, PageQuery)
+    scoped, shown, origins = await _opened(request, query.token)
+    window = window_in(scoped, shown.time_range, DataQuery.model_validate({}))
+
+    def work(cancellation: Cancellation) -> str:
+        if shown.spec["type"] == "text":
+            return f"<pre>{html.escape(shown.spec['text'] or '')}</pre>"
+        answered, _ = answer(Run(scoped, window, cancellation), shown, {})
+        return "\n".join(html_of(each.result) for each in answered)
+
+    timeout = scoped.settings.query_timeout_s
+    inside = await scoped.workers.run(request, work, timeout_s=timeout)
+    title = html.escape(shown.title)
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+        f"<body><h1>{title}</h1>{inside}</body></html>"
+    )
+    framing = " ".join(origins) or "'none'"
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors {framing}"
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy}
+    return Response(page, headers=headers | _QUIET, media_type="text/html")
+
+
+_QUIET = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+async def _opened(request: Request, token: str) -> tuple[ServerContext, ShownPanel, list[str]]:
+    context, key = context_of(request), str(request.path_params["id"])
+    return await context.threads.run(lambda: _open(context, key, token))
+
+
+def _open(
+    context: ServerContext, key: str, token: str
+) -> tuple[ServerContext, ShownPanel, list[str]]:
+    """The server as the panel's tenant sees it, the panel, and who may frame it."""
+    refused = Forbidden("this URL opens nothing", code="invalid_embed")
+    with context.database.read(None) as session:
+        found = session.execute(
+            select(PanelEmbed, Tenant)
+            .join(Tenant, Tenant.id == PanelEmbed.tenant_id)
+            .where(PanelEmbed.id == key)
+        ).one_or_none()
+        if found is None or not hmac.compare_digest(found[0].digest, digest_of(token)):
+            raise refused
+        embed, tenant = found
+        if embed.revoked_at is not None:
+            raise refused
+        _refuse_late(context.clock.now(), embed.expires_at)
+        principal = Principal(
+            id=embed.id,
+            name="embedded panel",
+            role=Role.READ_ONLY,
+            api_version=context.anyone.api_version,
+            tenant_id=tenant.id,
+            tenant_name=tenant.name,
+            user_id=embed.created_by,
+            user_name="embedded panel",
+        )
+        panel_id, origins = embed.panel_id, list(embed.origins)
+    scoped = context.scoped(principal)
+    with scoped.unit(system_actor("panel.embed"), Origin(key), writes=False) as unit:
+        shown = load(unit, panel_id)
+    assert scoped.store is not None  # opened here, off the event loop
+    return scoped, shown, origins
+
+
+def _refuse_late(now: datetime, expires: datetime) -> None:
+    if now >= expires:
+        raise Gone("this URL has expired", code="embed_expired")
+
+
+_PANEL = "/v1/panels/{id}/embeds"
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    operation(
+        "POST",
+        _PANEL,
+        make_embed,
+        role=Role.OPERATOR,
+        tag="dashboards",
+        action="panel.embed",
+        body=MakeEmbed,
+        answer=MadeEmbed,
+        success=201,
+        example={"origins": ["https://wiki.example"], "expires_in": "7d"},
+    ),
+    operation("GET", _PANEL, list_embeds, role=Role.READ_ONLY, tag="dashboards", answer=EmbedsOut),
+    operation(
+        "DELETE",
+        _PANEL + "/{embed_id}",
+        revoke_embed,
+        role=Role.OPERATOR,
+        tag="dashboards",
+        action="panel.revoke_embed",
+        success=204,
+    ),
+    Endpoint(
+        ("GET",),
+        "/v1/embeds/{id}/data",
+        embedded_data,
+        None,
+        "dashboards",
+        errors=(400, 403, 406, 410, 422, 503),
+        query=EmbedQuery,
+        media=("application/json", "text/csv", "application/vnd.apache.arrow.stream"),
+        samples=False,
+    ),
+    Endpoint(
+        ("GET",),
+        "/v1/embeds/{id}/page",
+        embedded_page,
+        None,
+        "dashboards",
+        errors=(400, 403, 410, 422, 503),
+        query=PageQuery,
+        media=("text/html",),
+        samples=False,
+    ),
+)

@@ -1,0 +1,216 @@
+"""GET /v1/panels/{id}/data: what a panel shows, for any time, with the viewer's choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import NovaqlError
+from novaql.options import QueryOptions
+from novaql.result import Result
+from server.dashboards.choices import Asked, Choice, resolved
+from server.dashboards.interpolation import BadValue, interpolated, references
+from server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
+from server.dashboards.schema import PanelQuery, VariableIn
+from server.dashboards.tables import Dashboard, Panel
+from server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
+from server.platform.calls import in_unit
+from server.platform.clock import to_ms
+from server.platform.context import ServerContext, context_of
+from server.platform.errors import Detail, InvalidRequest, invalid
+from server.platform.formats import MEDIA, Format, format_of
+from server.platform.query_parameters import validated
+from server.platform.query_run import within_budget
+from server.platform.shapes import Body
+from server.platform.unit import Unit
+
+VARIABLE = "var-"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class WindowQuery(Body):
+    """Which time."""
+
+    start: str | None = Field(
+        None,
+        max_length=64,
+        description="Unix seconds, RFC 3339 or `now-1h`; absent: the dashboard's",
+    )
+    end: str | None = Field(None, max_length=64, description="likewise")
+    step: str | None = Field(
+        None, max_length=64, description="a duration, or seconds; absent: one that fits max_points"
+    )
+    max_points: int = Field(300, ge=1, le=MOST_POINTS, description="of a series, without a step")
+
+
+class DataQuery(WindowQuery):
+    """Which time, in which form."""
+
+    format: Format | None = Field(None, description="wins over the Accept header")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A panel and what of its dashboard its data depend on."""
+
+    panel_id: str
+    title: str
+    spec: Mapping[str, Any]
+    variables: tuple[VariableIn, ...]
+    time_range: Mapping[str, str]
+
+
+def load(unit: Unit, panel_id: str) -> Shown:
+    """A panel, or the 404."""
+    panel = unit.get(Panel, panel_id, "panel")
+    dashboard = unit.get(Dashboard, panel.dashboard_id, "dashboard")
+    return Shown(panel.id, panel.title, panel.spec, variables_of(dashboard), dashboard.time_range)
+
+
+def variables_of(dashboard: Dashboard) -> tuple[VariableIn, ...]:
+    """The variables of a dashboard, in their order."""
+    return tuple(VariableIn.model_validate(variable) for variable in dashboard.variables)
+
+
+async def panel_data(request: Request) -> Response:
+    """The data of a panel as JSON, CSV or an Arrow IPC stream, by `format` or the Accept header.
+
+    Variables are chosen by `var-NAME=VALUE`; one that takes several may stand more than once, and
+    `$__all` stands for all. CSV has a row a sample: time, series, value; a series is named by its
+    query's legend, or its labels. Text that a spreadsheet would take for a formula begins with an
+    apostrophe.
+    """
+    query, given = read_parameters(request, DataQuery)
+    form = format_of(query.format, request.headers.get("accept", ""))
+    key = str(request.path_params["id"])
+    shown = await in_unit(request, lambda unit: load(unit, key))
+    content = await data_of(request, context_of(request), shown, query, given, form)
+    headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
+    if form == "csv":
+        headers["Content-Disposition"] = f'inline; filename="{key}.csv"'
+    return Response(content, headers=headers)
+
+
+async def data_of(
+    request: Request,
+    context: ServerContext,
+    shown: Shown,
+    query: DataQuery,
+    given: Mapping[str, Sequence[str]],
+    form: Format,
+) -> bytes:
+    """The data of a panel, made in one of the threads for queries."""
+    window = window_in(context, shown.time_range, query)
+
+    def work(cancellation: Cancellation) -> bytes:
+        run = Run(context, window, cancellation)
+        answered, choices = answer(run, shown, given)
+        if form == "csv":
+            return as_csv(answered)
+        if form == "arrow":
+            return as_arrow(answered)
+        return as_json(shown, window, answered, choices)
+
+    timeout = context.settings.query_timeout_s
+    try:
+        done = await context.workers.run(request, work, timeout_s=timeout)
+    except NovaqlError as error:
+        context.telemetry.queries.labels(type(error).__name__).inc()
+        raise
+    context.telemetry.queries.labels("ok").inc()
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Queries of one request, all within one window and one cancellation."""
+
+    context: ServerContext
+    window: Window
+    cancellation: Cancellation
+
+    def at_end(self, expr: str) -> Result:
+        """A query at the end of the window."""
+        end = self.window.end_ms
+        return self._evaluate(expr, QueryOptions(end, end))
+
+    def over(self, expr: str) -> Result:
+        """A query over the window."""
+        window = self.window
+        return self._evaluate(expr, QueryOptions(window.start_ms, window.end_ms, window.step_ms))
+
+    def asked(self) -> Asked:
+        """Where variables look up what there is."""
+        window = self.window
+        return Asked(self.context.store, window.start_ms, window.end_ms, self.at_end)
+
+    def _evaluate(self, expr: str, options: QueryOptions) -> Result:
+        bounded = within_budget(self.context, options)
+        result = evaluate(expr, self.context.store, bounded, cancellation=self.cancellation)
+        self.context.telemetry.query_samples.inc(result.stats.samples)
+        return result
+
+
+def answer(
+    run: Run, shown: Shown, given: Mapping[str, Sequence[str]]
+) -> tuple[list[Answered], list[Choice]]:
+    """What each query of a panel answers, and what was put in for variables."""
+    queries = [PanelQuery.model_validate(query) for query in shown.spec["queries"]]
+    fixed = built_in(run.window)
+    wanted = needed(shown.variables, [query.expr for query in queries])
+    choices = resolved(shown.variables, given, fixed, run.asked(), wanted=wanted)
+    values = fixed | {choice.variable.name: choice.value for choice in choices}
+    answered = []
+    for number, query in enumerate(queries):
+        if query.hidden:
+            continue
+        expr = put_in(query.expr, values)
+        result = run.at_end(expr) if query.instant else run.over(expr)
+        answered.append(Answered(_LETTERS[number], expr, query.legend, result))
+    return answered, choices
+
+
+def put_in(expr: str, values: Mapping[str, Any]) -> str:
+    """A query with its variables put in; a value that cannot stand there is a 400."""
+    try:
+        return interpolated(expr, values)
+    except BadValue as problem:
+        pointer = f"/{VARIABLE}{problem.variable}"
+        raise InvalidRequest(str(problem), details=[Detail(pointer, str(problem))]) from None
+
+
+def needed(variables: Sequence[VariableIn], exprs: Sequence[str]) -> frozenset[str]:
+    """The variables that stand in queries, and those that these depend on."""
+    wanted = {reference.name for expr in exprs for reference in references(expr)}
+    for variable in reversed(variables):
+        if variable.name in wanted and variable.query is not None:
+            wanted |= {reference.name for reference in references(variable.query)}
+    return frozenset(wanted)
+
+
+def window_in(context: ServerContext, time_range: Mapping[str, str], query: WindowQuery) -> Window:
+    """The window that a request asks for, or else the dashboard's."""
+    start = query.start if query.start is not None else time_range["from"]
+    end = query.end if query.end is not None else time_range["to"]
+    now_ms = to_ms(context.clock.now())
+    return window_of(start, end, query.step, query.max_points, now_ms)
+
+
+def read_parameters(request: Request, model: type[Any]) -> tuple[Any, dict[str, list[str]]]:
+    """The query parameters: those of the model, and the values of variables by their names."""
+    given: dict[str, list[str]] = {}
+    others: list[tuple[str, str]] = []
+    for name, value in request.query_params.multi_items():
+        if not name.startswith(VARIABLE):
+            others.append((name, value))
+            continue
+        if len(value) > 1000 or "\0" in value:
+            raise invalid(f"/{name}", "a value of at most 1000 characters, without NUL, is wanted")
+        given.setdefault(name.removeprefix(VARIABLE), []).append(value)
+    return validated(model, others), given

@@ -1,0 +1,188 @@
+"""A panel's data as JSON, CSV and Arrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from novaql.export.prometheus_json import ValueStyle, result_json
+from novaql.export.series_text import series_text
+from novaql.result import Result, ResultKind
+from server.platform.formats import arrow_stream
+
+if TYPE_CHECKING:
+    from server.dashboards.choices import Choice
+    from server.dashboards.panel_data import Shown
+    from server.dashboards.windows import Window
+
+_LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+HEADER = b"time,series,value\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a query of a panel answered. `ref`: its letter; `expr`: with its variables put in."""
+
+    ref: str
+    expr: str
+    legend: str | None
+    result: Result
+
+
+def legend_text(legend: str | None, labels: dict[str, str]) -> str:
+    """The name of a series: the legend with labels' values in it, or the labels."""
+    if not legend or legend == "__auto":
+        return series_text(labels)
+    return _LABEL.sub(lambda found: labels.get(found[1], ""), legend)
+
+
+def as_json(
+    shown: Shown, window: Window, answered: Sequence[Answered], choices: Sequence[Choice]
+) -> bytes:
+    """Everything that is needed to draw the panel. NaN and infinities are texts."""
+    spec = shown.spec
+    queries = b",".join(_query_json(each) for each in answered)
+    head: dict[str, Any] = {
+        "panel": {
+            "id": shown.panel_id,
+            "title": shown.title,
+            **{name: spec[name] for name in ("type", "unit", "decimals", "min", "max")},
+            "thresholds": spec["thresholds"],
+            "text": spec["text"],
+        },
+        "window": {
+            "start": window.start_ms / 1000,
+            "end": window.end_ms / 1000,
+            "step": window.step_ms / 1000,
+        },
+        "variables": {choice.variable.name: list(choice.chosen) for choice in choices},
+        "warnings": sorted({text for each in answered for text in each.result.warnings}),
+        "infos": sorted({text for each in answered for text in each.result.infos}),
+    }
+    return b'%s,"queries":[%s]}' % (orjson.dumps(head)[:-1], queries)
+
+
+def _query_json(each: Answered) -> bytes:
+    result = each.result
+    head: dict[str, Any] = {"ref": each.ref, "expr": each.expr, "result_type": result.kind.value}
+    head["legends"] = [] if result.kind in _NO_SERIES else _legends(each)
+    stats = result.stats
+    tail = {
+        "stats": {
+            "series": stats.series,
+            "samples": stats.samples,
+            "bytes": stats.bytes,
+            "ms": {name: round(s * 1000, 3) for name, s in stats.seconds.items()},
+        }
+    }
+    rows = result_json(result, ValueStyle.NUMBER)
+    return b'%s,"result":%s,%s' % (orjson.dumps(head)[:-1], rows, orjson.dumps(tail)[1:])
+
+
+_NO_SERIES = (ResultKind.SCALAR, ResultKind.STRING)
+
+
+def _legends(each: Answered) -> list[str]:
+    """The names of the series that have a point, in the order of `result`."""
+    rows = np.flatnonzero(np.diff(each.result.points().offsets))
+    return [legend_text(each.legend, labels) for labels in each.result.series.take(rows).dicts()]
+
+
+def names_of(each: Answered, *, many: bool) -> list[str]:
+    """The name of every series; behind the query's letter if the panel has several queries."""
+    prefix = f"{each.ref}: " if many else ""
+    return [prefix + legend_text(each.legend, labels) for labels in each.result.series.dicts()]
+
+
+def as_csv(answered: Sequence[Answered]) -> bytes:
+    """RFC 4180 with a header: time (RFC 3339, UTC), series, value; query after query.
+
+    A native histogram stands in `value` as Prometheus prints it.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - likewise
+
+    from novaql.export.arrow_arrays import numbers, strings  # noqa: PLC0415 - loads pyarrow
+    from novaql.export.csv_text import LINE_END, histogram_cells  # noqa: PLC0415 - likewise
+    from novaql.export.text_cells import (  # noqa: PLC0415 - likewise
+        COMMA,
+        NOTHING,
+        compute,
+        csv_cell,
+        joined_bytes,
+        value_texts,
+    )
+    from novaql.export.time_text import time_texts  # noqa: PLC0415 - likewise
+
+    parts = [HEADER]
+    for each in answered:
+        result = each.result
+        if result.text is not None:
+            time = time_texts(result.times_ms[:1])[0]
+            parts.append(f"{time},,{csv_cell(_safe(result.text))}\r\n".encode())
+            continue
+        points = result.points()
+        if not len(points.times_ms):
+            continue
+        distinct, instant = np.unique(points.times_ms, return_inverse=True)
+        row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
+        names = [csv_cell(_safe(name)) for name in names_of(each, many=len(answered) > 1)]
+        values = value_texts(points.values, None)
+        if points.native is not None:
+            texts, which = histogram_cells(points.native)
+            shown = texts.take(numbers(which, pa.int32()))
+            values = compute.if_else(compute.equal(shown, NOTHING), values, shown)
+        times = strings(time_texts(distinct)).take(numbers(instant, pa.int64()))
+        series = strings(names).take(numbers(row, pa.int64()))
+        last = compute.binary_join_element_wise(values, NOTHING, LINE_END)
+        parts.append(joined_bytes(compute.binary_join_element_wise(times, series, last, COMMA)))
+    return b"".join(parts)
+
+
+def as_arrow(answered: Sequence[Answered]) -> bytes:
+    """One table: `query` and `series` (dictionaries), `time` (ms, UTC), `value` (float64).
+
+    A native histogram is null there, since its value is no number.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only for this format
+
+    from novaql.export.arrow_arrays import numbers, strings  # noqa: PLC0415 - likewise
+
+    schema = pa.schema(
+        [
+            ("query", pa.dictionary(pa.int32(), pa.string())),
+            ("series", pa.dictionary(pa.int32(), pa.string())),
+            ("time", pa.timestamp("ms", "UTC")),
+            ("value", pa.float64()),
+        ]
+    )
+    batches = []
+    for each in answered:
+        if each.result.text is not None:
+            continue
+        points = each.result.points()
+        row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
+        count = len(points.times_ms)
+        absent = None if points.native is None else points.native.which >= 0
+        columns = [
+            pa.DictionaryArray.from_arrays(
+                numbers(np.zeros(count, np.int32), pa.int32()), strings([each.ref])
+            ),
+            pa.DictionaryArray.from_arrays(
+                numbers(row.astype(np.int32), pa.int32()), strings(names_of(each, many=False))
+            ),
+            pa.array(points.times_ms.astype("datetime64[ms]"), schema.field("time").type),
+            pa.array(points.values, mask=absent),
+        ]
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return arrow_stream(pa.Table.from_batches(batches, schema=schema).unify_dictionaries())
+
+
+def _safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return "'" + text if text.startswith(_FORMULA) else text

@@ -1,0 +1,256 @@
+"""Wire shapes of dashboards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Duration, Shown, Timestamp
+
+Title = Annotated[str, Field(max_length=500)]
+Long = Annotated[str, Field(max_length=10_000)]
+Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\n\r]+$")]
+VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
+TimeText = Annotated[
+    str, Field(min_length=1, max_length=64, examples=["now-1h"], description="RFC 3339 or relative")
+]
+PanelType = Literal["timeseries", "stat", "gauge", "table", "heatmap", "text"]
+COLUMNS = 24
+MOST_PANELS = 250
+
+
+class Grid(Body):
+    """Where a panel is: 24 columns, as many rows as it takes. Panels do not overlap."""
+
+    x: int = Field(ge=0, lt=COLUMNS)
+    y: int = Field(ge=0, le=10_000)
+    w: int = Field(ge=1, le=COLUMNS)
+    h: int = Field(ge=1, le=200)
+
+
+class PanelQuery(Body):
+    """A query of a panel; variables stand in it as `$name`."""
+
+    expr: Annotated[str, Field(min_length=1, max_length=20_000)]
+    legend: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="name of each series; `{{label}}` stands for a label's value"
+    )
+    instant: bool = Field(False, description="at the end of the range only")
+    hidden: bool = Field(False, description="kept, but neither asked nor shown")
+
+
+class Threshold(Body):
+    """From `value` on, a colour; null: from the bottom."""
+
+    value: float | None
+    color: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PanelIn(Body):
+    """A panel. With the `id` of a panel of this dashboard it is that one, changed."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    title: Title = ""
+    description: Long = ""
+    type: PanelType
+    queries: Annotated[list[PanelQuery], Field(max_length=26)] = Field(default_factory=list)
+    unit: Annotated[str, Field(max_length=64)] | None = None
+    decimals: int | None = Field(None, ge=0, le=15)
+    min: float | None = None
+    max: float | None = None
+    thresholds: Annotated[list[Threshold], Field(max_length=50)] = Field(default_factory=list)
+    text: Annotated[str, Field(max_length=50_000)] | None = Field(
+        None, description="Markdown of a text panel, kept as it is; whoever shows it escapes it"
+    )
+    grid: Grid
+
+
+class VariableIn(Body):
+    """What a viewer can choose.
+
+    A query is `label_values(selector, label)`, `label_values(label)`, `label_names(selector)`,
+    `metrics(regex)` or `query_result(expr)`; variables before this one may stand in it.
+    """
+
+    name: VariableName
+    label: Title = ""
+    type: Literal["query", "custom", "interval"]
+    query: Annotated[str, Field(min_length=1, max_length=5000)] | None = None
+    values: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(max_length=1000)
+    ] = Field(default_factory=list)
+    regex: Annotated[str, Field(max_length=1000)] = Field(
+        "", description="keeps the values that it finds something in, and of those its first group"
+    )
+    multi: bool = Field(False, description="several values can be chosen")
+    include_all: bool = Field(False, description="`$__all` can be chosen: all of them")
+    all_value: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="a regex that stands for all; absent: the values themselves do"
+    )
+    default: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)] = (
+        Field(default_factory=list, description="chosen unless the viewer chooses; else the first")
+    )
+
+
+class AnnotationIn(Body):
+    """Marks in time: wherever the query's value is not zero."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    expr: Annotated[str, Field(min_length=1, max_length=20_000)]
+    title: Annotated[str, Field(max_length=500)] = Field("", description="with `{{label}}`")
+    color: Annotated[str, Field(max_length=64)] | None = None
+
+
+class TimeRange(Body):
+    """The time that is shown unless the viewer chooses."""
+
+    from_: TimeText = Field("now-1h", alias="from")
+    to: TimeText = "now"
+
+
+class SaveDashboard(Body):
+    """A whole dashboard. With an `id` it replaces that one, made from `version` of it."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    version: int | None = Field(None, ge=1)
+    title: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+    description: Long = ""
+    tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
+    variables: Annotated[list[VariableIn], Field(max_length=50)] = Field(default_factory=list)
+    panels: Annotated[list[PanelIn], Field(max_length=MOST_PANELS)]
+    annotations: Annotated[list[AnnotationIn], Field(max_length=20)] = Field(default_factory=list)
+    refresh: Duration | None = None
+    time_range: TimeRange = Field(default_factory=lambda: TimeRange(**{"from": "now-1h"}))
+
+
+class DashboardQuery(PageQuery):
+    """Filters of the list."""
+
+    tag: str | None = Field(None, min_length=1, max_length=100, description="has this tag")
+    title: str | None = Field(
+        None, min_length=1, max_length=200, description="stands in the title, in any case"
+    )
+
+
+class PersonOut(Shown):
+    """A user."""
+
+    id: str
+    name: str
+
+
+class DashboardRow(Shown):
+    """A dashboard in the list."""
+
+    id: str
+    title: str
+    tags: list[str]
+    owner: PersonOut
+    panel_count: int
+    last_edited_at: Timestamp
+    last_edited_by: PersonOut
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class PanelOut(Shown):
+    """A panel as it is kept."""
+
+    id: str
+    title: str
+    description: str
+    type: PanelType
+    queries: list[PanelQuery]
+    unit: str | None
+    decimals: int | None
+    min: float | None
+    max: float | None
+    thresholds: list[Threshold]
+    text: str | None
+    grid: Grid
+
+
+class DashboardOut(Shown):
+    """A whole dashboard."""
+
+    id: str
+    title: str
+    description: str
+    tags: list[str]
+    variables: list[VariableIn]
+    panels: list[PanelOut]
+    annotations: list[AnnotationIn]
+    refresh: str | None
+    time_range: dict[str, str]
+    owner: PersonOut
+    last_edited_by: PersonOut
+    last_edited_at: Timestamp
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class DashboardsOut(Shown):
+    """A page of dashboards."""
+
+    data: list[DashboardRow]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class VersionOut(Shown):
+    """A version of a dashboard in the list."""
+
+    number: int
+    at: Timestamp
+    by: PersonOut
+    title: str
+
+
+class VersionsOut(Shown):
+    """The versions of a dashboard, the newest first."""
+
+    data: list[VersionOut]
+
+
+class VersionInFull(VersionOut):
+    """A version with what was saved. To restore it, save it again from the newest version."""
+
+    dashboard: dict[str, Any]
+
+
+class ImportDashboard(Body):
+    """A dashboard of Grafana, as it exports it."""
+
+    dashboard: dict[str, Any]
+    dry_run: bool = Field(False, description="only tell what would become of it")
+    id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="replace this one"
+    )
+    version: int | None = Field(None, ge=1)
+
+
+class Note(Shown):
+    """One thing that was not taken as it was."""
+
+    path: str = Field(description="JSON pointer into Grafana's dashboard")
+    action: Literal["dropped", "changed"]
+    reason: str
+
+
+class ImportedOut(Shown):
+    """What became of an imported dashboard. `dashboard` is what was, or would be, saved."""
+
+    id: str | None
+    version: int | None
+    dashboard: dict[str, Any]
+    panels: int
+    report: list[Note]
+
+
+class ExportQuery(Body):
+    """Which form."""
+
+    format: Literal["grafana", "nova"] = "nova"

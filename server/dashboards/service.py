@@ -1,0 +1,234 @@
+"""Use cases of dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select
+
+from server.dashboards.schema import (
+    DashboardOut,
+    DashboardQuery,
+    DashboardRow,
+    PanelIn,
+    PersonOut,
+    SaveDashboard,
+)
+from server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
+from server.platform.calls import Call
+from server.platform.cursors import Key, Page
+from server.platform.errors import Impossible, not_found
+from server.platform.ids import new_id
+from server.platform.shapes import duration_text
+from server.platform.tables import User
+from server.platform.unit import Unit
+
+KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
+MOST_VERSIONS = 100
+
+
+def find(call: Call, query: DashboardQuery) -> Page[Dashboard]:
+    """A page of the dashboards, oldest first."""
+    statement = select(Dashboard)
+    if query.title is not None:
+        statement = statement.where(
+            func.lower(Dashboard.title).contains(query.title.lower(), autoescape=True)
+        )
+    if query.tag is not None:
+        statement = statement.where(
+            Dashboard.tag_lines.contains(f"\n{query.tag}\n", autoescape=True)
+        )
+    return call.page(statement, KEYS)
+
+
+def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> dict[str, DashboardRow]:
+    """Dashboards as the list shows them, by id."""
+    ids = [row.id for row in dashboards]
+    counted = select(Panel.dashboard_id, func.count()).where(Panel.dashboard_id.in_(ids))
+    counted = counted.group_by(Panel.dashboard_id)
+    counts = {key: count for key, count in unit.session.execute(counted)}  # noqa: C416 - rows
+    people = people_of(
+        unit, {d.created_by for d in dashboards} | {d.updated_by for d in dashboards}
+    )
+    return {
+        row.id: DashboardRow(
+            id=row.id,
+            title=row.title,
+            tags=row.tags,
+            owner=people[row.created_by],
+            panel_count=counts.get(row.id, 0),
+            last_edited_at=row.updated_at,
+            last_edited_by=people[row.updated_by],
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            version=row.version,
+        )
+        for row in dashboards
+    }
+
+
+def people_of(unit: Unit, ids: Iterable[str]) -> dict[str, PersonOut]:
+    """Users by id; of one who is no user, the id is the name."""
+    wanted = set(ids)
+    found = unit.session.execute(select(User).where(User.id.in_(wanted))).scalars()
+    names = {user.id: user.name or user.email for user in found}
+    return {key: PersonOut(id=key, name=names.get(key, key)) for key in wanted}
+
+
+def panels_of(unit: Unit, dashboard_id: str) -> list[Panel]:
+    """The panels of a dashboard, in its order."""
+    statement = select(Panel).where(Panel.dashboard_id == dashboard_id)
+    return list(unit.session.execute(statement.order_by(Panel.position, Panel.id)).scalars())
+
+
+def save(call: Call, body: SaveDashboard) -> tuple[Dashboard, bool]:
+    """Create a dashboard, or replace one as the client saw it; whether it is new."""
+    now, user = call.now(), call.principal.user_id
+    if body.id is None:
+        dashboard = Dashboard(
+            id=new_id("dash"), created_at=now, updated_at=now, version=1, created_by=user
+        )
+        before, action = None, "dashboard.create"
+    else:
+        dashboard = call.get(Dashboard, body.id, "dashboard", lock=True)
+        call.expect(dashboard, call.expected_version(body.version))
+        before, action = document(call, dashboard), "dashboard.update"
+        call.touch(dashboard)
+    dashboard.title, dashboard.description = body.title, body.description
+    dashboard.tags = sorted(set(body.tags))
+    dashboard.tag_lines = "\n".join(["", *dashboard.tags, ""])
+    dashboard.variables = [v.model_dump(mode="json") for v in body.variables]
+    dashboard.annotations = [a.model_dump(mode="json") for a in body.annotations]
+    dashboard.refresh = None if body.refresh is None else duration_text(body.refresh)
+    dashboard.time_range = body.time_range.model_dump(mode="json", by_alias=True)
+    dashboard.updated_by = user
+    call.session.add(dashboard)
+    call.session.flush()
+    _save_panels(call, dashboard, body.panels)
+    after = document(call, dashboard)
+    _keep_version(call, dashboard, after)
+    call.audit(action, ("dashboard", dashboard.id), before=before, after=after)
+    return dashboard, before is None
+
+
+def end(call: Call, dashboard_id: str) -> None:
+    """Delete a dashboard with its panels, versions and embeddings."""
+    dashboard = call.get(Dashboard, dashboard_id, "dashboard", lock=True)
+    call.audit("dashboard.delete", ("dashboard", dashboard.id), before=document(call, dashboard))
+    _remove_panels(call, [panel.id for panel in panels_of(call, dashboard.id)])
+    versions = delete(DashboardVersion).where(DashboardVersion.dashboard_id == dashboard.id)
+    call.session.execute(versions)
+    call.session.delete(dashboard)
+
+
+def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
+    """What is kept of a dashboard, as plain JSON: what a save can bring, with the panels' ids."""
+    return {
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "tags": dashboard.tags,
+        "variables": dashboard.variables,
+        "panels": [
+            {"id": panel.id, "title": panel.title, **panel.spec}
+            for panel in panels_of(unit, dashboard.id)
+        ],
+        "annotations": dashboard.annotations,
+        "refresh": dashboard.refresh,
+        "time_range": dashboard.time_range,
+    }
+
+
+def shown(unit: Unit, dashboard: Dashboard) -> DashboardOut:
+    """A whole dashboard as clients see it."""
+    people = people_of(unit, {dashboard.created_by, dashboard.updated_by})
+    return DashboardOut.model_validate(
+        {
+            **document(unit, dashboard),
+            "id": dashboard.id,
+            "owner": people[dashboard.created_by],
+            "last_edited_by": people[dashboard.updated_by],
+            "last_edited_at": dashboard.updated_at,
+            "created_at": dashboard.created_at,
+            "updated_at": dashboard.updated_at,
+            "version": dashboard.version,
+        }
+    )
+
+
+def versions_of(unit: Unit, dashboard_id: str) -> list[DashboardVersion]:
+    """Every version that is kept, the newest first."""
+    unit.get(Dashboard, dashboard_id, "dashboard")
+    statement = select(DashboardVersion).where(DashboardVersion.dashboard_id == dashboard_id)
+    newest_first = statement.order_by(DashboardVersion.number.desc())
+    return list(unit.session.execute(newest_first).scalars())
+
+
+def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
+    """One version, or the 404."""
+    found = {str(version.number): version for version in versions_of(unit, dashboard_id)}
+    if number not in found:
+        raise not_found("version", number, unit.tenant_name)
+    return found[number]
+
+
+def _save_panels(call: Call, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:
+    """Change, make and remove panels so that they are these. Known ids are kept.
+
+    A panel without an id is the one of the same title, if there is just one of them.
+    """
+    known = {panel.id: panel for panel in panels_of(call, dashboard.id)}
+    named = {panel.id for panel in panels if panel.id is not None}
+    for number, panel in enumerate(panels):
+        if panel.id is not None and panel.id not in known:
+            raise Impossible(
+                f"/panels/{number}/id: this dashboard has no panel {panel.id}; leave the id out "
+                "to make one",
+                code="unknown_panel",
+            )
+    by_title: dict[str, list[str]] = {}
+    for key, row in known.items():
+        if key not in named:
+            by_title.setdefault(row.title, []).append(key)
+    kept = set()
+    for position, panel in enumerate(panels):
+        alike = by_title.get(panel.title, [])
+        known_id = panel.id or (alike.pop() if len(alike) == 1 else None)
+        spec = panel.model_dump(mode="json", exclude={"id", "title"})
+        if known_id is None:
+            now = call.now()
+            row = Panel(id=new_id("pan"), created_at=now, updated_at=now, version=1)
+            row.dashboard_id = dashboard.id
+            call.session.add(row)
+        else:
+            row = known[known_id]
+            if (row.title, row.spec, row.position) != (panel.title, spec, position):
+                call.touch(row)
+        row.title, row.spec, row.position = panel.title, spec, position
+        kept.add(row.id)
+    _remove_panels(call, [key for key in known if key not in kept])
+    call.session.flush()
+
+
+def _remove_panels(call: Call, ids: list[str]) -> None:
+    call.session.execute(delete(PanelEmbed).where(PanelEmbed.panel_id.in_(ids)))
+    call.session.execute(delete(Panel).where(Panel.id.in_(ids)))
+
+
+def _keep_version(call: Call, dashboard: Dashboard, content: dict[str, Any]) -> None:
+    call.session.add(
+        DashboardVersion(
+            id=new_id("dver"),
+            dashboard_id=dashboard.id,
+            number=dashboard.version,
+            at=dashboard.updated_at,
+            by=dashboard.updated_by,
+            document=content,
+        )
+    )
+    call.session.execute(
+        delete(DashboardVersion).where(
+            DashboardVersion.dashboard_id == dashboard.id,
+            DashboardVersion.number <= dashboard.version - MOST_VERSIONS,
+        )
+    )

@@ -1,0 +1,69 @@
+"""The time that a panel shows, its step, and the built-in variables that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaql.errors import ArgumentError
+from novaql.export.time_text import duration_text
+from novaql.timeparse import duration_ms, to_ms
+from server.dashboards.interpolation import Value
+
+MOST_POINTS = 11_000
+SCRAPE_INTERVAL_MS = 15_000
+_STEPS_S = (
+    *(1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200),
+    *(10_800, 21_600, 43_200, 86_400, 172_800, 604_800),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start_ms` to `end_ms`, both in, every `step_ms`."""
+
+    start_ms: int
+    end_ms: int
+    step_ms: int
+
+
+def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: int) -> Window:
+    """The window of a request. Without a step: the finest round one with at most so many points.
+
+    Raises `ArgumentError` for times that are none, an end before the start, a step of 0.
+    """
+    start_ms = to_ms(start, argument="start", now_ms=now_ms)
+    end_ms = to_ms(end, argument="end", now_ms=now_ms)
+    if end_ms < start_ms:
+        raise ArgumentError("end", "must not be before start")
+    if step is not None:
+        step_ms = duration_ms(step, argument="step")
+        if step_ms <= 0:
+            raise ArgumentError("step", "must be greater than 0")
+        return Window(start_ms, end_ms, step_ms)
+    needed = (end_ms - start_ms) / max(1, max_points - 1)
+    round_ones = (s * 1000 for s in _STEPS_S if s * 1000 >= needed)
+    return Window(start_ms, end_ms, next(round_ones, int(-(-needed // 604_800_000)) * 604_800_000))
+
+
+def built_in(window: Window) -> dict[str, Value]:
+    """`$__interval` and its like.
+
+    __interval, __interval_ms   the step
+    __rate_interval             a range that a rate always finds samples in: a step and a scrape,
+                                four scrapes at least, with scrapes every 15 s
+    __range, __range_s, __range_ms   the whole window
+    __from, __to                its ends in milliseconds since 1970
+    """
+    step, span = window.step_ms, max(1000, window.end_ms - window.start_ms)
+    rate = max(step + SCRAPE_INTERVAL_MS, 4 * SCRAPE_INTERVAL_MS)
+    texts = {
+        "__interval": duration_text(step),
+        "__interval_ms": str(step),
+        "__rate_interval": duration_text(rate),
+        "__range": duration_text(span),
+        "__range_s": str(span // 1000),
+        "__range_ms": str(span),
+        "__from": str(window.start_ms),
+        "__to": str(window.end_ms),
+    }
+    return {name: Value((text,)) for name, text in texts.items()}
