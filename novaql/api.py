@@ -7,6 +7,7 @@ asks nothing pays next to nothing.
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from novaql.options import Limits, NameRemoval, QueryOptions
 from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 
 if TYPE_CHECKING:
+    from novaql.evaluator.estimate import Estimate
     from novaql.result import Result
     from novaql.result_cache import ResultCache
     from tsdb.selection import Source
@@ -150,13 +152,50 @@ def evaluate(
     cancellation: Cancellation | None = None,
     optimizer: bool = True,
     cache: ResultCache | None = None,
+    admit: Callable[[Estimate], None] | None = None,
 ) -> Result:
-    """`query` with everything resolved. Safe to call from several threads at once."""
+    """`query` with everything resolved. Safe to call from several threads at once.
+
+    admit  told what will be read before anything is; what it raises ends the query
+    """
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
     return engine.evaluate(
-        expr, source, options, cancellation=cancellation, optimizer=optimizer, cache=cache
+        expr,
+        source,
+        options,
+        cancellation=cancellation,
+        optimizer=optimizer,
+        cache=cache,
+        admit=admit,
     )
+
+
+def estimate(
+    expr: str,
+    data: Any = None,
+    *,
+    time: TimeLike | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    step: DurationLike | None = None,
+    lookback: DurationLike = "5m",
+    left_closed: bool = False,
+) -> Estimate:
+    """How many series a query will select and how many samples it will read, without reading them.
+
+    Arguments as those of `query`. A query that runs is held to its `limits` by the same figures
+    before it reads anything.
+    """
+    asked_ms = int(clock.time() * 1000)
+    options = query_options(
+        time=time, start=start, end=end, step=step, lookback=lookback, left_closed=left_closed
+    )
+    from novaql import engine  # noqa: PLC0415 - loaded by the first query
+    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
+
+    engine.selects_data(expr)  # a wrong query is told before any data is opened
+    return engine.estimate(expr, as_source(data, now_ms=asked_ms), options)
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from novaql.cancellation import Cancellation
 from novaql.errors import EvaluationError, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
+from novaql.evaluator.estimate import Estimate, admit_all
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.range_vector import range_vector
@@ -47,6 +49,7 @@ def evaluate(
     cancellation: Cancellation | None = None,
     optimizer: bool = True,
     cache: ResultCache | None = None,
+    admit: Callable[[Estimate], None] | None = None,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
     began = clock.perf_counter()
@@ -55,16 +58,24 @@ def evaluate(
     context = Context(source, options, cancellation)
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     context.admit_points(steps)
+
+    def run(first: int, last: int) -> Result:
+        some = steps.part(first, last)
+        estimate = admit_all(context, plan, some)
+        if admit is not None:
+            admit(estimate)
+        return _run(plan, context, some, options)
+
     try:
         if cache is None:
-            result = _run(plan, context, steps, options)
+            result = run(0, steps.count)
         else:
             result = cache.answer(
                 plan,
                 steps.times_ms,
                 options,
                 source,
-                lambda first, last: _run(plan, context, steps.part(first, last), options),
+                run,
                 context,
             )
     except EvaluationError as problem:
@@ -83,6 +94,21 @@ def evaluate(
     if context.losses:
         warnings += context.losses.warnings()
     return replace(result, warnings=warnings, infos=infos, stats=stats)
+
+
+def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
+    """What the query will read, without reading it. Raises what `evaluate` raises before."""
+    plan = PLANS.plan(expr, options)
+    context = Context(source, options)
+    try:
+        return admit_all(
+            context, plan, Steps.between(options.start_ms, options.end_ms, options.step_ms)
+        )
+    except EvaluationError as problem:
+        problem.locate(expr)
+        raise
+    except (OSError, StoreError) as failure:
+        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:

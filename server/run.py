@@ -66,6 +66,8 @@ def serve(
         if own is not sock:
             app.add_middleware(WorkersDoor, telemetry=context.telemetry)
         (started or _say)(address_of(sock), first_token(context))
+        # A request waits for the interpreter's lock no longer than this beside large queries.
+        sys.setswitchinterval(0.001)
         warmup(background=True)
         prepare_in_background()
         server_for(app, trusted="127.0.0.1" if own is sock else "*").run(sockets=[own])

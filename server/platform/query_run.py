@@ -10,11 +10,16 @@ from starlette.requests import Request
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import NovaqlError
+from novaql.evaluator.estimate import Estimate
 from novaql.options import Limits, QueryOptions
 from novaql.result import Result
 from server.platform.context import ServerContext, context_of
+from server.platform.workers import TooLargeHere
 
 Answer = TypeVar("Answer")
+
+SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 5_000
+"""What a query may read at most to count as small: some milliseconds."""
 
 
 async def run_query(
@@ -35,20 +40,32 @@ async def run_query(
     context = context_of(request)
     bounded = within_budget(context, options)
 
-    def work(cancellation: Cancellation) -> Answer:
+    def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
         cache = context.answers if cached else None
-        result = evaluate(text, context.store, bounded, cancellation=cancellation, cache=cache)
+        result = evaluate(
+            text, context.store, bounded, cancellation=cancellation, cache=cache, admit=admit
+        )
         context.telemetry.query_samples.inc(result.stats.samples)
         return shape(result)
 
     assert bounded.timeout_s is not None
     try:
-        answer = await context.workers.run(request, work, timeout_s=bounded.timeout_s)
+        answer = await context.workers.run(
+            request,
+            lambda cancellation: run(cancellation, _only_small),
+            timeout_s=bounded.timeout_s,
+            large=lambda cancellation: run(cancellation, None),
+        )
     except NovaqlError as error:
         context.telemetry.queries.labels(type(error).__name__).inc()
         raise
     context.telemetry.queries.labels("ok").inc()
     return answer
+
+
+def _only_small(estimate: Estimate) -> None:
+    if estimate.samples > SMALL_SAMPLES or estimate.series > SMALL_SERIES:
+        raise TooLargeHere
 
 
 async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.bindings import KEEP_NAME
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import StepMatrix, empty_matrix
@@ -46,21 +47,26 @@ def subquery_ends(window: SubqueryWindow, steps: Steps) -> Ints:
     return np.full(steps.count, window.at_ms - window.offset_ms, np.int64)
 
 
+def inner_steps(context: Context, window: SubqueryWindow, steps: Steps) -> Steps:
+    """All points that any step's window needs: multiples of the subquery's step."""
+    ends_ms = subquery_ends(window, steps)
+    left_ms = int(ends_ms[0]) - context.reach_ms(window.range_ms)
+    first = left_ms // window.step_ms * window.step_ms + window.step_ms
+    return Steps.between(first, int(ends_ms[-1]), window.step_ms)
+
+
 def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> SubqueryPoints:
     """Evaluate the inner expression once, for the windows of all steps."""
-    ends_ms = subquery_ends(window, steps)
-    left_ms = int(ends_ms[0]) - run.context.reach_ms(window.range_ms)
-    first = left_ms // window.step_ms * window.step_ms + window.step_ms
-    inner_steps = Steps.between(first, int(ends_ms[-1]), window.step_ms)
-    if inner_steps.count == 0:
+    inside = inner_steps(run.context, window, steps)
+    if inside.count == 0:
         none = np.zeros(0, np.int64)
         return SubqueryPoints(
             empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
         )
-    run.context.admit_matrix(1, inner_steps.count)  # the points alone may be too many
-    inner = run.vector(window.inner, inner_steps)
+    run.context.admit_matrix(1, inside.count)  # the points alone may be too many
+    inner = run.vector(window.inner, inside)
     rows = np.arange(inner.rows, dtype=np.int64)
-    times = inner_steps.times_ms
+    times = inside.times_ms
     there = inner.floats()
     if there.all():
         return SubqueryPoints(inner, Tile(rows, times, np.ascontiguousarray(inner.values)), ())
