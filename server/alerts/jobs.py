@@ -28,8 +28,8 @@ from tsdb.labels import SeriesTable
 
 EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"
 FORGET = "alerts.forget"
-LEASE = timedelta(seconds=60)
-RULE_TIMEOUT_S = 20.0
+LEASE = timedelta(seconds=20)
+RULE_TIMEOUT_S = 10.0
 MOST_EVENTS = 100
 """So many alerts of one evaluation are announced one by one, the others together."""
 
@@ -193,5 +193,5 @@ KINDS = (
     JobKind(REGROUP, regroup),
     JobKind(FORGET, forget),
     JobKind(telling.FLUSH, flush),
-    JobKind(telling.DELIVER, delivering.deliver, lease=LEASE, lane="channel"),
+    JobKind(telling.DELIVER, delivering.deliver, lease=timedelta(seconds=60), lane="channel"),
 )

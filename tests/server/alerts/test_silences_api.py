@@ -19,7 +19,7 @@ def fired(rig: AlertRig, **instances: float) -> str:
     rig.told(group_interval="15s")
     rig.rule()
     rig.now(**(instances or {"a": 0.0}))
-    return next(a["id"] for a in rig.alerts() if a["labels"]["instance"] == "a")
+    return str(next(a["id"] for a in rig.alerts() if a["labels"]["instance"] == "a"))
 
 
 def test_a_silenced_alert_goes_on_firing_and_nobody_is_told(rig: AlertRig) -> None:
