@@ -107,9 +107,7 @@ def test_alerts_live_through_kills(tmp_path: Path) -> None:
         with server_process(tmp_path / "data", *arguments) as server:
             started(outside, server)
             before = outside.get("/v1/alert-rules")["data"][0]["last_evaluated_at"]
-            until(
-                lambda: outside.get("/v1/alert-rules")["data"][0]["last_evaluated_at"] > before
-            )
+            until(lambda: outside.get("/v1/alert-rules")["data"][0]["last_evaluated_at"] > before)
             time.sleep(4)  # two looks at the group
             assert outside.states() == ["firing"]
             assert outside.log() == [("new_alerts", 1, 0)]
