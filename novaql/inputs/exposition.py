@@ -23,12 +23,16 @@ from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine,
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.series_text import parse_series
+from novaql.inputs.wire.compiling import prepare_in_background, ready
+from novaql.inputs.wire.text_lines import TextWalker
 from tsdb.labels import Ints
 from tsdb.selection import Metadata
 from tsdb.tile import Batch, Floats
 
 BLOCK_BYTES = 4 << 20
 MOST_SERIES_KEPT = 1_000_000
+WORTH_COMPILING = 64 << 20
+"""Bytes of text that are read the plain way in about the time that compiling takes."""
 _SERIES = rb"([^#\s{}]++(?:\{[^}\n]*+\})?+|\{[^}\n]*+\})"
 _VALUE = rb"([-+.0-9A-OQ-Za-oq-z]++)"
 _TEXT = re.compile(
@@ -76,6 +80,8 @@ class ExpositionParser:
         self._what = what
         self._skip = skip_bad_lines
         self._series = SeriesTexts(partial(_labels, canonical_bounds), KnownSeries(limits))
+        self._walker: TextWalker | None = None
+        self._plain_bytes = 0
         self._lines_before = 0
         self._ended = False
 
@@ -89,6 +95,8 @@ class ExpositionParser:
         self._ended = False
         if len(self._series) > MOST_SERIES_KEPT:
             self._series.forget()
+            if self._walker is not None:
+                self._walker.forget()
 
     def feed(self, block: bytes) -> Batch:
         """Samples of whole lines; each line ends in a newline. Raises `InputError`.
@@ -97,6 +105,9 @@ class ExpositionParser:
         """
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
+        walked = self._walked(block)
+        if walked is not None:
+            return walked
         pattern = _OPENMETRICS if self.openmetrics else _TEXT
         lines = pattern.findall(block)
         series = [line[0] for line in lines]
@@ -121,6 +132,31 @@ class ExpositionParser:
         if self.openmetrics and b" # {" in block:
             self.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
         return self._batch(*columns)
+
+    def _walked(self, block: bytes) -> Batch | None:
+        """The batch by compiled code; None where that is not ready, or a line is of another shape.
+
+        Whatever it cannot take, the way behind it takes from the beginning.
+        """
+        if self.openmetrics or self._skip:
+            return None
+        kernels = ready()
+        if kernels is None:
+            self._plain_bytes += len(block)
+            if self._plain_bytes >= WORTH_COMPILING:
+                prepare_in_background()
+            return None
+        if self._walker is None:
+            self._walker = TextWalker(kernels, self._series)
+        try:
+            found = self._walker.walk(block, self.default_time_ms)
+        except (ValueError, OverflowError):
+            return None
+        for at, line in found.odd:
+            if self._slowly(at, line) is not None:
+                return None
+        self._lines_before += found.lines
+        return self._batch(found.numbers, found.times, found.values)
 
     def finish(self) -> None:
         """Say that there is no more. Raises `InputError` if OpenMetrics lacks its end."""

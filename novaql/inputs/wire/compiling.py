@@ -14,12 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """The functions of `wire.kernels`, compiled."""
+    """The functions of `wire.kernels` and `wire.text_kernels`, compiled."""
 
     walk: Callable[..., Any]
     label_texts: Callable[..., Any]
     enter: Callable[..., Any]
     spread: Callable[..., Any]
+    walk_text: Callable[..., Any]
 
 
 class _State:
@@ -52,14 +53,15 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
             return took
         import numba  # noqa: PLC0415 - slow to load, and absent without the extra
 
-        from novaql.inputs.wire import kernels  # noqa: PLC0415 - imports numba
+        from novaql.inputs.wire import kernels, text_kernels  # noqa: PLC0415 - they import numba
 
         made: dict[str, Callable[..., Any]] = {}
-        for name, signature in kernels.SIGNATURES.items():
+        signatures = kernels.SIGNATURES | text_kernels.SIGNATURES
+        for name, signature in signatures.items():
             if not goes_on():
                 return took
             began = time.perf_counter()
-            function = getattr(kernels, name)
+            function = getattr(kernels, name, None) or getattr(text_kernels, name)
             try:
                 compiled = numba.njit(nogil=True, cache=True)(function)
             except RuntimeError:  # no folder for a cache can be written
