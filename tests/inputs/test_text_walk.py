@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError
 from novaql.inputs.exposition import ExpositionParser
-from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.wire import compiling
 from tests.support.batches import Plain, plain
 from tests.support.fuzzing import EXAMPLES
@@ -58,7 +58,7 @@ def lines(draw: st.DrawFn) -> str:
         return draw(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=12))
     labels = draw(st.lists(st.tuples(st.sampled_from(["job", "le", "é"]), VALUES), max_size=2))
     inside = ",".join(f'{name}="{value}"' for name, value in labels)
-    series = draw(NAMES) + (f"{{{inside}}}" if labels or draw(st.booleans()) else "")
+    series = draw(NAMES) + (f"{{{inside}}}" if labels or draw(st.integers(0, 1)) else "")
     time = draw(st.none() | st.integers(-(10**19), 10**19) | st.integers(NOW, NOW + 9))
     end = "" if time is None else f"{draw(SPACES)}{time}"
     return f"{series}{draw(SPACES)}{draw(NUMBERS)}{end}{draw(SPACES)}"
@@ -82,9 +82,9 @@ def compiled() -> None:
 
 def parsers(limits: LabelLimits | None = None) -> tuple[ExpositionParser, ExpositionParser]:
     """With the walk, and without."""
-    limited = {} if limits is None else {"limits": limits}
     walking, plain_way = (
-        ExpositionParser(openmetrics=False, default_time_ms=NOW, **limited) for _ in range(2)
+        ExpositionParser(openmetrics=False, default_time_ms=NOW, limits=limits or NO_LIMITS)
+        for _ in range(2)
     )
     plain_way._walked = lambda block: None  # type: ignore[method-assign]
     return walking, plain_way

@@ -88,7 +88,7 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
         some = at
         while at < stop and 0x30 <= data[at] <= 0x39:
             if exponent < 10000:
-                exponent = exponent * 10 + np.int64(data[at] - 0x30)
+                exponent = exponent * 10 + int(data[at] - 0x30)
             at += 1
         exact = exact and at > some
         if minus:
