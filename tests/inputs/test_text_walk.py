@@ -58,7 +58,8 @@ def lines(draw: st.DrawFn) -> str:
         return draw(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=12))
     labels = draw(st.lists(st.tuples(st.sampled_from(["job", "le", "é"]), VALUES), max_size=2))
     inside = ",".join(f'{name}="{value}"' for name, value in labels)
-    series = draw(NAMES) + (f"{{{inside}}}" if labels or draw(st.integers(0, 1)) else "")
+    braces = f"{{{inside}}}" if labels else draw(st.sampled_from(["", "{}"]))
+    series = draw(NAMES) + braces
     time = draw(st.none() | st.integers(-(10**19), 10**19) | st.integers(NOW, NOW + 9))
     end = "" if time is None else f"{draw(SPACES)}{time}"
     return f"{series}{draw(SPACES)}{draw(NUMBERS)}{end}{draw(SPACES)}"

@@ -49,7 +49,7 @@ def _end_of_series(data: Any, at: int, stop: int) -> int:
             return int(at + 1) if at < stop else -1
         if byte == 0x20 or byte == 0x09:
             return int(at) if at > begin else -1
-        if byte == 0x23 or byte == 0x7D or byte < 0x20:
+        if byte == 0x23 or byte == 0x7D or 0x0A <= byte <= 0x0D:
             return -1
         at += 1
     return -1
