@@ -7,6 +7,7 @@ import numpy as np
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.ingest.remote_write_2 import decode_request
 from server.platform.scopes import Role
+from server.query.schema import NovaqlAnswer
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.stored_histograms import natives_of
@@ -77,3 +78,25 @@ def test_version_2_brings_the_same() -> None:
     assert second.native is not None
     assert first.batch.native.timestamps.tolist() == [2]
     assert natives_of(first.batch.native.histograms) == natives_of(second.native.histograms)
+
+
+def test_novaql_answers_histograms_beside_floats() -> None:
+    with local_server() as server:
+        assert write(server) == 204
+        instant = server.novaql(query="latency", time=TIME_S).json()
+        ranged = server.novaql(query="latency", start=TIME_S, end=TIME_S + 60, step="1m").json()
+
+    (sample,) = instant["result"]
+    shown = {"count": 6, "sum": 9.5, "buckets": [[0, 0.5, 1, 2], [0, 1, 2, 4]]}
+    assert sample == {
+        "metric": {"__name__": "latency", "job": "api"},
+        "histogram": [TIME_S, shown],
+    }
+    (series,) = ranged["result"]
+    assert "values" not in series
+    assert [(time, found["count"]) for time, found in series["histograms"]] == [
+        (TIME_S, 6),
+        (TIME_S + 60, 7),
+    ]
+    for answer in (instant, ranged):
+        NovaqlAnswer.model_validate(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ RATE = 'rate(m_total{job="$job"}[30s])'
 
 def test_every_endpoint_of_queries_and_dashboards(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with server_process(data) as server:
+    with ExitStack() as stack, server_process(data) as server:
         bearer = {"Authorization": f"Bearer {server.token}"}
-        client = httpx.Client(base_url=server.url, headers=bearer, timeout=30)
+        client = stack.enter_context(httpx.Client(base_url=server.url, headers=bearer, timeout=30))
         samples = [((NOW_S - 60 + i) * 1000, float(i)) for i in range(61)]
         body = packed(message_of([({"__name__": "m_total", "job": j}, samples) for j in "ab"]))
         sent = client.post("/prometheus/api/v1/write", content=body, headers=WRITE_HEADERS)
@@ -61,8 +62,11 @@ def test_every_endpoint_of_queries_and_dashboards(tmp_path: Path) -> None:
         assert pa.ipc.open_stream(stream).read_all()["value"].to_pylist() == [1.0, 1.0, 1.0]
         server.kill()
 
-    with server_process(data) as again:  # what was answered with 201 is there after a kill -9
-        client = httpx.Client(base_url=again.url, headers=bearer, timeout=30)
+    with (
+        ExitStack() as stack,
+        server_process(data) as again,
+    ):  # what was answered with 201 is there after a kill -9
+        client = stack.enter_context(httpx.Client(base_url=again.url, headers=bearer, timeout=30))
         assert client.get(f"/v1/dashboards/{made['id']}").json() == made
         assert client.get(panel, params=window).json()["queries"][0]["result"] != []
         out = client.get(f"/v1/dashboards/{made['id']}/export?format=grafana").json()

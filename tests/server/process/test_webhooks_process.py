@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ def wait_for(receiver: Receiver, count: int, seconds: float = 30.0) -> None:
 
 def test_the_five_endpoints_and_a_kill_between(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with receiving() as receiver:
+    with receiving() as receiver, ExitStack() as stack:
         with server_process(data, settings=SETTINGS | {"job_threads": "0"}) as first:
             bearer = {"Authorization": f"Bearer {first.token}"}
-            client = httpx.Client(base_url=first.url, headers=bearer, timeout=30)
+            client = stack.enter_context(
+                httpx.Client(base_url=first.url, headers=bearer, timeout=30)
+            )
             body = {"url": receiver.url, "events": ["audit.token.create"]}
             made: dict[str, Any] = client.post("/v1/webhooks", json=body).json()
             caused = client.post("/v1/tokens", json={"name": "ci", "role": "read_only"})
@@ -42,7 +45,9 @@ def test_the_five_endpoints_and_a_kill_between(tmp_path: Path) -> None:
 
         receiver.say(500, 200)
         with server_process(data, settings=SETTINGS) as second:
-            client = httpx.Client(base_url=second.url, headers=bearer, timeout=30)
+            client = stack.enter_context(
+                httpx.Client(base_url=second.url, headers=bearer, timeout=30)
+            )
             wait_for(receiver, 2)
             failed, heard = receiver.heard
             told = Reference(made["secret"]).verify(heard.body, dict(heard.headers))
