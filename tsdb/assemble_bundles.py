@@ -131,12 +131,17 @@ class _Portion:
         if isinstance(found, Bundle):
             return found
         try:
-            found = _load_merged(plan, self.members) if self.merged else _load_in_turn(plan, self)
+            found = self._read(plan, keep=keep)
         except DAMAGE:
             return self._undamaged(plan, losses)
         if self._key and keep:
             cache.put(self._key, found)
         return found
+
+    def _read(self, plan: BundlePlan, *, keep: bool) -> Bundle:
+        if self.merged:
+            return _load_merged(plan, self.members)
+        return _load_in_turn(plan, self, keep=keep)
 
     def _undamaged(self, plan: BundlePlan, losses: Losses | None) -> Bundle:
         """What can be read of the range alone. Not kept: a later reader has to hear of it, too."""
@@ -159,7 +164,7 @@ class _Portion:
         return ("bundle", rows, *(cut.key() for cut in chosen))
 
 
-def _load_in_turn(plan: BundlePlan, portion: _Portion) -> Bundle:
+def _load_in_turn(plan: BundlePlan, portion: _Portion, *, keep: bool) -> Bundle:
     members = portion.members
     widths = plan.widths[members]
     offsets = np.append(0, np.cumsum(widths))
@@ -181,7 +186,7 @@ def _load_in_turn(plan: BundlePlan, portion: _Portion) -> Bundle:
     for (places, cut), start in zip(chosen, starts, strict=True):
         lengths = cut.high - cut.low
         origins = cut.stratum.value_start[cut.series] + cut.low
-        cut.floats.values.place(values, start, origins, lengths)
+        cut.floats.values.place(values, start, origins, lengths, keep=keep)
         some = np.flatnonzero(is_first[places])
         begin = start[some] + shift[grid[places[some]]]
         found = cut.take(some).times()

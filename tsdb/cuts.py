@@ -42,7 +42,7 @@ class Cut:
     """A piece and, for each of its series, the part of its grid that lies in the range.
 
     low, high    [series] positions in the grid, low < high
-    first, last  [series] bounds of the times there: exact where the range leaves the grid whole
+    start_ms, end_ms  the range, of all series or of each
     untouched    nothing of these series was deleted: what lies outside the range may be read, too
     """
 
@@ -51,14 +51,27 @@ class Cut:
     rows: Ints
     low: Ints
     high: Ints
-    first: Ints
-    last: Ints
+    start_ms: int | Ints
+    end_ms: int | Ints
     untouched: bool = False
+
+    @property
+    def first(self) -> Ints:
+        """[series] a bound of the times there: exact where the range leaves the grid whole."""
+        first: Ints = self.stratum.grid_first[self.stratum.grid_of[self.series]]
+        return np.maximum(first, self.start_ms)
+
+    @property
+    def last(self) -> Ints:
+        """As `first`."""
+        last: Ints = self.stratum.grid_last[self.stratum.grid_of[self.series]]
+        return np.minimum(last, self.end_ms)
 
     def take(self, some: Ints) -> Cut:
         return Cut(
             self.stratum, self.series[some], self.rows[some],
-            self.low[some], self.high[some], self.first[some], self.last[some], self.untouched,
+            self.low[some], self.high[some],
+            _of(self.start_ms, some), _of(self.end_ms, some), self.untouched,
         )  # fmt: skip
 
     def widened(self) -> Cut:
@@ -67,13 +80,16 @@ class Cut:
             return self
         grids = self.stratum.grid_of[self.series]
         every = self.stratum.grid_length[grids]
-        wide = 2 * (self.high - self.low) >= every
+        taken = self.high - self.low
+        wide = (taken < every) & (2 * taken >= every)
+        if not wide.any():
+            return self
         return replace(
             self,
             low=np.where(wide, 0, self.low),
             high=np.where(wide, every, self.high),
-            first=np.where(wide, self.stratum.grid_first[grids], self.first),
-            last=np.where(wide, self.stratum.grid_last[grids], self.last),
+            start_ms=np.where(wide, _EVER[0], self.start_ms),
+            end_ms=np.where(wide, _EVER[1], self.end_ms),
         )
 
     def renumbered(self, number: Ints) -> Cut:
@@ -209,11 +225,17 @@ def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses 
         )
         grids, start_ms, end_ms = own[first], start_ms[first], end_ms[first]
     low, high = stratum.window(grids, start_ms, end_ms, losses)
-    first = np.maximum(stratum.grid_first[grids], start_ms)
-    last = np.minimum(stratum.grid_last[grids], end_ms)
     whole = Cut(
-        stratum, piece.series, piece.rows, low[place], high[place], first[place], last[place],
-        untouched=one_range,
+        stratum, piece.series, piece.rows, low[place], high[place],
+        _of(start_ms, place), _of(end_ms, place), untouched=one_range,
     )  # fmt: skip
     inside = high > low
     return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
+
+
+_EVER = -(2**62), 2**62
+
+
+def _of(bound: int | Ints, some: Ints) -> int | Ints:
+    """A bound of all series, or of each, for some of them."""
+    return bound if isinstance(bound, int) else bound[some]

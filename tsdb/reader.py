@@ -206,7 +206,12 @@ def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:
     for layer in part.layers():
         at, series = layer.locate(rows)
         if len(at):
-            pieces.append(Piece(layer.stratum, series, table_rows[at], part.deleted(), rows[at]))
+            if len(at) < len(rows):
+                pieces.append(
+                    Piece(layer.stratum, series, table_rows[at], part.deleted(), rows[at])
+                )
+            else:
+                pieces.append(Piece(layer.stratum, series, table_rows, part.deleted(), rows))
     return pieces
 
 

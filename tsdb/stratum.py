@@ -34,10 +34,13 @@ class Stream(Protocol):
         """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
         ...
 
-    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+    def place(
+        self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+    ) -> None:
         """Copy each piece to its place in `out`, flat. For a stream of values.
 
         Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
+        keep: what it leaves most of is, for those who will ask for the rest.
         """
         ...
 
@@ -208,7 +211,15 @@ class ArrayStream:
     def fill(self, out: Floats, starts: Ints) -> None:
         copy_pieces(out, self.numbers, starts)
 
-    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+    def place(
+        self,
+        out: Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,  # noqa: ARG002
+    ) -> None:
         move_pieces(out, places, self.numbers, starts, lengths)
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole

@@ -165,7 +165,9 @@ class PagedStream(_Pages):
         ):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
-    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+    def place(
+        self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+    ) -> None:
         """Page by page, each while it is in the processor's cache.
 
         Of a page most of which goes to `out` nothing is kept.
@@ -185,7 +187,7 @@ class PagedStream(_Pages):
         bounds = np.append(np.flatnonzero(np.diff(page, prepend=-1)), len(page))
         numbers = page[bounds[:-1]]
         taken = np.add.reduceat(lengths, bounds[:-1]) if len(page) else lengths
-        mostly = 2 * taken >= self.first[numbers + 1] - self.first[numbers]
+        mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
         local = starts - self.first[page]
         pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
         for number, decoded in self._one_by_one(numbers, mostly):

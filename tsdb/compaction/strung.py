@@ -56,7 +56,15 @@ class Strung:
     def fill(self, out: Floats, starts: Ints) -> None:
         out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
 
-    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> None:
+    def place(
+        self,
+        out: Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,  # noqa: ARG002
+    ) -> None:
         out[flat_positions(places, lengths)] = self.floats(starts, lengths)
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises
