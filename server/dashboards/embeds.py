@@ -17,15 +17,14 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.api import Cancellation
 from novaql.export.html import html_of
-from server.dashboards.panel_data import DataQuery, Run, answer, data_of, load, window_in
+from server.dashboards.panel_data import DataQuery, Run, answer, data_of, in_turn, load, window_in
 from server.dashboards.panel_data import Shown as ShownPanel
 from server.dashboards.tables import Panel, PanelEmbed
 from server.platform.calls import Answer, Call, created, no_content, ok, operation
 from server.platform.context import ServerContext, context_of
 from server.platform.endpoint import Endpoint
-from server.platform.errors import Forbidden, Gone, invalid, not_found
+from server.platform.errors import Detail, Forbidden, Gone, Impossible, not_found
 from server.platform.formats import MEDIA, format_of
 from server.platform.ids import new_id
 from server.platform.query_parameters import read_query
@@ -99,7 +98,12 @@ def make_embed(call: Call) -> Answer:
     panel, body = call.get(Panel, call.name("id"), "panel"), call.body(MakeEmbed)
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
-        raise invalid("/expires_in", "more than nothing, and at most 366 days")
+        message = "more than nothing, and at most 366 days"
+        raise Impossible(
+            f"/expires_in: {message}",
+            code="invalid_expiry",
+            details=[Detail("/expires_in", message)],
+        )
     secret, now = secrets.token_urlsafe(32), call.now()
     row = PanelEmbed(
         id=new_id("emb"),
@@ -164,14 +168,13 @@ async def embedded_page(request: Request) -> Response:
     scoped, shown, origins = await _opened(request, query.token)
     window = window_in(scoped, shown.time_range, DataQuery.model_validate({}))
 
-    def work(cancellation: Cancellation) -> str:
+    def work(run: Run) -> str:
         if shown.spec["type"] == "text":
             return f"<pre>{html.escape(shown.spec['text'] or '')}</pre>"
-        answered, _ = answer(Run(scoped, window, cancellation), shown, {})
+        answered, _ = answer(run, shown, {})
         return "\n".join(html_of(each.result) for each in answered)
 
-    timeout = scoped.settings.query_timeout_s
-    inside = await scoped.workers.run(request, work, timeout_s=timeout)
+    inside = await in_turn(request, scoped, window, work)
     title = html.escape(shown.title)
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
@@ -265,7 +268,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         errors=(400, 403, 406, 410, 422, 503),
         query=EmbedQuery,
         media=("application/json", "text/csv", "application/vnd.apache.arrow.stream"),
-        samples=False,
     ),
     Endpoint(
         ("GET",),
@@ -276,6 +278,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         errors=(400, 403, 410, 422, 503),
         query=PageQuery,
         media=("text/html",),
-        samples=False,
     ),
 )

@@ -10,13 +10,13 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.api import Cancellation
 from novaql.result import Result
 from server.dashboards.choices import resolved
 from server.dashboards.panel_data import (
     DataQuery,
     Run,
     WindowQuery,
+    in_turn,
     needed,
     panel_data,
     put_in,
@@ -120,8 +120,7 @@ async def dashboard_variables(request: Request) -> Response:
     context = context_of(request)
     window = window_in(context, time_range, query)
 
-    def work(cancellation: Cancellation) -> bytes:
-        run = Run(context, window, cancellation)
+    def work(run: Run) -> bytes:
         choices = resolved(variables, given, built_in(window), run.asked())
         rows = [
             {
@@ -138,8 +137,7 @@ async def dashboard_variables(request: Request) -> Response:
         ]
         return orjson.dumps({"data": rows})
 
-    timeout = context.settings.query_timeout_s
-    return _json(await context.workers.run(request, work, timeout_s=timeout))
+    return _json(await in_turn(request, context, window, work))
 
 
 async def dashboard_annotations(request: Request) -> Response:
@@ -150,8 +148,7 @@ async def dashboard_annotations(request: Request) -> Response:
     context = context_of(request)
     window = window_in(context, time_range, query)
 
-    def work(cancellation: Cancellation) -> bytes:
-        run = Run(context, window, cancellation)
+    def work(run: Run) -> bytes:
         fixed = built_in(window)
         wanted = needed(variables, [annotation.expr for annotation in annotations])
         choices = resolved(variables, given, fixed, run.asked(), wanted=wanted)
@@ -164,8 +161,7 @@ async def dashboard_annotations(request: Request) -> Response:
         rows = [mark for _, mark in marks[:MOST_MARKS]]
         return orjson.dumps({"data": rows, "truncated": len(marks) > MOST_MARKS})
 
-    timeout = context.settings.query_timeout_s
-    return _json(await context.workers.run(request, work, timeout_s=timeout))
+    return _json(await in_turn(request, context, window, work))
 
 
 def _parts(unit: Unit, key: str) -> tuple[Any, dict[str, str], list[AnnotationIn]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 from starlette.requests import Request
@@ -26,10 +26,11 @@ from server.platform.context import ServerContext, context_of
 from server.platform.errors import Detail, InvalidRequest, invalid
 from server.platform.formats import MEDIA, Format, format_of
 from server.platform.query_parameters import validated
-from server.platform.query_run import within_budget
+from server.platform.query_run import only_small, within_budget
 from server.platform.shapes import Body
 from server.platform.unit import Unit
 
+Done = TypeVar("Done")
 VARIABLE = "var-"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -108,8 +109,7 @@ async def data_of(
     """The data of a panel, made in one of the threads for queries."""
     window = window_in(context, shown.time_range, query)
 
-    def work(cancellation: Cancellation) -> bytes:
-        run = Run(context, window, cancellation)
+    def work(run: Run) -> bytes:
         answered, choices = answer(run, shown, given)
         if form == "csv":
             return as_csv(answered)
@@ -117,23 +117,20 @@ async def data_of(
             return as_arrow(answered)
         return as_json(shown, window, answered, choices)
 
-    timeout = context.settings.query_timeout_s
-    try:
-        done = await context.workers.run(request, work, timeout_s=timeout)
-    except NovaqlError as error:
-        context.telemetry.queries.labels(type(error).__name__).inc()
-        raise
-    context.telemetry.queries.labels("ok").inc()
-    return done
+    return await in_turn(request, context, window, work)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Queries of one request, all within one window and one cancellation."""
+    """Queries of one request, all within one window and one cancellation.
+
+    small  one that is not small raises `TooLargeHere`
+    """
 
     context: ServerContext
     window: Window
     cancellation: Cancellation
+    small: bool
 
     def at_end(self, expr: str) -> Result:
         """A query at the end of the window."""
@@ -151,10 +148,36 @@ class Run:
         return Asked(self.context.store, window.start_ms, window.end_ms, self.at_end)
 
     def _evaluate(self, expr: str, options: QueryOptions) -> Result:
-        bounded = within_budget(self.context, options)
-        result = evaluate(expr, self.context.store, bounded, cancellation=self.cancellation)
-        self.context.telemetry.query_samples.inc(result.stats.samples)
+        context = self.context
+        result = evaluate(
+            expr,
+            context.store,
+            within_budget(context, options),
+            cancellation=self.cancellation,
+            cache=context.answers,
+            admit=only_small if self.small else None,
+        )
+        context.telemetry.query_samples.inc(result.stats.samples)
         return result
+
+
+async def in_turn(
+    request: Request, context: ServerContext, window: Window, work: Callable[[Run], Done]
+) -> Done:
+    """Do work with queries in it in one of their threads: among the large ones if one is large."""
+    timeout = context.settings.query_timeout_s
+    try:
+        done = await context.workers.run(
+            request,
+            lambda cancellation: work(Run(context, window, cancellation, small=True)),
+            timeout_s=timeout,
+            large=lambda cancellation: work(Run(context, window, cancellation, small=False)),
+        )
+    except NovaqlError as error:
+        context.telemetry.queries.labels(type(error).__name__).inc()
+        raise
+    context.telemetry.queries.labels("ok").inc()
+    return done
 
 
 def answer(

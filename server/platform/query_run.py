@@ -52,7 +52,7 @@ async def run_query(
     try:
         answer = await context.workers.run(
             request,
-            lambda cancellation: run(cancellation, _only_small),
+            lambda cancellation: run(cancellation, only_small),
             timeout_s=bounded.timeout_s,
             large=lambda cancellation: run(cancellation, None),
         )
@@ -63,7 +63,8 @@ async def run_query(
     return answer
 
 
-def _only_small(estimate: Estimate) -> None:
+def only_small(estimate: Estimate) -> None:
+    """Raise `TooLargeHere` for a query that is not small."""
     if estimate.samples > SMALL_SAMPLES or estimate.series > SMALL_SERIES:
         raise TooLargeHere
 

@@ -52,7 +52,7 @@ def _read_time(value: Any) -> datetime:
 def _read_duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+    if not isinstance(value, str) or len(value) > 64 or not _DURATION.fullmatch(value):
         raise ValueError("a duration like 30s, 5m or 1h30m is wanted")
     ms = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     if ms > 100 * 365 * _UNITS["d"]:
