@@ -31,7 +31,7 @@ from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.table import RouteTable
 from server.routes import ROUTES
-from server.scraping.pools import ScrapeManager, scrape_jobs_of
+from server.scraping.tenants import managers_of, scrape_files_of
 from server.settings import Settings
 from server.wiring import EVENT_TYPES, JOBS
 
@@ -46,7 +46,9 @@ class Job(Protocol):
 
 @runtime_checkable
 class ScrapingJob(Protocol):
-    """A job whose scrapes are the server's targets."""
+    """A job whose scrapes are targets of a tenant; None: of the first one."""
+
+    tenant_id: str | None
 
     def scrape_report(self) -> ScrapeReport: ...
 
@@ -72,22 +74,22 @@ def create_app(
     opened, `ArgumentError` if the database, its keys or the scrape configuration cannot be used.
     """
     every: list[Job] = [*jobs]
-    scrape_config = None if owned_elsewhere else settings.scrape_config
-    scrape_jobs = scrape_jobs_of(scrape_config)
+    scrape_files = scrape_files_of(None if owned_elsewhere else settings.scrape_config)
     context = assemble(
         settings,
         store=store,
         database=database,
         clock=clock,
         owned_elsewhere=owned_elsewhere,
-        scrapes=lambda: ScrapeReport.joined(
-            job.scrape_report() for job in every if isinstance(job, ScrapingJob)
+        scrapes=lambda tenant_id: ScrapeReport.joined(
+            job.scrape_report()
+            for job in every
+            if isinstance(job, ScrapingJob)
+            and (job.tenant_id or context.anyone.tenant_id) == tenant_id
         ),
     )
     context = replace(context, event_types=EVENT_TYPES)
-    if scrape_config is not None:
-        first = context.stores.of(context.anyone.tenant_id)
-        every.append(ScrapeManager(scrape_config, scrape_jobs, first))
+    every += managers_of(scrape_files, context)
     runner = JobRunner(
         context,
         () if owned_elsewhere else JOBS,

@@ -54,7 +54,8 @@ class Settings:
     max_delta_series    OTLP series of delta temporality whose sums are kept at one time
     compress_bytes      answers from this size on are compressed for clients that accept it
     scrape_config       a configuration file of Prometheus, whose `scrape_configs` are scraped into
-                        the first tenant's store; None: nothing is scraped
+                        the first tenant's store, or a folder with a file for each tenant, called
+                        by its name: `acme.yml`; None: nothing is scraped
     max_lag_s           graceful stop: how long running requests may take to end
     database_url        where everything but samples is kept: `postgresql://…`, or `sqlite:///…`;
                         "" is a SQLite file in `data/server`

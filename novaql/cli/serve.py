@@ -33,9 +33,10 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
 )
 @click.option(
     "--scrape-config",
-    metavar="FILE",
+    metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Scrape the targets of a Prometheus configuration file into the database.",
+    help="Scrape the targets of a Prometheus configuration file into the database. A folder has a "
+    "file for each tenant: acme.yml.",
 )
 @click.option(
     "--workers",

@@ -84,6 +84,7 @@ class SelfScrape:
 
     def __init__(self, store: Store, *, every_s: float = SCRAPE_S) -> None:
         self.address: str | None = None
+        self.tenant_id: str | None = None  # the first one
         self._store = store
         self._every_s = every_s
         self.scrapers: Sequence[Scraper] = ()

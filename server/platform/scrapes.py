@@ -75,10 +75,11 @@ class ScrapeReport:
         )
 
 
-Scrapes = Callable[[], ScrapeReport]
+Scrapes = Callable[[str], ScrapeReport]
+"""Id of a tenant → what is scraped for it."""
 
 
-def no_scrapes() -> ScrapeReport:
+def no_scrapes(tenant_id: str) -> ScrapeReport:  # noqa: ARG001 - as `Scrapes`
     return ScrapeReport()
 
 

@@ -13,7 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker
 from server.platform.store import numeric_stats
@@ -71,7 +71,11 @@ async def runtimeinfo(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """The configuration in force: the scrape jobs."""
-    return success(orjson.dumps({"yaml": config_yaml(context_of(request).scrapes())}))
+    return success(
+        orjson.dumps(
+            {"yaml": config_yaml(context_of(request).scrapes(principal_of(request).tenant_id))}
+        )
+    )
 
 
 async def flags(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from novaql.inputs.relabelling import RelabelRule, relabelled
 from novaql.language.durations import format_duration
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.errors import InvalidRequest, NotFound
 from server.platform.scrapes import PoolView, ScrapeReport, TargetView
 from server.prometheus.envelope import success
@@ -145,7 +145,7 @@ def rfc3339(time_ms: int) -> str:
 
 
 def _report(request: Request) -> ScrapeReport:
-    return context_of(request).scrapes()
+    return context_of(request).scrapes(principal_of(request).tenant_id)
 
 
 def _pool(request: Request, name: str) -> PoolView:

@@ -141,9 +141,18 @@ class ScrapeManager:
     scrapes come in time whatever the server does, and threads that read and store.
 
     config, jobs  the file, and what `scrape_jobs_of` made of it
+    tenant_id     whose store it is; None: the first tenant's
     """
 
-    def __init__(self, config: Path, jobs: Sequence[ScrapeJob], store: Store) -> None:
+    def __init__(
+        self,
+        config: Path,
+        jobs: Sequence[ScrapeJob],
+        store: Store,
+        *,
+        tenant_id: str | None = None,
+    ) -> None:
+        self.tenant_id = tenant_id
         self._config = config
         self._store = store
         self._jobs = list(jobs)

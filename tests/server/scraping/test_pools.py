@@ -12,11 +12,13 @@ import pytest
 
 import tsdb
 from novaql.errors import ArgumentError
+from server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from server.platform.clock import SystemClock
 from server.scraping.config import read_scrape_jobs
 from server.scraping.model import discovered_labels, target_of
 from server.scraping.pools import ScrapeManager, scrape_jobs_of
 from tests.support.exposer import Exposer, exposing
-from tests.support.http_server import local_server
+from tests.support.http_server import fresh_state, local_server
 from tsdb.tile import is_stale
 
 
@@ -254,6 +256,50 @@ def test_the_server_scrapes_and_tells_of_it(tmp_path: Path) -> None:
     assert "hidden" not in config_text
     assert up[0]["metric"] == {"__name__": "up", "job": "s", "instance": target.address}
     assert steps[0]["keep"] is False
+
+
+def test_each_tenant_has_its_own_targets(tmp_path: Path) -> None:
+    """A folder of configurations; nobody sees what is scraped for somebody else."""
+    folder = tmp_path / "scrape"
+    folder.mkdir()
+    text = (
+        "scrape_configs: [{job_name: NAME, scrape_interval: 100ms, scrape_timeout: 90ms, "
+        "static_configs: [{targets: ['ADDRESS']}]}]"
+    )
+    with exposing() as target:
+        for name in ("default", "acme"):
+            body = text.replace("ADDRESS", target.address).replace("NAME", f"of-{name}")
+            (folder / f"{name}.yml").write_text(body)
+        with (
+            pytest.raises(ArgumentError, match="no tenant named 'acme'"),
+            local_server(scrape_config=folder),
+        ):
+            pass
+        database = fresh_state(tmp_path)
+        ensure_first_tenant(database, SystemClock())
+        acme = add_tenant(database, SystemClock(), "acme")
+        token = add_admin(database, SystemClock(), acme.id).secret
+        with local_server(database=database, scrape_config=folder) as server:
+            theirs = {"Authorization": f"Bearer {token}"}
+
+            def pools(headers: dict[str, str]) -> list[str]:
+                answer = server.client.get("/api/v1/scrape_pools", headers=headers)
+                found: list[str] = answer.json()["data"]["scrapePools"]
+                return found
+
+            def jobs(headers: dict[str, str]) -> set[str]:
+                answer = server.client.get("/api/v1/query", params={"query": "up"}, headers=headers)
+                return {one["metric"]["job"] for one in answer.json()["data"]["result"]}
+
+            eventually(lambda: bool(jobs(theirs)) and bool(jobs(server.bearer())))
+            assert pools(theirs) == ["of-acme"]
+            assert pools(server.bearer()) == ["of-default"]
+            assert jobs(theirs) == {"of-acme"}
+            assert jobs(server.bearer()) == {"of-default"}
+            shown = server.client.get("/api/v1/status/config", headers=theirs).text
+            assert "of-default" not in shown
+            targets = server.client.get("/api/v1/targets", headers=theirs).text
+            assert "of-default" not in targets
 
 
 def test_exposers_are_closed(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""Whose scrape jobs a configuration has: a file of the first tenant, or a folder with one each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from novaql.errors import ArgumentError
+from server.platform.bootstrap import tenants
+from server.platform.context import ServerContext
+from server.scraping.model import ScrapeJob
+from server.scraping.pools import ScrapeManager, scrape_jobs_of
+
+_ENDINGS = (".yml", ".yaml")
+ScrapeFiles = dict[str | None, tuple[Path, list[ScrapeJob]]]
+
+
+def scrape_files_of(config: Path | None) -> ScrapeFiles:
+    """Name of the tenant (None: the first one) → its file, and the jobs in it.
+
+    config  a file; or a folder, in which a file is named for its tenant: `acme.yml`
+
+    Raises `ArgumentError`, before anything is scraped.
+    """
+    if config is None:
+        return {}
+    if not config.is_dir():
+        return {None: (config, scrape_jobs_of(config))}
+    files = sorted(path for path in config.iterdir() if path.suffix in _ENDINGS)
+    named = {path.stem: path for path in files}
+    if len(named) < len(files):
+        raise ArgumentError("scrape-config", f"two files in {config} are of one tenant")
+    return {name: (path, scrape_jobs_of(path)) for name, path in named.items()}
+
+
+def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManager]:
+    """A manager for each file, over its tenant's store. Raises `ArgumentError`."""
+    ids = {tenant.name: tenant.id for tenant in tenants(context.database)} if files else {}
+    found = []
+    for name, (path, jobs) in files.items():
+        tenant_id = context.anyone.tenant_id if name is None else ids.get(name)
+        if tenant_id is None:
+            raise ArgumentError("scrape-config", f"{path}: there is no tenant named {name!r}")
+        found.append(ScrapeManager(path, jobs, context.stores.of(tenant_id), tenant_id=tenant_id))
+    return found
