@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from tsdb.copies import Copied
+from tsdb.damage import Losses
 from tsdb.exemplars import SeriesExemplars
+from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.options import AppendResult
 from tsdb.selection import Metadata, Source
@@ -22,6 +24,33 @@ class Store(Source, Protocol):
     def append(self, batch: Batch, /) -> AppendResult:
         """Store a batch; returns when it is as durable as the sync mode promises."""
         ...
+
+    def series(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None = None,
+    ) -> SeriesTable:
+        """As of `Source`; and where damage is noted, which is an error without a place for it."""
+        ...
+
+    def label_names(
+        self,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None = None,
+    ) -> list[str]: ...
+
+    def label_values(
+        self,
+        name: str,
+        matcher_sets: Sequence[Sequence[Matcher]],
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None = None,
+    ) -> list[str]: ...
 
     def set_metadata(self, metadata: Mapping[str, Metadata], /) -> object: ...
 

@@ -13,6 +13,7 @@ from server.platform.query_run import run_in_worker
 from server.prometheus.envelope import success
 from server.prometheus.label_names import unescaped_name
 from server.prometheus.parameters import read_parameters
+from tsdb.damage import Losses
 
 _TRUNCATED = "results truncated due to limit"
 
@@ -25,12 +26,13 @@ async def series(request: Request) -> Response:
     store = context_of(request).store
 
     def find() -> Response:
-        wanted = parameters.needed_matcher_sets()
-        table = store.series(wanted, start_ms, end_ms)
+        wanted, losses = parameters.needed_matcher_sets(), Losses()
+        table = store.series(wanted, start_ms, end_ms, losses)
         cut = bool(limit) and len(table) > limit
         if cut:  # before label sets are made of it, which is what costs
             table = table.take(np.arange(limit))
-        return success(series_json(table), [_TRUNCATED] if cut else [])
+        told = [*losses.warnings(), *([_TRUNCATED] if cut else [])]
+        return success(series_json(table), told)
 
     return await run_in_worker(request, find)
 
@@ -43,7 +45,8 @@ async def labels(request: Request) -> Response:
     store = context_of(request).store
 
     def find() -> Response:
-        return _list(store.label_names(parameters.matcher_sets(), start_ms, end_ms), limit)
+        wanted, losses = parameters.matcher_sets(), Losses()
+        return _list(store.label_names(wanted, start_ms, end_ms, losses), limit, losses)
 
     return await run_in_worker(request, find)
 
@@ -57,7 +60,8 @@ async def label_values(request: Request) -> Response:
     store = context_of(request).store
 
     def find() -> Response:
-        return _list(store.label_values(name, parameters.matcher_sets(), start_ms, end_ms), limit)
+        wanted, losses = parameters.matcher_sets(), Losses()
+        return _list(store.label_values(name, wanted, start_ms, end_ms, losses), limit, losses)
 
     return await run_in_worker(request, find)
 
@@ -86,7 +90,7 @@ async def metadata(request: Request) -> Response:
     return await run_in_worker(request, find)
 
 
-def _list(items: list[str], limit: int) -> Response:
+def _list(items: list[str], limit: int, losses: Losses) -> Response:
     if limit and len(items) > limit:
-        return success(orjson.dumps(items[:limit]), [_TRUNCATED])
-    return success(orjson.dumps(items))
+        return success(orjson.dumps(items[:limit]), [*losses.warnings(), _TRUNCATED])
+    return success(orjson.dumps(items), losses.warnings())
