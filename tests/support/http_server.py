@@ -173,7 +173,7 @@ class ServerProcess:
     def stop(self) -> int:
         """As by the system: SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)  # kernels that are being compiled end first
 
 
 @contextmanager

@@ -148,6 +148,48 @@ def test_swapped_blocks_are_noticed() -> None:
         assert is_part_of(found, expected)
 
 
+def test_swapped_pages_of_one_length_are_noticed() -> None:
+    """Pages with right checksums, in the wrong place: within a block, and between two."""
+    disk = SimulatedDisk()
+    with (
+        mock.patch.object(value_pages, "ROOM", LITTLE_ROOM),
+        tsdb.open(STORE, disk=disk, block_ms=20_000, cache_bytes=0) as database,
+    ):
+        for start in (0, 40_000):
+            base = long_series("a", start)
+            above: list[Sample] = [
+                ({"__name__": "b"}, time, float(value) + 1000)
+                for _, time, value in base
+                if isinstance(value, float)
+            ]
+            database.append(batch_of([*base, *above]))
+            database.flush()
+        expected = read_all(database)
+    blocks = sorted(p for p, _ in files_of(disk) if p.suffix == ".block")
+    places = [
+        (blocks[number], begin, end)
+        for number in range(2)
+        for begin, end in pages(disk, number, "values")
+    ]
+    pairs = [
+        (one, two)
+        for one, two in itertools.combinations(places, 2)
+        if one[2] - one[1] == two[2] - two[1]
+    ]
+    assert any(one[0] == two[0] for one, two in pairs), "no two pages of a block are equally long"
+    for one, two in pairs:
+        before = disk.content()
+        taken = [before[path][begin:end] for path, begin, end in (one, two)]
+        damaged = SimulatedDisk(disk.image)
+        for (path, begin, end), other in zip((one, two), reversed(taken), strict=True):
+            content = bytearray(damaged.content()[path])
+            content[begin:end] = other
+            damaged.put(path, bytes(content))
+        found, told = answer(damaged)
+        assert sum("values page" in text for text in told) == 2
+        assert is_part_of(found, expected)
+
+
 def stream_of(disk: SimulatedDisk, number: int, kind: str) -> Any:
     """The stream of pages of a kind in a block."""
     with tsdb.open(STORE, disk=disk, read_only=True) as database:
