@@ -53,7 +53,8 @@ def evaluate(
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
     began = clock.perf_counter()
-    plan = PLANS.plan(expr, options, optimizer=optimizer)
+    floats_only = not _may_have_histograms(source)
+    plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
     planned = clock.perf_counter()
     context = Context(source, options, cancellation)
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
@@ -98,7 +99,7 @@ def evaluate(
 
 def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
     """What the query will read, without reading it. Raises what `evaluate` raises before."""
-    plan = PLANS.plan(expr, options)
+    plan = PLANS.plan(expr, options, floats_only=not _may_have_histograms(source))
     context = Context(source, options)
     try:
         return admit_all(
@@ -109,6 +110,13 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
         raise
     except (OSError, StoreError) as failure:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+
+
+def _may_have_histograms(source: Source) -> bool:
+    try:
+        return source.has_histograms()
+    except (OSError, StoreError):  # selecting from it will tell
+        return True
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:

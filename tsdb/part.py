@@ -56,6 +56,7 @@ class Part(Protocol):
     identity   equal for two parts only if they have the same index rows
     first_ms   no sample is earlier
     last_ms    no sample is later
+    has_histograms   whether a sample may be a native histogram
     """
 
     @property
@@ -66,6 +67,9 @@ class Part(Protocol):
 
     @property
     def last_ms(self) -> int: ...
+
+    @property
+    def has_histograms(self) -> bool: ...
 
     def index(self) -> LabelIndex: ...
 
@@ -99,6 +103,10 @@ class Without:
     @property
     def last_ms(self) -> int:
         return self._part.last_ms
+
+    @property
+    def has_histograms(self) -> bool:
+        return self._part.has_histograms
 
     def index(self) -> LabelIndex:
         return self._part.index()

@@ -143,6 +143,10 @@ class Source(Protocol):
     called from several threads at once. Each call sees one consistent state of the data.
     """
 
+    def has_histograms(self) -> bool:
+        """Whether a sample may be a native histogram; a source that does not know says yes."""
+        ...
+
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints = ...
     ) -> Selection:

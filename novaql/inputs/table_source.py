@@ -86,6 +86,10 @@ class TableSource:
             return None
         return int(self._first.min()), int(self._last.max())
 
+    def has_histograms(self) -> bool:
+        """Whether a sample is a native histogram."""
+        return bool(self._native)
+
     def select(
         self,
         matchers: Sequence[Matcher],

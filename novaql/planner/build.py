@@ -137,7 +137,7 @@ class _Builder:
             selector.anchored,
             selector.smoothed,
             self._counts_only,
-            selector.span,
+            span=selector.span,
         )
 
     def _subquery(self, subquery: Subquery) -> SubqueryWindow:

@@ -32,6 +32,12 @@ CELL_BY_CELL = frozenset(
 GROUPING = frozenset({"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"})
 """Aggregations of which a group is one row, and nothing but its members matters to it."""
 
+_OF_ANY_SAMPLES = frozenset(
+    {"changes", "count_over_time", "first_over_time", "last_over_time", "present_over_time",
+     "resets", "ts_of_first_over_time", "ts_of_last_over_time"}
+)  # fmt: skip
+"""Functions of ranges that take histograms as they take floats."""
+
 _COUNTERS_ONLY = frozenset({"rate", "increase"})
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -100,16 +106,20 @@ def with_source(plan: Plan, select: Select) -> Plan:
 
 
 def is_quiet(plan: Plan) -> bool:
-    """Whether evaluating can neither fail nor tell anything about the names of what it selects.
+    """Whether evaluating can neither fail nor tell anything about what it selects.
 
-    Then nobody notices if less of it is evaluated, or nothing. What native histograms among
-    floats give rise to is told of those only that an answer can hang on.
+    Then nobody notices if less of it is evaluated, or nothing. Much can be told of native
+    histograms, so what looks at values is quiet only where there are none.
     """
+    floats_only = False  # whether a node on the way down tells of histograms
     while True:
         match plan:
-            case Select() | Constant():
+            case Select():
+                return plan.floats_only or not floats_only
+            case Constant():
                 return True
             case Aggregation(op=op, operand=operand) if op in GROUPING:
+                floats_only |= op not in ("count", "group")
                 plan = operand
             case FunctionCall(function="vector", arguments=(Constant(),)):
                 return True
@@ -121,12 +131,14 @@ def is_quiet(plan: Plan) -> bool:
                     return False
                 if name in _COUNTERS_ONLY and not _is_counter(below):
                     return False
+                floats_only |= name not in _OF_ANY_SAMPLES and name not in CELL_BY_CELL
                 plan = below
             case BinaryOp(left=left, right=right):
                 if not isinstance(right, Constant):
                     left, right = right, left
                 if not isinstance(right, Constant):
                     return False
+                floats_only = True
                 plan = left
             case Negate() | Window():
                 below = operand_of(plan)

@@ -46,6 +46,7 @@ class Select:
 
     at_ms        evaluate at this time instead of the step's
     counts_only  of native histograms nothing but count and sum will be used
+    floats_only  there are no native histograms in the data
     """
 
     matchers: tuple[Matcher, ...]
@@ -54,6 +55,7 @@ class Select:
     anchored: bool = False
     smoothed: bool = False
     counts_only: bool = False
+    floats_only: bool = False
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -323,7 +325,7 @@ def _line(plan: Plan, indent: str) -> str:
     details = [
         f"{f.name}={value}"
         for f in fields(plan)
-        if f.name != "span"
+        if f.name not in ("span", "floats_only")
         and not _is_plan(value := getattr(plan, f.name))
         and value not in (None, False, (), 0)
         and not (f.name == "matching" and value == PLAIN)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from novaql.planner.logical import Plan, show, type_of
+from novaql.planner.logical import Plan, Select, rewrite, show, type_of
 from novaql.planner.rules import REQUIRED, RULES
 
 
@@ -17,9 +17,23 @@ class Stage:
     changed: bool
 
 
-def optimize(plan: Plan, *, enabled: bool = True) -> Plan:
-    """The plan after all rules. `enabled=False` leaves only those that carry meaning."""
+def optimize(plan: Plan, *, enabled: bool = True, floats_only: bool = False) -> Plan:
+    """The plan after all rules. `enabled=False` leaves only those that carry meaning.
+
+    floats_only  the data holds no native histograms, so nothing will be told of any
+    """
+    if floats_only:
+        plan = of_floats(plan)
     return trace(plan, enabled=enabled)[-1].plan
+
+
+def of_floats(plan: Plan) -> Plan:
+    """The plan for data without native histograms."""
+
+    def marked(node: Plan) -> Plan:
+        return replace(node, floats_only=True) if isinstance(node, Select) else node
+
+    return rewrite(plan, marked)
 
 
 def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
@@ -36,8 +50,9 @@ def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
 
 
 def explain(plan: Plan) -> str:
-    """The plan after every rule, as text."""
+    """The plan after every rule, as text; of data without native histograms."""
     parts = []
+    plan = of_floats(plan)
     for stage in trace(plan):
         body = show(stage.plan, "  ") if stage.changed else "  unchanged"
         parts.append(f"{stage.rule}\n{body}")

@@ -33,9 +33,19 @@ class PlanCache:
     def __len__(self) -> int:
         return len(self._plans)
 
-    def plan(self, expr: str, options: QueryOptions, *, optimizer: bool = True) -> Plan:
-        """The plan of a text after all rules. Raises `QueryError` where the text is wrong."""
-        at_any_time = expr, options.subquery_step_ms, optimizer
+    def plan(
+        self,
+        expr: str,
+        options: QueryOptions,
+        *,
+        optimizer: bool = True,
+        floats_only: bool = False,
+    ) -> Plan:
+        """The plan of a text after all rules; arguments as of `optimize`.
+
+        Raises `QueryError` where the text is wrong.
+        """
+        at_any_time = expr, options.subquery_step_ms, optimizer, floats_only
         at_these = (*at_any_time, options.start_ms, options.end_ms, options.step_ms)
         found = None
         with self._lock:
@@ -47,7 +57,7 @@ class PlanCache:
         if found is None:
             built, timeless = build_noting(parse(expr), expr, options)
             check_type(built, expr, options)  # before rules that lean on it
-            found = optimize(built, enabled=optimizer)
+            found = optimize(built, enabled=optimizer, floats_only=floats_only)
             if len(expr) <= LONGEST_TEXT:
                 with self._lock:
                     self._plans[at_any_time if timeless else at_these] = found

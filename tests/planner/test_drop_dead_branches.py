@@ -8,11 +8,12 @@ from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
 from novaql.planner.logical import Nothing, Plan
+from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.drop_dead_branches import drop_dead_branches
 
 
 def plan_of(text: str) -> Plan:
-    return build_plan(parse(text), text, QueryOptions(0, 600_000, 60_000))
+    return of_floats(build_plan(parse(text), text, QueryOptions(0, 600_000, 60_000)))
 
 
 @pytest.mark.parametrize(

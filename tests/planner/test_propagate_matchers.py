@@ -8,12 +8,13 @@ from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
 from novaql.planner.logical import Plan
+from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.propagate_matchers import propagate_matchers
 from novaql.planner.rules.sort_matchers import sort_matchers
 
 
 def plan_of(text: str) -> Plan:
-    return build_plan(parse(text), text, QueryOptions(0, 600_000, 60_000))
+    return of_floats(build_plan(parse(text), text, QueryOptions(0, 600_000, 60_000)))
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,25 @@ def test_the_other_side_is_limited(before: str, after: str) -> None:
 )
 def test_what_could_be_noticed_stays(text: str) -> None:
     assert propagate_matchers(plan_of(text)) == plan_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "quiet"),
+    [
+        ('a{x="1"} + b', True),
+        ('a{x="1"} + abs(b)', True),
+        ('a{x="1"} + last_over_time(b[5m])', True),
+        ('sum by (x) (a{x="1"}) / count by (x) (b)', True),
+        ('sum by (x) (a{x="1"}) / sum by (x) (b)', False),
+        ('count by (x) (a{x="1"}) / max by (x) (b)', False),
+        ('a{x="1"} + max_over_time(b[5m])', False),
+        ('a{x="1"} + (b - 1)', False),
+    ],
+)
+def test_what_could_tell_of_histograms_is_read_whole_if_there_may_be_some(
+    text: str, quiet: bool
+) -> None:
+    plan = build_plan(parse(text), text, QueryOptions(0, 600_000, 60_000))
+
+    assert (propagate_matchers(plan) != plan) is quiet
+    assert propagate_matchers(of_floats(plan)) != of_floats(plan)

@@ -14,6 +14,7 @@ from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
 from novaql.planner.logical import show
+from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.share_subplans import share_subplans
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
@@ -25,7 +26,7 @@ OPTIONS = QueryOptions(0, 600_000, 60_000)
 
 def shared(text: str) -> str:
     """The plan as text, with shared parts numbered as they come."""
-    plan = show(share_subplans(build_plan(parse(text), text, OPTIONS)))
+    plan = show(share_subplans(of_floats(build_plan(parse(text), text, OPTIONS))))
     numbers: dict[str, int] = {}
     return re.sub(
         r"number=(\d+)", lambda m: f"number={numbers.setdefault(m[1], len(numbers) + 1)}", plan

@@ -152,6 +152,11 @@ class Block:
     def rows(self) -> int:
         return self.entry.series
 
+    @property
+    def has_histograms(self) -> bool:
+        """Raises what `describe` does."""
+        return self.describe().native is not None
+
     def index(self) -> Block:
         return self
 

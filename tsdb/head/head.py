@@ -21,6 +21,7 @@ from tsdb.head.run import Floating
 from tsdb.labels import Ints
 from tsdb.part import Layer
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.stratum import NativeStratum
 from tsdb.tile import Floats
 from tsdb.tombstones import Deletion, Intervals
 
@@ -56,6 +57,10 @@ class HeadPart:
     @property
     def samples(self) -> int:
         return sum(run.samples for run in self.runs)
+
+    @property
+    def has_histograms(self) -> bool:
+        return any(isinstance(layer.stratum, NativeStratum) for layer in self.layers())
 
     def index(self) -> HeadIndex:
         return self.head_index

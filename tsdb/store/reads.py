@@ -8,7 +8,7 @@ from tsdb import reader
 from tsdb.block.reader import BlockEntry
 from tsdb.cardinality import Cardinality, cardinality
 from tsdb.damage import Losses
-from tsdb.errors import StoreClosed
+from tsdb.errors import Corrupted, StoreClosed, Unreadable
 from tsdb.exemplars import SeriesExemplars
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
@@ -18,6 +18,13 @@ from tsdb.store.base import Store
 
 class Reads(Store):
     """`Source` over the parts of the store at the time of each call."""
+
+    def has_histograms(self) -> bool:
+        """See `Source`. A block that cannot be read may have some."""
+        try:
+            return any(part.has_histograms for part in self._parts())
+        except (Corrupted, Unreadable):
+            return True
 
     def select(
         self,

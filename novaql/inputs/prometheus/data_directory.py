@@ -89,6 +89,10 @@ class DataDirectory:
     def __repr__(self) -> str:
         return f"DataDirectory({str(self.folder)!r})"
 
+    def has_histograms(self) -> bool:
+        """Not known before samples are read, so it may have some."""
+        return True
+
     def select(
         self,
         matchers: Sequence[Matcher],

@@ -69,6 +69,10 @@ class RemoteReadSource:
     def __repr__(self) -> str:
         return f"RemoteReadSource({self._what!r})"
 
+    def has_histograms(self) -> bool:
+        """Not known before samples are read, so it may have some."""
+        return True
+
     def select(
         self,
         matchers: Sequence[Matcher],
