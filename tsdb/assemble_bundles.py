@@ -183,16 +183,18 @@ def _load_in_turn(plan: BundlePlan, portion: _Portion, *, keep: bool) -> Bundle:
     values: Floats = np.empty(int(offsets[-1]))
     times = np.empty(int(grid_offsets[-1]), np.int64)
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
+    marked = False
     for (places, cut), start in zip(chosen, starts, strict=True):
         lengths = cut.high - cut.low
         origins = cut.stratum.value_start[cut.series] + cut.low
-        cut.floats.values.place(values, start, origins, lengths, keep=keep)
+        marked |= cut.floats.values.place(values, start, origins, lengths, keep=keep)
         some = np.flatnonzero(is_first[places])
         begin = start[some] + shift[grid[places[some]]]
         found = cut.take(some).times()
         ends = np.cumsum(lengths[some])
         move_pieces(times, begin, found, ends - lengths[some], lengths[some])
-    return split_markers(Bundle(members, values, offsets, grid, times, grid_offsets))
+    bundle = Bundle(members, values, offsets, grid, times, grid_offsets)
+    return split_markers(bundle) if marked else bundle
 
 
 def _starts_in_turn(chosen: Sequence[tuple[Ints, Cut]], begin: Ints) -> list[Ints]:

@@ -36,11 +36,12 @@ class Stream(Protocol):
 
     def place(
         self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
-    ) -> None:
+    ) -> bool:
         """Copy each piece to its place in `out`, flat. For a stream of values.
 
         Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
-        keep: what it leaves most of is, for those who will ask for the rest.
+        keep: what it leaves most of is, for those who will ask for the rest. False says that no
+        NaN is among them, as far as that was seen on the way.
         """
         ...
 
@@ -219,8 +220,9 @@ class ArrayStream:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> None:
+    ) -> bool:
         move_pieces(out, places, self.numbers, starts, lengths)
+        return True
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole
         return np.ones(len(places), np.bool_)

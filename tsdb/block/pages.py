@@ -167,7 +167,7 @@ class PagedStream(_Pages):
 
     def place(
         self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
-    ) -> None:
+    ) -> bool:
         """Page by page, each while it is in the processor's cache.
 
         Of a page most of which goes to `out` nothing is kept.
@@ -190,9 +190,18 @@ class PagedStream(_Pages):
         mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
         local = starts - self.first[page]
         pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
-        for number, decoded in self._one_by_one(numbers, mostly):
-            begin, end = pieces[number]
-            move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
+        if not mostly.all():
+            for number, decoded in self._one_by_one(numbers, mostly):
+                begin, end = pieces[number]
+                move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
+            return True
+        unknown = False
+        with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN
+            for number, decoded in self._one_by_one(numbers, mostly):
+                begin, end = pieces[number]
+                move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
+                unknown = unknown or bool(np.isnan(np.add.reduce(decoded)))
+        return unknown
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,12 @@ class Unpacker:
         return piece
 
     def fields(self, struct: Struct) -> tuple[int, ...]:
-        return struct.unpack(self.bytes(struct.size))
+        at = self.at
+        self.at += struct.size
+        try:
+            return struct.unpack_from(self.data, at)
+        except StructError:
+            raise Undecodable("a page is cut off") from None
 
     def ints(self, count: int) -> Ints:
         """As many numbers as `pack` was given."""

@@ -182,16 +182,22 @@ def decode_rows(data: bytes, at: int, count: int, *, passing: bool = False) -> F
     for group in groups:
         if group.kind >= len(_TYPES) or not -1 <= group.places <= PLACES:
             raise Undecodable(f"a group of type {group.kind} with {group.places} places")
-    lengths = np.repeat(source.ints(1), rows) if flags & _EQUAL else source.ints(rows)
-    if int(lengths.min()) <= 0 or int(lengths.max()) > count or int(lengths.sum()) != count:
-        raise Undecodable("lengths of rows do not add up")
+    width = 0
+    if flags & _EQUAL:
+        width = int(source.ints(1)[0])
+        if width * rows != count:
+            raise Undecodable("lengths of rows do not add up")
+        lengths = np.full(rows, width)
+    else:
+        lengths = source.ints(rows)
+        if int(lengths.min()) <= 0 or int(lengths.max()) > count or int(lengths.sum()) != count:
+            raise Undecodable("lengths of rows do not add up")
     firsts = source.ints(rows).astype(np.float64)
     order = source.ints(rows) if flags & _ORDERED else None
     if order is not None and not _counts_up(np.sort(order)):
         raise Undecodable("the order of rows names one twice")
     linked = _links(source, lengths) if flags & _LINKED else None
     exceptions = _exceptions(source, count) if flags & _EXCEPTIONAL else None
-    width = int(lengths[0]) if flags & _EQUAL else 0
     out = _scratch("values", np.float64, count) if passing else np.empty(count)
     values = _rows(source, groups, lengths, firsts, order, width, out)
     if linked is not None:
@@ -235,9 +241,8 @@ def _rows(
     firsts  [R] in the order of the groups, which `order` gives
     width   of every row, 0 if they differ
     """
-    written = lengths if order is None else lengths[order]
+    written = lengths if order is None or width else lengths[order]
     ends = np.cumsum(written)
-    starts = np.cumsum(lengths) - lengths
     kind = groups[0].kind
     if all(group.kind == kind for group in groups):
         groups_alike = [groups]
@@ -266,6 +271,7 @@ def _rows(
             if shift is not None:
                 values[begins:end] += np.repeat(shift, written[some])
         else:
+            starts = np.cumsum(lengths) - lengths
             _put_ragged(values, starts[rows], written[some], found, shift)
     return values
 

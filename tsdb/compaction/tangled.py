@@ -145,8 +145,9 @@ class Tangled:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> None:
+    ) -> bool:
         out[flat_positions(places, lengths)] = self.floats(starts, lengths)
+        return True
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)
