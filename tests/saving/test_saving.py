@@ -22,6 +22,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 import novaql
 import tsdb
 from novaql.errors import ArgumentError, InputError, StorageUnavailable
+from novaql.export.series_text import quoted
 from novaql.export.stored import samples as stored_samples
 from novaql.export.stored import wide
 from novaql.inputs.importer import import_into
@@ -216,6 +217,20 @@ def test_promtool_makes_blocks_of_openmetrics(tmp_path: Path) -> None:
         capture_output=True,
     )
     assert read_plain(as_source(made)) == wanted
+    (made / "wal").mkdir()  # without one it will not open
+    dumped = subprocess.run(
+        [program("promtool"), "tsdb", "dump", f"--sandbox-dir-root={tmp_path}", made],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line.rsplit(" ", 2) for line in dumped.stdout.splitlines()]
+    theirs = sorted((int(time), bits(float(value))) for _, value, time in lines)
+    ours = sorted((time, value) for found in wanted.values() for time, value in found.items())
+    assert theirs == ours
+    assert {labels for labels, _, _ in lines} == {
+        "{" + ", ".join(f"{name}={quoted(value)}" for name, value in key) + "}" for key in wanted
+    }
 
 
 def test_victoria_metrics_takes_and_gives_json_lines(tmp_path: Path) -> None:
