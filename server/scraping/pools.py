@@ -140,8 +140,10 @@ class ScrapeManager:
     A job of the server (`server.app.Job`). It has a thread with an event loop of its own, so that
     scrapes come in time whatever the server does, and threads that read and store.
 
-    config, jobs  the file, and what `scrape_jobs_of` made of it
+    config, jobs  the file, and what `scrape_jobs_of` made of it; the file is looked at again and
+                  again, and a change that makes sense is carried out
     tenant_id     whose store it is; None: the first tenant's
+    look_every_s  seconds between two looks at the file
     """
 
     def __init__(
@@ -151,9 +153,12 @@ class ScrapeManager:
         store: Store,
         *,
         tenant_id: str | None = None,
+        look_every_s: float = 5.0,
     ) -> None:
         self.tenant_id = tenant_id
+        self._look_every_s = look_every_s
         self._config = config
+        self._seen = _stamp(config)
         self._store = store
         self._jobs = list(jobs)
         self._pools: list[_Pool] = []
@@ -204,8 +209,26 @@ class ScrapeManager:
             await self._replace(self._jobs)
         finally:
             ready.set()
+        looking = asyncio.create_task(self._look())
         await self._stopping.wait()
+        looking.cancel()
         await asyncio.gather(*(pool.stop() for pool in self._pools))
+
+    async def _look(self) -> None:
+        """Never returns."""
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            now = await asyncio.to_thread(_stamp, self._config)
+            if now in (None, self._seen):
+                continue
+            self._seen = now
+            try:
+                jobs = await asyncio.to_thread(scrape_jobs_of, self._config)
+            except ArgumentError as problem:
+                log.warning("%s; what was scraped before still is", problem)
+                continue
+            log.info("scrape jobs are read again from %s", self._config)
+            await self._replace(jobs)
 
     async def _replace(self, jobs: Sequence[ScrapeJob]) -> None:
         running = {pool.job.name: pool for pool in self._pools}
@@ -221,6 +244,15 @@ class ScrapeManager:
         for pool in pools:
             if pool not in kept:
                 pool.start()
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """Changes when the file does; None while there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _is_same(pool: _Pool | None, job: ScrapeJob) -> bool:

@@ -258,6 +258,31 @@ def test_the_server_scrapes_and_tells_of_it(tmp_path: Path) -> None:
     assert steps[0]["keep"] is False
 
 
+def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tmp_path / "scrape.yml"
+    with exposing() as target, tsdb.memory() as store:
+        config.write_text(job(target.address))
+        manager = ScrapeManager(config, scrape_jobs_of(config), store, look_every_s=0.05)
+        manager.start()
+        try:
+            config.write_text(job(target.address).replace("one", "another"))
+
+            def names() -> list[str]:
+                return [pool.name for pool in manager.scrape_report().pools]
+
+            eventually(lambda: names() == ["another"])
+            config.write_text("scrape_configs: [{job_name: broken, nonsense: 1}]")
+            eventually(lambda: "what was scraped before still is" in caplog.text)
+            assert names() == ["another"]
+            config.unlink()
+            time.sleep(0.2)
+            assert names() == ["another"]
+        finally:
+            manager.stop()
+
+
 def test_each_tenant_has_its_own_targets(tmp_path: Path) -> None:
     """A folder of configurations; nobody sees what is scraped for somebody else."""
     folder = tmp_path / "scrape"
