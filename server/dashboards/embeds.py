@@ -191,7 +191,16 @@ _QUIET = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 async def _opened(request: Request, token: str) -> tuple[ServerContext, ShownPanel, list[str]]:
     context, key = context_of(request), str(request.path_params["id"])
-    return await context.threads.run(lambda: _open(context, key, token))
+    try:
+        opened = await context.threads.run(lambda: _open(context, key, token))
+    except Forbidden:
+        await context.strangers.count(request)
+        raise
+    # As many a minute as a token may, for everybody who has the URL together.
+    wanted = [(q, key) for q in context.quota_plan.get("api", ()) if q.window_s == 60]
+    if wanted and context.quotas.spend_at_once(wanted) is None:
+        await context.threads.run(lambda: context.quotas.spend(wanted))
+    return opened
 
 
 def _open(
@@ -265,7 +274,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         embedded_data,
         None,
         "dashboards",
-        errors=(400, 403, 406, 410, 422, 503),
+        errors=(400, 403, 406, 410, 422, 429, 503),
         query=EmbedQuery,
         media=("application/json", "text/csv", "application/vnd.apache.arrow.stream"),
     ),
@@ -275,7 +284,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         embedded_page,
         None,
         "dashboards",
-        errors=(400, 403, 410, 422, 503),
+        errors=(400, 403, 410, 422, 429, 503),
         query=PageQuery,
         media=("text/html",),
     ),

@@ -12,7 +12,7 @@ from server.platform.clock import SteppedClock
 from server.platform.scopes import Role
 from server.platform.state.database import StateDatabase
 from tests.server.dashboards.conftest import NOW_S, ask, panel, save
-from tests.support.http_server import LocalServer
+from tests.support.http_server import LocalServer, local_server
 
 RIGHT = {"x": 12, "y": 0, "w": 12, "h": 8}
 
@@ -108,3 +108,14 @@ def test_words_are_escaped(seen: LocalServer) -> None:
     page = open_url(seen, embed(seen, key)["page_url"]).text
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_url_has_a_quota_of_its_own_and_guessing_has_one() -> None:
+    with local_server(rate_per_minute=5, rate_per_day=1000, strangers_per_minute=3) as server:
+        made = embed(server, save(server, panel("1"))["panels"][0]["id"])
+        shown = [open_url(server, made["data_url"]) for _ in range(6)]
+        assert [answer.status_code for answer in shown] == [200] * 5 + [429]
+        assert int(shown[-1].headers["retry-after"]) >= 1
+        guesses = [open_url(server, f"/v1/embeds/{made['id']}/data?token={i}") for i in range(4)]
+        assert [answer.status_code for answer in guesses] == [403] * 3 + [429]
+        assert ask(server, "GET", "/dashboards").status_code == 200
