@@ -1,4 +1,4 @@
-"""Random float64 bit patterns by the million come back bit for bit, whatever the store does.
+"""Random float64 bit patterns by the million come back bit for bit from the store and from exports.
 
 `NOVAQL_BIT_PATTERNS=100000000 pytest tests/tsdb/test_many_bit_patterns.py` tries that many; it
 takes minutes and a gigabyte of disk.
@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 import tsdb
+from novaql.saving import save
 from tsdb.labels import LabelColumn, SeriesTable
 from tsdb.tile import STALE_BITS, Bits
 
@@ -89,3 +93,36 @@ def test_every_bit_comes_back(tmp_path: Path) -> None:
         assert database.stats().block_samples == chunks() * SERIES * SAMPLES >= COUNT
     with tsdb.open(tmp_path, read_only=True, cache_bytes=0) as database:
         assert sum(differing(database)) == 0
+        for form in ("parquet", "arrow"):
+            path = tmp_path / f"all.{form}"
+            assert save(database, path, format=form).samples == chunks() * SERIES * SAMPLES
+            assert exported_differing(path) == 0
+            path.unlink()
+
+
+def exported_differing(path: Path) -> int:
+    """How many values of a file are not what they were, or not there."""
+    found = np.zeros((chunks(), SERIES, SAMPLES), np.uint64)
+    seen = np.zeros(found.shape, np.bool_)
+    for part in tables(path):
+        place = (
+            pc.cast(part["chunk"].cast(pa.string()), pa.int64()).to_numpy(),
+            pc.cast(part["row"].cast(pa.string()), pa.int64()).to_numpy(),
+            (part["time"].cast(pa.int64()).to_numpy() - int(TIMES[0])) // 15_000,
+        )
+        assert not seen[place].any()
+        seen[place] = True
+        found[place] = part["value"].to_numpy().view(np.uint64)
+    assert seen.all()
+    return sum(int(np.count_nonzero(found[n] != patterns(n))) for n in range(chunks()))
+
+
+def tables(path: Path) -> Iterator[pa.Table]:
+    if path.suffix == ".parquet":
+        parquet = pq.ParquetFile(path)
+        for group in range(parquet.num_row_groups):
+            yield parquet.read_row_group(group)
+    else:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            for part in stream:
+                yield pa.Table.from_batches([part])
