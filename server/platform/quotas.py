@@ -106,7 +106,8 @@ class Quotas:
                 with earlier.lock:
                     earlier.spare += 1
             standings = [_standing(q, t, now) for q, t in spent]
-            raise limited([*standings, _standing(quota, taken, now)])
+            policy = [one for one, _ in wanted]
+            raise limited([*standings, _standing(quota, taken, now)], policy)
         return [_standing(quota, taken, now) for quota, taken in spent]
 
     def give_back(self) -> None:
@@ -165,23 +166,22 @@ class Quotas:
         taken.reset_ms = first * slice_ms + quota.window_s * 1000
 
 
-def limited(standings: Sequence[Standing]) -> RateLimited:
-    """The refusal; the last standing is of the quota that is used up."""
+def limited(standings: Sequence[Standing], policy: Sequence[Quota] = ()) -> RateLimited:
+    """The refusal; the last standing is of the quota that is used up. `policy`: every quota."""
     worst = standings[-1]
     return RateLimited(
         f"the quota of {worst.quota.limit} requests in {worst.quota.window_s} s is used up; "
         f"try again in {worst.reset_s} s",
-        headers={"Retry-After": str(worst.reset_s), **rate_headers(standings)},
+        headers={"Retry-After": str(worst.reset_s), **rate_headers(standings, policy)},
     )
 
 
-def rate_headers(standings: Sequence[Standing]) -> Mapping[str, str]:
+def rate_headers(standings: Sequence[Standing], policy: Sequence[Quota] = ()) -> Mapping[str, str]:
     """RateLimit and RateLimit-Policy, as the draft of the IETF's HTTPAPI group has them."""
-    policy = ", ".join(
-        f'"{s.quota.name}";q={s.quota.limit};w={s.quota.window_s}' for s in standings
-    )
+    quotas = policy or [s.quota for s in standings]
+    told = ", ".join(f'"{quota.name}";q={quota.limit};w={quota.window_s}' for quota in quotas)
     shown = ", ".join(f'"{s.quota.name}";r={s.left};t={s.reset_s}' for s in standings)
-    return {"RateLimit-Policy": policy, "RateLimit": shown} if standings else {}
+    return {"RateLimit-Policy": told, "RateLimit": shown} if standings else {}
 
 
 def _standing(quota: Quota, taken: _Taken, now_ms: int) -> Standing:
