@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 @contextmanager
 def state_database(kind: str, folder: Path) -> Iterator[StateDatabase]:
     """A fresh, migrated database of a kind."""
-    database = fresh_state(folder) if kind == "sqlite" else StateDatabase(_postgresql_url())
+    database = fresh_state(folder) if kind == "sqlite" else StateDatabase(postgresql_url())
     try:
         yield database
     finally:
@@ -42,7 +42,7 @@ def another(database: StateDatabase) -> StateDatabase:
     return StateDatabase(database.url, durable=False)
 
 
-def _postgresql_url() -> str:
+def postgresql_url() -> str:
     """A database of its own, copied from a migrated one."""
     folder = postgresql()
     name = f"novaql_{next(_numbers)}"

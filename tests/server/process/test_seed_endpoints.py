@@ -1,0 +1,257 @@
+"""Every endpoint of the first description in these domains, over HTTP, against a real process.
+
+Services, objectives, audit, users, tokens, SCIM and ingestion, as a second tenant whose neighbour
+has the same names: so that what is answered is the tenant's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.platform.table import RouteTable
+from server.routes import ROUTES
+from tests.server.contract.test_seed import PROMISED
+from tests.support.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
+from tests.support.remote_write_messages import message_of, packed
+from tests.support.state_databases import KINDS, postgresql_url
+
+OURS = ("/services", "/slo", "/audit", "/users", "/tokens", "/scim")
+NOW = int(time.time()) // 60 * 60
+TABLE = RouteTable(ROUTES)
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+
+
+@dataclass
+class Client:
+    """A tenant's administrator, who notes which rows of the table were used with success."""
+
+    server: ServerProcess
+    token: str
+    used: set[str] = field(default_factory=set)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, expect: int = 200, **more: Any
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
+        answer = httpx.request(
+            method, f"{self.server.url}{path}", json=body, headers=headers, timeout=30, **more
+        )
+        assert answer.status_code == expect, answer.text
+        found = TABLE.find(path.partition("?")[0])
+        if found is not None and expect < 300:
+            self.used.add(f"{method} {found[0][method].path.removeprefix('/v1')}")
+        return answer
+
+    def json(self, method: str, path: str, body: Any = None, expect: int = 200) -> Any:
+        return self.ask(method, path, body, expect).json()
+
+
+def admin(data: Path, settings: dict[str, str], *arguments: str) -> str:
+    environ = os.environ | {f"NOVAQL_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments, "--data", str(data)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def acme(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    data = tmp_path_factory.mktemp("seed") / "data"
+    settings = {"rate_per_minute": "0", "sync": "os"}
+    if request.param == "postgresql":
+        settings["database_url"] = postgresql_url()
+    with server_process(data, settings=settings) as server:
+        first = Client(server, server.token or admin(data, settings, "bootstrap"))
+        first.json("POST", "/v1/services", {"name": "api", "owner": "x", "tier": "t"}, 201)
+        send(first, "neighbour", bad=500)
+        token = admin(data, settings, "tenant", "acme", "--email", "ada@acme.example")
+        yield Client(server, token)
+
+
+def send(client: Client, job: str, bad: int) -> None:
+    """An hour in which `bad` of 60 000 requests failed."""
+    steps = range(61)
+    series = [
+        ({"__name__": "requests_total", "job": job, "code": code}, values)
+        for code, values in (
+            ("200", [((NOW - 3600 + 60 * i) * 1000, (60_000 - bad) / 60 * i) for i in steps]),
+            ("500", [((NOW - 3600 + 60 * i) * 1000, bad / 60 * i) for i in steps]),
+        )
+    ]
+    headers = dict(WRITE_HEADERS)
+    body = packed(message_of(series))
+    client.ask("POST", "/prometheus/api/v1/write", None, 204, content=body, headers=headers)
+
+
+def test_samples_come_in_by_every_door(acme: Client) -> None:
+    send(acme, "api", bad=54)
+    ms, text = NOW * 1000, {"Content-Type": "text/plain"}
+    acme.ask("POST", "/v1/ingest", content=f"doors 1 {ms}\n".encode(), headers=text)
+    lines = b'{"metric":{"__name__":"doors"},"values":[2],"timestamps":[%d]}' % (ms + 1000)
+    acme.ask("POST", "/prometheus/api/v1/import", None, 204, content=lines)
+    influx = f"doors value=3 {ms + 2000}000000\n".encode()
+    acme.ask("POST", "/write", None, 204, content=influx)
+    attribute = {"asInt": "4", "timeUnixNano": f"{ms + 3000}000000"}
+    metric = {"name": "doors_otlp", "gauge": {"dataPoints": [attribute]}}
+    otlp = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    acme.ask("POST", "/prometheus/api/v1/otlp/v1/metrics", otlp)
+    found = acme.json("POST", "/v1/novaql", {"query": '{__name__=~"doors.*"}', "time": NOW + 5})
+
+    assert {row["metric"]["__name__"] for row in found["result"]} >= {"doors", "doors_otlp"}
+    jobs = acme.json("GET", "/prometheus/api/v1/label/job/values")["data"]
+    assert jobs == ["api"]
+
+
+def test_services(acme: Client) -> None:
+    expressions = {
+        "errors": 'sum(rate(requests_total{code="500"}[1h])) / sum(rate(requests_total[1h]))',
+        "traffic": "sum(rate(requests_total[1h]))",
+    }
+    body = {
+        "name": "api",
+        "owner": "payments",
+        "tier": "tier1",
+        "depends_on": ["database"],
+        "signals": expressions,
+    }
+    made = acme.json("POST", "/v1/services", body, 201)
+    listed = acme.json("GET", "/v1/services")["data"]
+    shown = acme.json("GET", "/v1/services/api")
+    graph = acme.json("GET", "/v1/services/api/dependencies?direction=both&depth=2")
+
+    assert made["id"].startswith("svc_")
+    assert [row["owner"] for row in listed] == ["payments"]
+    assert shown["id"] == made["id"]
+    assert {node["name"] for node in graph["nodes"]} == {"api", "database"}
+    acme.json("POST", "/v1/services", body, 409)
+
+
+def test_health_is_computed_from_the_tenants_samples(acme: Client) -> None:
+    health = acme.json("GET", "/v1/services/api/health")
+
+    assert health["status"] in {"healthy", "degraded", "unhealthy"}
+    assert health["signals"]["errors"]["value"] == pytest.approx(54 / 60_000, rel=1e-6)
+    assert health["signals"]["traffic"]["value"] == pytest.approx(60_000 / 3600, rel=0.2)
+    assert health["signals"]["latency"]["value"] is None
+
+
+def test_objectives(acme: Client) -> None:
+    indicator = {"type": "ratio", "bad": 'requests_total{code="500"}', "total": "requests_total"}
+    body = {"objective": "0.999", "window": "1h", "indicator": indicator}
+    made = acme.json("POST", "/v1/slo/api", body, 201)
+    change = {**body, "objective": "0.9999", "version": made["version"]}
+    changed = acme.json("POST", "/v1/slo/api", change)
+    acme.json("POST", "/v1/slo/api", {**change, "objective": "0.99"}, 409)
+    (one,) = acme.json("GET", "/v1/slo/api")["slos"]
+    everything = acme.json("GET", "/v1/slo")["data"]
+
+    assert changed["version"] == made["version"] + 1
+    assert one["objective"] == "0.9999" or one["objective"] == 0.9999
+    assert one["attainment"] == pytest.approx(0.9991)
+    assert one["error_budget"]["consumed"] == pytest.approx(9)
+    assert one["error_budget"]["remaining_clamped"] == 0
+    assert [row["service"] for row in everything] == ["api"]
+
+
+def test_users_and_tokens(acme: Client) -> None:
+    invited = acme.json("POST", "/v1/users", {"email": "eve@acme.example", "role": "operator"}, 201)
+    path = httpx.URL(invited["invitation_url"]).path
+    joined = httpx.post(f"{acme.server.url}{path}", json={}).json()
+    eve = Client(acme.server, joined["token"])
+    eve.json("GET", "/v1/services")
+    eve.json("GET", "/v1/users", expect=403)
+    users = acme.json("GET", "/v1/users")["data"]
+    tokens = acme.json("GET", "/v1/tokens")["data"]
+    hers = next(row for row in tokens if row["owner"]["id"] == invited["id"])
+    rotated = acme.json("POST", f"/v1/tokens/{hers['id']}/rotate")
+    fresh = Client(acme.server, rotated["token"])
+    fresh.json("GET", "/v1/services")
+    eve.json("GET", "/v1/services")  # for an hour
+    acme.ask("DELETE", f"/v1/users/{invited['id']}", expect=204)
+    fresh.json("GET", "/v1/services", expect=401)
+    eve.json("GET", "/v1/services", expect=401)
+    acme.ask("DELETE", f"/v1/users/{invited['id']}", expect=404)
+
+    assert {row["email"] for row in users} == {"ada@acme.example", "eve@acme.example"}
+    assert rotated["previous_valid_until"]
+    assert joined["token"] not in str(tokens)
+
+
+def test_scim(acme: Client) -> None:
+    scim = {"Content-Type": "application/scim+json"}
+    for base in ("/scim/v2", "/v1/scim/v2"):
+        offer = acme.json("GET", f"{base}/ServiceProviderConfig")
+        assert offer["patch"]["supported"]
+        name = f"bob{len(base)}@acme.example"
+        body = {"schemas": [USER], "userName": name, "active": True}
+        made = acme.ask("POST", f"{base}/Users", body, 201, headers=scim).json()
+        deactivate = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "Replace", "path": "active", "value": "False"}],
+        }
+        answer = httpx.patch(
+            f"{acme.server.url}{base}/Users/{made['id']}",
+            json=deactivate,
+            headers=scim | {"Authorization": f"Bearer {acme.token}"},
+        )
+        assert answer.status_code in (200, 204)
+        assert acme.json("GET", f"{base}/Users/{made['id']}")["active"] is False
+
+
+def test_audit(acme: Client) -> None:
+    made = acme.json("POST", "/v1/services", {"name": "=1+1", "owner": "a", "tier": "1"}, 400)
+    assert made["error"]["code"] == "validation_error"
+    entries = acme.json("GET", "/v1/audit?action=service.create")["data"]
+    one = acme.json("GET", f"/v1/audit/{entries[0]['id']}")
+    body = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "format": "csv"}
+    answer = httpx.post(
+        f"{acme.server.url}/v1/audit/export",
+        json=body,
+        headers={"Authorization": f"Bearer {acme.token}"},
+    )
+    assert answer.status_code in (201, 202, 400), answer.text
+    if answer.status_code == 400:  # the longest range is shorter
+        body["from"] = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 86_400))
+        body["to"] = time.strftime("%Y-%m-%dT23:59:59Z", time.gmtime(time.time() + 86_400))
+        answer = httpx.post(
+            f"{acme.server.url}/v1/audit/export",
+            json=body,
+            headers={"Authorization": f"Bearer {acme.token}"},
+        )
+    export = answer.json()
+    end = time.monotonic() + 20
+    while export["status"] != "ready" and time.monotonic() < end:
+        time.sleep(0.2)
+        export = acme.json("GET", f"/v1/audit/exports/{export['id']}")
+    acme.used.add("POST /audit/export")
+    file = httpx.get(export["download_url"])
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+
+    assert len(entries) == 1
+    assert one["actor"]["name"] == "ada@acme.example"
+    assert one["after"]["name"] == "api"
+    assert file.headers["cache-control"] == "no-store"
+    assert {"service.create", "slo.create", "user.invite"} & {row["action"] for row in rows}
+    assert not any("neighbour" in str(row) for row in rows)
+    assert httpx.get(export["download_url"][:-1] + "!").status_code == 403
+
+
+def test_every_promised_endpoint_was_used(acme: Client) -> None:
+    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
+
+    assert promised - acme.used == set()
