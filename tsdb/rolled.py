@@ -30,10 +30,11 @@ def usable_rollups(parts: Sequence[Part], windows: RangeWindows | None) -> list[
     if windows is None or len(windows.ends_ms) == 0:
         return [None] * len(parts)
     edges = windows.edges_ms()
-    return [_usable(part, edges) if _is_alone(part, parts) else None for part in parts]
+    return [_usable(part, edges) if is_alone(part, parts) else None for part in parts]
 
 
-def _is_alone(part: Part, parts: Sequence[Part]) -> bool:
+def is_alone(part: Part, parts: Sequence[Part]) -> bool:
+    """Whether no other part may have samples of its time."""
     return not any(
         other is not part and other.first_ms <= part.last_ms and part.first_ms <= other.last_ms
         for other in parts

@@ -91,22 +91,35 @@ class Summing:
         out["count"][:] = 0
         if not self._cell:
             return out
-        cell = np.concatenate(self._cell)
-        low, high, total, first, last, size, increase = (
-            np.concatenate(column) for column in zip(*self._found, strict=True)
-        )
-        begins = np.flatnonzero(np.diff(cell, prepend=-1))
-        ends = np.append(begins[1:], len(cell)) - 1
-        joint = np.zeros(len(cell))  # from the last sample of the piece before, in the same cell
-        joint[1:] = np.where(cell[1:] == cell[:-1], _steps(last[:-1], first[1:]), 0.0)
-        some = cell[begins]
-        out["min"][some] = np.minimum.reduceat(low, begins)
-        out["max"][some] = np.maximum.reduceat(high, begins)
-        out["sum"][some] = np.add.reduceat(total, begins)
-        out["first"][some], out["last"][some] = first[begins], last[ends]
-        out["count"][some] = np.add.reduceat(size, begins)
-        out["increase"][some] = np.add.reduceat(increase + joint, begins)
+        columns = (np.concatenate(column) for column in zip(*self._found, strict=True))
+        cells, found = combined(np.concatenate(self._cell), tuple(columns))
+        for name, column in zip(STATISTICS, found, strict=True):
+            out[name][cells] = column
         return out
+
+
+def combined(cell: Ints, columns: tuple[Floats, ...]) -> tuple[Ints, tuple[Floats, ...]]:
+    """Pieces of cells, each with samples, put together: the cells, and their statistics.
+
+    cell     [P] equal for the pieces of one cell, which stand side by side, in order of time
+    columns  [P] each, in the order of `STATISTICS`
+    """
+    low, high, total, first, last, size, increase = columns
+    begins = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
+    ends = np.append(begins[1:], len(cell)) - 1
+    joint = np.zeros(len(cell))  # from the last sample of the piece before, in the same cell
+    joint[1:] = np.where(cell[1:] == cell[:-1], _steps(last[:-1], first[1:]), 0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = [np.add.reduceat(one, begins) for one in (total, size, increase + joint)]
+    return cell[begins], (
+        np.minimum.reduceat(low, begins),
+        np.maximum.reduceat(high, begins),
+        sums[0],
+        first[begins],
+        last[ends],
+        sums[1],
+        sums[2],
+    )
 
 
 def _steps(before: Floats, after: Floats) -> Floats:

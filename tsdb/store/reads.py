@@ -12,6 +12,7 @@ from tsdb.errors import Corrupted, StoreClosed, Unreadable
 from tsdb.exemplars import SeriesExemplars
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
+from tsdb.rolling_up import RolledUp, roll_up
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
 from tsdb.store.base import Store
 
@@ -88,6 +89,23 @@ class Reads(Store):
         if self._closed:
             raise StoreClosed
         return self._exemplars.select(matcher_sets, start_ms, end_ms)
+
+    def rollup(
+        self,
+        matchers: Sequence[Matcher],
+        resolution_ms: int,
+        start_ms: int,
+        end_ms: int,
+        losses: Losses | None = None,
+    ) -> RolledUp:
+        """Count, sum, least, greatest, first and last value and increase of every series in each
+        cell of (start, end], exactly as its samples have it. Blocks that have a rollup of this
+        resolution (`rollups_ms`) are asked for it instead of their samples.
+
+        Raises `ValueError` if an end of the range is no multiple of the resolution.
+        """
+        parts = self._parts()
+        return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self._caches, losses)
 
     def cardinality(
         self,

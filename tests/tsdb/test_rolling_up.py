@@ -1,0 +1,95 @@
+"""Rollups on demand against sums made one by one, wherever the cells come from."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+import tsdb
+from tests.support.store_model import Model, Sample, batch_of, from_bits
+from tsdb.labels import SeriesTable
+
+MINUTE = 60_000
+batches = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 400), st.integers(0, 50)),
+        min_size=1,
+        max_size=30,
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(batches, st.sampled_from([MINUTE, 5 * MINUTE, 60 * MINUTE]))
+@settings(max_examples=40, deadline=None)
+def test_cells_are_what_their_samples_are(
+    stored: list[list[tuple[str, int, int]]], resolution: int
+) -> None:
+    model = Model()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(folder, sync="os", compaction=False, rollups_ms=(300_000, MINUTE)) as database,
+    ):
+        for number, rows in enumerate(stored):
+            samples: list[Sample] = [
+                ({"__name__": "m", "n": name}, at * 30_000, float(value))
+                for name, at, value in rows
+            ]
+            model.append(samples)
+            database.append(batch_of(samples))
+            if number != 3:
+                database.flush()
+            if number == 1:
+                database.compact()
+        found = database.rollup([], resolution, 0, 5 * 3600 * 1000)
+
+    wanted = {}
+    for key, held in model.select(start_ms=1).items():
+        cells: dict[int, list[float]] = {}
+        for at, bits in held:
+            assert isinstance(bits, int)
+            cells.setdefault(-(-at // resolution) * resolution, []).append(from_bits(bits))
+        for end, numbers in cells.items():
+            steps = itertools.pairwise(numbers)
+            wanted[dict(key)["n"], end] = {
+                "min": min(numbers), "max": max(numbers), "sum": math.fsum(numbers),
+                "first": numbers[0], "last": numbers[-1], "count": float(len(numbers)),
+                "increase": sum((b if b < a else b - a for a, b in steps), 0.0),
+            }  # fmt: skip
+    names = found.series.column("n").texts()
+    got = {
+        (names[row], end): {name: float(column[at]) for name, column in found.statistics.items()}
+        for at, (row, end) in enumerate(
+            zip(found.rows.tolist(), found.times_ms.tolist(), strict=True)
+        )
+    }
+    assert got == wanted
+
+
+def test_blocks_are_asked_for_their_cells() -> None:
+    samples: list[Sample] = [({"__name__": "m"}, n * 15_000, float(n)) for n in range(1, 2000)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(folder, sync="os", compaction=False, rollups_ms=(3_600_000,)) as database,
+    ):
+        database.append(batch_of(samples))
+        before = database.rollup([], 3_600_000, 0, 36_000_000)
+        database.compact()
+        after = database.rollup([], 3_600_000, 0, 36_000_000)
+        nothing = database.rollup([], 3_600_000, 36_000_000, 72_000_000)
+        with pytest.raises(ValueError, match="multiples"):
+            database.rollup([], 3_600_000, 1, 36_000_000)
+    assert (before.from_cells, after.from_cells) == (0, 9)
+    assert (
+        before.times_ms.tolist() == after.times_ms.tolist() == [n * 3_600_000 for n in range(1, 10)]
+    )
+    for name, column in before.statistics.items():
+        assert column.tolist() == after.statistics[name].tolist()
+    assert len(nothing.rows) == 0
+    assert isinstance(nothing.series, SeriesTable)
