@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from novaql.api import Cancellation, evaluate, explain, query, warmup
+    from novaql.api import Cancellation, analyze, estimate, evaluate, explain, query, warmup
     from novaql.database import Database, open
     from novaql.duck.session import SqlProblem, sql
     from novaql.errors import (
@@ -42,6 +42,7 @@ _MODULE_OF = {
     "SampleFormat": "novaql.saving",
     "Saved": "novaql.saving",
     "SqlProblem": "novaql.duck.session",
+    "analyze": "novaql.api",
     "estimate": "novaql.api",
     "evaluate": "novaql.api",
     "explain": "novaql.api",
@@ -92,6 +93,7 @@ __all__ = [
     "SqlProblem",
     "StorageUnavailable",
     "__version__",
+    "analyze",
     "estimate",
     "evaluate",
     "explain",

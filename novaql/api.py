@@ -18,6 +18,7 @@ from novaql.timeparse import DurationLike, TimeLike, duration_ms, to_ms
 
 if TYPE_CHECKING:
     from novaql.evaluator.estimate import Estimate
+    from novaql.evaluator.profile import Profile
     from novaql.result import Result
     from novaql.result_cache import ResultCache
     from tsdb.selection import Source
@@ -153,10 +154,12 @@ def evaluate(
     optimizer: bool = True,
     cache: ResultCache | None = None,
     admit: Callable[[Estimate], None] | None = None,
+    profile: Profile | None = None,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once.
 
-    admit  told what will be read before anything is; what it raises ends the query
+    admit    told what will be read before anything is; what it raises ends the query
+    profile  filled in with the cost of each operator
     """
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
@@ -168,6 +171,7 @@ def evaluate(
         optimizer=optimizer,
         cache=cache,
         admit=admit,
+        profile=profile,
     )
 
 
@@ -196,6 +200,47 @@ def estimate(
 
     engine.selects_data(expr)  # a wrong query is told before any data is opened
     return engine.estimate(expr, as_source(data, now_ms=asked_ms), options)
+
+
+def analyze(
+    expr: str,
+    data: Any = None,
+    *,
+    time: TimeLike | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
+    step: DurationLike | None = None,
+    lookback: DurationLike = "5m",
+    timeout: DurationLike | None = "2m",
+    limits: Limits | None = None,
+    strict: bool = False,
+) -> str:
+    """Evaluate a query, and tell what each operator of its plan cost, as text.
+
+    A line an operator: series and samples that a selector reads, or that an operator gives; their
+    bytes; milliseconds with all that is below. What runs inside of the operator above it, tile by
+    tile, has no time of its own. Arguments as those of `query`.
+    """
+    asked_ms = int(clock.time() * 1000)
+    options = query_options(
+        time=time,
+        start=start,
+        end=end,
+        step=step,
+        lookback=lookback,
+        timeout=timeout,
+        limits=limits,
+        strict=strict,
+    )
+    from novaql import engine  # noqa: PLC0415 - loaded by the first query
+    from novaql.evaluator.profile import Profile  # noqa: PLC0415 - likewise
+    from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
+
+    known = engine.selects_data(expr) or data is not None
+    source = as_source(data, now_ms=asked_ms) if known else engine.NO_DATA
+    profile = Profile()
+    evaluate(expr, source, options, profile=profile)
+    return profile.text()
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:

@@ -14,6 +14,7 @@ from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, admit_all
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
 from novaql.inputs.table_source import TableSource
@@ -50,13 +51,16 @@ def evaluate(
     optimizer: bool = True,
     cache: ResultCache | None = None,
     admit: Callable[[Estimate], None] | None = None,
+    profile: Profile | None = None,
 ) -> Result:
     """`query` with everything resolved. Safe to call from several threads at once."""
     began = clock.perf_counter()
     floats_only = not _may_have_histograms(source)
     plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
     planned = clock.perf_counter()
-    context = Context(source, options, cancellation)
+    context = Context(source, options, cancellation, profile)
+    if profile is not None:
+        profile.plan = plan
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     context.admit_points(steps)
 

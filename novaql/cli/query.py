@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from novaql.api import explain, query, query_options
+from novaql.api import analyze, explain, query, query_options
 from novaql.cli.failures import note
 from novaql.cli.options import (
     DURATION,
@@ -41,7 +41,14 @@ WANTED_STEPS = 240
 @click.option("--rows", type=click.IntRange(min=0), help="Series a table shows; 0: all.")
 @click.option("--strict", is_flag=True, help="Fail on damaged data in place of a warning.")
 @click.option("--stats", is_flag=True, help="Say on stderr what the query cost.")
-@click.option("--explain", "explain_", is_flag=True, help="Print the plan in place of the answer.")
+@click.option(
+    "--explain",
+    "explain_",
+    is_flag=False,
+    flag_value="plan",
+    type=click.Choice(["plan", "analyze"]),
+    help="Print the plan in place of the answer; `analyze`: with what each operator cost.",
+)
 def command(
     expr: str,
     data: tuple[str, ...],
@@ -56,7 +63,7 @@ def command(
     rows: int | None,
     strict: bool,
     stats: bool,
-    explain_: bool,
+    explain_: str | None,
 ) -> None:
     """Answer a query; `-` reads it from standard input.
 
@@ -72,8 +79,11 @@ def command(
         options["timeout"] = timeout / 1000
     text = text_argument(expr)
     form = chosen_format(format_, output)
-    if explain_:
+    if explain_ == "plan":
         click.echo(explain(text, query_options(**options)))
+        return
+    if explain_ == "analyze":
+        click.echo(analyze(text, data_argument(data), **options))
         return
     result = query(text, data_argument(data), **options)
     write_result(result, form, output, rows=rows)

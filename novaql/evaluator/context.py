@@ -11,6 +11,7 @@ import numpy as np
 from novaql.cancellation import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.profile import Profile
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
@@ -42,7 +43,9 @@ class Context:
         source: Source,
         options: QueryOptions,
         cancellation: Cancellation | None = None,
+        profile: Profile | None = None,
     ) -> None:
+        self.profile = profile
         self.source = source
         self.options = options
         self.annotations = Annotations()
@@ -51,6 +54,7 @@ class Context:
         self.series_selected = 0
         self.samples_read = 0
         self._selections: dict[Hashable, Selection] = {}
+        self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
         self._cancellation = cancellation
         timeout = options.timeout_s
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -98,7 +102,9 @@ class Context:
         if key not in self._selections:
             hints = Hints(losses=self.losses, windows=windows)
             selection = self.source.select(matchers, start_ms, end_ms, hints)
-            self.admit(selection)
+            if key[:3] not in self._admitted:  # another use of the same samples costs no more
+                self._admitted.add(key[:3])
+                self.admit(selection)
             self._selections[key] = selection
         return self._selections[key]
 

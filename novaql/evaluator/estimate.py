@@ -86,4 +86,6 @@ def _admit(context: Context, plan: Plan, steps: Steps, seen: set[tuple[int, Step
 
 
 def _read(context: Context, select: Select, steps: Steps, reach_ms: int, ahead_ms: int) -> None:
-    read(context, select, window_ends(select, steps) + ahead_ms, reach_ms + ahead_ms)
+    found = read(context, select, window_ends(select, steps) + ahead_ms, reach_ms + ahead_ms)
+    if context.profile is not None:
+        context.profile.selected(select, found)

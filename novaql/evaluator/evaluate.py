@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import assert_never
 
@@ -133,7 +134,13 @@ class Evaluator:
 
     def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
         self._context.checkpoint()
-        return self._named(self._vector(plan, steps))
+        profile = self._context.profile
+        if profile is None:
+            return self._named(self._vector(plan, steps))
+        began = time.perf_counter()
+        found = self._named(self._vector(plan, steps))
+        profile.evaluated(plan, time.perf_counter() - began, found)
+        return found
 
     def _named(self, found: StepMatrix) -> StepMatrix:
         if self._context.eager_names and found.nameless.any():

@@ -302,8 +302,8 @@ def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
 DEEPEST_SHOWN = 250
 
 
-def show(plan: Plan, indent: str = "") -> str:
-    """One line a node, children indented: what `explain` prints.
+def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "") -> str:
+    """One line a node, children indented: what `explain` prints. note: what stands behind each.
 
     Below `DEEPEST_SHOWN` levels, which chains of operators alone reach, indents grow no more.
     """
@@ -312,7 +312,7 @@ def show(plan: Plan, indent: str = "") -> str:
     seen: set[int] = set()  # what is shared is shown where it comes first
     while waiting:
         node, level = waiting.pop()
-        lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)))
+        lines.append(_line(node, indent + "  " * min(level, DEEPEST_SHOWN)) + note(node))
         if isinstance(node, Shared):
             if node.number in seen:
                 continue

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from novaql.api import Cancellation, evaluate
 from novaql.errors import NovaqlError
 from novaql.evaluator.estimate import Estimate
+from novaql.evaluator.profile import Profile
 from novaql.options import Limits, QueryOptions
 from novaql.result import Result
 from server.platform.context import ServerContext, context_of
@@ -29,10 +30,12 @@ async def run_query(
     shape: Callable[[Result], Answer],
     *,
     cached: bool = True,
+    profile: Profile | None = None,
 ) -> Answer:
     """Evaluate and shape the result, both in a worker thread.
 
-    cached  answers to earlier queries may be used, and this one kept
+    cached   answers to earlier queries may be used, and this one kept
+    profile  filled in with the cost of each operator
 
     The server's limits are added to the options. Raises what `novaql.evaluate` raises, and
     `Busy`.
@@ -43,7 +46,13 @@ async def run_query(
     def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
         cache = context.answers if cached else None
         result = evaluate(
-            text, context.store, bounded, cancellation=cancellation, cache=cache, admit=admit
+            text,
+            context.store,
+            bounded,
+            cancellation=cancellation,
+            cache=cache,
+            admit=admit,
+            profile=profile,
         )
         context.telemetry.query_samples.inc(result.stats.samples)
         return shape(result)

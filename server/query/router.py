@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.api import explain, query_options
+from novaql.evaluator.profile import Profile
 from novaql.result import Result
 from server.platform.context import context_of
 from server.platform.endpoint import Endpoint
@@ -37,11 +38,17 @@ async def novaql(request: Request) -> Response:
         lookback="5m" if body.lookback is None else body.lookback,
     )
 
+    profile = Profile() if body.explain == "analyze" else None
+
     def shape(result: Result) -> bytes:
-        plan = explain(body.query, options) if body.explain else ""
+        if profile is not None:
+            plan = profile.text()
+        else:
+            plan = explain(body.query, options) if body.explain else ""
         return encode(result, form, options, limit=body.limit or 0, plan=plan)
 
-    content = await run_query(request, body.query, options, shape, cached=not body.nocache)
+    cached = not body.nocache and profile is None
+    content = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
     return Response(content, headers=headers)
 

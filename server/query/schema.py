@@ -25,7 +25,10 @@ class NovaqlRequest(BaseModel):
         None, description="how long a sample stays visible to an instant selector; default `5m`"
     )
     limit: int | None = Field(None, ge=0, description="keep the first so many series; 0: all")
-    explain: bool = Field(False, description="add the plan as text")
+    explain: bool | Literal["analyze"] = Field(
+        False,
+        description="add the plan as text; `analyze`: with what each operator cost",
+    )
     nocache: bool = Field(
         False, description="neither use nor keep answers to earlier range queries"
     )

@@ -1,0 +1,91 @@
+"""What each operator of a running query costs: `explain analyze`."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from novaql.evaluator.matrix import StepMatrix
+from novaql.planner.logical import Plan, Select, show
+from tsdb.selection import Selection
+
+
+@dataclass(slots=True)
+class Cost:
+    """Of one operator, with everything below it.
+
+    series, samples  of a selector: what it reads. Of others: rows and values of the result
+    bytes            of the samples that are read, or of the result in memory
+    seconds          None where the operator runs inside of one above it, tile by tile
+    """
+
+    calls: int = 0
+    series: int = 0
+    samples: int = 0
+    bytes: int = 0
+    seconds: float | None = None
+
+
+class Profile:
+    """The costs of one query, filled in while it runs."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self._costs: dict[int, tuple[Plan, Cost]] = {}  # by identity; holds the plan, too
+        self._lock = threading.Lock()
+
+    def cost(self, plan: Plan) -> Cost | None:
+        """Of an operator of the plan; None if it was not looked at by itself."""
+        known = self._costs.get(id(plan))
+        return None if known is None else known[1]
+
+    def selected(self, select: Select, selection: Selection) -> None:
+        """A selector's series and samples."""
+        with self._lock:
+            cost = self._of(select)
+            cost.calls += 1
+            cost.series = max(cost.series, len(selection.series))
+            cost.samples += selection.samples
+            cost.bytes = 8 * cost.samples
+
+    def evaluated(self, plan: Plan, seconds: float, found: StepMatrix | None) -> None:
+        """An operator's result. None: a scalar at each step."""
+        with self._lock:
+            cost = self._of(plan)
+            cost.seconds = (cost.seconds or 0.0) + seconds
+            if isinstance(plan, Select):
+                return
+            cost.calls += 1
+            if found is not None:
+                present = found.valid
+                cost.series = max(cost.series, found.rows)
+                cost.samples += found.values.size if present is None else int(present.sum())
+                held = found.values.nbytes + (0 if present is None else present.nbytes)
+                cost.bytes = max(cost.bytes, held)
+
+    def text(self) -> str:
+        """The plan, a line an operator, each with its cost."""
+        assert self.plan is not None
+        return show(self.plan, note=self._note)
+
+    def _of(self, plan: Plan) -> Cost:
+        return self._costs.setdefault(id(plan), (plan, Cost()))[1]
+
+    def _note(self, plan: Plan) -> str:
+        cost = self.cost(plan)
+        if cost is None:
+            return ""
+        parts = []
+        if cost.series:
+            what = ("reads", "of samples") if isinstance(plan, Select) else ("gives", "in memory")
+            parts.append(f"{what[0]} {cost.series} series, {cost.samples} samples")
+            parts.append(f"{_size(cost.bytes)} {what[1]}")
+        if cost.seconds is not None:
+            parts.append(f"{1000 * cost.seconds:.3f} ms")
+        if cost.calls > 1:
+            parts.append(f"{cost.calls} times")
+        return f"  [{'; '.join(parts)}]" if parts else ""
+
+
+def _size(count: int) -> str:
+    return f"{count} B" if count < 10_240 else f"{count / 1024:.0f} KiB"

@@ -1,0 +1,61 @@
+"""`explain analyze`: the plan with what each operator cost."""
+
+from __future__ import annotations
+
+import re
+
+from click.testing import CliRunner
+
+import novaql
+import tsdb
+from novaql import QueryOptions, evaluate
+from novaql.cli.query import command
+from novaql.evaluator.profile import Profile
+from novaql.planner.logical import Aggregation, BinaryOp
+from tsdb.labels import SeriesTable
+
+
+def database() -> tsdb.Database:
+    made = tsdb.memory()
+    labels = SeriesTable.from_dicts([{"__name__": "m_total", "i": str(i)} for i in range(6)])
+    times = [second * 1000 for second in range(0, 600, 15)]
+    rows = [row for row in range(6) for _ in times]
+    made.append(tsdb.Batch(labels, rows, times * 6, [float(n % 40) for n in range(240)]))  # type: ignore[arg-type]
+    return made
+
+
+def test_costs_are_those_of_the_query() -> None:
+    profile = Profile()
+    options = QueryOptions(300_000, 540_000, 60_000)
+    result = evaluate(
+        "sum(rate(m_total[2m])) / count(m_total)", database(), options, profile=profile
+    )
+
+    plan = profile.plan
+    assert isinstance(plan, BinaryOp)
+    whole, left = profile.cost(plan), profile.cost(plan.left)
+    assert isinstance(plan.left, Aggregation)
+    assert whole is not None
+    assert left is not None
+    assert (whole.series, whole.samples) == (1, 5)
+    assert whole.seconds is not None
+    assert left.seconds is not None
+    assert whole.seconds >= left.seconds > 0
+    reads = re.findall(r"Select .*\[reads 6 series, (\d+) samples; ", profile.text())
+    assert sum(map(int, reads)) == result.stats.samples > 0
+
+
+def test_every_operator_has_a_line() -> None:
+    text = novaql.analyze("topk(1, m_total) or abs(m_total @ 30)", database(), time=60)
+
+    assert re.search(r"^BinaryOp op=or .*\[gives [67] series, .* B in memory; [\d.]+ ms\]", text)
+    assert re.search(r"Aggregation op=topk  \[gives 1 series", text)
+    assert re.search(r"Select .*at_ms=30000  \[reads 6 series, 18 samples", text)
+
+
+def test_on_the_command_line() -> None:
+    done = CliRunner().invoke(command, ["1 + vector(2)", "--explain", "analyze"])
+
+    assert done.exit_code == 0, done.output
+    assert "FunctionCall function=vector" in done.output
+    assert "ms]" in done.output
