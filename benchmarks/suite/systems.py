@@ -152,11 +152,11 @@ class Server:
     def _settle(self) -> None:
         """Wait until the kernels that the server makes ready in the background are there."""
         calm = 0
-        for _ in range(60):
+        for second in range(60):
             before = time.clock_gettime((~self.pid << 3) | 2)  # Linux: CPU time of a process
             time.sleep(1)
             calm = calm + 1 if time.clock_gettime((~self.pid << 3) | 2) - before < 0.05 else 0
-            if calm == 2:
+            if calm >= 2 and second >= 5:
                 return
 
     @property
