@@ -40,7 +40,7 @@ def test_every_check_passes(tmp_path: Path) -> None:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli"),
-                *("--config-file", str(ROOT / "schemathesis.toml")),
+                *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
                 *("run", f"{server.url}/v1/openapi.json", "--checks", "all"),
                 *("-H", f"Authorization: Bearer {server.token}"),
                 *("--phases", "examples,coverage,fuzzing,stateful"),
