@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,38 @@ def test_listen(text: str, address: tuple[str, int]) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ArgumentError, match="is not HOST:PORT"):
         parse_listen(text)
+
+
+def test_a_file_gives_way_to_the_environment_and_to_arguments(tmp_path: Path) -> None:
+    file = tmp_path / "novaql.toml"
+    file.write_text('data = "samples"\nport = 1\nworkers = 3\nquery_timeout_s = 5\nauth = false\n')
+    settings = Settings.from_environment({"NOVAQL_PORT": "2"}, config=file, workers=4)
+    named = Settings.from_environment({"NOVAQL_CONFIG": str(file)})
+
+    assert settings.data == tmp_path / "samples"
+    assert (settings.port, settings.workers, settings.query_timeout_s) == (2, 4, 5.0)
+    assert (named.port, named.auth) == (1, False)
+    assert Settings.from_text(settings.as_text()) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prot = 1", "'prot', did you mean 'port'?"),
+        ('port = "1"', "port is a whole number"),
+        ("auth = 1", "auth is true or false"),
+        ("port = \nauth = true", "line 1"),
+        ("workers = 0", "at least 1"),
+    ],
+)
+def test_files_that_say_something_wrong(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "novaql.toml"
+    file.write_text(text)
+    with pytest.raises(ArgumentError, match=re.escape(told)):
+        Settings.from_environment({}, config=file)
+
+
+def test_the_file_that_is_shipped_is_read() -> None:
+    shipped = Path(__file__).parents[2] / "deploy" / "novaql.toml"
+
+    assert Settings.from_environment({}, config=shipped).data == Path("/var/lib/novaql")
