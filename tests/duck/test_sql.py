@@ -101,6 +101,7 @@ class Watched:
         self.label_names = database.label_names
         self.label_values = database.label_values
         self.metadata = database.metadata
+        self.has_histograms = database.has_histograms
 
     def select(
         self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints = NO_HINTS
