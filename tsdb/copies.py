@@ -154,11 +154,10 @@ class _Copy:
         there = manifests.read(disk, target) if manifests.NAME in names else None
         if there is not None and (new or there.store != manifest.store):
             raise TargetInUse(target, "it holds a store" if new else "it holds another store")
-        if not disk.exists(target):
-            disk.make_dir(target)
-            disk.fsync_dir(target.parent)
-        for folder in (BLOCKS, LOG):
-            disk.make_dir(target / folder)
+        for folder in (target, target / BLOCKS, target / LOG):
+            disk.make_dir(folder)
+        with contextlib.suppress(PermissionError):  # a parent that may be entered, not read
+            disk.fsync_dir(target.parent)  # also if it is there: an earlier attempt may have failed
         return there is None
 
     def _copy_files(self, manifest: Manifest) -> list[int]:

@@ -183,11 +183,12 @@ def claim(disk: Disk, path: Path) -> Lock:
         names = set() if disk.is_file(path) else set(disk.names(path))
         if disk.is_file(path) or (manifests.NAME not in names and not names <= _OURS):
             raise NotAStore(path)
-        if not disk.exists(path):
-            disk.make_dir(path)
-            disk.fsync_dir(path.parent)  # or a power cut takes the whole store
-        for folder in (path / LOG, path / BLOCKS):
+        for folder in (path, path / LOG, path / BLOCKS):
             disk.make_dir(folder)
+        # Who made them may not have come so far: without this a power cut takes the whole store.
+        with contextlib.suppress(PermissionError):  # a parent that may be entered, not read
+            disk.fsync_dir(path.parent)
+        disk.fsync_dir(path)
         return disk.lock(path / LOCK, f"process {os.getpid()}")
     except BlockingIOError as held:
         raise StoreLocked(path, str(held)) from None

@@ -10,6 +10,7 @@ it fails. Every call, in 20 lives:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -19,7 +20,7 @@ import pytest
 
 import tsdb
 from tests.support.disk_image import Cut
-from tests.support.simulated_disk import STORE, Fault, SimulatedDisk
+from tests.support.simulated_disk import STORE, Fault, PowerCut, SimulatedDisk
 from tests.support.store_model import batch_of, read_all
 from tests.support.store_workload import MODES, Moment, Still, Workload, contents
 
@@ -158,3 +159,46 @@ def test_every_call_that_reads_may_fail(mode: str) -> None:
             after_trouble(work, what)
             moved = [p for p in work.disk.content() if p.parent.name == "damaged"]
             assert all(".from-" in path.name for path in moved), f"{what}: {moved}"
+
+
+def test_a_store_that_could_not_be_made_at_once_is_as_safe_as_any() -> None:
+    """Its directories, too: what an earlier attempt made may not have reached the disk."""
+    whole = SimulatedDisk()
+    tsdb.open(STORE, disk=whole).close()
+    samples = [({"__name__": "m"}, 1, 1.0)]
+    for number in range(whole.calls):
+        for cut_off in (False, True):
+            disk = SimulatedDisk()
+            if cut_off:  # the process is killed there; the kernel has what it did
+                disk.cut_at = number
+                with pytest.raises(PowerCut):
+                    tsdb.open(STORE, disk=disk)
+                disk = SimulatedDisk(disk.image)
+            else:
+                disk.fault = once(number, errno.EIO)
+                with contextlib.suppress(tsdb.WriteFailed):
+                    tsdb.open(STORE, disk=disk).close()
+                disk.fault = None
+            database = tsdb.open(STORE, disk=disk, sync="always")
+            database.append(batch_of(samples))
+            left = disk.after_cut(Cut.LOST, random.Random(number))
+            found = contents(left)
+            assert found, f"call {number}, {'killed' if cut_off else 'failed'}: the store is gone"
+
+
+def test_a_copy_that_could_not_be_made_at_once_is_as_safe_as_any() -> None:
+    disk = SimulatedDisk()
+    with tsdb.open(STORE, disk=disk) as database:
+        database.append(batch_of([({"__name__": "m"}, 1, 1.0)]))
+    target = STORE.parent / "copy"
+    whole = SimulatedDisk(disk.image)
+    tsdb.backup(STORE, target, disk=whole)
+    for number in range(whole.calls):
+        again = SimulatedDisk(disk.image)
+        again.fault = once(number, errno.EIO)
+        with contextlib.suppress(tsdb.WriteFailed):
+            tsdb.backup(STORE, target, disk=again)
+        again.fault = None
+        tsdb.backup(STORE, target, disk=again)
+        left = again.after_cut(Cut.LOST, random.Random(number))
+        assert contents(left, target), f"call {number}: the copy is gone"
