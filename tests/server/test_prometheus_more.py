@@ -18,6 +18,7 @@ from novaql.inputs.scrape import ScrapeResult
 from novaql.inputs.scraper import Scraper, Target
 from server.app import create_app
 from server.platform.scopes import Role
+from server.platform.scrapes import ScrapeReport, report_of
 from server.settings import Settings
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server, serving
@@ -118,6 +119,8 @@ def test_keys_of_a_tree_are_sorted_and_errors_placed(server: LocalServer) -> Non
 class Job:
     """A job with one target that was scraped, one that failed and one that was not yet."""
 
+    tenant_id = None
+
     def __init__(self, store: tsdb.Database) -> None:
         none = Batch(
             SeriesTable.unlabelled(0), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
@@ -125,11 +128,14 @@ class Job:
         good = ScrapeResult(none, {"m": Metadata("gauge", "M.", "")}, duration=0.25)
         self.scrapers: Sequence[Scraper] = [
             Scraper(Target(f"http://h:{port}/m", job, interval=30), store)
-            for port, job in ((1, "b"), (2, "a"), (3, "a"))
+            for port, job in ((1, "b"), (2, "a"), (3, "aa"))
         ]
         self.scrapers[0].last, self.scrapers[0].last_ms = good, NOW_S * 1000
         bad = ScrapeResult(none, up=False, error="gone")
         self.scrapers[1].last, self.scrapers[1].last_ms = bad, NOW_S * 1000 + 5
+
+    def scrape_report(self) -> ScrapeReport:
+        return report_of(self.scrapers)
 
     def start(self) -> None: ...
 
@@ -171,7 +177,7 @@ def test_scrape_jobs_are_targets(scraping: httpx.Client) -> None:
         "scrapeTimeout": "10s",
     }
     assert found["droppedTargets"] == []
-    assert found["droppedTargetCounts"] == {"a": 0, "b": 0}
+    assert found["droppedTargetCounts"] == {"a": 0, "aa": 0, "b": 0}
     only = scraping.get("targets", params={"scrapePool": "b", "state": "active"}).json()["data"]
     assert len(only["activeTargets"]) == 1
     assert only["droppedTargetCounts"] is None
@@ -197,12 +203,12 @@ def test_metadata_of_targets(scraping: httpx.Client) -> None:
 
 
 def test_pools_and_their_configuration(scraping: httpx.Client) -> None:
-    assert scraping.get("scrape_pools").json()["data"] == {"scrapePools": ["a", "b"]}
+    assert scraping.get("scrape_pools").json()["data"] == {"scrapePools": ["a", "aa", "b"]}
     config = yaml.safe_load(scraping.get("status/config").json()["data"]["yaml"])
     pool = scraping.get("scrape_pools/config", params={"scrapePool": "a"}).json()["data"]["yaml"]
-    assert [c["job_name"] for c in config["scrape_configs"]] == ["a", "b"]
+    assert [c["job_name"] for c in config["scrape_configs"]] == ["a", "aa", "b"]
     assert yaml.safe_load(pool) == config["scrape_configs"][0]
-    assert config["scrape_configs"][0]["static_configs"][1] == {
+    assert config["scrape_configs"][1]["static_configs"][0] == {
         "targets": ["h:3"],
         "labels": {"instance": "h:3"},
     }
