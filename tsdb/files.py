@@ -124,7 +124,10 @@ class Files:
     def log_bytes(self) -> int:
         """Size of the log, as far as it can be told."""
         size = 0
-        for number in self.segments():
+        present: list[int] = []
+        with contextlib.suppress(OSError):
+            present = self.segments()
+        for number in present:
             with contextlib.suppress(OSError):
                 file = self.disk.read(self.path / LOG / segment_name(number))
                 size += file.size
@@ -143,7 +146,11 @@ class Files:
         """Remove segments whose samples are in blocks. What cannot be removed goes another time."""
         if self.log is not None:
             self.log.forget(self.manifest.log_start)
-        for number in self.segments():
+        try:
+            segments = self.segments()
+        except OSError:
+            return
+        for number in segments:
             if number >= self.manifest.log_start:
                 break
             path = self.path / LOG / segment_name(number)

@@ -155,3 +155,40 @@ def test_interval_syncs_in_the_background(tmp_path: Path) -> None:
         pause.wait(0.01)
     assert size in disk.refusals.fsyncs
     database.close()
+
+
+@pytest.mark.parametrize("mode", ["os", "interval"])
+def test_a_segment_that_could_not_be_cut_back_is_synced_like_any_other(
+    tmp_path: Path, mode: str
+) -> None:
+    """It holds whole records before the torn one, and `sync` promises them."""
+    disk = FailingDisk()
+    database = tsdb.open(tmp_path, disk=disk, sync=mode, sync_interval_s=3600.0)
+    database.append(batch_of(samples(0)))
+    disk.refusals.room, disk.refusals.truncate = 30, True
+    with pytest.raises(tsdb.StorageFull):
+        database.append(batch_of(samples(100)))
+    disk.refusals.room, disk.refusals.truncate = None, False
+    before = len(disk.refusals.fsyncs)
+    database.sync()
+    assert len(disk.refusals.fsyncs) == before + 1
+    (segment,) = (tmp_path / "wal").iterdir()
+    assert disk.refusals.fsyncs[-1] == segment.stat().st_size
+    database.close()
+
+
+def test_what_a_disk_could_not_sync_after_that_is_not_promised(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    database = tsdb.open(tmp_path, disk=disk, sync="os")
+    database.append(batch_of(samples(0)))
+    disk.refusals.room, disk.refusals.truncate, disk.refusals.fsync = 30, True, True
+    with pytest.raises(tsdb.StorageFull):
+        database.append(batch_of(samples(100)))
+    for _ in range(2):
+        with pytest.raises(tsdb.WriteFailed, match="sync"):
+            database.sync()
+    disk.refusals.room, disk.refusals.truncate, disk.refusals.fsync = None, False, False
+    database.flush_if_due()
+    database.sync()
+    assert database.stats().blocks == 1
+    database.close()

@@ -202,3 +202,37 @@ def test_a_copy_that_could_not_be_made_at_once_is_as_safe_as_any() -> None:
         tsdb.backup(STORE, target, disk=again)
         left = again.after_cut(Cut.LOST, random.Random(number))
         assert contents(left, target), f"call {number}: the copy is gone"
+
+
+@pytest.mark.parametrize("mode", ["interval", "os"])
+def test_a_segment_that_could_not_be_cut_back_is_synced_with_the_next(mode: str) -> None:
+    disk = SimulatedDisk()
+    database = tsdb.open(STORE, disk=disk, sync=mode, sync_interval_s=3600.0)
+    database.append(batch_of([({"__name__": "m"}, 1, 1.0)]))
+    disk.fault = dead(disk.calls)
+    with pytest.raises(tsdb.WriteFailed):
+        database.append(batch_of([({"__name__": "m"}, 2, 2.0)]))
+    disk.fault = None
+    database.sync()
+
+    assert contents(disk.after_cut(Cut.LOST, random.Random(1)))
+
+
+def test_a_flush_that_cannot_tell_which_segments_are_there_is_a_flush() -> None:
+    """Past the manifest nothing is refused any more."""
+
+    def flushed(failing: int | None) -> tuple[tsdb.Database, SimulatedDisk, bool]:
+        disk = SimulatedDisk()
+        database = tsdb.open(STORE, disk=disk)
+        database.append(batch_of([({"__name__": "m"}, 1, 1.0)]))
+        disk.failing_read = None if failing is None else disk.reads + failing
+        try:
+            database.flush()
+        except tsdb.WriteFailed:
+            return database, disk, False
+        return database, disk, True
+
+    _, whole, _ = flushed(None)
+    told = [flushed(number) for number in range(whole.reads)]
+    assert [len(database.blocks()) for database, _, _ in told] == [int(done) for *_, done in told]
+    assert any(done for *_, done in told)

@@ -195,11 +195,13 @@ class Log:
             self._abandon()
 
     def _abandon(self) -> None:
-        """Leave the segment as it is; the next append begins another."""
-        if self._tail is not None:
-            self.unended.add(self._tail.position.segment)
-            self._tail.file.close()
-            self._tail = None
+        """Leave the segment as it is, for the next `sync`; the next append begins another."""
+        with self._moving:
+            tail = self._tail
+            if tail is not None:  # its whole records are owed as much as those of any other
+                self.unended.add(tail.position.segment)
+                self._left_unsynced[tail.position.segment] = tail.file
+                self._tail = None
 
     def _open_tail(self, series: int) -> _Tail:
         if self._tail is not None and self._tail.position.offset >= self._segment_bytes:
@@ -266,6 +268,7 @@ class Log:
     def _forsake(self, tail: _Tail) -> None:
         with self._moving:
             self.distrust([tail.position.segment])
+            self._left_unsynced.pop(tail.position.segment, None)  # never synced a second time
             self.unended.add(tail.position.segment)
             if self._tail is not None and self._tail.file is tail.file:
                 self._tail = None
