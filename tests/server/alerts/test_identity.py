@@ -34,6 +34,11 @@ def test_the_documented_bytes() -> None:
     assert silence_id("acme", matchers_of_alert(LABELS)) == f"sil_{expected}"
 
 
+def test_the_vector_of_the_readme() -> None:
+    labels = {"instance": "a", "alertname": "Down"}
+    assert silence_id("acme", matchers_of_alert(labels)) == "sil_kt6k6tycb7w2sf6wz456gcive4"
+
+
 def test_the_shape_of_ids() -> None:
     assert re.fullmatch(r"alrt_[a-z2-7]{26}", alert_id("t", "r", {}))
 
