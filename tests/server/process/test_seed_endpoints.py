@@ -146,7 +146,8 @@ def test_health_is_computed_from_the_tenants_samples(acme: Client) -> None:
 
     assert health["status"] in {"healthy", "degraded", "unhealthy"}
     assert health["signals"]["errors"]["value"] == pytest.approx(54 / 60_000, rel=1e-6)
-    assert health["signals"]["traffic"]["value"] == pytest.approx(60_000 / 3600, rel=0.2)
+    # Of the last five minutes: the longer ago the last sample came, the less of them it reaches.
+    assert 0.3 * 60_000 / 3600 < health["signals"]["traffic"]["value"] < 1.2 * 60_000 / 3600
     assert health["signals"]["latency"]["value"] is None
 
 
