@@ -208,18 +208,21 @@ def test_answers_never_mix_what_was_before_a_batch_and_after_it() -> None:
         database.append(tsdb.Batch(labels, rows, np.tile(times, 20), np.full(40, value)))
 
     write(0.0)
-    cache, done = ResultCache(), threading.Event()
+    cache, done, looks = ResultCache(), threading.Event(), threading.Semaphore(0)
 
     def change() -> None:
         value = 0.0
-        while not done.is_set():
-            value += 1.0
-            write(value)
+        while not done.is_set():  # some batches a look: the reader sets the pace
+            looks.acquire()
+            for _ in range(20):
+                value += 1.0
+                write(value)
 
     writer = threading.Thread(target=change)
     writer.start()
     try:
         for number in range(150):
+            looks.release()
             first = FIRST_MS + (number % 2) * MINUTE_MS
             options = QueryOptions(first, first + 52 * MINUTE_MS, MINUTE_MS)
             found = evaluate("max by (i) (level)", database, options, cache=cache)
@@ -228,6 +231,7 @@ def test_answers_never_mix_what_was_before_a_batch_and_after_it() -> None:
             assert len(seen) == 1, seen
     finally:
         done.set()
+        looks.release()
         writer.join()
 
 

@@ -26,6 +26,7 @@ from tsdb.tile import Floats
 from tsdb.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
+UNSORTED_SAMPLES = 1 << 22  # what may wait for a reader before a writer sorts, about 100 MiB
 SAMPLE_BYTES = 24  # id, time, value while it waits in arrival form
 
 _numbers = itertools.count()
@@ -196,6 +197,14 @@ class Head:
                 runs = _with_run(runs, build_layer(chunks))
             self._part = HeadPart(("head", self._number, index.rows), index, runs, appended)
             return self._part
+
+    def keep_up(self) -> None:
+        """Sort if much waits, so that no writer outruns all readers. For the writer.
+
+        Of a series and time that is written over and over, only what is unsorted is held twice.
+        """
+        if self.appended - self._part.appended >= UNSORTED_SAMPLES:
+            self.part()
 
     def without(self, deletion: Deletion) -> HeadPart:
         """`part()` less what is deleted, to be handed to `put` before anything is added."""

@@ -82,8 +82,10 @@ class Writes(Keeping):
         return result
 
     def _make_room(self) -> None:
-        """Flushing keeps up with appending, or appending waits."""
+        """Flushing keeps up with appending, or appending waits; in memory, sorting does."""
         state = self._state
+        if self._files is None:
+            state.head.keep_up()
         if state.frozen and state.head.weight >= self.options.flush_samples:
             self.flush()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import tsdb
 from tsdb.errors import InvalidBatch
 from tsdb.head.head import BUFFER_SAMPLES, Head
 from tsdb.head.registry import Registry
@@ -153,3 +156,18 @@ def test_an_unlabelled_row_is_named_by_its_place_in_the_batch() -> None:
     table = SeriesTable.from_dicts([{"i": "1"}, {"i": "2"}, {}])
     with pytest.raises(InvalidBatch, match="series 2 of the batch has no labels"):
         Registry().ids_for(table, np.array([1, 2]))
+
+
+def test_samples_written_over_and_over_are_not_all_kept() -> None:
+    """In memory, where nothing is flushed: a writer sorts when no reader does."""
+    database = tsdb.memory()
+    table = SeriesTable.from_dicts([{"__name__": "m", "i": str(n)} for n in range(100)])
+    rows, times = np.repeat(np.arange(100), 2_000), np.tile(np.arange(2_000), 100)
+    tracemalloc.start()
+    try:
+        for value in range(60):  # 12 M samples of 200 000 series and times
+            database.append(tsdb.Batch(table, rows, times, np.full(len(rows), float(value))))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 24 * 5_000_000
