@@ -3,11 +3,15 @@
 dev   25 examples: the loop while working (the default)
 ci    100 examples from a fixed seed: a red run means the change, not the draw
 deep  2 000 examples: for a timer or a person who hunts
+
+A test that runs away in memory fails with a MemoryError of its own, rather than having the whole
+run killed with no name given.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 
 from hypothesis import HealthCheck, settings
 
@@ -22,3 +26,8 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=2_000, stateful_step_count=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+MEMORY_BYTES = 10 << 30
+_soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
+if _soft == resource.RLIM_INFINITY or _soft > MEMORY_BYTES:
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, _hard))
