@@ -1,0 +1,178 @@
+"""What a server under load has: people, services, dashboards, rules that fire, objectives, samples.
+
+Everything is made over the API. Samples are an hour of a small fleet, up to now, so that whatever
+looks at the present (alerts, objectives, health, `now-1h`) finds some.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from benchmarks.datasets import INTERVAL_MS, JOBS, START_MS, Fleet, fleet
+from benchmarks.senders import remote_write_messages
+
+HOURS = 1
+COUNTERS = 1000
+USERS, SERVICES, DASHBOARDS, RULES, OBJECTIVES, TOKENS = 50, 50, 20, 20, 10, 20
+_SUM = 'sum by (status) (rate(http_requests_total{job=~"$job"}[$__rate_interval]))'
+_P99 = (
+    "histogram_quantile(0.99, sum by (le) "
+    '(rate(http_request_duration_seconds_bucket{job=~"$job"}[$__rate_interval])))'
+)
+_ONE = 'sum(rate(http_requests_total{job="job-3"}[5m]))'
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Ids of what there is, and the seconds between which there are samples."""
+
+    start: int
+    end: int
+    users: list[str]
+    dashboards: list[str]
+    series_panels: list[str]
+    stat_panels: list[str]
+    rules: list[str]
+    alerts: list[str]
+    entries: list[str]
+
+
+def fill(url: str, token: str) -> Content:
+    """Make everything, and wait until rules have fired."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
+        _wait(lambda: client.get("/readyz").status_code == 200)
+
+        def make(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer = client.post(path, json=body)
+            assert answer.is_success, answer.text
+            made: dict[str, Any] = answer.json()
+            return made
+
+        start, end = _samples(client)
+        for number in range(TOKENS):
+            make("/v1/tokens", {"name": f"token-{number}", "role": "read_only"})
+        users = [
+            make("/v1/users", {"email": f"user{n}@example.com", "role": "operator"})["id"]
+            for n in range(USERS)
+        ]
+        for number in range(SERVICES):
+            make("/v1/services", _service(number))
+        for number in range(OBJECTIVES):
+            make(f"/v1/slo/service-{number}", _objective(number))
+        dashboards = [make("/v1/dashboards", _dashboard(n)) for n in range(DASHBOARDS)]
+        make("/v1/notification-channels", {"name": "log", "type": "sink"})
+        make("/v1/alert-routing", {"route": {"channels": ["log"], "group_wait": "1s"}})
+        rules = [make("/v1/alert-rules", _rule(number))["id"] for number in range(RULES)]
+        silence = {"matchers": [{"name": "team", "value": "team-1"}], "duration": "2h"}
+        make("/v1/silences", {**silence, "reason": "maintenance"})
+        hook = {"url": "https://example.com/hook", "events": ["user.deactivated"]}
+        make("/v1/webhooks", hook)
+        firing = "/v1/alerts?firing=true&limit=200"
+        _wait(lambda: len(client.get(firing).json()["data"]) >= RULES // 2)
+
+        def ids(path: str) -> list[str]:
+            return [row["id"] for row in client.get(path).json()["data"]]
+
+        return Content(
+            start,
+            end,
+            users,
+            [board["id"] for board in dashboards],
+            [panel["id"] for board in dashboards for panel in board["panels"][:2]],
+            [panel["id"] for board in dashboards for panel in board["panels"][2:]],
+            rules,
+            ids("/v1/alerts?limit=50"),
+            ids("/v1/audit?limit=100"),
+        )
+
+
+def _samples(client: httpx.Client) -> tuple[int, int]:
+    first = fleet(COUNTERS, HOURS)
+    shift = (int(time.time() * 1000) - first.end_ms) // INTERVAL_MS * INTERVAL_MS
+    targets = tuple(replace(target, times=target.times + shift) for target in first.targets)
+    headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+    for message in remote_write_messages(Fleet(targets, HOURS), together=20):
+        answer = client.post("/prometheus/api/v1/write", content=message, headers=headers)
+        answer.raise_for_status()
+    return (START_MS + shift) // 1000, (first.end_ms + shift) // 1000
+
+
+def _service(number: int) -> dict[str, Any]:
+    job = f'job="job-{number % JOBS}"'
+    return {
+        "name": f"service-{number}",
+        "owner": f"team-{number % 7}",
+        "tier": "2",
+        "depends_on": [f"service-{number // 2}"] if number else [],
+        "signals": {
+            "traffic": f"sum(rate(http_requests_total{{{job}}}[5m]))",
+            "errors": f'sum(rate(http_requests_total{{{job},status="500"}}[5m]))'
+            f" / sum(rate(http_requests_total{{{job}}}[5m]))",
+        },
+    }
+
+
+def _objective(number: int) -> dict[str, Any]:
+    job = f'job="job-{number % JOBS}"'
+    return {
+        "objective": "0.99",
+        "window": "30d",
+        "indicator": {
+            "type": "ratio",
+            "bad": f'http_requests_total{{{job},status="500"}}',
+            "total": f"http_requests_total{{{job}}}",
+        },
+    }
+
+
+def _dashboard(number: int) -> dict[str, Any]:
+    def panel(place: int, kind: str, expr: str, legend: str) -> dict[str, Any]:
+        grid = {"x": 12 * (place % 2), "y": 8 * (place // 2), "w": 12, "h": 8}
+        query = {"expr": expr, "legend": legend}
+        return {"title": f"Panel {place}", "type": kind, "queries": [query], "grid": grid}
+
+    return {
+        "title": f"Dashboard {number}",
+        "tags": ["load", f"team-{number % 7}"],
+        "variables": [
+            {
+                "name": "job",
+                "type": "query",
+                "query": "label_values(capacity_requests, job)",
+                "multi": True,
+                "default": [f"job-{number % JOBS}"],
+            }
+        ],
+        "panels": [
+            panel(0, "timeseries", _SUM, "{{status}}"),
+            panel(1, "timeseries", _P99, "p99"),
+            panel(2, "stat", _ONE, ""),
+            panel(3, "gauge", 'max(capacity_requests{job=~"$job"})', ""),
+        ],
+    }
+
+
+def _rule(number: int) -> dict[str, Any]:
+    fires = number % 2 == 0
+    return {
+        "name": f"Rule{number}",
+        "expr": f'capacity_requests{{job="job-{number % JOBS}"}} > {0 if fires else 1e9}',
+        "interval": "15s",
+        "severity": "page" if number % 3 else "ticket",
+        "service": f"service-{number}",
+        "labels": {"team": f"team-{number % 7}"},
+        "annotations": {"summary": "{{ $labels.instance }} has {{ $value }}"},
+    }
+
+
+def _wait(true: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "the server is not ready in time"
+        time.sleep(0.2)
