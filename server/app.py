@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from novaql import __version__
 from server.console import mount_console
+from server.platform.application import Application
 from server.platform.assembly import assemble, close
 from server.platform.clock import Clock
 from server.platform.compression import Compression
@@ -97,7 +98,7 @@ def create_app(
         housekeeping=housekeeper(context),
     )
     context.on_new_jobs(runner.wake)
-    app = FastAPI(
+    app = Application(
         title="NovaQL",
         version=__version__,
         lifespan=_lifespan(context, (*every, runner)),
@@ -109,7 +110,7 @@ def create_app(
     context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context
     app.state.jobs = runner
-    app.router.routes.append(RouteTable(ROUTES))
+    app.table = RouteTable(ROUTES)
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
@@ -146,7 +147,7 @@ def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
 async def _plain_http_error(request: Request, error: Exception) -> Response:
     """What the framework refuses, in the API's own shape."""
     assert isinstance(error, HTTPException)
-    path = request.url.path
+    path = request.scope["path"]
     shown: ServerError
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")

@@ -45,7 +45,7 @@ async def write(request: Request) -> Response:
     except Exception as problem:
         if kind_of(problem) is INTERNAL:
             raise
-        answer = problem_response(problem, request.url.path, request_id_of(request))
+        answer = problem_response(problem, request.scope["path"], request_id_of(request))
         answer.headers.update(Written().headers())
         return answer
     return Response(status_code=204, headers=written.headers())

@@ -31,16 +31,17 @@ async def admit(
     context: ServerContext = request.app.state.context
     principal = await _principal(request, context)
     scoped = context.scoped(principal)
-    request.state.principal = principal
-    request.state.context = scoped
+    path, state = request.scope["path"], request.scope["state"]
+    state["principal"] = principal
+    state["context"] = scoped
     if context.accounts is not None:
         context.accounts.note_use(principal)
         await _spend(request, context, principal, quota)
-    if request.url.path.startswith("/v1/"):
+    if path.startswith("/v1/"):
         asked = request.headers.get("api-version")
-        request.state.api_version = chosen_version(asked, principal.api_version)
+        state["api_version"] = chosen_version(asked, principal.api_version)
     try:
-        authorize(principal, role, request.url.path)
+        authorize(principal, role, path)
     except Forbidden:
         if writes and action is not None:
             await context.threads.run(lambda: _record_denial(request, scoped, action))
@@ -67,12 +68,12 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
 async def _spend(
     request: Request, context: ServerContext, principal: Principal, quota: str | None
 ) -> None:
-    wanted: list[tuple[Quota, str]] = [
-        (q, principal.id if q.window_s == 60 else principal.tenant_id)
-        for q in context.quota_plan.get(quota or "", ())
-    ]
-    if not wanted:
+    plan = context.quota_plan.get(quota or "", ())
+    if not plan:
         return
+    wanted: list[tuple[Quota, str]] = [
+        (q, principal.id if q.window_s == 60 else principal.tenant_id) for q in plan
+    ]
     standings = context.quotas.spend_at_once(wanted)
     if standings is None:
         try:
@@ -81,7 +82,7 @@ async def _spend(
             # A client that is over its quota is not to fill the audit log or the database.
             request.state.refused = "quota"
             raise refusal from None
-    if not is_prometheus(request.url.path):
+    if not is_prometheus(request.scope["path"]):
         request.state.rate_headers = rate_headers(standings)
 
 

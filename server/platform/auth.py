@@ -11,6 +11,8 @@ from server.platform.errors import Forbidden, Unauthenticated
 from server.platform.problem import SCIM_BASES, is_prometheus
 from server.platform.scopes import Principal, Role
 
+_TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+
 
 def secret_of(request: Request) -> str:
     """The token that came with a request; "" if there is none.
@@ -21,7 +23,7 @@ def secret_of(request: Request) -> str:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return given.strip()
-    if scheme.lower() == "basic" and is_prometheus(request.url.path):
+    if scheme.lower() == "basic" and is_prometheus(request.scope["path"]):
         return _basic_password(given.strip())
     return ""
 
@@ -29,7 +31,7 @@ def secret_of(request: Request) -> str:
 def unauthenticated(request: Request, *, given: bool) -> Unauthenticated:
     """The refusal; `given`: there was a token, and it opens nothing."""
     challenge = 'Bearer error="invalid_token"' if given else "Bearer"
-    if is_prometheus(request.url.path):
+    if is_prometheus(request.scope["path"]):
         challenge += ', Basic realm="NovaQL"'
     message = (
         "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
@@ -39,13 +41,12 @@ def unauthenticated(request: Request, *, given: bool) -> Unauthenticated:
 
 def authorize(principal: Principal, needed: Role, path: str) -> None:
     """Raises `Forbidden` if the role is too low, or the token is for something else."""
-    headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
     if principal.purpose == "scim" and not path.startswith(SCIM_BASES):
-        raise Forbidden("this token is for SCIM only", headers=headers)
+        raise Forbidden("this token is for SCIM only", headers=_TOO_WEAK)
     if not principal.role.covers(needed):
         raise Forbidden(
             f"this needs the role {needed.value}, the token has {principal.role.value}",
-            headers=headers,
+            headers=_TOO_WEAK,
         )
 
 

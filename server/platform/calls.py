@@ -304,7 +304,7 @@ class _Work:
                 principal=principal,
                 context=context,
                 route=endpoint.path,
-                path=request.url.path,
+                path=request.scope["path"],
                 names=names,
                 headers=request.headers,
                 version=version,
@@ -313,7 +313,7 @@ class _Work:
             )
             print_ = ""
             if self.key is not None:
-                print_ = fingerprint(request.url.path, request.url.query, self.raw)
+                print_ = fingerprint(request.scope["path"], request.url.query, self.raw)
                 kept = recall(call, principal.id, self.route, self.key, print_)
                 if kept is not None:
                     headers = {**kept.headers, "Idempotent-Replayed": "true"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 
 import cramjam
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,13 +26,16 @@ class Compression:
         self._smallest = smallest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        encoding = accepted_encoding(Headers(scope=scope)) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        encoding = _encoding_for(scope)
         head: Message | None = None
 
         async def answer(message: Message) -> None:
             nonlocal head
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
+                _vary(message)
                 head = message
                 return
             if head is None or message["type"] != "http.response.body":
@@ -50,24 +54,38 @@ class Compression:
             await send(start)
             await send(message)
 
-        if scope["type"] == "http":
-            await self._app(scope, receive, answer)
-        else:
-            await self._app(scope, receive, send)
+        await self._app(scope, receive, answer)
 
     def _worth_it(self, start: Message, body: bytes) -> bool:
+        if len(body) < self._smallest:
+            return False
         headers = Headers(raw=start["headers"])
-        return (
-            len(body) >= self._smallest
-            and "content-encoding" not in headers
-            and not headers.get("content-type", "").startswith(_PACKED_ALREADY)
+        return "content-encoding" not in headers and not headers.get("content-type", "").startswith(
+            _PACKED_ALREADY
         )
 
 
-def accepted_encoding(headers: Headers) -> str | None:
-    """The best of our encodings that the client takes, or None."""
+def _encoding_for(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            return accepted_encoding(value.decode("latin-1"))
+    return None
+
+
+def _vary(message: Message) -> None:
+    headers = message["headers"]
+    for name, _ in headers:
+        if name == b"vary":
+            MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
+            return
+    message["headers"] = [*headers, (b"vary", b"Accept-Encoding")]
+
+
+@lru_cache(maxsize=256)
+def accepted_encoding(header: str) -> str | None:
+    """The best of our encodings that a client takes who sends that `Accept-Encoding`, or None."""
     weights: dict[str, float] = {}
-    for part in headers.get("accept-encoding", "").lower().split(","):
+    for part in header.lower().split(","):
         name, _, parameter = part.partition(";")
         key, _, weight = parameter.strip().partition("=")
         try:

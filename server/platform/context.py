@@ -125,14 +125,14 @@ class ServerContext:
 
 def context_of(request: Request) -> ServerContext:
     """The server that a request came to, scoped to its tenant once it is let in."""
-    found = getattr(request.state, "context", None) or request.app.state.context
+    found = request.scope["state"].get("context") or request.app.state.context
     assert isinstance(found, ServerContext)
     return found
 
 
 def principal_of(request: Request) -> Principal:
     """Who makes the request; set once it is let in."""
-    found = request.state.principal
+    found = request.scope["state"]["principal"]
     assert isinstance(found, Principal)
     return found
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,9 +22,13 @@ from server.settings import is_loopback
 
 log = logging.getLogger("novaql.server")
 
+_NEVER_OF_OTHERS = frozenset({b"x-request-id", b"api-version"})
 # Anyone may make up methods and paths; the labels of our metrics are few all the same.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class Edge:
@@ -52,14 +57,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in _SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
-                for name, value in state.get("rate_headers", {}).items():
-                    headers.setdefault(name, value)
-                if scope["path"].startswith("/v1"):
-                    headers["API-Version"] = state.get("api_version", CURRENT)
+                message["headers"] = _completed(message.get("headers", ()), scope)
             await send(message)
 
         try:
@@ -84,16 +82,33 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         refused = scope["state"].get("refused", "")
         self._telemetry.count(Observation(path, method, status, seconds, refused))
-        log.info(
-            "request",
-            extra={
-                "request_id": request_id,
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round(seconds * 1000, 2),
-            },
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                extra={
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                },
+            )
+
+
+def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and those that every answer has unless it brings its own."""
+    state = scope["state"]
+    own = [pair for pair in headers if pair[0] not in _NEVER_OF_OTHERS]
+    named = {name for name, _ in own}
+    own.append((b"x-request-id", state["request_id"].encode()))
+    if scope["path"].startswith("/v1"):
+        own.append((b"api-version", state.get("api_version", CURRENT).encode()))
+    own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
+    quotas: Mapping[str, str] | None = state.get("rate_headers")
+    if quotas:
+        given = [(name.lower().encode(), value.encode()) for name, value in quotas.items()]
+        own += [pair for pair in given if pair[0] not in named]
+    return own
 
 
 def _need_loopback_host(scope: Scope) -> None:

@@ -14,12 +14,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def covers(self, needed: Role) -> bool:
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+        return _ORDER[self] >= _ORDER[needed]
 
     def at_most(self, other: Role) -> Role:
         """The lower of two roles."""
         return self if other.covers(self) else other
+
+
+_ORDER = {role: number for number, role in enumerate(Role)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The route table as the application's router: from a method and a path to a row, quickly.
+"""The route table: from a method and a path to a row, quickly.
 
 FastAPI keeps a list of routes, asks each in turn, and solves dependencies for the right one. Here a
 path without names in it is one look into a dictionary, others are compared with the few rows that
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Match, compile_path
-from starlette.types import Receive, Scope, Send
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.platform.endpoint import Endpoint
 from server.platform.errors import MethodNotAllowed
@@ -27,8 +27,8 @@ class _Template:
     rows: Mapping[str, Endpoint]
 
 
-class RouteTable(BaseRoute):
-    """All rows, as one route of the application.
+class RouteTable:
+    """All rows.
 
     Where a fixed path and one with a name in it both match, the fixed one counts.
     """
@@ -58,27 +58,26 @@ class RouteTable(BaseRoute):
                     return template.rows, match.groupdict()
         return None
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        found = self.find(scope["path"])
-        if found is None:
-            return Match.NONE, {}
-        rows, names = found
-        row = rows.get(scope["method"])
-        shown = row or next(iter(rows.values()))
-        child = {"endpoint": row, "route": shown, "path_params": names, "rows": rows}
-        return Match.PARTIAL if row is None else Match.FULL, child
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """An application that answers the rows, and leaves every other path to `app`."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        row: Endpoint | None = scope["endpoint"]
-        request = Request(scope, receive, send)
-        if row is None:
-            allowed = ", ".join(sorted(scope["rows"]))
-            raise MethodNotAllowed(
-                f"{request.method} is not for {request.url.path}; it takes {allowed}",
-                headers={"Allow": allowed},
-            )
-        await row.admit(request)
-        response = await row.handler(request)
-        await response(scope, receive, send)
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            found = self.find(scope["path"]) if scope["type"] == "http" else None
+            if found is None:
+                await app(scope, receive, send)
+                return
+            rows, scope["path_params"] = found
+            row = rows.get(scope["method"])
+            scope["route"] = row or next(iter(rows.values()))
+            if row is None:
+                allowed = ", ".join(sorted(rows))
+                raise MethodNotAllowed(
+                    f"{scope['method']} is not for {scope['path']}; it takes {allowed}",
+                    headers={"Allow": allowed},
+                )
+            request = Request(scope, receive, send)
+            await row.admit(request)
+            response = await row.handler(request)
+            await response(scope, receive, send)
+
+        return answer

@@ -43,6 +43,7 @@ class Telemetry:
     def __init__(self, version: str, store_stats: Callable[[], Mapping[str, float]]) -> None:
         self._registry = CollectorRegistry()
         self._kept: deque[Observation] | None = None
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(_StoreStats(store_stats))
@@ -88,8 +89,16 @@ class Telemetry:
         if self._kept is not None:
             self._kept.append(seen)
             return
-        self._requests.labels(seen.route, seen.method, str(seen.status)).inc()
-        self._latency.labels(seen.route).observe(seen.seconds)
+        what = seen[:3]
+        known = self._children.get(what)
+        if known is None:
+            known = self._children[what] = (
+                self._requests.labels(seen.route, seen.method, str(seen.status)),
+                self._latency.labels(seen.route),
+            )
+        requests, latency = known
+        requests.inc()
+        latency.observe(seen.seconds)
         if seen.refused:
             self._refused.labels(seen.refused).inc()
 

@@ -20,6 +20,7 @@ from server.platform.ids import new_id
 from server.platform.redaction import Snapshot, hidden, patch
 from server.platform.sealing import SealingKeys
 from server.platform.state.rows import Row
+from server.platform.state.scoped import by_id
 from server.platform.tables import AuditEntry, Event, Job
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -68,9 +69,9 @@ class Unit:
 
     def find(self, table: type[AnyRow], key: str, *, lock: bool = False) -> AnyRow | None:
         """The tenant's row with that id. `lock`: nobody else changes it before the unit ends."""
-        statement = select(table).where(table.id == key)
-        if lock:
-            statement = statement.with_for_update()
+        if not lock:
+            return by_id(self.session, table, key)
+        statement = select(table).where(table.id == key).with_for_update()
         return self.session.execute(statement).scalar_one_or_none()
 
     def get(self, table: type[AnyRow], key: str, kind: str, *, lock: bool = False) -> AnyRow:

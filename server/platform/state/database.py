@@ -213,7 +213,12 @@ class StateDatabase:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             immediate = connection.get_execution_options().get("immediate")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            try:
+                driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+            except sqlite3.OperationalError as problem:
+                raise OperationalError("BEGIN", None, problem) from problem
 
         return engine
 
