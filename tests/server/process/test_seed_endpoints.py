@@ -8,82 +8,35 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from server.platform.table import RouteTable
-from server.routes import ROUTES
 from tests.server.contract.test_seed import PROMISED
-from tests.support.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
+from tests.support.http_server import WRITE_HEADERS
 from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS, postgresql_url
+from tests.support.state_databases import KINDS
+from tests.support.tenant_client import TenantClient, second_tenant
 
 OURS = ("/services", "/slo", "/audit", "/users", "/tokens", "/scim")
 NOW = int(time.time()) // 60 * 60
-TABLE = RouteTable(ROUTES)
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
-
-
-@dataclass
-class Client:
-    """A tenant's administrator, who notes which rows of the table were used with success."""
-
-    server: ServerProcess
-    token: str
-    used: set[str] = field(default_factory=set)
-
-    def ask(
-        self, method: str, path: str, body: Any = None, expect: int = 200, **more: Any
-    ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
-        answer = httpx.request(
-            method, f"{self.server.url}{path}", json=body, headers=headers, timeout=30, **more
-        )
-        assert answer.status_code == expect, answer.text
-        found = TABLE.find(path.partition("?")[0])
-        if found is not None and expect < 300:
-            self.used.add(f"{method} {found[0][method].path.removeprefix('/v1')}")
-        return answer
-
-    def json(self, method: str, path: str, body: Any = None, expect: int = 200) -> Any:
-        return self.ask(method, path, body, expect).json()
-
-
-def admin(data: Path, settings: dict[str, str], *arguments: str) -> str:
-    environ = os.environ | {f"NOVAQL_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments, "--data", str(data)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def acme(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Client]:
+) -> Iterator[TenantClient]:
     data = tmp_path_factory.mktemp("seed") / "data"
-    settings = {"rate_per_minute": "0", "sync": "os"}
-    if request.param == "postgresql":
-        settings["database_url"] = postgresql_url()
-    with server_process(data, settings=settings) as server:
-        first = Client(server, server.token or admin(data, settings, "bootstrap"))
+    with second_tenant(request.param, data) as (here, first):
         first.json("POST", "/v1/services", {"name": "api", "owner": "x", "tier": "t"}, 201)
         send(first, "neighbour", bad=500)
-        token = admin(data, settings, "tenant", "acme", "--email", "ada@acme.example")
-        yield Client(server, token)
+        yield here
 
 
-def send(client: Client, job: str, bad: int) -> None:
+def send(client: TenantClient, job: str, bad: int) -> None:
     """An hour in which `bad` of 60 000 requests failed."""
     steps = range(61)
     series = [
@@ -98,7 +51,7 @@ def send(client: Client, job: str, bad: int) -> None:
     client.ask("POST", "/prometheus/api/v1/write", None, 204, content=body, headers=headers)
 
 
-def test_samples_come_in_by_every_door(acme: Client) -> None:
+def test_samples_come_in_by_every_door(acme: TenantClient) -> None:
     send(acme, "api", bad=54)
     ms, text = NOW * 1000, {"Content-Type": "text/plain"}
     acme.ask("POST", "/v1/ingest", content=f"doors 1 {ms}\n".encode(), headers=text)
@@ -117,7 +70,7 @@ def test_samples_come_in_by_every_door(acme: Client) -> None:
     assert jobs == ["api"]
 
 
-def test_services(acme: Client) -> None:
+def test_services(acme: TenantClient) -> None:
     expressions = {
         "errors": 'sum(rate(requests_total{code="500"}[1h])) / sum(rate(requests_total[1h]))',
         "traffic": "sum(rate(requests_total[1h]))",
@@ -141,7 +94,7 @@ def test_services(acme: Client) -> None:
     acme.json("POST", "/v1/services", body, 409)
 
 
-def test_health_is_computed_from_the_tenants_samples(acme: Client) -> None:
+def test_health_is_computed_from_the_tenants_samples(acme: TenantClient) -> None:
     health = acme.json("GET", "/v1/services/api/health")
 
     assert health["status"] in {"healthy", "degraded", "unhealthy"}
@@ -151,7 +104,7 @@ def test_health_is_computed_from_the_tenants_samples(acme: Client) -> None:
     assert health["signals"]["latency"]["value"] is None
 
 
-def test_objectives(acme: Client) -> None:
+def test_objectives(acme: TenantClient) -> None:
     indicator = {"type": "ratio", "bad": 'requests_total{code="500"}', "total": "requests_total"}
     body = {"objective": "0.999", "window": "1h", "indicator": indicator}
     made = acme.json("POST", "/v1/slo/api", body, 201)
@@ -169,18 +122,18 @@ def test_objectives(acme: Client) -> None:
     assert [row["service"] for row in everything] == ["api"]
 
 
-def test_users_and_tokens(acme: Client) -> None:
+def test_users_and_tokens(acme: TenantClient) -> None:
     invited = acme.json("POST", "/v1/users", {"email": "eve@acme.example", "role": "operator"}, 201)
     path = httpx.URL(invited["invitation_url"]).path
     joined = httpx.post(f"{acme.server.url}{path}", json={}).json()
-    eve = Client(acme.server, joined["token"])
+    eve = TenantClient(acme.server, joined["token"])
     eve.json("GET", "/v1/services")
     eve.json("GET", "/v1/users", expect=403)
     users = acme.json("GET", "/v1/users")["data"]
     tokens = acme.json("GET", "/v1/tokens")["data"]
     hers = next(row for row in tokens if row["owner"]["id"] == invited["id"])
     rotated = acme.json("POST", f"/v1/tokens/{hers['id']}/rotate")
-    fresh = Client(acme.server, rotated["token"])
+    fresh = TenantClient(acme.server, rotated["token"])
     fresh.json("GET", "/v1/services")
     eve.json("GET", "/v1/services")  # for an hour
     acme.ask("DELETE", f"/v1/users/{invited['id']}", expect=204)
@@ -193,7 +146,7 @@ def test_users_and_tokens(acme: Client) -> None:
     assert joined["token"] not in str(tokens)
 
 
-def test_scim(acme: Client) -> None:
+def test_scim(acme: TenantClient) -> None:
     scim = {"Content-Type": "application/scim+json"}
     for base in ("/scim/v2", "/v1/scim/v2"):
         offer = acme.json("GET", f"{base}/ServiceProviderConfig")
@@ -214,7 +167,7 @@ def test_scim(acme: Client) -> None:
         assert acme.json("GET", f"{base}/Users/{made['id']}")["active"] is False
 
 
-def test_audit(acme: Client) -> None:
+def test_audit(acme: TenantClient) -> None:
     made = acme.json("POST", "/v1/services", {"name": "=1+1", "owner": "a", "tier": "1"}, 400)
     assert made["error"]["code"] == "validation_error"
     entries = acme.json("GET", "/v1/audit?action=service.create")["data"]
@@ -252,7 +205,7 @@ def test_audit(acme: Client) -> None:
     assert httpx.get(export["download_url"][:-1] + "!").status_code == 403
 
 
-def test_every_promised_endpoint_was_used(acme: Client) -> None:
+def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
     promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
 
     assert promised - acme.used == set()

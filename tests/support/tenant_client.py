@@ -1,0 +1,77 @@
+"""An administrator of one tenant of a server that is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from server.platform.table import RouteTable
+from server.routes import ROUTES
+from tests.support.http_server import ROOT, ServerProcess, server_process
+from tests.support.state_databases import postgresql_url
+
+TABLE = RouteTable(ROUTES)
+
+
+@dataclass
+class TenantClient:
+    """Asks, and notes which rows of the route table were used with success."""
+
+    server: ServerProcess
+    token: str
+    used: set[str] = field(default_factory=set)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, expect: int = 200, **more: Any
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
+        answer = httpx.request(
+            method, f"{self.server.url}{path}", json=body, headers=headers, timeout=30, **more
+        )
+        assert answer.status_code == expect, answer.text
+        found = TABLE.find(path.partition("?")[0])
+        if found is not None and expect < 300:
+            self.used.add(f"{method} {found[0][method].path.removeprefix('/v1')}")
+        return answer
+
+    def json(self, method: str, path: str, body: Any = None, expect: int = 200) -> Any:
+        return self.ask(method, path, body, expect).json()
+
+    def until(self, what: Callable[[], Any], seconds: float = 60) -> Any:
+        """Wait until something is true, and what it is then."""
+        end = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.1)
+        return found
+
+
+@contextmanager
+def second_tenant(kind: str, data: Path, **settings: str) -> Iterator[tuple[TenantClient, ...]]:
+    """The administrators of the tenant `acme`, and of the first one, on a database of that kind."""
+    chosen: dict[str, str] = {"rate_per_minute": "0", "sync": "os", **settings}
+    if kind == "postgresql":
+        chosen["database_url"] = postgresql_url()
+    with server_process(data, settings=chosen) as server:
+        first = TenantClient(server, server.token or admin(data, chosen, "bootstrap"))
+        token = admin(data, chosen, "tenant", "acme", "--email", "ada@acme.example")
+        yield TenantClient(server, token), first
+
+
+def admin(data: Path, settings: Mapping[str, str], *arguments: str) -> str:
+    """`novaql admin …`: what it prints."""
+    environ = os.environ | {f"NOVAQL_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments, "--data", str(data)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
+    )
+    return done.stdout.strip()
