@@ -108,8 +108,8 @@ def send(
                 headers["Authorization"] = f"Bearer {token}"
             _post(context.dialer, settings["url"], body, headers)
         case "slack":
-            text = slack_body(row.payload, row.firing, row.resolved, settings, url)
-            _post(context.dialer, secrets["url"], text, {})
+            text = slack_body(row.payload, row.firing, row.resolved, settings, url, row.id)
+            _post(context.dialer, secrets["url"], text, {"X-Notification-Id": row.id})
         case "email":
             mail = mail_of(
                 row.payload,

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -47,11 +48,13 @@ class Before:
 
     alerts    pending and firing ones, as they were left
     recorded  series that a recording rule wrote
+    intended  series that an evaluation which did not end may have written beside those
     no_data   `ok`, `alerting` or `keep`; on_error: `keep` or `alerting`
     """
 
     alerts: Active = field(default_factory=dict)
     recorded: Sequence[Mapping[str, str]] = ()
+    intended: Sequence[Mapping[str, str]] = ()
     no_data: str = OK
     on_error: str = "keep"
 
@@ -62,6 +65,7 @@ class After:
 
     alerts    afterwards: those that were resolved now are INACTIVE, those that are gone are gone
     recorded  series that a recording rule wrote now; None: as before
+    wrote     what was intended before is settled
     """
 
     alerts: Active
@@ -69,6 +73,7 @@ class After:
     series: int
     seconds: float
     problem: str = ""
+    wrote: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +107,24 @@ def is_outage(time_ms: int, last_ms: int | None, interval_ms: int) -> bool:
     return last_ms is not None and time_ms - last_ms > max(3 * interval_ms, SHORTEST_OUTAGE_MS)
 
 
+Intend = Callable[[int, list[dict[str, str]]], None]
+
+
 def evaluate_group(
     group: Group,
     before: Sequence[Before],
     moment: Moment,
     context: RuleContext,
     between: Callable[[], None] = lambda: None,
+    intend: Intend = lambda *_: None,
 ) -> list[After]:
-    """Evaluate every rule in order; `between` is called after each."""
+    """Evaluate every rule in order; `between` is called after each.
+
+    intend  called before series are written that were not there before, with the place of the rule
+    """
     outcomes = []
-    for rule, known in zip(group.rules, before, strict=True):
-        one = _Evaluation(group, known, moment, context)
+    for place, (rule, known) in enumerate(zip(group.rules, before, strict=True)):
+        one = _Evaluation(group, known, moment, context, partial(intend, place))
         began = time.perf_counter()
         after = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
         outcomes.append(replace(after, seconds=time.perf_counter() - began))
@@ -126,6 +138,7 @@ class _Evaluation:
     before: Before
     moment: Moment
     context: RuleContext
+    intend: Callable[[list[dict[str, str]]], None]
 
     @property
     def offset_ms(self) -> int:
@@ -138,7 +151,7 @@ class _Evaluation:
             previous = SeriesTable.from_dicts([dict(labels) for labels in self.before.recorded])
             self._write(found, previous)
         except (NovaqlError, StoreError) as problem:
-            return After({}, None, 0, 0.0, _sentence(problem))
+            return After({}, None, 0, 0.0, _sentence(problem), wrote=False)
         return After({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
 
     def alert(self, rule: AlertingRule) -> After:
@@ -155,17 +168,18 @@ class _Evaluation:
         except (NovaqlError, StoreError) as failure:
             problem = _sentence(failure)
             if self.before.on_error != ALERTING:
-                return After(dict(self.before.alerts), None, 0, 0.0, problem)
+                return After(dict(self.before.alerts), None, 0, 0.0, problem, wrote=False)
             found, keeps = self._stand_in(state, ALERTING, "error", problem), True
         try:
             vector = state.advance(found, moment.time_ms, keeps=keeps)
         except NovaqlError as failure:  # more than its limit: all are dropped
             problem, vector = _sentence(failure), series_of([])
+        wrote = True
         try:
             self._write(vector, written)
         except (NovaqlError, StoreError) as failure:
-            problem = problem or _sentence(failure)
-        return After(state.alerts, None, len(vector), 0.0, problem)
+            problem, wrote = problem or _sentence(failure), False
+        return After(state.alerts, None, len(vector), 0.0, problem, wrote)
 
     def at(self, expr: str) -> Vector:
         """An expression now."""
@@ -203,6 +217,14 @@ class _Evaluation:
         return found
 
     def _write(self, vector: Vector, before: SeriesTable) -> None:
+        fresh = missing(vector.series, before)
+        if fresh is not None:
+            self.intend([dict(labels) for labels in fresh.dicts()])
+        if self.before.intended:
+            known = [*before.dicts(), *self.before.intended]
+            before = SeriesTable.from_dicts(
+                list({tuple(sorted(s.items())): s for s in known}.values())
+            )
         gone = missing(before, vector.series)
         if len(vector) or gone is not None:
             batch = vector.batch(self.moment.time_ms - self.offset_ms, gone)

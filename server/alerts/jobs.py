@@ -74,7 +74,17 @@ def evaluate(job: JobRun) -> None:
             renewed = time.perf_counter()
 
     library = library_group(group, loaded.rules)
-    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), renew)
+    known = {key: list(series) for key, series in group.intended.items()}
+
+    def intend(place: int, series: list[dict[str, str]]) -> None:
+        rule_id = loaded.rules[place].id
+        known[rule_id] = [*known.get(rule_id, ()), *series]
+        with job.note() as unit:
+            current = unit.find(RuleGroup, group.id, lock=True)
+            if current is not None:
+                current.intended = dict(known)
+
+    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), renew, intend)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
         current = unit.find(RuleGroup, group.id, lock=True)
@@ -90,6 +100,9 @@ def evaluate(job: JobRun) -> None:
         current.evaluated_at, current.resumed_at = at, resumed
         current.evaluation_s = round(seconds, 9)
         rules = _rules(unit, group.id)
+        settled = {rule.id for rule, new in zip(rules, after, strict=True) if new.wrote}
+        if known:
+            current.intended = {k: series for k, series in known.items() if k not in settled}
         moved = kept.keep(unit, rules, loaded.before, after, at)
         consequences(unit, moved, {rule.id: rule for rule in rules})
 
@@ -179,11 +192,13 @@ def _load(unit: Unit, group_id: str) -> _Loaded | None:
     if group is None:
         return None
     rules = _rules(unit, group_id)
-    return _Loaded(group, rules, kept.load(unit, rules))
+    return _Loaded(group, rules, kept.load(unit, rules, group.intended))
 
 
 def _rules(unit: Unit, group_id: str) -> Sequence[AlertRule]:
-    statement = select(AlertRule).where(AlertRule.group_id == group_id).order_by(AlertRule.position)
+    """The rules of a group that are evaluated, in their order."""
+    wanted = select(AlertRule).where(AlertRule.group_id == group_id, AlertRule.paused.is_(False))
+    statement = wanted.order_by(AlertRule.position)
     return unit.session.execute(statement).scalars().all()
 
 

@@ -46,8 +46,10 @@ class Moved:
     alert: Alert
 
 
-def load(unit: Unit, rules: Sequence[AlertRule]) -> list[Before]:
-    """What is known of each rule."""
+def load(
+    unit: Unit, rules: Sequence[AlertRule], intended: Mapping[str, Sequence[Mapping[str, str]]]
+) -> list[Before]:
+    """What is known of each rule. `intended` is what their group says."""
     ids = [rule.id for rule in rules]
     alerts: dict[str, Active] = {}
     for row in _live(unit, ids):
@@ -60,7 +62,14 @@ def load(unit: Unit, rules: Sequence[AlertRule]) -> list[Before]:
         ).scalars()
     }
     return [
-        Before(alerts.get(r.id, {}), recorded.get(r.id, ()), r.no_data, r.on_error) for r in rules
+        Before(
+            alerts.get(r.id, {}),
+            recorded.get(r.id, ()),
+            intended.get(r.id, ()),
+            r.no_data,
+            r.on_error,
+        )
+        for r in rules
     ]
 
 

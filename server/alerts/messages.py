@@ -35,9 +35,17 @@ def lines_of(payload: Mapping[str, Any]) -> list[str]:
 
 
 def slack_body(
-    payload: Mapping[str, Any], firing: int, resolved: int, settings: Mapping[str, Any], link: str
+    payload: Mapping[str, Any],
+    firing: int,
+    resolved: int,
+    settings: Mapping[str, Any],
+    link: str,
+    notification_id: str,
 ) -> dict[str, Any]:
-    """The body of an incoming webhook of Slack, and of what behaves like it."""
+    """The body of an incoming webhook of Slack, and of what behaves like it.
+
+    The notification's id stands below the message: one that is sent twice can be told.
+    """
     title = title_of(payload, firing, resolved)
     attachment = {
         "color": "danger" if firing else "good",
@@ -45,6 +53,7 @@ def slack_body(
         "fallback": title,
         "text": _escaped("\n".join(lines_of(payload))),
         "mrkdwn_in": ["text"],
+        "footer": notification_id,
     }
     if link:
         attachment["title_link"] = link

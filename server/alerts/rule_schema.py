@@ -53,6 +53,7 @@ class RuleBody(Body):
     )
     escalation_policy_id: ShortText | None = None
     auto_incident: bool = False
+    paused: bool = Field(False, description="it is not evaluated: nothing is raised or written")
 
 
 class RulePatch(Body):
@@ -77,6 +78,9 @@ class RulePatch(Body):
     channels: ChannelNames | None = None
     escalation_policy_id: ShortText | None = None
     auto_incident: bool | None = None
+    paused: bool | None = Field(
+        None, description="true: its alerts resolve, its series end; false: it goes on from new"
+    )
 
 
 class RuleQuery(PageQuery):
@@ -89,6 +93,7 @@ class RuleQuery(PageQuery):
     file: ShortText | None = None
     group: ShortText | None = None
     health: Literal["unknown", "ok", "err"] | None = None
+    paused: bool | None = None
 
 
 class ThresholdOut(Shown):
@@ -141,6 +146,7 @@ class RuleOut(Shown):
     channels: list[str]
     escalation_policy_id: str | None
     auto_incident: bool
+    paused: bool
     file: str
     group: str
     managed: str | None = Field(description="what keeps the rule up to date: a file, an objective")

@@ -37,7 +37,7 @@ from server.platform.unit import Unit
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
 _MS = timedelta(milliseconds=1)
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_FILTERS = ("type", "name", "service", "severity", "health")
+_FILTERS = ("type", "name", "service", "severity", "health", "paused")
 
 
 def list_rules(call: Call) -> Answer:
@@ -73,7 +73,8 @@ def get_rule(call: Call) -> Answer:
 
 def change_rule(call: Call) -> Answer:
     """Change a rule, from its `version`. Alerts whose labels stay the same go on; if `for` is
-    longer now, those that fire may be pending again."""
+    longer now, those that fire may be pending again. `paused` ends its alerts and its series until
+    it is taken back."""
     rule, _ = rules_service.change(call, call.name("id"), call.body(RulePatch))
     return ok(_one(call, rule))
 
@@ -197,7 +198,15 @@ def _shown(
 
 _SAME = (
     *("id", "type", "name", "expr", "labels", "annotations", "severity", "service", "no_data"),
-    *("on_error", "channels", "escalation_policy_id", "auto_incident", "health", "series"),
+    *(
+        "on_error",
+        "channels",
+        "escalation_policy_id",
+        "auto_incident",
+        "paused",
+        "health",
+        "series",
+    ),
     *("created_at", "updated_at", "version"),
 )
 

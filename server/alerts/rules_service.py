@@ -28,6 +28,7 @@ _PLAIN = (
     "on_error",
     "escalation_policy_id",
     "auto_incident",
+    "paused",
 )
 
 
@@ -77,6 +78,9 @@ def change(call: Call, rule_id: str, body: RulePatch) -> tuple[AlertRule, RuleGr
     rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
     rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
     rule.channels = list(whole.channels)
+    if whole.paused and not rule.paused:
+        end(call, [rule], note="the rule was paused")
+        rule.series = 0
     for name in _PLAIN:
         setattr(rule, name, getattr(whole, name))
     if "interval" in given:
@@ -109,18 +113,10 @@ def remove(call: Call, rule_id: str) -> None:
 
 def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
     """Take rules out; groups that have none left go, too."""
+    end(unit, rules, note=note)
     ids = [rule.id for rule in rules]
     groups = sorted({rule.group_id for rule in rules})
-    live = unit.session.execute(
-        select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(kept.LIVE))
-    ).scalars()
-    series = [*written_by(list(live)), *kept.forget_recorded(unit, ids)]
-    moved = kept.end_all(unit, ids, unit.now(), note)
-    consequences(unit, moved, {rule.id: rule for rule in rules})
-    unit.session.flush()
     unit.session.execute(delete(AlertRule).where(AlertRule.id.in_(ids)))
-    if series:
-        unit.enqueue(RETIRE, payload={"series": series})
     for group_id in groups:
         left = unit.session.execute(
             select(func.count()).select_from(AlertRule).where(AlertRule.group_id == group_id)
@@ -132,6 +128,25 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
             group = unit.find(RuleGroup, group_id, lock=True)
             if group is not None:
                 unit.touch(group)
+
+
+def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
+    """Resolve what rules have raised, and have their series marked stale."""
+    ids = [rule.id for rule in rules]
+    live = unit.session.execute(
+        select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(kept.LIVE))
+    ).scalars()
+    series = [*written_by(list(live)), *kept.forget_recorded(unit, ids)]
+    groups = {group_id: unit.find(RuleGroup, group_id) for group_id in {r.group_id for r in rules}}
+    for group in groups.values():
+        if group is not None and group.intended:
+            series += [labels for rule_id in ids for labels in group.intended.get(rule_id, ())]
+            group.intended = {k: v for k, v in group.intended.items() if k not in ids}
+    moved = kept.end_all(unit, ids, unit.now(), note)
+    consequences(unit, moved, {rule.id: rule for rule in rules})
+    unit.session.flush()
+    if series:
+        unit.enqueue(RETIRE, payload={"series": series})
 
 
 def new_group(

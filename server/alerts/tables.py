@@ -21,6 +21,8 @@ class RuleGroup(Row, Base):
     evaluated_at  time of the last evaluation
     resumed_at    when evaluations began again after an outage
     missed        evaluations that were left out, since there was no time for them
+    intended      rule id → series that an evaluation was about to write for the first time; when
+                  it is killed then, the next one knows which series may have to be ended
     version       changes with every change of a rule in it
     """
 
@@ -41,6 +43,7 @@ class RuleGroup(Row, Base):
     evaluation_s: Mapped[float] = mapped_column(Float, default=0.0)
     evaluations: Mapped[int] = mapped_column(BigInteger, default=0)
     missed: Mapped[int] = mapped_column(BigInteger, default=0)
+    intended: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class AlertRule(Row, Base):
@@ -48,6 +51,7 @@ class AlertRule(Row, Base):
 
     type     `alerting` or `recording`
     managed  what keeps it up to date: "" people, `slo:slo_…` an objective, `file` a rule file
+    paused   it is not evaluated, and raises nothing
     health   `unknown`, `ok` or `err`
     """
 
@@ -71,6 +75,7 @@ class AlertRule(Row, Base):
     escalation_policy_id: Mapped[str | None] = mapped_column(Id)
     auto_incident: Mapped[bool] = mapped_column(default=False)
     managed: Mapped[str] = mapped_column(String(80), default="")
+    paused: Mapped[bool] = mapped_column(default=False)
     health: Mapped[str] = mapped_column(String(16), default="unknown")
     last_error: Mapped[str] = mapped_column(Text, default="")
     evaluated_at: Mapped[datetime | None]

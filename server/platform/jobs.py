@@ -114,6 +114,13 @@ class JobRun:
                 unit.wakes = True
         self.ended = True
 
+    @contextmanager
+    def note(self) -> Iterator[Unit]:
+        """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            self._own(unit.session)
+            yield unit
+
     def renew(self, lease: timedelta) -> None:
         """Keep the job for that much longer from now. Raises `LeaseLost`."""
         with self.context.unit(*self._origin(), writes=True) as unit:

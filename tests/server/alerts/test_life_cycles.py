@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from server.alerts.tables import RuleGroup
 from server.app import create_app
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext
@@ -275,3 +278,67 @@ def test_alerts_of_a_rule_that_goes_resolve_and_their_series_end(rig: AlertRig) 
     rig.step()
     assert rig.log() == [("new_alerts", 1, 0), ("all_resolved", 0, 1)]
     assert rig.ask("DELETE", f"/v1/alert-rules/{rule['id']}").status_code == 404
+
+
+def test_a_paused_rule_raises_and_writes_nothing(rig: AlertRig) -> None:
+    rig.told(group_interval="15s")
+    rule = rig.rule()
+    rig.rule(name="up:sum", type="recording", expr="sum(up)")
+    rig.now(a=0.0)
+    path = f"/v1/alert-rules/{rule['id']}"
+    paused = rig.ask("PATCH", path, {"version": 1, "paused": True})
+    assert paused.status_code == 200
+    assert (paused.json()["paused"], paused.json()["state"]) == (True, "inactive")
+    rig.step(1)
+    assert rig.series("ALERTS") == []
+    assert rig.alert()["state"] == "resolved"
+    assert rig.alert()["history"][0]["note"] == "the rule was paused"
+    rig.step(14, a=0.0)
+    rig.step(a=0.0)
+    assert rig.states() == {"a": "resolved"}
+    assert rig.log() == [("new_alerts", 1, 0), ("all_resolved", 0, 1)]
+    assert [s["__name__"] for s in rig.series("up:sum")] == ["up:sum"]  # others go on
+    assert [r["id"] for r in rig.get("/v1/alert-rules?paused=true")["data"]] == [rule["id"]]
+    assert rig.ask("PATCH", path, {"version": 2, "paused": False}).status_code == 200
+    rig.step(a=0.0)
+
+    assert rig.states() == {"a": "firing"}
+    assert rig.log()[2:] == [("new_alerts", 1, 0)]
+
+
+def test_a_rule_can_be_made_paused(one: AlertRig) -> None:
+    rule = one.rule(paused=True)
+    one.now(a=0.0)
+
+    assert one.alerts() == []
+    assert one.get(f"/v1/alert-rules/{rule['id']}")["last_evaluated_at"] is None
+
+
+@pytest.mark.parametrize("fields", [{}, {"type": "recording", "name": "low", "expr": "up == 0"}])
+def test_what_a_killed_evaluation_wrote_is_ended_by_the_next(
+    rig: AlertRig, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    """The samples are in the store, and the process dies before the database hears of it."""
+    rig.rule(**fields)
+    rig.now(a=1.0)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    wanted = 'ALERTS{instance="a"}' if not fields else "low"
+    with monkeypatch.context() as patch:
+        patch.setattr("server.alerts.kept.keep", dies)
+        rig.clock.step(timedelta(seconds=15))
+        rig.up(a=0.0)
+        with pytest.raises(Killed):
+            rig.server.run_jobs()
+    assert len(rig.series(wanted)) == 1
+    rig.step(30, a=1.0)  # the lease has run out
+
+    assert rig.series(wanted) == []
+    assert rig.alerts() == []
+    with rig.server.context.database.read(None) as session:
+        assert [group.intended for group in session.execute(select(RuleGroup)).scalars()] == [{}]

@@ -273,8 +273,11 @@ def test_slack(one: AlertRig) -> None:
         one.post("/v1/alert-routing", {"route": {"group_wait": "0s"}})
         one.now(a=0.0)
         one.step(30)
-        body = orjson.loads(heard.heard[0].body)
+        (request,) = heard.heard
+        body = orjson.loads(request.body)
+        (row,) = one.get("/v1/notifications")["data"]
 
+    assert body["attachments"][0]["footer"] == row["id"] == request.headers["x-notification-id"]
     assert body["channel"] == "#ops"
     assert body["text"] == "[FIRING:1] Down"
     assert "&lt;down&gt; &amp; out" in body["attachments"][0]["text"]
