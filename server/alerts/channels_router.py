@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -26,6 +25,7 @@ from server.alerts.grouping import Why
 from server.alerts.routing_config import channels_in
 from server.alerts.tables import AlertRule, Channel, Notification
 from server.platform.calls import Answer, Call, accepted, created, listed, no_content, ok, operation
+from server.platform.context import ServerContext
 from server.platform.cursors import Key, PageQuery
 from server.platform.egress import Unreachable
 from server.platform.endpoint import Endpoint
@@ -57,7 +57,12 @@ def list_channels(call: Call) -> Answer:
 def make_channel(call: Call) -> Answer:
     """Make a channel: a webhook as Alertmanager's, Slack's incoming webhook, mail, or a sink that
     is read by this API. Targets that are not public are refused."""
-    body = call.body(MakeChannel)
+    row = new_channel(call, call.body(MakeChannel))
+    return created(channel_out(call, row), f"/v1/notification-channels/{row.id}")
+
+
+def new_channel(call: Call, body: MakeChannel) -> Channel:
+    """A new channel, whose targets have been checked. Raises `Conflict` for a name that is."""
     row = Channel(
         id=new_id("chan"),
         created_at=call.now(),
@@ -74,7 +79,7 @@ def make_channel(call: Call) -> Answer:
     with flushed_or(call.session, taken):
         call.session.add(row)
     call.audit("channel.create", ("channel", row.id), after=_snapshot(call, row))
-    return created(channel_out(call, row), f"/v1/notification-channels/{row.id}")
+    return row
 
 
 def get_channel(call: Call) -> Answer:
@@ -187,7 +192,6 @@ def _set(call: Call, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
                 raise invalid(f"/{kind}", "the settings of the type are needed")
             continue
         settings = given.model_dump(mode="json", exclude_none=True)
-        _check_target(call, kind, settings)
         secrets = {name: settings.pop(name) for name in _SECRETS[kind] if name in settings}
         row.settings = settings
         row.sealed = (
@@ -195,15 +199,19 @@ def _set(call: Call, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
         )
 
 
-def _check_target(call: Call, kind: str, settings: Mapping[str, Any]) -> None:
-    dialer = call.context.dialer
-    if kind != "email":
-        dialer.check_url(settings["url"])
+def check_channel(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
+    """Raises what is wrong with where a channel leads. It looks names up: not in a transaction."""
+    dialer = context.dialer
+    for one in (body.webhook, body.slack):
+        if one is not None:
+            dialer.check_url(one.url)
+    mail = body.email
+    if mail is None:
         return
-    if settings.get("username") and settings["tls"] == "none":
+    if mail.username and mail.tls == "none":
         raise invalid("/email/tls", "a password is not sent without tls")
     try:
-        dialer.addresses(settings["host"], settings["port"])
+        dialer.addresses(mail.host, mail.port)
     except Unreachable:
         return  # it may get an address
 
@@ -239,6 +247,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="channel.create",
         body=MakeChannel,
+        check=check_channel,
         answer=ChannelOut,
         success=201,
         example={"name": "log", "type": "sink"},
@@ -252,6 +261,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="channel.update",
         body=ChangeChannel,
+        check=check_channel,
         answer=ChannelOut,
         errors=(409, 422),
         example={"version": 1, "send_resolved": False},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.alerts import (
     alerts_router,
     channels_router,
+    routing_import,
     routing_router,
     rules_router,
     silences_router,
@@ -14,6 +15,7 @@ from server.platform.endpoint import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = (
     *channels_router.ENDPOINTS,
     *routing_router.ENDPOINTS,
+    *routing_import.ENDPOINTS,
     *rules_router.ENDPOINTS,
     *alerts_router.ENDPOINTS,
     *silences_router.ENDPOINTS,

@@ -30,7 +30,7 @@ from server.platform.state.database import flushed_or
 def get_routing(call: Call) -> Answer:
     """The routing tree, inhibition rules and time intervals. Without any, nobody is told."""
     row = call.session.execute(select(Routing)).scalar_one_or_none()
-    return ok(_shown(row))
+    return ok(shown(row))
 
 
 def set_routing(call: Call) -> Answer:
@@ -40,9 +40,17 @@ def set_routing(call: Call) -> Answer:
     `receiver`. Alerts that fire go where the new tree sends them.
     """
     body = call.body(SetRouting)
-    plan = understood(body)
-    check_channels(call, channels_in(plan.root), "/route")
-    config = body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
+    check_channels(call, channels_in(understood(body).root), "/route")
+    row, before = save(call, body)
+    after = {"version": row.version, **row.config}
+    call.audit("alert_routing.set", ("alert_routing", row.id), before=before, after=after)
+    out = shown(row)
+    return created(out, "/v1/alert-routing") if before is None else ok(out)
+
+
+def save(call: Call, body: SetRouting) -> tuple[Routing, dict[str, Any] | None]:
+    """Make a routing that has been checked the tenant's; the row, and what it was before."""
+    config = config_of(body)
     row = call.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
     if row is None:
         now = call.now()
@@ -50,16 +58,19 @@ def set_routing(call: Call) -> Answer:
         taken = Conflict("somebody else set it just now", code="version_conflict")
         with flushed_or(call.session, taken):
             call.session.add(row)
-        new, before = True, None
+        before: dict[str, Any] | None = None
     else:
         call.expect(row, call.expected_version(body.version))
-        new, before = False, {"version": row.version, **row.config}
+        before = {"version": row.version, **row.config}
         row.config = config
         call.touch(row)
     call.enqueue(REGROUP, key="all")
-    after = {"version": row.version, **config}
-    call.audit("alert_routing.set", ("alert_routing", row.id), before=before, after=after)
-    return created(_shown(row), "/v1/alert-routing") if new else ok(_shown(row))
+    return row, before
+
+
+def config_of(body: SetRouting) -> dict[str, Any]:
+    """The document as it is kept."""
+    return body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
 
 
 def try_routing(call: Call) -> Answer:
@@ -70,8 +81,9 @@ def try_routing(call: Call) -> Answer:
     return ok(TriedRouting(destinations=[destination_out(one) for one in found]))
 
 
-def _shown(row: Routing | None) -> RoutingShown:
-    config: dict[str, Any] = _NOTHING if row is None else row.config
+def shown(row: Routing | None, proposed: dict[str, Any] | None = None) -> RoutingShown:
+    """The routing as clients see it; `proposed`: a document that is not kept."""
+    config: dict[str, Any] = proposed or (_NOTHING if row is None else row.config)
     return RoutingShown(
         id=None if row is None else row.id,
         route=RouteOut.model_validate(config["route"]),

@@ -41,7 +41,7 @@ def read_documents(text: str) -> Iterator[Read]:
     """Every document of a YAML text. Raises `NotTaken` if it is no YAML."""
     try:
         documents = list(yaml.safe_load_all(text))
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # 2026-13-01 is no date
         raise NotTaken(f"this is no YAML: {str(problem).splitlines()[0]}") from None
     for number, document in enumerate(documents, 1):
         if document is None:
