@@ -25,7 +25,7 @@ def test_the_second_command_is_the_line_that_the_gate_runs() -> None:
     second = shell_lines()[1]
     gate = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
 
-    assert second.endswith("-m pytest -q")
+    assert second.endswith("-m pytest -q -n auto --dist loadfile")
     assert second in gate
 
 
