@@ -43,8 +43,9 @@ def deliver(job: JobRun) -> None:
     if row is None or row.status != "pending":
         return
     problem: NotDelivered | None = NotDelivered("the channel was deleted", lasting=True)
+    note = ""
     if channel is not None:
-        problem = _attempt(job.context, channel, secrets, row, expressions)
+        problem, note = _attempt(job.context, channel, secrets, row, expressions)
     tried = row.attempts + 1
     lasting = problem is not None and (problem.lasting or tried > len(WAITS_S))
     again = problem is not None and not lasting
@@ -55,7 +56,7 @@ def deliver(job: JobRun) -> None:
         if current is None:
             return
         current.attempts = tried
-        current.error = "" if problem is None else str(problem)[:2000]
+        current.error = (note if problem is None else str(problem))[:2000]
         unit.touch(current)
         if problem is None:
             current.status, current.sent_at = "sent", unit.now()
@@ -74,12 +75,11 @@ def _attempt(
     secrets: Mapping[str, str],
     row: Notification,
     expressions: Mapping[str, str],
-) -> NotDelivered | None:
+) -> tuple[NotDelivered | None, str]:
     try:
-        send(context, channel, secrets, row, expressions)
+        return None, send(context, channel, secrets, row, expressions)
     except NotDelivered as found:
-        return found
-    return None
+        return found, ""
 
 
 def send(
@@ -88,12 +88,15 @@ def send(
     secrets: Mapping[str, str],
     row: Notification,
     expressions: Mapping[str, str],
-) -> None:
-    """Hand a notification to its channel. Raises `NotDelivered`."""
+) -> str:
+    """Hand a notification to its channel; a note if not all of it went well.
+
+    Raises `NotDelivered`.
+    """
     settings, url = channel.settings, context.settings.public_url
     match channel.type:
         case "sink":
-            return
+            pass
         case "webhook":
             body = webhook_payload(
                 row.payload,
@@ -119,9 +122,10 @@ def send(
                 notification_id=row.id,
                 date=format_datetime(row.created_at),
             )
-            send_mail(context.dialer, settings, secrets, mail)
+            return send_mail(context.dialer, settings, secrets, mail)
         case other:
             raise NotDelivered(f"there is no channel of type {other}", lasting=True)
+    return ""
 
 
 def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:

@@ -208,5 +208,11 @@ KINDS = (
     JobKind(REGROUP, regroup),
     JobKind(FORGET, forget),
     JobKind(telling.FLUSH, flush),
-    JobKind(telling.DELIVER, delivering.deliver, lease=timedelta(seconds=60), lane="channel"),
+    JobKind(
+        telling.DELIVER,
+        delivering.deliver,
+        lease=timedelta(seconds=60),
+        lane="channel_id",
+        waits=True,
+    ),
 )

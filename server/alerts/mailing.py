@@ -1,17 +1,25 @@
-"""Mail over SMTP, by connections that the egress dialer makes."""
+"""Mail over SMTP, by connections that the egress dialer makes.
+
+Certificates are checked against those that the system trusts; `SSL_CERT_FILE` names others.
+"""
 
 from __future__ import annotations
 
 import smtplib
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from email.message import EmailMessage
 from typing import Any
 
 from server.platform.egress import Dialer, TargetNotAllowed, Unreachable
 
 TIMEOUT_S = 15.0
+DEADLINE_S = 30.0
+"""For a whole mail: a server that says a byte now and then is cut off, too."""
 
 
 class NotDelivered(Exception):
@@ -27,11 +35,36 @@ class _Smtp(smtplib.SMTP):
 
     def __init__(self, dialer: Dialer, host: str, port: int, context: ssl.SSLContext | None):
         self._dialer, self._context = dialer, context
-        super().__init__(host, port, timeout=TIMEOUT_S)
+        self._end: socket.socket | None = None
+        self._timer = threading.Timer(DEADLINE_S, self._cut)
+        self._timer.daemon = True
+        try:
+            super().__init__(host, port, timeout=TIMEOUT_S)
+        except BaseException:
+            self._timer.cancel()
+            self._forget()
+            raise
+
+    def close(self) -> None:
+        self._timer.cancel()
+        super().close()
+        self._forget()
+
+    def _cut(self) -> None:
+        if (end := self._end) is not None:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _forget(self) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            end.close()
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         found = self._dialer.connect(host, port, timeout)
         found.settimeout(timeout)
+        self._end = found.dup()  # it stays the connection's when TLS takes the other over
+        self._timer.start()
         return (
             found
             if self._context is None
@@ -41,25 +74,54 @@ class _Smtp(smtplib.SMTP):
 
 def send_mail(
     dialer: Dialer, settings: Mapping[str, Any], secrets: Mapping[str, str], mail: EmailMessage
-) -> None:
-    """Send a mail. Raises `NotDelivered`."""
+) -> str:
+    """Send a mail; what is to be said of it if some of the recipients were refused.
+
+    Raises `NotDelivered`. Once the server has taken the mail it is delivered, however the
+    connection ends: sent again it would be there twice.
+    """
     tls = settings["tls"]
     context = None if tls == "none" else ssl.create_default_context()
+    began = time.monotonic()
     try:
-        with _Smtp(
+        server = _Smtp(
             dialer, settings["host"], settings["port"], context if tls == "tls" else None
-        ) as server:
+        )
+        try:
             if tls == "starttls":
                 server.starttls(context=context)
             if settings.get("username"):
                 server.login(settings["username"], secrets.get("password", ""))
-            server.send_message(mail)
+            refused = server.send_message(mail)
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+        finally:
+            server.close()
     except TargetNotAllowed as problem:
         raise NotDelivered(problem.message) from None
-    except smtplib.SMTPResponseException as problem:
-        text = problem.smtp_error
-        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        lasting = 500 <= problem.smtp_code < 600
-        raise NotDelivered(f"it answered {problem.smtp_code}: {said}", lasting=lasting) from None
     except (Unreachable, OSError, smtplib.SMTPException) as problem:
-        raise NotDelivered(f"{type(problem).__name__}: {problem}") from None
+        if time.monotonic() - began >= DEADLINE_S:
+            raise NotDelivered(f"it took longer than {DEADLINE_S:g} s") from None
+        raise _not_delivered(problem) from None
+    return _refusals(refused) if refused else ""
+
+
+def _not_delivered(problem: Exception) -> NotDelivered:
+    match problem:
+        case smtplib.SMTPResponseException():
+            said = _said(problem.smtp_code, problem.smtp_error)
+            return NotDelivered(f"it answered {said}", lasting=500 <= problem.smtp_code < 600)
+        case smtplib.SMTPRecipientsRefused():
+            lasting = all(500 <= code < 600 for code, _ in problem.recipients.values())
+            return NotDelivered(_refusals(problem.recipients), lasting=lasting)
+    return NotDelivered(f"{type(problem).__name__}: {problem}")
+
+
+def _refusals(recipients: Mapping[str, tuple[int, bytes]]) -> str:
+    told = (f"{who}: {_said(code, text)}" for who, (code, text) in recipients.items())
+    return f"refused were {'; '.join(told)}"
+
+
+def _said(code: int, text: bytes | str) -> str:
+    shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return f"{code}: {shown}"

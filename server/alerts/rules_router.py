@@ -267,6 +267,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         query=ExportQuery,
         media=("application/yaml",),
+        errors=(404,),
     ),
     operation(
         "GET",

@@ -253,7 +253,7 @@ def notify(
         },
     )
     unit.session.add(row)
-    unit.enqueue(DELIVER, key=row.id, payload={"channel": channel.name})
+    unit.enqueue(DELIVER, key=row.id, payload={"channel_id": channel.id})
     return row
 
 

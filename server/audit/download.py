@@ -91,7 +91,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="audit",
         errors=(400, 403, 404, 409, 410, 503),
         media=("text/csv",),
-        parameters={"expires": "milliseconds since 1970", "signature": "of the URL"},
+        query=DownloadQuery,
         samples=False,
     ),
 )

@@ -118,5 +118,5 @@ class ExportOut(Shown):
 class DownloadQuery(Body):
     """What a download URL holds."""
 
-    expires: Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
-    signature: Annotated[str, Field(min_length=1, max_length=128)]
+    expires: Annotated[str, Field(pattern=r"^[0-9]{1,15}$", description="ms since 1970")]
+    signature: Annotated[str, Field(min_length=1, max_length=128, description="of the URL")]

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
@@ -32,6 +32,7 @@ from server.platform.tables import Job
 from server.platform.unit import Origin, Unit, system_actor
 
 log = logging.getLogger(__name__)
+Key = TypeVar("Key")
 _AT_ONCE = 32
 _LONGEST_BACKOFF = timedelta(minutes=10)
 
@@ -55,7 +56,8 @@ class JobKind:
     retry     wait after so many failed attempts
     lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
               what is slow for one does not hold up others
-    waits     it waits for others most of its time: such jobs have threads of their own
+    waits     it waits for others most of its time: such jobs have threads of their own, of which
+              one tenant gets half at most
     """
 
     name: str
@@ -189,6 +191,8 @@ class JobRunner:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._lanes: Counter[tuple[str, str]] = Counter()
+        self._waiting: Counter[str] = Counter()
+        self._share = max(1, waiting // 2)
         self._loop: threading.Thread | None = None
 
     def start(self) -> None:
@@ -295,6 +299,7 @@ class JobRunner:
                 Job.kind.in_(kinds),
                 or_(Job.lease_until.is_(None), Job.lease_until <= now),
                 *self._outside_full_lanes(kinds),
+                *self._of_other_tenants(kinds),
             )
             .order_by(Job.run_at, Job.id)
             .limit(_AT_ONCE * 4)
@@ -309,7 +314,7 @@ class JobRunner:
                 if len(found) >= most:
                     break
                 kind = self._kinds[job.kind]
-                if not self._enter_lane(kind, job.payload):
+                if not self._enter_lane(kind, job.payload, tenant.id):
                     continue
                 job.lease, job.lease_until = new_id("lease"), now + kind.lease
                 found.append(self._leased(job, tenant))
@@ -327,6 +332,13 @@ class JobRunner:
                 lane = func.coalesce(Job.payload[kind.lane].as_string(), "")
                 conditions.append(or_(Job.kind != name, lane.not_in(full)))
         return conditions
+
+    def _of_other_tenants(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
+        """Conditions that leave out tenants whose share of the threads for waiting is taken."""
+        with self._lock:
+            full = [tenant for tenant, n in self._waiting.items() if n >= self._share]
+        wait = [name for name in kinds if self._kinds[name].waits]
+        return [or_(Job.kind.not_in(wait), Job.tenant_id.not_in(full))] if full and wait else []
 
     def _leased(self, job: Job, tenant: Tenant) -> JobRun:
         assert job.lease is not None
@@ -351,21 +363,33 @@ class JobRunner:
             job.lease,
         )
 
-    def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any]) -> bool:
-        if kind.lane is None or self._loop is None:
+    def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any], tenant_id: str) -> bool:
+        if self._loop is None:
             return True
-        lane = kind.name, str(payload.get(kind.lane, ""))
+        lane = (kind.name, str(payload.get(kind.lane, ""))) if kind.lane else None
         with self._lock:
-            if self._lanes[lane] >= kind.lane_width:
+            if kind.waits and self._waiting[tenant_id] >= self._share:
                 return False
-            self._lanes[lane] += 1
+            if lane is not None:
+                if self._lanes[lane] >= kind.lane_width:
+                    return False
+                self._lanes[lane] += 1
+            if kind.waits:
+                self._waiting[tenant_id] += 1
         return True
 
     def _leave_lane(self, run: JobRun) -> None:
         kind = self._kinds[run.kind]
-        if kind.lane is not None and self._loop is not None:
-            lane = kind.name, str(run.payload.get(kind.lane, ""))
-            with self._lock:
-                self._lanes[lane] -= 1
-                if not self._lanes[lane]:
-                    del self._lanes[lane]
+        if self._loop is None:
+            return
+        with self._lock:
+            if kind.lane is not None:
+                _less(self._lanes, (kind.name, str(run.payload.get(kind.lane, ""))))
+            if kind.waits and run.context.principal is not None:
+                _less(self._waiting, run.context.principal.tenant_id)
+
+
+def _less(counts: Counter[Key], key: Key) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import socketserver
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -282,59 +278,6 @@ def test_slack(one: AlertRig) -> None:
     assert body["text"] == "[FIRING:1] Down"
     assert "&lt;down&gt; &amp; out" in body["attachments"][0]["text"]
     assert heard.url not in one.ask("GET", "/v1/notification-channels").text
-
-
-@contextmanager
-def mail_server() -> Iterator[tuple[int, list[str]]]:
-    """A server that takes every mail; its port and the mails."""
-    mails: list[str] = []
-
-    class Session(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 here\r\n")
-            while line := self.rfile.readline():
-                word = line[:4].upper()
-                if word == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    lines = []
-                    while (text := self.rfile.readline()) != b".\r\n":
-                        lines.append(text.decode())
-                    mails.append("".join(lines))
-                    self.wfile.write(b"250 taken\r\n")
-                elif word == b"QUIT":
-                    self.wfile.write(b"221 bye\r\n")
-                    return
-                else:
-                    self.wfile.write(b"250 ok\r\n")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], mails
-        server.shutdown()
-
-
-def test_mail(one: AlertRig) -> None:
-    with mail_server() as (port, mails):
-        settings = {
-            "host": "127.0.0.1",
-            "port": port,
-            "tls": "none",
-            "from": "nova@example.com",
-            "to": ["ops@example.com"],
-        }
-        channel = {"name": "mail", "type": "email", "email": settings}
-        made = one.post("/v1/notification-channels", channel)
-        one.post(f"/v1/notification-channels/{made['id']}/test", None, 202)
-        one.rule(channels=["mail"])
-        one.post("/v1/alert-routing", {"route": {"group_wait": "0s"}})
-        one.now(a=0.0)
-        one.step(30)
-    log = one.get(f"/v1/notification-channels/{made['id']}/messages")["data"]
-
-    assert [row["status"] for row in log] == ["sent", "sent"]
-    assert "Subject: [FIRING:1] Down" in mails[1]
-    assert "To: ops@example.com" in mails[1]
-    assert 'firing: Down {alertname="Down", instance="a"} = 0.0' in mails[1]
 
 
 def test_targets_that_are_not_public_are_refused() -> None:

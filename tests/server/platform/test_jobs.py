@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from server.platform.bootstrap import add_admin
+from server.platform.bootstrap import add_admin, add_tenant
 from server.platform.clock import SteppedClock
 from server.platform.context import ServerContext
 from server.platform.events import Consumer, Happened, matches, relay
@@ -186,6 +187,40 @@ def test_many_workers_do_each_job_once(served: LocalServer) -> None:
 
     assert jobs(served) == []
     assert counted(served) == 40
+
+
+def test_a_tenant_that_waits_leaves_places_for_others(served: LocalServer) -> None:
+    """A hundred jobs of one wait for somebody; the one job of another is done meanwhile."""
+    hold, began, done = threading.Event(), threading.Semaphore(0), threading.Event()
+    other = add_tenant(served.context.database, served.context.clock, "other")
+    mine = served.context.anyone
+
+    def wait(job: JobRun) -> None:
+        if job.context.principal is not None and job.context.principal.tenant_id == other.id:
+            done.set()
+            return
+        began.release()
+        hold.wait(20)
+
+    theirs = served.context.scoped(replace(mine, tenant_id=other.id, tenant_name="other"))
+    kind = JobKind("wait", wait, lane="to", waits=True)
+
+    def enqueue_many(unit: Unit) -> None:
+        for number in range(100):
+            unit.enqueue("wait", payload={"to": str(number)})
+
+    in_unit(served, enqueue_many)
+    with theirs.unit(system_actor("test"), ORIGIN, writes=True) as unit:
+        unit.enqueue("wait", payload={"to": "x"})
+    work = JobRunner(served.context, [kind], threads=1, waiting=4, poll_s=0.01)
+    work.start()
+    try:
+        assert all(began.acquire(timeout=10) for _ in range(2))
+        assert done.wait(10)
+        assert not began.acquire(timeout=0.2)  # a share of two
+    finally:
+        hold.set()
+        work.stop()
 
 
 def test_events_reach_their_consumers_once(served: LocalServer) -> None:
