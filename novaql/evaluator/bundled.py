@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.group_reduce import Accumulator, Mean
@@ -33,7 +34,7 @@ from tsdb.bundling import bundle_of_tile
 from tsdb.selection import Selection
 
 if TYPE_CHECKING:
-    from novaql.evaluator.fragment import Block, Fragment
+    from novaql.evaluator.fragment import Fragment
     from novaql.evaluator.grouping import Groups
 
 T = TypeVar("T")
@@ -263,9 +264,7 @@ def _in_order(rows: Ints) -> bool:
     return bool((rows[1:] - rows[:-1] == 1).all())
 
 
-def bundle_blocks(
-    fragment: Fragment, context: Context, work: Callable[[Block], T], make: type[Block]
-) -> Iterator[T]:
+def bundle_blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
     """What `work` makes of each block of the fragment, stages applied."""
     leaf, steps = fragment.bundled, fragment.steps.count
     assert leaf is not None
@@ -278,7 +277,7 @@ def bundle_blocks(
         with np.errstate(all="ignore"):
             for begin, end in portions.split(dense, context):
                 out, there = _dense(portions, begin, end, buffer)
-                block = make(portions.bundle.rows[begin:end], out, there)
+                block = Block(portions.bundle.rows[begin:end], out, there)
                 done.append(work(fragment.staged(block)))
         return done
 

@@ -9,6 +9,7 @@ of `sum by (job) (rate(...))` does not grow with the number of series.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import COST_AT_ONCE, BundleLeaf, bundle_blocks, usable
 from novaql.evaluator.context import Context
-from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.freed_memory import keep_freed_memory
+from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.steps import Steps
 from tsdb.labels import SeriesTable
 from tsdb.selection import TileRef
@@ -32,22 +35,8 @@ READ_AHEAD = 3
 """Tiles being decoded while another one is computed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Some series at every step: rows of the fragment's series table, values [S, J].
-
-    valid  None (all there), or broadcasts to [S, J]
-    """
-
-    rows: Ints
-    values: Floats
-    valid: Bools | None
-
-    def presence(self) -> Bools:
-        if self.valid is None:
-            return np.ones(self.values.shape, np.bool_)
-        return np.broadcast_to(self.valid, self.values.shape)
-
+AT_HAND_S = 0.0005
+"""A tile that is there sooner need not be decoded: handing it to another thread costs more."""
 
 T = TypeVar("T")
 Stage = Callable[[Floats, Bools | None], tuple[Floats, Bools | None]]
@@ -76,7 +65,10 @@ class Fragment:
     bundled: BundleLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
-        """What the stages make of a block of the leaf."""
+        """What the stages make of a block of the leaf. Packed if it is and there are none."""
+        if not self.stages:
+            return leaf
+        leaf = leaf.dense()
         values, valid = leaf.values, leaf.valid
         for stage in self.stages:
             values, valid = stage(values, valid)
@@ -91,8 +83,9 @@ def blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> 
     threads while this one computes.
     """
     if usable(fragment.bundled):
-        yield from bundle_blocks(fragment, context, work, Block)
+        yield from bundle_blocks(fragment, context, work)
         return
+    keep_freed_memory()
     for tile in _pieces(_read(fragment.tiles), fragment.row_cost):
         context.checkpoint()
         with np.errstate(all="ignore"):
@@ -114,13 +107,18 @@ def _pieces(tiles: Iterator[Tile], row_cost: int) -> Iterator[Tile]:
 
 
 def _read(tiles: Sequence[TileRef]) -> Iterator[Tile]:
-    if len(tiles) < 2:
-        for ref in tiles:
-            yield ref.load()
-        return
+    """The tiles, read ahead from the first one on that was not at hand."""
+    refs = iter(tiles)
+    for ref in refs:
+        began = time.perf_counter()
+        tile = ref.load()
+        at_hand = time.perf_counter() - began < AT_HAND_S
+        yield tile
+        if not at_hand:
+            break
     waiting: deque[Future[Tile]] = deque()
     try:
-        for ref in tiles:
+        for ref in refs:
             waiting.append(_readers().submit(ref.load))
             if len(waiting) > READ_AHEAD:
                 yield waiting.popleft().result()

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.bundled import collect_bundles, fold_bundles, usable
+from novaql.evaluator.block import Block
+from novaql.evaluator.bundled import CELLS_AT_ONCE, collect_bundles, fold_bundles, usable
 from novaql.evaluator.context import Context, allocate
-from novaql.evaluator.fragment import Block, Fragment, blocks
+from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.grouping import Groups
 from novaql.evaluator.kernels.group_reduce import Accumulator
+from novaql.evaluator.kernels.packed_folds import reduce_packed
 from novaql.evaluator.matrix import StepMatrix, matrix
 
 
@@ -28,9 +30,7 @@ def collect_all(fragment: Fragment, context: Context) -> StepMatrix:
     out_values, out_valid = out.values, out.valid
 
     def write(block: Block) -> None:
-        # No row is in two blocks.
-        out_values[block.rows] = block.values
-        out_valid[block.rows] = True if block.valid is None else block.valid
+        block.write(out_values, out_valid)  # no row is in two blocks
 
     for _ in blocks(fragment, context, write):
         pass
@@ -68,19 +68,29 @@ def fold_matrix(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -
 
 def fold_all(operand: StepMatrix, groups: Groups, accumulator: Accumulator) -> StepMatrix:
     """The same, with groups that have no value: row i of the result is group i."""
-    if operand.rows:
-        rows = np.arange(operand.rows, dtype=np.int64)
+    rows = np.arange(operand.rows, dtype=np.int64)
+    tall = max(1, CELLS_AT_ONCE // max(operand.steps, 1))
+    for first in range(0, operand.rows, tall):
+        some = slice(first, first + tall)
+        valid = None if operand.valid is None else operand.valid[some]
         with np.errstate(all="ignore"):
-            accumulator.merge(
-                _reduced(accumulator, groups, Block(rows, operand.values, operand.valid))
-            )
+            block = Block(rows[some], operand.values[some], valid)
+            accumulator.merge(_reduced(accumulator, groups, block))
     return _finished(groups, accumulator)
 
 
 def _reduced(accumulator: Accumulator, groups: Groups, block: Block) -> Any:
     """The groups' shares of one block."""
+    group = groups.of_row[block.rows]
+    if block.cells is not None:
+        packed = reduce_packed(
+            accumulator, group, block.cells, block.values, block.valid, block.steps
+        )
+        if packed is not None:
+            return packed
+        block = block.dense()
     present = None if block.valid is None or block.valid.all() else block.presence()
-    return accumulator.reduce(groups.of_row[block.rows], block.values, present)
+    return accumulator.reduce(group, block.values, present)
 
 
 def _finished(groups: Groups, accumulator: Accumulator) -> StepMatrix:

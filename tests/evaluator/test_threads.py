@@ -13,9 +13,10 @@ import pytest
 from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.evaluator import bundled, side_by_side
+from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import BundleLeaf
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Block, Fragment, blocks
+from novaql.evaluator.fragment import Fragment, blocks
 from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
@@ -44,28 +45,51 @@ class Accumulator(Protocol):
 
 
 class _Runs:
-    """Rows brought into the order of their groups."""
+    """Rows brought into the order of their groups; order: None where they are in it."""
 
-    __slots__ = ("groups", "order", "starts")
+    __slots__ = ("groups", "longest", "order", "starts")
 
     def __init__(self, group: Ints) -> None:
-        self.order = np.argsort(group, kind="stable")
-        ordered = group[self.order]
-        self.starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-        self.groups = ordered[self.starts]
+        self.order = None
+        if not (group[1:] >= group[:-1]).all():
+            self.order = np.argsort(group, kind="stable")
+            group = group[self.order]
+        begins = np.ones(len(group), np.bool_)
+        np.not_equal(group[1:], group[:-1], out=begins[1:])
+        self.starts = np.flatnonzero(begins)
+        self.groups = group[self.starts]
+        self.longest = int(self.lengths(len(group)).max(initial=0))
+
+    def lengths(self, rows: int) -> Ints:
+        return np.diff(self.starts, append=rows)
+
+    def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Rows in order. May be `values` itself."""
+        return values if self.order is None else values[self.order]
 
     def rows(self, values: Floats, present: Bools | None, absent: float) -> Floats:
-        """Rows in order, absent places filled."""
+        """The same, absent places filled."""
         if present is None:
-            return values[self.order]
-        return np.where(present[self.order], values[self.order], absent)
+            return self.ordered(values)
+        return np.where(self.ordered(present), self.ordered(values), absent)
 
-    def counts(self, present: Bools | None, steps: int) -> Ints:
+    def counts(self, present: Bools | None, values: Floats) -> Ints:
         """[groups of this block, J]: values present."""
-        lengths = np.diff(self.starts, append=len(self.order))
+        rows, steps = values.shape
         if present is None:
+            lengths = self.lengths(rows)
             return np.broadcast_to(lengths[:, None], (len(lengths), steps))
-        return np.add.reduceat(present[self.order].astype(np.int64), self.starts, axis=0)
+        # Narrow numbers are added several at a time.
+        narrow = np.uint8 if self.longest < 256 else np.uint32
+        flags = self.ordered(present).view(np.uint8).astype(narrow, copy=False)
+        return np.add.reduceat(flags, self.starts, axis=0, dtype=narrow).astype(np.int64)
+
+
+def as_slice(numbers: Ints) -> Ints | slice:
+    """Increasing numbers, as a slice where they follow one another: what needs no copy."""
+    if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return numbers
 
 
 def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
@@ -74,7 +98,7 @@ def _add_counts(into: Ints, groups: Ints, counts: Ints) -> None:
     if compiled is not None:
         compiled(into, groups, np.ascontiguousarray(counts))
     else:
-        into[groups] += counts
+        into[as_slice(groups)] += counts
 
 
 class Count(Accumulator):
@@ -89,11 +113,11 @@ class Count(Accumulator):
             found: Counts = compiled(dispatch.ints(group), dispatch.mask(present, values.shape[1]))
             return found
         runs = _Runs(group)
-        return runs.groups, runs.counts(present, values.shape[1])
+        return runs.groups, runs.counts(present, values)
 
     def merge(self, partial: Counts) -> None:
         at, counts = partial
-        self.counts[at] += counts
+        self.counts[as_slice(at)] += counts
 
     def adopt(self, partial: Counts) -> None:
         self.counts = np.asarray(partial[1], np.float64)
@@ -127,7 +151,7 @@ def _sums(group: Ints, values: Floats, present: Bools | None) -> tuple[Sums, boo
         return (groups, total, lost, counts), large > 0
     runs = _Runs(group)
     total, lost = sum_runs(runs.rows(values, present, 0.0), runs.starts)
-    return (runs.groups, total, lost, runs.counts(present, values.shape[1])), None
+    return (runs.groups, total, lost, runs.counts(present, values)), None
 
 
 class _Sums:
@@ -145,7 +169,9 @@ class _Sums:
         if compiled is not None:
             compiled(self.total, self.lost, at, total, lost)
         else:
-            self.total[at], self.lost[at] = add_pairs(self.total[at], self.lost[at], total, lost)
+            rows = as_slice(at)
+            both = add_pairs(self.total[rows], self.lost[rows], total, lost)
+            self.total[rows], self.lost[rows] = both
 
     def adopt(self, sums: Sums) -> None:
         _, self.total, self.lost, self.counts = sums
@@ -235,7 +261,7 @@ class Extreme(Accumulator):
             return found
         runs = _Runs(group)
         best = self._choose.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
-        return runs.groups, best, runs.counts(present, values.shape[1]) > 0
+        return runs.groups, best, runs.counts(present, values) > 0
 
     def merge(self, partial: Extremes) -> None:
         at, best, seen = partial
@@ -263,20 +289,20 @@ class Variance(Accumulator):
     def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Moments:
         runs = _Runs(group)
         rows = runs.rows(values, present, 0.0)
-        n = runs.counts(present, values.shape[1])
-        lengths = np.diff(runs.starts, append=len(runs.order))
+        n = runs.counts(present, values)
+        lengths = runs.lengths(len(group))
         # Distances from one of the values, so that equal values have a variance of exactly 0.
         pivot = np.fmin.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
         pivot = np.where(np.isfinite(pivot), pivot, 0.0)
         away = rows - np.repeat(pivot, lengths, axis=0)
         if present is not None:
-            away = np.where(present[runs.order], away, 0.0)
+            away = np.where(runs.ordered(present), away, 0.0)
         total, lost = sum_runs(away, runs.starts)
         beyond = (total + lost) / np.maximum(n, 1)
         mean = pivot + beyond
         away -= np.repeat(beyond, lengths, axis=0)
         if present is not None:
-            away = np.where(present[runs.order], away, 0.0)
+            away = np.where(runs.ordered(present), away, 0.0)
         squares = np.add.reduceat(away * away, runs.starts, axis=0)
         return runs.groups, n, mean, squares
 

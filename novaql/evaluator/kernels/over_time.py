@@ -10,11 +10,26 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
+from novaql.evaluator.kernels.pieces import pieces, sums
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position
 
 
 def _sums(windows: Windows) -> tuple[Floats, Floats]:
-    """Compensated sums, in the order of time: (total, lost)."""
+    """Compensated sums: (total, lost)."""
+    cut = pieces(windows)
+    if cut is None:
+        total, lost = _sums_in_order(windows)
+    else:
+        total, lost = sums(cut)
+        if len(cut.alone):
+            total[cut.alone], lost[cut.alone] = _sums_in_order(cut.windows_alone())
+        total, lost = total.reshape(windows.shape), lost.reshape(windows.shape)
+    # Rounded once more, so that `total` does not depend on the order in which it was added.
+    return add_compensated(total, np.zeros(windows.shape), lost)
+
+
+def _sums_in_order(windows: Windows) -> tuple[Floats, Floats]:
+    """The same, sample after sample."""
     total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
     for index, inside in each_position(windows):
         value = windows.at(index)

@@ -60,13 +60,25 @@ def extrapolation_factor(
     threshold = mean_gap * 1.1
     to_start = np.where(to_start >= threshold, mean_gap / 2, to_start)
     to_end = np.where(to_end >= threshold, mean_gap / 2, to_end)
-    if first is not None:
-        # How long before the first sample the line through the window meets zero.
-        zero_before = sampled * (first / increase)
-        limits = (increase > 0) & (first >= 0) & (zero_before < to_start)
-        to_start = np.where(limits, zero_before, to_start)
     factor: Floats = (sampled + to_start + to_end) / sampled
-    return factor
+    if first is None:
+        return factor
+    # A counter may have begun at zero where its first value is less than what the line through the
+    # window falls in the time before it. A wide sieve: most windows of most counters are not in it.
+    suspects = first <= increase * (to_start / sampled * (1 + 1e-6))
+    suspects &= increase > 0
+    if not suspects.any():
+        return factor
+    sampled, to_start, to_end, first_value, grown = (
+        np.broadcast_to(each, suspects.shape)[suspects]
+        for each in (sampled, to_start, to_end, first, increase)
+    )
+    zero_before = sampled * (first_value / grown)
+    limits = (first_value >= 0) & (zero_before < to_start)
+    to_start = np.where(limits, zero_before, to_start)
+    limited = np.broadcast_to(factor, suspects.shape).copy()
+    limited[suspects] = (sampled + to_start + to_end) / sampled
+    return limited
 
 
 def add_reset_values(windows: Windows, into: Floats) -> None:
@@ -74,9 +86,10 @@ def add_reset_values(windows: Windows, into: Floats) -> None:
     values = windows.values
     steps = windows.grid[1]
     if windows.offsets is None:
-        row, before = np.nonzero(values[:, 1:] < values[:, :-1])
-        if len(row) == 0:
+        falls = values[:, 1:] < values[:, :-1]
+        if not falls.any():
             return
+        row, before = np.nonzero(falls)
         amount = values[row, before]
         base = row * steps
     else:

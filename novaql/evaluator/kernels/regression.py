@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from novaql.evaluator.kernels.pieces import lines, pieces
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position, gathered
 
 
 def _line(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
-    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo).
+    """Least-squares slope (per second) and value at `zero_ms` (shaped like lo)."""
+    cut = pieces(windows)
+    if cut is None:
+        return _line_through_all(windows, zero_ms)
+    found, flat = lines(cut), cut.windows
+    zero = zero_ms if windows.cells is not None else np.tile(zero_ms, windows.grid[0])
+    slope = found.time_value / found.time_time
+    beyond = (zero - flat.times[0]) / 1000.0 - found.time_ref - found.time
+    at_zero = found.value_ref + (found.value + slope * beyond)
+    some = cut.alone
+    if len(some):
+        slope[some], at_zero[some] = _line_through_all(cut.windows_alone(), zero[some])
+    return slope.reshape(windows.shape), at_zero.reshape(windows.shape)
+
+
+def _line_through_all(windows: Windows, zero_ms: Ints) -> tuple[Floats, Floats]:
+    """The same, all samples of each window looked at.
 
     Values are taken from the window's first one and times from their mean, so that no large sums
     are subtracted from one another.

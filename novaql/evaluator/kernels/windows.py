@@ -125,25 +125,93 @@ def ragged_windows(
     series, steps = len(offsets) - 1, len(ends_ms)
     step_ms = int(ends_ms[1] - ends_ms[0]) if steps > 1 else 1
     distinct = steps if step_ms else 1  # all equal: one window, repeated
-    row = np.repeat(np.arange(series, dtype=np.int64), np.diff(offsets))
-    base = row * (distinct + 1)
-    since = times - ends_ms[0]
-    hi = _passed(since, step_ms or 1, base, series, distinct) + offsets[:-1, None]
-    lo = _passed(since + range_ms, step_ms or 1, base, series, distinct) + offsets[:-1, None]
+    since, step_ms = times - ends_ms[0], step_ms or 1
+    if cells is not None:
+        at = cells if distinct == steps else cells // steps
+        lo, hi = (_all(since + ms, offsets, step_ms, distinct)[at] for ms in (range_ms, 0))
+        ends = ends_ms[cells % steps]
+        return Windows(values, times, lo, hi, ends, range_ms, (series, steps), cells, offsets)
+    few = series * distinct * 64 < len(times)
+    find = _searched if few else _held
+    lo, hi, cells, step = find(since, offsets, step_ms, range_ms, distinct)
     if distinct < steps:
-        lo, hi = np.repeat(lo, steps, axis=1), np.repeat(hi, steps, axis=1)
-    if cells is None:
-        cells = np.flatnonzero(hi > lo)
-    ends = ends_ms[cells % steps]
-    flat_lo, flat_hi = lo.reshape(-1)[cells], hi.reshape(-1)[cells]
-    return Windows(values, times, flat_lo, flat_hi, ends, range_ms, (series, steps), cells, offsets)
+        lo, hi = np.repeat(lo, steps), np.repeat(hi, steps)
+        cells = (cells[:, None] * steps + np.arange(steps)).ravel()
+        step = np.zeros(len(cells), np.int64)
+    ends = ends_ms[0] + step * step_ms
+    return Windows(values, times, lo, hi, ends, range_ms, (series, steps), cells, offsets)
 
 
-def _passed(since: Ints, step_ms: int, base: Ints, series: int, steps: int) -> Ints:
-    """[S, J]: how many of a series' moments lie at or before each step."""
+def _searched(
+    since: Ints, offsets: Ints, step_ms: int, range_ms: int, steps: int
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """As `_held`, by halving: for few windows over many samples."""
+    ends = np.arange(steps) * step_ms
+    lo, hi = (_bisected(since, offsets, ends - reach).reshape(-1) for reach in (range_ms, 0))
+    cells = np.flatnonzero(hi > lo)
+    return lo[cells], hi[cells], cells, cells % steps
+
+
+def _bisected(since: Ints, offsets: Ints, moments: Ints) -> Ints:
+    """[S, J]: one past the last sample of each series at or before each moment."""
+    shape = (len(offsets) - 1, len(moments))
+    low = np.broadcast_to(offsets[:-1, None], shape).copy()
+    high = np.broadcast_to(offsets[1:, None], shape).copy()
+    while (open_ := low < high).any():
+        middle = (low + high) >> 1
+        at_or_before = since[np.where(open_, middle, 0)] <= moments
+        low = np.where(open_ & at_or_before, middle + 1, low)
+        high = np.where(open_ & ~at_or_before, middle, high)
+    return low
+
+
+def _held(
+    since: Ints, offsets: Ints, step_ms: int, range_ms: int, steps: int
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """lo, hi, cells and steps of the windows that hold a sample. since: times less the first end.
+
+    Of each series only the strip of steps between the first sample's first window and the last
+    one's last is looked at: series that come and go have few of them.
+    """
+    lengths = np.diff(offsets)
+    enters = -(-since // step_ms)  # ceiling: the first step that has the sample in its window
+    if range_ms % step_ms:
+        leaves = -(-(since + range_ms) // step_ms)
+    else:
+        leaves = enters + range_ms // step_ms
+    some = lengths > 0
+    first, end = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    first[some] = np.clip(enters[offsets[:-1][some]], 0, steps)
+    end[some] = np.clip(leaves[offsets[1:][some] - 1], 0, steps)
+    strip = np.maximum(end - first, 0)
+    begin = np.zeros(len(strip) + 1, np.int64)
+    np.cumsum(strip, out=begin[1:])
+    shift = np.repeat(begin[:-1] - first, lengths)
+
+    def running(moments: Ints) -> Ints:
+        """Samples whose moment has come, those of all series before among them."""
+        place = np.clip(moments, 0, steps)  # past the strip's end only what is past all steps
+        place += shift
+        marks = np.bincount(place, minlength=int(begin[-1]) + 1)
+        return np.cumsum(marks[: begin[-1]])
+
+    lo, hi = running(leaves), running(enters)
+    step = np.arange(len(lo)) + np.repeat(first - begin[:-1], strip)
+    cells = step + np.repeat(np.arange(len(strip), dtype=np.int64) * steps, strip)
+    held = hi > lo
+    if not held.all():
+        lo, hi, cells, step = lo[held], hi[held], cells[held], step[held]
+    return lo, hi, cells, step
+
+
+def _all(since: Ints, offsets: Ints, step_ms: int, steps: int) -> Ints:
+    """[S × J]: one past the last sample at or before each step, of every series."""
+    series = len(offsets) - 1
     first_step = np.clip(-(-since // step_ms), 0, steps)  # ceiling
-    marks = np.bincount(base + first_step, minlength=series * (steps + 1))
-    return np.cumsum(marks.reshape(series, steps + 1)[:, :steps], axis=1)
+    row = np.repeat(np.arange(series, dtype=np.int64), np.diff(offsets))
+    marks = np.bincount(row * (steps + 1) + first_step, minlength=series * (steps + 1))
+    passed = np.cumsum(marks.reshape(series, steps + 1)[:, :steps], axis=1)
+    return (passed + offsets[:-1, None]).reshape(-1)
 
 
 CELLS_AT_ONCE = 1 << 15

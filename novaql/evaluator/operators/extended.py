@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.extended import (
     Extended,
     extend,
@@ -73,12 +74,11 @@ def extended_fragment(
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
-            shape = (tile.series_count, steps.count)
-            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+            return Block.empty(tile.rows, steps.count)
         found = extended_windows(
             tile, ends_ms, window.range_ms, lookback_ms, smoothed=select.smoothed, counter=counter
         )
-        return Block(tile.rows, *found.inner.on_grid(*_kernel(call.function, found)))
+        return Block.of(tile.rows, found.inner, *_kernel(call.function, found))
 
     return Fragment(
         selection.series,
@@ -100,8 +100,7 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
-            shape = (tile.series_count, steps.count)
-            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+            return Block.empty(tile.rows, steps.count)
         behind = tile_windows(tile, ends_ms, lookback_ms)
         ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms, like=behind)
         low, high = behind.last(), behind.at(behind.hi)
@@ -109,7 +108,7 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
         share = (behind.ends_ms - low_ms) / np.maximum(high_ms - low_ms, 1)
         followed = (ahead.hi > ahead.lo) & (low_ms < behind.ends_ms)
         values = np.where(followed, low + (high - low) * share, low)
-        return Block(tile.rows, *behind.on_grid(values, behind.counts > 0))
+        return Block.of(tile.rows, behind, values, behind.counts > 0)
 
     return Fragment(
         selection.series,

@@ -9,9 +9,10 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote
+from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import STARTS_MATTER, BundleLeaf, bundles_of
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.bindings import (
     COUNTER_ONLY,
     KEEP_NAME,
@@ -122,8 +123,7 @@ def windows_fragment(
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
-            shape = (tile.series_count, steps.count)
-            return Block(tile.rows, np.zeros(shape), np.zeros(shape, np.bool_))
+            return Block.empty(tile.rows, steps.count)
         windows = tile_windows(tile, ends_ms, reach_ms)
         if reach_ms != range_ms:
             windows = replace(windows, range_ms=range_ms)
@@ -164,7 +164,7 @@ def _rolled(
 ) -> Block:
     per_window = [windows.per_step(scalar) for scalar in scalars]
     out, valid = kernel(windows, per_window, windows.per_step(eval_ms))
-    return Block(tile.rows, *windows.on_grid(out, valid))
+    return Block.of(tile.rows, windows, out, valid)
 
 
 def _warn_overlaps(

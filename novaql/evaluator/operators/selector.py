@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import BundleLeaf, bundles_of
 from novaql.evaluator.context import Context
-from novaql.evaluator.fragment import Block, Fragment
+from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.strips import Asked, StripRollup, newest
 from novaql.evaluator.kernels.windows import (
     Ints,
@@ -66,14 +67,14 @@ def _newest(windows: Windows, rows: Ints) -> Block:
     # A staleness marker ends its series at once. One sum tells whether any NaN is there.
     if np.isnan(np.add.reduce(values, axis=None)):
         valid = valid & ~is_stale(values)
-    return Block(rows, *windows.on_grid(values, valid))
+    return Block.of(rows, windows, values, valid)
 
 
 def _newest_time(windows: Windows, rows: Ints) -> Block:
     seconds = windows.times_at(windows.hi - 1) / 1000.0
     valid = (windows.counts > 0) & ~is_stale(windows.last())
     there = np.broadcast_to(seconds, windows.shape)
-    return Block(rows, *windows.on_grid(there, valid))
+    return Block.of(rows, windows, there, valid)
 
 
 def select_fragment(context: Context, select: Select, steps: Steps) -> Fragment:

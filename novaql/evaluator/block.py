@@ -1,0 +1,71 @@
+"""What a tile becomes: some series at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Rows of a fragment's series table at J steps.
+
+    Most series of churn are there for few of the steps, so a block may be packed: it has the cells
+    that may hold a value, and no others.
+
+    rows    [S] numbers in the series table
+    values  [S, J]; packed: [C]
+    valid   None (all there), or broadcasts to the shape of `values`
+    cells   None; packed: [C] where each value belongs in a flat [S × J], increasing
+    steps   J of a packed block
+    """
+
+    rows: Ints
+    values: Floats
+    valid: Bools | None
+    cells: Ints | None = None
+    steps: int = 0
+
+    @classmethod
+    def of(cls, rows: Ints, windows: Windows, values: Floats, valid: Bools) -> Block:
+        """What a kernel made of windows."""
+        return cls(rows, values, valid, windows.cells, windows.grid[1])
+
+    @classmethod
+    def empty(cls, rows: Ints, steps: int) -> Block:
+        """Series without a value."""
+        nothing = np.zeros(0, np.int64)
+        return cls(rows, np.zeros(0), None, nothing, steps)
+
+    def dense(self) -> Block:
+        """The same, not packed."""
+        if self.cells is None:
+            return self
+        shape = (len(self.rows), self.steps)
+        values = np.zeros(shape)
+        values.reshape(-1)[self.cells] = self.values
+        return Block(self.rows, values, self.presence())
+
+    def presence(self) -> Bools:
+        """[S, J]"""
+        if self.cells is None:
+            if self.valid is None:
+                return np.ones(self.values.shape, np.bool_)
+            return np.broadcast_to(self.valid, self.values.shape)
+        there = np.zeros((len(self.rows), self.steps), np.bool_)
+        there.reshape(-1)[self.cells] = True if self.valid is None else self.valid
+        return there
+
+    def write(self, values: Floats, valid: Bools) -> None:
+        """Into these rows of [all series, J]; `valid` is False there before."""
+        if self.cells is None:
+            values[self.rows] = self.values
+            valid[self.rows] = True if self.valid is None else self.valid
+            return
+        place = self.cells // self.steps
+        at = self.cells + (self.rows - np.arange(len(self.rows)))[place] * self.steps
+        values.reshape(-1)[at] = self.values
+        valid.reshape(-1)[at] = True if self.valid is None else self.valid

@@ -1,0 +1,49 @@
+"""Packed cells folded into groups, in the form that the accumulators of `group_reduce` merge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from novaql.evaluator.kernels.compensated import add_compensated, split, splittable
+from novaql.evaluator.kernels.group_reduce import LARGE, Accumulator, Count, Mean, Sum
+from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+
+
+def reduce_packed(
+    accumulator: Accumulator,
+    group: Ints,
+    cells: Ints,
+    values: Floats,
+    valid: Bools | None,
+    steps: int,
+) -> Any:
+    """What the accumulator merges of C cells of S series; None: it takes no packed cells.
+
+    group: [S]; cells: [C] in a flat [S × steps], none twice; values, valid: [C]
+    """
+    if not isinstance(accumulator, Count | Sum | Mean):
+        return None
+    if valid is not None and not valid.all():
+        cells, values = cells[valid], values[valid]
+    if isinstance(accumulator, Mean) and np.abs(values).max(initial=0.0) > LARGE:
+        return None
+    groups, place = np.unique(group, return_inverse=True)
+    shift = (place - np.arange(len(group))) * steps
+    key = cells + shift[cells // steps]
+    shape = (len(groups), steps)
+    size = shape[0] * shape[1]
+    counts = np.bincount(key, minlength=size).reshape(shape)
+    if isinstance(accumulator, Count):
+        return groups, counts
+    largest = splittable(values)
+    if largest is None:
+        return None
+    upper, middle, lower = (
+        np.bincount(key, part, minlength=size).astype(np.float64, copy=False)
+        for part in split(values, largest, len(group))
+    )
+    total, lost = add_compensated(upper, lower, middle)
+    sums = groups, total.reshape(shape), lost.reshape(shape), counts
+    return sums if isinstance(accumulator, Sum) else (sums, None)
