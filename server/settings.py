@@ -44,6 +44,9 @@ class Settings:
                         a range after the first
     result_cache_bytes  memory for answers to range queries, of which a later one uses what has not
                         changed; 0: none are kept. A query with `nocache=1` uses none and adds none
+    state_cache_bytes   memory for answers to reads of the database, used while nobody changes it
+    measured_for_s      what was measured for an objective or a service's health is told again for
+                        so long; 0: it is measured each time it is asked for
     max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest body with samples, as it is sent
@@ -94,6 +97,8 @@ class Settings:
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
     result_cache_bytes: int = 64 << 20
+    state_cache_bytes: int = 16 << 20
+    measured_for_s: float = 5.0
     max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20

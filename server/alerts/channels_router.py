@@ -238,6 +238,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         query=ChannelQuery,
         answer=ChannelsOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -252,7 +253,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         success=201,
         example={"name": "log", "type": "sink"},
     ),
-    operation("GET", _ONE, get_channel, role=Role.READ_ONLY, tag="alerts", answer=ChannelOut),
+    operation(
+        "GET",
+        _ONE,
+        get_channel,
+        role=Role.READ_ONLY,
+        tag="alerts",
+        answer=ChannelOut,
+        steady=True,
+    ),
     operation(
         "PATCH",
         _ONE,
@@ -303,6 +312,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         query=NotificationQuery,
         answer=NotificationsOut,
+        steady=True,
     ),
     operation(
         "GET",
@@ -311,5 +321,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="alerts",
         answer=NotificationOut,
+        steady=True,
     ),
 )

@@ -234,6 +234,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         query=RuleQuery,
         answer=RulesOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -268,6 +269,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=ExportQuery,
         media=("application/yaml",),
         errors=(404,),
+        steady=True,
     ),
     operation(
         "GET",
@@ -276,6 +278,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="alerts",
         answer=RuleOut,
+        steady=True,
     ),
     operation(
         "PATCH",

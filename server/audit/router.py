@@ -64,6 +64,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="audit",
         query=AuditQuery,
         answer=EntriesOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -98,5 +99,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="audit",
         answer=EntryOut,
+        steady=True,
     ),
 )

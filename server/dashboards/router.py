@@ -181,6 +181,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="dashboards",
         query=DashboardQuery,
         answer=DashboardsOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -211,7 +212,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         example=GRAFANA_EXAMPLE,
     ),
     operation(
-        "GET", _ONE, get_dashboard, role=Role.READ_ONLY, tag="dashboards", answer=DashboardOut
+        "GET",
+        _ONE,
+        get_dashboard,
+        role=Role.READ_ONLY,
+        tag="dashboards",
+        answer=DashboardOut,
+        steady=True,
     ),
     operation(
         "DELETE",
@@ -229,6 +236,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="dashboards",
         answer=VersionsOut,
+        steady=True,
     ),
     operation(
         "GET",
@@ -237,6 +245,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="dashboards",
         answer=VersionInFull,
+        steady=True,
     ),
     operation(
         "GET",
@@ -246,6 +255,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="dashboards",
         query=ExportQuery,
         answer=AnyDocument,
+        steady=True,
     ),
     *LIVE,
     *EMBEDS,

@@ -37,7 +37,7 @@ class Accounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._stamp: int | None = None
+        self._stamp: tuple[int, int] | None = None
         self._used: dict[str, datetime] = {}
         self._active: dict[str, datetime] = {}
 

@@ -11,6 +11,8 @@ from server.platform.bootstrap import ensure_first_tenant
 from server.platform.clock import Clock
 from server.platform.context import ServerContext
 from server.platform.egress import Dialer, parse_networks
+from server.platform.kept_answers import KeptAnswers
+from server.platform.measurements import MeasurementsKept
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
 from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal, Role
@@ -88,6 +90,8 @@ def _around(
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
         answers=ResultCache(settings.result_cache_bytes),
+        kept_answers=KeptAnswers(settings.state_cache_bytes),
+        measurements=MeasurementsKept(settings.measured_for_s),
         decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
         scrapes=scrapes,
     )

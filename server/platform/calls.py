@@ -14,13 +14,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-import orjson
 from pydantic import BaseModel
 from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.api_version import CURRENT, from_current, to_current
+from server.platform.answering import (
+    Answer,
+    Outside,
+    Shown,
+    accepted,
+    created,
+    encoded,
+    listed,
+    no_content,
+    ok,
+)
+from server.platform.api_version import to_current
 from server.platform.bodies import media_type, read_body
 from server.platform.context import ServerContext, context_of, origin_of, principal_of
 from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
@@ -32,6 +42,19 @@ from server.platform.scopes import Principal, Role
 from server.platform.strict_json import parse_json, validate
 from server.platform.unit import Unit
 
+__all__ = [
+    "Answer",
+    "Call",
+    "Outside",
+    "Shown",
+    "accepted",
+    "created",
+    "in_unit",
+    "listed",
+    "no_content",
+    "ok",
+    "operation",
+]
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 AnyRow = TypeVar("AnyRow")
 Done = TypeVar("Done")
@@ -95,78 +118,8 @@ class Call(Unit):
         return int(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A page of a list, as models."""
-
-    rows: Sequence[BaseModel]
-    next_cursor: str | None
-
-    def plain(self) -> dict[str, Any]:
-        """As data."""
-        data: dict[str, Any] = {"data": [row.model_dump(mode="json") for row in self.rows]}
-        if self.next_cursor is not None:
-            data["next_cursor"] = self.next_cursor
-        return data
-
-    def json(self) -> bytes:
-        """As text, without the data in between."""
-        rows = b",".join(_json_of(row) for row in self.rows)
-        end = (
-            b"" if self.next_cursor is None else b',"next_cursor":' + orjson.dumps(self.next_cursor)
-        )
-        return b'{"data":[' + rows + b"]" + end + b"}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an endpoint answers: a model (or plain data, or bytes of `media`), and headers."""
-
-    status: int
-    body: BaseModel | Shown | Mapping[str, Any] | bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    media: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What a use case returns when it has to talk to somebody outside before it can answer.
-
-    act     what is done between two transactions; it must not touch the database
-    finish  the answer, in a transaction of its own; gets what `act` returned
-    """
-
-    act: Callable[[], Any]
-    finish: Callable[[Call, Any], Answer]
-
-
 Use = Callable[[Call], "Answer | Outside"]
 Check = Callable[[ServerContext, Any], None]
-
-
-def ok(body: BaseModel | Mapping[str, Any]) -> Answer:
-    """200 with a body."""
-    return Answer(200, body)
-
-
-def created(body: BaseModel | Mapping[str, Any], location: str | None = None) -> Answer:
-    """201 with the new resource, and where it is."""
-    return Answer(201, body, {} if location is None else {"Location": location})
-
-
-def accepted(body: BaseModel | Mapping[str, Any]) -> Answer:
-    """202: it will be done."""
-    return Answer(202, body)
-
-
-def no_content() -> Answer:
-    """204."""
-    return Answer(204)
-
-
-def listed(page: Page[AnyRow], show: Callable[[AnyRow], BaseModel]) -> Answer:
-    """200 with a page of rows, each as `show` makes it."""
-    return Answer(200, Shown([show(row) for row in page.rows], page.next_cursor))
 
 
 def operation(
@@ -187,12 +140,14 @@ def operation(
     media: tuple[str, ...] = (),
     samples: bool = False,
     check: Check | None = None,
+    steady: bool = False,
 ) -> Endpoint:
     """A row of the route table for a use case. A GET reads; every other method may write.
 
     action   `noun.verb`: the use case must write an audit entry, by `call.audit(…)`
     example  a body that is accepted, for the document and for tests over all routes
     errors   statuses beside those that the kind of the endpoint brings by itself
+    steady   of a GET: its answer depends on the database and the request alone, not on the time
     check    of the body, before the transaction begins: for what takes time, as looking up a name
     """
 
@@ -222,6 +177,7 @@ def operation(
         action=action,
         example=example,
         samples=samples,
+        steady=steady,
         doc=use.__doc__ or "",
     )
     return row
@@ -243,8 +199,10 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
     context, principal = context_of(request), principal_of(request)
     method = endpoint.methods[0]
     raw = await _read_raw(request, context, endpoint)
+    if method == "GET" and not endpoint.samples:
+        return await _read_again(request, endpoint, use)
     key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
-    version: str = getattr(request.state, "api_version", principal.api_version)
+    version = _version_of(request, principal)
     route = f"{method} {endpoint.path} {version}"
     held = (
         nullcontext()
@@ -260,6 +218,34 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
             done = await context.threads.run(partial(work.run, lambda call: finish(call, met)))
     assert isinstance(done, Kept)
     return Response(done.body, done.status, done.headers)
+
+
+async def _read_again(request: Request, endpoint: Endpoint, use: Use) -> Response:
+    """The answer to a read of the database, which others may have had just now."""
+    context, principal = context_of(request), principal_of(request)
+    version = _version_of(request, principal)
+    stamp = context.database.change_stamp()
+    key = None
+    if stamp is not None:
+        scope, headers = request.scope, request.headers
+        asked = (scope["path"], scope["query_string"], headers.get("host"), headers.get("accept"))
+        second = None if endpoint.steady else int(context.clock.now().timestamp())
+        key = (principal, version, *asked, second)
+        kept = context.kept_answers.find(stamp, key)
+        if kept is not None:
+            return Response(kept.body, kept.status, kept.headers)
+    route = f"GET {endpoint.path} {version}"
+    work = _Work(request, endpoint, b"", None, version, route, None)
+    done = await context.threads.run(partial(work.run, use))
+    assert isinstance(done, Kept)
+    if stamp is not None and key is not None and done.status == 200:
+        context.kept_answers.keep(stamp, key, done)
+    return Response(done.body, done.status, done.headers)
+
+
+def _version_of(request: Request, principal: Principal) -> str:
+    version: str = request.scope["state"].get("api_version", principal.api_version)
+    return version
 
 
 async def _read_raw(request: Request, context: ServerContext, endpoint: Endpoint) -> bytes:
@@ -325,7 +311,7 @@ class _Work:
                 return answer
             if endpoint.action is not None and not self.audited:
                 raise AssertionError(f"{self.route} changed something without audit entry")
-            done = _shown(answer, version, endpoint.path)
+            done = encoded(answer, version, endpoint.path)
             if self.key is not None:
                 remember(call, principal.id, self.route, self.key, print_, done)
         return done
@@ -349,29 +335,3 @@ _UNIT_FIELDS = (
     "actor",
     "origin",
 )
-
-
-def _shown(answer: Answer, version: str, route: str) -> Kept:
-    body = answer.body
-    headers = {"Cache-Control": "no-store", **answer.headers}
-    if body is None:
-        return Kept(answer.status, headers, b"")
-    headers["Content-Type"] = answer.media
-    if isinstance(body, bytes):
-        return Kept(answer.status, headers, body)
-    if version == CURRENT:
-        return Kept(answer.status, headers, _json_of(body))
-    plain: Any = body
-    if isinstance(body, Shown):
-        plain = body.plain()
-    elif isinstance(body, BaseModel):
-        plain = body.model_dump(mode="json")
-    return Kept(answer.status, headers, orjson.dumps(from_current(version, route, plain)))
-
-
-def _json_of(body: BaseModel | Shown | Mapping[str, Any]) -> bytes:
-    if isinstance(body, Shown):
-        return body.json()
-    if isinstance(body, BaseModel):
-        return body.__pydantic_serializer__.to_json(body)
-    return orjson.dumps(body)

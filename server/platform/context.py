@@ -17,6 +17,8 @@ from server.platform.clock import Clock
 from server.platform.edge import request_id_of
 from server.platform.egress import Dialer
 from server.platform.idempotency import KeysInFlight
+from server.platform.kept_answers import KeptAnswers
+from server.platform.measurements import MeasurementsKept
 from server.platform.quotas import Quota, Quotas
 from server.platform.scopes import Principal
 from server.platform.scrapes import Scrapes, no_scrapes
@@ -47,6 +49,8 @@ class ServerContext:
     threads    for work on the database
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
+    kept_answers   answers to reads of the database, while it does not change
+    measurements   what was measured for services and objectives a moment ago
     scrapes    the targets that this server scrapes now
     stopping   set when the server is told to stop: answers without an end are to end then
     event_types  every type of event that can be subscribed to
@@ -72,6 +76,8 @@ class ServerContext:
     writers: Writers
     decoder: RemoteWriteDecoder
     answers: ResultCache
+    kept_answers: KeptAnswers
+    measurements: MeasurementsKept
     scrapes: Scrapes = no_scrapes
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)

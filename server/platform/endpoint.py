@@ -36,6 +36,7 @@ class Endpoint:
     counted      whether a request spends the quotas of its base
     samples      it reads or writes samples: the tenant's store is opened before it runs
     takes        content types of a body that is no JSON model
+    steady       what it reads of the database does not depend on the time
     local        speaks of the process that answers, whichever that is
     """
 
@@ -60,6 +61,7 @@ class Endpoint:
     doc: str = ""
     takes: tuple[str, ...] = ()
     local: bool = False
+    steady: bool = False
 
     @property
     def quota(self) -> str | None:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from novaql.api import evaluate
 from novaql.options import QueryOptions
 from novaql.result import ResultKind
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext
+from server.platform.measurements import Measured
 from server.platform.query_run import within_budget
+
+__all__ = ["Measured", "Meter"]
 
 LOOKBACK_MS = 300_000
 
 
-class Measured(NamedTuple):
-    """One element of a result."""
-
-    labels: Mapping[str, str]
-    value: float
-
-
 class Meter:
-    """Evaluates expressions over the tenant's samples as they are at one time."""
+    """Evaluates expressions over the tenant's samples as they are at one time.
 
-    def __init__(self, context: ServerContext, at: datetime) -> None:
-        self._context, self._at_ms = context, to_ms(at)
+    at  that time: now, or a little earlier
+    """
+
+    def __init__(self, context: ServerContext, now: datetime) -> None:
+        assert context.principal is not None
+        self._context = context
+        self._measured = context.measurements.at(context.principal.tenant_id, now)
+        self.at = self._measured.at
         self.warnings: list[str] = []
 
     def vector(self, expr: str) -> list[Measured]:
@@ -35,18 +35,26 @@ class Meter:
 
         Raises what `novaql.evaluate` raises.
         """
-        options = QueryOptions(self._at_ms, self._at_ms, 0, LOOKBACK_MS)
+        known = self._measured.known.get(expr)
+        if known is None:
+            known = self._measured.known[expr] = self._evaluated(expr)
+        found, warnings = known
+        self.warnings += [w for w in warnings if w not in self.warnings]
+        return found
+
+    def _evaluated(self, expr: str) -> tuple[list[Measured], tuple[str, ...]]:
+        at_ms = to_ms(self.at)
+        options = QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS)
         result = evaluate(expr, self._context.store, within_budget(self._context, options))
-        self.warnings += [w for w in result.warnings if w not in self.warnings]
+        found: list[Measured] = []
         if result.kind not in (ResultKind.VECTOR, ResultKind.SCALAR) or result.raw is not None:
-            return []
-        found = []
+            return found, result.warnings
         for row, labels in enumerate(result.series.dicts()):
             there = result.valid is None or bool(result.valid[row, 0])
             native = result.native is not None and int(result.native.which[row, 0]) >= 0
             if there and not native:
                 found.append(Measured(labels, float(result.values[row, 0])))
-        return found
+        return found, result.warnings
 
     def number(self, expr: str) -> float | None:
         """The only element's value; None if there is none."""

@@ -67,8 +67,7 @@ def delete_service(call: Call) -> Answer:
 def service_health(call: Call) -> Answer:
     """The golden signals now, each beside what it usually is, and the objectives in short."""
     service = service_named(call, call.name("name"))
-    now = call.now()
-    meter = Meter(call.context, now)
+    meter = Meter(call.context, call.now())
     signals = readings(service, meter)
     slos = [
         HealthSlo.model_validate(
@@ -84,7 +83,7 @@ def service_health(call: Call) -> Answer:
         HealthOut.model_validate(
             {
                 "service": service.name,
-                "at": now,
+                "at": meter.at,
                 "status": overall(signals),
                 "signals": {name: _shown(reading) for name, reading in signals.items()},
                 "slos": slos,
@@ -161,6 +160,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="services",
         query=ServiceQuery,
         answer=ServicesOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -181,6 +181,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="services",
         answer=ServiceOut,
+        steady=True,
     ),
     operation(
         "PATCH",

@@ -66,11 +66,12 @@ def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[P
     if service is not None:
         statement = statement.where(Slo.service == service)
     for slo in unit.session.execute(statement).scalars():
-        yield posture(slo, meter, unit.now())
+        yield posture(slo, meter)
 
 
-def posture(slo: Slo, meter: Meter, now: datetime) -> Posture:
+def posture(slo: Slo, meter: Meter) -> Posture:
     """Measure one objective. Raises what `novaql.evaluate` raises."""
+    now = meter.at
     objective, window = Objective.parse(slo.objective), window_of(slo.window)
     counting, found = read_indicator(slo.indicator).counting(meter)
     begin, end = window.bounds(now)

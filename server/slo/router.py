@@ -42,7 +42,7 @@ def list_slos(call: Call) -> Answer:
     query = call.query(SloQuery)
     meter = Meter(call.context, call.now())
     page = call.page(select(Slo).where(Slo.archived_at.is_(None)), KEYS)
-    shown = [_shown(posture(slo, meter, call.now())).model_dump(mode="json") for slo in page.rows]
+    shown = [_shown(posture(slo, meter)).model_dump(mode="json") for slo in page.rows]
     data: list[dict[str, Any]] = [
         one for one in shown if query.status is None or one["status"] == query.status
     ]
@@ -74,7 +74,7 @@ def set_slo(call: Call) -> Answer:
     service = call.name("service")
     slo, new = slos.set_slo(call, service, call.body(SetSlo))
     call.session.flush()
-    shown = _shown(posture(slo, Meter(call.context, call.now()), call.now()))
+    shown = _shown(posture(slo, Meter(call.context, call.now())))
     return created(shown, f"/v1/slo/{service}") if new else ok(shown)
 
 
@@ -260,6 +260,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="slo",
         answer=HistoryOut,
+        steady=True,
     ),
     operation(
         "GET",
@@ -268,5 +269,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="slo",
         media=("application/yaml",),
+        steady=True,
     ),
 )

@@ -56,6 +56,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="tokens",
         query=TokenQuery,
         answer=TokensOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -69,7 +70,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         success=201,
         example={"name": "ci", "role": "read_only"},
     ),
-    operation("GET", "/v1/tokens/{id}", get_token, role=Role.ADMIN, tag="tokens", answer=TokenOut),
+    operation(
+        "GET",
+        "/v1/tokens/{id}",
+        get_token,
+        role=Role.ADMIN,
+        tag="tokens",
+        answer=TokenOut,
+        steady=True,
+    ),
     operation(
         "POST",
         "/v1/tokens/{id}/rotate",

@@ -76,6 +76,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="users",
         query=UserQuery,
         answer=UsersOut,
+        steady=True,
     ),
     operation(
         "POST",
@@ -89,7 +90,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         success=201,
         example=_EXAMPLE,
     ),
-    operation("GET", "/v1/users/{id}", get_user, role=Role.ADMIN, tag="users", answer=UserOut),
+    operation(
+        "GET",
+        "/v1/users/{id}",
+        get_user,
+        role=Role.ADMIN,
+        tag="users",
+        answer=UserOut,
+        steady=True,
+    ),
     operation(
         "POST",
         "/v1/users/{id}",

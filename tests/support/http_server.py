@@ -100,6 +100,7 @@ def local_server(
         "rate_per_minute": 0,
         "rate_per_day": 0,
         "strangers_per_minute": 0,
+        "measured_for_s": 0,
         "job_threads": 0,
         "sync": "os",
     }

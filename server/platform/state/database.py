@@ -69,6 +69,7 @@ class StateDatabase:
         self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
         self._stamp_lock = threading.Lock()
         self._stamp_source: Any = None
+        self._generation = 0
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -141,6 +142,7 @@ class StateDatabase:
         with self._stamp_lock:
             old, source = (self._engine, self._relaxed), self._stamp_source
             self._engine, self._stamp_source = engine, None
+            self._generation += 1
             self._relaxed = self._connected(self.url, durable=False)
             self.stands_in = False
         if source is not None:
@@ -150,8 +152,8 @@ class StateDatabase:
         log.warning("the server's database can be written again: its stand-in is gone")
         return True
 
-    def change_stamp(self) -> int | None:
-        """A number that changes whenever anyone commits; None where that cannot be told cheaply.
+    def change_stamp(self) -> tuple[int, int] | None:
+        """What changes whenever anyone commits; None where that cannot be told cheaply.
 
         Takes a few microseconds and waits for nobody.
         """
@@ -160,11 +162,12 @@ class StateDatabase:
         with self._stamp_lock:
             if self._stamp_source is None:
                 self._stamp_source = self._relaxed.raw_connection()
+            driver: sqlite3.Connection = self._stamp_source.driver_connection
             try:
-                row = self._stamp_source.cursor().execute("PRAGMA data_version").fetchone()
+                row = driver.execute("PRAGMA data_version").fetchone()
             except sqlite3.OperationalError:
                 return None
-        return int(row[0])
+            return self._generation, int(row[0])
 
     def check(self) -> None:
         """Raises if the database does not answer."""

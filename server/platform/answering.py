@@ -1,0 +1,116 @@
+"""What endpoints of domains answer, and how it goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+
+from server.platform.api_version import CURRENT, from_current
+from server.platform.cursors import Page
+from server.platform.idempotency import Kept
+
+if TYPE_CHECKING:
+    from server.platform.calls import Call
+
+AnyRow = TypeVar("AnyRow")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page of a list, as models."""
+
+    rows: Sequence[BaseModel]
+    next_cursor: str | None
+
+    def plain(self) -> dict[str, Any]:
+        """As data."""
+        data: dict[str, Any] = {"data": [row.model_dump(mode="json") for row in self.rows]}
+        if self.next_cursor is not None:
+            data["next_cursor"] = self.next_cursor
+        return data
+
+    def json(self) -> bytes:
+        """As text, without the data in between."""
+        rows = b",".join(_json_of(row) for row in self.rows)
+        end = (
+            b"" if self.next_cursor is None else b',"next_cursor":' + orjson.dumps(self.next_cursor)
+        )
+        return b'{"data":[' + rows + b"]" + end + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answers: a model (or plain data, or bytes of `media`), and headers."""
+
+    status: int
+    body: BaseModel | Shown | Mapping[str, Any] | bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a use case returns when it has to talk to somebody outside before it can answer.
+
+    act     what is done between two transactions; it must not touch the database
+    finish  the answer, in a transaction of its own; gets what `act` returned
+    """
+
+    act: Callable[[], Any]
+    finish: Callable[[Call, Any], Answer]
+
+
+def ok(body: BaseModel | Mapping[str, Any]) -> Answer:
+    """200 with a body."""
+    return Answer(200, body)
+
+
+def created(body: BaseModel | Mapping[str, Any], location: str | None = None) -> Answer:
+    """201 with the new resource, and where it is."""
+    return Answer(201, body, {} if location is None else {"Location": location})
+
+
+def accepted(body: BaseModel | Mapping[str, Any]) -> Answer:
+    """202: it will be done."""
+    return Answer(202, body)
+
+
+def no_content() -> Answer:
+    """204."""
+    return Answer(204)
+
+
+def listed(page: Page[AnyRow], show: Callable[[AnyRow], BaseModel]) -> Answer:
+    """200 with a page of rows, each as `show` makes it."""
+    return Answer(200, Shown([show(row) for row in page.rows], page.next_cursor))
+
+
+def encoded(answer: Answer, version: str, route: str) -> Kept:
+    """The answer as it goes out, in the version of the request."""
+    body = answer.body
+    headers = {"Cache-Control": "no-store", **answer.headers}
+    if body is None:
+        return Kept(answer.status, headers, b"")
+    headers["Content-Type"] = answer.media
+    if isinstance(body, bytes):
+        return Kept(answer.status, headers, body)
+    if version == CURRENT:
+        return Kept(answer.status, headers, _json_of(body))
+    plain: Any = body
+    if isinstance(body, Shown):
+        plain = body.plain()
+    elif isinstance(body, BaseModel):
+        plain = body.model_dump(mode="json")
+    return Kept(answer.status, headers, orjson.dumps(from_current(version, route, plain)))
+
+
+def _json_of(body: BaseModel | Shown | Mapping[str, Any]) -> bytes:
+    if isinstance(body, Shown):
+        return body.json()
+    if isinstance(body, BaseModel):
+        return body.__pydantic_serializer__.to_json(body)
+    return orjson.dumps(body)

@@ -1,0 +1,54 @@
+"""Answers to reads of the database, told again while nobody has changed it.
+
+An answer to a GET says what the database held, and is right until somebody commits something:
+whoever that is, of any process, `StateDatabase.change_stamp` tells. Some say beside that what time
+makes of it (a silence that is over, a secret that has lapsed); those are told again within the same
+second only. So a list that many look at is read once, and nobody sees it later than it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from server.platform.idempotency import Kept
+
+Stamp = tuple[int, int]
+_LARGEST = 8
+"""The largest answer that is kept has one in so many bytes of all."""
+
+
+class KeptAnswers:
+    """Answers of one state of the database, up to `most_bytes`; 0: none are kept.
+
+    Used on the event loop only.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._stamp: Stamp | None = None
+        self._known: dict[Hashable, Kept] = {}
+
+    def find(self, stamp: Stamp, key: Hashable) -> Kept | None:
+        """The answer to a request, if the database is as it was then."""
+        self._turn_to(stamp)
+        return self._known.get(key)
+
+    def keep(self, stamp: Stamp, key: Hashable, answer: Kept) -> None:
+        """Keep an answer that was read after the database had that stamp."""
+        size = len(answer.body)
+        if stamp != self._stamp or size * _LARGEST > self._most or key in self._known:
+            return
+        if self._bytes + size > self._most:
+            self._forget()
+        self._known[key] = answer
+        self._bytes += size
+
+    def _turn_to(self, stamp: Stamp) -> None:
+        if stamp != self._stamp:
+            self._forget()
+            self._stamp = stamp
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._bytes = 0
