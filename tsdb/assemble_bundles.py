@@ -6,7 +6,7 @@ side by side are merged first. Bundles of pages are kept like tiles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -58,15 +58,29 @@ class BundlePlan:
     group: Ints
     portions: list[_Portion]
 
-    def refs(self, cache: TileCache, losses: Losses | None = None) -> list[BundleRef]:
+    def refs(
+        self,
+        cache: TileCache,
+        losses: Losses | None = None,
+        *,
+        inside: Callable[[], Sequence[Cut]] | None = None,
+        share: float = 1.0,
+    ) -> list[BundleRef]:
         """Bundles to be loaded; `losses` as in `plan_tiles`.
+
+        inside  cuts of the range that is wanted, where the plan is for a wider one: those are read
+                if the wider one cannot be
+        share   … and how much of the samples that range has
 
         What is more than the cache holds goes past it: it would put out everything else, and be
         put out by itself before it is asked for again.
         """
         keep = 8 * int(self.widths.sum()) <= cache.limit
         return [
-            BundleRef(partial(portion.load, self, cache, losses, keep=keep), portion.samples)
+            BundleRef(
+                partial(portion.load, self, cache, losses, keep=keep, inside=inside),
+                round(share * portion.samples),
+            )
             for portion in self.portions
         ]
 
@@ -122,7 +136,13 @@ class _Portion:
         self._key: tuple[object, ...] | None = None
 
     def load(
-        self, plan: BundlePlan, cache: TileCache, losses: Losses | None, *, keep: bool
+        self,
+        plan: BundlePlan,
+        cache: TileCache,
+        losses: Losses | None,
+        *,
+        keep: bool,
+        inside: Callable[[], Sequence[Cut]] | None,
     ) -> Bundle:
         """Read it, or find it in the cache. keep: leave it there."""
         if self._key is None:
@@ -133,7 +153,11 @@ class _Portion:
         try:
             found = self._read(plan, keep=keep)
         except DAMAGE:
-            return self._undamaged(plan, losses)
+            cuts, slots = plan.asked, plan.slots
+            if inside is not None:
+                cuts = inside()
+                slots = row_slots(cuts, len(plan.widths))
+            return self._undamaged(cuts, slots, losses)
         if self._key and keep:
             cache.put(self._key, found)
         return found
@@ -143,10 +167,12 @@ class _Portion:
             return _load_merged(plan, self.members)
         return _load_in_turn(plan, self, keep=keep)
 
-    def _undamaged(self, plan: BundlePlan, losses: Losses | None) -> Bundle:
+    def _undamaged(
+        self, cuts: Sequence[Cut], slots: Sequence[Ints], losses: Losses | None
+    ) -> Bundle:
         """What can be read of the range alone. Not kept: a later reader has to hear of it, too."""
         members = np.sort(self.members)
-        chosen = members_of(plan.asked, plan.slots, members)
+        chosen = members_of(cuts, slots, members)
         try:
             arrays = merge_ragged(chosen, members)
         except DAMAGE:

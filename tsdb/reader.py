@@ -6,8 +6,8 @@ what that gives depends on parts and matchers alone and is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,9 +22,11 @@ from tsdb.damage import DAMAGE, Losses
 from tsdb.index.match import label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
+from tsdb.moving import Moving, MovingRanges, moving, wider_ranges
 from tsdb.part import Part, Rollup, series_bounds
 from tsdb.rolled import by_cells, usable_rollups
 from tsdb.selection import PlannedTiles, RangeWindows, Selection
+from tsdb.stratum import ArrayStream, Stratum
 from tsdb.tombstones import DeleteResult, Intervals
 
 UNION_CACHE_BYTES = 64 << 20
@@ -63,6 +65,7 @@ class Planned:
     bundles  None where there are native histograms: those are planned with the tiles
     starts   whether some sample may have a start timestamp
     deleted  of each part: what was left out, kept since it is named by its address
+    moving   of a plan for a wider range, what ranges inside need to know
     """
 
     table: SeriesTable
@@ -70,6 +73,7 @@ class Planned:
     bundles: BundlePlan | None
     starts: bool
     deleted: tuple[Intervals | None, ...]
+    moving: Moving | None = None
 
     def selection(self, cache: TileCache, losses: Losses | None) -> Selection:
         table, cuts = self.table, self.cuts
@@ -80,14 +84,30 @@ class Planned:
         tiles = PlannedTiles(lambda: plan_tiles(cuts, table.rows, cache, losses), samples)
         return Selection(table, tiles, bundles=bundles, starts=self.starts)
 
+    def selection_inside(
+        self, start_ms: int, end_ms: int, cache: TileCache, losses: Losses | None, exact: ExactCuts
+    ) -> Selection:
+        """Of a range in which every series has a sample. Nothing is planned for it but tiles, if
+        one is asked for; `exact` tells what the range has."""
+        assert self.bundles is not None
+        assert self.moving is not None
+        rows = self.table.rows
+        samples = self.moving.samples_in(start_ms, end_ms)
+        share = samples / self.moving.samples[-1]
+        bundles = self.bundles.refs(cache, losses, inside=exact, share=share)
+        tiles = PlannedTiles(lambda: plan_tiles(exact(), rows, cache, losses), samples)
+        return Selection(self.table, tiles, bundles=bundles, starts=False)
 
+
+ExactCuts = Callable[[], Sequence[Cut]]
 PlanCache = ByteCache[Planned]
 PLAN_CACHE_BYTES = 64 << 20
 
 
 def plan_bytes(planned: Planned) -> int:
     rows = planned.table.rows * (4 * len(planned.table.columns) + 48)
-    return rows + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
+    times = 0 if planned.moving is None else planned.moving.nbytes
+    return rows + times + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,7 @@ class Caches:
     tiles: TileCache
     unions: UnionCache
     plans: PlanCache = field(default_factory=lambda: ByteCache(PLAN_CACHE_BYTES, plan_bytes))
+    ranges: MovingRanges = field(default_factory=MovingRanges)
 
 
 def around(
@@ -136,12 +157,11 @@ def select(
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.losses`."""
     parts = overlapping(parts, start_ms, end_ms)
-    plan_parts = partial(_plan_kept, matchers, start_ms, end_ms, caches, losses, windows)
-    planned = around(parts, losses, plan_parts)
-    return planned.selection(caches.tiles, losses)
+    selection = partial(_selected, matchers, start_ms, end_ms, caches, losses, windows)
+    return around(parts, losses, selection)
 
 
-def _plan_kept(
+def _selected(
     matchers: Sequence[Matcher],
     start_ms: int,
     end_ms: int,
@@ -149,26 +169,76 @@ def _plan_kept(
     losses: Losses | None,
     windows: RangeWindows | None,
     parts: Sequence[Part],
-) -> Planned:
-    """Made anew, or as it was for the same parts, matchers and range."""
+) -> Selection:
+    """By a plan made anew, or as it was for the same parts, matchers and range."""
     deleted = tuple(part.deleted() for part in parts)
     rollups = usable_rollups(parts, windows)
+    unions = caches.unions
     if windows is not None and any(rollups):  # cells are in memory, and few
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
-        return _planned(parts, matchers, start_ms, end_ms, caches.unions, losses, deleted, summed)
+        planned = _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted, summed)
+        return planned.selection(caches.tiles, losses)
     strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
-    key = (strata, tuple(map(id, deleted)), tuple(matchers), start_ms, end_ms)
-    found = caches.plans.get(key)
+    what = (strata, tuple(map(id, deleted)), tuple(matchers))
+    found = caches.plans.get((what, start_ms, end_ms))
     if found is None:
-        found = _planned(parts, matchers, start_ms, end_ms, caches.unions, losses, deleted)
+        inside = _inside_wider(parts, what, start_ms, end_ms, caches, losses, deleted)
+        if inside is not None:
+            return inside
+        found = _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted)
         # Heads change all the time, and a plan holds what it is about.
         if found.bundles is not None and not losses and not _in_memory(found.cuts):
-            caches.plans.put(key, found)
-    return found
+            caches.plans.put((what, start_ms, end_ms), found)
+    return found.selection(caches.tiles, losses)
+
+
+def _inside_wider(
+    parts: Sequence[Part],
+    what: tuple[Hashable, Hashable, tuple[Matcher, ...]],
+    start_ms: int,
+    end_ms: int,
+    caches: Caches,
+    losses: Losses | None,
+    deleted: tuple[Intervals | None, ...],
+) -> Selection | None:
+    """By a plan for a wider range of these parts; None if there is none that would do.
+
+    One is made for a range that moves on. Damage in the rest of the wider range is nobody's affair:
+    then there is no such plan.
+    """
+    if any(_is_in_memory(part) for part in parts):  # the next part of a head is another one
+        return None
+    matchers = what[2]
+    moved = caches.ranges.moved_on(what, start_ms, end_ms)
+    for begin, end in wider_ranges(start_ms, end_ms):
+        wide = caches.plans.get((what, "wider", begin, end))
+        if wide is None and moved:
+            try:
+                wide = _planned(parts, matchers, begin, end, caches.unions, None, deleted)
+                if wide.bundles is not None and not wide.starts:
+                    wide = replace(wide, moving=moving(wide.cuts, wide.bundles))
+            except DAMAGE:
+                return None
+            caches.plans.put((what, "wider", begin, end), wide)
+        if wide is not None and wide.moving is not None:
+            if not wide.moving.has_all(start_ms, end_ms):
+                return None
+
+            def exact() -> Sequence[Cut]:
+                unions = caches.unions
+                return _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted).cuts
+
+            return wide.selection_inside(start_ms, end_ms, caches.tiles, losses, exact)
+    return None
 
 
 def _in_memory(cuts: Sequence[Cut]) -> bool:
     return any(cut.is_in_memory for cut in cuts)
+
+
+def _is_in_memory(part: Part) -> bool:
+    strata = (layer.stratum for layer in part.layers())
+    return any(isinstance(one, Stratum) and isinstance(one.values, ArrayStream) for one in strata)
 
 
 def _planned(

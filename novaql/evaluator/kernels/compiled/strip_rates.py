@@ -18,6 +18,12 @@ from novaql.evaluator.kernels.compiled.jit import (
     kernel,
 )
 
+AHEAD = 64
+"""Series whose samples are fetched from memory together."""
+
+FEW = 4
+"""Steps; with more of them a series keeps the processor waiting once, and busy then."""
+
 
 @kernel(
     VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES,
@@ -56,6 +62,9 @@ def strip_rates(
     touched = 0
     known_grid = -1
     for s in range(begin, end):
+        if (s - begin) % AHEAD == 0:
+            stop = min(s + AHEAD, end)
+            touched += _touch_ahead(values, offsets, grid, strip, lo, hi, s, stop)
         g = grid[s]
         a, b = strip[g], strip[g + 1]
         if a == b:
@@ -69,7 +78,7 @@ def strip_rates(
         part = out[at : at + b - a]
         if is_counter and falls[s] < 0:
             falls[s] = _falls(row)
-        elif len(row) > 2 * (b - a):
+        elif b - a > FEW and len(row) > 2 * (b - a):
             touched += _touch(row[lo[a] : hi[b - 1]])
         near_zero = _usual(row, ends_at, known, part)
         at += b - a
@@ -79,7 +88,7 @@ def strip_rates(
         if falls[s]:
             if len(places) < len(row):
                 places = np.empty(len(row), np.int64)
-            fallen = _list_falls(row, places)
+            fallen = _list_falls(row, lo[a], hi[b - 1], places)
         if fallen or near_zero:
             _correct(row, lo[a:b], hi[a:b], known, places, fallen, seconds, part)
     return touched
@@ -99,6 +108,22 @@ def _touch(row: Any) -> int:
     infinite = 0
     for k in range(0, len(row), 8):
         infinite += row[k] == np.inf
+    return infinite
+
+
+@inner
+def _touch_ahead(
+    values: Any, offsets: Any, grid: Any, strip: Any, lo: Any, hi: Any, begin: int, end: int
+) -> int:
+    """The same for some series that are asked for few steps: one waits for memory with the others,
+    not after them."""
+    infinite = 0
+    for s in range(begin, end):
+        a, b = strip[grid[s]], strip[grid[s] + 1]
+        if a < b <= a + FEW:
+            base = offsets[s]
+            for k in range(base + lo[a], base + hi[b - 1], 8):
+                infinite += values[k] == np.inf
     return infinite
 
 
@@ -155,10 +180,10 @@ def _usual(row: Any, ends_at: Any, known: Any, out: Any) -> int:
 
 
 @inner
-def _list_falls(row: Any, places: Any) -> int:
-    """Write down the positions before each decrease; returns how many there are."""
+def _list_falls(row: Any, start: int, stop: int, places: Any) -> int:
+    """Write down the positions before each decrease in a part; returns how many there are."""
     fallen = 0
-    for k in range(len(row) - 1):
+    for k in range(start, stop - 1):
         places[fallen] = k
         fallen += row[k + 1] < row[k]
     return fallen

@@ -78,15 +78,40 @@ def _passed(times: Any, ends_ms: Any, before_ms: int, counts: Any) -> None:
 
 @inner
 def _bisect(times: Any, bound_ms: int) -> int:
-    """How many times lie at or before this one."""
+    """How many times lie at or before this one.
+
+    Looked for first where it is if samples come evenly, then ever farther from there: an even
+    search of times that are not in the cache would wait for memory again and again.
+    """
     low, high = 0, len(times)
-    while low < high:
+    if high == 0 or times[high - 1] <= bound_ms:
+        return high
+    if times[0] > bound_ms:
+        return 0
+    # From here on times[low] <= bound < times[high].
+    high -= 1
+    at = int((bound_ms - times[0]) / (times[high] - times[0]) * high)
+    at = min(max(at, 0), high)
+    reach = 1
+    if times[at] <= bound_ms:
+        low = at
+        while low + reach < high and times[low + reach] <= bound_ms:
+            low += reach
+            reach *= 2
+        high = min(low + reach, high)
+    else:
+        high = at
+        while high - reach > low and times[high - reach] > bound_ms:
+            high -= reach
+            reach *= 2
+        low = max(high - reach, low)
+    while high - low > 1:
         middle = (low + high) // 2
         if times[middle] <= bound_ms:
-            low = middle + 1
+            low = middle
         else:
             high = middle
-    return low
+    return high
 
 
 @kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
