@@ -19,6 +19,7 @@ from novaql import warmup
 from novaql.errors import ArgumentError
 from novaql.inputs.wire.compiling import prepare_in_background
 from server.app import Job, create_app
+from server.collecting import settle
 from server.counting import WorkersDoor
 from server.platform.bootstrap import add_admin, has_tokens
 from server.platform.context import ServerContext
@@ -70,6 +71,7 @@ def serve(
         sys.setswitchinterval(0.001)
         warmup(background=True)
         prepare_in_background()
+        settle()
         server_for(app, trusted="127.0.0.1" if own is sock else "*").run(sockets=[own])
     log.info("stopped")
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from server.app import create_app
+from server.collecting import settle
 from server.counting import Reporter
 from server.platform.edge import Edge
 from server.platform.errors import Unavailable
@@ -39,6 +40,7 @@ def main() -> int:
     server = server_for(app)
     threading.Thread(target=_stop_with_owner, args=(told["alive"], server), daemon=True).start()
     reporter.start()
+    settle()
     with socket.socket(fileno=told["socket"]) as sock:
         server.run(sockets=[sock])
     reporter.stop()

@@ -28,7 +28,7 @@ from server.dashboards.panel_formats import legend_text
 from server.dashboards.schema import AnnotationIn
 from server.dashboards.tables import Dashboard
 from server.dashboards.windows import built_in
-from server.platform.calls import in_unit
+from server.platform.calls import read_once
 from server.platform.clock import from_ms, rfc3339
 from server.platform.context import context_of
 from server.platform.endpoint import Endpoint
@@ -116,7 +116,9 @@ async def dashboard_variables(request: Request) -> Response:
     """What can be chosen for each variable in a time, and what is chosen by `var-NAME=VALUE`."""
     query, given = read_parameters(request, WindowQuery)
     key = str(request.path_params["id"])
-    variables, time_range, _ = await in_unit(request, lambda unit: _parts(unit, key))
+    variables, time_range, _ = await read_once(
+        request, f"dashboard:{key}", lambda unit: _parts(unit, key)
+    )
     context = context_of(request)
     window = window_in(context, time_range, query)
 
@@ -144,7 +146,9 @@ async def dashboard_annotations(request: Request) -> Response:
     """The marks that a dashboard's annotations make in a time."""
     query, given = read_parameters(request, WindowQuery)
     key = str(request.path_params["id"])
-    variables, time_range, annotations = await in_unit(request, lambda unit: _parts(unit, key))
+    variables, time_range, annotations = await read_once(
+        request, f"dashboard:{key}", lambda unit: _parts(unit, key)
+    )
     context = context_of(request)
     window = window_in(context, time_range, query)
 

@@ -20,7 +20,7 @@ from server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
 from server.dashboards.schema import PanelQuery, VariableIn
 from server.dashboards.tables import Dashboard, Panel
 from server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
-from server.platform.calls import in_unit
+from server.platform.calls import read_once
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext, context_of
 from server.platform.errors import Detail, InvalidRequest, invalid
@@ -90,7 +90,7 @@ async def panel_data(request: Request) -> Response:
     query, given = read_parameters(request, DataQuery)
     form = format_of(query.format, request.headers.get("accept", ""))
     key = str(request.path_params["id"])
-    shown = await in_unit(request, lambda unit: load(unit, key))
+    shown = await read_once(request, f"panel:{key}", lambda unit: load(unit, key))
     content = await data_of(request, context_of(request), shown, query, given, form)
     headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
     if form == "csv":

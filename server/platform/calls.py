@@ -54,6 +54,7 @@ __all__ = [
     "no_content",
     "ok",
     "operation",
+    "read_once",
 ]
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 AnyRow = TypeVar("AnyRow")
@@ -195,6 +196,24 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
     return await context.threads.run(run)
 
 
+async def read_once(request: Request, key: str, work: Callable[[Unit], Done]) -> Done:
+    """What an asynchronous handler reads of the tenant's rows, kept while nobody commits.
+
+    key  what `work` reads, in words of the whole server: `panel:pan_…`. What it gives must not be
+         changed by anybody, and must not depend on the time
+    """
+    context = context_of(request)
+    stamp = context.database.change_stamp()
+    if stamp is None:
+        return await in_unit(request, work)
+    name = (principal_of(request).tenant_id, key)
+    found: Done | None = context.kept_answers.find(stamp, name)
+    if found is None:
+        found = await in_unit(request, work)
+        context.kept_answers.keep(stamp, name, found, len(repr(found)))
+    return found
+
+
 async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check | None) -> Response:
     context, principal = context_of(request), principal_of(request)
     method = endpoint.methods[0]
@@ -231,7 +250,7 @@ async def _read_again(request: Request, endpoint: Endpoint, use: Use) -> Respons
         asked = (scope["path"], scope["query_string"], headers.get("host"), headers.get("accept"))
         second = None if endpoint.steady else int(context.clock.now().timestamp())
         key = (principal, version, *asked, second)
-        kept = context.kept_answers.find(stamp, key)
+        kept: Kept | None = context.kept_answers.find(stamp, key)
         if kept is not None:
             return Response(kept.body, kept.status, kept.headers)
     route = f"GET {endpoint.path} {version}"
@@ -239,7 +258,7 @@ async def _read_again(request: Request, endpoint: Endpoint, use: Use) -> Respons
     done = await context.threads.run(partial(work.run, use))
     assert isinstance(done, Kept)
     if stamp is not None and key is not None and done.status == 200:
-        context.kept_answers.keep(stamp, key, done)
+        context.kept_answers.keep(stamp, key, done, len(done.body))
     return Response(done.body, done.status, done.headers)
 
 

@@ -9,8 +9,7 @@ second only. So a list that many look at is read once, and nobody sees it later 
 from __future__ import annotations
 
 from collections.abc import Hashable
-
-from server.platform.idempotency import Kept
+from typing import Any
 
 Stamp = tuple[int, int]
 _LARGEST = 8
@@ -27,21 +26,23 @@ class KeptAnswers:
         self._most = most_bytes
         self._bytes = 0
         self._stamp: Stamp | None = None
-        self._known: dict[Hashable, Kept] = {}
+        self._known: dict[Hashable, Any] = {}
 
-    def find(self, stamp: Stamp, key: Hashable) -> Kept | None:
-        """The answer to a request, if the database is as it was then."""
+    def find(self, stamp: Stamp, key: Hashable) -> Any:
+        """What was read, if the database is as it was then; None if nothing is kept."""
         self._turn_to(stamp)
         return self._known.get(key)
 
-    def keep(self, stamp: Stamp, key: Hashable, answer: Kept) -> None:
-        """Keep an answer that was read after the database had that stamp."""
-        size = len(answer.body)
+    def keep(self, stamp: Stamp, key: Hashable, value: Any, size: int) -> None:
+        """Keep something of about `size` bytes that was read after the database had that stamp.
+
+        It is shared from then on, and must not be changed.
+        """
         if stamp != self._stamp or size * _LARGEST > self._most or key in self._known:
             return
         if self._bytes + size > self._most:
             self._forget()
-        self._known[key] = answer
+        self._known[key] = value
         self._bytes += size
 
     def _turn_to(self, stamp: Stamp) -> None:

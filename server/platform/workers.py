@@ -22,6 +22,9 @@ Answer = TypeVar("Answer")
 LARGE_PRIORITY = 10
 """As `nice` has it, of threads that run large queries."""
 
+_UNWATCHED_S = 0.02
+"""A query that ends as soon as that is not watched for its client leaving."""
+
 
 class TooLargeHere(Exception):
     """Raised by work that found out that it belongs among the large ones, before it did any."""
@@ -63,46 +66,59 @@ class QueryWorkers:
             raise Busy("too many queries at once", headers={"Retry-After": "1"})
         cancellation = Cancellation()
         self.running += 1
-        task = asyncio.ensure_future(self._in_turn(work, large or work, cancellation))
-        gone = asyncio.ensure_future(_client_gone(request))
-        either: set[asyncio.Future[Any]] = {task, gone}
-        try:
-            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            task.add_done_callback(_seen)
-            if gone.done():
-                raise QueryCancelled("the client went away")
-            raise QueryTimeout(f"the query took longer than its timeout of {timeout_s:g} s")
-        finally:
-            gone.cancel()
-            cancellation.cancel()
-
-    async def _in_turn(
-        self,
-        work: Callable[[Cancellation], Answer],
-        large: Callable[[Cancellation], Answer],
-        cancellation: Cancellation,
-    ) -> Answer:
-        loop = asyncio.get_running_loop()
+        ends = asyncio.get_running_loop().time() + timeout_s
         try:
             try:
-                return await loop.run_in_executor(self._small, work, cancellation)
+                return await self._watched(self._small, work, cancellation, request, ends)
             except TooLargeHere:
-                return await loop.run_in_executor(self._large, large, cancellation)
+                self.running += 1  # it has ended among the small ones
+            return await self._watched(self._large, large or work, cancellation, request, ends)
+        except TimeoutError:
+            raise QueryTimeout(
+                f"the query took longer than its timeout of {timeout_s:g} s"
+            ) from None
         finally:
-            self.running -= 1
+            cancellation.cancel()
+
+    async def _watched(
+        self,
+        pool: ThreadPoolExecutor,
+        work: Callable[[Cancellation], Answer],
+        cancellation: Cancellation,
+        request: Request,
+        ends: float,
+    ) -> Answer:
+        """The task's answer; raises `TimeoutError` or `QueryCancelled` if there is none in time."""
+        loop = asyncio.get_running_loop()
+        task = loop.run_in_executor(pool, work, cancellation)
+        task.add_done_callback(self._left)
+        # Most queries end before it is worth a look whether their client is still there.
+        soon = min(_UNWATCHED_S, ends - loop.time())
+        await asyncio.wait({task}, timeout=soon)
+        if not task.done():
+            gone = asyncio.ensure_future(_client_gone(request))
+            either: set[asyncio.Future[Any]] = {task, gone}
+            try:
+                await asyncio.wait(
+                    either, timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                gone.cancel()
+            if not task.done():
+                if gone.done() and not gone.cancelled():
+                    raise QueryCancelled("the client went away")
+                raise TimeoutError
+        return task.result()
+
+    def _left(self, task: asyncio.Future[Any]) -> None:
+        self.running -= 1
+        if not task.cancelled():
+            task.exception()  # seen: a task whose client left may fail unheard
 
     def close(self) -> None:
         """Forget waiting tasks, wait for running ones."""
         self._small.shutdown(cancel_futures=True)
         self._large.shutdown(cancel_futures=True)
-
-
-def _seen(task: asyncio.Future[Any]) -> None:
-    """A task whose client left may fail unheard."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _yield_to_others() -> None:

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from server.platform.clock import SteppedClock
-from server.platform.idempotency import Kept
 from server.platform.kept_answers import KeptAnswers
 from server.platform.scopes import Role
 from server.platform.tables import Token, User
@@ -120,12 +119,12 @@ def test_versions_have_answers_of_their_own(server: LocalServer) -> None:
 def test_memory_is_bounded() -> None:
     kept, stamp = KeptAnswers(8000), (0, 1)
     assert kept.find(stamp, "x") is None
-    kept.keep(stamp, "large", Kept(200, {}, b"x" * 1001))
+    kept.keep(stamp, "large", b"x", 1001)
     assert kept.find(stamp, "large") is None
     for number in range(100):
-        kept.keep(stamp, number, Kept(200, {}, b"x" * 1000))
-        assert sum(len(one.body) for one in kept._known.values()) <= 8000
+        kept.keep(stamp, number, b"x" * 1000, 1000)
+        assert sum(len(one) for one in kept._known.values()) <= 8000
     assert kept.find(stamp, 99) is not None
-    kept.keep((0, 0), "old", Kept(200, {}, b""))
+    kept.keep((0, 0), "old", b"", 0)
     assert kept.find(stamp, "old") is None
     assert kept.find((0, 2), 99) is None
