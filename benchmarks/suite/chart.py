@@ -12,6 +12,7 @@ COLOURS = {
     "prometheus": "#c4453c",
     "victoriametrics": "#7a5299",
     "novaql": "#1f6f5c",
+    "novaql numpy": "#b08a2e",
     "novaql cold": "#5aa28f",
     "novaql json": "#2f7fb8",
     "novaql arrow": "#8fbfe0",

@@ -109,7 +109,8 @@ def _one(
         arguments = (QUERY, fleet.end_s - hours * 3600, fleet.end_s, step)
         row |= {"step_s": step, "samples": round(fleet.series * hours * 3_600_000 / SCRAPE_MS)}
         # What an aggregation needs beside the pages that are kept, which have a bound of their own.
-        process = InProcess(place, **({"cache_bytes": 0} if axis == "memory" else {}))
+        options: dict[str, Any] = {"cache_bytes": 0} if axis == "memory" else {}
+        process = InProcess(place, **options)
         try:
             row |= _timed(process, arguments, effort)
         finally:

@@ -20,7 +20,10 @@ from benchmarks.suite.systems import (
     arrow_request,
 )
 
-ORDER = ("prometheus", "victoriametrics", "novaql", "novaql cold", "novaql json", "novaql arrow")
+ORDER = (
+    "prometheus", "victoriametrics", "novaql", "novaql numpy", "novaql cold", "novaql json",
+    "novaql arrow",
+)  # fmt: skip
 """Systems in the order they are asked, the reference for answers first."""
 
 
@@ -122,12 +125,15 @@ class ArrowHttp(OverHttp):
         return arrow_answer(self._ask(self.request(query))[0])
 
 
-def novaql_systems(bench: PeerBench, library: InProcess, server: Server) -> dict[str, System]:
-    """NovaQL four times: warm, cold, over HTTP with JSON and with Arrow."""
+def novaql_systems(
+    bench: PeerBench, library: InProcess, plain: InProcess, server: Server
+) -> dict[str, System]:
+    """NovaQL five times: warm, without numba, cold, over HTTP with JSON and with Arrow."""
     common, systems = bench.common, bench.systems
     where = (server.port, server.pid, common, systems)
     return {
         "novaql": Library(library, common),
+        "novaql numpy": Library(plain, common),
         "novaql cold": Library(library, common, cold=True),
         "novaql json": OverHttp(*where, prefix="/prometheus"),
         "novaql arrow": ArrowHttp(*where),

@@ -15,6 +15,7 @@ TITLES = {
     "prometheus": "Prometheus",
     "victoriametrics": "VictoriaMetrics",
     "novaql": "NovaQL, in process",
+    "novaql numpy": "NovaQL, without numba",
     "novaql cold": "NovaQL, cold pages",
     "novaql json": "NovaQL, HTTP JSON",
     "novaql arrow": "NovaQL, HTTP Arrow",

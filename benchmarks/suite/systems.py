@@ -39,14 +39,15 @@ class Effort:
 class InProcess:
     """The library in a process of its own, so that its memory is told apart from the suite's.
 
-    cold  decoded pages, tiles and plans are dropped before each repetition, outside of the clock
+    cold   decoded pages, tiles and plans are dropped before each repetition, outside of the clock
+    numba  whether there is any; without it NumPy answers everything
     """
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, numba: bool = True, **options: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_answer_calls, args=(theirs, folder, options), daemon=True
+            target=_answer_calls, args=(theirs, folder, options, numba), daemon=True
         )
         self._process.start()
         self._ask(("ready",))
@@ -79,8 +80,12 @@ class InProcess:
         return found
 
 
-def _answer_calls(connection: Connection, folder: Path, options: dict[str, Any]) -> None:
+def _answer_calls(
+    connection: Connection, folder: Path, options: dict[str, Any], numba: bool
+) -> None:
     """What the process does: one question after another, until there is a None."""
+    if not numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]  # as if it were not installed
     from novaql import warmup  # noqa: PLC0415 - in the process that is measured
 
     dataset = Dataset(folder, **options)

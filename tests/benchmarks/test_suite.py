@@ -102,7 +102,9 @@ def test_a_run_without_peers(peerbench: Path, data: Path, tmp_path: Path) -> Non
     assert found["failed"] == {}
     assert found["scale"] == 0.5
     for row in found["queries"]:
-        assert set(row["systems"]) == {"novaql", "novaql cold", "novaql json", "novaql arrow"}
+        assert set(row["systems"]) == {
+            "novaql", "novaql numpy", "novaql cold", "novaql json", "novaql arrow",
+        }  # fmt: skip
         for name, system in row["systems"].items():
             assert system["median_ms"] > 0
             assert name == "novaql" or system["compare"] == {"verdict": "equal"}
