@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from novaql.evaluator.kernels.runs import lengths_of, stacked
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -68,8 +70,14 @@ def sum_runs(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
 def _sum_some(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
     largest = splittable(values)
     if largest is None:
-        return _sum_pairwise(values, np.diff(starts, append=len(values)))
-    upper, middle, lower = (_added(part, starts) for part in split(values, largest, len(values)))
+        return _sum_pairwise(values, lengths_of(starts, len(values)))
+    stack = stacked(values, starts, 0.0)
+    if stack is None:
+        parts = split(values, largest, len(values))
+        upper, middle, lower = (np.add.reduceat(part, starts, axis=0) for part in parts)
+    else:
+        parts = split(stack, largest, stack.shape[1])
+        upper, middle, lower = (np.add.reduce(part, axis=1) for part in parts)
     return add_compensated(upper, lower, middle)
 
 
@@ -100,12 +108,6 @@ def split(values: Floats, largest: float, together: int) -> Iterator[Floats]:
     yield middle
     rest -= middle
     yield rest
-
-
-def _added(values: Floats, starts: Ints) -> Floats:
-    if len(starts) == 1:
-        return np.add.reduce(values, axis=0, keepdims=True)
-    return np.add.reduceat(values, starts, axis=0)
 
 
 def _sum_pairwise(values: Floats, lengths: Ints) -> tuple[Floats, Floats]:

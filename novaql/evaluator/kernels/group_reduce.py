@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from novaql.evaluator.kernels import dispatch
 from novaql.evaluator.kernels.compensated import add_pairs, sum_runs
+from novaql.evaluator.kernels.runs import lengths_of, reduce_runs
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 Counts = tuple[Ints, Ints | Floats]
@@ -61,7 +62,7 @@ class _Runs:
         self.longest = int(self.lengths(len(group)).max(initial=0))
 
     def lengths(self, rows: int) -> Ints:
-        return np.diff(self.starts, append=rows)
+        return lengths_of(self.starts, rows)
 
     def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
         """Rows in order. May be `values` itself."""
@@ -82,7 +83,7 @@ class _Runs:
         # Narrow numbers are added several at a time.
         narrow = np.uint8 if self.longest < 256 else np.uint32
         flags = self.ordered(present).view(np.uint8).astype(narrow, copy=False)
-        return np.add.reduceat(flags, self.starts, axis=0, dtype=narrow).astype(np.int64)
+        return reduce_runs(np.add, flags, self.starts, 0).astype(np.int64)
 
 
 def as_slice(numbers: Ints) -> Ints | slice:
@@ -260,7 +261,7 @@ class Extreme(Accumulator):
             )
             return found
         runs = _Runs(group)
-        best = self._choose.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
+        best = reduce_runs(self._choose, runs.rows(values, present, np.nan), runs.starts, np.nan)
         return runs.groups, best, runs.counts(present, values) > 0
 
     def merge(self, partial: Extremes) -> None:
@@ -292,7 +293,7 @@ class Variance(Accumulator):
         n = runs.counts(present, values)
         lengths = runs.lengths(len(group))
         # Distances from one of the values, so that equal values have a variance of exactly 0.
-        pivot = np.fmin.reduceat(runs.rows(values, present, np.nan), runs.starts, axis=0)
+        pivot = reduce_runs(np.fmin, runs.rows(values, present, np.nan), runs.starts, np.nan)
         pivot = np.where(np.isfinite(pivot), pivot, 0.0)
         away = rows - np.repeat(pivot, lengths, axis=0)
         if present is not None:
@@ -303,7 +304,7 @@ class Variance(Accumulator):
         away -= np.repeat(beyond, lengths, axis=0)
         if present is not None:
             away = np.where(runs.ordered(present), away, 0.0)
-        squares = np.add.reduceat(away * away, runs.starts, axis=0)
+        squares = reduce_runs(np.add, away * away, runs.starts, 0.0)
         return runs.groups, n, mean, squares
 
     def merge(self, partial: Moments) -> None:

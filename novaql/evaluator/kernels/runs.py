@@ -1,0 +1,58 @@
+"""Rows of one group side by side, reduced to one."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
+
+ROOM = 3
+"""Rows for each given one, at most, where runs are filled up to the longest."""
+
+
+def lengths_of(starts: Ints, rows: int) -> Ints:
+    lengths = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1:] = rows - starts[-1:]
+    return lengths
+
+
+def stacked(values: NDArray[Number], starts: Ints, filler: Any) -> NDArray[Number] | None:
+    """[S, J] as [G, longest run, J], shorter runs filled up; None: that would be too much filling.
+
+    starts: [G], first row of each run, increasing, the first is 0.
+    """
+    (rows, columns), groups = values.shape, len(starts)
+    if groups == 1:
+        return values[None]
+    lengths = lengths_of(starts, rows)
+    longest = int(lengths.max(initial=0))
+    if groups * longest == rows:
+        return values.reshape(groups, longest, columns)
+    if groups * longest > ROOM * rows:
+        return None
+    place = np.repeat(np.arange(groups) * longest - starts, lengths)
+    place += np.arange(rows)
+    filled = np.full((groups * longest, columns), filler, values.dtype)
+    filled[place] = values
+    return filled.reshape(groups, longest, columns)
+
+
+def reduce_runs(
+    choose: np.ufunc, values: NDArray[Number], starts: Ints, filler: Any
+) -> NDArray[Number]:
+    """[G, J]: a ufunc over each run, `filler` being what changes nothing.
+
+    Several times as fast as `reduceat`, which takes its time for every element.
+    """
+    stack = stacked(values, starts, filler)
+    found: NDArray[Number]
+    if stack is None:
+        found = choose.reduceat(values, starts, axis=0, dtype=values.dtype)
+    else:
+        found = choose.reduce(stack, axis=1, dtype=values.dtype)
+    return found
