@@ -1,9 +1,10 @@
 """Stores that earlier programs wrote still open and hold the same samples, bit for bit.
 
-`format1` … `format3` beside this file were written by programs that knew no later format:
-`steps(…)` was appended step by step, with a flush after each but the last, which stays in the log.
-Format 3 brought start timestamps and deletions: each of its steps was followed by `begun()` of the
-same number, and what `DELETED` names was deleted at the end.
+The stores beside this file were written by programs that knew no later format: `steps(…)` was
+appended step by step, with a flush after each but the last, which stays in the log. Format 3 brought
+start timestamps and deletions: each of its steps was followed by `begun()` of the same number, and
+what `DELETED` names was deleted at the end. From format 4 on `write.py` says how they came to be:
+there are a merged block with rollups, an exemplar and metadata, too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import pytest
 import tsdb
 from tests.support.store_model import Model, Sample, batch_of, from_bits, read_all
 from tests.support.stored_histograms import simple
+from tsdb.exemplars import Exemplars
+from tsdb.index.match import match_rows
 from tsdb.labels import SeriesTable
 
 HERE = Path(__file__).parent
+FORMATS = (1, 2, 3, 4)
+WITH_STARTS = (3, 4)
 START = 1_700_000_000_000
 
 
@@ -48,7 +53,7 @@ def steps(formats: int) -> list[list[Sample]]:
                 ({"__name__": "latency"}, when, simple(at, b0=at + 1, b3=2 * at + 2, b7=1))
             )
         third.append(({"__name__": "latency"}, START + 9_000_000, simple(5, b1=5)))
-    if formats == 3:  # more than a later program writes in the same way
+    if formats >= 3:  # more than a later program writes in the same way
         third += [({"__name__": "many"}, START + at, at / 7) for at in range(3000)]
     return [first, second, third]
 
@@ -68,8 +73,22 @@ def begun(step: int) -> tsdb.Batch:
     )
 
 
-def test_start_timestamps_of_format_3_are_read(tmp_path: Path) -> None:
-    shutil.copytree(HERE / "format3", tmp_path / "store")
+METADATA = {"hits_total": tsdb.Metadata("counter", "Hits.", "")}
+ROLLUP_MS = 300_000
+
+
+def traced() -> tsdb.Batch:
+    """An exemplar with a trace, and no sample."""
+    none = np.empty(0, np.int64)
+    series = SeriesTable.from_dicts([{"__name__": "hits_total", "job": "a"}])
+    labels = SeriesTable.from_dicts([{"trace_id": "abc"}])
+    exemplars = Exemplars(np.array([0]), np.array([START]), np.array([0.5]), labels)
+    return tsdb.Batch(series, none, none, np.zeros(0), exemplars=exemplars)
+
+
+@pytest.mark.parametrize("formats", WITH_STARTS)
+def test_start_timestamps_are_read(tmp_path: Path, formats: int) -> None:
+    shutil.copytree(HERE / f"format{formats}", tmp_path / "store")
     with tsdb.open(tmp_path / "store", read_only=True) as database:
         (ref,) = database.select(BEGUN, START - 1000, START + 1000).tiles
         tile = ref.load()
@@ -81,12 +100,12 @@ def test_start_timestamps_of_format_3_are_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("formats", [1, 2, 3])
+@pytest.mark.parametrize("formats", FORMATS)
 def test_what_was_written_is_read(tmp_path: Path, formats: int) -> None:
     model = Model()
     for step in steps(formats):
         model.append(step)
-    if formats == 3:
+    if formats >= 3:
         for number in range(3):
             model.append(
                 [
@@ -108,3 +127,28 @@ def test_what_was_written_is_read(tmp_path: Path, formats: int) -> None:
 
         assert read_all(database) == model.select()
     assert tsdb.check(tmp_path / "store") == []
+
+
+@pytest.mark.parametrize("formats", [n for n in FORMATS if n >= 4])
+def test_rollups_exemplars_and_metadata_are_read(tmp_path: Path, formats: int) -> None:
+    shutil.copytree(HERE / f"format{formats}", tmp_path / "store")
+    with tsdb.open(tmp_path / "store", read_only=True) as database:
+        block = database._block(database.blocks()[0])
+        whole, rolled = block.rollups()
+        rows = match_rows(block, [tsdb.Matcher("__name__", tsdb.MatchOp.EQUAL, "load")])
+        found = {
+            rollup.resolution_ms: {
+                name: stream.floats(grids.value_start[rows], grids.grid_length[grids.grid_of[rows]])
+                for name, stream in rollup.statistics.items()
+            }
+            for rollup, grids in ((whole, whole.grids), (rolled, rolled.grids))
+        }
+        exemplars = database.exemplars([[tsdb.Matcher("job", tsdb.MatchOp.EQUAL, "a")]])
+        metadata = database.metadata()
+    values = np.array([v for labels, _, v in steps(formats)[0] if labels["__name__"] == "load"])
+    assert found[0]["count"].tolist() == [300, 300]
+    assert found[0]["max"].tolist() == [values[0::2].max(), values[1::2].max()]
+    assert found[ROLLUP_MS]["count"].sum() == 600
+    assert found[ROLLUP_MS]["sum"].sum() == pytest.approx(values.sum(), rel=1e-12)
+    assert exemplars.exemplars.labels.dicts() == [{"trace_id": "abc"}]
+    assert metadata == METADATA
