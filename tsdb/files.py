@@ -69,7 +69,7 @@ class Files:
     def _replace_manifest(self, **changes: Any) -> None:
         """Raises `OSError`; the old one stands then."""
         with self.replacing:
-            changed = replace(self.manifest, **changes)
+            changed = replace(self.manifest, **changes, version=manifests.SEALED_FORMAT)
             left = needed(changed.tombstones, changed.log_start)
             changed = replace(changed, tombstones=left)
             manifests.write(self.disk, self.path, changed)
@@ -84,7 +84,7 @@ class Files:
         if self.manifest.version >= version:
             return
         try:
-            self._replace_manifest(version=version)
+            self._replace_manifest()
         except OSError as problem:
             raise write_failure(problem, "replacing the manifest") from problem
 
@@ -92,7 +92,6 @@ class Files:
         """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
         try:
             self._replace_manifest(
-                version=max(self.manifest.version, manifests.REWRITTEN_FORMAT),
                 tombstones=(*self.manifest.tombstones, tombstone),
             )
         except OSError as problem:
@@ -114,7 +113,6 @@ class Files:
         names = [entry.name for entry in came]
         try:
             self._replace_manifest(
-                version=max(manifest.version, manifests.REWRITTEN_FORMAT if came else 0),
                 blocks=tuple(sorted([*kept, *came], key=lambda entry: entry.sequence)),
                 tombstones=carried(manifest.tombstones, gone, names, applied),
             )

@@ -13,6 +13,7 @@ from tsdb.block.layout import Content, arrange
 from tsdb.block.reader import BlockEntry
 from tsdb.block.writer import new_identity, write_block
 from tsdb.codec.columns import FLUSH_LEVEL
+from tsdb.directory import whole
 from tsdb.fsio import Disk
 from tsdb.head.head import HeadPart
 from tsdb.index.match import label_table
@@ -47,14 +48,14 @@ def block_width(strata: Sequence[Grids], block_ms: int) -> int:
     A live head spans little more than a block. History that is loaded in one go spans days, and
     many small blocks of it would only have to be merged again. A few stray samples decide nothing.
     """
-    first = np.concatenate([stratum.grid_first[stratum.grid_of] for stratum in strata])
-    last = np.concatenate([stratum.grid_last[stratum.grid_of] for stratum in strata])
+    first = np.concatenate([stratum.grid_first[whole(stratum.grid_of)] for stratum in strata])
+    last = np.concatenate([stratum.grid_last[whole(stratum.grid_of)] for stratum in strata])
     span = int(np.quantile(last, 0.98) - np.quantile(first, 0.02))
     width = next(
         (block_ms * n for n in _LADDER if span <= 2 * block_ms * n), block_ms * _LADDER[-1]
     )
-    whole = int(last.max()) - int(first.min())
-    while whole // width > _MOST_BLOCKS:
+    total = int(last.max()) - int(first.min())
+    while total // width > _MOST_BLOCKS:
         width *= 4
     return width
 
@@ -66,8 +67,8 @@ def contents(head: HeadPart, block_ms: int) -> Iterator[Content]:
         layers = run.layers()
         strata = [layer.stratum for layer in layers]
         width = block_width(strata, block_ms)
-        begin = min(int(stratum.grid_first.min()) for stratum in strata) // width
-        end = max(int(stratum.grid_last.max()) for stratum in strata) // width
+        begin = min(stratum.earliest for stratum in strata) // width
+        end = max(stratum.latest for stratum in strata) // width
         for number in range(begin, end + 1):
             content = arrange(layers, labels, number * width, (number + 1) * width - 1)
             if content is not None:

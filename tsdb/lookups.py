@@ -80,7 +80,9 @@ class Lookups:
             rows = matching_series(part, matcher_sets, start_ms, end_ms)
             index = part.index()
             columns = ((name, index.column(name)) for name in index.label_names)
-            return [n for n, column in columns if column is not None and column.codes[rows].any()]
+            return [
+                n for n, column in columns if column is not None and column.codes_of(rows).any()
+            ]
 
         ask = ("names", _key(matcher_sets))
         return self._texts(parts, ask, start_ms, end_ms, names_of, losses)
@@ -101,7 +103,7 @@ class Lookups:
             if column is None:
                 return ()
             rows = matching_series(part, matcher_sets, start_ms, end_ms)
-            used = np.unique(column.codes[rows])
+            used = np.unique(column.codes_of(rows))
             return column.texts(used[used > 0].astype(np.int64))
 
         ask = ("values", name, _key(matcher_sets))

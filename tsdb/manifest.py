@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
@@ -12,16 +13,17 @@ import google_crc32c
 
 from tsdb import tombstones
 from tsdb.block.reader import BlockEntry
+from tsdb.codec.checksum import checksum
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import Disk, replace_file
 from tsdb.selection import Metadata
 from tsdb.tombstones import Tombstone
 
-FORMAT, NATIVE_FORMAT, REWRITTEN_FORMAT, LATEST_FORMAT = 1, 2, 3, 4
-"""A store is of the second once native histograms were written to it, of the third once start
-timestamps were, or something was deleted, of the fourth once many samples were in one record."""
+FORMAT, SEALED_FORMAT = 1, 5
+"""Written is the fifth, whose checksum covers the store's identity and the format, too."""
 NAME = "MANIFEST"
-_WORD = b"novaql-store"
+_IDENTITY = re.compile(rb"[0-9a-f]{32}")
+_WORD, _KIND = b"novaql-store", b"manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Manifest:
     """What the store consists of.
 
     store         identity of the store, mixed into the checksums of its log
-    version       of the format
+    version       of the format that it was read in; it is written in the latest one
     log_start     samples in earlier segments of the log are in blocks
     next_block    number of the next block
     blocks        in order of `sequence`
@@ -43,7 +45,7 @@ class Manifest:
     next_block: int = 1
     blocks: tuple[BlockEntry, ...] = ()
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
-    version: int = FORMAT
+    version: int = SEALED_FORMAT
     tombstones: tuple[Tombstone, ...] = ()
     log_end: int | None = None
 
@@ -53,9 +55,8 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """FORMAT.md, "Manifest": a line with format and checksum, then JSON."""
+    """FORMAT.md, "Manifest": a line with format, identity and checksum, then JSON."""
     fields: dict[str, Any] = {
-        "store": manifest.store.hex(),
         "log_start": manifest.log_start,
         "next_block": manifest.next_block,
         "blocks": [_described(entry) for entry in manifest.blocks],
@@ -66,7 +67,9 @@ def encode(manifest: Manifest) -> bytes:
     if manifest.log_end is not None:
         fields["log_end"] = manifest.log_end
     body = json.dumps(fields, indent=1).encode()
-    return b"%s %d %08x\n" % (_WORD, manifest.version, google_crc32c.value(body)) + body
+    crc = checksum(manifest.store, _KIND, SEALED_FORMAT, body)
+    line = b"%s %d %s %08x\n" % (_WORD, SEALED_FORMAT, manifest.store.hex().encode(), crc)
+    return line + body
 
 
 def _described(entry: BlockEntry) -> dict[str, object]:
@@ -80,24 +83,40 @@ def decode(content: bytes, path: Path) -> Manifest:
     """Raises `Corrupted`."""
     line, _, body = content.partition(b"\n")
     words = line.split(b" ")
-    if len(words) != 3 or words[0] != _WORD or not words[1].isdigit():
-        raise Corrupted(path, "first line", f"is {line[:40]!r}")
-    if not FORMAT <= int(words[1]) <= LATEST_FORMAT:
-        found = f"format {int(words[1])}; this program knows {FORMAT} to {LATEST_FORMAT}"
+    if not 3 <= len(words) <= 4 or words[0] != _WORD or not words[1].isdigit():
+        raise Corrupted(path, "first line", f"is {line[:80]!r}")
+    version = int(words[1])
+    if not FORMAT <= version <= SEALED_FORMAT:
+        found = f"format {version}; this program knows {FORMAT} to {SEALED_FORMAT}"
         raise UnknownFormat(path, "first line", found)
-    if words[2] != b"%08x" % google_crc32c.value(body):
+    if len(words) != (4 if version == SEALED_FORMAT else 3):
+        raise Corrupted(path, "first line", f"is {line[:80]!r}")
+    store = None
+    if version == SEALED_FORMAT:
+        store = _identity(words[2], path)
+        crc = checksum(store, _KIND, version, body)
+    else:
+        crc = google_crc32c.value(body)
+    if words[-1] != b"%08x" % crc:
         raise Corrupted(path, "body", "checksum differs")
     fields = json.loads(body)
     return Manifest(
-        bytes.fromhex(fields["store"]),
+        store or bytes.fromhex(fields["store"]),
         fields["log_start"],
         fields["next_block"],
         tuple(BlockEntry(**entry) for entry in fields["blocks"]),
         {name: Metadata(*entry) for name, entry in fields["metadata"].items()},
-        int(words[1]),
+        version,
         tombstones.decode(fields.get("tombstones", ())),
         fields.get("log_end"),
     )
+
+
+def _identity(word: bytes, path: Path) -> bytes:
+    found = bytes.fromhex(word.decode()) if _IDENTITY.fullmatch(word) else b""
+    if not found:
+        raise Corrupted(path, "first line", f"{word[:40]!r} is no identity")
+    return found
 
 
 def read(disk: Disk, folder: Path) -> Manifest | None:

@@ -79,6 +79,10 @@ class Part(Protocol):
         """Statistics of the floats, the coarsest first. None of what they speak of was deleted."""
         ...
 
+    def prove(self) -> None:
+        """Read index and directories as a whole. Raises what reading them raises."""
+        ...
+
     def deleted(self) -> Intervals | None:
         """Samples in the layers that are to be left out; None: there are none. Rows are those of
         the index."""
@@ -116,6 +120,9 @@ class Without:
 
     def rollups(self) -> Sequence[Rollup]:
         return ()
+
+    def prove(self) -> None:
+        self._part.prove()
 
     def deleted(self) -> Intervals | None:
         """Found at first use, since the index is read for it."""

@@ -136,10 +136,7 @@ def around(
 
 def _is_intact(part: Part, losses: Losses) -> bool:
     try:
-        part.layers()
-        index = part.index()
-        for name in index.label_names:
-            index.column(name)
+        part.prove()
     except DAMAGE as problem:
         losses.note(problem)
         return False

@@ -114,7 +114,6 @@ class _Repair:
             self._store_of_log() or secrets.token_bytes(16),
             next_block=max(entries, default=0) + 1,
             blocks=tuple(entry for _, entry in sorted(entries.items())),
-            version=manifests.LATEST_FORMAT,
         )
         manifests.write(self.disk, self.path, made)
         self.done.missing.append(

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from tsdb.damage import DAMAGE, Losses
+from tsdb.directory import Directory, whole
 from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
@@ -78,19 +79,36 @@ class Grids:
     """
 
     identity: Hashable
-    grid_of: Ints
-    value_start: Ints
-    grid_start: Ints
-    grid_length: Ints
-    grid_first: Ints
-    grid_last: Ints
+    grid_of: Directory
+    value_start: Directory
+    grid_start: Directory
+    grid_length: Directory
+    grid_first: Directory
+    grid_last: Directory
     times: Stream
     starts: Stream | None = field(default=None, kw_only=True)
     started: Bools | None = field(default=None, kw_only=True)
 
     @property
     def samples(self) -> int:
-        return int(self.grid_length[self.grid_of].sum())
+        return int(self.lengths.sum())
+
+    @property
+    def lengths(self) -> Ints:
+        """[R] how many samples each series has."""
+        return self.grid_length[whole(self.grid_of)]
+
+    @property
+    def earliest(self) -> int:
+        return int(whole(self.grid_first).min())
+
+    @property
+    def latest(self) -> int:
+        return int(whole(self.grid_last).max())
+
+    @property
+    def bounds(self) -> tuple[Directory, Directory]:
+        return self.grid_first, self.grid_last
 
     def window(
         self, grids: Ints, start_ms: int | Ints, end_ms: int | Ints, losses: Losses | None = None

@@ -14,6 +14,7 @@ from tsdb.block.pages import page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
 from tsdb.codec.columns import Undecodable
+from tsdb.directory import whole
 from tsdb.errors import Corrupted, ReadFailed, StoreNotFound
 from tsdb.files import BLOCKS, LOG
 from tsdb.fsio import Disk, RealDisk
@@ -132,14 +133,15 @@ def _block_problems(block: Block) -> Iterator[tuple[str, str]]:
 def _rollup_problems(rollup: Rollup) -> Iterator[tuple[str, str]]:
     """Reads every cell."""
     grids, place = rollup.grids, f"rollup of {rollup.resolution_ms} ms"
-    times = grids.times.ints(grids.grid_start, grids.grid_length)
+    starts = whole(grids.grid_start)
+    times = grids.times.ints(starts, whole(grids.grid_length))
     begins = np.zeros(len(times), np.bool_)
-    begins[grids.grid_start] = True
+    begins[starts] = True
     if bool((~begins[1:] & (np.diff(times) <= 0)).any()):
         yield place, "times do not increase"
-    lengths = grids.grid_length[grids.grid_of]
+    lengths = grids.lengths
     for name, stream in rollup.statistics.items():
-        if len(stream.floats(grids.value_start, lengths)) != int(lengths.sum()):
+        if len(stream.floats(whole(grids.value_start), lengths)) != int(lengths.sum()):
             yield place, f"fewer values of {name} than cells"
 
 
@@ -185,12 +187,18 @@ def _times_of(layer: Layer, row: int) -> Ints:
 
 
 def _time_problems(stratum: Grids) -> Iterator[tuple[str, str]]:
+    begins, lengths = whole(stratum.grid_start), whole(stratum.grid_length)
+    right = (begins == np.cumsum(lengths) - lengths).all()
+    begins, lengths = whole(stratum.value_start), stratum.lengths
+    if not right or not (begins == np.cumsum(lengths) - lengths).all():
+        yield "directories", "places of times or values differ from the lengths"
+        return
     for grid in range(len(stratum.grid_length)):
         one = np.array([grid])
         times = stratum.times.ints(stratum.grid_start[one], stratum.grid_length[one])
         if (np.diff(times) <= 0).any():
             yield f"grid {grid}", "times do not increase"
-        if times[0] != stratum.grid_first[grid] or times[-1] != stratum.grid_last[grid]:
+        if times[0] != stratum.grid_first[one][0] or times[-1] != stratum.grid_last[one][0]:
             yield f"grid {grid}", "first or last time differs from the directory"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,17 +68,20 @@ def test_full_disk_when_histograms_come(tmp_path: Path, room: int, first: bool) 
         assert reopened.check() == []
 
 
-def test_failed_rename_keeps_histograms_out(tmp_path: Path) -> None:
-    disk = FailingDisk()
-    with tsdb.open(tmp_path, disk=disk) as database:
+def test_failed_rename_keeps_histograms_out_of_an_old_store(tmp_path: Path) -> None:
+    """A program that knows no histograms must refuse the store before there is one in its log."""
+    disk, store = FailingDisk(), tmp_path / "store"
+    shutil.copytree(Path(__file__).parent / "old_formats" / "format1", store)
+    with tsdb.open(store, disk=disk) as database:
+        before = read_all(database)
         disk.refusals.rename = True
         with pytest.raises(tsdb.WriteFailed, match="replacing the manifest"):
             database.append(batch_of([(LATENCY, 1, simple(1))]))
         disk.refusals.rename = False
-        assert read_all(database) == {}
-        assert (tmp_path / "MANIFEST").read_bytes().startswith(b"novaql-store 1 ")
+        assert read_all(database) == before
+        assert (store / "MANIFEST").read_bytes().startswith(b"novaql-store 1 ")
         database.append(batch_of([(LATENCY, 1, simple(1))]))
-        assert (tmp_path / "MANIFEST").read_bytes().startswith(b"novaql-store 2 ")
+        assert (store / "MANIFEST").read_bytes().startswith(b"novaql-store 5 ")
 
 
 @pytest.mark.parametrize("trouble", ["room", "rename", "fsync"])

@@ -14,11 +14,8 @@ from hypothesis import given, settings
 import tsdb
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tests.support.stored_histograms import Native, histograms_of, natives, natives_of, simple
-from tsdb import STALE, Batch, HistogramSamples, SeriesTable, manifest
-from tsdb.block import format as block_format
-from tsdb.fsio import RealDisk
+from tsdb import STALE, Batch, HistogramSamples, SeriesTable
 from tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
-from tsdb.wal import record
 
 UP = {"__name__": "up"}
 LATENCY = {"__name__": "latency"}
@@ -32,43 +29,41 @@ def formats(path: Path) -> dict[str, int]:
     return found
 
 
-def test_files_have_the_lowest_format_that_can_hold_what_is_in_them(tmp_path: Path) -> None:
+def test_segments_have_the_lowest_format_that_can_hold_what_is_in_them(tmp_path: Path) -> None:
     with tsdb.open(tmp_path) as database:
         database.append(batch_of([(UP, 1, 1.0)]))
         database.flush()
         database.append(batch_of([(UP, 2, 1.0)]))
-        assert formats(tmp_path) == {"MANIFEST": 1, "0000000001.block": 4, "0000000002.wal": 1}
+        assert formats(tmp_path) == {"MANIFEST": 5, "0000000001.block": 5, "0000000002.wal": 1}
         database.append(batch_of([(LATENCY, 2, simple(1, b0=1))]))
         database.append(batch_of([(UP, 3, 1.0)]))
         assert formats(tmp_path) == {
-            "MANIFEST": 2, "0000000001.block": 4, "0000000002.wal": 1, "0000000003.wal": 2,
+            "MANIFEST": 5, "0000000001.block": 5, "0000000002.wal": 1, "0000000003.wal": 2,
         }  # fmt: skip
         database.flush()
         database.append(batch_of([(UP, 4, 1.0)]))
         database.flush()
-        blocks = {f"000000000{number}.block": 4 for number in (1, 2, 3)}
-        assert formats(tmp_path) == {"MANIFEST": 2, **blocks}
+        blocks = {f"000000000{number}.block": 5 for number in (1, 2, 3)}
+        assert formats(tmp_path) == {"MANIFEST": 5, **blocks}
     with tsdb.open(tmp_path) as database:
         database.append(batch_of([(UP, 5, 1.0)]))
-        assert formats(tmp_path) == {"MANIFEST": 2, **blocks, "0000000005.wal": 1}
+        assert formats(tmp_path) == {"MANIFEST": 5, **blocks, "0000000005.wal": 1}
 
 
 def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
-    assert (manifest.NATIVE_FORMAT, block_format.NATIVE_FORMAT, record.NATIVE_FORMAT) == (2, 2, 2)
     with tsdb.open(tmp_path) as database:
         database.append(batch_of([(LATENCY, 2, simple(1, b0=1))]))
         database.flush()
     (block,) = (tmp_path / "blocks").iterdir()
-    block.write_bytes(block.read_bytes()[:8] + b"\x05" + block.read_bytes()[9:])
+    block.write_bytes(block.read_bytes()[:8] + b"\x06" + block.read_bytes()[9:])
     with (
         tsdb.open(tmp_path, read_only=True) as database,
-        pytest.raises(tsdb.UnknownFormat, match="format 5; this program knows 1 to 4"),
+        pytest.raises(tsdb.UnknownFormat, match="format 6; this program knows 1 to 5"),
     ):
         read_all(database)
-    found = manifest.read(RealDisk(), tmp_path)
-    assert found is not None
-    manifest.write(RealDisk(), tmp_path, replace(found, version=5))
-    with pytest.raises(tsdb.UnknownFormat, match="format 5; this program knows 1 to 4"):
+    manifest = tmp_path / "MANIFEST"
+    manifest.write_bytes(manifest.read_bytes().replace(b"novaql-store 5 ", b"novaql-store 6 "))
+    with pytest.raises(tsdb.UnknownFormat, match="format 6; this program knows 1 to 5"):
         tsdb.open(tmp_path)
 
 

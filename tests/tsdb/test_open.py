@@ -18,8 +18,10 @@ import tsdb
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tests.support.stored_histograms import histograms_of, simple
 from tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
+from tsdb import manifest as manifests
 from tsdb.fsio import RealDisk
 from tsdb.histograms import Buckets
+from tsdb.manifest import Manifest
 from tsdb.tile import HistogramSamples
 
 SAMPLES: list[Sample] = [
@@ -140,7 +142,7 @@ def test_a_closed_database_refuses(tmp_path: Path) -> None:
 def test_a_newer_format_is_named(tmp_path: Path) -> None:
     tsdb.open(tmp_path).close()
     manifest = tmp_path / "MANIFEST"
-    manifest.write_bytes(manifest.read_bytes().replace(b"novaql-store 1 ", b"novaql-store 7 "))
+    manifest.write_bytes(manifest.read_bytes().replace(b"novaql-store 5 ", b"novaql-store 7 "))
     with pytest.raises(tsdb.UnknownFormat, match="format 7"):
         tsdb.open(tmp_path)
     with pytest.raises(tsdb.UnknownFormat):
@@ -356,3 +358,15 @@ def test_a_store_may_have_guests(tmp_path: Path) -> None:
     tsdb.open(tmp_path / "store").close()
 
     assert (guest / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", range(len("novaql-store 5 ") + 32 + len(" 01234567\n{")))
+def test_every_bit_of_the_first_line_of_a_manifest_counts(place: int) -> None:
+    """Format and identity, too: a manifest of another store, or of another format, is none."""
+    content = manifests.encode(Manifest(b"0123456789abcdef"))
+    assert manifests.decode(content, Path("MANIFEST")).store == b"0123456789abcdef"
+    for bit in range(8):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << bit
+        with pytest.raises(tsdb.Corrupted):
+            manifests.decode(bytes(damaged), Path("MANIFEST"))

@@ -12,9 +12,9 @@ from tsdb.codec.checksum import checksum
 from tsdb.errors import Corrupted, UnknownFormat
 from tsdb.fsio import ReadFile
 
-FORMAT, NATIVE_FORMAT, CODED_FORMAT, CELLS_FORMAT = 1, 2, 3, 4
-"""The second brought native histograms, the third pages of rows, the fourth statistics and rollups.
-Written is the fourth."""
+FORMAT, NATIVE_FORMAT, CODED_FORMAT, CELLS_FORMAT, PIECES_FORMAT = 1, 2, 3, 4, 5
+"""The second brought native histograms, the third pages of rows, the fourth statistics and rollups,
+the fifth directories and labels in pieces. Written is the fifth."""
 MAGIC = b"NOVABLK\n"
 HEADER = Struct("<8sII16s")  # magic, format, reserved (0), identity
 TAIL = Struct("<QII8s")  # description: offset, length, checksum; magic
@@ -49,12 +49,52 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class PieceSections:
+    """A long column in pieces, one after the other, each of which is read and checked for itself.
+
+    each       how many numbers (or texts) a piece has; the last one may have fewer
+    lengths    [pieces] bytes
+    checksums  [pieces]
+    """
+
+    offset: int
+    count: int
+    each: int
+    lengths: tuple[int, ...]
+    checksums: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSections:
-    """One label: codes of all series, and the texts of codes 1, 2, … in byte order."""
+    """One label: codes of all series, and the texts of codes 1, 2, … in byte order.
+
+    codes   [series]; None where `starts` says them
+    starts  [codes + 1] where the series of each code begin: of a label whose codes never fall
+    firsts  [pieces of texts] the first text of each piece; none are known of older formats
+    """
 
     name: str
-    codes: Section
-    texts: Section
+    codes: PieceSections | None
+    starts: PieceSections | None
+    texts: PieceSections
+    firsts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GridSections:
+    """Directories of a layer of floats or histograms.
+
+    grid_of      [series]
+    value_bases  [pieces of grid_of] where the samples of the first series of each piece begin
+    grid_bases   [pieces of grid_length] where the times of the first grid of each piece begin
+    """
+
+    grid_of: PieceSections
+    value_bases: tuple[int, ...]
+    grid_length: PieceSections
+    grid_first: PieceSections
+    grid_last: PieceSections
+    grid_bases: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +135,7 @@ class NativeSections:
     series: Section
     samples: int
     grids: int
-    grid_of: Section
-    grid_length: Section
-    grid_first: Section
-    grid_last: Section
+    directory: GridSections
     times: PageSections
     histograms: PageSections
     bounds_sizes: Section
@@ -112,12 +149,16 @@ class RollupSections:
 
     resolution_ms  0: all that a series has in the block is one cell
     lengths        how many cells each grid has
+    time_bases     [pieces of lengths] where the cells of the first grid of each piece begin
+    value_bases    [pieces of the directory's grid_of] the same of series
     times          of the last sample of each cell, grid after grid
     statistics     by name: of the cells of each series, series after series
     """
 
     resolution_ms: int
-    lengths: Section
+    lengths: PieceSections
+    time_bases: tuple[int, ...]
+    value_bases: tuple[int, ...]
     times: PageSections
     statistics: dict[str, PageSections]
 
@@ -131,10 +172,7 @@ class Description:
     first_ms: int
     last_ms: int
     grids: int
-    grid_of: Section
-    grid_length: Section
-    grid_first: Section
-    grid_last: Section
+    directory: GridSections
     times: PageSections
     values: PageSections
     labels: tuple[LabelSections, ...]
@@ -151,8 +189,8 @@ def encode_header(identity: bytes, version: int) -> bytes:
 def encode_description(identity: bytes, description: Description, offset: int) -> bytes:
     """The description and the tail, to be written at `offset`, the end of the file."""
     fields = asdict(description)
-    for part in (fields, fields["native"] or {}):
-        for name in ("native", "starts"):
+    for part in (fields, fields["native"] or {}, *fields["labels"]):
+        for name in ("native", "starts", "codes"):
             if name in part and part[name] is None:
                 del part[name]
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
@@ -182,8 +220,8 @@ def read_description(file: ReadFile, path: Path, identity: bytes) -> Description
     magic, version, _, found = HEADER.unpack_from(head)
     if magic != MAGIC:
         raise Corrupted(path, "header", f"begins with {magic!r}")
-    if not FORMAT <= version <= CELLS_FORMAT:
-        known = f"{FORMAT} to {CELLS_FORMAT}"
+    if not FORMAT <= version <= PIECES_FORMAT:
+        known = f"{FORMAT} to {PIECES_FORMAT}"
         raise UnknownFormat(path, "header", f"format {version}; this program knows {known}")
     if head[HEADER.size :] != checksum(found, HEAD, 0, head[: HEADER.size]).to_bytes(4, "little"):
         raise Corrupted(path, "header", "checksum differs")
@@ -209,11 +247,38 @@ def _pages(fields: dict[str, Any]) -> PageSections:
     return PageSections(fields["offset"], counts, lengths, checksums, coded)
 
 
-def _sections(fields: dict[str, Any], *names: str) -> dict[str, Section]:
-    return {name: Section(**fields[name]) for name in names}
+def _pieces(fields: dict[str, Any]) -> PieceSections:
+    """Of a section of formats 1 to 4, which is a single piece, too."""
+    if "each" in fields:
+        lengths, checksums = tuple(fields["lengths"]), tuple(fields["checksums"])
+        return PieceSections(fields["offset"], fields["count"], fields["each"], lengths, checksums)
+    return PieceSections(
+        fields["offset"],
+        fields["count"],
+        max(1, fields["count"]),
+        (fields["length"],),
+        (fields["checksum"],),
+    )
+
+
+def _directory(fields: dict[str, Any]) -> GridSections:
+    found = fields.get("directory")
+    if found is None:
+        found = {**fields, "value_bases": (0,), "grid_bases": (0,)}
+    of, length, first, last = (_pieces(found[name]) for name in _GRIDS)
+    value_bases, grid_bases = (tuple(found[name]) for name in ("value_bases", "grid_bases"))
+    return GridSections(of, value_bases, length, first, last, grid_bases)
 
 
 _GRIDS = ("grid_of", "grid_length", "grid_first", "grid_last")
+
+
+def _label(fields: dict[str, Any]) -> LabelSections:
+    codes, starts = (
+        None if fields.get(name) is None else _pieces(fields[name]) for name in ("codes", "starts")
+    )
+    firsts = tuple(fields.get("firsts", ()))
+    return LabelSections(fields["name"], codes, starts, _pieces(fields["texts"]), firsts)
 
 
 def _description(fields: dict[str, Any]) -> Description:
@@ -225,13 +290,10 @@ def _description(fields: dict[str, Any]) -> Description:
         first_ms=fields["first_ms"],
         last_ms=fields["last_ms"],
         grids=fields["grids"],
-        **_sections(fields, *_GRIDS),
+        directory=_directory(fields),
         times=_pages(fields["times"]),
         values=_pages(fields["values"]),
-        labels=tuple(
-            LabelSections(label["name"], Section(**label["codes"]), Section(**label["texts"]))
-            for label in fields["labels"]
-        ),
+        labels=tuple(map(_label, fields["labels"])),
         native=None if native is None else _native(native),
         starts=_starts(fields),
         rollups=tuple(_rollup(rollup) for rollup in fields.get("rollups", ())),
@@ -241,7 +303,9 @@ def _description(fields: dict[str, Any]) -> Description:
 def _rollup(fields: dict[str, Any]) -> RollupSections:
     return RollupSections(
         fields["resolution_ms"],
-        Section(**fields["lengths"]),
+        _pieces(fields["lengths"]),
+        tuple(fields.get("time_bases", (0,))),
+        tuple(fields.get("value_bases", (0,))),
         _pages(fields["times"]),
         {name: _pages(pages) for name, pages in fields["statistics"].items()},
     )
@@ -254,11 +318,15 @@ def _starts(fields: dict[str, Any]) -> StartSections | None:
     return StartSections(Section(**found["series"]), _pages(found["pages"]))
 
 
+_NATIVE_SECTIONS = ("float_series", "series", "bounds_sizes", "bounds")
+
+
 def _native(fields: dict[str, Any]) -> NativeSections:
     return NativeSections(
         samples=fields["samples"],
         grids=fields["grids"],
-        **_sections(fields, "float_series", "series", *_GRIDS, "bounds_sizes", "bounds"),
+        directory=_directory(fields),
+        **{name: Section(**fields[name]) for name in _NATIVE_SECTIONS},
         times=_pages(fields["times"]),
         histograms=_pages(fields["histograms"]),
         starts=_starts(fields),

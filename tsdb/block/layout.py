@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from tsdb.block.series_order import likeness, order_series
+from tsdb.directory import whole
 from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
 from tsdb.part import Layer
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
@@ -76,7 +77,7 @@ class _Part:
     def of(cls, layer: Layer, start_ms: int, end_ms: int) -> _Part:
         stratum = layer.stratum
         low, high = stratum.window(np.arange(len(stratum.grid_length)), start_ms, end_ms)
-        picked = np.flatnonzero(high[stratum.grid_of] > low[stratum.grid_of])
+        picked = np.flatnonzero((high > low)[whole(stratum.grid_of)])
         return cls(layer, low, high, picked)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.block.columns import BlockColumn, PiecedTexts
 from tsdb.block.format import (
     NATIVE_PAGE,
     NATIVE_START_PAGE,
@@ -20,9 +21,11 @@ from tsdb.block.format import (
     START_PAGE,
     TIME_PAGE,
     Description,
+    GridSections,
     LabelSections,
     NativeSections,
     PageSections,
+    PieceSections,
     RollupSections,
     Section,
     StartSections,
@@ -32,16 +35,13 @@ from tsdb.block.format import (
 from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
+from tsdb.directory import Pieces, running, whole
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
-from tsdb.index.postings import Postings
-from tsdb.labels import Codes, Ints
+from tsdb.labels import Ints
 from tsdb.part import Layer, Rollup
-from tsdb.stratum import Grids, NativeStratum, Stratum
-
-POSTINGS_FROM_ROWS = 4096
-"""Below this a scan of the codes is as quick as postings."""
+from tsdb.stratum import Grids, NativeStratum, Stratum, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,58 +66,28 @@ class BlockEntry:
     level: int = 0
 
 
-class BlockColumn:
-    """`IndexedColumn` of a block. Texts are sorted by bytes, so they are found by bisection."""
+class Statistics(Mapping[str, Stream]):
+    """Streams by name. Their directories are read when one is asked for."""
 
-    def __init__(self, codes: Codes, texts: TextColumn) -> None:
-        self.codes = codes
-        self.distinct = len(texts) + 1
-        self._texts = texts
-        self._postings: Postings | None = None
-        self._sorted = bool((codes[1:] >= codes[:-1]).all())
+    def __init__(
+        self,
+        sections: Mapping[str, PageSections],
+        read: Callable[[str, PageSections], Stream],
+    ) -> None:
+        self._sections, self._read = sections, read
+        self._streams: dict[str, Stream] = {}
 
-    def find(self, text: str) -> int:
-        if not text:
-            return 0
-        wanted = text.encode(errors="surrogatepass")
-        place = self._texts.bisect(wanted)
-        there = place < len(self._texts) and self._texts.raw(place) == wanted
-        return place + 1 if there else -1
+    def __getitem__(self, name: str) -> Stream:
+        found = self._streams.get(name)
+        if found is None:
+            found = self._streams[name] = self._read(name, self._sections[name])
+        return found
 
-    def texts(self, codes: Ints) -> list[str]:
-        some = self._texts
-        if 4 * len(codes) > self.distinct:
-            every = ["", *some.all()]
-            return [every[code] for code in codes.tolist()]
-        return [some[code - 1] if code else "" for code in codes.tolist()]
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
 
-    def beginning_with(self, prefix: str) -> Ints:
-        wanted = prefix.encode(errors="surrogatepass")
-        low = self._texts.bisect(wanted)
-        high = low
-        # Texts that begin with the prefix stand together; gallop, then bisect to their end.
-        count, step = len(self._texts), 1
-        while high < count and self._texts.raw(high).startswith(wanted):
-            high, step = min(count, high + step), step * 2
-        inside = low
-        while inside < high:
-            middle = (inside + high) // 2
-            if self._texts.raw(middle).startswith(wanted):
-                inside = middle + 1
-            else:
-                high = middle
-        return np.arange(low + 1, high + 1)
-
-    def rows_of(self, code: int) -> Ints:
-        if self._sorted:
-            return np.arange(
-                np.searchsorted(self.codes, code), np.searchsorted(self.codes, code, side="right")
-            )
-        if len(self.codes) < POSTINGS_FROM_ROWS:
-            return np.flatnonzero(self.codes == code)
-        if self._postings is None:
-            self._postings = Postings.build(self.codes, self.distinct)
-        return self._postings.rows_of(code)
+    def __len__(self) -> int:
+        return len(self._sections)
 
 
 class Block:
@@ -166,6 +136,9 @@ class Block:
         return list(self._sections)
 
     def column(self, name: str) -> IndexedColumn | None:
+        return self._label(name)
+
+    def _label(self, name: str) -> BlockColumn | None:
         self.describe()
         sections = self._sections.get(name)
         if sections is None:
@@ -193,6 +166,17 @@ class Block:
                     self._read_rollup(n, one) for n, one in enumerate(description.rollups)
                 ]
             return self._rollups
+
+    def prove(self) -> None:
+        """See `Part`."""
+        for layer in self.layers():
+            stratum = layer.stratum
+            for directory in (stratum.value_start, stratum.grid_start, *stratum.bounds):
+                whole(directory)
+        for name in self.label_names:
+            column = self._label(name)
+            assert column is not None
+            column.prove()
 
     def deleted(self) -> None:
         """What was deleted stands in the manifest, not here; see `part.Without`."""
@@ -251,22 +235,15 @@ class Block:
         return [*floats, Layer(self._read_native(native), with_histograms)]
 
     def _read_native(self, native: NativeSections) -> NativeStratum:
-        grid_of = self._numbers(native.grid_of, np.uint32, "grid of histograms")
-        grid_length = self._numbers(native.grid_length, np.int64, "grid lengths of histograms")
-        lengths = grid_length[grid_of]
+        directories = self._directories(native.directory, "histograms")
         return NativeStratum(
             identity=(self.identity, "native"),
-            grid_of=grid_of,
-            value_start=np.cumsum(lengths) - lengths,
-            grid_start=np.cumsum(grid_length) - grid_length,
-            grid_length=grid_length,
-            grid_first=self._numbers(native.grid_first, np.int64, "first times of histograms"),
-            grid_last=self._numbers(native.grid_last, np.int64, "last times of histograms"),
+            **directories,
             times=PagedStream(**self._pages(native.times, NATIVE_TIME_PAGE)),
             values=PagedHistograms(
                 **self._pages(native.histograms, NATIVE_PAGE), sets=self._custom_bounds(native)
             ),
-            **self._starts(native.starts, NATIVE_START_PAGE, len(grid_of)),
+            **self._starts(native.starts, NATIVE_START_PAGE, len(directories["grid_of"])),
         )
 
     def _custom_bounds(self, native: NativeSections) -> tuple[tuple[float, ...], ...]:
@@ -278,44 +255,58 @@ class Block:
         )
 
     def _read_stratum(self, description: Description) -> Stratum:
-        grid_of = self._numbers(description.grid_of, np.uint32, "grid of series")
-        grid_length = self._numbers(description.grid_length, np.int64, "grid lengths")
-        lengths = grid_length[grid_of]
+        directories = self._directories(description.directory, "floats")
         return Stratum(
             identity=self.identity,
-            grid_of=grid_of,
-            value_start=np.cumsum(lengths) - lengths,
-            grid_start=np.cumsum(grid_length) - grid_length,
-            grid_length=grid_length,
-            grid_first=self._numbers(description.grid_first, np.int64, "first times"),
-            grid_last=self._numbers(description.grid_last, np.int64, "last times"),
+            **directories,
             times=PagedStream(**self._pages(description.times, TIME_PAGE)),
             values=PagedStream(**self._pages(description.values, PAGE)),
-            **self._starts(description.starts, START_PAGE, len(grid_of)),
+            **self._starts(description.starts, START_PAGE, len(directories["grid_of"])),
         )
 
+    def _directories(self, sections: GridSections, what: str) -> dict[str, Any]:
+        """Fields of `Grids`."""
+        grid_of = self._pieced(sections.grid_of, np.uint32, f"grids of {what}")
+        grid_length = self._pieced(sections.grid_length, np.int64, f"lengths of grids of {what}")
+        bases = sections.value_bases
+        return {
+            "grid_of": grid_of,
+            "grid_length": grid_length,
+            "grid_first": self._pieced(sections.grid_first, np.int64, f"first times of {what}"),
+            "grid_last": self._pieced(sections.grid_last, np.int64, f"last times of {what}"),
+            "value_start": running(grid_of, lambda some: grid_length[grid_of[some]], bases),
+            "grid_start": running(grid_length, lambda some: grid_length[some], sections.grid_bases),
+        }
+
     def _read_rollup(self, number: int, sections: RollupSections) -> Rollup:
-        layer = self.layers()[0]
-        lengths = self._numbers(sections.lengths, np.uint32, "cells of grids")
+        lengths = self._pieced(sections.lengths, np.uint32, "cells of grids")
         times = PagedStream(**self._pages(sections.times, cell_page(number, "times")))
-        begins = np.cumsum(lengths) - lengths
-        one = np.ones(len(lengths), np.int64)
-        grid_of = layer.stratum.grid_of
-        of_series = lengths[grid_of]
+        begins = running(lengths, lambda some: lengths[some], sections.time_bases)
+        grid_of = self.layers()[0].stratum.grid_of
+        assert isinstance(grid_of, Pieces)
+
+        def bound(of_grids: Callable[[Ints, Ints], Ints]) -> Pieces:
+            def make(piece: int) -> Ints:
+                some = lengths.of_piece(piece)
+                at = of_grids(begins[some], lengths[some])
+                return times.ints(at, np.ones(len(at), np.int64))
+
+            return Pieces(len(lengths), lengths.each, make)
+
         grids = Grids(
             identity=(self.identity, "rollup", number),
             grid_of=grid_of,
-            value_start=np.cumsum(of_series) - of_series,
+            value_start=running(grid_of, lambda some: lengths[grid_of[some]], sections.value_bases),
             grid_start=begins,
             grid_length=lengths,
-            grid_first=times.ints(begins, one),
-            grid_last=times.ints(begins + lengths - 1, one),
+            grid_first=bound(lambda begins, _: begins),
+            grid_last=bound(lambda begins, sizes: begins + sizes - 1),
             times=times,
         )
-        statistics = {
-            name: PagedStream(**self._pages(pages, cell_page(number, name)))
-            for name, pages in sections.statistics.items()
-        }
+        statistics = Statistics(
+            sections.statistics,
+            lambda name, pages: PagedStream(**self._pages(pages, cell_page(number, name))),
+        )
         return Rollup(sections.resolution_ms, grids, statistics)
 
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
@@ -345,12 +336,44 @@ class Block:
 
     def _read_column(self, sections: LabelSections) -> BlockColumn:
         place = f"label {sections.name!r}"
-        codes = self._numbers(sections.codes, np.uint32, place).astype(np.int32)
-        try:
-            texts = TextColumn(self._section(sections.texts, place), sections.texts.count)
-        except Undecodable as problem:
-            raise Corrupted(self.path, place, str(problem)) from problem
-        return BlockColumn(codes, texts)
+        codes, starts = (
+            None if one is None else self._pieced(one, np.uint32, place, kept)
+            for one, kept in ((sections.codes, np.int32), (sections.starts, np.int64))
+        )
+        texts = sections.texts
+
+        def read(piece: int) -> TextColumn:
+            count = min(texts.each, texts.count - piece * texts.each)
+            try:
+                return TextColumn(self._piece(texts, piece, place), count)
+            except Undecodable as problem:
+                raise Corrupted(self.path, place, str(problem)) from problem
+
+        firsts = [text.encode() for text in sections.firsts] or [b""]
+        return BlockColumn(
+            self.rows, codes, starts, PiecedTexts(texts.count, texts.each, firsts, read)
+        )
+
+    def _pieced(
+        self,
+        sections: PieceSections,
+        dtype: type[np.generic],
+        place: str,
+        kept: type[np.integer[Any]] = np.int64,
+    ) -> Pieces:
+        def make(piece: int) -> NDArray[Any]:
+            count = min(sections.each, sections.count - piece * sections.each)
+            try:
+                return decode_numbers(self._piece(sections, piece, place), dtype, count)
+            except Undecodable as problem:
+                raise Corrupted(self.path, place, str(problem)) from problem
+
+        return Pieces(sections.count, sections.each, make, kept)
+
+    def _piece(self, sections: PieceSections, piece: int, place: str) -> bytes:
+        length = sections.lengths[piece]
+        offset = sections.offset + sum(sections.lengths[:piece])
+        return self._section(Section(offset, length, 0, sections.checksums[piece]), place)
 
     def _numbers(self, section: Section, dtype: type[np.generic], place: str) -> Ints:
         return self._column(section, dtype, place).astype(np.int64, copy=False)

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,18 @@ from numpy.typing import NDArray
 
 from tsdb.block.cells import STATISTICS, WHOLE, Cells, Summing, cut_cells
 from tsdb.block.format import (
-    CELLS_FORMAT,
     HEADER_BYTES,
     NATIVE_PAGE,
     NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
     PAGE,
-    SECTION,
+    PIECES_FORMAT,
     START_PAGE,
     TIME_PAGE,
     Description,
-    LabelSections,
     NativeSections,
     PageSections,
     RollupSections,
-    Section,
     StartSections,
     cell_page,
     encode_description,
@@ -41,9 +39,10 @@ from tsdb.block.layout import (
     page_counts,
     read_together,
 )
+from tsdb.block.section_writer import SectionWriter, bases
 from tsdb.block.value_pages import cut_pages, rows_of_pages
 from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers, encode_texts
+from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
 from tsdb.codec.histogram_columns import encode_page
 from tsdb.codec.pages import encode_times, encode_values
 from tsdb.codec.starts import encode_starts
@@ -117,26 +116,22 @@ class _Writer:
     ) -> None:
         self._resolutions = (WHOLE, *sorted(set(rollups_ms), reverse=True))
         self._file, self._identity, self._content, self._level = file, identity, content, level
+        self._sections = SectionWriter(file, identity)
         self._between_pages = between_pages or (lambda: None)
 
     def write(self) -> Description:
         content = self._content
-        self._file.append([encode_header(self._identity, CELLS_FORMAT)])
+        self._file.append([encode_header(self._identity, PIECES_FORMAT)])
         assert self._file.size == HEADER_BYTES
         floats = content.floats or _no_floats()
         times = self._times(TIME_PAGE, floats)
         summed = self._cells(floats)
         values = self._values(floats, [one.values for one in summed])
-        rollups = [self._rollup(number, one) for number, one in enumerate(summed)]
+        rollups = [self._rollup(number, one, floats) for number, one in enumerate(summed)]
         starts = self._starts(START_PAGE, floats)
         natives = None if content.native is None else self._histograms(content.native)
         first, last = _grid_bounds(floats)
-        sections = {
-            "grid_of": self._numbers(floats.grid_of.astype(np.uint32)),
-            "grid_length": self._numbers(floats.grid_length),
-            "grid_first": self._numbers(first),
-            "grid_last": self._numbers(last),
-        }
+        directory = self._sections.grids(floats.grid_of, floats.grid_length, first, last)
         native = None
         if content.native is not None and natives is not None:
             native = self._native(floats, content.native, natives)
@@ -148,10 +143,10 @@ class _Writer:
             first_ms=int(first.min()),
             last_ms=int(last.max()),
             grids=len(floats.grid_length),
-            **sections,
+            directory=directory,
             times=times,
             values=values,
-            labels=tuple(self._labels()),
+            labels=tuple(starmap(self._sections.label, content.table.columns.items())),
             native=native,
             starts=starts,
             rollups=tuple(rollups),
@@ -184,12 +179,14 @@ class _Writer:
             summed.append(_Summed(resolution, cells, Summing(sizes)))
         return summed
 
-    def _rollup(self, number: int, summed: _Summed) -> RollupSections:
+    def _rollup(self, number: int, summed: _Summed, floats: Column[Stratum]) -> RollupSections:
         found = summed.values.done()
-        last = summed.cells.last
+        lengths, last = summed.cells.length, summed.cells.last
         return RollupSections(
             summed.resolution_ms,
-            self._numbers(summed.cells.length.astype(np.uint32)),
+            self._sections.pieces(lengths.astype(np.uint32)),
+            bases(lengths),
+            bases(lengths[floats.grid_of]),
             self._cell_pages(cell_page(number, "times"), last),
             {n: self._cell_pages(cell_page(number, n), found[n]) for n in STATISTICS},
         )
@@ -249,7 +246,7 @@ class _Writer:
             encoded.append(encode_starts(page.view(np.int64), self._level))
         if not started.any():
             return None
-        series = self._numbers(np.flatnonzero(started).astype(np.uint32))
+        series = self._sections.numbers(np.flatnonzero(started).astype(np.uint32))
         return StartSections(series, self._written(kind, counts, iter(encoded)))
 
     def _native(
@@ -258,18 +255,15 @@ class _Writer:
         first, last = _grid_bounds(column)
         sets = written.held.custom_bounds
         return NativeSections(
-            float_series=self._numbers(floats.rows.astype(np.uint32)),
-            series=self._numbers(column.rows.astype(np.uint32)),
+            float_series=self._sections.numbers(floats.rows.astype(np.uint32)),
+            series=self._sections.numbers(column.rows.astype(np.uint32)),
             samples=len(written.held),
             grids=len(column.grid_length),
-            grid_of=self._numbers(column.grid_of.astype(np.uint32)),
-            grid_length=self._numbers(column.grid_length),
-            grid_first=self._numbers(first),
-            grid_last=self._numbers(last),
+            directory=self._sections.grids(column.grid_of, column.grid_length, first, last),
             times=written.times,
             histograms=written.pages,
-            bounds_sizes=self._numbers(np.array([len(b) for b in sets], np.uint32)),
-            bounds=self._numbers(np.array([x for b in sets for x in b], np.float64)),
+            bounds_sizes=self._sections.numbers(np.array([len(b) for b in sets], np.uint32)),
+            bounds=self._sections.numbers(np.array([x for b in sets for x in b], np.float64)),
             starts=written.starts,
         )
 
@@ -286,26 +280,11 @@ class _Writer:
             self._file.append([data])
         return PageSections(
             begin,
-            self._numbers(counts.astype(np.uint32)),
-            self._numbers(np.array(sizes, np.uint32)),
-            self._numbers(np.array(checksums, np.uint32)),
+            self._sections.numbers(counts.astype(np.uint32)),
+            self._sections.numbers(np.array(sizes, np.uint32)),
+            self._sections.numbers(np.array(checksums, np.uint32)),
             coded,
         )
-
-    def _numbers(self, numbers: NDArray[np.generic]) -> Section:
-        return self._section(encode_numbers(numbers, 8), len(numbers))
-
-    def _section(self, data: bytes, count: int) -> Section:
-        offset = self._file.size
-        self._file.append([data])
-        return Section(offset, len(data), count, checksum(self._identity, SECTION, offset, data))
-
-    def _labels(self) -> Iterator[LabelSections]:
-        for name, column in self._content.table.columns.items():
-            tidy = column.compacted()
-            codes = self._numbers(tidy.codes.astype(np.uint32))
-            texts = self._section(encode_texts(tidy.values[1:]), len(tidy.values) - 1)
-            yield LabelSections(name, codes, texts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

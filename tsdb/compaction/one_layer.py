@@ -10,6 +10,7 @@ import numpy as np
 
 from tsdb.compaction.strung import Segments, Strung
 from tsdb.compaction.tangled import Source, Tangled, merged_times
+from tsdb.directory import whole
 from tsdb.head.run import Run
 from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.part import Layer
@@ -60,11 +61,11 @@ def merged_floats(sources: Sequence[Source], run: Run | None) -> Layer | None:
         other = run.stratum
         place += 1
         ids, grids = np.arange(len(run.ids)), np.arange(len(other.grid_length))
-        size = other.grid_length[other.grid_of]
-        values.add(place, len(rows) + ids, None, other.value_start, size)
-        times.add(place, len(used) + grids, None, other.grid_start, other.grid_length)
-        grid_of = np.append(grid_of, len(used) + other.grid_of)
-        grid_length = np.append(grid_length, other.grid_length)
+        own_lengths = whole(other.grid_length)
+        values.add(place, len(rows) + ids, None, whole(other.value_start), other.lengths)
+        times.add(place, len(used) + grids, None, whole(other.grid_start), own_lengths)
+        grid_of = np.append(grid_of, len(used) + whole(other.grid_of))
+        grid_length = np.append(grid_length, own_lengths)
         rows = np.append(rows, run.ids)
         streams = _Streams(strata, tangled[0], tangled[1], ArrayStream(tangled_times), other)
     if len(rows) == 0:

@@ -47,12 +47,12 @@ class HeadPart:
 
     @property
     def first_ms(self) -> int:
-        firsts = (int(layer.stratum.grid_first.min()) for layer in self.layers())
+        firsts = (layer.stratum.earliest for layer in self.layers())
         return min(firsts, default=MAX_TIME_MS)
 
     @property
     def last_ms(self) -> int:
-        lasts = (int(layer.stratum.grid_last.max()) for layer in self.layers())
+        lasts = (layer.stratum.latest for layer in self.layers())
         return max(lasts, default=MIN_TIME_MS)
 
     @property
@@ -72,6 +72,9 @@ class HeadPart:
     def rollups(self) -> tuple[()]:
         """The head has none."""
         return ()
+
+    def prove(self) -> None:
+        """See `Part`: memory is whole."""
 
     def deleted(self) -> None:
         """The head itself forgets what is deleted."""

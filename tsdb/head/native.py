@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb.directory import whole
 from tsdb.head.run import Run, build_run, joined_starts, merge_runs, which_started
 from tsdb.histograms import Buckets, Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
@@ -66,9 +67,9 @@ class NativeRun:
     def flat(self) -> NativeSamples:
         """Every sample, by series, then time."""
         s = self.stratum
-        lengths = s.grid_length[s.grid_of]
-        times = s.times.ints(s.grid_start[s.grid_of], lengths)
-        starts = None if s.starts is None else s.starts.ints(s.value_start, lengths)
+        lengths = s.lengths
+        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
+        starts = None if s.starts is None else s.starts.ints(whole(s.value_start), lengths)
         return NativeSamples(np.repeat(self.ids, lengths), times, self.held, starts)
 
 
@@ -133,8 +134,8 @@ def _gathered(
     places: Run, held: Histograms, starts: Ints | None, duplicates: int, conflicts: int
 ) -> NativeRun:
     s = places.stratum
-    lengths = s.grid_length[s.grid_of]
-    order = s.values.floats(s.value_start, lengths).astype(np.int64)
+    lengths = s.lengths
+    order = s.values.floats(whole(s.value_start), lengths).astype(np.int64)
     held = held.take(order)
     value_start = np.cumsum(lengths) - lengths
     begun = None if starts is None else starts[order]

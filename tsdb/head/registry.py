@@ -76,6 +76,9 @@ class HeadColumn:
     values: Sequence[str]
     lookup: Mapping[str, int]
 
+    def codes_of(self, rows: Ints) -> Codes:
+        return self.codes[rows]
+
     def find(self, text: str) -> int:
         code = self.lookup.get(text, -1)
         return code if code < self.distinct else -1

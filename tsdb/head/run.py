@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsdb.directory import whole
 from tsdb.labels import Bools, Ints, combine_codes
 from tsdb.stratum import ArrayStream, Stratum, flat_positions
 from tsdb.tile import Bits, Floats, timestamp_groups
@@ -51,11 +52,11 @@ class Run:
     def flat(self) -> Floating:
         """Every sample, by series, then time."""
         s = self.stratum
-        lengths = s.grid_length[s.grid_of]
-        times = s.times.ints(s.grid_start[s.grid_of], lengths)
-        starts = None if s.starts is None else s.starts.ints(s.value_start, lengths)
+        lengths, begins = s.lengths, whole(s.value_start)
+        times = s.times.ints(s.grid_start[whole(s.grid_of)], lengths)
+        starts = None if s.starts is None else s.starts.ints(begins, lengths)
         return Floating(
-            np.repeat(self.ids, lengths), times, s.values.floats(s.value_start, lengths), starts
+            np.repeat(self.ids, lengths), times, s.values.floats(begins, lengths), starts
         )
 
 
@@ -174,8 +175,8 @@ def joined_starts(parts: Sequence[tuple[int, Ints | None]]) -> Ints | None:
 def _apart(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: Stratum) -> bool:
     """Whether every series that both have ends in `older` before it begins in `newer`."""
     last = np.full(series, np.iinfo(np.int64).min)
-    last[in_older] = older.grid_last[older.grid_of]
-    return bool((last[in_newer] < newer.grid_first[newer.grid_of]).all())
+    last[in_older] = older.grid_last[whole(older.grid_of)]
+    return bool((last[in_newer] < newer.grid_first[whole(newer.grid_of)]).all())
 
 
 def _stitch(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: Stratum) -> Stratum:
@@ -184,8 +185,8 @@ def _stitch(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: 
     Series whose grids were the same in both share a grid again.
     """
     old_grid, new_grid = np.full(series, -1), np.full(series, -1)
-    old_grid[in_older] = older.grid_of
-    new_grid[in_newer] = newer.grid_of
+    old_grid[in_older] = whole(older.grid_of)
+    new_grid[in_newer] = whole(newer.grid_of)
     _, leader, grid_of = np.unique(
         combine_codes([old_grid + 1, new_grid + 1], series), return_index=True, return_inverse=True
     )
@@ -204,11 +205,11 @@ def _stitch(series: int, in_older: Ints, older: Stratum, in_newer: Ints, newer: 
     begun = np.zeros(len(values), np.int64) if has_starts else None
     before = np.zeros(series, np.int64)
     for rows, part in ((in_older, older), (in_newer, newer)):
-        size = part.grid_length[part.grid_of]
+        size, begins = part.lengths, whole(part.value_start)
         target = flat_positions(value_start[rows] + before[rows], size)
-        values[target] = part.values.floats(part.value_start, size)
+        values[target] = part.values.floats(begins, size)
         if begun is not None and part.starts is not None:
-            begun[target] = part.starts.ints(part.value_start, size)
+            begun[target] = part.starts.ints(begins, size)
         before[rows] += size
     return _stratum(grid_of.astype(np.int64), value_start, grid_length, grid_times, values, begun)
 

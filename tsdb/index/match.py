@@ -17,8 +17,10 @@ class IndexedColumn(Protocol):
 
     @property
     def codes(self) -> Codes:
-        """[rows]"""
+        """[rows] all of them; what is asked for some rows costs as much as these."""
         ...
+
+    def codes_of(self, rows: Ints) -> Codes: ...
 
     @property
     def distinct(self) -> int:
@@ -80,9 +82,9 @@ def _narrow(index: LabelIndex, matcher: Matcher, rows: Ints | None) -> Ints:
             return np.empty(0, np.int64)
         if rows is None:
             return column.rows_of(code)
-        kept: Ints = rows[column.codes[rows] == code]
+        kept: Ints = rows[column.codes_of(rows) == code]
         return kept
-    codes = column.codes if rows is None else column.codes[rows]
+    codes = column.codes if rows is None else column.codes_of(rows)
     hits = _matching_codes(column, matcher, codes)
     mask = hits[codes]
     return np.flatnonzero(mask) if rows is None else rows[mask]
@@ -121,7 +123,7 @@ def label_table(index: LabelIndex, rows: Ints, names: Iterable[str] | None = Non
         column = index.column(name)
         if column is None:
             continue
-        codes = column.codes[rows]
+        codes = column.codes_of(rows)
         used = np.zeros(column.distinct, np.bool_)
         used[codes] = True
         used[0] = False

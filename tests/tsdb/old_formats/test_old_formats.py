@@ -1,10 +1,10 @@
 """Stores that earlier programs wrote still open and hold the same samples, bit for bit.
 
 The stores beside this file were written by programs that knew no later format: `steps(…)` was
-appended step by step, with a flush after each but the last, which stays in the log. Format 3 brought
-start timestamps and deletions: each of its steps was followed by `begun()` of the same number, and
-what `DELETED` names was deleted at the end. From format 4 on `write.py` says how they came to be:
-there are a merged block with rollups, an exemplar and metadata, too.
+appended step by step, with a flush after each but the last, which stays in the log. Format 3
+brought start timestamps and deletions: each of its steps was followed by `begun()` of the same
+number, and what `DELETED` names was deleted at the end. From format 4 on `write.py` says how they
+came to be: there are a merged block with rollups, an exemplar and metadata, too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tsdb.index.match import match_rows
 from tsdb.labels import SeriesTable
 
 HERE = Path(__file__).parent
-FORMATS = (1, 2, 3, 4)
-WITH_STARTS = (3, 4)
+FORMATS = (1, 2, 3, 4, 5)
+WITH_STARTS = (3, 4, 5)
 START = 1_700_000_000_000
 
 

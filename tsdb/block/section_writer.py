@@ -1,0 +1,83 @@
+"""Writes the sections of a block: number columns and texts, whole or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.block.format import (
+    SECTION,
+    GridSections,
+    LabelSections,
+    PieceSections,
+    Section,
+)
+from tsdb.codec.checksum import checksum
+from tsdb.codec.columns import COMPACTION_LEVEL, encode_numbers, encode_texts
+from tsdb.fsio import AppendFile
+from tsdb.labels import Ints, LabelColumn
+
+PIECE = 1 << 14
+"""Numbers or texts of a piece: some 50 µs to read, and too many for their heads to weigh."""
+
+
+class SectionWriter:
+    def __init__(self, file: AppendFile, identity: bytes) -> None:
+        self._file, self._identity = file, identity
+
+    def numbers(self, numbers: NDArray[Any]) -> Section:
+        data = encode_numbers(numbers, COMPACTION_LEVEL)
+        offset, crc = self._append(data)
+        return Section(offset, len(data), len(numbers), crc)
+
+    def pieces(self, numbers: NDArray[Any]) -> PieceSections:
+        return self._pieces(
+            len(numbers),
+            lambda begin, end: encode_numbers(numbers[begin:end], COMPACTION_LEVEL),
+        )
+
+    def grids(self, grid_of: Ints, length: Ints, first: Ints, last: Ints) -> GridSections:
+        """grid_of: [series]; of each grid: how many times, the first and the last one."""
+        return GridSections(
+            self.pieces(grid_of.astype(np.uint32)),
+            bases(length[grid_of]),
+            self.pieces(length),
+            self.pieces(first),
+            self.pieces(last),
+            bases(length),
+        )
+
+    def label(self, name: str, column: LabelColumn) -> LabelSections:
+        tidy = column.compacted()
+        codes = tidy.codes
+        by_codes = by_starts = None
+        if bool((codes[1:] >= codes[:-1]).all()):
+            begins = np.searchsorted(codes, np.arange(len(tidy.values) + 1))
+            by_starts = self.pieces(begins.astype(np.uint32))
+        else:
+            by_codes = self.pieces(codes.astype(np.uint32))
+        texts = tidy.values[1:]
+        sections = self._pieces(len(texts), lambda begin, end: encode_texts(texts[begin:end]))
+        return LabelSections(name, by_codes, by_starts, sections, texts[::PIECE])
+
+    def _pieces(self, count: int, encode: Callable[[int, int], bytes]) -> PieceSections:
+        begin = self._file.size
+        written: list[tuple[int, int]] = []
+        for at in range(0, count, PIECE):
+            data = encode(at, min(at + PIECE, count))
+            written.append((len(data), self._append(data)[1]))
+        lengths, checksums = zip(*written, strict=True) if written else ((), ())
+        return PieceSections(begin, count, PIECE, lengths, checksums)
+
+    def _append(self, data: bytes) -> tuple[int, int]:
+        offset = self._file.size
+        self._file.append([data])
+        return offset, checksum(self._identity, SECTION, offset, data)
+
+
+def bases(lengths: Ints) -> tuple[int, ...]:
+    """Where the first thing of each piece begins, of things that stand one behind the other."""
+    return tuple((np.cumsum(lengths) - lengths)[::PIECE].tolist())
