@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from tsdb.block.format import (
     NATIVE_TIME_PAGE,
     START_PAGE,
     TIME_PAGE,
+    PageSections,
     cell_page,
 )
 from tsdb.cache import ByteCache
@@ -29,7 +30,7 @@ from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
 from tsdb.histograms import Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import ArrayStream, copy_pieces, flat_positions, move_pieces
+from tsdb.stratum import ArrayStream, Stream, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
 PageCache = ByteCache["Ints | Floats | Histograms"]
@@ -276,6 +277,30 @@ class PagedHistograms(_Pages):
 
     def _decode(self, data: bytes, count: int) -> Histograms:
         return decode_page(data, count, self.sets)
+
+
+class Statistics(Mapping[str, Stream]):
+    """Streams by name. Their directories are read when one is asked for."""
+
+    def __init__(
+        self,
+        sections: Mapping[str, PageSections],
+        read: Callable[[str, PageSections], Stream],
+    ) -> None:
+        self._sections, self._read = sections, read
+        self._streams: dict[str, Stream] = {}
+
+    def __getitem__(self, name: str) -> Stream:
+        found = self._streams.get(name)
+        if found is None:
+            found = self._streams[name] = self._read(name, self._sections[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
 
 
 def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:

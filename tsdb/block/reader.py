@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from tsdb.block.format import (
     cell_page,
     read_description,
 )
-from tsdb.block.pages import PageCache, PagedHistograms, PagedStream
+from tsdb.block.pages import PageCache, PagedHistograms, PagedStream, Statistics
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
 from tsdb.directory import Pieces, running, whole
@@ -41,7 +41,7 @@ from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
 from tsdb.labels import Ints
 from tsdb.part import Layer, Rollup
-from tsdb.stratum import Grids, NativeStratum, Stratum, Stream
+from tsdb.stratum import Grids, NativeStratum, Stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +64,6 @@ class BlockEntry:
     samples: int
     bytes: int
     level: int = 0
-
-
-class Statistics(Mapping[str, Stream]):
-    """Streams by name. Their directories are read when one is asked for."""
-
-    def __init__(
-        self,
-        sections: Mapping[str, PageSections],
-        read: Callable[[str, PageSections], Stream],
-    ) -> None:
-        self._sections, self._read = sections, read
-        self._streams: dict[str, Stream] = {}
-
-    def __getitem__(self, name: str) -> Stream:
-        found = self._streams.get(name)
-        if found is None:
-            found = self._streams[name] = self._read(name, self._sections[name])
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sections)
-
-    def __len__(self) -> int:
-        return len(self._sections)
 
 
 class Block:
