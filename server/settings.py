@@ -7,7 +7,7 @@ import ipaddress
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -17,6 +17,7 @@ from novaql.timeparse import duration_ms
 
 SyncMode = Literal["always", "interval", "os"]
 _AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
+_SECRET = ("master_key", "database_url")
 _LIMITS_OF_WRITES = (
     "max_write_bytes",
     "max_unpacked_bytes",
@@ -111,8 +112,8 @@ class Settings:
     compress_bytes: int = 4096
     scrape_config: Path | None = None
     max_lag_s: float = 10.0
-    database_url: str = ""
-    master_key: str = ""
+    database_url: str = field(default="", repr=False)
+    master_key: str = field(default="", repr=False)
     rate_per_minute: int = 100
     rate_per_day: int = 10_000
     prometheus_per_minute: int = 60_000
@@ -180,6 +181,11 @@ class Settings:
             raise ArgumentError("webhook_overlap_s", "must be 0 or more")
         self.webhook_schedule()
 
+    def shown(self, name: str) -> Any:
+        """A setting for others to see: of what holds a secret, only that it is set."""
+        value = getattr(self, name)
+        return "[hidden]" if value and name in _SECRET else value
+
     def webhook_schedule(self) -> tuple[timedelta, ...]:
         """How long after each failed attempt to deliver a message the next one comes."""
         try:
@@ -200,12 +206,12 @@ class Settings:
         named = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
         chosen = {} if named is None else read_config(named)
         hints = get_type_hints(cls)
-        for field in fields(cls):
-            text = environ.get(f"NOVAQL_{field.name.upper()}")
-            if text is None and field.name == "egress_allow":
+        for one in fields(cls):
+            text = environ.get(f"NOVAQL_{one.name.upper()}")
+            if text is None and one.name == "egress_allow":
                 text = environ.get("NOVA_EGRESS_ALLOW")
             if text is not None:
-                chosen[field.name] = _read(field.name, text, hints[field.name])
+                chosen[one.name] = _read(one.name, text, hints[one.name])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
 

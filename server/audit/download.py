@@ -14,7 +14,7 @@ from server.audit.schema import DownloadQuery
 from server.audit.service import signed_part
 from server.audit.tables import AuditExport
 from server.audit.writing import MEDIA
-from server.platform.clock import from_ms
+from server.platform.clock import to_ms
 from server.platform.context import ServerContext, context_of
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, Forbidden, Gone
@@ -58,15 +58,14 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         ).scalar_one_or_none()
         if export is None:
             raise refused
-        expires = from_ms(int(query.expires))
-        signed = signed_part(export.tenant_id, export.id, expires)
+        signed = signed_part(export.tenant_id, export.id, export.expires_at)
         good = [
             hmac.compare_digest(signature([key], signed), query.signature)
             for key in context.keys.signing_keys(PURPOSE)
         ]
-        if not any(good) or expires != export.expires_at:
+        if not any(good) or int(query.expires) != to_ms(export.expires_at):
             raise refused
-        _refuse_late(context.clock.now(), expires)
+        _refuse_late(context.clock.now(), export.expires_at)
         if context.accounts is not None:
             token = session.get(Token, export.token_id)
             creator = session.get(User, export.creator_id)

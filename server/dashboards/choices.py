@@ -12,7 +12,7 @@ from novaql.export.series_text import series_text
 from novaql.language import parse
 from novaql.language.ast import VectorSelector
 from novaql.result import Result
-from server.dashboards.interpolation import MOST_VALUES, BadValue, Value, interpolated
+from server.dashboards.interpolation import MOST_VALUES, BadValue, NoValue, Value, interpolated
 from server.dashboards.schema import VariableIn
 from server.dashboards.variable_queries import VariableQuery, read_variable_query
 from server.platform.errors import Impossible, InvalidRequest, invalid
@@ -134,6 +134,8 @@ def _options(
     assert query is not None
     try:
         expr = interpolated(query.expr, values)
+    except NoValue:
+        return (), False
     except BadValue as problem:
         raise InvalidRequest(str(problem)) from None
     found = _looked_up(query, expr, asked)

@@ -74,6 +74,10 @@ class BadValue(ValueError):
         self.variable = variable
 
 
+class NoValue(BadValue):
+    """There is nothing to choose: what is asked about it has no answer, and nobody's mistake is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """What is put in for a variable.
@@ -147,7 +151,7 @@ def _put(reference: Reference, value: Value) -> str:
     if form is not None and form not in FORMATS:
         raise BadValue(name, f"there is no format {form}; there are {', '.join(FORMATS)}")
     if not value.texts and value.pattern is None:
-        raise BadValue(name, "it has no value")
+        raise NoValue(name, "it has no value")
     if len(value.texts) > MOST_VALUES:
         raise BadValue(
             name, f"{len(value.texts)} values are too many; at most {MOST_VALUES} can be put in"

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from novaql.result import Result
 from server.dashboards.choices import resolved
+from server.dashboards.interpolation import NoValue
 from server.dashboards.panel_data import (
     DataQuery,
     Run,
@@ -159,7 +160,11 @@ async def dashboard_annotations(request: Request) -> Response:
         values = fixed | {choice.variable.name: choice.value for choice in choices}
         marks: list[tuple[int, dict[str, Any]]] = []
         for annotation in annotations:
-            result = run.over(put_in(annotation.expr, values))
+            try:
+                expr = put_in(annotation.expr, values)
+            except NoValue:
+                continue
+            result = run.over(expr)
             marks += _marks(annotation, result, window.step_ms)
         marks.sort(key=lambda mark: mark[0])
         rows = [mark for _, mark in marks[:MOST_MARKS]]

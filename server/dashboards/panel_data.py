@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import Field
@@ -15,7 +15,7 @@ from novaql.errors import NovaqlError
 from novaql.options import QueryOptions
 from novaql.result import Result
 from server.dashboards.choices import Asked, Choice, resolved
-from server.dashboards.interpolation import BadValue, interpolated, references
+from server.dashboards.interpolation import BadValue, NoValue, interpolated, references
 from server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
 from server.dashboards.schema import PanelQuery, VariableIn
 from server.dashboards.tables import Dashboard, Panel
@@ -32,6 +32,9 @@ from server.platform.unit import Unit
 
 Done = TypeVar("Done")
 VARIABLE = "var-"
+NOTHING = "vector(0) > 0"
+"""A query that finds nothing, whatever there is."""
+
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -193,16 +196,28 @@ def answer(
     for number, query in enumerate(queries):
         if query.hidden:
             continue
-        expr = put_in(query.expr, values)
+        try:
+            expr = put_in(query.expr, values)
+        except NoValue as problem:
+            warning = f"{problem} in this time, so there is nothing to show"
+            nothing = run.at_end(NOTHING) if query.instant else run.over(NOTHING)
+            result = replace(nothing, warnings=(warning,))
+            answered.append(Answered(_LETTERS[number], query.expr, query.legend, result))
+            continue
         result = run.at_end(expr) if query.instant else run.over(expr)
         answered.append(Answered(_LETTERS[number], expr, query.legend, result))
     return answered, choices
 
 
 def put_in(expr: str, values: Mapping[str, Any]) -> str:
-    """A query with its variables put in; a value that cannot stand there is a 400."""
+    """A query with its variables put in; a value that cannot stand there is a 400.
+
+    Raises `NoValue` if one of them has none.
+    """
     try:
         return interpolated(expr, values)
+    except NoValue:
+        raise
     except BadValue as problem:
         pointer = f"/{VARIABLE}{problem.variable}"
         raise InvalidRequest(str(problem), details=[Detail(pointer, str(problem))]) from None

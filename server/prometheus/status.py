@@ -79,7 +79,10 @@ async def config(request: Request) -> Response:
 
 
 async def flags(request: Request) -> Response:
-    """The settings, under Prometheus's names where they mean the same, else under their own."""
+    """The settings, under Prometheus's names where they mean the same, else under their own.
+
+    Without secrets: everybody with a token may read them.
+    """
     settings = context_of(request).settings
     shown = {
         "query.lookback-delta": "5m",
@@ -94,7 +97,7 @@ async def flags(request: Request) -> Response:
         "web.listen-address": f"{settings.host}:{settings.port}",
     }
     for field in fields(settings):
-        value = getattr(settings, field.name)
+        value = settings.shown(field.name)
         text = str(value).lower() if isinstance(value, bool) else str(value)
         shown[f"novaql.{field.name.replace('_', '-')}"] = text
     return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))

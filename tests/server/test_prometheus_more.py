@@ -229,6 +229,7 @@ def test_status_of_a_server_without_scrapes(server: LocalServer) -> None:
     flags = server.prometheus("status/flags").json()["data"]
     assert flags["query.timeout"] == "120s"
     assert all(isinstance(value, str) for value in flags.values())
+    assert flags["novaql.master-key"] == ""  # one that is set is hidden
     replay = server.prometheus("status/walreplay").json()["data"]
     assert replay["min"] == replay["max"] == replay["current"]
     assert server.prometheus("status/tsdb", limit=10_001).status_code == 400

@@ -178,6 +178,24 @@ def test_all_can_be_a_pattern_of_the_author(seen: LocalServer) -> None:
     assert chosen(seen, key, "$__all") == ["api"]
 
 
+def test_without_anything_to_choose_there_is_nothing_to_show(seen: LocalServer) -> None:
+    nobody = {**JOB, "query": "label_values(nothing, job)", "include_all": False, "multi": False}
+    other = {**nobody, "name": "other", "query": 'label_values(up{job="$job"}, job)'}
+    mark = {"name": "m", "expr": 'up{job="$job"}', "title": "t"}
+    for expr in ('up{job=~"$job"}', 'up{job="$other"}', "sum by ($job) (up)"):
+        made = {"variables": [nobody, other], "annotations": [mark]}
+        key = id_of(seen, panel(expr), **made)
+        shown = data(seen, key)
+        assert shown.status_code == 200, shown.text
+        assert shown.json()["queries"][0]["result"] == []
+        assert "has no value in this time" in shown.json()["warnings"][0]
+        assert len(data(seen, key, format="csv").text.splitlines()) == 1
+    dashboards = seen.client.get("/v1/dashboards?limit=200", headers=seen.bearer()).json()["data"]
+    for what in ("variables", "annotations"):
+        path = f"/v1/dashboards/{dashboards[-1]['id']}/{what}"
+        assert seen.client.get(path, headers=seen.bearer()).status_code == 200
+
+
 def test_all_of_nothing_is_nothing(seen: LocalServer) -> None:
     nobody = {**JOB, "query": "label_values(nothing, job)"}
     key = id_of(seen, panel('up{job=~"$job"}'), variables=[nobody])
