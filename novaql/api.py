@@ -40,6 +40,7 @@ def query(
     left_closed: bool = False,
     limits: Limits | None = None,
     strict: bool = False,
+    rollup: DurationLike | None = None,
     cache: ResultCache | None = None,
 ) -> Result:
     """Evaluate a NovaQL expression over data.
@@ -57,6 +58,9 @@ def query(
     limits    budget in samples, series, points and bytes
     strict    raise `StorageUnavailable` where a database is damaged; otherwise the answer lacks
               what cannot be read, and its `warnings` name the file and the place
+    rollup    rollups of this resolution may answer windows of avg, count, first, last, max, min,
+              present and sum `_over_time`, `rate`, `increase` and `delta`: a window's end moves
+              back, and its length up, to a multiple of it. None: only where that changes nothing
     cache     answers to earlier range queries over a database, of which this one uses what has not
               changed; one cache serves all queries of a program
 
@@ -77,6 +81,7 @@ def query(
         left_closed=left_closed,
         limits=limits,
         strict=strict,
+        rollup=rollup,
     )
     from novaql.engine import NO_DATA, selects_data  # noqa: PLC0415 - loaded by the first query
     from novaql.inputs.resolve import as_source  # noqa: PLC0415 - likewise
@@ -99,6 +104,7 @@ def query_options(
     left_closed: bool = False,
     limits: Limits | None = None,
     strict: bool = False,
+    rollup: DurationLike | None = None,
 ) -> QueryOptions:
     """The arguments of `query`, checked and brought to milliseconds."""
     lookback_ms = duration_ms(lookback, argument="lookback")
@@ -111,6 +117,9 @@ def query_options(
         removal = NameRemoval(name_removal)
     except ValueError:
         raise ArgumentError("name_removal", "is either 'delayed' or 'eager'") from None
+    rollup_ms = 0 if rollup is None else duration_ms(rollup, argument="rollup")
+    if rollup_ms < 0 or (rollup is not None and rollup_ms == 0):
+        raise ArgumentError("rollup", "must be greater than 0")
     options = QueryOptions(
         0,
         0,
@@ -121,6 +130,7 @@ def query_options(
         left_closed=left_closed,
         limits=limits or Limits(),
         strict=strict,
+        rollup_ms=rollup_ms,
     )
     if start is None and end is None and step is None:
         now_ms = int(clock.time() * 1000)
@@ -214,6 +224,7 @@ def analyze(
     timeout: DurationLike | None = "2m",
     limits: Limits | None = None,
     strict: bool = False,
+    rollup: DurationLike | None = None,
 ) -> str:
     """Evaluate a query, and tell what each operator of its plan cost, as text.
 
@@ -231,6 +242,7 @@ def analyze(
         timeout=timeout,
         limits=limits,
         strict=strict,
+        rollup=rollup,
     )
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
     from novaql.evaluator.profile import Profile  # noqa: PLC0415 - likewise

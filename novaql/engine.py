@@ -17,6 +17,7 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
+from novaql.export.time_text import duration_text, time_text
 from novaql.inputs.table_source import TableSource
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
@@ -31,7 +32,7 @@ from novaql.result_cache import ResultCache
 from novaql.span import Span
 from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
-from tsdb.selection import Source
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned
 
 NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
 """What a query without selectors is evaluated over."""
@@ -58,10 +59,16 @@ def evaluate(
     floats_only = not _may_have_histograms(source)
     plan = PLANS.plan(expr, options, optimizer=optimizer, floats_only=floats_only)
     planned = clock.perf_counter()
+    steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
+    told: tuple[str, ...] = ()
+    if isinstance(source, Thinned) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
+        options, told = _as_it_is_kept(plan, source, options, steps)
+        cache = None if told else cache
+    if options.rollup_ms:
+        told += (f"NovaQL info: windows are made of cells of {duration_text(options.rollup_ms)}",)
     context = Context(source, options, cancellation, profile)
     if profile is not None:
         profile.plan = plan
-    steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     context.admit_points(steps)
 
     def run(first: int, last: int) -> Result:
@@ -98,7 +105,32 @@ def evaluate(
     warnings, infos = _told(context.annotations, expr)
     if context.losses:
         warnings += context.losses.warnings()
-    return replace(result, warnings=warnings, infos=infos, stats=stats)
+    return replace(result, warnings=warnings, infos=infos + told, stats=stats)
+
+
+def _as_it_is_kept(
+    plan: Plan, source: Thinned, options: QueryOptions, steps: Steps
+) -> tuple[QueryOptions, tuple[str, ...]]:
+    """Options as the source can answer by, where the query looks at time of which it has rollups
+    alone: as if these had been asked for. And what to tell of it."""
+    probe = Context(source, options)
+    probe.admit_points(steps)
+    try:
+        admit_all(probe, plan, steps)
+    except (OSError, StoreError) as failure:
+        raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+    if probe.thinned is None:
+        return options, ()
+    resolution_ms, last_ms = probe.thinned
+    told = (
+        f"NovaQL info: of samples up to {time_text(last_ms)}, rollups of "
+        f"{duration_text(resolution_ms)} are left and the last sample of each cell"
+    )
+    return replace(
+        options,
+        rollup_ms=max(options.rollup_ms, resolution_ms),
+        lookback_ms=max(options.lookback_ms, resolution_ms),
+    ), (told,)
 
 
 def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:

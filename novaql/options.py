@@ -42,6 +42,9 @@ class QueryOptions:
                                Prometheus before 3.0
     strict                     fail where the store cannot read what it once wrote; otherwise
                                the answer lacks what is damaged, and a warning names the place
+    rollup_ms                  windows of `CELL_FUNCTIONS` may be answered by rollups of this
+                               resolution: their ends move back, and their lengths up, to multiples
+                               of it. 0: windows are as they are asked for
     """
 
     start_ms: int
@@ -55,6 +58,7 @@ class QueryOptions:
     left_closed: bool = False
     strict: bool = False
     limits: Limits = field(default_factory=Limits)
+    rollup_ms: int = 0
 
     @property
     def instant(self) -> bool:

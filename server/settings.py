@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+import tsdb
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms
 
@@ -38,6 +39,11 @@ class Settings:
     auth                ask for tokens. Without, only a loopback address is accepted
     sync                when a write reaches the disk: before it is acknowledged (`always`), at
                         least every `sync_interval_s` (`interval`), or when the system likes (`os`)
+    retention           how long samples are kept, such as `90d`; "": for ever
+    retention_bytes     the oldest samples go while the store is larger; 0: it may be
+    rollups             resolutions that samples are summed up by, such as `5m,1h`; "": none
+    rollup_retention    how long rollups stay when their samples have gone, such as `2y`; "": no
+                        longer than these
     query_threads       queries that run at one time; `query_queue` more may wait, the rest get 503
     write_queue         remote-write bodies held at one time; the rest get 503 and come again
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
@@ -91,6 +97,10 @@ class Settings:
     auth: bool = True
     sync: SyncMode = "interval"
     sync_interval_s: float = 1.0
+    retention: str = ""
+    retention_bytes: int = 0
+    rollups: str = ""
+    rollup_retention: str = ""
     query_threads: int = 2
     query_queue: int = 64
     write_queue: int = 32
@@ -163,6 +173,7 @@ class Settings:
             "prometheus_per_minute",
             "strangers_per_minute",
             "job_threads",
+            "retention_bytes",
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")
@@ -180,6 +191,23 @@ class Settings:
         if self.webhook_overlap_s < 0:
             raise ArgumentError("webhook_overlap_s", "must be 0 or more")
         self.webhook_schedule()
+        self.kept()
+
+    def kept(self) -> dict[str, Any]:
+        """What of the settings says how samples are kept, as options of `tsdb.open`."""
+        found: dict[str, Any] = {}
+        names = {"retention": "retention_ms", "rollup_retention": "rollup_retention_ms"}
+        for name, option in names.items():
+            text = getattr(self, name)
+            found[option] = _positive_ms(name, text) if text else None
+        parts = [part.strip() for part in self.rollups.split(",") if part.strip()]
+        found["rollups_ms"] = tuple(_positive_ms("rollups", part) for part in parts)
+        found["retention_bytes"] = self.retention_bytes or None
+        try:
+            tsdb.StoreOptions(**found)
+        except ValueError as problem:
+            raise ArgumentError("retention", str(problem)) from None
+        return found
 
     def shown(self, name: str) -> Any:
         """A setting for others to see: of what holds a secret, only that it is set."""
@@ -227,6 +255,13 @@ class Settings:
         for name in paths:
             told[name] = None if told[name] is None else Path(told[name])
         return cls(**told)
+
+
+def _positive_ms(name: str, text: str) -> int:
+    found = duration_ms(text, argument=name)
+    if found <= 0:
+        raise ArgumentError(name, f"{text!r} must be greater than 0")
+    return found
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def write_content(
     sequence: int,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
+    thinned_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
 ) -> BlockEntry:
     """Write a block, and what the manifest is to say of it. Raises as `write_block` does."""
@@ -107,6 +108,7 @@ def write_content(
         content,
         level=level,
         rollups_ms=rollups_ms,
+        thinned_ms=thinned_ms,
         between_pages=between_pages,
     )
     file = disk.read(path)
@@ -121,4 +123,5 @@ def write_content(
         series=described.series,
         samples=described.samples,
         bytes=size,
+        thinned_ms=thinned_ms,
     )

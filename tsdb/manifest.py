@@ -76,6 +76,8 @@ def _described(entry: BlockEntry) -> dict[str, object]:
     fields = asdict(entry)
     if entry.level == 0:  # format 3 brought it
         del fields["level"]
+    if entry.thinned_ms == 0:  # format 5 brought it
+        del fields["thinned_ms"]
     return fields
 
 

@@ -45,6 +45,9 @@ class StoreOptions:
     rollups_ms               resolutions of rollups that merged blocks get, such as 300 000: queries
                              read them instead of samples where that gives the same answer
     retention_ms             blocks go when all their samples are older than this; None keeps them
+    rollup_retention_ms      their rollups stay until they are as old as this: of each cell of the
+                             finest of `rollups_ms` its last sample is left, and its statistics.
+                             None: nothing stays
     retention_bytes          the oldest blocks go while blocks and log are larger than this; None:
                              they may be
     """
@@ -63,6 +66,7 @@ class StoreOptions:
     most_block_ms: int = 81 * BLOCK_MS
     rollups_ms: tuple[int, ...] = ()
     retention_ms: int | None = None
+    rollup_retention_ms: int | None = None
     retention_bytes: int | None = None
 
     def __post_init__(self) -> None:
@@ -76,10 +80,20 @@ class StoreOptions:
             raise ValueError(f"max_exemplars must not be negative, but is {self.max_exemplars}")
         if self.cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, but is {self.cache_bytes}")
-        for name in ("retention_ms", "retention_bytes"):
+        for name in ("retention_ms", "rollup_retention_ms", "retention_bytes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be more than 0, not {value}; None keeps everything")
+        if self.rollup_retention_ms is not None:
+            if not self.rollups_ms:
+                raise ValueError("rollup_retention_ms needs rollups_ms: which rollups are to stay?")
+            if self.retention_ms is None or self.rollup_retention_ms <= self.retention_ms:
+                raise ValueError("rollup_retention_ms must be longer than retention_ms")
+
+    @property
+    def thinned_ms(self) -> int:
+        """Resolution of what is left when samples go; 0: nothing is left."""
+        return 0 if self.rollup_retention_ms is None else min(self.rollups_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -42,11 +42,15 @@ class Rollup:
     resolution_ms  a cell holds the samples of (n · resolution, (n + 1) · resolution]; 0: all
     grids          directories of the cells; a cell's time is that of its last sample
     statistics     streams by name, see `block/cells.py`
+    of_grids       streams of the grids, in the places of their times: "firsts", time of the first
+                   sample of each cell, and "sizes", how many there are. Neither is there in blocks
+                   as a flush writes them
     """
 
     resolution_ms: int
     grids: Grids
     statistics: Mapping[str, Stream]
+    of_grids: Mapping[str, Stream] = field(default_factory=dict)
 
 
 class Part(Protocol):
@@ -57,7 +61,12 @@ class Part(Protocol):
     first_ms   no sample is earlier
     last_ms    no sample is later
     has_histograms   whether a sample may be a native histogram
+    thinned_ms       0, or the resolution of cells whose last samples alone are left: what the
+                     others were, the rollups tell
     """
+
+    @property
+    def thinned_ms(self) -> int: ...
 
     @property
     def identity(self) -> Hashable: ...
@@ -76,7 +85,8 @@ class Part(Protocol):
     def layers(self) -> Sequence[Layer]: ...
 
     def rollups(self) -> Sequence[Rollup]:
-        """Statistics of the floats, the coarsest first. None of what they speak of was deleted."""
+        """Statistics of the floats, the coarsest first. None of what they speak of was deleted;
+        but in a part that is thinned it may have been, see `cells_left`."""
         ...
 
     def prove(self) -> None:
@@ -112,6 +122,10 @@ class Without:
     def has_histograms(self) -> bool:
         return self._part.has_histograms
 
+    @property
+    def thinned_ms(self) -> int:
+        return self._part.thinned_ms
+
     def index(self) -> LabelIndex:
         return self._part.index()
 
@@ -119,7 +133,8 @@ class Without:
         return self._part.layers()
 
     def rollups(self) -> Sequence[Rollup]:
-        return ()
+        """None, unless the samples are gone: then whole cells are taken for deleted."""
+        return self._part.rollups() if self.thinned_ms else ()
 
     def prove(self) -> None:
         self._part.prove()

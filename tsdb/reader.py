@@ -248,7 +248,7 @@ def _planned(
     deleted: tuple[Intervals | None, ...],
     summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
-    union = _united(parts, matchers, unions)
+    union = united(parts, matchers, unions)
     cuts: list[Cut] = []
     for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
         own = cut_pieces(pieces_of(part, rows, table_rows), start_ms, end_ms, losses)
@@ -287,7 +287,8 @@ def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]
     return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
 
 
-def _united(parts: Sequence[Part], matchers: Sequence[Matcher], cache: UnionCache) -> Union:
+def united(parts: Sequence[Part], matchers: Sequence[Matcher], cache: UnionCache) -> Union:
+    """Label sets that satisfy every matcher, remembered for the same parts and matchers."""
     key = (tuple(part.identity for part in parts), tuple(matchers))
     union = cache.get(key)
     if union is None:

@@ -148,6 +148,7 @@ class _Repair:
             series=described.series,
             samples=described.samples,
             bytes=file.size,
+            thinned_ms=described.thinned_ms,
         )
 
     def _store_of_log(self) -> bytes | None:
@@ -213,6 +214,9 @@ class _Repair:
         if lost:  # else statistics were damaged, which are made anew
             where = ", ".join(one.place for one in losses.problems()) or "the index"
             self.done.missing.append(f"{place}: {lost} of {entry.samples} samples ({where})")
+        if entry.thinned_ms:
+            told = f"its rollups; of each {entry.thinned_ms} ms the last sample is left"
+            self.done.missing.append(f"{place}: {told}")
         if held == 0:
             return None
         (part,) = parts

@@ -30,7 +30,11 @@ def usable_rollups(parts: Sequence[Part], windows: RangeWindows | None) -> list[
     if windows is None or len(windows.ends_ms) == 0:
         return [None] * len(parts)
     edges = windows.edges_ms()
-    return [_usable(part, edges) if is_alone(part, parts) else None for part in parts]
+    # Where rollups alone are left, windows are asked for as `whole_cells` answers them.
+    return [
+        _usable(part, edges) if is_alone(part, parts) and not part.thinned_ms else None
+        for part in parts
+    ]
 
 
 def is_alone(part: Part, parts: Sequence[Part]) -> bool:

@@ -10,6 +10,7 @@ from typing import Protocol, overload, runtime_checkable
 import numpy as np
 
 from tsdb.bundle import BundleRef
+from tsdb.cell_columns import CellColumns
 from tsdb.damage import Losses
 from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher
@@ -60,6 +61,30 @@ class HistogramRef:
     samples: int
 
 
+class CellSource(Protocol):
+    """Cells of series, no window having a part of one, and samples where there are no cells."""
+
+    @property
+    def series(self) -> SeriesTable: ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are known to be whole numbers."""
+        ...
+
+    def portions(self) -> Sequence[tuple[int, int]]:
+        """All rows of `series` in stretches of which the cells fit well into memory."""
+        ...
+
+    def columns(self, first: int, end: int) -> CellColumns:
+        """Cells of rows first … end - 1."""
+        ...
+
+    def samples(self, rows: Ints) -> Sequence[Tile]:
+        """All samples of rows, whose numbers increase; of rollups alone, what is left of them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Series and their samples in a time range.
@@ -74,6 +99,7 @@ class Selection:
     bundles  the samples of the tiles once more, in few large pieces and without start timestamps;
              some of outside the range may be among them. None: not to be had that way
     starts   whether some sample may have a start timestamp
+    cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
     """
 
     series: SeriesTable
@@ -81,6 +107,7 @@ class Selection:
     histograms: Sequence[HistogramRef] = ()
     bundles: Sequence[BundleRef] | None = None
     starts: bool = True
+    cells: CellSource | None = None
 
     @property
     def samples(self) -> int:
@@ -97,7 +124,11 @@ class RangeWindows:
 
     statistic  "min", "max", "first" or "last": of the samples of a window, staleness markers and
                times apart. A source may give one sample with that value in place of several that no
-               window has a part of
+               window has a part of. Or "cells": all of them are looked at, summed up
+    must       "cells" are wanted wherever there are any, be it much less work or not
+    names      statistics that are wanted of cells, see `block/cells.py`
+    cheap      samples cost next to nothing once they are in memory: cells are worth it only where
+               those would not fit into the caches
     ends_ms    [J] windows are (end - reach, end]
     reach_ms   how far each reaches
     """
@@ -105,6 +136,9 @@ class RangeWindows:
     statistic: str
     ends_ms: Ints
     reach_ms: int
+    must: bool = False
+    names: tuple[str, ...] = ()
+    cheap: bool = False
 
     def edges_ms(self) -> Ints:
         """Times that part samples: those up to an edge from those after it. Increasing."""
@@ -176,6 +210,16 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Thinned(Source, Protocol):
+    """A source that may have nothing but rollups of some time."""
+
+    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """Of samples in this range of which rollups alone are left: the coarsest resolution of
+        these, and the time of the last one; both in milliseconds. None: there are none."""
+        ...
+
+
 NO_HINTS = Hints()
 MIN_TIME_MS = -(2**62)
 MAX_TIME_MS = 2**62
@@ -183,6 +227,7 @@ __all__ = [
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NO_HINTS",
+    "CellSource",
     "Hints",
     "HistogramRef",
     "Metadata",
@@ -190,5 +235,6 @@ __all__ = [
     "RangeWindows",
     "Selection",
     "Source",
+    "Thinned",
     "TileRef",
 ]

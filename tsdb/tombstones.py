@@ -140,6 +140,18 @@ class Intervals:
         deleted[some] = hit
         return deleted
 
+    def overlap(self, rows: Ints, firsts: Ints, lasts: Ints) -> Bools:
+        """[N] of which stretches of time, each of an index row, anything is deleted."""
+        found = self.mask(rows, lasts) | self.mask(rows, firsts)
+        if len(self) and not found.all():  # an interval inside of a stretch begins in it
+            order = np.lexsort((self.starts, self.rows))
+            known = np.unique(self.starts)
+            own = self.rows[order] * (len(known) + 1) + np.searchsorted(known, self.starts[order])
+            low = rows * (len(known) + 1) + np.searchsorted(known, firsts)
+            high = rows * (len(known) + 1) + np.searchsorted(known, lasts, side="right")
+            found |= np.searchsorted(own, high) > np.searchsorted(own, low)
+        return found
+
     def kept(self, rows: Ints, start_ms: int, end_ms: int) -> list[tuple[Ints, Ints, Ints]]:
         """What is left of a range, for rows that are touched: (places in `rows`, starts, ends).
 

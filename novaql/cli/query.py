@@ -30,6 +30,11 @@ WANTED_STEPS = 240
 @click.option("--end", type=TIME, help="… to here. Default: now.")
 @click.option("--step", type=DURATION, help="Distance of the steps. Default: about 240 steps.")
 @click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
+@click.option(
+    "--rollup",
+    type=DURATION,
+    help="Rollups of this resolution may answer: windows move to multiples of it.",
+)
 @click.option("--timeout", type=DURATION, help="Give up after this long.")
 @click.option(
     "--format",
@@ -57,6 +62,7 @@ def command(
     end: int | None,
     step: int | None,
     lookback: int | None,
+    rollup: int | None,
     timeout: int | None,
     format_: str | None,
     output: str | None,
@@ -75,6 +81,8 @@ def command(
     options: dict[str, Any] = {"strict": strict, **_times(time_, start, end, step)}
     if lookback is not None:
         options["lookback"] = lookback / 1000
+    if rollup is not None:
+        options["rollup"] = rollup / 1000
     if timeout is not None:
         options["timeout"] = timeout / 1000
     text = text_argument(expr)

@@ -31,6 +31,17 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     type=click.Choice(["always", "interval", "os"]),
     help="When a write reaches the disk. Default: interval, every second.",
 )
+@click.option("--retention", metavar="TIME", help="How long samples are kept. Default: for ever.")
+@click.option(
+    "--rollups",
+    metavar="TIME,…",
+    help="Sum samples up by these resolutions (5m,1h), for queries over long ranges.",
+)
+@click.option(
+    "--rollup-retention",
+    metavar="TIME",
+    help="How long rollups stay when --retention has let go of their samples.",
+)
 @click.option(
     "--scrape-config",
     metavar="PATH",
@@ -58,6 +69,9 @@ def command(
     listen: str | None,
     no_auth: bool,
     sync: str | None,
+    retention: str | None,
+    rollups: str | None,
+    rollup_retention: str | None,
     scrape_config: Path | None,
     workers: int | None,
     config: Path | None,
@@ -74,6 +88,9 @@ def command(
     arguments: dict[str, Any] = {
         "data": data,
         "sync": sync,
+        "retention": retention,
+        "rollups": rollups,
+        "rollup_retention": rollup_retention,
         "scrape_config": scrape_config,
         "workers": workers,
         "config": config,

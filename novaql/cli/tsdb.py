@@ -15,7 +15,7 @@ from novaql.cli.failures import note
 from novaql.cli.options import window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
 from novaql.export.series_text import printable
-from novaql.export.time_text import time_text
+from novaql.export.time_text import duration_text, time_text
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
@@ -59,7 +59,8 @@ def opened(directory: Path | None) -> Database:
 def list_blocks(directory: Path | None, format_: str) -> None:
     """List the blocks, oldest first, and what is in the log alone.
 
-    Level 0 is what a flush wrote; each merging adds one.
+    Level 0 is what a flush wrote; each merging adds one. Of some, rollups of a resolution alone may
+    be left, and the last sample of each cell.
     """
     with opened(directory) as database:
         blocks, stats = database.blocks(), database.stats()
@@ -71,10 +72,21 @@ def list_blocks(directory: Path | None, format_: str) -> None:
             block.name, str(block.level), time_text(block.first_ms), time_text(block.last_ms),
             str(block.series), str(block.samples), str(block.bytes),
             f"{block.bytes / block.samples:.3f}",
+            duration_text(block.thinned_ms) if block.thinned_ms else "",
         )
         for block in blocks
     ]  # fmt: skip
-    heads = ("block", "level", "from", "to", "series", "samples", "bytes", "bytes/sample")
+    heads = (
+        "block",
+        "level",
+        "from",
+        "to",
+        "series",
+        "samples",
+        "bytes",
+        "bytes/sample",
+        "rollups of",
+    )
     echo_rows([heads, *rows], left=1)
     click.echo(f"in the log alone: {stats.head_samples} samples of {stats.head_series} series")
 

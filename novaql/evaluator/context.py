@@ -18,7 +18,7 @@ from novaql.span import Span
 from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
-from tsdb.selection import Hints, RangeWindows, Selection, Source
+from tsdb.selection import Hints, RangeWindows, Selection, Source, Thinned
 
 
 @dataclass(slots=True)
@@ -53,6 +53,8 @@ class Context:
         """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
         self.samples_read = 0
+        self.thinned: tuple[int, int] | None = None
+        """See `Thinned`: of all that was selected."""
         self._selections: dict[Hashable, Selection] = {}
         self._admitted: set[tuple[tuple[Matcher, ...], int, int]] = set()
         self._cancellation = cancellation
@@ -97,16 +99,28 @@ class Context:
 
         windows  all that its floats are for, if that is known
         """
-        use = None if windows is None else (windows.statistic, windows.ends_ms.tobytes())
+        use = None
+        if windows is not None:
+            use = windows.statistic, windows.names, windows.ends_ms.tobytes()
         key = matchers, start_ms, end_ms, use
         if key not in self._selections:
             hints = Hints(losses=self.losses, windows=windows)
             selection = self.source.select(matchers, start_ms, end_ms, hints)
-            if key[:3] not in self._admitted:  # another use of the same samples costs no more
+            self._note_thinned(start_ms, end_ms)
+            # Another use of the same samples costs no more, nor do rollups that were asked for.
+            rolled = windows is not None and windows.must
+            if key[:3] not in self._admitted and not rolled:
                 self._admitted.add(key[:3])
                 self.admit(selection)
             self._selections[key] = selection
         return self._selections[key]
+
+    def _note_thinned(self, start_ms: int, end_ms: int) -> None:
+        if isinstance(self.source, Thinned):
+            found = self.source.thinned(start_ms, end_ms)
+            if found is not None:
+                known = self.thinned or found
+                self.thinned = max(known[0], found[0]), max(known[1], found[1])
 
     def admit(self, selection: Selection) -> None:
         """Count a selection against the budget before any of it is read."""

@@ -165,7 +165,9 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
     """
     place = settings.data if path is None else path
     try:
-        return tsdb.open(place, sync=settings.sync, sync_interval_s=settings.sync_interval_s)
+        return tsdb.open(
+            place, sync=settings.sync, sync_interval_s=settings.sync_interval_s, **settings.kept()
+        )
     except ReadOnlyDisk as problem:
         if not place.exists():
             raise

@@ -92,7 +92,12 @@ async def _answer(
         if timeout_s <= 0:
             raise QueryTimeout("the timeout was over at once")
     told_stats = bool(parameters.text("stats"))
-    options = QueryOptions(start_ms, end_ms, step_ms, lookback_ms, timeout_s=timeout_s)
+    rollup_ms = parameters.duration_ms("rollup") if parameters.text("rollup") else 0
+    if rollup_ms < 0:
+        raise bad_parameter("rollup", "must not be negative")
+    options = QueryOptions(
+        start_ms, end_ms, step_ms, lookback_ms, timeout_s=timeout_s, rollup_ms=rollup_ms
+    )
 
     def shape(result: Result) -> Response:
         warnings = list(result.warnings)

@@ -34,6 +34,7 @@ _QUERY = {
     "timeout": "a duration like `30s`",
     "limit": "keep the first so many series; 0: all",
     "lookback_delta": "how long a sample stays visible",
+    "rollup": "a duration: rollups of this resolution may answer, windows move to multiples of it",
     "stats": "`true` or `all`: add statistics",
     "nocache": "`1`: neither use nor keep answers to range queries",
 }

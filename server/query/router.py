@@ -36,6 +36,7 @@ async def novaql(request: Request) -> Response:
         step=body.step,
         timeout=body.timeout,
         lookback="5m" if body.lookback is None else body.lookback,
+        rollup=body.rollup,
     )
 
     profile = Profile() if body.explain == "analyze" else None

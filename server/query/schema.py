@@ -24,6 +24,11 @@ class NovaqlRequest(BaseModel):
     lookback: Time | None = Field(
         None, description="how long a sample stays visible to an instant selector; default `5m`"
     )
+    rollup: Time | None = Field(
+        None,
+        description="a duration: rollups of this resolution may answer, windows begin and end at "
+        "multiples of it",
+    )
     limit: int | None = Field(None, ge=0, description="keep the first so many series; 0: all")
     explain: bool | Literal["analyze"] = Field(
         False,

@@ -122,6 +122,7 @@ def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
 
     assert {name for name in loaded if name.startswith("tsdb.")} == {
         "tsdb.bundle",
+        "tsdb.cell_columns",
         "tsdb.damage",
         "tsdb.errors",
         "tsdb.exemplars",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,13 +17,16 @@ import tsdb
 from novaql import Result, query
 from tests.support.store_model import Sample, batch_of
 from tests.support.stored_histograms import simple
+from tsdb import whole_cells
 from tsdb.fsio import RealDisk
 from tsdb.matchers import Matcher, MatchOp
 from tsdb.selection import Hints, RangeWindows
 from tsdb.tile import STALE
 
-FUNCTIONS = ("min", "max", "first", "last", "present")
+FUNCTIONS = tuple(f"{what}_over_time" for what in ("min", "max", "first", "last", "present"))
+SUMMED = ("count_over_time", "sum_over_time", "avg_over_time", "rate", "increase", "delta")
 MINUTE = 60_000
+EXAMPLES = int(os.environ.get("NOVAQL_ROLLUP_EXAMPLES", "40"))
 values = st.one_of(
     st.integers(-9, 9).map(float),
     st.sampled_from([0.5, -0.0, float("nan"), float("inf"), STALE, 1e300]),
@@ -42,6 +47,11 @@ def scrapes(draw: st.DrawFn) -> list[Sample]:
         for name in names
         for n in range(draw(st.integers(1, 9)))
     ]
+
+
+def round_of(value: object) -> float:
+    assert isinstance(value, float)
+    return float(round(value)) + 0.0 if abs(value) < 100 else 7.0
 
 
 class Plain:
@@ -75,14 +85,27 @@ def told(result: Result) -> dict[str, tuple[bytes, bytes]]:
     st.sampled_from([60, 300, 301, 3600, 86_400]),
     st.integers(-1, 30),
     st.booleans(),
+    st.booleans(),
+    st.sets(st.sampled_from((*FUNCTIONS, *SUMMED)), min_size=3, max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_cells_answer_as_samples_do(
-    batches: list[list[Sample]], range_s: int, step_s: int, begin: int, delete: bool
+    batches: list[list[Sample]],
+    range_s: int,
+    step_s: int,
+    begin: int,
+    delete: bool,
+    whole: bool,
+    chosen: set[str],
 ) -> None:
+    if whole:
+        batches = [[(labels, at, round_of(value)) for labels, at, value in b] for b in batches]
     with (
+        mock.patch.multiple(whole_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
         tempfile.TemporaryDirectory() as folder,
-        tsdb.open(folder, sync="os", compaction=False, rollups_ms=(300_000, MINUTE)) as database,
+        tsdb.open(
+            folder, sync="os", compaction=False, rollups_ms=(300_000, MINUTE), cache_bytes=0
+        ) as database,
     ):
         for number, batch in enumerate(batches):
             database.append(batch_of(batch))
@@ -93,8 +116,8 @@ def test_cells_answer_as_samples_do(
         if delete:
             database.delete([[Matcher("n", MatchOp.EQUAL, "a")]], 40 * MINUTE, 60 * MINUTE)
         assert database.check() == []
-        for function in FUNCTIONS:
-            text = f"{function}_over_time(m[{range_s}s])"
+        for function in chosen:
+            text = f"{function}(m[{range_s}s])"
             for closed in (False, True):
                 one, other = (
                     query(

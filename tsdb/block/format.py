@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -153,6 +153,8 @@ class RollupSections:
     value_bases    [pieces of the directory's grid_of] the same of series
     times          of the last sample of each cell, grid after grid
     statistics     by name: of the cells of each series, series after series
+    of_grids       in the places of the times, in blocks that were merged: "firsts", times of the
+                   first samples, and "sizes", how many samples the grid has in each cell
     """
 
     resolution_ms: int
@@ -161,11 +163,16 @@ class RollupSections:
     value_bases: tuple[int, ...]
     times: PageSections
     statistics: dict[str, PageSections]
+    of_grids: dict[str, PageSections] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the file holds. Times in milliseconds, both ends included."""
+    """What the file holds. Times in milliseconds, both ends included.
+
+    thinned_ms  0, or the resolution of cells of which the last samples alone are left; format 5
+                brought it
+    """
 
     series: int
     samples: int
@@ -179,6 +186,7 @@ class Description:
     native: NativeSections | None = None
     starts: StartSections | None = None
     rollups: tuple[RollupSections, ...] = ()
+    thinned_ms: int = 0
 
 
 def encode_header(identity: bytes, version: int) -> bytes:
@@ -193,6 +201,8 @@ def encode_description(identity: bytes, description: Description, offset: int) -
         for name in ("native", "starts", "codes"):
             if name in part and part[name] is None:
                 del part[name]
+    if not description.thinned_ms:
+        del fields["thinned_ms"]
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     crc = checksum(identity, DESCRIPTION, offset, text)
     return text + TAIL.pack(offset, len(text), crc, MAGIC)
@@ -297,6 +307,7 @@ def _description(fields: dict[str, Any]) -> Description:
         native=None if native is None else _native(native),
         starts=_starts(fields),
         rollups=tuple(_rollup(rollup) for rollup in fields.get("rollups", ())),
+        thinned_ms=fields.get("thinned_ms", 0),
     )
 
 
@@ -308,6 +319,7 @@ def _rollup(fields: dict[str, Any]) -> RollupSections:
         tuple(fields.get("value_bases", (0,))),
         _pages(fields["times"]),
         {name: _pages(pages) for name, pages in fields["statistics"].items()},
+        {name: _pages(pages) for name, pages in fields.get("of_grids", {}).items()},
     )
 
 

@@ -36,7 +36,12 @@ from tsdb.tile import Floats
 PageCache = ByteCache["Ints | Floats | Histograms"]
 
 _READ_AHEAD = 1 << 20
-_TIMES = {TIME_PAGE, NATIVE_TIME_PAGE, *(cell_page(n, "times") for n in range(MOST_ROLLUPS))}
+_OF_GRIDS = ("times", "firsts", "sizes")
+_TIMES = {
+    TIME_PAGE,
+    NATIVE_TIME_PAGE,
+    *(cell_page(n, what) for n in range(MOST_ROLLUPS) for what in _OF_GRIDS),
+}
 
 
 def page_bytes(page: Ints | Floats | Histograms) -> int:

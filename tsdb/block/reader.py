@@ -53,6 +53,7 @@ class BlockEntry:
     sequence  of equal series and times, the sample in the block of higher sequence counts
     bytes     size of the file
     level     how many times its samples were merged or packed anew; 0: as a flush wrote it
+    thinned_ms  0, or the resolution of its rollups that took the place of samples
     """
 
     name: str
@@ -64,6 +65,7 @@ class BlockEntry:
     samples: int
     bytes: int
     level: int = 0
+    thinned_ms: int = 0
 
 
 class Block:
@@ -93,6 +95,10 @@ class Block:
     @property
     def last_ms(self) -> int:
         return self.entry.last_ms
+
+    @property
+    def thinned_ms(self) -> int:
+        return self.entry.thinned_ms
 
     @property
     def rows(self) -> int:
@@ -279,11 +285,19 @@ class Block:
             grid_last=bound(lambda begins, sizes: begins + sizes - 1),
             times=times,
         )
-        statistics = Statistics(
-            sections.statistics,
-            lambda name, pages: PagedStream(**self._pages(pages, cell_page(number, name))),
+
+        def streams(named: dict[str, PageSections]) -> Statistics:
+            return Statistics(
+                named,
+                lambda name, pages: PagedStream(**self._pages(pages, cell_page(number, name))),
+            )
+
+        return Rollup(
+            sections.resolution_ms,
+            grids,
+            streams(sections.statistics),
+            streams(sections.of_grids),
         )
-        return Rollup(sections.resolution_ms, grids, statistics)
 
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:
         """The two fields of `Grids` that speak of start timestamps."""

@@ -10,9 +10,8 @@ from itertools import starmap
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsdb.block.cells import STATISTICS, WHOLE, Cells, Summing, cut_cells
+from tsdb.block.cells import WHOLE, Cells, Summing
 from tsdb.block.format import (
     HEADER_BYTES,
     NATIVE_PAGE,
@@ -31,6 +30,7 @@ from tsdb.block.format import (
     encode_description,
     encode_header,
 )
+from tsdb.block.gathering import PORTION_VALUES, gathered
 from tsdb.block.layout import (
     HISTOGRAM_PAGES,
     Column,
@@ -40,6 +40,7 @@ from tsdb.block.layout import (
     read_together,
 )
 from tsdb.block.section_writer import SectionWriter, bases
+from tsdb.block.thinned import cells_of, thinned
 from tsdb.block.value_pages import cut_pages, rows_of_pages
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
@@ -58,9 +59,6 @@ PAGE_STARTS = 1 << 16
 PAGE_CELLS = 1 << 15
 """So many cells of a rollup make a page."""
 
-PORTION_VALUES = 1 << 20
-"""So many values are gathered in memory at a time."""
-
 TEMPORARY_SUFFIX = ".writing"
 
 
@@ -77,11 +75,13 @@ def write_block(
     *,
     level: int = FLUSH_LEVEL,
     rollups_ms: Sequence[int] = (),
+    thinned_ms: int = 0,
     between_pages: Callable[[], None] | None = None,
 ) -> Description:
     """Write a block that appears at `path` whole or not at all.
 
     rollups_ms: resolutions of rollups that it is to have, beside the statistics of each series.
+    thinned_ms: if not 0, one of these; of each of its cells, the last sample alone is written.
     between_pages: called now and then; what it raises ends the writing.
 
     Raises `OSError`, and what reading the content raises; nothing is at `path` then.
@@ -91,7 +91,9 @@ def write_block(
         disk.unlink(temporary)
     file = disk.create(temporary)
     try:
-        description = _Writer(file, identity, content, level, rollups_ms, between_pages).write()
+        description = _Writer(
+            file, identity, content, level, rollups_ms, thinned_ms, between_pages
+        ).write()
         file.fsync()
     except BaseException:
         file.close()
@@ -112,8 +114,10 @@ class _Writer:
         content: Content,
         level: int,
         rollups_ms: Sequence[int],
+        thinned_ms: int,
         between_pages: Callable[[], None] | None,
     ) -> None:
+        self._thinned_ms = thinned_ms
         self._resolutions = (WHOLE, *sorted(set(rollups_ms), reverse=True))
         self._file, self._identity, self._content, self._level = file, identity, content, level
         self._sections = SectionWriter(file, identity)
@@ -123,19 +127,27 @@ class _Writer:
         content = self._content
         self._file.append([encode_header(self._identity, PIECES_FORMAT)])
         assert self._file.size == HEADER_BYTES
-        floats = content.floats or _no_floats()
-        times = self._times(TIME_PAGE, floats)
+        floats, native_column = content.floats or _no_floats(), content.native
         summed = self._cells(floats)
-        values = self._values(floats, [one.values for one in summed])
+        summing = [one.values for one in summed]
+        if self._thinned_ms:
+            if summed:
+                self._sum_up(floats, summing)
+                floats = thinned(floats, self._kept(summed))
+            if native_column is not None:
+                native_column = thinned(native_column, cells_of(native_column, self._thinned_ms))
+            summing = []
+        times = self._times(TIME_PAGE, floats)
+        values = self._values(floats, summing)
         rollups = [self._rollup(number, one, floats) for number, one in enumerate(summed)]
         starts = self._starts(START_PAGE, floats)
-        natives = None if content.native is None else self._histograms(content.native)
+        natives = None if native_column is None else self._histograms(native_column)
         first, last = _grid_bounds(floats)
         directory = self._sections.grids(floats.grid_of, floats.grid_length, first, last)
         native = None
-        if content.native is not None and natives is not None:
-            native = self._native(floats, content.native, natives)
-            bounds = _grid_bounds(content.native)
+        if native_column is not None and natives is not None:
+            native = self._native(floats, native_column, natives)
+            bounds = _grid_bounds(native_column)
             first, last = np.append(first, bounds[0]), np.append(last, bounds[1])
         description = Description(
             series=content.table.rows,
@@ -150,6 +162,7 @@ class _Writer:
             native=native,
             starts=starts,
             rollups=tuple(rollups),
+            thinned_ms=self._thinned_ms,
         )
         self._file.append([encode_description(self._identity, description, self._file.size)])
         return description
@@ -157,7 +170,7 @@ class _Writer:
     def _times(self, kind: bytes, column: Column[Kind]) -> PageSections:
         lengths = column.grid_length
         rows = rows_of_pages(page_counts(lengths, np.empty(0, np.int64)), lengths)
-        pages = _gathered(column.stratum.times.ints, rows.counts, column.grid_start, lengths)
+        pages = gathered(column.stratum.times.ints, rows.counts, column.grid_start, lengths)
         encoded = (
             encode_times(page.view(np.int64), rows.of_page(number), self._level)
             for number, page in enumerate(pages)
@@ -171,24 +184,42 @@ class _Writer:
         summed = []
         for resolution in self._resolutions:
             if resolution == WHOLE:
-                last = _grid_bounds(column)[1]
-                cells = Cells(np.ones(len(last), np.int64), column.grid_length, last)
+                first, last = _grid_bounds(column)
+                cells = Cells(np.ones(len(last), np.int64), column.grid_length, first, last)
             else:
-                cells = _cut_cells(column, resolution)
-            sizes = cells.of_series(column.grid_of)
-            summed.append(_Summed(resolution, cells, Summing(sizes)))
+                cells = cells_of(column, resolution)
+            summing = Summing(cells.of_series(column.grid_of), exact=self._exact)
+            summed.append(_Summed(resolution, cells, summing))
         return summed
 
+    @property
+    def _exact(self) -> bool:
+        """What a flush writes is merged soon, and must be written quickly."""
+        return self._level > FLUSH_LEVEL
+
+    def _kept(self, summed: Sequence[_Summed]) -> Cells:
+        return next(one.cells for one in summed if one.resolution_ms == self._thinned_ms)
+
+    def _sum_up(self, column: Column[Stratum], summing: Sequence[Summing]) -> None:
+        """All values, none of which is written."""
+        total = int(column.lengths.sum())
+        counts = np.diff(np.append(np.arange(0, total, PORTION_VALUES), total))
+        read = column.stratum.values.floats
+        for page in gathered(read, counts, column.value_start, column.lengths):
+            self._between_pages()
+            _taken(page.view(np.float64), summing)
+
     def _rollup(self, number: int, summed: _Summed, floats: Column[Stratum]) -> RollupSections:
-        found = summed.values.done()
-        lengths, last = summed.cells.length, summed.cells.last
+        cells, found = summed.cells, summed.values.done()
+        of_grids = {"firsts": cells.first, "sizes": cells.size} if self._exact else {}
         return RollupSections(
             summed.resolution_ms,
-            self._sections.pieces(lengths.astype(np.uint32)),
-            bases(lengths),
-            bases(lengths[floats.grid_of]),
-            self._cell_pages(cell_page(number, "times"), last),
-            {n: self._cell_pages(cell_page(number, n), found[n]) for n in STATISTICS},
+            self._sections.pieces(cells.length.astype(np.uint32)),
+            bases(cells.length),
+            bases(cells.length[floats.grid_of]),
+            self._cell_pages(cell_page(number, "times"), cells.last),
+            {n: self._cell_pages(cell_page(number, n), found[n]) for n in summed.values.names},
+            {n: self._cell_pages(cell_page(number, n), of_grids[n]) for n in of_grids},
         )
 
     def _cell_pages(self, kind: bytes, numbers: Ints | Floats) -> PageSections:
@@ -203,8 +234,8 @@ class _Writer:
         follows[1:] &= np.diff(column.rows) == 1
         rows = cut_pages(lengths, follows, breaks)
         read = column.stratum.values.floats
-        gathered = _gathered(read, rows.counts, column.value_start, lengths)
-        pages = (_taken(page.view(np.float64), summing) for page in gathered)
+        found = gathered(read, rows.counts, column.value_start, lengths)
+        pages = (_taken(page.view(np.float64), summing) for page in found)
         encoded = (
             encode_values(
                 page,
@@ -239,7 +270,7 @@ class _Writer:
         rows = rows_of_pages(counts, lengths)
         started = np.zeros(len(lengths), np.bool_)
         encoded: list[bytes] = []
-        for page in _gathered(stream.ints, counts, column.value_start, lengths):
+        for page in gathered(stream.ints, counts, column.value_start, lengths):
             sizes = rows.of_page(len(encoded))
             known = np.logical_or.reduceat(page != 0, np.cumsum(sizes) - sizes)
             started[rows.series_of_page(len(encoded))[known]] = True
@@ -308,21 +339,6 @@ def _taken(page: Floats, summing: Sequence[Summing]) -> Floats:
     return page
 
 
-def _cut_cells(column: Column[Stratum], resolution_ms: int) -> Cells:
-    """Some grids at a time."""
-    lengths = column.grid_length
-    portions = np.flatnonzero(np.diff(np.cumsum(lengths) // PORTION_VALUES)) + 1
-    found = []
-    for grids in np.split(np.arange(len(lengths)), portions):
-        times = column.stratum.times.ints(column.grid_start[grids], lengths[grids])
-        found.append(cut_cells(times, lengths[grids], resolution_ms))
-    length, size, last = (
-        np.concatenate([getattr(cells, name) for cells in found])
-        for name in ("length", "size", "last")
-    )
-    return Cells(length, size, last)
-
-
 def _no_floats() -> Column[Stratum]:
     none = np.empty(0, np.int64)
     stream = ArrayStream(none)
@@ -335,33 +351,3 @@ def _grid_bounds(column: Column[Kind]) -> tuple[Ints, Ints]:
     one = np.ones(len(starts), np.int64)
     times = column.stratum.times
     return times.ints(starts, one), times.ints(ends - 1, one)
-
-
-def _gathered(
-    read: Callable[[Ints, Ints], NDArray[np.generic]], counts: Ints, starts: Ints, lengths: Ints
-) -> Iterator[NDArray[np.generic]]:
-    """Pages of these many numbers, of a stream whose rows are pieces that `read` reads."""
-    row_ends, page_ends = np.cumsum(lengths), np.cumsum(counts)
-    page, at = 0, 0
-    while page < len(counts):
-        last = int(np.searchsorted(page_ends, at + PORTION_VALUES, side="right"))
-        last = max(last, page + 1)
-        end = int(page_ends[last - 1])
-        portion = read(*_cut_pieces(starts, lengths, row_ends, at, end))
-        bounds = page_ends[page:last] - at
-        yield from np.split(portion, bounds[:-1])
-        page, at = last, end
-
-
-def _cut_pieces(
-    starts: Ints, lengths: Ints, row_ends: Ints, begin: int, end: int
-) -> tuple[Ints, Ints]:
-    """Pieces that make stream positions begin … end - 1; they may lie inside a row."""
-    first = int(np.searchsorted(row_ends, begin, side="right"))
-    last = int(np.searchsorted(row_ends, end, side="left")) + 1
-    some_starts, some_lengths = starts[first:last].copy(), lengths[first:last].copy()
-    skipped = begin - int(row_ends[first] - lengths[first])
-    some_starts[0] += skipped
-    some_lengths[0] -= skipped
-    some_lengths[-1] -= int(row_ends[last - 1]) - end
-    return some_starts, some_lengths

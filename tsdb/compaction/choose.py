@@ -156,18 +156,22 @@ def expired(
     now_ms: int,
     retention_ms: int | None,
     retention_bytes: int | None,
+    rollup_retention_ms: int | None = None,
     other_bytes: int = 0,
 ) -> list[BlockEntry]:
     """Blocks that are to go: whole ones, all of whose samples are older than `retention_ms`, and
     the oldest ones until the rest and `other_bytes` fit into `retention_bytes`.
+
+    rollup_retention_ms: the age instead, where rollups outlive their samples; see `to_thin`.
 
     Age counts back from the newest sample in a block or from now, whichever is earlier: history
     that was imported stays, and a sample from the future drives nothing out.
     """
     by_age = sorted(entries, key=lambda entry: (entry.last_ms, entry.sequence))
     gone: list[BlockEntry] = []
-    if retention_ms is not None and by_age:
-        oldest = min(now_ms, by_age[-1].last_ms) - retention_ms
+    longest = rollup_retention_ms or retention_ms
+    if longest is not None and by_age:
+        oldest = min(now_ms, by_age[-1].last_ms) - longest
         gone = [entry for entry in by_age if entry.last_ms < oldest]
         by_age = by_age[len(gone) :]
     if retention_bytes is not None:
@@ -177,3 +181,10 @@ def expired(
             size -= entry.bytes
             gone.append(entry)
     return gone
+
+
+def to_thin(entries: Sequence[BlockEntry], *, now_ms: int, retention_ms: int) -> list[BlockEntry]:
+    """Blocks of which the rollups alone are to stay, the oldest first; age counts as above."""
+    newest = max((entry.last_ms for entry in entries), default=0)
+    oldest = min(now_ms, newest) - retention_ms
+    return [entry for entry in entries if entry.last_ms < oldest and not entry.thinned_ms]

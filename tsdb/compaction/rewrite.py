@@ -32,8 +32,11 @@ def rewrite(
     tombstones: Sequence[Tombstone],
     stop: threading.Event,
     rollups_ms: Sequence[int] = (),
+    thinned_ms: int = 0,
 ) -> BlockEntry | None:
     """Write blocks, given in order of age, as one; None if nothing of them is left.
+
+    thinned_ms: one of the resolutions, of whose cells the last samples alone are to be left; 0: all
 
     The new block has the sequence of the youngest. Blocks and manifest stay as they are.
 
@@ -62,6 +65,7 @@ def rewrite(
             sequence=youngest,
             level=COMPACTION_LEVEL,
             rollups_ms=rollups_ms,
+            thinned_ms=thinned_ms,
             between_pages=go_on,
         )
     finally:

@@ -63,6 +63,10 @@ class HeadPart:
     def has_histograms(self) -> bool:
         return any(isinstance(layer.stratum, NativeStratum) for layer in self.layers())
 
+    @property
+    def thinned_ms(self) -> int:
+        return 0
+
     def index(self) -> HeadIndex:
         return self.head_index
 

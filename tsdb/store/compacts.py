@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tsdb.block.reader import Block, BlockEntry
-from tsdb.compaction.choose import Group, expired, next_group
+from tsdb.compaction.choose import Group, expired, next_group, to_thin
 from tsdb.compaction.rewrite import Stopped, rewrite
 from tsdb.damage import DAMAGE
 from tsdb.errors import write_failure
@@ -46,20 +46,22 @@ class Compacts(Deletes):
         return self._compact(self._with_deletions).blocks_read
 
     def _with_deletions(self, entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
-        """The next block that hides something, alone."""
+        """The next block that hides something, alone; not one whose samples are gone."""
         hiding = {name for stone in self._state.tombstones for name in stone.blocks}
         found = (entry for entry in entries if entry.name in hiding and entry.name not in skip)
-        return next(((entry,) for entry in found), None)
+        return next(((entry,) for entry in found if not entry.thinned_ms), None)
 
     def maintain(self) -> None:
-        """What a thread does now and then: let old blocks go, and merge small ones."""
+        """What a thread does now and then: let old blocks go, or all but their rollups, and merge
+        small ones."""
         self.apply_retention()
         if self.options.compaction:
             self._compact(lambda entries, skip: self._next(entries, skip, everything=False))
 
     def apply_retention(self, now_ms: int | None = None) -> list[str]:
-        """Remove blocks that are too old or too many, as `retention_ms` and `retention_bytes` say;
-        returns their names.
+        """Remove blocks that are too old or too many, as `retention_ms`, `rollup_retention_ms` and
+        `retention_bytes` say; returns their names. With `rollup_retention_ms`, samples that are
+        older than `retention_ms` give way to their rollups.
 
         now_ms: the time to count from, if it is not that of the clock.
 
@@ -68,11 +70,15 @@ class Compacts(Deletes):
         files, options = self._files, self.options
         if files is None or (options.retention_ms is None and options.retention_bytes is None):
             return []
+        now_ms = round(time.time() * 1000) if now_ms is None else now_ms
+        if options.thinned_ms:
+            self._thin(now_ms)
         with self._compacting:
             gone = expired(
                 [block.entry for block in self._state.blocks],
-                now_ms=round(time.time() * 1000) if now_ms is None else now_ms,
+                now_ms=now_ms,
                 retention_ms=options.retention_ms,
+                rollup_retention_ms=options.rollup_retention_ms,
                 retention_bytes=options.retention_bytes,
                 other_bytes=files.log_bytes(),
             )
@@ -84,6 +90,17 @@ class Compacts(Deletes):
                     )
         return [entry.name for entry in gone]
 
+    def _thin(self, now_ms: int) -> None:
+        """Let rollups take the place of old samples."""
+        assert self.options.retention_ms is not None
+        retention_ms = self.options.retention_ms
+
+        def choose(entries: Sequence[BlockEntry], skip: set[str]) -> Group | None:
+            old = to_thin(entries, now_ms=now_ms, retention_ms=retention_ms)
+            return next(((entry,) for entry in old if entry.name not in skip), None)
+
+        self._compact(choose, thinned_ms=self.options.thinned_ms)
+
     def _next(
         self, entries: Sequence[BlockEntry], skip: set[str], *, everything: bool
     ) -> Group | None:
@@ -91,10 +108,14 @@ class Compacts(Deletes):
         most_ms = options.most_block_ms
         if options.retention_ms is not None:  # wide blocks would stay long beyond their time
             most_ms = max(min(most_ms, options.retention_ms // 10), options.block_ms)
+        skip = skip | {entry.name for entry in entries if entry.thinned_ms}
         return next_group(entries, options.block_ms, most_ms, everything=everything, skip=skip)
 
     def _compact(
-        self, choose: Callable[[Sequence[BlockEntry], set[str]], Group | None]
+        self,
+        choose: Callable[[Sequence[BlockEntry], set[str]], Group | None],
+        *,
+        thinned_ms: int = 0,
     ) -> CompactionResult:
         files, result = self._files, CompactionResult()
         assert files is not None
@@ -114,6 +135,7 @@ class Compacts(Deletes):
                         applied,
                         self._stopping,
                         self.options.rollups_ms,
+                        thinned_ms,
                     )
                 except Stopped:
                     break
@@ -126,6 +148,9 @@ class Compacts(Deletes):
                 came = [] if entry is None else [entry]
                 if self._replace(group, came, applied):
                     result = result.plus(group, came)
+                    if thinned_ms:
+                        with self._writing:
+                            self._note_change(group[0].first_ms, group[0].last_ms)
         return result
 
     def _replace(

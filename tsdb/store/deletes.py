@@ -30,7 +30,8 @@ class Deletes(Upkeep):
 
         When this returns no read finds them, and no crash or power cut brings them back, whatever
         `sync` is. What is appended later, be it with the same times, is not touched. The disk gets
-        room when blocks are rewritten: by compaction, or at once by `clean_tombstones`.
+        room when blocks are rewritten: by compaction, or at once by `clean_tombstones`. Where
+        rollups alone are left, whole cells go: those with a sample in the range.
 
         dry_run  change nothing, and tell what would be deleted
 
@@ -49,7 +50,8 @@ class Deletes(Upkeep):
             self._need_writable()
             unreadable = Losses()
             found = reader.count(self._parts(), sets, start_ms, end_ms, unreadable)
-            if found.samples or unreadable:
+            # Of cells that a deletion touches nothing may be left, even if their last sample stays.
+            if found.samples or unreadable or self.thinned(start_ms, end_ms):
                 self._carry_out(deletion)
                 self._note_change(start_ms, end_ms)
         return found
@@ -74,7 +76,7 @@ class Deletes(Upkeep):
 
 def _may_hit(block: Block, deletion: Deletion) -> bool:
     """Whether a block has series that a deletion names; one whose index is damaged may."""
-    if block.first_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
+    if block.first_ms - block.thinned_ms > deletion.end_ms or block.last_ms < deletion.start_ms:
         return False
     try:
         return len(deletion.rows(block)) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tsdb import reader
 from tsdb.block.reader import BlockEntry
@@ -15,6 +16,7 @@ from tsdb.matchers import Matcher
 from tsdb.rolling_up import RolledUp, roll_up
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
 from tsdb.store.base import Store
+from tsdb.whole_cells import plan_cells
 
 
 class Reads(Store):
@@ -39,10 +41,22 @@ class Reads(Store):
         This, or loading a tile, raises `Corrupted` or `ReadFailed` where a block or a page of it
         cannot be read, or notes it in `hints.losses` and goes around it.
         """
-        parts = self._parts()
-        return reader.select(
-            parts, matchers, start_ms, end_ms, self._caches, hints.losses, hints.windows
-        )
+        parts, windows = self._parts(), hints.windows
+        if windows is None or windows.statistic != "cells":
+            return reader.select(
+                parts, matchers, start_ms, end_ms, self._caches, hints.losses, windows
+            )
+        plain = reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
+        cells = plan_cells(parts, matchers, windows, self._caches, hints.losses)
+        return replace(plain, cells=cells)
+
+    def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """See `Thinned`."""
+        parts = [part for part in self._state.blocks if part.thinned_ms]
+        parts = [p for p in parts if p.first_ms - p.thinned_ms < end_ms and p.last_ms >= start_ms]
+        if not parts:
+            return None
+        return max(part.thinned_ms for part in parts), max(part.last_ms for part in parts)
 
     def series(
         self,

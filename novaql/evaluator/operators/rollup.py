@@ -23,6 +23,15 @@ from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
+from novaql.evaluator.operators.cell_rollup import (
+    CELL_FUNCTIONS,
+    Moved,
+    cell_fragment,
+    may_answer,
+    moved,
+    moved_fragment,
+    windows_read,
+)
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
@@ -47,15 +56,6 @@ WHOLE_WINDOW = frozenset(
     }
 )  # fmt: skip
 """Rollups whose work grows with the number of samples in a window."""
-
-STATISTIC = {
-    "min_over_time": "min",
-    "max_over_time": "max",
-    "first_over_time": "first",
-    "last_over_time": "last",
-    "present_over_time": "last",
-}
-"""Rollups that need one value of each window, which a source may have without its samples."""
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -83,9 +83,13 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
     context = run.context
     if window.select.anchored or window.select.smoothed:
         return extended_fragment(context, call, window, steps)
-    ends_ms = window_ends(window.select, steps)
-    reach_ms, wanted = context.reach_ms(window.range_ms), STATISTIC.get(call.function)
-    selection = read(context, window.select, ends_ms, reach_ms, wanted)
+    ends_ms, range_ms = window_ends(window.select, steps), window.range_ms
+    windows = Moved(ends_ms, context.reach_ms(range_ms), None)
+    if context.options.rollup_ms and call.function in CELL_FUNCTIONS:
+        windows = moved(ends_ms, range_ms, context.options.rollup_ms)
+        range_ms = windows.reach_ms
+    hint = windows_read(context, call.function, windows)
+    selection = read(context, window.select, windows.ends_ms, windows.reach_ms, hint)
     begun = selection.starts and context.options.start_timestamps and call.function in STARTS_MATTER
     found = windows_fragment(
         run,
@@ -93,11 +97,19 @@ def rollup_fragment(run: Runner, call: FunctionCall, steps: Steps) -> Fragment:
         steps,
         selection.series,
         selection.tiles,
-        ends_ms,
-        window.range_ms,
+        windows.ends_ms,
+        range_ms,
         bundles=None if begun else bundles_of(selection),
+        reach_ms=windows.reach_ms,
     )
-    return replace(found, has_histograms=bool(selection.histograms))
+    cells, native = selection.cells, bool(selection.histograms)
+    if cells is not None and not begun and not native and may_answer(context, call.function, cells):
+        observe = observed(context, call, cells.series, ())
+        found = replace(found, observe=observe)
+        found = cell_fragment(
+            context, call.function, cells, found, windows.ends_ms, windows.reach_ms, range_ms
+        )
+    return replace(moved_fragment(found, windows), has_histograms=native)
 
 
 def windows_fragment(
@@ -110,20 +122,25 @@ def windows_fragment(
     range_ms: int,
     *,
     bundles: Sequence[BundleRef] | None,
+    reach_ms: int | None = None,
 ) -> Fragment:
     """The kernel of `call` over windows of any tiles. ends_ms: [J], right ends.
 
-    bundles  of the same samples as the tiles; None: the tiles have to be looked at
+    bundles   of the same samples as the tiles; None: the tiles have to be looked at
+    reach_ms  how far left of their ends windows reach; None: as `Context.reach_ms` says
     """
     context = run.context
     scalars = scalar_arguments(run, call, steps)
-    reach_ms, eval_ms = context.reach_ms(range_ms), steps.times_ms
+    if reach_ms is None:
+        reach_ms = context.reach_ms(range_ms)
+    # Only windows of functions that look at nothing but samples are ever moved.
+    eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
     kernel = ROLLUPS[call.function]
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
-            return Block.empty(tile.rows, steps.count)
+            return Block.empty(tile.rows, len(ends_ms))
         windows = tile_windows(tile, ends_ms, reach_ms)
         if reach_ms != range_ms:
             windows = replace(windows, range_ms=range_ms)
@@ -135,7 +152,7 @@ def windows_fragment(
         return _rolled(kernel, windows, scalars, eval_ms, tile)
 
     nameless = call.function not in KEEP_NAME
-    observe = _Observer.of(context, call, series, scalars)
+    observe = observed(context, call, series, scalars)
     # As if a sample came every second: a bound on the work, not a guess of it.
     row_cost = steps.count * max(1, min(range_ms // 1000, 1 << 20))
     if call.function not in WHOLE_WINDOW:
@@ -176,6 +193,13 @@ def _warn_overlaps(
         rows = np.zeros(len(series), np.bool_)
         rows[tile.rows[wrong]] = True
         Notes(context, series, range_argument(call).span).warn(OVERLAPPING, rows)
+
+
+def observed(
+    context: Context, call: FunctionCall, series: SeriesTable, scalars: Sequence[Floats]
+) -> _Observer | None:
+    """What is to look at the blocks of a rollup."""
+    return _Observer.of(context, call, series, scalars)
 
 
 class _Observer:

@@ -36,13 +36,12 @@ def read(
     select: Select,
     ends_ms: Ints,
     reach_ms: int,
-    statistic: str | None = None,
+    windows: RangeWindows | None = None,
 ) -> Selection:
     """Samples of (first end - reach, last end], admitted to the budget.
 
-    statistic: all that is wanted of the floats of each window; see `RangeWindows`.
+    windows: all that is wanted of the floats, if that is known.
     """
-    windows = None if statistic is None else RangeWindows(statistic, ends_ms, reach_ms)
     first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
     return context.select(select.matchers, first, last, windows)
 

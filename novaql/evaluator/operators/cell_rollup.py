@@ -1,0 +1,151 @@
+"""Functions over range vectors, answered by what the store has summed up instead of by samples.
+
+Where nobody asked for rollups, they answer if that gives the same floats, bit for bit; series of
+which that cannot be proven are answered by their samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from novaql.evaluator.block import Block
+from novaql.evaluator.context import Context
+from novaql.evaluator.fragment import Fragment
+from novaql.evaluator.kernels.cells import CELL_KERNELS, rolled
+from novaql.evaluator.kernels.windows import Ints
+from tsdb.selection import CellSource, RangeWindows, TileRef
+from tsdb.tile import STALE, Tile, is_stale
+
+STATISTIC = {
+    "min_over_time": "min",
+    "max_over_time": "max",
+    "first_over_time": "first",
+    "last_over_time": "last",
+    "present_over_time": "last",
+}
+"""Rollups that need one value of each window, which a source may have without its samples."""
+
+CELL_FUNCTIONS = frozenset(CELL_KERNELS)
+"""What rollups answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """Windows whose edges are multiples of a resolution.
+
+    ends_ms   [K] evenly spaced or all equal
+    reach_ms  their length
+    column    [J] which of them answers each step; None: K = J, each its own
+    """
+
+    ends_ms: Ints
+    reach_ms: int
+    column: Ints | None
+
+    def spread(self, block: Block) -> Block:
+        """Columns of windows → columns of steps."""
+        if self.column is None:
+            return block
+        block = block.dense()
+        return Block(block.rows, block.values[:, self.column], block.presence()[:, self.column])
+
+
+def moved(ends_ms: Ints, range_ms: int, resolution_ms: int) -> Moved:
+    """Ends move back, and the length up, to multiples of the resolution."""
+    ends = ends_ms // resolution_ms * resolution_ms
+    reach_ms = -(-range_ms // resolution_ms) * resolution_ms
+    steps = np.diff(ends)
+    if len(steps) == 0 or (steps == steps[0]).all():
+        return Moved(ends, reach_ms, None)
+    every = np.arange(ends[0], ends[-1] + 1, resolution_ms)
+    return Moved(every, reach_ms, (ends - ends[0]) // resolution_ms)
+
+
+def moved_fragment(fragment: Fragment, windows: Moved) -> Fragment:
+    """A fragment over moved windows as one over the steps."""
+    if windows.column is None:
+        return fragment
+    leaf = fragment.leaf
+    return replace(fragment, leaf=lambda tile: windows.spread(leaf(tile)), bundled=None)
+
+
+def windows_read(context: Context, function: str, windows: Moved) -> RangeWindows | None:
+    """What a source may know of what the windows are for."""
+    asked = bool(context.options.rollup_ms)
+    if function in STATISTIC and not asked:  # tiles of cells, for the ordinary kernels
+        return RangeWindows(STATISTIC[function], windows.ends_ms, windows.reach_ms)
+    kernel = CELL_KERNELS.get(function)
+    if kernel is None:
+        return None
+    return RangeWindows(
+        "cells",
+        windows.ends_ms,
+        windows.reach_ms,
+        must=asked,
+        names=kernel.names,
+        cheap=kernel.cheap,
+    )
+
+
+def may_answer(context: Context, function: str, cells: CellSource) -> bool:
+    """Whether it is worth looking at the cells: how a total was rounded shows in a mean, so that
+    means of other than whole numbers are never proven."""
+    return bool(context.options.rollup_ms) or function != "avg_over_time" or cells.whole
+
+
+def cell_fragment(
+    context: Context,
+    function: str,
+    cells: CellSource,
+    plain: Fragment,
+    ends_ms: Ints,
+    reach_ms: int,
+    range_ms: int,
+) -> Fragment:
+    """The fragment of cells; its tiles hold the answer for each window, STALE where there is none.
+
+    plain: the same over samples
+    """
+    asked = bool(context.options.rollup_ms)
+
+    @np.errstate(all="ignore")
+    def answer(first: int, end: int) -> Tile:
+        columns = cells.columns(first, end)
+        rows = np.arange(first, end)
+        windows, found = rolled(function, columns, ends_ms, reach_ms, range_ms)
+        assert windows.cells is not None
+        out = np.full((end - first, len(ends_ms)), STALE)
+        there = windows.cells[found.valid]
+        out.reshape(-1)[there] = found.values[found.valid]
+        if not asked:
+            doubtful = windows.cells[found.valid & ~found.proven] // len(ends_ms)
+            _by_samples(out, np.unique(doubtful), first, cells, plain.leaf)
+        return Tile(rows, ends_ms, out)
+
+    def leaf(tile: Tile) -> Block:
+        absent = is_stale(tile.values)
+        return Block(tile.rows, tile.values, ~absent if absent.any() else None)
+
+    tiles = [TileRef(partial(answer, a, b), b - a) for a, b in cells.portions()]
+    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, row_cost=0, bundled=None)
+
+
+def _by_samples(
+    out: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    rows: Ints,
+    first: int,
+    cells: CellSource,
+    leaf: Callable[[Tile], Block],
+) -> None:
+    """Rows of the answer made anew."""
+    if len(rows) == 0:
+        return
+    out[rows] = STALE
+    tiles: Sequence[Tile] = cells.samples(rows + first)
+    for tile in tiles:
+        block = leaf(tile).dense()
+        out[block.rows - first] = np.where(block.presence(), block.values, STALE)
