@@ -13,10 +13,11 @@ from tsdb.exemplar_ring import ExemplarRing
 from tsdb.fsio import Disk
 from tsdb.head.head import Head
 from tsdb.head.native import NativeSamples
-from tsdb.head.run import Floating
+from tsdb.head.run import Floating, joined_starts
 from tsdb.labels import Ints, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tombstones import Tombstone
+from tsdb.wal.plain import decode_plain_records, is_plain
 from tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
@@ -108,6 +109,11 @@ def _replay_segment(
             continue
         offset, payload = item
         end = offset + RECORD.size + len(payload)
+        if is_plain(payload):
+            result.records += 1
+            ended = False
+            pool.put_plain(payload, known)
+            continue
         try:
             record = decode(payload)
         except Undecodable as problem:
@@ -143,19 +149,36 @@ class _Pool:
 
     def __init__(self, head: Head, result: Replay) -> None:
         self._head, self._result = head, result
-        self._waiting: list[SamplesRecord] = []
+        self._waiting: list[Floating] = []
+        self._plain: list[bytes] = []
         self._samples = 0
 
     def put(self, record: SamplesRecord, known: Ints) -> None:
         if len(record.ids) == 0:
             return
-        self._waiting.append(record)
+        self._decode_plain()
+        self._waiting.append(Floating(record.ids, record.times, record.values, record.starts))
         self._samples += len(record.ids)
         if self._samples >= _POOLED_SAMPLES:
             self.empty(known)
 
+    def put_plain(self, payload: bytes, known: Ints) -> None:
+        """A record that is plain; such are decoded together."""
+        if self._plain and self._plain[0][1] != payload[1]:
+            self._decode_plain()
+        self._plain.append(payload)
+        self._samples += len(payload) // 8
+        if self._samples >= _POOLED_SAMPLES:
+            self.empty(known)
+
+    def _decode_plain(self) -> None:
+        if self._plain:
+            self._waiting.append(decode_plain_records(self._plain))
+            self._plain = []
+
     def empty(self, known: Ints) -> None:
         """known: what the ids of everything that waits mean."""
+        self._decode_plain()
         if not self._waiting:
             return
         floats = _joined(self._waiting)
@@ -167,21 +190,15 @@ class _Pool:
             self._head.add(floats._replace(ids=own))
 
 
-def _joined(records: Sequence[SamplesRecord]) -> Floating:
-    if len(records) == 1:
-        one = records[0]
-        return Floating(one.ids, one.times, one.values, one.starts)
-    starts = None
-    if any(record.starts is not None for record in records):
-        starts = np.concatenate(
-            [np.zeros(len(r.ids), np.int64) if r.starts is None else r.starts for r in records]
-        )
-    return Floating(
-        np.concatenate([record.ids for record in records]),
-        np.concatenate([record.times for record in records]),
-        np.concatenate([record.values for record in records]),
-        starts,
+def _joined(parts: Sequence[Floating]) -> Floating:
+    if len(parts) == 1:
+        return parts[0]
+    ids, times, values = (
+        np.concatenate(columns)
+        for columns in zip(*((part.ids, part.times, part.values) for part in parts), strict=True)
     )
+    starts = joined_starts([(len(part.ids), part.starts) for part in parts])
+    return Floating(ids, times, values, starts)
 
 
 def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:

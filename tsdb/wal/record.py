@@ -35,9 +35,9 @@ MOST_SAMPLES = 1 << 20
 """Samples in one record; a larger batch becomes several."""
 
 SERIES, SAMPLES, METADATA, NATIVE, EXEMPLARS, SAMPLE_RUNS = 1, 2, 3, 4, 5, 6
-_KIND = Struct("<BBHI")  # kind, flags, 0, count
+KIND = Struct("<BBHI")  # kind, flags, 0, count
 _COUNT = Struct("<I")
-_IDS_COUNT_UP, _ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two as those of runs
+IDS_COUNT_UP, ONE_TIME, _STARTS, _ONE_START = 1, 2, 4, 8  # the first two as those of runs
 
 
 def encode_segment_header(store: bytes, number: int, version: int = FORMAT) -> bytes:
@@ -76,24 +76,26 @@ def read_records(data: bytes, store: bytes, number: int) -> Iterator[tuple[int, 
     After damage, the next place where a record with a right checksum begins is searched for.
     """
     at = SEGMENT_HEADER.size
+    identity = store + number.to_bytes(8, "little")
     known = (encode_segment_header(store, number, v) for v in FORMATS)
     if data[:at] not in known:
         yield Damage(0, min(at, len(data)), tail=len(data) <= at)
     while at < len(data):
-        payload = _payload_at(data, at, store, number)
+        payload = _payload_at(data, at, identity)
         if payload is not None:
             yield at, payload
             at += RECORD.size + len(payload)
             continue
         after = data.find(MARKER, at + 1)
-        while after >= 0 and _payload_at(data, after, store, number) is None:
+        while after >= 0 and _payload_at(data, after, identity) is None:
             after = data.find(MARKER, after + 1)
         end = len(data) if after < 0 else after
         yield Damage(at, end - at, tail=after < 0)
         at = end
 
 
-def _payload_at(data: bytes, at: int, store: bytes, number: int) -> bytes | None:
+def _payload_at(data: bytes, at: int, identity: bytes) -> bytes | None:
+    """identity: of the store and the segment."""
     if len(data) - at < RECORD.size:
         return None
     marker, length, crc = RECORD.unpack_from(data, at)
@@ -101,7 +103,6 @@ def _payload_at(data: bytes, at: int, store: bytes, number: int) -> bytes | None
     if marker != MARKER or begin + length > len(data):
         return None
     payload = data[begin : begin + length]
-    identity = store + number.to_bytes(8, "little")
     right = checksum(identity, b"record", at, data[at : at + 8], payload) == crc
     return payload if right else None
 
@@ -149,7 +150,7 @@ class ExemplarsRecord:
 
 
 def encode_series(ids: Ints, table: SeriesTable) -> list[bytes]:
-    head = [_KIND.pack(SERIES, 0, 0, len(ids)), _COUNT.pack(len(table.columns))]
+    head = [KIND.pack(SERIES, 0, 0, len(ids)), _COUNT.pack(len(table.columns))]
     return [*head, ids.astype("<u4").tobytes(), *_encode_columns(table)]
 
 
@@ -157,7 +158,7 @@ def encode_exemplars(found: SeriesExemplars) -> list[bytes]:
     """Label sets of the series, exemplars, label sets of the exemplars."""
     series, exemplars = found.series, found.exemplars
     return [
-        _KIND.pack(EXEMPLARS, 0, 0, len(exemplars)),
+        KIND.pack(EXEMPLARS, 0, 0, len(exemplars)),
         _COUNT.pack(series.rows), _COUNT.pack(len(series.columns)), *_encode_columns(series),
         exemplars.series_index.astype("<u4").tobytes(),
         exemplars.timestamps.astype("<i8").tobytes(),
@@ -186,7 +187,7 @@ def encode_samples(
     if len(ids) >= RUNS_FROM:
         flags, places_in_runs = encode_runs(ids, times)
         more, begun = _encode_starts(starts)
-        head = _KIND.pack(SAMPLE_RUNS, flags | more, 0, len(ids))
+        head = KIND.pack(SAMPLE_RUNS, flags | more, 0, len(ids))
         return [head, places_in_runs, begun, values.astype("<f8", copy=False).tobytes()]
     places = _encode_places(SAMPLES, ids, times, starts)
     return [*places, values.astype("<f8", copy=False).tobytes()]
@@ -202,14 +203,14 @@ def encode_native(
 def _encode_places(kind: int, ids: Ints, times: Ints, starts: Ints | None) -> list[bytes]:
     flags = 0
     if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 and bool((np.diff(ids) == 1).all()):
-        flags |= _IDS_COUNT_UP
+        flags |= IDS_COUNT_UP
     if bool((times == times[0]).all()):
-        flags |= _ONE_TIME
+        flags |= ONE_TIME
     more, begun = _encode_starts(starts)
     return [
-        _KIND.pack(kind, flags | more, 0, len(ids)),
-        (ids[:1] if flags & _IDS_COUNT_UP else ids).astype("<u4").tobytes(),
-        (times[:1] if flags & _ONE_TIME else times).astype("<i8", copy=False).tobytes(),
+        KIND.pack(kind, flags | more, 0, len(ids)),
+        (ids[:1] if flags & IDS_COUNT_UP else ids).astype("<u4").tobytes(),
+        (times[:1] if flags & ONE_TIME else times).astype("<i8", copy=False).tobytes(),
         begun,
     ]
 
@@ -225,7 +226,7 @@ def _encode_starts(starts: Ints | None) -> tuple[int, bytes]:
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> list[bytes]:
     text = json.dumps({name: astuple(entry) for name, entry in metadata.items()})
-    return [_KIND.pack(METADATA, 0, 0, len(metadata)), text.encode()]
+    return [KIND.pack(METADATA, 0, 0, len(metadata)), text.encode()]
 
 
 def encode_end() -> list[bytes]:
@@ -240,21 +241,21 @@ Record = SeriesRecord | SamplesRecord | NativeRecord | MetadataRecord | Exemplar
 def decode(payload: bytes) -> Record:
     """What a record says. Raises `Undecodable` for one that this format does not know."""
     try:
-        kind, flags, _, count = _KIND.unpack_from(payload)
+        kind, flags, _, count = KIND.unpack_from(payload)
         if kind == SERIES:
             return _decode_series(payload, count)
         if kind == SAMPLES:
             ids, times, starts, at = _decode_places(payload, flags, count)
             return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == SAMPLE_RUNS:
-            ids, times, at = decode_runs(payload, _KIND.size, flags, count)
+            ids, times, at = decode_runs(payload, KIND.size, flags, count)
             starts, at = _decode_starts(payload, at, flags, count)
             return SamplesRecord(ids, times, np.frombuffer(payload, "<f8", count, at), starts)
         if kind == NATIVE:
             ids, times, starts, at = _decode_places(payload, flags, count)
             return NativeRecord(ids, times, decode_plain(payload, at, count), starts)
         if kind == METADATA:
-            entries = json.loads(payload[_KIND.size :])
+            entries = json.loads(payload[KIND.size :])
             return MetadataRecord({name: Metadata(*entry) for name, entry in entries.items()})
         if kind == EXEMPLARS:
             return _decode_exemplars(payload, count)
@@ -264,7 +265,7 @@ def decode(payload: bytes) -> Record:
 
 
 def _decode_series(payload: bytes, count: int) -> SeriesRecord:
-    at = _KIND.size
+    at = KIND.size
     (names,) = _COUNT.unpack_from(payload, at)
     at += _COUNT.size
     ids = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
@@ -273,8 +274,8 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
 
 
 def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
-    rows, names = struct.unpack_from("<II", payload, _KIND.size)
-    series, at = _decode_columns(payload, _KIND.size + 8, names, rows)
+    rows, names = struct.unpack_from("<II", payload, KIND.size)
+    series, at = _decode_columns(payload, KIND.size + 8, names, rows)
     index = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
     times = np.frombuffer(payload, "<i8", count, at + 4 * count).astype(np.int64)
     values = np.frombuffer(payload, "<f8", count, at + 12 * count).astype(np.float64)
@@ -307,16 +308,16 @@ def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[Se
 
 def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:
     """Ids, times, starts, and where what follows them begins."""
-    at = _KIND.size
-    stored = 1 if flags & _IDS_COUNT_UP else count
+    at = KIND.size
+    stored = 1 if flags & IDS_COUNT_UP else count
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
     at += 4 * stored
-    if flags & _IDS_COUNT_UP:
+    if flags & IDS_COUNT_UP:
         ids = np.arange(ids[0], ids[0] + count)
-    stored = 1 if flags & _ONE_TIME else count
+    stored = 1 if flags & ONE_TIME else count
     times = np.frombuffer(payload, "<i8", stored, at).astype(np.int64)
     at += 8 * stored
-    if flags & _ONE_TIME:
+    if flags & ONE_TIME:
         times = np.full(count, times[0])
     starts, at = _decode_starts(payload, at, flags, count)
     return ids, times, starts, at
