@@ -4,9 +4,10 @@
     python -m benchmarks.ingest_rates --only replay --rounds 7
 
 Columnar batches, text of Prometheus and OpenMetrics with series that are known or new, and the log
-read back after a kill, in large records and in those of single scrapes (75 series, an hour of them). Each figure is
-the median of rounds, by the CPU seconds of this process alone. Every round is checked: all samples
-came. Over HTTP: `python -m benchmarks.ingest_http`. Decides where ingest is worth work.
+read back after a kill, in large records and in those of single scrapes (an hour of 75 series each).
+Each figure is the median of rounds, by the CPU seconds of this process alone. Every round is
+checked: all samples came. Over HTTP: `python -m benchmarks.ingest_http`. Decides where ingest is
+worth work.
 """
 
 from __future__ import annotations
