@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -160,6 +160,27 @@ class Result:
             times,
             self.values[self.valid],
             native_where(self.native, self.valid),
+        )
+
+    def rows(self, first: int, last: int) -> Result:
+        """Series from one number up to another one, exclusively."""
+        chosen = np.arange(first, last)
+        series, native, raw = self.series.take(chosen), self.native, self.raw
+        if raw is not None:
+            begin, end = raw.offsets[first], raw.offsets[last]
+            some = slice(int(begin), int(end))
+            raw = Points(
+                raw.offsets[first : last + 1] - begin,
+                raw.times_ms[some],
+                raw.values[some],
+                native_where(raw.native, some),
+            )
+            return replace(self, series=series, raw=raw)
+        if native is not None:
+            native = NativeCells(native.histograms, native.which[first:last])
+        valid = None if self.valid is None else self.valid[first:last]
+        return replace(
+            self, series=series, values=self.values[first:last], valid=valid, native=native
         )
 
     def __len__(self) -> int:

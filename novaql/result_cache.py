@@ -217,7 +217,7 @@ def _columns(
 def _joined(pieces: Sequence[_Piece], steps: int) -> tuple[SeriesTable, Floats, Bools | None]:
     """Rows of all pieces, side by side in time; rows without a value are left out."""
     tables = [piece[2] for piece in pieces]
-    same = all(_same_rows(tables[0], table) for table in tables[1:])
+    same = all(tables[0].surely_equals(table) for table in tables[1:])
     if same and all(piece[4] is None for piece in pieces):
         return tables[0], np.concatenate([piece[3] for piece in pieces], axis=1), None
     if same:
@@ -236,21 +236,6 @@ def _joined(pieces: Sequence[_Piece], steps: int) -> tuple[SeriesTable, Floats, 
         order = series.order()
         series, values, valid = series.take(order), values[order], valid[order]
     return series, values, None if valid.all() else valid
-
-
-def _same_rows(one: SeriesTable, other: SeriesTable) -> bool:
-    """Whether two tables are surely the same; they may be though it says no."""
-    if one is other:
-        return True
-    return (
-        one.rows == other.rows
-        and one.columns.keys() == other.columns.keys()
-        and all(
-            column.values == other.columns[name].values
-            and np.array_equal(column.codes, other.columns[name].codes)
-            for name, column in one.columns.items()
-        )
-    )
 
 
 def _united(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Ints]]:

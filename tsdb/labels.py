@@ -154,6 +154,21 @@ class SeriesTable:
             return np.zeros(self.rows, np.int64)
         return combine_codes([column.codes for column in self.columns.values()], self.rows)
 
+    def surely_equals(self, other: SeriesTable) -> bool:
+        """Whether both have the same rows; where texts are numbered otherwise it may say no though
+        they have."""
+        if self is other:
+            return True
+        return (
+            self.rows == other.rows
+            and self.columns.keys() == other.columns.keys()
+            and all(
+                column.values == other.columns[name].values
+                and np.array_equal(column.codes, other.columns[name].codes)
+                for name, column in self.columns.items()
+            )
+        )
+
     def order(self) -> Ints:
         """Rows in Prometheus's order of label sets.
 

@@ -15,6 +15,7 @@ from typing import Any
 class Compiled:
     """The functions of `matrix_text`, compiled. They run without the interpreter's lock."""
 
+    equal_columns: Callable[..., Any]
     kinds_of: Callable[..., Any]
     write_matrix: Callable[..., Any]
 
@@ -57,9 +58,17 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
         text = types.Array(types.uint8, 1, "C", readonly=True)
         ends = types.Array(types.int64, 1, "C", readonly=True)
         out = types.Array(types.uint8, 1, "C")
+        flags = types.Array(types.boolean, 1, "C")
+        known = types.Array(types.int64, 2, "C", readonly=True)
+        noted = types.Array(types.int64, 2, "C")
+        number = types.int64
         signatures = {
-            "kinds_of": (matrix, mask, kinds),
-            "write_matrix": (matrix, kinds, text, ends, text, ends, text, types.boolean, out),
+            "equal_columns": (matrix, mask, matrix, mask, number, flags),
+            "kinds_of": (matrix, mask, kinds, number, number),
+            "write_matrix": (
+                *(matrix, kinds, text, ends, text, ends, text, types.boolean),
+                *(text, known, number, number, number, out, noted),
+            ),
         }
         made: dict[str, Callable[..., Any]] = {}
         for name, signature in signatures.items():

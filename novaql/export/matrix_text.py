@@ -1,5 +1,7 @@
 """The points of a matrix as JSON text, value by value: functions for numba to compile.
 
+Columns whose text is there from an earlier answer are copied from that.
+
 Whole numbers and decimals of few digits are written here. Of the others (`ODD`) the text comes from
 outside: shortest decimals of 17 digits are orjson's trade.
 """
@@ -21,8 +23,41 @@ VALUES = np.frombuffer(b',"values":[', np.uint8)
 Bytes = NDArray[np.uint8]
 
 
-def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArray[np.int8]) -> int:
-    """Kinds of values [S, J]; valid: [S, J], or [0, 0] for all. Returns how many are odd.
+def equal_columns(
+    values: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    others: NDArray[np.float64],
+    valid_others: NDArray[np.bool_],
+    shift: int,
+    equal: NDArray[np.bool_],
+) -> None:
+    """Which columns are bit for bit those of others, `shift` to the right there. Both: [S, J], and
+    validity [S, J], or [0, 0] for all; equal: [J], false from the start."""
+    rows, steps = values.shape
+    first, last = max(0, -shift), min(steps, others.shape[1] - shift)
+    some, some_others = len(valid) > 0, len(valid_others) > 0
+    for j in range(first, last):
+        equal[j] = True
+    for i in range(rows):
+        for j in range(first, last):
+            there = not some or valid[i, j]
+            there_too = not some_others or valid_others[i, j + shift]
+            same = values[i, j] == others[i, j + shift] and values[i, j] != 0.0
+            if not same:
+                one, other = values[i, j : j + 1], others[i, j + shift : j + shift + 1]
+                same = one.view(np.int64)[0] == other.view(np.int64)[0]
+            equal[j] &= (there == there_too) and (same or not there)
+
+
+def kinds_of(
+    values: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    kinds: NDArray[np.int8],
+    first: int,
+    last: int,
+) -> int:
+    """Kinds of values [S, J] but for columns first … last - 1, which are left alone; valid: [S, J],
+    or [0, 0] for all. Returns how many are odd.
 
     A value of k decimals is m / 10^k rounded to a float, with a whole m below 10^15: a text of so
     few digits reads back as the same float, and there is no shorter one.
@@ -32,6 +67,8 @@ def kinds_of(values: NDArray[np.float64], valid: NDArray[np.bool_], kinds: NDArr
     some = len(valid) > 0
     for i in range(rows):
         for j in range(steps):
+            if first <= j < last:
+                continue
             if some and not valid[i, j]:
                 kinds[i, j] = -2
                 continue
@@ -66,24 +103,48 @@ def write_matrix(
     metric_ends: NDArray[np.int64],
     odd: Bytes,
     quoted: bool,
+    old: Bytes,
+    old_ends: NDArray[np.int64],
+    shift: int,
+    first: int,
+    last: int,
     out: Bytes,
+    ends: NDArray[np.int64],
 ) -> int:
     """Write series one behind the other, with commas between; returns how many bytes.
 
     times, metrics  texts one behind the other, and where each ends; odd: texts, a comma after each
+    old, old_ends   what was written earlier: columns first … last - 1 stand there `shift` columns
+                    to the right
+    ends            [S, J + 1], filled in: where the first point of a series begins, and where each
+                    point ends, with the comma before it if there is one; an absent one where the
+                    one before it does. [0, 0]: nobody wants to know
     """
     powers = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
     digits = np.empty(24, np.uint8)
     rows, steps = values.shape
+    noted = len(ends) > 0
     at = 0
     next_odd = 0
     for i in range(rows):
-        first = True
-        for j in range(steps):
-            kind = kinds[i, j]
-            if kind == -2:
+        begun = False
+        j = 0
+        while j < steps:
+            known = first <= j < last
+            here, end = 0, 0
+            if known:
+                here, end = old_ends[i, j + shift], old_ends[i, last + shift]
+            if here == end and (known or kinds[i, j] == -2):  # nothing to write
+                if known:
+                    for n in range(j, last if noted else j):
+                        ends[i, n + 1] = at
+                    j = last
+                else:
+                    if noted:
+                        ends[i, j + 1] = at
+                    j += 1
                 continue
-            if first:
+            if not begun:
                 if at:
                     out[at] = 44
                     at += 1
@@ -97,10 +158,28 @@ def write_matrix(
                 for n in range(len(VALUES)):
                     out[at + n] = VALUES[n]
                 at += len(VALUES)
-                first = False
-            else:
+                for n in range(j + 1 if noted else 0):
+                    ends[i, n] = at
+            if known:
+                before, origin = at, here
+                if begun and old[here] != 44:
+                    out[at] = 44
+                    at += 1
+                elif not begun and old[here] == 44:
+                    here += 1
+                out[at : at + end - here] = old[here:end]
+                for n in range(j, last if noted else j):
+                    ended = old_ends[i, n + 1 + shift]
+                    ends[i, n + 1] = before if ended == origin else at + ended - here
+                at += end - here
+                begun = True
+                j = last
+                continue
+            if begun:
                 out[at] = 44
                 at += 1
+            begun = True
+            kind = kinds[i, j]
             out[at] = 91
             at += 1
             begin = time_ends[j - 1] if j else 0
@@ -142,8 +221,14 @@ def write_matrix(
                 at += 1
             out[at] = 93
             at += 1
-        if not first:
+            if noted:
+                ends[i, j + 1] = at
+            j += 1
+        if begun:
             out[at] = 93
             out[at + 1] = 125
             at += 2
+        elif noted:
+            for n in range(steps + 1):
+                ends[i, n] = at
     return at

@@ -8,30 +8,23 @@ floats of their series, under `histogram` or `histograms`.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from decimal import Decimal
-from enum import Enum
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from novaql.export.compiled_text import Compiled, ready
-from novaql.export.float_tokens import float_tokens
+from novaql.export.compiled_text import ready
 from novaql.export.histogram_json import histogram_objects
-from novaql.export.matrix_text import ODD
+from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
+from novaql.export.matrix_json import KeptTexts, is_plain_matrix, written
 from novaql.result import NativeCells, Points, Result, ResultKind
 from tsdb.labels import Ints
-from tsdb.tile import Floats
 
-
-class ValueStyle(Enum):
-    """How a sample's value stands in the JSON."""
-
-    TEXT = "text"
-    """Always a string, as Prometheus has it."""
-    NUMBER = "number"
-    """A number; `"NaN"`, `"+Inf"` and `"-Inf"` are strings."""
+POINTS_AT_ONCE = 1 << 15
+"""About a megabyte of text: a piece of a large answer."""
 
 
 def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
@@ -44,23 +37,72 @@ def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
     return b'{"resultType":"%s","result":%s}' % (kind, rows)
 
 
+def result_pieces(
+    result: Result,
+    style: ValueStyle,
+    *,
+    texts: KeptTexts | None = None,
+    key: Hashable = None,
+) -> Iterator[bytes | memoryview]:
+    """What `result_json` gives, piece by piece, each made when it is asked for.
+
+    texts, key  where the text of an answer to the same question may be, of which this one takes
+                what is equal, and is left itself
+    """
+    compiled = ready()
+    plain = compiled is not None and is_plain_matrix(result)
+    if texts is not None and plain and texts.takes(result):
+        assert compiled is not None
+        yield from (b"[", texts.written(compiled, result, style, key), b"]")
+        return
+    pieces = _pieces_of_rows(result)
+    if len(pieces) < 2:
+        yield result_json(result, style)
+        return
+    before = b"["
+    for first, last in pieces:
+        some = result.rows(first, last)
+        text = memoryview(result_json(some, style))[1:-1]
+        if len(text):
+            yield before
+            yield text
+            before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+def _pieces_of_rows(result: Result) -> list[tuple[int, int]]:
+    """Stretches of rows of about `POINTS_AT_ONCE` points."""
+    rows = result.series.rows
+    if result.raw is not None:
+        offsets = result.raw.offsets
+    else:
+        steps = max(1, result.values.shape[1])
+        offsets = np.arange(rows + 1) * steps
+    if rows == 0 or int(offsets[-1]) <= POINTS_AT_ONCE or result.kind is ResultKind.SCALAR:
+        return [(0, rows)]
+    number = (offsets[1:] - 1) // POINTS_AT_ONCE
+    bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), rows]
+    return list(pairwise(bounds))
+
+
 def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
     """The `result` alone: a list of series, or one `[time, value]` pair.
 
     Times are seconds with up to three decimals. A series without a point is left out.
     """
     if result.text is not None:
-        return b"[%s,%s]" % (_seconds(result.times_ms[:1])[0], orjson.dumps(result.text))
+        return b"[%s,%s]" % (second_tokens(result.times_ms[:1])[0], orjson.dumps(result.text))
     compiled = ready()
-    if compiled is not None and _is_plain_matrix(result):
-        return _compiled_matrix(compiled, result, style, limit)
+    if compiled is not None and is_plain_matrix(result):
+        some = result if not limit else _first_rows(result, limit)
+        return b"".join((b"[", written(compiled, some, style).text, b"]"))
     points = result.points()
     quote = b'"' if style is ValueStyle.TEXT else b""
     if result.kind is ResultKind.SCALAR:
-        value = _values(points.values[:1], style)[0]
+        value = value_tokens(points.values[:1], style)[0]
         if style is ValueStyle.TEXT and b"e" in value:
             value = format(Decimal(value.decode()), "f").encode()  # a scalar has no exponent
-        return b"[%s,%s%s%s]" % (_seconds(points.times_ms[:1])[0], quote, value, quote)
+        return b"[%s,%s%s%s]" % (second_tokens(points.times_ms[:1])[0], quote, value, quote)
     rows = np.flatnonzero(np.diff(points.offsets))
     if limit:
         rows = rows[:limit]
@@ -86,8 +128,8 @@ def _vector(
     metrics: list[bytes], points: Points, rows: Ints, style: ValueStyle, quote: bytes
 ) -> bytes:
     first = points.offsets[rows]
-    times = _seconds(points.times_ms[first])
-    values = _values(points.values[first], style)
+    times = second_tokens(points.times_ms[first])
+    values = value_tokens(points.values[first], style)
     count = len(rows)
     pieces: list[bytes] = [b""] * (6 * count)
     pieces[0::6] = [b'{"metric":', *[b',{"metric":'] * (count - 1)]
@@ -103,9 +145,9 @@ def _matrix(
     metrics: list[bytes], points: Points, rows: Ints, style: ValueStyle, quote: bytes
 ) -> bytes:
     last = int(points.offsets[rows[-1] + 1])  # rows without points own nothing in between
-    tokens = _values(points.values[:last], style)
+    tokens = value_tokens(points.values[:last], style)
     distinct, instant = np.unique(points.times_ms[:last], return_inverse=True)
-    seconds = _seconds(distinct)
+    seconds = second_tokens(distinct)
     # What stands before a value: the end of the point before it, and its own time.
     follow = np.array([quote + b"],[" + s + b"," + quote for s in seconds], object)
     before: list[bytes] = follow[instant].tolist()
@@ -118,56 +160,16 @@ def _matrix(
     return b"[%s%s]]}]" % (b"".join(pieces), quote)
 
 
-def _is_plain_matrix(result: Result) -> bool:
-    return (
-        result.kind is ResultKind.MATRIX
-        and result.raw is None
-        and result.native is None
-        and result.values.size > 0
+def _first_rows(result: Result, limit: int) -> Result:
+    """The first series of a matrix that have a point."""
+    there = np.arange(len(result.values))
+    if result.valid is not None:
+        there = np.flatnonzero(np.logical_or.reduce(result.valid, axis=1))
+    there = there[:limit]
+    valid = None if result.valid is None else result.valid[there]
+    return replace(
+        result, series=result.series.take(there), values=result.values[there], valid=valid
     )
-
-
-def _compiled_matrix(compiled: Compiled, result: Result, style: ValueStyle, limit: int) -> bytes:
-    """The same text as `_matrix` gives."""
-    series, valid = result.series, result.valid
-    values = np.ascontiguousarray(result.values)
-    if limit:
-        there = np.arange(len(values))
-        if valid is not None:
-            there = np.flatnonzero(np.logical_or.reduce(valid, axis=1))
-        there = there[:limit]
-        series, values = series.take(there), values[there]
-        valid = None if valid is None else valid[there]
-    kinds = np.empty(values.shape, np.int8)
-    known = np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
-    odd_texts = b""
-    if compiled.kinds_of(values, known, kinds):
-        odd_texts = _odd_texts(values[kinds == ODD], style)
-    metrics, metric_ends = _joined(list(map(orjson.dumps, series.dicts())))
-    times, time_ends = _joined(_seconds(result.times_ms))
-    longest = int(np.diff(time_ends, prepend=0).max()) + 26  # brackets, quotes, digits
-    room = len(metrics) + 32 * len(values) + longest * values.size + len(odd_texts)
-    out = np.empty(room, np.uint8)
-    odd = np.frombuffer(odd_texts or b",", np.uint8)
-    quoted = style is ValueStyle.TEXT
-    size = compiled.write_matrix(
-        values, kinds, times, time_ends, metrics, metric_ends, odd, quoted, out
-    )
-    return b"".join((b"[", out[:size].data, b"]"))
-
-
-def _odd_texts(values: Floats, style: ValueStyle) -> bytes:
-    """Texts of values, a comma after each."""
-    size = np.abs(values)
-    if ((size >= 1e-5) & (size < 1e15)).all():  # orjson writes these as Prometheus does
-        return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] + b","
-    return b",".join(_values(values, style)) + b","
-
-
-def _joined(texts: list[bytes]) -> tuple[NDArray[np.uint8], Ints]:
-    """Texts one behind the other, and where each ends."""
-    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    return np.frombuffer(b"".join(texts), np.uint8), ends
 
 
 def _mixed(
@@ -184,12 +186,12 @@ def _mixed(
     quoted = style is ValueStyle.TEXT
     histograms, number = NativeCells(native.histograms, native.which[:last]).occurring()
     tokens = np.empty(last, object)
-    texts = _values(points.values[:last][is_float], style)
+    texts = value_tokens(points.values[:last][is_float], style)
     tokens[is_float] = [b'"%s"' % text for text in texts] if quoted else texts
     objects = np.empty(len(histograms), object)
     objects[:] = histogram_objects(histograms, quoted=quoted)
     tokens[~is_float] = objects[number]
-    times = _seconds(points.times_ms[:last])
+    times = second_tokens(points.times_ms[:last])
     pairs = np.empty(last, object)
     pairs[:] = [b"[%s,%s]" % pair for pair in zip(times, tokens.tolist(), strict=True)]
     series = [b'{"metric":' + metric for metric in metrics]
@@ -202,16 +204,3 @@ def _mixed(
                 listed = b",".join(some[first:end])
                 series[at] += b',"%s%s":' % (key, many) + (b"[%s]" % listed if many else listed)
     return b"[%s}]" % b"},".join(series)
-
-
-def _values(values: Floats, style: ValueStyle) -> list[bytes]:
-    tokens = float_tokens(values)
-    if style is ValueStyle.NUMBER:
-        for at in np.flatnonzero(~np.isfinite(values)).tolist():
-            tokens[at] = b'"%s"' % tokens[at]
-    return tokens
-
-
-def _seconds(times_ms: Ints) -> list[bytes]:
-    # The float nearest to ms / 1000 prints as exactly those three decimals (15 digits suffice).
-    return float_tokens(times_ms / 1000.0)

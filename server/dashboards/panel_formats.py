@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from novaql.export.prometheus_json import ValueStyle, result_json
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import result_json
 from novaql.export.series_text import series_text
 from novaql.result import Result, ResultKind
 from server.platform.formats import arrow_stream

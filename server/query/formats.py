@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from novaql.export.prometheus_json import ValueStyle, result_json, series_count
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import result_json, series_count
 from novaql.options import QueryOptions
 from novaql.result import NativeCells, Points, Result, native_where
 from server.platform.formats import Format, arrow_stream

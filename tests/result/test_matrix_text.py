@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from novaql.export import prometheus_json
 from novaql.export.compiled_text import prepare, ready
-from novaql.export.prometheus_json import ValueStyle, result_json
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import result_json
 from novaql.result import Result, ResultKind
 from tests.result.test_prometheus_json import matrices
 from tsdb.labels import SeriesTable

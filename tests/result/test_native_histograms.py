@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from novaql.export.float_tokens import float_token
 from novaql.export.histogram_text import histogram_texts
-from novaql.export.prometheus_json import ValueStyle, prometheus_data, result_json
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.options import QueryOptions
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram

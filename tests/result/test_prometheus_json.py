@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.export.float_tokens import float_token, float_tokens
-from novaql.export.prometheus_json import ValueStyle, prometheus_data, result_json
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import prometheus_data, result_json
 from novaql.result import Points, Result, ResultKind
 from tsdb.labels import SeriesTable
 

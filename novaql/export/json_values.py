@@ -1,0 +1,35 @@
+"""Numbers as they stand in JSON answers."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from novaql.export.float_tokens import float_tokens
+from tsdb.labels import Ints
+from tsdb.tile import Floats
+
+
+class ValueStyle(Enum):
+    """How a sample's value stands in the JSON."""
+
+    TEXT = "text"
+    """Always a string, as Prometheus has it."""
+    NUMBER = "number"
+    """A number; `"NaN"`, `"+Inf"` and `"-Inf"` are strings."""
+
+
+def value_tokens(values: Floats, style: ValueStyle) -> list[bytes]:
+    """Texts of values, without the quotes that `TEXT` puts around each."""
+    tokens = float_tokens(values)
+    if style is ValueStyle.NUMBER:
+        for at in np.flatnonzero(~np.isfinite(values)).tolist():
+            tokens[at] = b'"%s"' % tokens[at]
+    return tokens
+
+
+def second_tokens(times_ms: Ints) -> list[bytes]:
+    """Seconds with up to three decimals."""
+    # The float nearest to ms / 1000 prints as exactly those three decimals (15 digits suffice).
+    return float_tokens(times_ms / 1000.0)
