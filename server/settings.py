@@ -50,7 +50,8 @@ class Settings:
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
     result_cache_bytes  memory for answers to range queries, of which a later one uses what has not
-                        changed; 0: none are kept. A query with `nocache=1` uses none and adds none
+                        changed, and as much again for their texts; 0: none are kept. A query with
+                        `nocache=1` uses none and adds none
     state_cache_bytes   memory for answers to reads of the database, used while nobody changes it
     measured_for_s      what was measured for an objective or a service's health is told again for
                         so long; 0: it is measured each time it is asked for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -9,11 +11,13 @@ import pyarrow as pa
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form, wide_form, wide_names
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
-from novaql.result import Result
-from tsdb.labels import Ints, LabelColumn
+from novaql.result import NativeCells, Result
 
 TIMESTAMP = pa.timestamp("ms", tz="UTC")
 LABEL = pa.dictionary(pa.int32(), pa.string())
+
+SAMPLES_AT_ONCE = 1 << 16
+"""In a batch of a stream: about two megabytes."""
 
 
 def long_table(result: Result) -> pa.Table:
@@ -22,22 +26,85 @@ def long_table(result: Result) -> pa.Table:
     If there are native histograms, `value` is null in their rows, and the column `histogram`, a
     struct, in the others.
     """
-    form = long_form(result)
-    times = numbers(form.times_ms, TIMESTAMP)
-    if form.text is not None:
-        return pa.table({TIME: times, VALUE: strings([form.text])})
-    fields: list[pa.Field[Any]] = [
-        pa.field(TIME, TIMESTAMP, nullable=False),
-        pa.field(VALUE, pa.float64(), nullable=form.native is not None),
-    ]
-    arrays: list[pa.Array[Any]] = [times, numbers(form.values, pa.float64(), form.float_there)]
-    if form.native is not None:
-        fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
-        arrays.append(histogram_column(form.native))
-    for name, (label, column) in form.labels.items():
-        fields.append(pa.field(name, LABEL, metadata={"label": label}))
-        arrays.append(_dictionary(column, form.row))
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    if result.text is not None:
+        form = long_form(result)
+        times = numbers(form.times_ms, TIMESTAMP)
+        return pa.table({TIME: times, VALUE: strings([result.text])})
+    long = _Long(result)
+    return pa.Table.from_arrays(long.arrays(0, long.samples), schema=long.schema)
+
+
+def long_stream(result: Result) -> Iterator[bytes]:
+    """The same table as a stream of Arrow's IPC format, piece by piece."""
+    sink = _Sink()
+    if result.text is not None:
+        table = long_table(result)
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        yield sink.taken()
+        return
+    long = _Long(result)
+    with pa.ipc.new_stream(sink, long.schema) as writer:
+        for first in range(0, long.samples, SAMPLES_AT_ONCE):
+            arrays = long.arrays(first, min(first + SAMPLES_AT_ONCE, long.samples))
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=long.schema))
+            yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """Where Arrow writes to; what was written is taken from it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self._pieces.append(bytes(piece))
+        return len(self._pieces[-1])
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+class _Long:
+    """The long layout of samples, any stretch of it as arrays."""
+
+    def __init__(self, result: Result) -> None:
+        form = self._form = long_form(result)
+        self.samples = len(form.values)
+        fields: list[pa.Field[Any]] = [
+            pa.field(TIME, TIMESTAMP, nullable=False),
+            pa.field(VALUE, pa.float64(), nullable=form.native is not None),
+        ]
+        if form.native is not None:
+            fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
+        self._labels = []
+        for name, (label, column) in form.labels.items():
+            fields.append(pa.field(name, LABEL, metadata={"label": label}))
+            self._labels.append((column.codes, strings(column.values[1:])))
+        self.schema = pa.schema(fields)
+
+    def arrays(self, first: int, last: int) -> list[pa.Array[Any]]:
+        """The columns of samples from one number up to another one, exclusively."""
+        form, some = self._form, slice(first, last)
+        there = form.float_there
+        arrays: list[pa.Array[Any]] = [
+            numbers(form.times_ms[some], TIMESTAMP),
+            numbers(form.values[some], pa.float64(), None if there is None else there[some]),
+        ]
+        if form.native is not None:
+            which = form.native.which[some]
+            arrays.append(histogram_column(NativeCells(form.native.histograms, which)))
+        row = form.row[some]
+        for codes, texts in self._labels:
+            found = codes[row]
+            indices = numbers(found - 1, pa.int32(), found != 0)
+            arrays.append(pa.DictionaryArray.from_arrays(indices, texts))
+        return arrays
 
 
 def wide_table(result: Result) -> pa.Table:
@@ -52,9 +119,3 @@ def wide_table(result: Result) -> pa.Table:
     ]
     times = numbers(form.times_ms, TIMESTAMP)
     return pa.Table.from_arrays([times, *columns], names=[TIME, *names])
-
-
-def _dictionary(column: LabelColumn, row: Ints) -> pa.Array[Any]:
-    codes = column.codes[row]
-    indices = numbers(codes - 1, pa.int32(), codes != 0)
-    return pa.DictionaryArray.from_arrays(indices, strings(column.values[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,13 +18,19 @@ from novaql.result import NativeCells, Result
 from tsdb.labels import Bools
 
 END = "\r\n"
-_CHUNK = 1 << 17
+_CHUNK = 1 << 15
 
 LINE_END = strings([END])[0]
 
 
 def write_csv(result: Result, out: BinaryIO) -> None:
-    """Write a header and one row a sample. RFC 4180 in UTF-8, lines end in CR LF.
+    """Write `csv_pieces`."""
+    for piece in csv_pieces(result):
+        out.write(piece)
+
+
+def csv_pieces(result: Result) -> Iterator[bytes]:
+    """A header and one row a sample, piece by piece. RFC 4180 in UTF-8, lines end in CR LF.
 
     Times are RFC 3339 in UTC, values the shortest decimal that reads back as the same float (`NaN`,
     `+Inf`, `-Inf` where it is none), an absent label an empty cell. Native histograms have a column
@@ -31,9 +38,9 @@ def write_csv(result: Result, out: BinaryIO) -> None:
     """
     form = long_form(result)
     fixed = [TIME, VALUE] if form.native is None else [TIME, VALUE, HISTOGRAM]
-    out.write((",".join(map(csv_cell, [*fixed, *form.labels])) + END).encode())
+    yield (",".join(map(csv_cell, [*fixed, *form.labels])) + END).encode()
     if form.text is not None:
-        out.write(f"{time_texts(form.times_ms)[0]},{csv_cell(form.text)}{END}".encode())
+        yield f"{time_texts(form.times_ms)[0]},{csv_cell(form.text)}{END}".encode()
         return
     # Every distinct text is quoted once; rows are put together by Arrow, column by column.
     distinct, instant = np.unique(form.times_ms, return_inverse=True)
@@ -53,7 +60,7 @@ def write_csv(result: Result, out: BinaryIO) -> None:
         cells += [texts.take(numbers(place[some], pa.int32())) for texts, place in histograms]
         cells += [texts.take(numbers(codes[row], pa.int32())) for texts, codes in labels]
         last = compute.binary_join_element_wise(cells.pop(), NOTHING, LINE_END)
-        out.write(joined_bytes(compute.binary_join_element_wise(*cells, last, COMMA)))
+        yield joined_bytes(compute.binary_join_element_wise(*cells, last, COMMA))
 
 
 def _part(values: Bools | None, some: slice) -> Bools | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novaql import __version__
+from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
 from server.platform.accounts import Accounts
@@ -90,6 +91,7 @@ def _around(
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
         answers=ResultCache(settings.result_cache_bytes),
+        texts=KeptTexts(settings.result_cache_bytes),
         kept_answers=KeptAnswers(settings.state_cache_bytes),
         measurements=MeasurementsKept(settings.measured_for_s),
         decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 
+from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
 from server.platform.accounts import Accounts
@@ -49,6 +50,7 @@ class ServerContext:
     threads    for work on the database
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
+    texts      … and their texts
     kept_answers   answers to reads of the database, while it does not change
     measurements   what was measured for services and objectives a moment ago
     scrapes    the targets that this server scrapes now
@@ -76,6 +78,7 @@ class ServerContext:
     writers: Writers
     decoder: RemoteWriteDecoder
     answers: ResultCache
+    texts: KeptTexts
     kept_answers: KeptAnswers
     measurements: MeasurementsKept
     scrapes: Scrapes = no_scrapes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from server.platform.errors import NotAcceptable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from novaql.result import Result
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -64,3 +67,17 @@ def arrow_stream(table: pa.Table) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()
+
+
+def arrow_pieces(result: Result) -> Iterator[bytes]:
+    """The long layout of a result as a stream of Arrow's IPC format."""
+    from novaql.export.arrow import long_stream  # noqa: PLC0415 - pyarrow is heavy
+
+    return long_stream(result)
+
+
+def csv_pieces(result: Result) -> Iterator[bytes]:
+    """The long layout of a result as CSV."""
+    from novaql.export import csv_text  # noqa: PLC0415 - loads pyarrow
+
+    return csv_text.csv_pieces(result)

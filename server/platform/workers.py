@@ -110,6 +110,14 @@ class QueryWorkers:
                 raise TimeoutError
         return task.result()
 
+    async def next_piece(self, pieces: Iterator[Answer]) -> Answer | None:
+        """The next of the pieces of an answer, made among the large queries; None after the last.
+
+        No thread waits for the client between two of them.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._large, next, pieces, None)
+
     def _left(self, task: asyncio.Future[Any]) -> None:
         self.running -= 1
         if not task.cancelled():

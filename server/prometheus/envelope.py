@@ -22,14 +22,19 @@ class PrometheusAnswer(BaseModel):
 
 
 def success(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
-    """An answer around JSON that is ready. Of warnings and infos, ten each are told."""
+    """An answer around JSON that is ready."""
+    body = b'{"status":"success","data":' + data + told(warnings, infos) + b"}"
+    return Response(body, media_type="application/json")
+
+
+def told(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
+    """What stands behind the data. Of warnings and infos, ten each are told."""
     tail = b""
     if warnings:
         tail += b',"warnings":' + orjson.dumps(capped(warnings, "warning"))
     if infos:
         tail += b',"infos":' + orjson.dumps(capped(infos, "info"))
-    body = b'{"status":"success","data":' + data + tail + b"}"
-    return Response(body, media_type="application/json")
+    return tail
 
 
 def capped(texts: Sequence[str], word: str) -> list[str]:

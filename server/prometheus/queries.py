@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.errors import QueryTimeout
-from novaql.export.prometheus_json import prometheus_data, series_count
+from novaql.export.json_values import ValueStyle
+from novaql.export.prometheus_json import result_json, result_pieces, series_count
 from novaql.language import format_expr, parse
 from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
 from server.platform.context import context_of
 from server.platform.errors import InvalidRequest
+from server.platform.pieces import Piece, begin, pieces_response
 from server.platform.query_run import run_in_worker, run_query
 from server.platform.syntax_tree import tree_json
-from server.prometheus.envelope import success
+from server.prometheus.envelope import success, told
 from server.prometheus.parameters import (
     Parameters,
     bad_parameter,
@@ -99,17 +102,26 @@ async def _answer(
         start_ms, end_ms, step_ms, lookback_ms, timeout_s=timeout_s, rollup_ms=rollup_ms
     )
 
-    def shape(result: Result) -> Response:
+    cached = not go_bool(parameters.text("nocache"))
+    text, context = parameters.text("query"), context_of(request)
+    texts = context.texts if cached else None
+    key = (text, step_ms, end_ms - start_ms)
+
+    def pieces(result: Result) -> Iterator[Piece]:
         warnings = list(result.warnings)
+        yield b'{"status":"success","data":{"resultType":"%s","result":' % result.kind.encode()
         if limit and series_count(result) > limit:
             warnings.append(_TRUNCATED)
-        data = prometheus_data(result, limit=limit)
-        if told_stats:
-            data = data[:-1] + b',"stats":' + orjson.dumps(_stats(result.stats)) + b"}"
-        return success(data, warnings, result.infos)
+            yield result_json(result, ValueStyle.TEXT, limit=limit)
+        else:
+            yield from result_pieces(result, ValueStyle.TEXT, texts=texts, key=key)
+        stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if told_stats else b""
+        yield stats + b"}" + told(warnings, result.infos) + b"}"
 
-    cached = not go_bool(parameters.text("nocache"))
-    return await run_query(request, parameters.text("query"), options, shape, cached=cached)
+    begun = await run_query(
+        request, text, options, lambda result: begin(pieces(result)), cached=cached
+    )
+    return pieces_response(begun, context.workers, media_type="application/json")
 
 
 def _lookback_ms(parameters: Parameters) -> int:

@@ -1,7 +1,8 @@
-"""A result as bytes of the format a client asks for."""
+"""A result in the format a client asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,21 +10,47 @@ import numpy as np
 import orjson
 
 from novaql.export.json_values import ValueStyle
-from novaql.export.prometheus_json import result_json, series_count
+from novaql.export.matrix_json import KeptTexts
+from novaql.export.prometheus_json import result_pieces, series_count
 from novaql.options import QueryOptions
 from novaql.result import NativeCells, Points, Result, native_where
-from server.platform.formats import Format, arrow_stream
+from server.platform.formats import Format, arrow_pieces, csv_pieces
+from server.platform.pieces import Piece
 
 TRUNCATED = "results truncated due to limit"
 
 
-def encode(result: Result, form: Format, options: QueryOptions, *, limit: int, plan: str) -> bytes:
-    """The whole answer. `plan` is the explanation, or "" if none was asked for."""
+def encode(
+    result: Result,
+    form: Format,
+    options: QueryOptions,
+    *,
+    limit: int,
+    plan: str,
+    texts: KeptTexts | None = None,
+    key: Hashable = None,
+) -> Iterator[Piece]:
+    """The whole answer, piece by piece.
+
+    plan        the explanation, or "" if none was asked for
+    texts, key  as for `result_pieces`
+    """
     shown = limited(result, limit)
     if form == "csv":
-        return shown.csv().encode()
+        return csv_pieces(shown)
     if form == "arrow":
-        return arrow_stream(shown.arrow())
+        return arrow_pieces(shown)
+    return _json_pieces(result, shown, options, plan, texts, key)
+
+
+def _json_pieces(
+    result: Result,
+    shown: Result,
+    options: QueryOptions,
+    plan: str,
+    texts: KeptTexts | None,
+    key: Hashable,
+) -> Iterator[Piece]:
     truncated = shown is not result
     tail: dict[str, Any] = {
         "warnings": [*result.warnings, *([TRUNCATED] if truncated else [])],
@@ -44,8 +71,9 @@ def encode(result: Result, form: Format, options: QueryOptions, *, limit: int, p
     if plan:
         tail["explain"] = plan
     kind = result.kind.value.encode()
-    rows = result_json(shown, ValueStyle.NUMBER)
-    return b'{"result_type":"%s","result":%s,%s' % (kind, rows, orjson.dumps(tail)[1:])
+    yield b'{"result_type":"%s","result":' % kind
+    yield from result_pieces(shown, ValueStyle.NUMBER, texts=texts, key=key)
+    yield b"," + orjson.dumps(tail)[1:]
 
 
 def limited(result: Result, limit: int) -> Result:

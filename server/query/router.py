@@ -11,6 +11,7 @@ from novaql.result import Result
 from server.platform.context import context_of
 from server.platform.endpoint import Endpoint
 from server.platform.formats import MEDIA, format_of
+from server.platform.pieces import Begun, begin, pieces_response
 from server.platform.query_run import run_query
 from server.platform.scopes import Role
 from server.platform.strict_json import read_json
@@ -41,17 +42,22 @@ async def novaql(request: Request) -> Response:
 
     profile = Profile() if body.explain == "analyze" else None
 
-    def shape(result: Result) -> bytes:
+    cached = not body.nocache and profile is None
+    context = context_of(request)
+    texts = context.texts if cached else None
+    key = (body.query, options.step_ms, options.end_ms - options.start_ms)
+
+    def shape(result: Result) -> Begun:
         if profile is not None:
             plan = profile.text()
         else:
             plan = explain(body.query, options) if body.explain else ""
-        return encode(result, form, options, limit=body.limit or 0, plan=plan)
+        limit = body.limit or 0
+        return begin(encode(result, form, options, limit=limit, plan=plan, texts=texts, key=key))
 
-    cached = not body.nocache and profile is None
-    content = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
-    headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
-    return Response(content, headers=headers)
+    begun = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    return pieces_response(begun, context.workers, media_type=MEDIA[form], headers=headers)
 
 
 ENDPOINTS = (

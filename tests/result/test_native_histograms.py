@@ -285,7 +285,8 @@ def test_answers_of_the_server(raw: bool) -> None:
     ]
     result = result_of(rows, raw=raw)
 
-    answer = json.loads(encode(result, "json", QueryOptions(0, 60_000, 60_000), limit=0, plan=""))
+    pieces = encode(result, "json", QueryOptions(0, 60_000, 60_000), limit=0, plan="")
+    answer = json.loads(b"".join(pieces))
     NovaqlAnswer.model_validate(answer)
     assert answer["result"][1] == {
         "metric": {"a": "y"},

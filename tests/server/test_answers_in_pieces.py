@@ -1,0 +1,208 @@
+"""Large answers are made piece by piece as the client takes them; half an answer looks like one."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import cramjam
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+import tsdb
+from novaql import query
+from novaql.export import compiled_text, prometheus_json
+from server.platform import pieces
+from server.platform.pieces import Begun, PiecesResponse, begin
+from server.platform.workers import QueryWorkers
+from server.prometheus import queries
+from server.query import formats
+from tests.support.http_server import LocalServer, local_server
+from tsdb.labels import SeriesTable
+from tsdb.tile import Batch
+
+SERIES, SAMPLES = 400, 300
+RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}
+PROMETHEUS = "/prometheus/api/v1/query_range"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    store = tsdb.memory()
+    table = SeriesTable.from_dicts([{"__name__": "m", "i": f"{i}é"} for i in range(SERIES)])
+    times = np.tile(1_000_000 + np.arange(SAMPLES, dtype=np.int64) * 1000, SERIES)
+    values = np.random.default_rng(1).random(SERIES * SAMPLES)
+    store.append(Batch(table, np.repeat(np.arange(SERIES), SAMPLES), times, values))
+    with local_server(store) as server:
+        yield server
+
+
+def raw(server: LocalServer, encoding: str, **body: Any) -> tuple[httpx.Headers, bytes]:
+    headers = server.bearer() | {"Accept-Encoding": encoding}
+    ask: dict[str, Any] = {"method": "GET", "url": PROMETHEUS, "params": RANGE}
+    if body:
+        ask = {"method": "POST", "url": "/v1/novaql", "json": RANGE | body}
+    with server.client.stream(**ask, headers=headers) as answer:
+        return answer.headers, b"".join(answer.iter_raw())
+
+
+def test_the_whole_is_what_one_piece_would_be(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[bytes] = []
+    for at_once in (1 << 30, 1 << 16):
+        monkeypatch.setattr(pieces, "AT_ONCE", at_once)
+        headers, text = raw(server, "identity")
+        assert ("content-length" in headers) == (at_once == 1 << 30)
+        whole.append(text)
+    assert whole[0] == whole[1]
+    assert len(json.loads(whole[0])["data"]["result"]) == SERIES
+    expected = query("m", server.store, start=1000, end=1000 + SAMPLES - 1, step="1s")
+    assert json.loads(whole[0])["data"] == expected.to_prometheus()
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "arrow"])
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_packed_pieces_read_back(server: LocalServer, form: str, encoding: str) -> None:
+    plain_headers, plain = raw(server, "identity", format=form)
+    headers, packed = raw(server, encoding, format=form)
+
+    assert plain_headers["transfer-encoding"] == headers["transfer-encoding"] == "chunked"
+    assert headers["content-encoding"] == encoding
+    assert "content-length" not in headers
+    unpack = cramjam.gzip.decompress if encoding == "gzip" else cramjam.zstd.decompress
+    unpacked = bytes(unpack(packed))
+    if form == "json":  # the time that it took is another one
+        assert json.loads(unpacked)["result"] == json.loads(plain)["result"]
+    else:
+        assert unpacked == plain
+
+
+def test_an_arrow_stream_is_the_table_in_batches(server: LocalServer) -> None:
+    _, body = raw(server, "identity", format="arrow")
+    with pa.ipc.open_stream(io.BytesIO(body)) as reader:
+        batches = list(reader)
+    expected = query("m", server.store, start=1000, end=1000 + SAMPLES - 1, step="1s").arrow()
+    assert len(batches) > 1
+    assert pa.Table.from_batches(batches).combine_chunks() == expected
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
+@pytest.mark.parametrize("body", [{}, {"format": "json"}, {"format": "csv"}, {"format": "arrow"}])
+def test_an_error_on_the_way_is_not_the_end_of_an_answer(
+    server: LocalServer, encoding: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(made: Iterator[Any]) -> Iterator[Any]:
+        for _ in range(2):
+            yield next(made)
+        yield b" " * (2 * pieces.AT_ONCE)
+        yield from (b"one", b"two", b"three", b"four")
+        raise OSError("the disk is gone")
+
+    whole_json, encode = prometheus_json.result_pieces, formats.encode
+    monkeypatch.setattr(queries, "result_pieces", lambda *a, **k: breaks(whole_json(*a, **k)))
+    monkeypatch.setattr(
+        "server.query.router.encode",
+        lambda *a, **k: breaks(iter([b"a", b"b", *encode(*a, **k)])),
+    )
+    with pytest.raises(httpx.RemoteProtocolError):
+        raw(server, encoding, **body)
+    monkeypatch.undo()
+    assert raw(server, encoding, **body)[1]  # the server lives
+
+
+def test_an_error_at_the_start_is_an_error(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any, **__: Any) -> Iterator[bytes]:
+        yield b"["
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(queries, "result_pieces", breaks)
+    answer = server.prometheus("query_range", **RANGE)
+    assert answer.status_code == 500
+    assert answer.json()["status"] == "error"
+
+
+def test_pieces_are_made_when_the_one_before_was_taken() -> None:
+    made: list[int] = []
+
+    def many() -> Iterator[bytes]:
+        for number in range(100):
+            made.append(number)
+            yield bytes(300_000)
+
+    begun = begin(many())
+    assert len(made) < 10
+
+    async def run() -> list[int]:
+        workers, seen = QueryWorkers(threads=1, queue=1), []
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body" and len(message["body"]):
+                seen.append(len(made))
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        await PiecesResponse(begun, workers, media_type="text/plain", headers=None)(
+            {}, receive, send
+        )
+        workers.close()
+        return seen
+
+    seen = asyncio.run(run())
+    assert len(made) == 100
+    # When half is sent, half is made and no more than a piece ahead.
+    assert max(b - a for a, b in itertools.pairwise(seen)) <= 1
+
+
+def test_nothing_is_made_for_a_client_that_left() -> None:
+    made: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            made.append(1)
+            yield bytes(100)
+
+    async def run() -> None:
+        workers, left = QueryWorkers(threads=1, queue=1), asyncio.Event()
+
+        async def send(_: Message) -> None:
+            await asyncio.sleep(0)
+            if len(made) == 5:
+                left.set()
+
+        async def receive() -> Message:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        answer = PiecesResponse(
+            Begun([b"first"], endless()), workers, media_type="text/plain", headers=None
+        )
+        with pytest.raises(ClientDisconnect):
+            await answer({}, receive, send)
+        workers.close()
+
+    asyncio.run(run())
+    assert len(made) < 10
+
+
+def test_refreshed_panels_over_http_are_answers_made_anew(server: LocalServer) -> None:
+    pytest.importorskip("numba", reason="texts are kept with numba: pip install 'novaql[fast]'")
+    compiled_text.prepare()
+    for shift in range(5):
+        asked = RANGE | {"query": "sum by (i) (m)", "start": 1000 + shift, "end": 1200 + shift}
+        kept = server.prometheus("query_range", **asked)
+        anew = server.prometheus("query_range", **asked, nocache="1")
+        assert kept.content == anew.content
+    assert server.context.texts.stats().entries > 0
