@@ -87,8 +87,8 @@ class _Runs:
 
 
 def as_slice(numbers: Ints) -> Ints | slice:
-    """Increasing numbers, as a slice where they follow one another: what needs no copy."""
-    if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+    """Numbers as a slice where each is one more than the one before: what needs no copy."""
+    if len(numbers) and (numbers[1:] - numbers[:-1] == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)
     return numbers
 

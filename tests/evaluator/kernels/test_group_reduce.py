@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from novaql.evaluator.kernels.group_reduce import accumulator
+from novaql.evaluator.kernels.group_reduce import accumulator, as_slice
 
 PLAIN: dict[str, Callable[[list[float]], float]] = {
     "sum": math.fsum,
@@ -91,3 +91,10 @@ def test_extremes_ignore_nan_unless_all_are() -> None:
     assert values[0, 0] == 3.0
     assert math.isnan(values[1, 0])
     assert valid.all()
+
+
+@given(st.lists(st.integers(0, 6), max_size=5, unique=True))
+def test_numbers_as_a_slice_are_the_same_numbers(numbers: list[int]) -> None:
+    """Compiled kernels name groups in the order in which they meet them: [0, 3, 2] is no range."""
+    rows = np.arange(7) * 10
+    np.testing.assert_array_equal(rows[as_slice(np.array(numbers, np.int64))], rows[numbers])
