@@ -63,7 +63,7 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
         noted = types.Array(types.int64, 2, "C")
         number = types.int64
         signatures = {
-            "equal_columns": (matrix, mask, matrix, mask, number, flags),
+            "equal_columns": (known, mask, known, mask, number, flags),
             "kinds_of": (matrix, mask, kinds, number, number),
             "write_matrix": (
                 *(matrix, kinds, text, ends, text, ends, text, types.boolean),

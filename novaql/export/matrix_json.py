@@ -130,7 +130,8 @@ def written(
         step = int(old.times_ms[1] - old.times_ms[0])
         shift = int(result.times_ms[0] - old.times_ms[0]) // step
         equal = np.zeros(steps, np.bool_)
-        compiled.equal_columns(values, _mask(valid), old.values, _mask(old.valid), shift, equal)
+        bits, others = values.view(np.int64), old.values.view(np.int64)
+        compiled.equal_columns(bits, _mask(valid), others, _mask(old.valid), shift, equal)
         first, last = _longest(equal)
     kinds = np.full(values.shape, ABSENT, np.int8)
     odd_texts = b""

@@ -24,29 +24,34 @@ Bytes = NDArray[np.uint8]
 
 
 def equal_columns(
-    values: NDArray[np.float64],
+    bits: NDArray[np.int64],
     valid: NDArray[np.bool_],
-    others: NDArray[np.float64],
+    others: NDArray[np.int64],
     valid_others: NDArray[np.bool_],
     shift: int,
     equal: NDArray[np.bool_],
 ) -> None:
-    """Which columns are bit for bit those of others, `shift` to the right there. Both: [S, J], and
-    validity [S, J], or [0, 0] for all; equal: [J], false from the start."""
-    rows, steps = values.shape
+    """Which columns are those of others, `shift` to the right there. Both: bits of floats [S, J],
+    and validity [S, J], or [0, 0] for all; equal: [J], false from the start."""
+    rows, steps = bits.shape
     first, last = max(0, -shift), min(steps, others.shape[1] - shift)
+    if last <= first:
+        return
+    width = last - first
+    differs = np.zeros(width, np.int64)  # as wide as what is compared: many at a time
     some, some_others = len(valid) > 0, len(valid_others) > 0
-    for j in range(first, last):
-        equal[j] = True
     for i in range(rows):
-        for j in range(first, last):
-            there = not some or valid[i, j]
-            there_too = not some_others or valid_others[i, j + shift]
-            same = values[i, j] == others[i, j + shift] and values[i, j] != 0.0
-            if not same:
-                one, other = values[i, j : j + 1], others[i, j + shift : j + shift + 1]
-                same = one.view(np.int64)[0] == other.view(np.int64)[0]
-            equal[j] &= (there == there_too) and (same or not there)
+        one, other = bits[i, first:last], others[i, first + shift : last + shift]
+        if not some and not some_others:
+            for j in range(width):
+                differs[j] |= one[j] ^ other[j]
+            continue
+        for j in range(width):
+            there = valid[i, first + j] if some else True
+            there_too = valid_others[i, first + shift + j] if some_others else True
+            differs[j] |= ((one[j] ^ other[j]) if there else 0) | np.int64(there != there_too)
+    for j in range(width):
+        equal[first + j] = differs[j] == 0
 
 
 def kinds_of(
