@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -30,7 +32,7 @@ def side_by_side(
         return
     turns = _Turns(count, work)
     helpers: list[Future[None]] = [
-        _helpers().submit(turns.run) for _ in range(min(_cores(), count) - 1)
+        _helpers(_priority()).submit(turns.run) for _ in range(min(_cores(), count) - 1)
     ]
     taken = 0
     try:
@@ -80,11 +82,31 @@ class _Turns(Generic[T]):
 
 
 @cache
-def _helpers() -> ThreadPoolExecutor:
-    """Threads shared by all queries of the process."""
+def _helpers(priority: int) -> ThreadPoolExecutor:
+    """Threads shared by all queries of the process that are run at this priority: who runs a large
+    query on a thread that yields to others wants no help from threads that do not."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - 5 ms, logging with it
 
-    return ThreadPoolExecutor(max(1, _cores() - 1), thread_name_prefix="novaql-tile")
+    return ThreadPoolExecutor(
+        max(1, _cores() - 1),
+        thread_name_prefix="novaql-tile",
+        initializer=_set_priority,
+        initargs=(priority,),
+    )
+
+
+def _priority() -> int:
+    """That of the calling thread, as `nice` has it, where the system knows that of threads."""
+    if sys.platform != "linux":
+        return 0
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def _set_priority(priority: int) -> None:
+    """Of the calling thread; a system that does not let us leaves it as it is."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)
 
 
 # A forked process has the pool but none of its threads: it would wait for them for ever.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +84,7 @@ def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two threads beside the query's own, whatever the machine has."""
     with ThreadPoolExecutor(2, thread_name_prefix="novaql-tile") as pool:
         monkeypatch.setattr(side_by_side, "_cores", lambda: 3)
-        monkeypatch.setattr(side_by_side, "_helpers", lambda: pool)
+        monkeypatch.setattr(side_by_side, "_helpers", lambda _: pool)
         yield
 
 
@@ -159,7 +161,7 @@ def test_results_come_in_the_order_of_bundles() -> None:
 def test_a_query_does_not_wait_for_busy_threads() -> None:
     let_go = threading.Event()
     for _ in range(2):
-        side_by_side._helpers().submit(let_go.wait, 30)
+        side_by_side._helpers(0).submit(let_go.wait, 30)
     try:
         rows, names = run(lambda number: bundle_of_tile(tile(number)))
     finally:
@@ -167,6 +169,31 @@ def test_a_query_does_not_wait_for_busy_threads() -> None:
 
     assert len(rows) == TILES
     assert names == {threading.current_thread().name}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority to look at")
+def test_helpers_have_the_priority_of_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large queries of the server yield to small ones; so do the threads that help them."""
+    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    seen: dict[str, set[int]] = {}
+    met = threading.Barrier(2)
+
+    def work(_: int) -> int:
+        met.wait(10)
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def query(name: str, priority: int) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority)
+        found: list[int] = []
+        side_by_side.side_by_side(2, work, found.append, alone=False)
+        seen[name] = set(found)
+
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for name, priority in (("small", usual), ("large", usual + 3)):
+        thread = threading.Thread(target=query, args=(name, priority))
+        thread.start()
+        thread.join()
+    assert seen == {"small": {usual}, "large": {usual + 3}}
 
 
 @pytest.mark.usefixtures("three_cores")
