@@ -7,7 +7,7 @@ import ipaddress
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -18,6 +18,20 @@ from novaql.timeparse import duration_ms
 
 SyncMode = Literal["always", "interval", "os"]
 _AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
+TENANT_LIMITS: Mapping[str, type] = {
+    "query_timeout_s": float,
+    "max_query_samples": int,
+    "max_query_points": int,
+    "max_read_samples": int,
+    "rate_per_minute": int,
+    "rate_per_day": int,
+    "prometheus_per_minute": int,
+}
+"""Settings that a tenant may have otherwise: `novaql admin limits`."""
+
+Limits = tuple[tuple[str, float], ...]
+"""Those of a tenant: names and values."""
+
 _SECRET = ("master_key", "database_url")
 _LIMITS_OF_WRITES = (
     "max_write_bytes",
@@ -209,6 +223,14 @@ class Settings:
         except ValueError as problem:
             raise ArgumentError("retention", str(problem)) from None
         return found
+
+    def within(self, limits: Limits) -> Settings:
+        """The settings as a tenant has them that has limits of its own.
+
+        Raises `ArgumentError` for a limit that is none.
+        """
+        chosen: dict[str, Any] = dict(limits)
+        return replace(self, **chosen) if chosen else self
 
     def shown(self, name: str) -> Any:
         """A setting for others to see: of what holds a secret, only that it is set."""

@@ -20,6 +20,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
         add_admin,
         add_tenant,
         ensure_first_tenant,
+        set_limits,
         tenants,
     )
     from server.platform.clock import Clock
@@ -27,7 +28,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
     from server.platform.opening import open_clock, open_state, open_store
     from server.platform.scopes import Role
     from server.platform.state.database import StateDatabase
-    from server.settings import Settings
+    from server.settings import TENANT_LIMITS, Settings
 
 _DATA = click.option(
     "--data",
@@ -86,6 +87,45 @@ def list_tenants(data: Path | None) -> None:
     with _database(data) as (database, _):
         for row in tenants(database):
             click.echo(f"{row.id}\t{row.name}\t{row.store or '.'}")
+
+
+@command.command("limits")
+@_DATA
+@_TENANT
+@click.option(
+    *("--set", "changes"),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help=f"One of {', '.join(TENANT_LIMITS)}; without a value the server's own counts again.",
+)
+def limits(data: Path | None, tenant: str | None, changes: tuple[str, ...]) -> None:
+    """Show the limits that a tenant has otherwise than the server says; --set changes some.
+
+    They count from the next request on, and for a server that is running, too.
+
+    \b
+    novaql admin limits --tenant acme --set rate_per_minute=1000 --set query_timeout_s=5
+    """
+    with _database(data) as (database, clock):
+        tenant_id = _tenant_id(database, clock, tenant)
+        arguments: dict[str, Any] = {"data": data}
+        settings = Settings.from_environment(os.environ, **arguments)
+        found = set_limits(database, tenant_id, _read_limits(changes), settings)
+    for name, value in found:
+        click.echo(f"{name}\t{value:g}")
+
+
+def _read_limits(changes: tuple[str, ...]) -> dict[str, float | None]:
+    out: dict[str, float | None] = {}
+    for change in changes:
+        name, given, text = change.partition("=")
+        if name not in TENANT_LIMITS or not given:
+            raise click.BadParameter(f"{change!r}: write NAME=VALUE", param_hint="--set")
+        try:
+            out[name] = TENANT_LIMITS[name](text) if text else None
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is no number", param_hint="--set") from None
+    return out
 
 
 @command.command("token")

@@ -60,7 +60,7 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
             raise refused
         signed = signed_part(export.tenant_id, export.id, export.expires_at)
         good = [
-            hmac.compare_digest(signature([key], signed), query.signature)
+            hmac.compare_digest(signature([key], signed).encode(), query.signature.encode())
             for key in context.keys.signing_keys(PURPOSE)
         ]
         if not any(good) or int(query.expires) != to_ms(export.expires_at):

@@ -229,6 +229,7 @@ def _open(
             tenant_name=tenant.name,
             user_id=embed.created_by,
             user_name="embedded panel",
+            limits=tenant.limits,
         )
         panel_id, origins = embed.panel_id, list(embed.origins)
     scoped = context.scoped(principal)

@@ -119,6 +119,7 @@ class Accounts:
             owner.id,
             owner.email,
             token.purpose,
+            tenant.limits,
         )
         return _Known(principal, min((end for end in ends if end is not None), default=None))
 

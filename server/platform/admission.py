@@ -36,7 +36,7 @@ async def admit(
     state["context"] = scoped
     if context.accounts is not None:
         context.accounts.note_use(principal)
-        await _spend(request, context, principal, quota)
+        await _spend(request, scoped, principal, quota)
     if path.startswith("/v1/"):
         asked = request.headers.get("api-version")
         state["api_version"] = chosen_version(asked, principal.api_version)

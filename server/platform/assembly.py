@@ -15,7 +15,7 @@ from server.platform.egress import Dialer, parse_networks
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
-from server.platform.quotas import Quota, Quotas
+from server.platform.quotas import Quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
 from server.platform.state.database import StateDatabase
@@ -97,19 +97,6 @@ def _around(
         decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
         scrapes=scrapes,
     )
-
-
-def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
-    """The quotas of each kind of endpoint. Those of a minute are a token's, others a tenant's."""
-    api = (
-        Quota("minute", settings.rate_per_minute, 60, 250),
-        Quota("day", settings.rate_per_day, 86_400, 600_000),
-    )
-    prometheus = (Quota("prometheus", settings.prometheus_per_minute, 60, 1000),)
-    return {
-        "api": tuple(quota for quota in api if quota.limit),
-        "prometheus": tuple(quota for quota in prometheus if quota.limit),
-    }
 
 
 def close(context: ServerContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from server.platform.state.database import StateDatabase
 from server.platform.state.rows import Tenant
 from server.platform.tables import Token, User
 from server.platform.tokens import issue
+from server.settings import Limits, Settings
 
 FIRST_TENANT = "default"
 FIRST_ADMIN = "admin@localhost"
@@ -66,6 +68,27 @@ def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
         tenant.settings = {}
         session.add(tenant)
         return tenant
+
+
+def set_limits(
+    database: StateDatabase,
+    tenant_id: str,
+    changes: Mapping[str, float | None],
+    settings: Settings,
+) -> Limits:
+    """Change limits of a tenant, None takes one away; those that it has then.
+
+    Raises `ArgumentError` for one that the server could not keep to.
+    """
+    with database.write(None) as session:
+        tenant = session.execute(
+            select(Tenant).where(Tenant.id == tenant_id).with_for_update()
+        ).scalar_one()
+        merged = {**tenant.settings.get("limits", {}), **changes}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        settings.within(tuple(kept.items()))
+        tenant.settings = {**tenant.settings, "limits": kept}
+        return tenant.limits
 
 
 def add_admin(

@@ -20,7 +20,7 @@ from server.platform.egress import Dialer
 from server.platform.idempotency import KeysInFlight
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
-from server.platform.quotas import Quota, Quotas
+from server.platform.quotas import Quota, Quotas, quota_plan
 from server.platform.scopes import Principal
 from server.platform.scrapes import Scrapes, no_scrapes
 from server.platform.sealing import SealingKeys
@@ -91,13 +91,19 @@ class ServerContext:
     views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
 
     def scoped(self, principal: Principal) -> ServerContext:
-        """The server as a principal sees it: the store and the units are their tenant's."""
+        """The server as a principal sees it: store, units and limits are their tenant's."""
         found = self.views.get(principal)
         if found is None:
             if len(self.views) > _MOST_VIEWS:
                 self.views.clear()
-            found = self.views[principal] = replace(self, principal=principal)
+            found = replace(self, principal=principal)
+            if principal.limits:
+                found = found._limited(self.settings.within(principal.limits))
+            self.views[principal] = found
         return found
+
+    def _limited(self, settings: Settings) -> ServerContext:
+        return replace(self, settings=settings, quota_plan=quota_plan(settings))
 
     @property
     def store(self) -> Store:

@@ -351,6 +351,7 @@ class JobRunner:
             tenant_name=tenant.name,
             user_id=job.kind,
             user_name="system",
+            limits=tenant.limits,
         )
         return JobRun(
             self._context.scoped(principal),

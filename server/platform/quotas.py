@@ -25,6 +25,7 @@ from server.platform.clock import Clock, from_ms, to_ms
 from server.platform.errors import RateLimited, Unavailable
 from server.platform.state.database import StateDatabase
 from server.platform.tables import RateWindow
+from server.settings import Settings
 
 log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64
@@ -39,6 +40,19 @@ class Quota:
     limit: int
     window_s: int
     slice_ms: int
+
+
+def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
+    """The quotas of each kind of endpoint. Those of a minute are a token's, others a tenant's."""
+    api = (
+        Quota("minute", settings.rate_per_minute, 60, 250),
+        Quota("day", settings.rate_per_day, 86_400, 600_000),
+    )
+    prometheus = (Quota("prometheus", settings.prometheus_per_minute, 60, 1000),)
+    return {
+        "api": tuple(quota for quota in api if quota.limit),
+        "prometheus": tuple(quota for quota in prometheus if quota.limit),
+    }
 
 
 @dataclass(slots=True)

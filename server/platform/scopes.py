@@ -34,6 +34,7 @@ class Principal:
     api_version  what the token was issued for
     tenant_id, tenant_name   whose data the request sees; there is no way to see others'
     user_id, user_name       the owner: the actor of audit entries
+    limits       settings that the tenant has otherwise
     purpose      `api`, or `scim` for a token that opens the SCIM base only
     """
 
@@ -46,3 +47,4 @@ class Principal:
     user_id: str
     user_name: str
     purpose: str = "api"
+    limits: tuple[tuple[str, float], ...] = ()

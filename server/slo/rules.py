@@ -34,12 +34,31 @@ def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
             return f"1 - (sum(rate({good}[{window}])) or 0 * {events}) / {events}"
         case Latency(histogram=histogram, threshold=threshold):
             bucket = _with_ending(histogram, "_bucket")
-            inside = f"sum by (le) (rate({bucket}[{window}]))"
-            return f"1 - histogram_fraction(-Inf, {threshold!r}, {inside})"
+            classic = f"sum by (le) (rate({bucket}[{window}]))"
+            native = f"sum(rate({histogram}[{window}]))"
+            good = " or ".join(
+                f"histogram_fraction(-Inf, {threshold!r}, {inside})" for inside in (classic, native)
+            )
+            return f"1 - ({good})"
         case Threshold(expr=expr, op=op, threshold=threshold):
             return f"1 - avg_over_time((({expr}) {op} bool {threshold!r})[{window}:1m])"
         case _:
             raise TypeError(f"{type(found).__name__} has no error ratio")
+
+
+def events(indicator: Mapping[str, Any], window: str) -> str:
+    """How many events there were in a window, as PromQL."""
+    match read_indicator(indicator):
+        case Ratio(total=total):
+            return f"sum(increase({total}[{window}]))"
+        case Latency(histogram=histogram):
+            count = _with_ending(histogram, "_count")
+            native = f"histogram_count(sum(increase({histogram}[{window}])))"
+            return f"(sum(increase({count}[{window}])) or {native})"
+        case Threshold(expr=expr):
+            return f"sum(sum_over_time((({expr}) * 0 + 1)[{window}:1m]))"
+        case found:
+            raise TypeError(f"{type(found).__name__} has no events")
 
 
 def window_seconds(slo: Slo) -> int:
@@ -83,8 +102,8 @@ def _condition(slo: Slo, objective: Objective, pair: Pair, seconds: int) -> str:
         f"({error_ratio(slo.indicator, short)}) > {bound!r} "
         f"and ({error_ratio(slo.indicator, long)}) > {bound!r}"
     )
-    if slo.min_events and "total" in slo.indicator:
-        said += f" and sum(increase({slo.indicator['total']}[{long}])) >= {slo.min_events}"
+    if slo.min_events:
+        said += f" and {events(slo.indicator, long)} >= {slo.min_events}"
     return f"({said})"
 
 

@@ -179,14 +179,18 @@ class ServerProcess:
 
 @contextmanager
 def server_process(
-    data: Path, *arguments: str, settings: Mapping[str, str] | None = None
+    data: Path,
+    *arguments: str,
+    settings: Mapping[str, str] | None = None,
+    had_tokens: bool = False,
 ) -> Iterator[ServerProcess]:
     """A server on a free port of this machine. Ended when the block is left.
 
-    settings  what its environment says, as `{"job_threads": "0"}`
+    settings    what its environment says, as `{"job_threads": "0"}`
+    had_tokens  its database is elsewhere and has tokens, so none is printed
     """
     command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
-    had_tokens = (data / "server" / "state.db").exists()
+    had_tokens = had_tokens or (data / "server" / "state.db").exists()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}
     with (data.parent / f"{data.name}.log").open("a") as log:

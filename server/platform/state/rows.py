@@ -52,7 +52,8 @@ class Row(TenantRow):
 class Tenant(Base):
     """Whom everything else belongs to.
 
-    store  directory of its samples, relative to the server's data directory
+    store     directory of its samples, relative to the server's data directory
+    settings  `limits`: settings of the server that are others for this tenant
     """
 
     __tablename__ = "tenants"
@@ -62,3 +63,8 @@ class Tenant(Base):
     store: Mapped[str]
     created_at: Mapped[datetime]
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    @property
+    def limits(self) -> tuple[tuple[str, float], ...]:
+        """Names and values of the settings that this tenant has otherwise."""
+        return tuple(sorted(self.settings.get("limits", {}).items()))

@@ -264,6 +264,8 @@ def test_exports_hold_the_tenants_own(two: TwoTenants) -> None:
     assert not [key for key in two.here.everything() if ID.fullmatch(key) and key in file.text]
     far = re.sub(r"expires=\d+", "expires=999999999999999", path)
     assert server.client.get(far).status_code == 403
+    odd = re.sub(r"signature=\w+", "signature=%C3%8F", path)
+    assert server.client.get(odd).status_code == 403
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -1,0 +1,132 @@
+"""The container file and the systemd unit: what they run is there and starts with what they set.
+
+There is no engine here to build an image with; its own steps run in a folder instead.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.settings import Settings
+from tests.support.http_server import ROOT, wait_until_ready
+from tests.support.prometheus_programs import free_port
+
+DEPLOY = ROOT / "server" / "deploy"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The container file, an instruction a row."""
+    text = (DEPLOY / "Containerfile").read_text()
+    joined = re.sub(r"\\\n\s*", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    rows = [line.split(maxsplit=1) for line in joined.splitlines() if line.strip()]
+    return [(word.upper(), rest) for word, rest in rows]
+
+
+def test_every_instruction_is_one_and_stages_have_names() -> None:
+    rows = instructions()
+    known = {
+        *("FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL"),
+        *("HEALTHCHECK", "ENTRYPOINT"),
+    }
+    assert {word for word, _ in rows} <= known
+    assert next(rest for word, rest in rows if word == "FROM").endswith(" AS build")
+    assert ("STOPSIGNAL", "SIGTERM") in rows
+    user = next(rest for word, rest in rows if word == "USER")
+    assert user != "root"
+    for word, rest in rows:
+        if word == "COPY" and "--from" not in rest:
+            source = rest.split()[0]
+            assert (ROOT / source).exists(), source
+
+
+def test_what_is_installed_is_an_extra_of_the_project_with_pins() -> None:
+    install = next(rest for word, rest in instructions() if "pip install" in rest)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert "'.[server]'" in install
+    assert "server" in project["optional-dependencies"]
+    assert "-c constraints.txt" in install
+    assert (ROOT / "constraints.txt").exists()
+
+
+def test_shell_steps_are_shell() -> None:
+    for word, rest in instructions():
+        if word == "RUN":
+            subprocess.run(["/bin/sh", "-n", "-c", rest], check=True)
+
+
+def test_the_entry_point_starts_with_the_shipped_settings_and_the_health_check_passes(
+    tmp_path: Path,
+) -> None:
+    """Paths are moved into a folder, and the port to a free one; all else is as in the image."""
+    port, data = free_port(), tmp_path / "lib"
+    config = tmp_path / "novaql.toml"
+    shipped = (DEPLOY / "novaql.toml").read_text()
+    config.write_text(shipped.replace("/var/lib/novaql", str(data)).replace("9490", str(port)))
+    entry = next(rest for word, rest in instructions() if word == "ENTRYPOINT")
+    program, *arguments = [part.strip('", ') for part in entry.strip("[]").split(",")]
+    assert program == "novaql"
+    arguments[arguments.index("--config") + 1] = str(config)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "novaql.cli", *arguments],
+            cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}/readyz", process)
+        check = next(rest for word, rest in instructions() if word == "HEALTHCHECK")
+        command = check.partition("CMD ")[2].replace("9490", str(port))
+        words = shlex.split(command)
+        words[0] = sys.executable
+        assert subprocess.run(words).returncode == 0
+        first, token = process.stdout.readline(), ""
+        assert first.startswith("NovaQL listens on ")
+        process.stdout.readline()
+        token = process.stdout.readline().strip()
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/v1/services", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert answer.status_code == 200
+    finally:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        process.stdout.close()
+    assert subprocess.run(words, stderr=subprocess.DEVNULL).returncode != 0
+    assert oct(data.stat().st_mode)[-2:] in ("00", "55")
+
+
+def test_the_unit_is_one_that_systemd_reads() -> None:
+    text = (DEPLOY / "novaql.service").read_text()
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # case counts there
+    unit.read_string(text)
+    service = unit["Service"]
+    stop_s = int(service["TimeoutStopSec"])
+
+    assert service["ExecStart"].split()[1:] == ["serve", "--config", "/etc/novaql/novaql.toml"]
+    assert stop_s > Settings().max_lag_s + 5
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed: `apt-get install systemd`")
+    done = subprocess.run(
+        [analyze, "verify", str(DEPLOY / "novaql.service")], capture_output=True, text=True
+    )
+    complaints = [
+        line
+        for line in done.stderr.splitlines()
+        if "novaql.service" in line and "/opt/novaql/bin/novaql" not in line
+    ]
+    assert complaints == []
