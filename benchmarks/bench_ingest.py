@@ -58,7 +58,7 @@ def decoder() -> Read:
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """As without numba."""
-    monkeypatch.setattr(compiling._state, "kernels", None)
+    monkeypatch.setattr(compiling.wire_kernels, "_compiled", None)
     monkeypatch.setattr("novaql.inputs.remote_write.WORTH_COMPILING", 1 << 62)
 
 
