@@ -165,7 +165,8 @@ def routes_page() -> str:
         methods = ", ".join(f"`{method}`" for method in row.methods)
         role = "–" if row.role is None else row.role.value
         audited = f"`{row.action}`" if row.action else ""
-        line = f"| {methods} | `{row.path}` | {role} | {audited} | {row.summary} |"
+        told = " ".join(row.description.split("\n\n", 1)[0].split()).rstrip(".")
+        line = f"| {methods} | `{row.path}` | {role} | {audited} | {told} |"
         sections.setdefault(row.tag, []).append(line)
     head = "| method | path | role | audit entry | what it does |\n| --- | --- | --- | --- | --- |"
     parts = [

@@ -11,11 +11,13 @@ from novaql.errors import ArgumentError, QueryError
 from novaql.timeparse import duration_ms, to_ms
 from server.dashboards.checks import BUILT_IN_DURATIONS, BUILT_IN_NUMBERS
 from server.dashboards.grafana_panels import PanelReader
+from server.dashboards.grafana_sources import foreign
 from server.dashboards.grafana_variables import read_variable
 from server.dashboards.interpolation import check
 from server.dashboards.layout import packed
 from server.dashboards.schema import MOST_PANELS, Note, SaveDashboard
 from server.platform.errors import invalid
+from server.platform.wording import worded
 
 
 class Report:
@@ -69,7 +71,7 @@ def imported(dashboard: Mapping[str, Any]) -> tuple[SaveDashboard, list[Note]]:
     except ValidationError as problem:
         first = problem.errors()[0]
         pointer = "/dashboard/" + "/".join(str(part) for part in first["loc"])
-        raise invalid(pointer, first["msg"]) from None
+        raise invalid(pointer, worded(first)) from None
 
 
 def _variables(dashboard: Mapping[str, Any], report: Report) -> list[dict[str, Any]]:
@@ -99,7 +101,7 @@ def _annotations(dashboard: Mapping[str, Any], report: Report, parses: Any) -> l
         if annotation.get("builtIn"):
             continue  # Grafana's own store of annotations, which every dashboard has
         expr = annotation.get("expr")
-        if not isinstance(expr, str) or not expr:
+        if not isinstance(expr, str) or not expr or foreign(annotation):
             report.add(at, "dropped", "an annotation that is no query of metrics")
         elif parses(f"{at}/expr", expr):
             color = annotation.get("iconColor")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
+from server.dashboards.grafana_sources import foreign
+
 _TYPES = {
     "timeseries": "timeseries",
     "graph": "timeseries",
@@ -99,6 +101,10 @@ class PanelReader:
         for number, target in enumerate(_list(panel.get("targets"))):
             path = f"{at}/targets/{number}"
             expr = target.get("expr") if isinstance(target, Mapping) else None
+            other = foreign(target, panel) if isinstance(target, Mapping) else None
+            if isinstance(expr, str) and other is not None:
+                self._report.add(path, "dropped", f"is a query of {other}, not of metrics")
+                continue
             if not isinstance(expr, str) or not expr.strip():
                 self._report.add(path, "dropped", "is no query of metrics")
                 continue

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import re2
 
+from server.dashboards.grafana_sources import foreign
 from server.dashboards.interpolation import references
 from server.dashboards.variable_queries import read_variable_query
 
@@ -67,6 +68,9 @@ def read_variable(
 def _query(
     variable: Mapping[str, Any], at: str, add: Add, before: Sequence[str]
 ) -> dict[str, Any] | None:
+    if (other := foreign(variable)) is not None:
+        add(at, "dropped", f"its query is one of {other}, not of metrics")
+        return None
     query = variable.get("query")
     text = query.get("query") if isinstance(query, Mapping) else query
     if not isinstance(text, str) or not text:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.platform.errors import Detail, InvalidApiVersion, InvalidRequest
+from server.platform.wording import UNKNOWN
 
 CURRENT = "2026-04-01"
 SUPPORTED = ("2026-01-15", CURRENT)
@@ -53,8 +54,7 @@ class UserHasOneName(VersionChange):
         if not route.startswith("/v1/users") or not isinstance(body, dict):
             return body
         if "name" in body:
-            message = "Extra inputs are not permitted"
-            raise InvalidRequest(f"/name: {message}", details=[Detail("/name", message)])
+            raise InvalidRequest(f"/name: {UNKNOWN}", details=[Detail("/name", UNKNOWN)])
         return _renamed(body, "display_name", "name")
 
     def response(self, route: str, body: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from server.platform.scopes import Role
 
 Handler = Callable[[Request], Awaitable[Response]]
 NO_ROLE = None
+_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Endpoint:
 
     @property
     def summary(self) -> str:
-        """The first line of the description."""
-        return self.description.split("\n", 1)[0].rstrip(".")
+        """The first sentence of the description."""
+        return _SENTENCE.split(" ".join(self.description.split()), 1)[0].rstrip(".")
 
 
 class ErrorDetail(BaseModel):

@@ -9,8 +9,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from server.platform.errors import Detail, InvalidRequest
+from server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
+_TRUTHS = ("true", "false")
+"""The document says boolean. Pydantic alone would take `yes`, `1` and `T`, too."""
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
@@ -33,13 +36,15 @@ def validated(model: type[Model], given: Sequence[tuple[str, str]]) -> Model:
             values[name] = several
         elif len(several) > 1:
             raise _invalid(name, "stands more than once")
+        elif field is not None and _is_truth(field.annotation) and several[0] not in _TRUTHS:
+            raise _invalid(name, "true or false is wanted")
         else:
             values[name] = several[0]
     try:
         return model.model_validate(values)
     except ValidationError as problem:
         details = [
-            Detail("/" + "/".join(str(part) for part in found["loc"]), found["msg"])
+            Detail("/" + "/".join(str(part) for part in found["loc"]), worded(found))
             for found in problem.errors()
         ]
         first = details[0]
@@ -52,6 +57,10 @@ def _is_list(annotation: Any) -> bool:
     if get_origin(annotation) is list:
         return True
     return any(get_origin(part) is list for part in getattr(annotation, "__args__", ()))
+
+
+def _is_truth(annotation: Any) -> bool:
+    return annotation is bool or bool in getattr(annotation, "__args__", ())
 
 
 def _invalid(name: str, message: str) -> InvalidRequest:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from server.platform.bodies import media_type, read_body
 from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
+from server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _EXACT = 2**53
@@ -55,7 +56,7 @@ def validate(model: type[Model], value: Any) -> Model:
         told: dict[str, str] = {}
         for found in problem.errors():  # of a union's members, the first speaks for it
             missing = found["type"] == "missing"
-            told.setdefault(_pointer(found["loc"], value, missing=missing), found["msg"])
+            told.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
         details = [Detail(pointer, message) for pointer, message in told.items()]
         where = details[0].pointer or "the body"
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None

@@ -1,11 +1,14 @@
 """OpenSLO documents as objectives, and what of them cannot be taken.
 
 Read are `kind: SLO` with one objective, a rolling or calendar window, and a ratio or threshold
-indicator whose queries are Prometheus's.
+indicator whose queries are Prometheus's: inline, or a `kind: SLI` of the same text that it names.
+Events are counted (`budgetingMethod: Occurrences`), or minutes (`Timeslices`); an average of ratios
+of slices is another number than any that is kept here, and is not taken.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,9 +20,12 @@ from pydantic import ValidationError
 from novaql.errors import QueryError
 from novaql.language import format_expr, parse
 from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, Paren, VectorSelector
+from server.platform.wording import worded
 from server.slo.schema import SetSlo
 
 _OPS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
+_LONG_UNITS = {"M": 30, "Q": 90, "Y": 365}
+"""Days of the units of OpenSLO that a rolling window here is not written in."""
 _PERIODS = {"1d": "day", "1w": "week", "1M": "month", "1Q": "quarter", "1Y": "year"}
 
 
@@ -29,12 +35,16 @@ class NotTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One document: the objective it is, or why it is none."""
+    """One document: the objective it is, or why it is none.
+
+    notes  what of it is understood in another way than its author may think
+    """
 
     name: str
     service: str = ""
     slo: SetSlo | None = None
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def read_documents(text: str) -> Iterator[Read]:
@@ -43,40 +53,44 @@ def read_documents(text: str) -> Iterator[Read]:
         documents = list(yaml.safe_load_all(text))
     except (yaml.YAMLError, ValueError, RecursionError) as problem:  # 2026-13-01 is no date
         raise NotTaken(f"this is no YAML: {str(problem).splitlines()[0]}") from None
+    indicators = {_name(d): d for d in documents if _kind(d) == "SLI" and _name(d)}
     for number, document in enumerate(documents, 1):
-        if document is None:
+        if document is None or _kind(document) == "SLI":
             continue
         name = _name(document) or f"document {number}"
         try:
-            service, slo = _slo(document)
+            yield _read(name, document, indicators)
         except NotTaken as problem:
             yield Read(name, problem=str(problem))
-        else:
-            yield Read(name, service, slo)
 
 
-def _slo(document: Any) -> tuple[str, SetSlo]:
+def _read(name: str, document: Any, indicators: Mapping[str, Any]) -> Read:
     kind = _at(document, "kind", str)
     if kind != "SLO":
-        raise NotTaken(f"kind {kind} is not read; SLO is")
+        raise NotTaken(f"kind {kind} is not read; SLO is, and SLI where one refers to it")
     spec = _at(document, "spec", dict)
     objectives = _at(spec, "objectives", list)
-    if len(objectives) != 1:
+    if len(objectives) != 1 or not isinstance(objectives[0], dict):
         raise NotTaken(f"there are {len(objectives)} objectives; one is read")
     (objective,) = objectives
-    indicator = _indicator(spec, objective)
+    notes: list[str] = []
     body = {
         "name": _name(document),
         "objective": _target(objective),
-        "window": _window(spec),
-        "indicator": indicator,
+        "window": _window(spec, notes),
+        "indicator": _budgeted(spec, _indicator(spec, objective, indicators), objective, notes),
     }
     try:
-        return _at(spec, "service", str), SetSlo.model_validate(body)
+        slo = SetSlo.model_validate(body)
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise NotTaken(f"{where}: {first['msg']}") from None
+        raise NotTaken(f"{where}: {worded(first)}") from None
+    return Read(name, _at(spec, "service", str), slo, notes=tuple(notes))
+
+
+def _kind(document: Any) -> str:
+    return str(document.get("kind", "")) if isinstance(document, dict) else ""
 
 
 def _name(document: Any) -> str:
@@ -94,7 +108,7 @@ def _target(objective: Mapping[str, Any]) -> str:
         raise NotTaken("the objective has no target") from None
 
 
-def _window(spec: Mapping[str, Any]) -> str | dict[str, str]:
+def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
     windows = _at(spec, "timeWindow", list)
     if len(windows) != 1 or not isinstance(windows[0], dict):
         raise NotTaken("one timeWindow is read")
@@ -105,17 +119,71 @@ def _window(spec: Mapping[str, Any]) -> str | dict[str, str]:
         period = _PERIODS.get(duration)
         if period is None:
             raise NotTaken(f"a calendar window of {duration} is not read: {', '.join(_PERIODS)}")
+        if "startTime" in calendar:
+            notes.append(f"startTime is not kept: the window is the {period} of the calendar")
         return {"period": period, "zone": str(calendar.get("timeZone", "UTC"))}
-    return duration.replace("M", "m") if duration != "1M" else "30d"
+    found = re.fullmatch(r"(\d{1,4})([MQY])", duration)
+    if found is None:
+        return duration
+    days = f"{int(found[1]) * _LONG_UNITS[found[2]]}d"
+    notes.append(f"a rolling window of {duration} became {days}")
+    return days
 
 
-def _indicator(spec: Mapping[str, Any], objective: Any) -> dict[str, Any]:
+def _budgeted(
+    spec: Mapping[str, Any], indicator: dict[str, Any], objective: Any, notes: list[str]
+) -> dict[str, Any]:
+    """The indicator that counts what the budget is made of: events, or minutes."""
+    method = spec.get("budgetingMethod", "Occurrences")
+    if method == "Occurrences":
+        return indicator
+    if method != "Timeslices":
+        raise NotTaken(f"a budgetingMethod of {method} is not read: Occurrences, Timeslices")
+    length, bound = str(objective.get("timeSliceWindow", "")), objective.get("timeSliceTarget")
+    slice_ = f"{length}m" if length.isdecimal() else length
+    if not re.fullmatch(r"[1-9]\d{0,3}[mh]", slice_):
+        raise NotTaken("Timeslices need a timeSliceWindow of minutes or hours, as 1m")
+    if indicator["type"] == "threshold":
+        if slice_ != "1m":
+            raise NotTaken("a thresholdMetric is judged every minute: a timeSliceWindow of 1m")
+        return indicator
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound <= 1:
+        raise NotTaken("Timeslices need a timeSliceTarget above 0 and up to 1")
+    op = _OPS.get(str(objective.get("op", "gte")))
+    if op is None:
+        raise NotTaken(f"an op of {objective['op']} is not read: {', '.join(_OPS)}")
+    if slice_ != "1m":
+        notes.append(f"every minute is judged by the {slice_} before it, not every {slice_}")
+    return {
+        "type": "threshold",
+        "expr": _good_ratio(indicator, slice_),
+        "op": op,
+        "threshold": float(bound),
+    }
+
+
+def _good_ratio(ratio: Mapping[str, Any], window: str) -> str:
+    """The share of good events; there is none where there were no events, which is no bad slice."""
+    total = f"sum(rate({ratio['total']}[{window}]))"
+    side = "good" if "good" in ratio else "bad"
+    share = f"(sum(rate({ratio[side]}[{window}])) or 0 * {total}) / ({total} > 0)"
+    return share if side == "good" else f"1 - {share}"
+
+
+def _indicator(
+    spec: Mapping[str, Any], objective: Any, indicators: Mapping[str, Any]
+) -> dict[str, Any]:
     inline = spec.get("indicator")
     if not isinstance(inline, dict):
-        raise NotTaken("only an inline indicator is read, not indicatorRef")
+        name = spec.get("indicatorRef")
+        inline = indicators.get(name) if isinstance(name, str) else None
+        if inline is None:
+            raise NotTaken(f"there is no indicator, and no kind SLI named {name} in this text")
     what = _at(inline, "spec", dict)
     if isinstance(what.get("ratioMetric"), dict):
         ratio = what["ratioMetric"]
+        if "raw" in ratio:
+            raise NotTaken("a raw ratio has no events to count; give good or bad, and total")
         found = {"type": "ratio", "total": _counter(ratio, "total")}
         for side in ("good", "bad"):
             if side in ratio:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.errors import QueryError
 from server.platform.calls import Answer, Call, Outside, created, no_content, ok, operation
 from server.platform.catalog.lookup import service_named
 from server.platform.catalog.tables import Service
@@ -111,6 +112,7 @@ def import_slos(call: Call) -> Answer:
     made: list[str] = []
     changed: list[str] = []
     skipped: list[dict[str, str]] = []
+    notes: list[dict[str, str]] = []
     try:
         documents = list(read_documents(call.body(ImportSlos).document))
     except NotTaken as problem:
@@ -125,16 +127,17 @@ def import_slos(call: Call) -> Answer:
             document.slo.version = known.version
         try:
             _, new = slos.set_slo(call, document.service, document.slo)
-        except ServerError as problem:
+        except (ServerError, QueryError) as problem:
             skipped.append({"name": document.name, "reason": problem.message})
             continue
         (made if new else changed).append(name)
+        notes += [{"name": name, "note": note} for note in document.notes]
     call.audit(
         "slo.import",
         ("slo", "import"),
         after={"created": made, "updated": changed, "skipped": skipped},
     )
-    return ok(ImportedOut(created=made, updated=changed, skipped=skipped))
+    return ok(ImportedOut(created=made, updated=changed, skipped=skipped, notes=notes))
 
 
 def _one(call: Call) -> Slo:

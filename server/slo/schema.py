@@ -181,4 +181,7 @@ class ImportedOut(Shown):
 
     created: list[str]
     updated: list[str]
-    skipped: list[dict[str, str]]
+    skipped: list[dict[str, str]] = Field(description="`name` and `reason` of what was not taken")
+    notes: list[dict[str, str]] = Field(
+        description="`name` and `note`: what is understood in another way than it may be meant"
+    )

@@ -176,6 +176,43 @@ def test_a_dashboard_is_kept_as_far_as_it_can_be(served: LocalServer) -> None:
     assert data(served, cpu["id"], **window).json()["queries"][0]["result"] != []
 
 
+def test_queries_of_other_sources_are_no_queries_of_metrics(served: LocalServer) -> None:
+    """A query of Loki parses as a selector, and would show nothing for ever."""
+    loki, prometheus = {"type": "loki", "uid": "l"}, {"type": "prometheus", "uid": "p"}
+    amazon = {"type": "grafana-amazonprometheus-datasource"}
+    mixed = {"type": "datasource", "uid": "-- Mixed --"}
+    grid = {"x": 0, "y": 0, "w": 12, "h": 8}
+    several = [{"expr": '{app="x"}', "datasource": loki}, {"expr": "up", "datasource": prometheus}]
+    body = {
+        "title": "Mixed",
+        "templating": {
+            "list": [
+                {"name": "app", "type": "query", "query": "label_values(app)", "datasource": loki},
+                {"name": "job", "type": "query", "query": "label_values(job)"},
+            ]
+        },
+        "annotations": {"list": [{"name": "a", "expr": '{app="x"}', "datasource": loki}]},
+        "panels": [
+            {"type": "logs", "title": "L", "datasource": loki, "targets": [{"expr": '{app="x"}'}]},
+            {"type": "timeseries", "title": "M", "datasource": mixed, "targets": several},
+            {"type": "stat", "title": "A", "datasource": amazon, "targets": [{"expr": "up"}]},
+            {"type": "stat", "title": "old", "datasource": "Loki", "targets": [{"expr": "up"}]},
+        ],
+    }
+    for panel_ in body["panels"]:
+        assert isinstance(panel_, dict)
+        panel_["gridPos"] = grid
+    told = ask(served, "POST", "/dashboards/import", {"dashboard": body}).json()
+    shown = told["dashboard"]
+    assert [(p["title"], [q["expr"] for q in p["queries"]]) for p in shown["panels"]] == [
+        *(("M", ["up"]), ("A", ["up"]), ("old", ["up"])),
+    ]
+    assert [v["name"] for v in shown["variables"]] == ["job"]
+    assert shown["annotations"] == []
+    dropped = {n["path"] for n in told["report"] if "loki" in n["reason"]}
+    assert dropped == {"/templating/list/0", "/panels/0/targets/0", "/panels/1/targets/0"}
+
+
 def test_a_dry_run_saves_nothing_and_an_import_can_replace(served: LocalServer) -> None:
     path = "/dashboards/import"
     dry = ask(served, "POST", path, {"dashboard": NODE, "dry_run": True})
