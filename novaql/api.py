@@ -274,8 +274,12 @@ def warmup(*, background: bool = False) -> dict[str, float]:
     """
     from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
     from novaql.export import compiled_text  # noqa: PLC0415 - likewise
+    from tsdb.codec import compiled as pages  # noqa: PLC0415 - likewise
+
+    def others(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
+        return pages.prepare(goes_on=goes_on) | compiled_text.prepare(goes_on=goes_on)
 
     if background:
-        dispatch.prepare_in_background(then=compiled_text.prepare)
+        dispatch.prepare_in_background(then=others)
         return {}
-    return dispatch.prepare_all() | compiled_text.prepare()
+    return dispatch.prepare_all() | others()

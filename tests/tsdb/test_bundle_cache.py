@@ -54,7 +54,7 @@ def test_a_small_part_of_pages_leaves_these(tmp_path: Path) -> None:
     """The next query, a moment later, need not decode them again."""
     with stored(tmp_path / "store", 64 << 20) as database:
         load(database.select(UP, 0, 20 * 15_000))
-        assert database.stats().cache.bytes >= 8 * SERIES * SAMPLES
+        assert database.stats().cache.bytes >= 4 * SERIES * SAMPLES
 
 
 def test_more_than_the_cache_holds_goes_past_it(tmp_path: Path) -> None:

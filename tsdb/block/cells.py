@@ -194,6 +194,8 @@ def _summed(values: Floats, ends: Ints, *, exact: bool) -> tuple[Floats, ...]:
     falls = np.append(False, values[1:] < values[:-1])
     falls[begins] = False
     fallen = np.where(falls, np.append(0.0, values[:-1]), 0.0)
+    with np.errstate(over="ignore"):
+        fallen = np.add.reduceat(fallen, begins)
     return (
         *found[:2],
         total,
@@ -201,7 +203,7 @@ def _summed(values: Floats, ends: Ints, *, exact: bool) -> tuple[Floats, ...]:
         lost,
         whole.astype(np.float64),
         np.add.reduceat(falls.astype(np.float64), begins),
-        np.add.reduceat(fallen, begins),
+        fallen,
         _unless_known(low, np.fmin.reduceat(values, begins)),
         _unless_known(high, np.fmax.reduceat(values, begins)),
     )

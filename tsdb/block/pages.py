@@ -23,7 +23,8 @@ from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.histogram_columns import decode_page
-from tsdb.codec.pages import decode_times, decode_values
+from tsdb.codec.open_page import OpenPage
+from tsdb.codec.pages import decode_times, decode_values, open_values
 from tsdb.codec.starts import decode_starts
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import Corrupted, Unreadable
@@ -33,7 +34,8 @@ from tsdb.labels import Bools, Ints
 from tsdb.stratum import ArrayStream, Stream, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
-PageCache = ByteCache["Ints | Floats | Histograms"]
+Page = Ints | Floats | Histograms | OpenPage
+PageCache = ByteCache[Page]
 
 _READ_AHEAD = 1 << 20
 _OF_GRIDS = ("times", "firsts", "sizes")
@@ -44,7 +46,7 @@ _TIMES = {
 }
 
 
-def page_bytes(page: Ints | Floats | Histograms) -> int:
+def page_bytes(page: Page) -> int:
     return page.nbytes
 
 
@@ -80,7 +82,7 @@ class _Pages:
         for page, data in self._data(missing):
             found[page] = self._checked(page, data)
             self.cache.put(self._key(page), found[page])
-        return [found[page] for page in numbers]
+        return [_whole(found[page]) for page in numbers]
 
     def _data(self, pages: list[int]) -> Iterator[tuple[int, bytes]]:
         """The bytes of each of these pages."""
@@ -122,13 +124,11 @@ class _Pages:
             raise Corrupted(self.path, place, "checksum differs")
         count = int(self.first[page + 1] - self.first[page])
         try:
-            if passing and self.coded:
-                return decode_values(data, count, passing=True)
-            return self._decode(data, count)
+            return self._decode(data, count, passing=passing)
         except Undecodable as problem:
             raise Corrupted(self.path, place, str(problem)) from problem
 
-    def _decode(self, data: bytes, count: int) -> Any:
+    def _decode(self, data: bytes, count: int, *, passing: bool) -> Any:
         """Raises `Undecodable`."""
         if self.kind in (START_PAGE, NATIVE_START_PAGE):
             return decode_starts(data, count)
@@ -137,7 +137,8 @@ class _Pages:
                 return decode_times(data, count)
             return decode_numbers(data, np.int64, count).view(np.int64)
         if self.coded:
-            return decode_values(data, count)
+            opened = open_values(data, count, passing=passing)
+            return decode_values(data, count, passing=passing) if opened is None else opened
         return decode_numbers(data, np.float64, count).view(np.float64)
 
 
@@ -196,17 +197,17 @@ class PagedStream(_Pages):
         mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
         local = starts - self.first[page]
         pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
-        if not mostly.all():
-            for number, decoded in self._one_by_one(numbers, mostly):
-                begin, end = pieces[number]
-                move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
-            return True
         unknown = False
+        seen = mostly.all()
         with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN
-            for number, decoded in self._one_by_one(numbers, mostly):
+            for number, page in self._one_by_one(numbers, mostly):
                 begin, end = pieces[number]
-                move_pieces(out, places[begin:end], decoded, local[begin:end], lengths[begin:end])
-                unknown = unknown or bool(np.isnan(np.add.reduce(decoded)))
+                to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
+                if isinstance(page, OpenPage):
+                    unknown = page.place(out, to, origin, sizes) or unknown
+                    continue
+                move_pieces(out, to, page, origin, sizes)
+                unknown = unknown or not seen or bool(np.isnan(np.add.reduce(page)))
         return unknown
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
@@ -280,7 +281,7 @@ class PagedHistograms(_Pages):
         back[order] = np.arange(len(order))
         return joined.take(back)
 
-    def _decode(self, data: bytes, count: int) -> Histograms:
+    def _decode(self, data: bytes, count: int, *, passing: bool) -> Histograms:  # noqa: ARG002
         return decode_page(data, count, self.sets)
 
 
@@ -306,6 +307,10 @@ class Statistics(Mapping[str, Stream]):
 
     def __len__(self) -> int:
         return len(self._sections)
+
+
+def _whole(page: Page) -> Any:
+    return page.values() if isinstance(page, OpenPage) else page
 
 
 def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:

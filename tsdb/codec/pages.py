@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsdb.codec.columns import Undecodable, decode_into, decode_numbers, encode_numbers
+from tsdb.codec.compiled import ready
+from tsdb.codec.open_page import OpenPage, open_rows
 from tsdb.codec.packed import Unpacker, pack
 from tsdb.codec.row_pages import decode_rows, encode_rows
 from tsdb.labels import Bools, Ints
@@ -42,6 +44,18 @@ def decode_values(data: bytes, count: int, *, passing: bool = False) -> Floats:
     if kind == _PLAIN:
         return decode_numbers(data[1:], np.float64, count).view(np.float64)
     raise Undecodable(f"a page of values of kind {kind}")
+
+
+def open_values(data: bytes, count: int, *, passing: bool = False) -> OpenPage | None:
+    """A page of values, opened; None where it is to be decoded, for it is of another kind or
+    nothing is compiled (yet). Raises `Undecodable`.
+
+    passing  as that of `decode_rows`
+    """
+    compiled = ready(count)
+    if compiled is None or _kind(data) != _ROWS:
+        return None
+    return open_rows(data, 1, count, compiled, passing=passing)
 
 
 def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:

@@ -10,30 +10,33 @@ Nothing here may lose a bit: whatever does not come back is an exception, or sta
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
-from struct import Struct
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_into, encode_numbers
-from tsdb.codec.packed import Unpacker, pack
+from tsdb.codec.columns import FLUSH_LEVEL, decode_into, encode_numbers
+from tsdb.codec.packed import pack
 from tsdb.codec.pieces import flat_positions
-from tsdb.codec.whole_numbers import MOST, PLACES, POWERS, WholeRows, to_whole
+from tsdb.codec.row_heads import (
+    EQUAL,
+    EXCEPTIONAL,
+    EXCEPTIONS,
+    FLOATS,
+    GROUP,
+    HEAD,
+    LINKED,
+    ORDERED,
+    TYPES,
+    Group,
+    RowHeads,
+    read_heads,
+    scratch,
+)
+from tsdb.codec.whole_numbers import MOST, POWERS, WholeRows, to_whole
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
 
-_HEAD = Struct("<IHB")  # rows, groups, flags
-_GROUP = Struct("<IIBb")  # rows, bytes, number type, decimal places
-_EXCEPTIONS = Struct("<I")
-_ORDERED, _LINKED, _EXCEPTIONAL, _EQUAL = 1, 2, 4, 8
-_FLOATS, _SHORT, _LONG = 0, 1, 2
-_TYPES = (np.float64, np.int32, np.int64)
 _CLEARLY = 0.95
 _LONG_ROW = 128
-_MOST_HELD = 1 << 20
 _GROUP_FROM = {False: 3072, True: 1024}
 """A group of fewer values takes in the next one: its statistics would cost more than they save, or
 more time, where that counts (False) and not the last byte."""
@@ -53,27 +56,27 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
     change[starts] = 0
     enough = _GROUP_FROM[level > FLUSH_LEVEL]
     order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, enough)
-    flags = _EXCEPTIONAL * bool(len(rows.exceptions)) + _LINKED * bool(used.any())
-    flags += _ORDERED * (not _counts_up(order)) + _EQUAL * _same(lengths)
+    flags = EXCEPTIONAL * bool(len(rows.exceptions)) + LINKED * bool(used.any())
+    flags += ORDERED * (not _counts_up(order)) + EQUAL * _same(lengths)
     heads, bodies, firsts = [], [], []
     for members in groups:
         place = int(rows.places[members[0]])
         column, first = _column(values, numbers, change, starts[members], lengths[members], place)
         body = encode_numbers(column, level)
-        kind = next(k for k, dtype in enumerate(_TYPES) if column.dtype == dtype)
-        heads.append(_GROUP.pack(len(members), len(body), kind, place))
+        kind = next(k for k, dtype in enumerate(TYPES) if column.dtype == dtype)
+        heads.append(GROUP.pack(len(members), len(body), kind, place))
         bodies.append(body)
         firsts.append(first)
-    pieces = [_HEAD.pack(len(lengths), len(groups), flags), *heads]
-    pieces.append(pack(lengths[:1] if flags & _EQUAL else lengths, level))
+    pieces = [HEAD.pack(len(lengths), len(groups), flags), *heads]
+    pieces.append(pack(lengths[:1] if flags & EQUAL else lengths, level))
     pieces.append(pack(np.concatenate(firsts), level))
-    if flags & _ORDERED:
+    if flags & ORDERED:
         pieces.append(pack(order, level))
-    if flags & _LINKED:
+    if flags & LINKED:
         pieces.append(np.packbits(used).tobytes())
-    if flags & _EXCEPTIONAL:
+    if flags & EXCEPTIONAL:
         bits = values[rows.exceptions].view(np.int64)
-        pieces += [_EXCEPTIONS.pack(len(bits)), pack(rows.exceptions, level), pack(bits, level)]
+        pieces += [EXCEPTIONS.pack(len(bits)), pack(rows.exceptions, level), pack(bits, level)]
     return b"".join(pieces + bodies)
 
 
@@ -159,89 +162,27 @@ def _same(lengths: Ints) -> bool:
     return bool((lengths == lengths[0]).all())
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    rows: int
-    bytes: int
-    kind: int
-    places: int
-
-
 def decode_rows(data: bytes, at: int, count: int, *, passing: bool = False) -> Floats:
     """The values of a page again. Raises `Undecodable`; never reads or makes more than `count`.
 
     passing  they are looked at now or never: the next page of this thread takes their place
     """
-    source = Unpacker(data, at)
-    rows, group_count, flags = source.fields(_HEAD)
-    if not 0 < rows <= count or group_count > rows:
-        raise Undecodable(f"{rows} rows in {group_count} groups of {count} values")
-    groups = [_Group(*source.fields(_GROUP)) for _ in range(group_count)]
-    if sum(group.rows for group in groups) != rows:
-        raise Undecodable("groups of rows do not add up")
-    for group in groups:
-        if group.kind >= len(_TYPES) or not -1 <= group.places <= PLACES:
-            raise Undecodable(f"a group of type {group.kind} with {group.places} places")
-    width = 0
-    if flags & _EQUAL:
-        width = int(source.ints(1)[0])
-        if width * rows != count:
-            raise Undecodable("lengths of rows do not add up")
-        lengths = np.full(rows, width)
-    else:
-        lengths = source.ints(rows)
-        if int(lengths.min()) <= 0 or int(lengths.max()) > count or int(lengths.sum()) != count:
-            raise Undecodable("lengths of rows do not add up")
-    firsts = source.ints(rows).astype(np.float64)
-    order = source.ints(rows) if flags & _ORDERED else None
-    if order is not None and not _counts_up(np.sort(order)):
-        raise Undecodable("the order of rows names one twice")
-    linked = _links(source, lengths) if flags & _LINKED else None
-    exceptions = _exceptions(source, count) if flags & _EXCEPTIONAL else None
-    out = _scratch("values", np.float64, count) if passing else np.empty(count)
-    values = _rows(source, groups, lengths, firsts, order, width, out)
-    if linked is not None:
-        _add_linked(values, lengths, linked, width)
-    _scale(values, groups, lengths, order, width)
-    if exceptions is not None:
-        values.view(np.int64)[exceptions[0]] = exceptions[1]
+    heads = read_heads(data, at, count)
+    lengths, width = heads.lengths, heads.width
+    values = _rows(heads, scratch("values", np.float64, count) if passing else np.empty(count))
+    if heads.linked is not None:
+        _add_linked(values, lengths, heads.linked, width)
+    _scale(values, heads.groups, lengths, heads.order, width)
+    if heads.exceptions is not None:
+        values.view(np.int64)[heads.exceptions[0]] = heads.exceptions[1]
     return values
 
 
-def _links(source: Unpacker, lengths: Ints) -> Bools:
-    rows = len(lengths)
-    packed = np.frombuffer(source.bytes(-(-rows // 8)), np.uint8)
-    linked = np.unpackbits(packed, count=rows).view(np.bool_)
-    if linked[:1].any() or (lengths[1:] != lengths[:-1])[linked[1:]].any():
-        raise Undecodable("a row is linked to no row like it")
-    return linked
-
-
-def _exceptions(source: Unpacker, count: int) -> tuple[Ints, Ints]:
-    (exceptions,) = source.fields(_EXCEPTIONS)
-    if exceptions > count:
-        raise Undecodable("more exceptions than values")
-    places, bits = source.ints(exceptions), source.ints(exceptions)
-    if exceptions and not 0 <= int(places.min()) <= int(places.max()) < count:
-        raise Undecodable("an exception is outside the page")
-    return places, bits
-
-
-def _rows(
-    source: Unpacker,
-    groups: list[_Group],
-    lengths: Ints,
-    firsts: Floats,
-    order: Ints | None,
-    width: int,
-    values: Floats,
-) -> Floats:
-    """Whole numbers, and floats, of all rows, written to `values`.
-
-    firsts  [R] in the order of the groups, which `order` gives
-    width   of every row, 0 if they differ
-    """
-    written = lengths if order is None or width else lengths[order]
+def _rows(heads: RowHeads, values: Floats) -> Floats:
+    """Whole numbers, and floats, of all rows, written to `values`."""
+    groups, lengths, order, width = heads.groups, heads.lengths, heads.order, heads.width
+    firsts = heads.firsts.astype(np.float64)
+    written = heads.written
     ends = np.cumsum(written)
     kind = groups[0].kind
     if all(group.kind == kind for group in groups):
@@ -250,17 +191,17 @@ def _rows(
         groups_alike = [[group] for group in groups]
     row, begin, end = 0, 0, 0
     for alike in groups_alike:
-        column, begins = _scratch("column", _TYPES[alike[0].kind], int(ends[-1]) - begin), begin
+        column, begins = scratch("column", TYPES[alike[0].kind], int(ends[-1]) - begin), begin
         first_row = row
         for group in alike:
             row += group.rows
             end = int(ends[row - 1])
-            decode_into(source.bytes(group.bytes), column[begin - begins : end - begins])
+            decode_into(heads.source.bytes(group.bytes), column[begin - begins : end - begins])
             begin = end
         some = slice(first_row, row)
         found = column[: end - begins]
         rows = some if order is None else order[some]
-        if alike[0].kind == _FLOATS:
+        if alike[0].kind == FLOATS:
             shift = None
         else:
             shift = firsts[some] - found[ends[some] - written[some] - begins]
@@ -299,25 +240,6 @@ def _put_ragged(
     values[positions] = found if shift is None else found + np.repeat(shift, lengths)
 
 
-_held = threading.local()
-Number = TypeVar("Number", bound=np.generic)
-
-
-def _scratch(use: str, dtype: type[Number], count: int) -> NDArray[Number]:
-    """Room for what is read at once; new memory each time costs as much as decoding.
-
-    use  what for; the next one of this thread gets the same room for it
-    """
-    known: NDArray[np.uint8] | None = getattr(_held, use, None)
-    size = count * np.dtype(dtype).itemsize
-    if size > _MOST_HELD:
-        return np.empty(count, dtype)
-    if known is None or len(known) < size:
-        known = np.empty(max(size, _MOST_HELD // 4), np.uint8)
-        setattr(_held, use, known)
-    return known[:size].view(dtype)
-
-
 def _add_linked(values: Floats, lengths: Ints, linked: Bools, width: int) -> None:
     """Rows in order of how many links lead to them, so that what a row is added to is whole."""
     number = np.arange(len(linked))
@@ -335,7 +257,7 @@ def _add_linked(values: Floats, lengths: Ints, linked: Bools, width: int) -> Non
 
 
 def _scale(
-    values: Floats, groups: list[_Group], lengths: Ints, order: Ints | None, width: int
+    values: Floats, groups: list[Group], lengths: Ints, order: Ints | None, width: int
 ) -> None:
     """Divide whole numbers by the power of ten of their decimal places."""
     places = {group.places for group in groups}

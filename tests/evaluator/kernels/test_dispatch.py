@@ -66,10 +66,10 @@ def test_off_stays_with_numpy() -> None:
 
 def test_without_numba_numpy_answers() -> None:
     code = (
-        "import importlib.util\nfrom novaql import compiled_set\n"
+        "import importlib.util\nfrom novaql import compiled_set\nfrom tsdb.codec import compiled\n"
         "hidden = importlib.util.find_spec\n"
         "absent = lambda name: None if name == 'numba' else hidden(name)\n"
-        "dispatch.find_spec = compiled_set.find_spec = absent\n"
+        "dispatch.find_spec = compiled_set.find_spec = compiled.find_spec = absent\n"
         "print(ask(fleet(20, 200), 200)[0, 0], warmup(), 'numba' in sys.modules)"
     )
 

@@ -1,0 +1,107 @@
+"""Whether `outline` and `spread` are compiled. Until then, and without numba, NumPy decodes pages.
+
+They are made ready by `prepare` (`novaql warmup`, a server at its start), or on a thread of its own
+once a process has decoded as much as loading them is worth: a short program never imports numba.
+`NOVAQL_COMPILED=off` keeps it so, `on` compiles before the first page.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+WORTH_LOADING = 1 << 25
+"""Values that NumPy decodes in about the time that loading takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The functions of those files. They run without the interpreter's lock."""
+
+    outline: Callable[..., Any]
+    settle: Callable[..., bool]
+    spread: Callable[..., bool]
+
+
+class _State:
+    def __init__(self) -> None:
+        self.mode = os.environ.get("NOVAQL_COMPILED", "auto")
+        self.lock = threading.Lock()
+        self.made: Compiled | None = None
+        self.work = 0
+        self.background: threading.Thread | None = None
+
+
+_state = _State()
+
+
+def ready(work: int) -> Compiled | None:
+    """None where NumPy is to decode. work: values that will be."""
+    if _state.mode == "off":
+        return None
+    if _state.made is None:
+        if _state.mode == "on":
+            prepare()
+        elif _state.background is None:
+            _state.work += work
+            if _state.work >= WORTH_LOADING:
+                _prepare_in_background()
+    return _state.made
+
+
+def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
+    """Compile, or load from numba's cache: function → seconds.
+
+    goes_on  asked before; when it says no, nothing is done
+
+    Nothing where numba is not installed, where they are ready, or with `NOVAQL_COMPILED=off`.
+    """
+    with _state.lock:
+        if _state.made is not None or _state.mode == "off" or find_spec("numba") is None:
+            return {}
+        if not goes_on():
+            return {}
+        began = time.perf_counter()
+        outline, settle = import_module("tsdb.codec.outline").compiled()
+        spread = import_module("tsdb.codec.spread").compiled()
+        _state.made = Compiled(outline, settle, spread)
+        return {"pages": time.perf_counter() - began}
+
+
+def _prepare_in_background() -> None:
+    main = threading.main_thread()
+
+    def run() -> None:
+        with suppress(ImportError, OSError):  # a numba that cannot be used is as good as none
+            prepare(goes_on=main.is_alive)
+
+    thread = threading.Thread(target=run, name="novaql-compile-pages")
+    _state.background = thread
+    thread.start()
+
+
+def _after_fork() -> None:
+    """A forked process lacks the thread that was compiling, and may never get its locks."""
+    if _state.background is not None and _state.made is None:
+        _state.mode = "off"
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def forced(mode: str) -> Iterator[None]:
+    """Another mode for a while, for the whole process: for tests and comparisons. off: NumPy."""
+    before = _state.mode
+    _state.mode = mode
+    try:
+        yield
+    finally:
+        _state.mode = before

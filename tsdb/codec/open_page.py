@@ -1,0 +1,125 @@
+"""A page of rows whose columns are decoded, and nothing else: pieces of it are made when wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.codec.columns import Undecodable, decode_into
+from tsdb.codec.compiled import Compiled
+from tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
+from tsdb.codec.whole_numbers import POWERS
+from tsdb.labels import Bools, Ints
+from tsdb.tile import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenPage:
+    """What `spread` takes; most columns are of half as many bytes as the values."""
+
+    spread: Callable[..., bool]
+    count: int
+    groups: Ints
+    lengths: Ints
+    firsts: Ints
+    order: Ints
+    linked: Bools
+    exceptions: Ints
+    room: Ints
+
+    def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> bool:
+        """Write the piece of the page that begins at starts[i] to places[i] of `out`; whether a NaN
+        is among them."""
+        return self.spread(
+            self.groups,
+            self.lengths,
+            self.firsts,
+            self.order,
+            self.linked,
+            self.exceptions,
+            POWERS,
+            self.room,
+            places,
+            starts,
+            lengths,
+            out,
+        )
+
+    def values(self) -> Floats:
+        """All of them."""
+        out = np.empty(self.count)
+        self.place(out, _NOUGHT, _NOUGHT, np.array([self.count]))
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.lengths, self.firsts, self.order, self.exceptions, self.room)
+        return sum(array.nbytes for array in arrays) + 500
+
+
+_NOUGHT = np.zeros(1, np.int64)
+_NONE = np.empty(0, np.int64)
+_UNLINKED = np.empty(0, np.bool_)
+_UNEXCEPTIONAL = np.empty((2, 0), np.int64)
+
+
+def open_rows(data: bytes, at: int, count: int, compiled: Compiled, *, passing: bool) -> OpenPage:
+    """A page of `count` values. Raises `Undecodable`.
+
+    passing  it is looked at now or never: the next one of this thread takes its place
+    """
+    heads = _outlined(data, at, count, compiled) or _read(data, at, count)
+    table, lengths, firsts, order, linked, exceptions = heads
+    groups = table.tolist()
+    *_, word, _, _, values = groups[-1]
+    words = word + values  # of the last column half of them may stay empty
+    room = scratch("room", np.int64, words) if passing else np.empty(words, np.int64)
+    columns = room.view(np.float64), room.view(np.int32), room
+    for _, kind, _, word, byte, size, values in groups:
+        begin = 2 * word if kind == SHORT else word
+        decode_into(data[byte : byte + size], columns[kind][begin : begin + values])
+    return OpenPage(compiled.spread, count, table, lengths, firsts, order, linked, exceptions, room)
+
+
+Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]
+"""The table of `outline`, lengths, firsts, order, links and exceptions."""
+
+
+def _outlined(data: bytes, at: int, count: int, compiled: Compiled) -> Heads | None:
+    """None for a page that is not as this writer makes them: `_read` tells what is wrong."""
+    if len(data) < at + HEAD.size:
+        return None
+    found = compiled.outline(np.frombuffer(data, np.uint8), at, count)
+    good, table, lengths, firsts, order, linked, exceptions, later = found
+    if good and later.any():
+        lists = (lengths, firsts, order, exceptions[0], exceptions[1])
+        for numbers, (begin, size) in zip(lists, later.tolist(), strict=True):
+            if size:
+                decode_into(data[begin : begin + size], numbers)
+        good = compiled.settle(count, table, lengths, order, linked, exceptions, len(data))
+    return (table, lengths, firsts, order, linked, exceptions) if good else None
+
+
+def _read(data: bytes, at: int, count: int) -> Heads:
+    heads = read_heads(data, at, count)
+    ends = np.append(0, heads.written.cumsum()).tolist()
+    row, word, byte = 0, 0, heads.source.at
+    table = []
+    for group in heads.groups:
+        values = ends[row + group.rows] - ends[row]
+        fields = group.rows, group.kind, group.places, word, byte, group.bytes, values
+        table.append(fields)
+        row, byte = row + group.rows, byte + group.bytes
+        word += (values + 1) // 2 if group.kind == SHORT else values
+    if byte > len(data):
+        raise Undecodable("a page is cut off")
+    return (
+        np.array(table, np.int64),
+        heads.lengths,
+        heads.firsts,
+        _NONE if heads.order is None else heads.order,
+        _UNLINKED if heads.linked is None else heads.linked,
+        _UNEXCEPTIONAL if heads.exceptions is None else heads.exceptions,
+    )

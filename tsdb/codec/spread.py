@@ -1,0 +1,180 @@
+"""Pieces of a page of rows, from its decoded columns to where they are wanted, in one pass.
+
+Compiled by numba; `row_pages` does the same in NumPy, for whole pages. What is asked for is
+computed, and no more: no array of the page's values is made on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba import types
+
+FLOATS, SHORT, LONG = 0, 1, 2
+INTS = types.Array(types.int64, 1, "C", readonly=True)
+TABLE = types.Array(types.int64, 2, "C", readonly=True)
+NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
+FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
+OUT = types.Array(types.float64, 1, "C")
+SIGNATURE = (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _inner(function: F) -> F:
+    jit: Any = numba.njit
+    made: F = jit(nogil=True, error_model="numpy")(function)
+    return made
+
+
+@_inner
+def _numbers(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any) -> None:
+    """Numbers of a row from `at` in its column on, written to `out`."""
+    size = len(out)
+    if kind == SHORT:
+        some = short[at : at + size]
+        for n in range(size):
+            out[n] = np.float64(some[n]) + shift
+    elif kind == LONG:
+        whole = long[at : at + size]
+        for n in range(size):
+            out[n] = np.float64(whole[n]) + shift
+    else:
+        out[:] = floats[at : at + size]
+
+
+@_inner
+def _add(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any) -> None:
+    """The same, added to what is there."""
+    size = len(out)
+    if kind == SHORT:
+        some = short[at : at + size]
+        for n in range(size):
+            out[n] += np.float64(some[n]) + shift
+    elif kind == LONG:
+        whole = long[at : at + size]
+        for n in range(size):
+            out[n] += np.float64(whole[n]) + shift
+    else:
+        rest = floats[at : at + size]
+        for n in range(size):
+            out[n] += rest[n]
+
+
+def spread(
+    groups: Any,
+    lengths: Any,
+    firsts: Any,
+    order: Any,
+    linked: Any,
+    exceptions: Any,
+    powers: Any,
+    room: Any,
+    places: Any,
+    starts: Any,
+    sizes: Any,
+    out: Any,
+) -> bool:
+    """Whether a NaN was among the values.
+
+    groups      [G, 4 or more] rows, type, decimal places, and where in `room` its column begins
+    lengths     [R] of the rows
+    firsts      [R] in the order of the groups
+    order       [R] row at each place of that order, or [0]: rows stand in their own order
+    linked      [R] rows that are added to the row before, or [0]
+    exceptions  [2, E] increasing positions, and bits of the value there
+    room        decoded columns, each from a word of 8 bytes on
+    places      [P] in `out` of the pieces, which begin at `starts` and have `sizes` values; none
+                reaches over the page
+    """
+    rows = len(lengths)
+    begins = np.empty(rows + 1, np.int64)
+    begins[0] = 0
+    for row in range(rows):
+        begins[row + 1] = begins[row] + lengths[row]
+    # Of each row: type, decimal places, the first number of its column, and what is added to it.
+    kind, decimals, column = (
+        np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    )  # fmt: skip
+    shift = np.zeros(rows)
+    short, long, floats = room.view(np.int32), room, room.view(np.float64)
+    at = 0
+    for group in range(len(groups)):
+        place = groups[group, 3] * (2 if groups[group, 1] == SHORT else 1)
+        for _ in range(groups[group, 0]):
+            row = order[at] if len(order) else at
+            kind[row], decimals[row], column[row] = groups[group, 1], groups[group, 2], place
+            if kind[row] == SHORT:
+                shift[row] = np.float64(firsts[at]) - np.float64(short[place])
+            elif kind[row] == LONG:
+                shift[row] = np.float64(firsts[at]) - np.float64(long[place])
+            place += lengths[row]
+            at += 1
+    bits = out.view(np.int64)
+    nan = False
+    row = 0
+    # The sum of rows up to `summed`, of those places of them that lie in [low, high).
+    summed, low, high = -1, 0, 0
+    total = np.empty(0)
+    for piece in range(len(places)):
+        start, left, to = starts[piece], sizes[piece], places[piece]
+        if not begins[row] <= start < begins[row + 1]:
+            row = np.searchsorted(begins, start, side="right") - 1
+        while left > 0:
+            a = start - begins[row]
+            size = min(left, lengths[row] - a)
+            here = out[to : to + size]
+            if len(linked) and linked[row]:
+                if not (0 <= summed <= row and low == a and high == a + size):
+                    summed = -1
+                head = row
+                while linked[head] and head > summed:
+                    head -= 1
+                if head != summed:
+                    if len(total) < size:
+                        total = np.empty(size)
+                    some = total[:size]
+                    _numbers(kind[head], column[head] + a, shift[head], short, long, floats, some)
+                    summed = head
+                low, high, some = a, a + size, total[:size]
+                while summed < row:
+                    summed += 1
+                    _add(kind[summed], column[summed] + a, shift[summed], short, long, floats, some)
+                for n in range(size):
+                    here[n] = some[n]
+            else:
+                _numbers(kind[row], column[row] + a, shift[row], short, long, floats, here)
+            if decimals[row] > 0:
+                power = powers[decimals[row]]
+                for n in range(size):
+                    here[n] /= power
+            if kind[row] == FLOATS:
+                for n in range(size):
+                    nan |= here[n] != here[n]
+            if exceptions.shape[1]:
+                first = np.searchsorted(exceptions[0], start)
+                for number in range(first, exceptions.shape[1]):
+                    distance = exceptions[0, number] - start
+                    if distance >= size:
+                        break
+                    bits[to + distance] = exceptions[1, number]
+                    nan |= here[distance] != here[distance]
+            start, to, left = start + size, to + size, left - size
+            if left > 0:
+                row += 1
+    return nan
+
+
+def compiled() -> Callable[..., bool]:
+    """`spread`, compiled or loaded from numba's cache."""
+    jit: Any = numba.njit
+    try:
+        made = jit(nogil=True, error_model="numpy", cache=True)(spread)
+    except RuntimeError:  # no folder for a cache can be written
+        made = jit(nogil=True, error_model="numpy")(spread)
+    made.compile(SIGNATURE)
+    made.disable_compile()
+    ready: Callable[..., bool] = made
+    return ready
