@@ -74,12 +74,23 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "The quotas: requests and seconds",
         "schema": {"type": "string", "examples": ['"minute";q=100;w=60, "day";q=10000;w=86400']},
     },
+    "IdempotentReplayed": {
+        "description": "There, and `true`, if this is the answer to an earlier request",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "RetryAfter": {
         "description": "Seconds to wait",
         "schema": {"type": "integer", "minimum": 1},
     },
 }
 _PARAMETERS: dict[str, dict[str, Any]] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Chosen by the client for one change: a request that is sent again with it "
+        "within 24 hours gets the first answer, and changes nothing",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    },
     "ApiVersion": {
         "name": "API-Version",
         "in": "header",
@@ -143,8 +154,14 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         operation["x-audit-action"] = endpoint.action
     if method == "POST" and _is_ours(endpoint) and not endpoint.samples:
         operation["x-idempotency-key"] = True
+        operation["responses"][str(endpoint.success)]["headers"]["Idempotent-Replayed"] = {
+            "$ref": "#/components/headers/IdempotentReplayed"
+        }
     in_form = method != "GET" and bool(endpoint.parameters) and not endpoint.takes
-    if parameters := _parameters(endpoint, in_query=not in_form):
+    parameters = _parameters(endpoint, in_query=not in_form)
+    if "x-idempotency-key" in operation:
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
         content: dict[str, Any] = {"schema": models.reference(endpoint.body, "validation")}

@@ -87,6 +87,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
         role: Role = Role.READ_ONLY,
         media: tuple[str, ...] = (),
         success: int = 200,
+        nothing: bool = False,
     ) -> Endpoint:
         return Endpoint(
             methods,
@@ -99,6 +100,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             media=media,
             parameters=parameters or {},
             success=success,
+            answers={204: None} if nothing else {},
             documented=documented,
         )
 
@@ -107,7 +109,13 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
         row(
             _BOTH, "/query_range", queries.query_range, {**_QUERY, **_TIMES, "step": "width"}, _RUN
         ),
-        row(_BOTH, "/query_exemplars", exemplars.query_exemplars, {"query": "PromQL", **_TIMES}),
+        row(
+            _BOTH,
+            "/query_exemplars",
+            exemplars.query_exemplars,
+            {"query": "PromQL", **_TIMES},
+            nothing=True,
+        ),
         row(_BOTH, "/format_query", queries.format_query, {"query": "PromQL"}),
         row(_BOTH, "/parse_query", queries.parse_query, {"query": "PromQL"}),
         row(_BOTH, "/series", metadata.series, _MATCH),

@@ -51,3 +51,17 @@ def test_one_security_scheme_and_no_automatic_validation_errors(server: LocalSer
     assert "HTTPValidationError" not in document["components"]["schemas"]
     used = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
     assert used == set(document["components"]["schemas"])
+
+
+def test_posts_that_take_a_key_declare_it(server: LocalServer) -> None:
+    """So that generated clients have a parameter for it, and know an answer that was replayed."""
+    paths = server.client.get("/v1/openapi.json").json()["paths"]
+    invite, query = paths["/v1/users"]["post"], paths["/v1/novaql"]["post"]
+    key = {"$ref": "#/components/parameters/IdempotencyKey"}
+    assert key in invite["parameters"]
+    assert "Idempotent-Replayed" in invite["responses"]["201"]["headers"]
+    assert key not in query.get("parameters", [])
+    answer = server.client.post(
+        "/v1/users", json={}, headers=server.bearer() | {"Idempotency-Key": ""}
+    )
+    assert answer.status_code == 400

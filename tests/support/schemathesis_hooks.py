@@ -30,11 +30,11 @@ def as_it_is(context: Any, value: Any) -> bytes:  # noqa: ARG001 - the hook's sh
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _is_positive(case: Any) -> bool:
-    """Whether the parameters are such as the schema allows."""
+def _is_positive(case: Any, place: ParameterLocation = ParameterLocation.QUERY) -> bool:
+    """Whether the parameters of a place are such as the schema allows."""
     if case.meta is None:
         return True
-    info = case.meta.components.get(ParameterLocation.QUERY)
+    info = case.meta.components.get(place)
     return info is None or info.mode is GenerationMode.POSITIVE
 
 
@@ -42,8 +42,12 @@ def _is_positive(case: Any) -> bool:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 - the hook's shape
     """Aim somewhere else; and ask lists for their first page, unless the cursor is to be refused.
 
-    A cursor is one that the server has signed, which no schema can say.
+    A cursor is one that the server has signed, which no schema can say. A key that two requests
+    happen to share makes the second get the first one's answer: of something deleted since.
     """
+    if case.headers and _is_positive(case, ParameterLocation.HEADER):
+        case.headers.pop("Idempotency-Key", None)
+        (kwargs.get("headers") or {}).pop("Idempotency-Key", None)
     if "cursor" in (case.query or {}) and _is_positive(case):
         del case.query["cursor"]
         kwargs.pop("params", None)
