@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from server.platform.catalog.tables import Service
 from server.platform.cursors import PageQuery
@@ -17,11 +18,22 @@ Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
 
 
+def _url(text: str) -> str:
+    """The text, if programs that follow it can read it. Raises `ValueError`."""
+    try:
+        named = urlsplit(text).hostname
+    except ValueError:  # as http://[::1
+        named = None
+    if not named:
+        raise ValueError("is no URL of a host")
+    return text
+
+
 class Link(Body):
     """A place to look at."""
 
     title: Name
-    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://\S+$")]
+    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://\S+$"), AfterValidator(_url)]
 
 
 class SignalSettings(Body):

@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from server.audit import service
+from server.audit.writing import as_csv
 from server.platform.bootstrap import add_tenant
 from server.platform.clock import SteppedClock
 from server.platform.scopes import Role
+from server.platform.tables import AuditEntry
 from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -207,6 +209,25 @@ def test_a_url_of_a_revoked_token_opens_nothing(server: LocalServer) -> None:
     assert _open(server, url).status_code == 200
     server.client.delete(f"/v1/tokens/{made['id']}", headers=server.bearer())
     assert _open(server, url).status_code == 403
+
+
+def test_a_url_of_a_deactivated_user_opens_nothing(server: LocalServer) -> None:
+    invited = _post(server, "/v1/users", {"email": "eve@example.com", "role": "admin"}).json()
+    path = urlsplit(invited["invitation_url"]).path
+    bearer = {"Authorization": f"Bearer {server.client.post(path, json={}).json()['token']}"}
+    answer = _post(server, "/v1/audit/export", {**ALL, "format": "csv"}, headers=bearer)
+    url = answer.json()["download_url"]
+    assert _open(server, url).status_code == 200
+    server.client.delete(f"/v1/users/{invited['id']}", headers=server.bearer())
+    assert _open(server, url).status_code == 403
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_of_a_client_is_a_formula(start: str) -> None:
+    """The user agent is whatever a client says."""
+    entry = AuditEntry(at=NOW, user_agent=f"{start}1+1")
+    (row,) = csv.DictReader(io.StringIO(as_csv([entry]).decode(), newline=""))
+    assert row["user_agent"] == f"'{start}1+1"
 
 
 def test_another_tenant_finds_no_export(server: LocalServer, clock: SteppedClock) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from server.platform.bootstrap import add_tenant
 from server.platform.clock import SteppedClock
 from server.platform.scopes import Role
-from tests.support.http_server import LocalServer, local_server
+from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 END = int(NOW.timestamp() * 1000)
@@ -61,6 +62,29 @@ def test_registering_and_reading(server: LocalServer) -> None:
 @pytest.mark.parametrize("name", ["A/b c", "..", "-x", "", "x" * 64, "ü"])
 def test_what_is_no_name(shared: LocalServer, name: str) -> None:
     assert _register(shared, name).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "https://[::1/x", "http:///x", "http://:80", "ftp://a"]
+)
+def test_links_are_urls(shared: LocalServer, url: str) -> None:
+    answer = _register(shared, "linked", links=[{"title": "docs", "url": url}])
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["pointer"] == "/links/0/url"
+
+
+def test_a_name_is_one_of_its_tenant_and_case_counts(server: LocalServer) -> None:
+    _register(server, "api")
+    assert _register(server, "API").status_code == 201
+    assert _register(server, "api").status_code == 409
+    database = server.context.database
+    other = add_tenant(database, server.context.clock, "other").id
+    headers = {
+        "Authorization": f"Bearer {token_of(database, other, Role.ADMIN, 'eve@example.com')}"
+    }
+    body = {"name": "api", "owner": "them", "tier": "tier1"}
+    theirs = server.client.post("/v1/services", json=body, headers=headers)
+    assert (theirs.status_code, _get(server, "/api")["owner"]) == (201, "team")
 
 
 @pytest.mark.parametrize("path", ["/a%2Fb", "/nope", "/%2e%2e", "/nope/health"])
@@ -195,6 +219,26 @@ def test_declared_and_discovered_edges(server: LocalServer) -> None:
     assert {n["name"] for n in near["nodes"]} == {"web", "api", "mail"}
     assert near["truncated"]
     assert [n["name"] for n in _get(server, "/lone/dependencies")["nodes"]] == ["lone"]
+
+
+def test_circles_and_chains_over_http(server: LocalServer) -> None:
+    """A service that depends on itself, and a chain of 1 000 that metrics show."""
+    _register(server, "a", depends_on=["a", "b"])
+    _register(server, "b", depends_on=["a"])
+    found = _get(server, "/a/dependencies")
+    assert [n["name"] for n in found["nodes"]] == ["a", "b"]
+    assert found["cycles"] == [["a", "b"]]
+    assert {(e["from"], e["to"]) for e in found["edges"]} == {("a", "a"), ("a", "b"), ("b", "a")}
+    chain = [
+        _counter("traces_service_graph_request_total", 60, client=f"n{i:04}", server=f"n{i + 1:04}")
+        for i in range(1000)
+    ]
+    server.write(chain)
+    _register(server, "n0000")
+    long = _get(server, "/n0000/dependencies")
+    assert (len(long["nodes"]), long["truncated"], long["cycles"]) == (500, True, [])
+    assert _get(server, "/n0000/dependencies?depth=3")["truncated"] is True
+    assert _get(server, "/b/dependencies")["truncated"] is False
 
 
 @pytest.mark.parametrize("query", ["direction=up", "depth=-1", "depth=x", "deep=1"])

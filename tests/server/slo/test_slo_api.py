@@ -88,6 +88,47 @@ def test_the_figures_of_a_million_events(server: LocalServer) -> None:
     assert found["coverage"] == pytest.approx(1, abs=0.002)
 
 
+def test_every_burn_rate_to_the_last_digit(server: LocalServer) -> None:
+    """All million events within five minutes: each window of the table holds the same ones."""
+    _counter(server, "200", [(30 * DAY, 0.0), (540, 0.0), (240, 999_100.0)])
+    _counter(server, "500", [(30 * DAY, 0.0), (540, 0.0), (240, 900.0)])
+    made = _set(server, {"objective": "0.999", "indicator": RATIO})
+
+    rates = dict.fromkeys(("5m", "30m", "1h", "2h", "6h", "1d", "3d"), 0.9)
+    assert made.json()["burn_rates"] == rates
+    assert '"burn_rates":{"5m":0.9,"30m":0.9,"1h":0.9,' in made.text
+    # A tenth of the budget is left, which lasts a ninth of the window at nine tenths of its pace.
+    assert made.json()["time_to_exhaustion"] == 30 * DAY / 9
+    assert "99999" not in made.text.replace("999100", "")
+
+
+@pytest.mark.parametrize(
+    ("objective", "bad", "attainment", "consumed", "remaining"),
+    [
+        ("0.9995", 900, 0.9991, 1.8, -0.8),
+        ("0.99", 900, 0.9991, 0.09, 0.91),
+        ("0.7", 100_000, 0.9, 0.3333333333333333, 0.6666666666666666),
+        ("0.95", 1, 0.999999, 0.00002, 0.99998),
+    ],
+)
+def test_figures_worked_out_by_hand(
+    server: LocalServer,
+    objective: str,
+    bad: int,
+    attainment: float,
+    consumed: float,
+    remaining: float,
+) -> None:
+    _counter(server, "200", [(DAY, 0.0), (240, 1_000_000.0 - bad)])
+    _counter(server, "500", [(DAY, 0.0), (240, float(bad))])
+    found = _set(server, {"objective": objective, "indicator": RATIO}).json()
+
+    shares = found["error_budget"]
+    assert found["attainment"] == attainment
+    assert (shares["consumed"], shares["remaining"]) == (consumed, remaining)
+    assert shares["remaining_clamped"] == max(0, remaining)
+
+
 def test_traffic_without_any_error_series(server: LocalServer) -> None:
     _counter(server, "200", _growing(1000, DAY))
     _set(server, {"objective": "0.99", "indicator": RATIO})

@@ -75,6 +75,7 @@ def test_who_is_gone_is_disabled_at_once_and_can_be_enabled(
         found = select(AuditEntry).where(AuditEntry.action == "webhook.disable")
         (entry,) = session.execute(found).scalars()
         assert entry.actor_type == "system"
+        assert entry.request_id.startswith("job_")  # nobody asked for it
 
 
 def test_an_endpoint_that_hears_nothing_is_given_up(

@@ -1,0 +1,196 @@
+"""Every privileged write that there is, done once: each leaves its entry, with the request's id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from server.platform.clock import SteppedClock, SystemClock
+from server.platform.tables import AuditEntry
+from server.routes import ROUTES
+from tests.support.alert_rig import AlertRig
+from tests.support.http_server import local_server
+from tests.support.receiver import Receiver, receiving
+
+PRIVILEGED = {
+    (method, endpoint.path): endpoint
+    for endpoint in ROUTES
+    if endpoint.action is not None
+    for method in endpoint.methods
+    if method != "GET"
+}
+SEVERAL = {
+    ("POST", "/v1/slo/import"),
+    ("POST", "/v1/alert-routing/import"),
+    ("DELETE", "/v1/services/{name}"),
+}
+"""What makes several things, or takes its objectives with it, leaves an entry for each of them."""
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+OPENSLO = """
+kind: SLO
+metadata: {name: imported}
+spec:
+  service: api
+  timeWindow: [{duration: 28d, isRolling: true}]
+  objectives: [{target: 0.99}]
+  indicator:
+    spec:
+      ratioMetric:
+        bad: {metricSource: {spec: {query: 'r{code="500"}'}}}
+        total: {metricSource: {spec: {query: r}}}
+"""
+
+
+@dataclass
+class Writes:
+    """Does writes, and keeps what the log says of each."""
+
+    rig: AlertRig
+    receiver: Receiver
+    entries: dict[tuple[str, str], list[AuditEntry]] = field(default_factory=dict)
+
+    def do(self, method: str, path: str, body: Any = None, /, **ids: str) -> Any:
+        """The write of the row with this path, the names in its braces filled in."""
+        filled = path.format_map(ids)
+        if path.startswith(("/scim", "/v1/scim")):
+            path = f"{path.partition('/v2')[0]}/v2/{{path:path}}"
+        answer = self.rig.ask(method, filled, body)
+        assert answer.status_code < 300, f"{method} {filled}: {answer.text}"
+        self.entries.setdefault((method, path), []).extend(self.said(answer))
+        return answer.json() if answer.content else None
+
+    def said(self, answer: httpx.Response) -> list[AuditEntry]:
+        request_id = answer.headers["x-request-id"]
+        with self.rig.server.context.database.read(None) as session:
+            wanted = select(AuditEntry).where(AuditEntry.request_id == request_id)
+            return list(session.execute(wanted).scalars())
+
+
+@pytest.fixture(scope="module")
+def writes() -> Iterator[Writes]:
+    clock = SteppedClock(SystemClock().now())
+    open_: dict[str, Any] = {
+        "egress_allow": "127.0.0.0/8",
+        "webhook_http": True,
+        "webhook_retries": "1s",
+    }
+    with local_server(clock=clock, **open_) as server, receiving() as receiver:
+        made = Writes(AlertRig(server, clock), receiver)
+        _people(made)
+        _services(made)
+        _dashboards(made)
+        _alerts(made)
+        _webhooks(made)
+        yield made
+
+
+def _people(w: Writes) -> None:
+    user = w.do("POST", "/v1/users", {"email": "bob@x.io", "role": "operator"})["id"]
+    w.do("POST", "/v1/users/{id}", {"version": 1, "name": "Bob"}, id=user)
+    w.do("POST", "/v1/users/{id}/invitation", id=user)
+    w.do("DELETE", "/v1/users/{id}", id=user)
+    token = w.do("POST", "/v1/tokens", {"name": "ci", "role": "read_only"})["id"]
+    w.do("POST", "/v1/tokens/{id}/rotate", id=token)
+    w.do("DELETE", "/v1/tokens/{id}", id=token)
+    for base in ("/scim/v2", "/v1/scim/v2"):
+        name = {"schemas": [USER], "userName": f"eve{len(base)}@x.io"}
+        person = w.do("POST", f"{base}/Users", name)["id"]
+        patch = {"op": "replace", "path": "displayName", "value": "Eve"}
+        w.do(
+            "PATCH", f"{base}/Users/{{id}}", {"schemas": [PATCH], "Operations": [patch]}, id=person
+        )
+        w.do("PUT", f"{base}/Users/{{id}}", {**name, "displayName": "E"}, id=person)
+        w.do("DELETE", f"{base}/Users/{{id}}", id=person)
+    span = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z", "format": "csv"}
+    w.do("POST", "/v1/audit/export", span)
+
+
+def _services(w: Writes) -> None:
+    example = PRIVILEGED["POST", "/v1/slo/{service}"].example
+    w.do("POST", "/v1/services", {"name": "api", "owner": "a", "tier": "t"})
+    w.do("PATCH", "/v1/services/{name}", {"version": 1, "owner": "b"}, name="api")
+    w.do("POST", "/v1/slo/{service}", example, service="api")
+    changed = {**(example or {}), "objective": "0.9", "version": 1}
+    w.do("POST", "/v1/slo/{service}", changed, service="api")
+    w.do("POST", "/v1/slo/import", {"document": OPENSLO})
+    w.do("DELETE", "/v1/slo/{service}/{name}", service="api", name="availability")
+    w.do("DELETE", "/v1/services/{name}", name="api")
+
+
+def _dashboards(w: Writes) -> None:
+    example = PRIVILEGED["POST", "/v1/dashboards"].example
+    made = w.do("POST", "/v1/dashboards", example)
+    panel = made["panels"][0]["id"]
+    embed = w.do("POST", "/v1/panels/{id}/embeds", {}, id=panel)["id"]
+    w.do("DELETE", "/v1/panels/{id}/embeds/{embed_id}", id=panel, embed_id=embed)
+    w.do("POST", "/v1/dashboards/import", PRIVILEGED["POST", "/v1/dashboards/import"].example)
+    w.do("DELETE", "/v1/dashboards/{id}", id=made["id"])
+
+
+def _alerts(w: Writes) -> None:
+    channel = w.do("POST", "/v1/notification-channels", {"name": "log", "type": "sink"})["id"]
+    change = {"version": 1, "send_resolved": False}
+    w.do("PATCH", "/v1/notification-channels/{id}", change, id=channel)
+    w.do("POST", "/v1/notification-channels/{id}/test", id=channel)
+    route = {"channels": ["log"], "group_wait": "1h"}
+    w.do("POST", "/v1/alert-routing", {"route": route})
+    rule = w.do("POST", "/v1/alert-rules", {"name": "Down", "expr": "up == 0"})["id"]
+    w.rig.now(a=0.0)
+    alert = w.rig.alert()["id"]
+    w.do("POST", "/v1/alerts/{id}/notify", id=alert)
+    why = {"duration": "1h", "reason": "known"}
+    w.do("POST", "/v1/alerts/{id}/silence", why, id=alert)
+    w.do("DELETE", "/v1/alerts/{id}/silence", id=alert)
+    matchers = [{"name": "instance", "value": "a"}]
+    silence = w.do("POST", "/v1/silences", {"matchers": matchers, **why})["id"]
+    w.do("DELETE", "/v1/silences/{id}", id=silence)
+    w.do("PATCH", "/v1/alert-rules/{id}", {"version": 1, "for": "10m"}, id=rule)
+    w.do("DELETE", "/v1/alert-rules/{id}", id=rule)
+    w.do("POST", "/v1/alert-rules/import", PRIVILEGED["POST", "/v1/alert-rules/import"].example)
+    example = dict(PRIVILEGED["POST", "/v1/alert-routing/import"].example or {})
+    w.do("POST", "/v1/alert-routing/import", {**example, "dry_run": False, "version": 1})
+    w.do("DELETE", "/v1/notification-channels/{id}", id=channel)
+
+
+def _webhooks(w: Writes) -> None:
+    w.receiver.say(500, 500)
+    body = {"url": f"{w.receiver.url}/x", "events": ["audit.token.create"]}
+    hook = w.do("POST", "/v1/webhooks", body)["id"]
+    w.do("POST", "/v1/tokens", {"name": "more", "role": "read_only"})
+    for _ in range(3):
+        w.rig.step(30)
+    (dead,) = w.rig.get(f"/v1/webhooks/{hook}/deliveries?status=dead")["data"]
+    version = w.rig.get(f"/v1/webhooks/{hook}")["version"]
+    w.do("PATCH", "/v1/webhooks/{id}", {"version": version, "enabled": True}, id=hook)
+    w.do(
+        "POST", "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", id=hook, delivery_id=dead["id"]
+    )
+    w.do("POST", "/v1/webhooks/{id}/replay", id=hook)
+    w.do("POST", "/v1/webhooks/{id}/rotate-secret", id=hook)
+    w.do("DELETE", "/v1/webhooks/{id}/previous-secret", id=hook)
+    w.do("POST", "/v1/webhooks/{id}/test", id=hook)
+    w.do("DELETE", "/v1/webhooks/{id}", id=hook)
+
+
+def test_every_privileged_write_was_done(writes: Writes) -> None:
+    assert writes.entries.keys() == PRIVILEGED.keys()
+
+
+@pytest.mark.parametrize("row", sorted(PRIVILEGED), ids=" ".join)
+def test_each_left_one_entry(writes: Writes, row: tuple[str, str]) -> None:
+    found = writes.entries[row]
+    requests = {entry.request_id for entry in found}
+
+    assert found, "no entry"
+    assert len({(e.request_id, e.target_type, e.target_id) for e in found}) == len(found)
+    if row not in SEVERAL:
+        assert len(found) == len(requests), [entry.action for entry in found]
+    for entry in found:
+        assert (entry.outcome, entry.actor_name) == ("success", "ada@example.com")
+        assert entry.before is not None or entry.after is not None
