@@ -8,13 +8,15 @@ The table, for a window of 30 days: Google, The Site Reliability Workbook, "Aler
        10 %         1d      2h      3      ticket
        10 %         3d      6h      1      ticket
 
-A factor is (budget spent) · W / (long window), so it grows with the window of the objective.
+A factor is (budget spent) · W / (long window), so it grows with the window W of the objective. With
+shorter ones it would fall below 1, and an alert would fire at a pace that the objective allows: for
+less than four weeks it is the windows that shrink, with W, and the factors stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
@@ -80,19 +82,40 @@ class Verdict:
     reason: str = ""
 
 
-def pairs_within(window_seconds: int) -> tuple[Pair, ...]:
-    """Rows of which the long window is shorter than the objective's own window."""
-    return tuple(pair for pair in PAIRS if pair.long < window_seconds)
+FULL = 30 * DAY
+"""The window of an objective for which the table was made …"""
+SHRINKS_BELOW = 28 * DAY
+"""… and the shortest one for which it is used as it is: its least factor is 0.93 then."""
+SHORTEST = 2 * MINUTE
+"""A short window of less holds too few scrapes to say anything."""
+
+
+def pairs_of(window_seconds: int) -> tuple[Pair, ...]:
+    """The rows for an objective's window; those whose windows would be too short are left out."""
+    if window_seconds >= SHRINKS_BELOW:
+        return PAIRS
+    return tuple(
+        pair
+        for pair in (_shrunk(row, window_seconds) for row in PAIRS)
+        if pair.long >= 5 * pair.short
+    )
+
+
+def _shrunk(row: Pair, window_seconds: int) -> Pair:
+    """A row with windows of whole minutes, as long to the objective's as the table's to 30 days."""
+    long = row.long * window_seconds // FULL // MINUTE * MINUTE
+    short = max(SHORTEST, row.short * window_seconds // FULL // MINUTE * MINUTE)
+    return replace(row, long=long, short=short)
 
 
 def warnings(objective: Objective, window_seconds: int) -> list[str]:
     """What will not work: thresholds that cannot be reached even if every event fails."""
-    pairs = pairs_within(window_seconds)
+    pairs = pairs_of(window_seconds)
     found = []
     for severity in Severity:
         factors = [p.factor(window_seconds) for p in pairs if p.severity is severity]
         if not factors:
-            found.append(f"{severity}_windows_too_long")
+            found.append(f"{severity}_window_too_short")
         elif max(factors) >= objective.largest_burn_rate:
             found.append(f"{severity}_threshold_unreachable")
     return found
@@ -103,7 +126,7 @@ def verdicts(
 ) -> list[Verdict]:
     """What each severity says.
 
-    counts      of each window of the table, by its seconds
+    counts      of each window of `pairs_of`, by its seconds
     min_events  with fewer events in the long window nobody is woken: one failure of three requests
                 is no trend
     """
@@ -120,7 +143,7 @@ def _verdict(
     min_events: int,
 ) -> Verdict:
     reason = ""
-    for pair in pairs_within(window_seconds):
+    for pair in pairs_of(window_seconds):
         if pair.severity is not severity:
             continue
         factor = pair.factor(window_seconds)

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from server.platform.measuring import Meter
 from server.platform.unit import Unit
 from server.slo.budget import Budget, Counts, attainment, budget, burn_rate, exhaustion_seconds
-from server.slo.burn import BURN_WINDOWS, Verdict, verdicts, warnings
+from server.slo.burn import BURN_WINDOWS, Verdict, pairs_of, verdicts, warnings
 from server.slo.indicator import Counting, read_indicator
 from server.slo.objective import Objective
 from server.slo.tables import Slo
@@ -78,9 +78,11 @@ def posture(slo: Slo, meter: Meter) -> Posture:
     length = seconds_of((begin, end))
     passed = max(1, min(length, int(now.timestamp() - begin.timestamp())))
     whole = _count(counting, passed, meter)
-    recent = {seconds: _count(counting, seconds, meter) for seconds in BURN_WINDOWS.values()}
+    usual = window.usual_seconds
+    looked_at = {*BURN_WINDOWS.values(), *(s for p in pairs_of(usual) for s in (p.short, p.long))}
+    recent = {seconds: _count(counting, seconds, meter) for seconds in sorted(looked_at)}
     budget_ = budget(objective, whole)
-    judged = verdicts(objective, length, recent, slo.min_events)
+    judged = verdicts(objective, usual, recent, slo.min_events)
     rates = {name: burn_rate(objective, recent[s]) for name, s in BURN_WINDOWS.items()}
     return Posture(
         slo=slo,
@@ -93,7 +95,7 @@ def posture(slo: Slo, meter: Meter) -> Posture:
         coverage=_coverage(counting, passed, meter, now),
         events=float(whole.total),
         verdicts=judged,
-        warnings=[*found, *warnings(objective, length), *(v.reason for v in judged if v.reason)],
+        warnings=[*found, *warnings(objective, usual), *(v.reason for v in judged if v.reason)],
     )
 
 

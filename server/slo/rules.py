@@ -11,15 +11,13 @@ from typing import Any
 
 import yaml
 
-from server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_within
+from server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_of
 from server.slo.indicator import Latency, Ratio, Threshold, read_indicator
 from server.slo.objective import Objective
 from server.slo.posture import window_of
 from server.slo.tables import Slo
-from server.slo.window import RollingWindow
 
 _TEXT = {seconds: text for text, seconds in BURN_WINDOWS.items()}
-_PERIOD_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 
 
 def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
@@ -61,20 +59,12 @@ def events(indicator: Mapping[str, Any], window: str) -> str:
             raise TypeError(f"{type(found).__name__} has no events")
 
 
-def window_seconds(slo: Slo) -> int:
-    """Length of the objective's window; of a calendar period its usual one."""
-    window = window_of(slo.window)
-    if isinstance(window, RollingWindow):
-        return window.seconds
-    return _PERIOD_DAYS[window.period] * 86_400
-
-
 def alert_rules(slo: Slo) -> list[dict[str, Any]]:
     """The burn alerts: one rule for each severity, its pairs of windows joined by `or`."""
-    objective, seconds = Objective.parse(slo.objective), window_seconds(slo)
+    objective, seconds = Objective.parse(slo.objective), window_of(slo.window).usual_seconds
     found = []
     for severity in Severity:
-        pairs = [p for p in pairs_within(seconds) if p.severity is severity]
+        pairs = [p for p in pairs_of(seconds) if p.severity is severity]
         if not pairs:
             continue
         found.append(
@@ -97,7 +87,7 @@ def alert_rules(slo: Slo) -> list[dict[str, Any]]:
 
 def _condition(slo: Slo, objective: Objective, pair: Pair, seconds: int) -> str:
     bound = float(pair.factor(seconds) * objective.allowed)
-    short, long = _TEXT[pair.short], _TEXT[pair.long]
+    short, long = (_TEXT.get(s, f"{s // 60}m") for s in (pair.short, pair.long))
     said = (
         f"({error_ratio(slo.indicator, short)}) > {bound!r} "
         f"and ({error_ratio(slo.indicator, long)}) > {bound!r}"
@@ -114,7 +104,7 @@ def prometheus_rules(slo: Slo) -> str:
         "sloth_service": slo.service,
         "sloth_slo": slo.name,
     }
-    objective, seconds = Objective.parse(slo.objective), window_seconds(slo)
+    objective, seconds = Objective.parse(slo.objective), window_of(slo.window).usual_seconds
     period = _days(seconds)
     by = "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
     windows = [*BURN_WINDOWS, period]

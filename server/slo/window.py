@@ -28,6 +28,15 @@ class Period(StrEnum):
     YEAR = "year"
 
 
+_USUAL_DAYS = {
+    Period.DAY: 1,
+    Period.WEEK: 7,
+    Period.MONTH: 30,
+    Period.QUARTER: 91,
+    Period.YEAR: 365,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class RollingWindow:
     """The time up to now: text "30d", or "4w", "36h"."""
@@ -47,6 +56,11 @@ class RollingWindow:
         if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
             raise InvalidWindow(f"a window of {text} is out of range: 1h to 366d")
         return cls(text, seconds)
+
+    @property
+    def usual_seconds(self) -> int:
+        """Its length."""
+        return self.seconds
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
         """Begin and end of the window at `now`."""
@@ -72,6 +86,11 @@ class CalendarWindow:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise InvalidWindow(f"{zone!r} is no time zone, as Europe/Berlin is") from None
         return cls(kind, place)
+
+    @property
+    def usual_seconds(self) -> int:
+        """The length of most of its periods: alerts do not change with the month."""
+        return _USUAL_DAYS[self.period] * 86400
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
         """Begin and end of the period that `now` (aware) lies in.

@@ -213,6 +213,14 @@ def test_what_is_refused(
         assert "line 1, column" in answer.json()["error"]["message"]
 
 
+def test_a_thousand_panels_are_too_many(seen: LocalServer) -> None:
+    tiny = [panel("1", grid={"x": 0, "y": i, "w": 1, "h": 1}) for i in range(1000)]
+    answer = ask(seen, "POST", "/dashboards", {"title": "D", "panels": tiny})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["pointer"] == "/panels"
+
+
 def test_a_dashboard_that_is_too_large_is_413(seen: LocalServer) -> None:
     text = panel("", type="text", queries=[], text="x" * 50_000)
     panels = [{**text, "grid": {"x": 0, "y": i, "w": 1, "h": 1}} for i in range(100)]

@@ -212,6 +212,7 @@ def test_all_of_nothing_is_nothing(seen: LocalServer) -> None:
         ({"var-job": ["api", "$__all"]}, "/var-job"),
         ({"var-job": "x" * 1001}, "/var-job"),
         ({"nope": "x"}, "/nope"),
+        ({"format": "xml"}, "/format"),
         ({"start": "yesterday-ish"}, "/start"),
         ({"start": NOW_S, "end": NOW_S - 1}, "/end"),
         ({"step": "0"}, "/step"),

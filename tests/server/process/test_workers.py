@@ -118,6 +118,19 @@ def test_a_key_makes_one_thing_whoever_gets_it(server: ServerProcess) -> None:
     ]
 
 
+def test_a_revoked_token_is_refused_by_every_worker(server: ServerProcess) -> None:
+    """Every worker has seen it before it is revoked, and none lets it in afterwards."""
+    issued = ask(server, "POST", "/v1/tokens", json={"name": "short", "role": "read_only"}).json()
+    own = {"Authorization": f"Bearer {issued['token']}"}
+
+    def uses() -> set[int]:
+        return {ask(server, "GET", "/v1/services", headers=own).status_code for _ in range(24)}
+
+    assert uses() == {200}
+    assert ask(server, "DELETE", f"/v1/tokens/{issued['id']}").status_code == 204
+    assert uses() == {401}
+
+
 def test_what_workers_answered_is_counted_once(server: ServerProcess) -> None:
     def counted() -> float:
         line = 'novaql_http_requests_total{code="200",method="GET",route="/v1/services"}'

@@ -75,7 +75,7 @@ def fires(server: LocalServer, name: str, **fields: Any) -> list[bool]:
         service="api",
         name=name,
         objective=fields.get("objective", "0.99"),
-        window={"rolling": "30d"},
+        window={"rolling": fields.get("window", "30d")},
         indicator=INDICATORS[name],
         min_events=fields.get("min_events", 0),
     )
@@ -109,3 +109,17 @@ def test_rules_and_posture_agree(
     assert fires(server, name, objective=objective, min_events=min_events) == told
     if name not in ("nothing", "threshold"):
         assert told[0] is (objective == "0.99" and min_events <= 500)
+
+
+@pytest.mark.parametrize(("window", "page"), [("1h", False), ("6h", False), ("1d", True)])
+def test_short_objectives_agree_too(server: LocalServer, window: str, page: bool) -> None:
+    """Three of ten requests fail: far above the pace of any window that is long enough."""
+    body = {"name": window, "objective": "0.99", "window": window, "indicator": INDICATORS["bad"]}
+    made = server.client.post("/v1/slo/api", json=body, headers=server.bearer())
+    assert made.status_code == 201, made.text
+    told = {alert["severity"]: alert["firing"] for alert in made.json()["alerts"]}
+
+    assert told["page"] is page
+    found = fires(server, "bad", objective="0.99", window=window)
+    assert all(found)
+    assert len(found) == sum(told.values())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.slo.budget import Counts, attainment, budget, burn_rate, exhaustion_seconds
-from server.slo.burn import BURN_WINDOWS, DAY, PAIRS, Severity, pairs_within, verdicts, warnings
+from server.slo.burn import BURN_WINDOWS, DAY, PAIRS, Severity, pairs_of, verdicts, warnings
 from server.slo.objective import InvalidObjective, Objective
 from server.slo.window import CalendarWindow, InvalidWindow, RollingWindow, seconds_of
 
@@ -90,10 +90,10 @@ def test_a_percentage_is_explained() -> None:
         (30, [14.4, 6, 3, 1]),
         (28, [13.44, 5.6, 2.8, 14 / 15]),
         (90, [43.2, 18, 9, 3]),
-        (7, [3.36, 1.4, 0.7, 7 / 30]),
     ],
 )
 def test_factors_grow_with_the_window(days: int, factors: list[float]) -> None:
+    assert pairs_of(days * DAY) == PAIRS
     assert [float(pair.factor(days * DAY)) for pair in PAIRS] == factors
 
 
@@ -102,9 +102,35 @@ def test_a_short_window_is_a_twelfth_of_its_long_one() -> None:
     assert {w for pair in PAIRS for w in (pair.long, pair.short)} == set(BURN_WINDOWS.values())
 
 
-def test_windows_longer_than_the_objective_are_left_out() -> None:
-    assert [pair.long for pair in pairs_within(DAY)] == [3600, 6 * 3600]
-    assert warnings(T999, DAY) == ["ticket_windows_too_long"]
+@pytest.mark.parametrize(
+    ("seconds", "windows", "factors"),
+    [
+        (7 * DAY, [(14, 2), (84, 7), (336, 28), (1008, 84)], [14.4, 6, 3, 1]),
+        (DAY, [(12, 2), (48, 4), (144, 12)], [6, 3, 1]),
+        (14 * DAY, [(28, 2), (168, 14), (672, 56), (2016, 168)], [14.4, 6, 3, 1]),
+        (3600, [], []),
+    ],
+)
+def test_short_windows_of_objectives_have_shorter_windows_of_alerts(
+    seconds: int, windows: list[tuple[int, int]], factors: list[float]
+) -> None:
+    """With those of 30 days a day's objective would page at half of the pace that it allows."""
+    pairs = pairs_of(seconds)
+    assert [(pair.long // 60, pair.short // 60) for pair in pairs] == windows
+    assert [float(pair.factor(seconds)) for pair in pairs] == factors
+
+
+@given(st.integers(3600 // 60, 366 * DAY // 60))
+def test_no_alert_fires_at_the_pace_that_is_allowed(minutes: int) -> None:
+    seconds = minutes * 60
+    for pair in pairs_of(seconds):
+        assert pair.factor(seconds) >= Fraction(9, 10)
+        assert 60 < pair.short < pair.long < seconds
+
+
+def test_a_window_too_short_for_alerts_is_told() -> None:
+    assert warnings(T999, 3600) == ["page_window_too_short", "ticket_window_too_short"]
+    assert warnings(T999, DAY) == []
 
 
 def test_thresholds_out_of_reach_are_told() -> None:

@@ -171,6 +171,16 @@ def test_events_count_not_minutes(server: LocalServer) -> None:
     assert abs(found["attainment"] - mean_of_hours) > 0.1
 
 
+def test_a_window_longer_than_its_data(server: LocalServer) -> None:
+    """Four days of thirty: their figures, and how much of the window they are."""
+    _counter(server, "200", _growing(990, 4 * DAY))
+    _counter(server, "500", _growing(10, 4 * DAY))
+    _set(server, {"objective": "0.9", "indicator": RATIO})
+    found = _get(server)
+    assert (found["attainment"], found["events"]) == (0.99, 1000)
+    assert found["coverage"] == 0.1333
+
+
 def test_a_reset_inside_the_window(server: LocalServer) -> None:
     _counter(server, "200", [(7200, 100.0), (3600, 500.0), (1800, 50.0), (0, 150.0)])
     _counter(server, "500", [(7200, 10.0), (3600, 14.0), (1800, 1.0), (0, 2.0)])

@@ -84,6 +84,20 @@ def test_deactivating_ends_every_token_at_the_next_request(fresh: LocalServer) -
     assert [user["id"] for user in listed["data"]] == [invited["id"]]
 
 
+def test_what_somebody_did_keeps_their_name(fresh: LocalServer) -> None:
+    invited = invite(fresh, "grace@example.com")
+    bearer = {"Authorization": f"Bearer {accept(fresh, invited).json()['token']}"}
+    body = {"name": "api", "owner": "team", "tier": "tier1"}
+    assert fresh.client.post("/v1/services", json=body, headers=bearer).status_code == 201
+    fresh.client.delete(f"/v1/users/{invited['id']}", headers=fresh.bearer())
+    found = fresh.client.get("/v1/audit?action=service.create", headers=fresh.bearer()).json()
+    (entry,) = found["data"]
+
+    assert entry["actor"] == {"type": "user", "id": invited["id"], "name": "grace@example.com"}
+    by_actor = fresh.client.get(f"/v1/audit?actor={invited['id']}", headers=fresh.bearer()).json()
+    assert entry in by_actor["data"]
+
+
 def test_the_last_administrator_stays(fresh: LocalServer) -> None:
     admins = fresh.client.get("/v1/users?role=admin", headers=fresh.bearer()).json()["data"]
     me = admins[0]
