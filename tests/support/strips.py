@@ -50,9 +50,13 @@ def rolled(
     *,
     scalars: Sequence[Floats] = (),
     eval_ms: Ints | None = None,
+    bundle: Bundle | None = None,
 ) -> tuple[Floats, Bools]:
-    """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J]."""
+    """A function of ranges by its compiled kernel; ends_ms, eval_ms, scalars: [J].
+
+    bundle  of these windows, which was perhaps looked at before
+    """
     at = ends_ms if eval_ms is None else eval_ms
     asked = Asked(ends_ms, windows.range_ms, windows.range_ms, at, scalars)
-    strips = strips_of(bundle_of(windows), asked)
+    strips = strips_of(bundle or bundle_of(windows), asked)
     return spread_out(strips, STRIP_ROLLUPS[function], visible=False)

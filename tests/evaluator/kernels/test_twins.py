@@ -68,6 +68,21 @@ def test_the_same_bits(name: str, case: Case) -> None:
     np.testing.assert_array_equal(expected[0], actual[0])
 
 
+@pytest.mark.parametrize("name", ["rate", "increase", "delta"])
+@given(case=cases())
+def test_each_step_alone_of_a_bundle_that_was_looked_at(name: str, case: Case) -> None:
+    """As a refreshed panel asks: what was found out about the samples shortens the work."""
+    expected = plain(name, case)
+    ends, bundle = np.array(case.ends_ms, np.int64), bundle_of(case.windows)
+    rolled(name, case.windows, ends, bundle=bundle)
+
+    for step in range(len(ends)):
+        actual = rolled(name, case.windows, ends[step : step + 1], bundle=bundle)
+
+        np.testing.assert_array_equal(expected[1][:, step : step + 1], actual[1])
+        np.testing.assert_array_equal(expected[0][:, step : step + 1], actual[0])
+
+
 @pytest.mark.parametrize("name", SUMS)
 @given(case=st.one_of([cases(values) for values in MAGNITUDES]))
 def test_sums_are_as_exact(name: str, case: Case) -> None:

@@ -47,6 +47,17 @@ def fold_sums(
         a, b = strip[grid[s]], strip[grid[s] + 1]
         count = b - a
         j0 = first[grid[s]]
+        if count == 1:  # making arrays of it would cost more than adding it
+            if whole or (present[a] if shared else present[at]):
+                p, value = place[s], values[at]
+                so_far = total[p, j0]
+                grown = so_far + value
+                of_value = grown - so_far
+                lost[p, j0] += (so_far - (grown - of_value)) + (value - of_value)
+                total[p, j0] = grown
+                counts[p, j0] += 1
+            at += 1
+            continue
         sums, errors = total[place[s], j0 : j0 + count], lost[place[s], j0 : j0 + count]
         numbers = counts[place[s], j0 : j0 + count]
         part = values[at : at + count]

@@ -64,7 +64,7 @@ def strip_rates(
     for s in range(begin, end):
         if (s - begin) % AHEAD == 0:
             stop = min(s + AHEAD, end)
-            touched += _touch_ahead(values, offsets, grid, strip, lo, hi, s, stop)
+            touched += _touch_ahead(values, offsets, grid, strip, lo, hi, falls, s, stop)
         g = grid[s]
         a, b = strip[g], strip[g + 1]
         if a == b:
@@ -74,6 +74,26 @@ def strip_rates(
             when = times[grids[g] : grids[g + 1]]
             _know(when, lo[a:b], hi[a:b], ends, range_ms, seconds, known, ends_at)
             known_grid = g
+        if b == a + 1 and (falls[s] >= 0 if is_counter else True):
+            # Most series of a single step are done without looking at them as arrays, which costs
+            # more than the step.
+            base = offsets[s]
+            start, stop = base + ends_at[0, 0], base + ends_at[1, 0]
+            increase = values[stop] - values[start]
+            out[at] = increase * known[3, 0] if known[3, 0] > 0 else 0.0
+            if not is_counter:
+                at += 1
+                continue
+            fell = 0
+            if falls[s]:
+                for k in range(start, stop):
+                    fell += values[k + 1] < values[k]
+            near_zero = (
+                (increase > 0) & (values[start] >= 0) & (values[start] <= known[4, 0] * increase)
+            )
+            if fell == 0 and not near_zero:
+                at += 1
+                continue
         row = values[offsets[s] : offsets[s + 1]]
         part = out[at : at + b - a]
         if is_counter and falls[s] < 0:
@@ -113,13 +133,28 @@ def _touch(row: Any) -> int:
 
 @inner
 def _touch_ahead(
-    values: Any, offsets: Any, grid: Any, strip: Any, lo: Any, hi: Any, begin: int, end: int
+    values: Any,
+    offsets: Any,
+    grid: Any,
+    strip: Any,
+    lo: Any,
+    hi: Any,
+    falls: Any,
+    begin: int,
+    end: int,
 ) -> int:
     """The same for some series that are asked for few steps: one waits for memory with the others,
     not after them."""
     infinite = 0
+    rises = len(falls) > 0
     for s in range(begin, end):
         a, b = strip[grid[s]], strip[grid[s] + 1]
+        if b == a + 1 and rises and falls[s] == 0:  # its first and last sample are enough
+            base = offsets[s]
+            if hi[a] > lo[a]:
+                infinite += values[base + lo[a]] == np.inf
+                infinite += values[base + hi[a] - 1] == np.inf
+            continue
         if a < b <= a + FEW:
             base = offsets[s]
             for k in range(base + lo[a], base + hi[b - 1], 8):
