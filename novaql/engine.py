@@ -32,7 +32,7 @@ from novaql.result_cache import ResultCache
 from novaql.span import Span
 from tsdb.errors import StoreError
 from tsdb.labels import SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned, may_be_thinned
 
 NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
 """What a query without selectors is evaluated over."""
@@ -61,7 +61,7 @@ def evaluate(
     planned = clock.perf_counter()
     steps = Steps.between(options.start_ms, options.end_ms, options.step_ms)
     told: tuple[str, ...] = ()
-    if isinstance(source, Thinned) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
+    if may_be_thinned(source) and source.thinned(MIN_TIME_MS, MAX_TIME_MS) is not None:
         options, told = _as_it_is_kept(plan, source, options, steps)
         cache = None if told else cache
     if options.rollup_ms:
@@ -179,7 +179,7 @@ def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> R
         return Result(kind, found.series, times, found.values)
     found = finish_names(run.vector(plan, steps)).without_empty_rows()
     if not options.instant and found.rows > 1:
-        found = found.take(found.series.order())
+        found = found.in_order()
     kind = ResultKind.VECTOR if options.instant else ResultKind.MATRIX
     return _of_matrix(kind, found, steps)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
+from novaql.kept_columns import Columns
 from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach
@@ -25,6 +26,9 @@ from tsdb.tile import Floats
 DEFAULT_BYTES = 64 << 20
 MOST_RUNS = 3
 """Stretches of steps that are evaluated one by one; where there are more, all steps are."""
+
+MOST_PLANS = 1024
+"""Of which hash and reach are known."""
 
 Stretches = Sequence[tuple[int, int]]
 
@@ -43,6 +47,18 @@ class Changing(Protocol):
         ...
 
 
+def _is_changing(source: object) -> TypeGuard[Changing]:
+    """`isinstance(source, Changing)`, asked once for each type: it is slow."""
+    kind = type(source)
+    found = _CHANGING.get(kind)
+    if found is None:
+        found = _CHANGING[kind] = isinstance(source, Changing)
+    return found
+
+
+_CHANGING: dict[type, bool] = {}
+
+
 class Told(Protocol):
     """What a query has to tell beside its answer: the evaluator's context."""
 
@@ -54,19 +70,19 @@ class Told(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """An answer without annotations: first step, and rows by steps."""
+    """An answer without annotations, and perhaps steps before it: the first one's time, and rows
+    by steps."""
 
     version: int
     start_ms: int
     series: SeriesTable
-    values: Floats
-    valid: Bools | None
+    columns: Columns
 
     @property
     def bytes(self) -> int:
-        cells = self.values.nbytes + (0 if self.valid is None else self.valid.nbytes)
         texts = sum(len(column.values) for column in self.series.columns.values())
-        return cells + 4 * self.series.rows * len(self.series.columns) + 60 * texts + 500
+        codes = 4 * self.series.rows * len(self.series.columns)
+        return self.columns.nbytes + codes + 60 * texts + 500
 
 
 class ResultCache:
@@ -77,6 +93,7 @@ class ResultCache:
 
     def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
         self._kept: ByteCache[_Kept] = ByteCache(limit_bytes, lambda kept: kept.bytes)
+        self._plans: dict[tuple[int, int], _Asked] = {}
         self.steps_reused = 0
         """Since the start; for metrics, so it may miss some where threads meet."""
 
@@ -95,34 +112,44 @@ class ResultCache:
         told  what evaluating tells beside the answer; with something of that nothing is kept
         """
         count = len(times_ms)
-        span = reach(plan, options.lookback_ms)
-        if span is None or options.instant or not isinstance(source, Changing):
+        asked = self._asked(plan, options.lookback_ms)
+        span = asked.span
+        if span is None or options.instant or not _is_changing(source):
             return run(0, count)
         start_ms, step_ms = int(times_ms[0]), options.step_ms
         # One panel asks for one length of time; others keep answers of their own.
         length = options.end_ms - options.start_ms
-        key = (source.identity, plan, step_ms, start_ms % step_ms, length, _rules(options))
+        key = (source.identity, asked, step_ms, start_ms % step_ms, length, _rules(options))
         kept = self._kept.get(key)
         version, changed = source.changed_since(0 if kept is None else kept.version)
         if kept is not None:
+            shift = (start_ms - kept.start_ms) // step_ms  # where it begins in what is kept
+            steps = kept.start_ms + np.arange(len(kept.columns)) * step_ms
+            good = untouched(steps, span, changed)
             known = np.zeros(count, np.bool_)
-            shift = (start_ms - kept.start_ms) // step_ms  # steps that left the panel
-            first, last = max(0, -shift), min(count, kept.values.shape[1] - shift)
+            first, last = max(0, -shift), min(count, len(good) - shift)
             if first < last:
-                known[first:last] = untouched(times_ms[first:last], span, changed)
+                known[first:last] = good[first + shift : last + shift]
             runs = _runs(~known)
             if known.any() and len(runs) <= MOST_RUNS:
-                found = self._completed(kept, shift, known, runs, times_ms, run)
+                new = [run(first, last) for first, last in runs]
+                found, following = _completed(
+                    kept, good, shift, known, runs, new, times_ms, step_ms
+                )
                 _, meanwhile = source.changed_since(version)
                 # An annotation may speak of the whole range, so all of it has to be evaluated.
-                if told.is_quiet and untouched(times_ms[known], span, meanwhile).all():
+                quiet = told.is_quiet and not any(one.native is not None for one in new)
+                if quiet and untouched(times_ms[known], span, meanwhile).all():
                     self.steps_reused += int(known.sum())
-                    self._keep(key, version, start_ms, found)
+                    if following is not None:
+                        self._keep(key, version, *following)
+                    elif not _is_behind(kept, shift, known):
+                        self._keep(key, version, start_ms, found, None)
                     return found
                 told.forget_annotations()
         found = run(0, count)
         if told.is_quiet:
-            self._keep(key, version, start_ms, found)
+            self._keep(key, version, start_ms, found, None)
         return found
 
     def clear(self) -> None:
@@ -133,47 +160,112 @@ class ResultCache:
         """Hits and misses, entries and bytes."""
         return self._kept.stats()
 
-    def _keep(self, key: Hashable, version: int, start_ms: int, found: Result) -> None:
+    def _keep(
+        self,
+        key: Hashable,
+        version: int,
+        start_ms: int,
+        found: Result,
+        columns: Columns | None,
+    ) -> None:
+        """columns: those of the answer, and perhaps others beside them, of which the first is at
+        `start_ms`; None: those of the answer are in no array yet that has room for more."""
         if found.kind is not ResultKind.MATRIX or found.raw or found.native:
             return
-        found.values.setflags(write=False)  # two may look at them from now on
-        if found.valid is not None:
-            found.valid.setflags(write=False)
-        kept = _Kept(version, start_ms, found.series, found.values, found.valid)
-        self._kept.put(key, kept)
+        if columns is None:
+            columns = Columns.of(found.values, found.valid)
+        self._kept.put(key, _Kept(version, start_ms, found.series, columns))
 
-    def _completed(
-        self,
-        kept: _Kept,
-        shift: int,
-        known: Bools,
-        runs: Sequence[tuple[int, int]],
-        times_ms: Ints,
-        run: Callable[[int, int], Result],
-    ) -> Result:
-        """What is kept where it is known, and the runs of other steps evaluated."""
-        new = [run(first, last) for first, last in runs]
-        if any(one.native is not None for one in new):
-            return run(0, len(times_ms))
-        pieces = [
-            (
-                first,
-                last,
-                kept.series,
-                *_columns(kept.values, kept.valid, first + shift, last + shift),
-            )
-            for first, last in _runs(known)
-        ]
-        pieces += [
-            (first, last, one.series, one.values, one.valid)
-            for (first, last), one in zip(runs, new, strict=True)
-        ]
-        pieces.sort(key=lambda piece: piece[0])
-        series, values, valid = _joined(pieces, len(times_ms))
-        return Result(ResultKind.MATRIX, series, times_ms, values, valid)
+    def _asked(self, plan: Plan, lookback_ms: int) -> _Asked:
+        place = (id(plan), lookback_ms)  # the plan is held with it, so its address is its own
+        found = self._plans.get(place)
+        if found is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            found = self._plans[place] = _Asked(plan, lookback_ms)
+        return found
 
+
+class _Asked:
+    """A plan as it is looked up by: its hash, and what it hangs on, are found once."""
+
+    __slots__ = ("_hash", "_plan", "span")
+
+    def __init__(self, plan: Plan, lookback_ms: int) -> None:
+        self._plan = plan
+        self._hash = hash(plan)
+        self.span = reach(plan, lookback_ms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, _Asked) and self._plan == other._plan)
+
+
+_Following = tuple[int, Result, Columns]
+"""Of what is to be kept: the first step's time, the answer, and columns of it and others."""
 
 _Piece = tuple[int, int, SeriesTable, Floats, Bools | None]
+
+
+def _completed(
+    kept: _Kept,
+    good: Bools,
+    shift: int,
+    known: Bools,
+    runs: Sequence[tuple[int, int]],
+    new: Sequence[Result],
+    times_ms: Ints,
+    step_ms: int,
+) -> tuple[Result, _Following | None]:
+    """What is kept where it is known, and the runs of other steps evaluated. And what is to be kept
+    from now on, where columns could stay in their place.
+
+    good   which steps of what is kept are as they were
+    shift  where the answer's first step is among them
+    new    what the runs gave
+    """
+    count = len(times_ms)
+    fits = not runs or (runs == [(runs[0][0], count)] and runs[0][0] + shift == len(good))
+    if fits and all(kept.series.surely_equals(one.series) for one in new):
+        first, last = _around(good, shift)
+        columns, begin = kept.columns.part(first, last), shift - first
+        for one in new:
+            most = count - one.values.shape[1] + max(count // 8, 8)
+            columns = columns.followed_by(one.values, one.valid, kept=min(len(columns), most))
+            begin = len(columns) - count
+            first = shift - begin
+        values, valid = columns.part(begin, begin + count).views()
+        if valid is None or np.logical_or.reduce(valid, axis=1).all():
+            found = Result(ResultKind.MATRIX, kept.series, times_ms, values, valid)
+            return found, (kept.start_ms + first * step_ms, found, columns)
+    old_values, old_valid = kept.columns.views()
+    pieces = [
+        (first, last, kept.series, *_columns(old_values, old_valid, first + shift, last + shift))
+        for first, last in _runs(known)
+    ]
+    pieces += [
+        (first, last, one.series, one.values, one.valid)
+        for (first, last), one in zip(runs, new, strict=True)
+    ]
+    pieces.sort(key=lambda piece: piece[0])
+    series, values, valid = _joined(pieces, count)
+    return Result(ResultKind.MATRIX, series, times_ms, values, valid), None
+
+
+def _around(good: Bools, place: int) -> tuple[int, int]:
+    """Begin and end of the stretch of good places that has this one."""
+    bad = np.flatnonzero(~good)
+    at = int(bad.searchsorted(place))
+    first = int(bad[at - 1]) + 1 if at else 0
+    return first, int(bad[at]) if at < len(bad) else len(good)
+
+
+def _is_behind(kept: _Kept, shift: int, known: Bools) -> bool:
+    """Whether somebody else is ahead with the same panel, whose answer is worth more."""
+    ends_before = shift + len(known) < len(kept.columns)
+    return ends_before and 2 * int(known.sum()) >= len(known)
 
 
 def untouched(times_ms: Ints, span: Reach, changed: Stretches) -> Bools:

@@ -9,7 +9,7 @@ integer arrays, never a Python loop over series.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
 METRIC_NAME = "__name__"
+
+MOST_REMEMBERED = 1 << 16
+"""Rows of a table that keeps what was found out about it: it may be handed out again and again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,8 @@ class SeriesTable:
     rows: int
     columns: Mapping[str, LabelColumn]
     family: object | None = None
+    _ordered: list[tuple[Ints, SeriesTable]] = field(default_factory=list, init=False, repr=False)
+    _distinct: list[bool] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def from_dicts(cls, label_sets: Sequence[Mapping[str, str]]) -> SeriesTable:
@@ -168,6 +173,24 @@ class SeriesTable:
                 for name, column in self.columns.items()
             )
         )
+
+    def is_distinct(self) -> bool:
+        """Whether no two rows have equal label sets."""
+        if self._distinct:
+            return self._distinct[0]
+        found = self.rows < 2 or int(self.keys().max()) + 1 == self.rows
+        self._distinct.append(found)
+        return found
+
+    def in_order(self) -> tuple[Ints, SeriesTable]:
+        """`order`, and the table in that order: the same one whenever this one is asked again."""
+        if self._ordered:
+            return self._ordered[0]
+        order = self.order()
+        found = order, self.take(order)
+        if self.rows <= MOST_REMEMBERED:
+            self._ordered.append(found)  # two threads may: either answer is right
+        return found
 
     def order(self) -> Ints:
         """Rows in Prometheus's order of label sets.

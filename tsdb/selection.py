@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, overload, runtime_checkable
+from typing import Protocol, TypeGuard, overload, runtime_checkable
 
 import numpy as np
 
@@ -153,11 +153,14 @@ class Hints:
     losses  where to note damage that was gone around; without, damage raises. Look at it once the
             last tile has been loaded
     windows what the floats are for; None: who knows
+    plain   the same selection as this source gave it a moment ago without `windows`. Where these
+            are "cells" it may be given back with cells beside it
     """
 
     labels: frozenset[str] | None = None
     losses: Losses | None = None
     windows: RangeWindows | None = None
+    plain: Selection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,16 @@ class Thinned(Source, Protocol):
         ...
 
 
+def may_be_thinned(source: Source) -> TypeGuard[Thinned]:
+    """`isinstance(source, Thinned)`, which takes as long as planning, asked once for each type."""
+    kind = type(source)
+    found = _THINNED.get(kind)
+    if found is None:
+        found = _THINNED[kind] = isinstance(source, Thinned)
+    return found
+
+
+_THINNED: dict[type, bool] = {}
 NO_HINTS = Hints()
 MIN_TIME_MS = -(2**62)
 MAX_TIME_MS = 2**62
@@ -237,4 +250,5 @@ __all__ = [
     "Source",
     "Thinned",
     "TileRef",
+    "may_be_thinned",
 ]

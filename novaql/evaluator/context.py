@@ -18,7 +18,7 @@ from novaql.span import Span
 from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
-from tsdb.selection import Hints, RangeWindows, Selection, Source, Thinned
+from tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
 
 
 @dataclass(slots=True)
@@ -104,7 +104,8 @@ class Context:
             use = windows.statistic, windows.names, windows.ends_ms.tobytes()
         key = matchers, start_ms, end_ms, use
         if key not in self._selections:
-            hints = Hints(losses=self.losses, windows=windows)
+            plain = None if windows is None else self._selections.get((*key[:3], None))
+            hints = Hints(losses=self.losses, windows=windows, plain=plain)
             selection = self.source.select(matchers, start_ms, end_ms, hints)
             self._note_thinned(start_ms, end_ms)
             # Another use of the same samples costs no more, nor do rollups that were asked for.
@@ -116,7 +117,7 @@ class Context:
         return self._selections[key]
 
     def _note_thinned(self, start_ms: int, end_ms: int) -> None:
-        if isinstance(self.source, Thinned):
+        if may_be_thinned(self.source):
             found = self.source.thinned(start_ms, end_ms)
             if found is not None:
                 known = self.thinned or found

@@ -28,7 +28,7 @@ class Groups:
         return 8 * len(self.of_row) + 4 * columns * (len(self.of_row) + len(self.labels)) + 500
 
 
-WORTH_KEEPING = 1000
+WORTH_KEEPING = 32
 """Rows below which grouping anew is quicker than remembering is worth."""
 
 

@@ -69,10 +69,11 @@ class StepMatrix:
             return self
         return replace(self, valid=self.floats(), native=None).without_empty_rows()
 
-    def take(self, rows: Ints | Bools) -> StepMatrix:
+    def take(self, rows: Ints | Bools, series: SeriesTable | None = None) -> StepMatrix:
+        """Some rows; series: their labels, if they are known."""
         return replace(
             self,
-            series=self.series.take(rows),
+            series=self.series.take(rows) if series is None else series,
             values=self.values[rows],
             valid=None if self.valid is None else self.valid[rows],
             nameless=self.nameless[rows],
@@ -80,6 +81,11 @@ class StepMatrix:
             if self.native is None
             else NativeCells(self.native.histograms, self.native.which[rows]),
         )
+
+    def in_order(self) -> StepMatrix:
+        """The same with its rows in the order of label sets."""
+        order, series = self.series.in_order()
+        return self.take(order, series)
 
     def without_empty_rows(self) -> StepMatrix:
         """Rows that have a value at some step."""
@@ -165,7 +171,7 @@ def _stack_native(parts: list[StepMatrix]) -> NativeCells | None:
 
 def drop_names(table: SeriesTable, nameless: Bools) -> SeriesTable:
     """Take the name labels off the marked rows."""
-    if not nameless.any():
+    if not nameless.any() or not any(name in table.columns for name in NAME_LABELS):
         return table
     if nameless.all():
         return table.drop(NAME_LABELS)
@@ -184,7 +190,7 @@ def join_equal_rows(
 
     on_overlap(row, other) makes the error to raise when two of them have a value at one step.
     """
-    if found.rows < 2:
+    if found.rows < 2 or (keys is None and found.series.is_distinct()):
         return found
     if keys is None:
         keys = found.series.keys()

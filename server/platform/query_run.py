@@ -19,7 +19,7 @@ from server.platform.workers import TooLargeHere
 
 Answer = TypeVar("Answer")
 
-SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 5_000
+SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 """What a query may read at most to count as small: some milliseconds."""
 
 

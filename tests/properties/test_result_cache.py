@@ -58,6 +58,7 @@ class History:
     cache: ResultCache = field(default_factory=ResultCache)
     now_ms: int = FIRST_MS
     panels: list[tuple[str, QueryOptions, int]] = field(default_factory=list)
+    given: list[tuple[Result, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = self.opened()
@@ -149,8 +150,21 @@ class History:
         assert [*found.series] == [*expected.series], query
         assert set(found.warnings) == set(expected.warnings), query
         assert _without_times(found.infos) == _without_times(expected.infos), query
-        wrong = disagreement(answer_of_result(expected), answer_of_result(found), relative=1e-11)
+        wrong = _differ(expected, found)
         assert wrong is None, f"{query} from {where.start_ms} to {where.end_ms}: {wrong}"
+        for earlier, bits in self.given:
+            assert _bits(earlier) == bits, "an answer changed after it was given"
+        self.given = [*self.given[-5:], (found, _bits(found))]
+
+
+def _differ(expected: Result, found: Result) -> object:
+    """What is wrong with an answer; None: nothing."""
+    return disagreement(answer_of_result(expected), answer_of_result(found), relative=1e-11)
+
+
+def _bits(result: Result) -> bytes:
+    there = b"" if result.valid is None else result.valid.tobytes()
+    return result.values.tobytes() + there
 
 
 def _without_times(texts: tuple[str, ...]) -> set[str]:
@@ -233,6 +247,69 @@ def test_answers_never_mix_what_was_before_a_batch_and_after_it() -> None:
         done.set()
         looks.release()
         writer.join()
+
+
+def test_two_who_look_at_one_panel_with_some_delay_share_what_is_known() -> None:
+    """One of them is four steps ahead, and each refreshes in turn: every step is evaluated once."""
+    rng = random.Random(3)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 90 * MINUTE_MS)
+    cache, query = ResultCache(), "sum by (job) (rate(requests_total[5m]))"
+
+    def look(minute: int) -> None:
+        end = FIRST_MS + minute * MINUTE_MS
+        options = QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS)
+        found = evaluate(query, history.database, options, cache=cache)
+        plain = evaluate(query, history.database, options)
+        assert _differ(plain, found) is None
+
+    look(40)
+    reused = cache.steps_reused
+    for minute in range(41, 80):
+        look(minute)
+        look(minute - 4 if minute > 44 else minute)
+    assert cache.steps_reused - reused == 39 * 30 + 39 * 31
+    assert cache.stats().entries == 1
+
+
+def test_many_threads_refresh_one_panel() -> None:
+    """All get the answer that they would have got alone, whoever adds the next column."""
+    rng = random.Random(4)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 90 * MINUTE_MS)
+    cache, query = ResultCache(), "sum by (job) (rate(requests_total[5m]))"
+    ends = [FIRST_MS + minute * MINUTE_MS for minute in range(40, 80)]
+    panels = [QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS) for end in ends]
+    expected = [evaluate(query, history.database, panel) for panel in panels]
+    wrong: list[object] = []
+
+    def refresh(seed: int) -> None:
+        order = sorted(range(len(panels)), key=lambda n: n + random.Random(seed + n).random() * 4)
+        for number in order:
+            found = evaluate(query, history.database, panels[number], cache=cache)
+            wrong.append(_differ(expected[number], found))
+
+    threads = [threading.Thread(target=refresh, args=(100 * seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == [None] * (6 * len(panels))
+    assert cache.steps_reused > 0
+
+
+def test_what_is_kept_is_bounded_however_long_a_panel_goes_on() -> None:
+    rng = random.Random(5)
+    history = History(rng, random_fleet(rng, Fleet(instances=2, minutes=600, interval_s=60)), None)
+    history.append(FIRST_MS, FIRST_MS + 600 * MINUTE_MS)
+    cache, sizes = ResultCache(), []
+    for minute in range(40, 600):
+        end = FIRST_MS + minute * MINUTE_MS
+        options = QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS)
+        found = evaluate("load", history.database, options, cache=cache)
+        sizes.append(cache.stats().bytes / max(found.values.size, 1))
+    assert cache.steps_reused > 500 * 30
+    assert max(sizes) < 3 * 9 + 1000
 
 
 def test_another_source_has_answers_of_its_own() -> None:

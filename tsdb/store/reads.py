@@ -46,9 +46,11 @@ class Reads(Store):
             return reader.select(
                 parts, matchers, start_ms, end_ms, self._caches, hints.losses, windows
             )
-        plain = reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
+        plain = hints.plain
+        if plain is None:
+            plain = reader.select(parts, matchers, start_ms, end_ms, self._caches, hints.losses)
         cells = plan_cells(parts, matchers, windows, self._caches, hints.losses)
-        return replace(plain, cells=cells)
+        return plain if cells is None else replace(plain, cells=cells)
 
     def thinned(self, start_ms: int, end_ms: int) -> tuple[int, int] | None:
         """See `Thinned`."""
