@@ -1,28 +1,32 @@
-"""Matrices of answers that move on: columns come on the right, and the others stay where they are.
+"""Matrices that move on, as those of a refreshed panel do: columns come on the right, others stay.
 
-Each answer is a view of one array, which has room for columns to come. A column is written once,
-before anybody is given it, and never again; so whoever holds an earlier answer keeps what it was,
-and two views of one array agree on the columns that both have.
+
+Each is a view of one array, which has room for columns to come. A column is written once,
+before anybody is given it, and never again; so whoever holds an earlier one keeps what it was, and
+two views of one array agree on the columns that both have.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsdb.labels import Bools
-from tsdb.tile import Floats
+
+Cell = TypeVar("Cell", bound=np.generic)
 
 SHARE_OF_ROOM, LEAST_ROOM = 4, 16
 """One column in so many is room for others, and at least so many are."""
 
 
-class _Room:
+class _Room(Generic[Cell]):
     """values [S, W], and valid [S, W] or None: all columns so far are whole."""
 
-    def __init__(self, values: Floats, valid: Bools | None, filled: int) -> None:
+    def __init__(self, values: NDArray[Cell], valid: Bools | None, filled: int) -> None:
         self.values, self.valid = values, valid
         self._filled = filled
         self._lock = threading.Lock()
@@ -37,15 +41,15 @@ class _Room:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class Columns(Generic[Cell]):
     """Columns first … last - 1 of an array."""
 
-    room: _Room
+    room: _Room[Cell]
     first: int
     last: int
 
     @classmethod
-    def of(cls, values: Floats, valid: Bools | None) -> Columns:
+    def of(cls, values: NDArray[Cell], valid: Bools | None) -> Columns[Cell]:
         """All columns of a matrix, which nobody writes to from now on."""
         values.setflags(write=False)
         if valid is not None:
@@ -61,11 +65,11 @@ class Columns:
         valid = self.room.valid
         return self.room.values.nbytes + (0 if valid is None else valid.nbytes)
 
-    def part(self, first: int, last: int) -> Columns:
+    def part(self, first: int, last: int) -> Columns[Cell]:
         """Some of the columns."""
         return Columns(self.room, self.first + first, self.first + last)
 
-    def views(self) -> tuple[Floats, Bools | None]:
+    def views(self) -> tuple[NDArray[Cell], Bools | None]:
         """Values and which of them there are (None: all), to look at alone."""
         values, valid = self.room.values[:, self.first : self.last], self.room.valid
         values.setflags(write=False)
@@ -76,7 +80,9 @@ class Columns:
                 valid = None
         return values, valid
 
-    def followed_by(self, values: Floats, valid: Bools | None, *, kept: int) -> Columns:
+    def followed_by(
+        self, values: NDArray[Cell], valid: Bools | None, *, kept: int
+    ) -> Columns[Cell]:
         """With columns to their right; where room has to be made for these, the last `kept` of the
         columns move there, and the others are left behind."""
         count = values.shape[1]
@@ -90,11 +96,11 @@ class Columns:
             room.valid[:, columns.last : end] = True if valid is None else valid
         return Columns(room, columns.first, end)
 
-    def _moved(self, count: int, *, masked: bool) -> Columns:
+    def _moved(self, count: int, *, masked: bool) -> Columns[Cell]:
         """The same in an array of their own, where the next `count` columns are taken."""
         rows, kept = self.room.values.shape[0], len(self)
         width = kept + count + max(kept // SHARE_OF_ROOM, LEAST_ROOM)
-        values = np.empty((rows, width))
+        values = np.empty((rows, width), self.room.values.dtype)
         values[:, :kept], there = self.views()
         valid = None
         if masked or there is not None:

@@ -76,7 +76,7 @@ class _Kept:
     version: int
     start_ms: int
     series: SeriesTable
-    columns: Columns
+    columns: Columns[np.float64]
 
     @property
     def bytes(self) -> int:
@@ -166,7 +166,7 @@ class ResultCache:
         version: int,
         start_ms: int,
         found: Result,
-        columns: Columns | None,
+        columns: Columns[np.float64] | None,
     ) -> None:
         """columns: those of the answer, and perhaps others beside them, of which the first is at
         `start_ms`; None: those of the answer are in no array yet that has room for more."""
@@ -203,7 +203,7 @@ class _Asked:
         return self is other or (isinstance(other, _Asked) and self._plan == other._plan)
 
 
-_Following = tuple[int, Result, Columns]
+_Following = tuple[int, Result, Columns[np.float64]]
 """Of what is to be kept: the first step's time, the answer, and columns of it and others."""
 
 _Piece = tuple[int, int, SeriesTable, Floats, Bools | None]

@@ -31,16 +31,18 @@ def _sources() -> Sources:
     out = types.Array(types.uint8, 1, "C")
     flags = types.Array(types.boolean, 1, "C")
     known = types.Array(types.int64, 2, "C", readonly=True)
-    noted = types.Array(types.int64, 2, "C")
+    places = types.Array(types.int64, 1, "C")
+    old_sizes = types.Array(types.int16, 2, "A", readonly=True)
+    sizes = types.Array(types.int16, 2, "C")
     number = types.int64
     return {
         "equal_columns": (matrix_text.equal_columns, (known, mask, known, mask, number, flags)),
-        "kinds_of": (matrix_text.kinds_of, (matrix, mask, kinds, number, number)),
+        "kinds_of": (matrix_text.kinds_of, (matrix, mask, kinds)),
         "write_matrix": (
             matrix_text.write_matrix,
             (
                 *(matrix, kinds, text, ends, text, ends, text, types.boolean),
-                *(text, known, number, number, number, out, noted),
+                *(text, ends, ends, old_sizes, number, number, number, out, places, places, sizes),
             ),
         ),
     }

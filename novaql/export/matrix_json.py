@@ -1,14 +1,15 @@
 """Matrices of floats as JSON by compiled functions, and the texts of earlier answers kept for them.
 
 A refreshed panel differs from the one before in a step or two at its ends. The text of a point
-hangs on its time and the bits of its value, so the text of columns that are equal in both, by
-comparing them, is copied.
+hangs on its time and the bits of its value, so the text of columns that both have is copied: those
+that are where they were in memory, or compare equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -17,28 +18,36 @@ from numpy.typing import NDArray
 from novaql.export.compiled_text import Compiled
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.matrix_text import ABSENT, ODD
+from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
 from tsdb.cache import ByteCache, CacheStats
 from tsdb.labels import Bools, Ints, SeriesTable
 from tsdb.tile import Floats
 
-MOST_POINTS = 1 << 18
-"""Of an answer whose text is kept: some megabytes."""
+MOST_POINTS = 1 << 19
+"""Of an answer whose text is kept: 18 MB if all values have 17 digits."""
 
 Bytes = NDArray[np.uint8]
-_NOTHING = np.zeros(0, np.uint8), np.zeros((0, 0), np.int64)
+_NO_TEXT = (
+    np.zeros(0, np.uint8),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros((0, 0), np.int16),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Written:
     """The text of a matrix, and what it is the text of.
 
-    ends     where points end in it: `matrix_text.write_matrix`
-    metrics  texts of the label sets, one behind the other, and where each ends
+    begins, ends, sizes  where points are in it: `matrix_text.write_matrix`
+    metrics              texts of the label sets, one behind the other, and where each ends
     """
 
     buffer: Bytes
-    ends: NDArray[np.int64]
+    begins: Ints
+    ends: Ints
+    sizes: Columns[np.int16]
     metrics: tuple[Bytes, Ints]
     series: SeriesTable
     times_ms: Ints
@@ -52,9 +61,25 @@ class Written:
     @property
     def nbytes(self) -> int:
         """With the values: it may be the last that holds them."""
-        valid = 0 if self.valid is None else self.valid.nbytes
-        arrays = (self.buffer, self.ends, self.metrics[0], self.times_ms, self.values)
-        return valid + sum(array.nbytes for array in arrays) + 1000
+        arrays: list[NDArray[Any]] = [
+            self.buffer,
+            self.begins,
+            self.ends,
+            self.metrics[0],
+            self.times_ms,
+        ]
+        arrays += [_owner(self.values)] + ([] if self.valid is None else [_owner(self.valid)])
+        return self.sizes.nbytes + sum(array.nbytes for array in arrays) + 1000
+
+
+def _still(array: NDArray[Cell]) -> NDArray[Cell]:
+    """What it is now, whatever becomes of it."""
+    return array.copy() if array.flags.writeable else array
+
+
+def _owner(array: NDArray[Any]) -> NDArray[Any]:
+    """What of memory is held by holding an array."""
+    return array.base if isinstance(array.base, np.ndarray) else array
 
 
 def is_plain_matrix(result: Result) -> bool:
@@ -90,8 +115,9 @@ class KeptTexts:
         old = self._kept.get(place)
         if old is not None and not _alike(old, result):
             old = None
-        found = written(compiled, result, style, old, note=True)
-        self._kept.put(place, found)
+        found = written(compiled, result, style, old)
+        valid = None if found.valid is None else _still(found.valid)
+        self._kept.put(place, replace(found, values=_still(found.values), valid=valid))
         return found.text
 
     def stats(self) -> CacheStats:
@@ -110,57 +136,127 @@ def _alike(old: Written, result: Result) -> bool:
 
 
 def written(
-    compiled: Compiled,
-    result: Result,
-    style: ValueStyle,
-    old: Written | None = None,
-    *,
-    note: bool = False,
+    compiled: Compiled, result: Result, style: ValueStyle, old: Written | None = None
 ) -> Written:
     """The text of a plain matrix.
 
-    old   of the same series and steps as far apart
-    note  fill in `ends`
+    old  of the same series and steps as far apart
     """
-    values = np.ascontiguousarray(result.values)
+    values, valid, times_ms = result.values, result.valid, result.times_ms
     rows, steps = values.shape
-    valid = None if result.valid is None else np.ascontiguousarray(result.valid)
     shift = first = last = 0
     if old is not None:
         step = int(old.times_ms[1] - old.times_ms[0])
-        shift = int(result.times_ms[0] - old.times_ms[0]) // step
-        equal = np.zeros(steps, np.bool_)
-        bits, others = values.view(np.int64), old.values.view(np.int64)
-        compiled.equal_columns(bits, _mask(valid), others, _mask(old.valid), shift, equal)
-        first, last = _longest(equal)
+        shift = int(times_ms[0] - old.times_ms[0]) // step
+        first, last = _known(compiled, old, result, shift)
+        if shift == 0 and last - first == steps == len(old.times_ms):
+            return old
+    if first < last:
+        fresh = np.concatenate([np.arange(first), np.arange(last, steps)])
+        values, times_ms = values[:, fresh], times_ms[fresh]
+        valid = None if valid is None else valid[:, fresh]
+    values = np.ascontiguousarray(values)
     kinds = np.full(values.shape, ABSENT, np.int8)
     odd_texts = b""
-    if compiled.kinds_of(values, _mask(valid), kinds, first, last):
+    if compiled.kinds_of(values, _mask(valid), kinds):
         odd_texts = _odd_texts(values[kinds == ODD], style)
     if old is None:
         metrics, metric_ends = _joined(list(map(orjson.dumps, result.series.dicts())))
     else:
         metrics, metric_ends = old.metrics
-    times, time_ends = _joined(second_tokens(result.times_ms))
-    longest = int(np.diff(time_ends, prepend=0).max()) + 26  # brackets, quotes, digits
-    room = len(metrics) + 33 * rows + longest * rows * (steps - last + first) + len(odd_texts)
-    buffer, ends = _NOTHING if old is None else (old.buffer, old.ends)
-    out = np.empty(room + (len(buffer) if first < last else 0), np.uint8)
-    noted = np.empty((rows, steps + 1) if note else (0, 0), np.int64)
+    times, time_ends = _joined(second_tokens(times_ms))
+    longest = int(np.diff(time_ends, prepend=0).max(initial=0)) + 27  # brackets, quotes, digits
+    room = len(metrics) + 33 * rows + longest * values.size + len(odd_texts)
+    old_text = _NO_TEXT if old is None or first == last else _text_of(old)
+    out = np.empty(room + len(old_text[0]), np.uint8)
+    begins, ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    sizes = np.empty(values.shape, np.int16)
     size = compiled.write_matrix(
         values, kinds, times, time_ends, metrics, metric_ends,
         np.frombuffer(odd_texts or b",", np.uint8), style is ValueStyle.TEXT,
-        buffer, ends, shift, first, last, out, noted,
+        *old_text, shift, first, last, out, begins, ends, sizes,
     )  # fmt: skip
     out = out[:size]
     out.setflags(write=False)
     return Written(
-        out, noted, (metrics, metric_ends), result.series, result.times_ms, values, valid
+        out,
+        begins,
+        ends,
+        _all_sizes(old, sizes, shift, first, last, steps),
+        (metrics, metric_ends),
+        result.series,
+        result.times_ms,
+        result.values,
+        result.valid,
     )
 
 
+def _known(compiled: Compiled, old: Written, result: Result, shift: int) -> tuple[int, int]:
+    """The columns of which the text is there: those that are the same memory, or compare equal."""
+    steps = len(result.times_ms)
+    if _moved(old.values, result.values, shift) and (
+        (old.valid is None and result.valid is None)
+        or (
+            old.valid is not None
+            and result.valid is not None
+            and _moved(old.valid, result.valid, shift)
+        )
+    ):
+        first, last = max(0, -shift), min(steps, len(old.times_ms) - shift)
+        return (first, last) if first < last else (0, 0)
+    equal = np.zeros(steps, np.bool_)
+    compiled.equal_columns(
+        _bits(result.values), _mask(result.valid), _bits(old.values), _mask(old.valid), shift, equal
+    )
+    return _longest(equal)
+
+
+def _moved(old: Floats | Bools, new: Floats | Bools, shift: int) -> bool:
+    """Whether two views, to which nobody writes, are of one array, `shift` columns apart."""
+    if old.flags.writeable or new.flags.writeable:
+        return False
+    return (
+        new.base is not None
+        and old.base is new.base
+        and old.strides == new.strides
+        and len(old) == len(new)
+        and _address(new) - _address(old) == shift * new.strides[1]
+    )
+
+
+def _address(array: Floats | Bools) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _bits(values: Floats) -> NDArray[np.int64]:
+    return np.ascontiguousarray(values).view(np.int64)
+
+
+def _text_of(old: Written) -> tuple[Bytes, Ints, Ints, NDArray[np.int16]]:
+    return old.buffer, old.begins, old.ends, old.sizes.views()[0]
+
+
+def _all_sizes(
+    old: Written | None,
+    sizes: NDArray[np.int16],
+    shift: int,
+    first: int,
+    last: int,
+    steps: int,
+) -> Columns[np.int16]:
+    """Of known columns and of those that are not, in their order."""
+    if old is None or first == last:
+        return Columns.of(sizes, None)
+    if first == 0 and last + shift == len(old.sizes):
+        columns = old.sizes.followed_by(sizes, None, kept=last)
+        return columns.part(len(columns) - steps, len(columns))
+    known = old.sizes.views()[0][:, first + shift : last + shift]
+    return Columns.of(np.concatenate([sizes[:, :first], known, sizes[:, first:]], axis=1), None)
+
+
 def _mask(valid: Bools | None) -> Bools:
-    return np.zeros((0, 0), np.bool_) if valid is None else valid
+    return np.zeros((0, 0), np.bool_) if valid is None else np.ascontiguousarray(valid)
 
 
 def _longest(chosen: Bools) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -79,10 +80,9 @@ def test_only_what_is_new_is_written() -> None:
     columns: list[int] = []
 
     def counted(*arguments: object) -> object:
-        first, last = arguments[3:5]
-        assert isinstance(first, int)
-        assert isinstance(last, int)
-        columns.append(100 - (last - first))
+        values = arguments[0]
+        assert isinstance(values, np.ndarray)
+        columns.append(values.shape[1])
         return compiled.kinds_of(*arguments)
 
     noting = replace(compiled, kinds_of=counted)
@@ -95,6 +95,74 @@ def test_only_what_is_new_is_written() -> None:
         text = texts.written(noting, shown, ValueStyle.TEXT, "key")
         assert b"[" + bytes(text) + b"]" == result_json(shown, ValueStyle.TEXT)
     assert columns == [100, 1, 1, 1, 1]
+
+
+@settings(max_examples=60)
+@given(st.data(), st.integers(0, 2**32), st.booleans())
+def test_columns_that_stay_where_they_are_are_not_compared(
+    data: DataObject, seed: int, partly: bool
+) -> None:
+    """Views of one array to which nobody writes, as the cache of results gives them."""
+    compiled = ready()
+    assert compiled is not None
+    rng, every, rows = np.random.default_rng(seed), 80, data.draw(st.integers(1, 5))
+    values: Floats = rng.choice(ODD_VALUES, (rows, every))
+    there = rng.random((rows, every)) < 0.7
+    texts, start, count = KeptTexts(1 << 20), 30, data.draw(st.integers(2, 20))
+    labels = SeriesTable.from_dicts([{"n": str(n)} for n in range(rows)])
+
+    def fail(*_: object) -> None:
+        raise AssertionError("compared")
+
+    sure = replace(compiled, equal_columns=fail)
+    for turn in range(12):
+        start = min(max(0, start + data.draw(st.integers(-4, 6))), every - count)
+        shown, mask = values[:, start : start + count], there[:, start : start + count]
+        shown.setflags(write=False)
+        mask.setflags(write=False)
+        times = np.arange(start, start + count) * 15_000
+        valid = mask if partly else None
+        result = Result(ResultKind.MATRIX, labels, times, shown, valid)
+        chosen = sure if turn else compiled
+        text = texts.written(chosen, result, ValueStyle.TEXT, "panel")
+        assert b"[" + bytes(text) + b"]" == result_json(result, ValueStyle.TEXT)
+
+
+def test_views_of_what_somebody_writes_to_are_compared() -> None:
+    texts, values = KeptTexts(1 << 20), np.ones((2, 10))
+    labels = SeriesTable.from_dicts([{"n": "0"}, {"n": "1"}])
+    for value in (1.0, 2.0, 3.0):
+        values[1, 4] = value
+        result = Result(ResultKind.MATRIX, labels, np.arange(9) * 1000, values[:, :9])
+        text = text_of(result, ValueStyle.TEXT, texts, "panel")
+        assert text == result_json(result, ValueStyle.TEXT)
+
+
+def test_several_threads_ask_for_one_panel_at_different_times() -> None:
+    """Each gets its own text, whoever leaves the one that others begin with."""
+    rng, texts, count = np.random.default_rng(7), KeptTexts(1 << 24), 60
+    values: Floats = rng.choice([*ODD_VALUES, 0.123456789], (9, 400))
+    labels = SeriesTable.from_dicts([{"n": str(n)} for n in range(9)])
+    wrong: list[int] = []
+
+    def ask(begin: int) -> None:
+        for start in range(begin, 300):
+            shown = values[:, start : start + count]
+            shown.setflags(write=False)
+            times = np.arange(start, start + count) * 15_000
+            result = Result(ResultKind.MATRIX, labels, times, shown)
+            if text_of(result, ValueStyle.TEXT, texts, "panel") != result_json(
+                result, ValueStyle.TEXT
+            ):
+                wrong.append(start)
+
+    threads = [threading.Thread(target=ask, args=(3 * number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert texts.stats().entries == 1
 
 
 @given(matrices(), matrices(), st.sampled_from(ValueStyle))
