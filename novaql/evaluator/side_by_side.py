@@ -22,7 +22,9 @@ def side_by_side(
     """work(0) … work(count - 1), and `take` for what each gives, in this order, on this thread.
 
     The calling thread works itself and never waits for one that has not begun, so a query does not
-    queue behind others. The first exception is raised once all threads have stopped.
+    queue behind others. Others help while there are cores that no query's own thread is on: a
+    thread more than that takes turns with the one that has the interpreter's lock, for which
+    everybody waits. The first exception is raised once all threads have stopped.
 
     alone  other threads are not worth it
     """
@@ -31,17 +33,22 @@ def side_by_side(
             take(work(number))
         return
     turns = _Turns(count, work)
-    helpers: list[Future[None]] = [
-        _helpers(_priority()).submit(turns.run) for _ in range(min(_cores(), count) - 1)
-    ]
+    helpers: list[Future[None]] = []
+    _at_work.come()
     taken = 0
     try:
-        while turns.step():
+        while True:
+            helpers = [helper for helper in helpers if not helper.done()]
+            if len(helpers) < min(_cores(), count) - 1 and _at_work.count < _cores():
+                helpers.append(_helpers(_priority()).submit(turns.help))
+            if not turns.step():
+                break
             while taken in turns.done:
                 take(turns.done.pop(taken))
                 taken += 1
     finally:
         turns.stopped = True
+        _at_work.leave()
         for helper in helpers:
             if not helper.cancel():
                 helper.exception()  # wait; what it raised is kept in `failure`
@@ -76,9 +83,43 @@ class _Turns(Generic[T]):
             self.stopped = True
         return True
 
-    def run(self) -> None:
-        while self.step():
-            pass
+    def help(self) -> None:
+        """Do pieces while there is a core for it."""
+        if not _at_work.come(most=_cores()):
+            return
+        try:
+            while _at_work.count <= _cores() and self.step():
+                pass
+        finally:
+            _at_work.leave()
+
+
+class _AtWork:
+    """How many threads work on pieces, the queries' own and those that help them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def come(self, *, most: int | None = None) -> bool:
+        """Be counted, unless that would be more than `most`."""
+        with self._lock:
+            if most is not None and self.count >= most:
+                return False
+            self.count += 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self.count -= 1
+
+    def forget(self) -> None:
+        """In a forked process: its parent's threads are not there."""
+        self.count = 0
+        self._lock = threading.Lock()
+
+
+_at_work = _AtWork()
 
 
 @cache
@@ -111,6 +152,7 @@ def _set_priority(priority: int) -> None:
 
 # A forked process has the pool but none of its threads: it would wait for them for ever.
 os.register_at_fork(after_in_child=_helpers.cache_clear)
+os.register_at_fork(after_in_child=_at_work.forget)
 
 
 @cache

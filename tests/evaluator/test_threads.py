@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -194,6 +195,48 @@ def test_helpers_have_the_priority_of_the_query(monkeypatch: pytest.MonkeyPatch)
         thread.start()
         thread.join()
     assert seen == {"small": {usual}, "large": {usual + 3}}
+
+
+def test_nobody_helps_while_queries_are_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query begins alone, with help; then another one comes, and the helper goes."""
+    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    two_at_work, other_is_there = threading.Barrier(2), threading.Event()
+    first_has_ended = threading.Event()
+    names: dict[str, list[str]] = {"first": [], "other": []}
+
+    def first(number: int) -> int:
+        names["first"].append(threading.current_thread().name)
+        if number < 2:
+            two_at_work.wait(30)
+            assert other_is_there.wait(30)
+        return number
+
+    def other(number: int) -> int:
+        names["other"].append(threading.current_thread().name)
+        other_is_there.set()
+        assert first_has_ended.wait(30)
+        return number
+
+    def query(work: Callable[[int], int], found: list[int]) -> None:
+        side_by_side.side_by_side(20, work, found.append, alone=False)
+
+    found: dict[str, list[int]] = {"first": [], "other": []}
+    one = threading.Thread(target=query, args=(first, found["first"]), name="one")
+    two = threading.Thread(target=query, args=(other, found["other"]), name="two")
+    one.start()
+    while len(names["first"]) < 2:  # one has help
+        assert one.is_alive()
+        time.sleep(0.001)
+    two.start()
+    one.join()
+    first_has_ended.set()
+    two.join()
+
+    assert found == {"first": list(range(20)), "other": list(range(20))}
+    assert sorted(name[:10] for name in names["first"][:2]) == ["novaql-til", "one"]
+    assert names["first"][2:] == ["one"] * 18
+    assert names["other"][0] == "two"
+    assert side_by_side._at_work.count == 0
 
 
 @pytest.mark.usefixtures("three_cores")
