@@ -86,9 +86,10 @@ async def panel_data(request: Request) -> Response:
     """The data of a panel as JSON, CSV or an Arrow IPC stream, by `format` or the Accept header.
 
     Variables are chosen by `var-NAME=VALUE`; one that takes several may stand more than once, and
-    `$__all` stands for all. CSV has a row a sample: time, series, value; a series is named by its
-    query's legend, or its labels. Text that a spreadsheet would take for a formula begins with an
-    apostrophe.
+    `$__all` stands for all. Steps of a time that is told from now (`now-1h`) are multiples of the
+    step, so that a refreshed panel keeps its points. CSV has a row a sample: time, series, value; a
+    series is named by its query's legend, or its labels. Text that a spreadsheet would take for a
+    formula begins with an apostrophe.
     """
     query, given = read_parameters(request, DataQuery)
     form = format_of(query.format, request.headers.get("accept", ""))
@@ -142,8 +143,8 @@ class Run:
 
     def over(self, expr: str) -> Result:
         """A query over the window."""
-        window = self.window
-        return self._evaluate(expr, QueryOptions(window.start_ms, window.end_ms, window.step_ms))
+        first_ms, last_ms = self.window.steps_ms
+        return self._evaluate(expr, QueryOptions(first_ms, last_ms, self.window.step_ms))
 
     def asked(self) -> Asked:
         """Where variables look up what there is."""

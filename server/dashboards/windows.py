@@ -19,11 +19,28 @@ _STEPS_S = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start_ms` to `end_ms`, both in, every `step_ms`."""
+    """From `start_ms` to `end_ms`, both in, every `step_ms`.
+
+    moves  it was told from the present (`now-1h`): a moment later it is another one
+    """
 
     start_ms: int
     end_ms: int
     step_ms: int
+    moves: bool = False
+
+    @property
+    def steps_ms(self) -> tuple[int, int]:
+        """The first step and the last one.
+
+        Those of a window that moves are multiples of the step. So a panel that is refreshed has the
+        steps that it had before, and a few new ones: only they are evaluated, by whoever looks, and
+        a line does not change its shape from one look to the next.
+        """
+        if not self.moves:
+            return self.start_ms, self.end_ms
+        last = self.end_ms // self.step_ms * self.step_ms
+        return min(-(-self.start_ms // self.step_ms) * self.step_ms, last), last
 
 
 def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: int) -> Window:
@@ -35,14 +52,16 @@ def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: i
     end_ms = to_ms(end, argument="end", now_ms=now_ms)
     if end_ms < start_ms:
         raise ArgumentError("end", "must not be before start")
+    moves = end.strip().startswith("now")
     if step is not None:
         step_ms = duration_ms(step, argument="step")
         if step_ms <= 0:
             raise ArgumentError("step", "must be greater than 0")
-        return Window(start_ms, end_ms, step_ms)
+        return Window(start_ms, end_ms, step_ms, moves)
     needed = (end_ms - start_ms) / max(1, max_points - 1)
     round_ones = (s * 1000 for s in _STEPS_S if s * 1000 >= needed)
-    return Window(start_ms, end_ms, next(round_ones, int(-(-needed // 604_800_000)) * 604_800_000))
+    step_ms = next(round_ones, int(-(-needed // 604_800_000)) * 604_800_000)
+    return Window(start_ms, end_ms, step_ms, moves)
 
 
 def built_in(window: Window) -> dict[str, Value]:

@@ -23,7 +23,7 @@ from server.platform.store import Store
 from server.platform.stores import Stores, not_here
 from server.platform.strangers import Strangers
 from server.platform.telemetry import Telemetry
-from server.platform.threads import StateThreads
+from server.platform.threads import StateThreads, readers_of
 from server.platform.workers import QueryWorkers, Writers
 from server.settings import Settings
 
@@ -88,6 +88,7 @@ def _around(
         strangers=Strangers(settings.strangers_per_minute),
         telemetry=Telemetry(__version__, stores.stats),
         threads=StateThreads(),
+        readers=StateThreads(threads=readers_of(state)),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
         answers=ResultCache(settings.result_cache_bytes),
@@ -104,6 +105,7 @@ def close(context: ServerContext) -> None:
     context.workers.close()
     context.writers.close()
     context.threads.close()
+    context.readers.close()
     if context.accounts is not None:
         context.accounts.write_uses()
     context.quotas.give_back()

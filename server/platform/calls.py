@@ -38,6 +38,7 @@ from server.platform.endpoint import Endpoint
 from server.platform.errors import InvalidRequest, UnsupportedMedia, not_found
 from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
 from server.platform.query_parameters import read_query
+from server.platform.reading_again import read_again
 from server.platform.scopes import Principal, Role
 from server.platform.strict_json import parse_json, validate
 from server.platform.unit import Unit
@@ -142,6 +143,7 @@ def operation(
     samples: bool = False,
     check: Check | None = None,
     steady: bool = False,
+    measured: bool = False,
 ) -> Endpoint:
     """A row of the route table for a use case. A GET reads; every other method may write.
 
@@ -149,6 +151,7 @@ def operation(
     example  a body that is accepted, for the document and for tests over all routes
     errors   statuses beside those that the kind of the endpoint brings by itself
     steady   of a GET: its answer depends on the database and the request alone, not on the time
+    measured of a GET: likewise, and on what a `Meter` of now finds
     check    of the body, before the transaction begins: for what takes time, as looking up a name
     """
 
@@ -179,6 +182,7 @@ def operation(
         example=example,
         samples=samples,
         steady=steady,
+        measured=measured,
         doc=use.__doc__ or "",
     )
     return row
@@ -193,7 +197,7 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
         with context.unit(actor, origin, writes=writes) as unit:
             return work(unit)
 
-    return await context.threads.run(run)
+    return await (context.threads if writes else context.readers).run(run)
 
 
 async def read_once(request: Request, key: str, work: Callable[[Unit], Done]) -> Done:
@@ -218,8 +222,20 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
     context, principal = context_of(request), principal_of(request)
     method = endpoint.methods[0]
     raw = await _read_raw(request, context, endpoint)
-    if method == "GET" and not endpoint.samples:
-        return await _read_again(request, endpoint, use)
+    if method == "GET" and (not endpoint.samples or endpoint.measured):
+        version = _version_of(request, principal)
+        route = f"GET {endpoint.path} {version}"
+        work = _Work(request, endpoint, b"", None, version, route, None)
+
+        async def read() -> Kept:
+            # What measures takes its time; what only reads does not wait for it.
+            threads = context.threads if endpoint.measured else context.readers
+            done = await threads.run(partial(work.run, use))
+            assert isinstance(done, Kept)
+            return done
+
+        kept = await read_again(request, endpoint, version, read)
+        return Response(kept.body, kept.status, kept.headers)
     key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
     version = _version_of(request, principal)
     route = f"{method} {endpoint.path} {version}"
@@ -236,29 +252,6 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
             finish = done.finish
             done = await context.threads.run(partial(work.run, lambda call: finish(call, met)))
     assert isinstance(done, Kept)
-    return Response(done.body, done.status, done.headers)
-
-
-async def _read_again(request: Request, endpoint: Endpoint, use: Use) -> Response:
-    """The answer to a read of the database, which others may have had just now."""
-    context, principal = context_of(request), principal_of(request)
-    version = _version_of(request, principal)
-    stamp = context.database.change_stamp()
-    key = None
-    if stamp is not None:
-        scope, headers = request.scope, request.headers
-        asked = (scope["path"], scope["query_string"], headers.get("host"), headers.get("accept"))
-        second = None if endpoint.steady else int(context.clock.now().timestamp())
-        key = (principal, version, *asked, second)
-        kept: Kept | None = context.kept_answers.find(stamp, key)
-        if kept is not None:
-            return Response(kept.body, kept.status, kept.headers)
-    route = f"GET {endpoint.path} {version}"
-    work = _Work(request, endpoint, b"", None, version, route, None)
-    done = await context.threads.run(partial(work.run, use))
-    assert isinstance(done, Kept)
-    if stamp is not None and key is not None and done.status == 200:
-        context.kept_answers.keep(stamp, key, done, len(done.body))
     return Response(done.body, done.status, done.headers)
 
 

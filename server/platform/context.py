@@ -48,6 +48,7 @@ class ServerContext:
     quota_plan the quotas of each kind of endpoint
     dialer     for requests to others; never into a network that is not public
     threads    for work on the database
+    readers    for reading it alone
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
     texts      … and their texts
@@ -74,6 +75,7 @@ class ServerContext:
     dialer: Dialer
     telemetry: Telemetry
     threads: StateThreads
+    readers: StateThreads
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder

@@ -39,6 +39,7 @@ class Endpoint:
     samples      it reads or writes samples: the tenant's store is opened before it runs
     takes        content types of a body that is no JSON model
     steady       what it reads of the database does not depend on the time
+    measured     what it reads of the samples is what was measured a moment ago
     local        speaks of the process that answers, whichever that is
     """
 
@@ -64,6 +65,7 @@ class Endpoint:
     takes: tuple[str, ...] = ()
     local: bool = False
     steady: bool = False
+    measured: bool = False
 
     @property
     def quota(self) -> str | None:

@@ -8,6 +8,7 @@ second only. So a list that many look at is read once, and nobody sees it later 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Hashable
 from typing import Any
 
@@ -19,6 +20,8 @@ _LARGEST = 8
 class KeptAnswers:
     """Answers of one state of the database, up to `most_bytes`; 0: none are kept.
 
+    running  done when what is being read of a state, by its key, has been read
+
     Used on the event loop only.
     """
 
@@ -27,6 +30,7 @@ class KeptAnswers:
         self._bytes = 0
         self._stamp: Stamp | None = None
         self._known: dict[Hashable, Any] = {}
+        self.running: dict[tuple[Stamp, Hashable], asyncio.Future[None]] = {}
 
     def find(self, stamp: Stamp, key: Hashable) -> Any:
         """What was read, if the database is as it was then; None if nothing is kept."""

@@ -8,8 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from server.platform.errors import Busy
+from server.platform.state.database import StateDatabase
 
 Answer = TypeVar("Answer")
+
+
+def readers_of(database: StateDatabase) -> int:
+    """How many threads read a database at one time.
+
+    SQLite reads in this process, with the interpreter's lock given away and asked for again at
+    every row: more than two threads wait for each other, and the event loop for all of them.
+    PostgreSQL does its work elsewhere.
+    """
+    return 2 if database.is_sqlite else 8
 
 
 class StateThreads:

@@ -213,6 +213,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=HealthOut,
         errors=(422,),
         samples=True,
+        measured=True,
     ),
     operation(
         "GET",
@@ -223,5 +224,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=GraphQuery,
         answer=GraphOut,
         samples=True,
+        measured=True,
     ),
 )

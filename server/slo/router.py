@@ -216,6 +216,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=SlosOut,
         errors=(422,),
         samples=True,
+        measured=True,
     ),
     operation(
         "POST",
@@ -238,6 +239,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=ServiceSlosOut,
         errors=(422,),
         samples=True,
+        measured=True,
     ),
     operation(
         "POST",

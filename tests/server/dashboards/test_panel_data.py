@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from server.dashboards.live import MarksOut, PanelDataOut, VariablesOut
+from server.platform.clock import SteppedClock, from_ms
 from server.platform.scopes import Role
-from tests.server.dashboards.conftest import JOBS, NOW_S, ask, data, panel, save
+from tests.server.dashboards.conftest import JOBS, NOW_S, ask, data, fill, panel, save
 from tests.support.http_server import LocalServer, local_server
 
 ATTACK = 'x"} or vector(1) #'
@@ -315,3 +317,28 @@ def test_limits_of_the_server_hold() -> None:
         key = id_of(server, panel("sum_over_time(m[1m])"))
         answer = data(server, key, start=20, end=20)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "query_limit")
+
+
+def test_a_refreshed_panel_evaluates_its_new_steps_alone() -> None:
+    """Steps of a window that moves are multiples of the step; those of others begin with it."""
+    clock = SteppedClock(from_ms(NOW_S * 1000))
+    with local_server(clock=clock) as server:
+        fill(server)
+        key = id_of(server, panel("sum(up)"))
+
+        def times(**window: Any) -> list[float]:
+            answer = data(server, key, step="30s", **window)
+            assert answer.status_code == 200, answer.text
+            (row,) = answer.json()["queries"][0]["result"]
+            return [t for t, _ in row["values"]]
+
+        first = times(start="now-10m", end="now")
+        reused = server.context.answers.steps_reused
+        clock.step(timedelta(seconds=31))
+        second = times(start="now-10m", end="now")
+
+        assert all(t % 30 == 0 for t in first + second)
+        assert second[-1] == first[-1] + 30
+        assert NOW_S - 30 < first[-1] <= NOW_S
+        assert server.context.answers.steps_reused >= reused + len(first) - 2
+        assert times(start=NOW_S - 307, end=NOW_S)[0] == NOW_S - 307

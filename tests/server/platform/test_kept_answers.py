@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session
+from starlette.requests import Request
 
 from server.platform.clock import SteppedClock
+from server.platform.idempotency import Kept
 from server.platform.kept_answers import KeptAnswers
+from server.platform.reading_again import read_again
 from server.platform.scopes import Role
+from server.platform.state.database import StateDatabase
 from server.platform.tables import Token, User
 from server.platform.tokens import revoke
+from server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import another
 
@@ -106,6 +112,86 @@ def test_what_time_changes_is_told_again_within_a_second_only(server: LocalServe
     assert isinstance(clock, SteppedClock)
     clock.step(timedelta(seconds=91))
     assert active() == 0
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The units that read a database, by their tenants."""
+    seen: list[str | None] = []
+    read = StateDatabase.read
+
+    def noted(self: StateDatabase, tenant: str | None) -> AbstractContextManager[Session]:
+        seen.append(tenant)
+        return read(self, tenant)
+
+    monkeypatch.setattr(StateDatabase, "read", noted)
+    return seen
+
+
+def test_what_is_measured_is_told_again_until_it_is_measured_again(
+    looks: list[str | None],
+) -> None:
+    clock = SteppedClock(BEGIN)
+    with local_server(clock=clock, measured_for_s=5) as server:
+        register(server, "api")
+
+        def health() -> str:
+            answer = server.client.get("/v1/services/api/health", headers=server.bearer())
+            assert answer.status_code == 200, answer.text
+            return str(answer.json()["at"])
+
+        first = health()
+        looks.clear()
+        clock.step(timedelta(seconds=4))
+        assert health() == first
+        assert not looks
+        clock.step(timedelta(seconds=1))
+        assert health() != first
+        assert looks
+        looks.clear()
+        register(server, "other")
+        health()
+        assert looks
+
+
+def test_a_crowd_reads_once(server: LocalServer) -> None:
+    """Who comes while the same is being read waits for it, and reads if that fails."""
+    row = next(r for r in ROUTES if r.path == "/v1/services" and r.methods == ("GET",))
+    context, principal = server.context, server.context.anyone
+    began = 0
+
+    def request() -> Request:
+        state = {"context": context.scoped(principal), "principal": principal}
+        scope = {"type": "http", "path": row.path, "query_string": b"", "headers": []}
+        return Request({**scope, "state": state})
+
+    async def crowd(answer: Kept | None) -> list[object]:
+        nonlocal began
+        began = 0
+        go_on = asyncio.Event()
+
+        async def read() -> Kept:
+            nonlocal began
+            began += 1
+            await go_on.wait()
+            if answer is None:
+                raise LookupError
+            return answer
+
+        everyone = [asyncio.create_task(read_again(request(), row, "v", read)) for _ in range(6)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert began == 1
+        go_on.set()
+        return list(await asyncio.gather(*everyone, return_exceptions=True))
+
+    failed = asyncio.run(crowd(None))
+    assert [type(one) for one in failed] == [LookupError] * 6
+    assert began == 6
+    kept = Kept(200, {}, b"services")
+    assert asyncio.run(crowd(kept)) == [kept] * 6
+    assert began == 1
+    assert not context.kept_answers.running
 
 
 def test_versions_have_answers_of_their_own(server: LocalServer) -> None:
