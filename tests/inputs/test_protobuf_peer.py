@@ -89,7 +89,7 @@ def ask(address: str, path: str, **parameters: str) -> bytes | None:
         return None
 
 
-def wait_for(ready: Any, seconds: float = 30.0) -> None:
+def wait_for(ready: Any, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, "prometheus did not come so far in time"

@@ -153,7 +153,7 @@ def _running(server: LocalServer) -> int:
     return int(float(line.split()[1]))
 
 
-def _until(true: object, seconds: float = 20) -> None:
+def _until(true: object, seconds: float = 120) -> None:
     assert callable(true)
     end = time.monotonic() + seconds
     while not true():

@@ -151,7 +151,7 @@ class Reader:
             )
 
     def _wait_until_it_listens(self, server: subprocess.Popen[bytes], log: Path, line: int) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             if server.poll() is not None:
                 break

@@ -102,7 +102,7 @@ def postgresql() -> str:
     return str(folder)
 
 
-def _wait(folder: str, seconds: float = 30.0) -> None:
+def _wait(folder: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while True:
         try:

@@ -170,6 +170,30 @@ def test_statistics_are_read_instead_of_samples(day: Path) -> None:
         assert query("max(max_over_time(m[2d]))", database, time=30 * 3600).values[0, 0] == 5000
 
 
+@pytest.mark.parametrize("large", [1.7e308, 3e17])
+def test_large_falls_do_not_blur_those_of_other_series(tmp_path: Path, large: float) -> None:
+    cycles = {"a": [large / 2, 1.0], "b": [3.0, 7.0, 1.0]}
+    samples: list[Sample] = [
+        ({"__name__": "m", "n": name}, 1 + n * MINUTE, cycle[n % len(cycle)])
+        for name, cycle in cycles.items()
+        for n in range(200, 600)
+    ]
+    # Which of them comes first in a block is decided by what lies before the windows.
+    samples += [({"__name__": "m", "n": "b"}, 1 + n * MINUTE, large) for n in range(200)]
+    with (
+        mock.patch.multiple(whole_cells, WORTH_SAMPLES=0, MOST_OTHERS=0),
+        tsdb.open(tmp_path, compaction=False, rollups_ms=(300_000,), cache_bytes=0) as database,
+    ):
+        database.append(batch_of(sorted(samples, key=lambda sample: sample[1])))
+        database.compact()
+        for text in ("increase(m[1h])", "rate(m[30m])"):
+            one, other = (
+                query(text, source, start=18_000, end=36_000, step=300)
+                for source in (database, Plain(database))
+            )
+            assert told(one) == told(other)
+
+
 def test_histograms_beside_floats_are_looked_at(tmp_path: Path) -> None:
     with tsdb.open(tmp_path) as database:
         database.append(

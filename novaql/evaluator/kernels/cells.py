@@ -228,7 +228,11 @@ def _growth(*, is_counter: bool, is_rate: bool) -> Kernel:
 
 
 def _fallen(held: _Held) -> tuple[Floats, Floats, Floats]:
-    """Of each window: how often the value fell, the sum of the values before, and the only one."""
+    """Of each window: how often the value fell, the sum of the values before, and the only one.
+
+    The sum is that of whole numbers, as far as they are below 2^53, and exact: integers modulo 2^64
+    are, however much was added up before the window, of its own series or of others.
+    """
     cells, windows = held.cells, held.windows
     known = cells.statistics
     first, last = known["first"], known["last"]
@@ -240,12 +244,15 @@ def _fallen(held: _Held) -> tuple[Floats, Floats, Floats]:
     before = np.where(joint, np.append(0.0, last[:-1]), 0.0)
     amount = np.column_stack([before, known["fallen"]]).ravel()
     low, high = 2 * windows.lo + 1, 2 * windows.hi
-    so_far, sums = np.append(0.0, np.cumsum(count)), np.append(0.0, np.cumsum(amount))
+    so_far = np.append(0.0, np.cumsum(count))
     falls = so_far[high] - so_far[low]
+    integers = np.where(np.abs(amount) < WHOLE_UNTIL, amount, 0.0).astype(np.int64)
+    sums = np.append(0, np.cumsum(integers))
+    fallen = (sums[high] - sums[low]).astype(np.float64)
     places = np.flatnonzero(count)
     which = np.searchsorted(places, low)
-    one = amount[places[np.minimum(which, len(places) - 1)]] if len(places) else sums[low]
-    return falls, sums[high] - sums[low], one
+    one = amount[places[np.minimum(which, len(places) - 1)]] if len(places) else fallen
+    return falls, fallen, one
 
 
 def _extreme(name: str, other: str, function: WindowKernel) -> Kernel:

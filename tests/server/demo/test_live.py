@@ -22,7 +22,7 @@ from server.demo.live import FleetJob, load_history, now_ms
 ROOT = Path(__file__).parents[3]
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"

@@ -70,7 +70,7 @@ class Client:
                 return answer
         raise AssertionError("it took everything")
 
-    def write_until_taken(self, seconds: float = 20) -> None:
+    def write_until_taken(self, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while self.write().status_code != 204:
             assert time.monotonic() < end, "it takes nothing though there is room"

@@ -45,7 +45,7 @@ def test_what_vmagent_scrapes_arrives(protocol: str, tmp_path: Path) -> None:
             agent = subprocess.Popen(command, stdout=log, stderr=log)
             try:
                 found: list[dict[str, object]] = []
-                end = time.monotonic() + 30
+                end = time.monotonic() + 120
                 while not found and time.monotonic() < end:
                     assert agent.poll() is None, (tmp_path / "log").read_text()
                     time.sleep(0.3)

@@ -21,7 +21,7 @@ SETTINGS = {
 }
 
 
-def wait_for(receiver: Receiver, count: int, seconds: float = 30.0) -> None:
+def wait_for(receiver: Receiver, count: int, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while len(receiver.heard) < count:
         assert time.monotonic() < end, f"{len(receiver.heard)} of {count} messages arrived"

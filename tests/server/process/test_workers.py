@@ -35,7 +35,7 @@ def workers_of(server: ServerProcess) -> list[psutil.Process]:
     return [child for child in children if "server.worker" in child.cmdline()]
 
 
-def wait_for(what: object, seconds: float = 30) -> None:
+def wait_for(what: object, seconds: float = 120) -> None:
     assert callable(what)
     end = time.monotonic() + seconds
     while not what():

@@ -147,7 +147,7 @@ def test_a_slow_endpoint_does_not_hold_up_others(
     database: StateDatabase, receiver: Receiver
 ) -> None:
     """Two hundred messages to one that does not answer; the other hears its one at once."""
-    with local_server(database=database, **REACHABLE) as served:
+    with local_server(database=database, webhook_timeout_s=60.0, **REACHABLE) as served:
         subscribe(served, f"{receiver.url}/slow", "audit.token.create")
         runner = JobRunner(served.context, JOBS, threads=2, poll_s=0.05)
         served.context.on_new_jobs(runner.wake)
@@ -203,7 +203,7 @@ def test_a_receiver_that_trickles_is_cut_off_in_time(
         listener.close()
 
 
-def _until(true: Any, seconds: float = 20.0) -> None:
+def _until(true: Any, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
