@@ -25,12 +25,14 @@ from tsdb.assemble import (
 )
 from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile, split_markers
+from tsdb.codec.compiled import ready
 from tsdb.cuts import Cut
 from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Ints
+from tsdb.rooms import ROOMS
 from tsdb.salvage import sound_cuts
-from tsdb.stratum import move_pieces
-from tsdb.tile import Floats, Tile
+from tsdb.stratum import Stratum
+from tsdb.tile import Tile
 
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
@@ -87,7 +89,8 @@ class BundlePlan:
     @property
     def nbytes(self) -> int:
         """About what keeping it costs, without the cuts."""
-        return 8 * len(self.widths) * (len(self.slots) + 4) + 1000
+        pieces = sum(len(cut.rows) for cut in self.cuts)
+        return 8 * len(self.widths) * (len(self.slots) + 6) + 48 * pieces + 1000
 
 
 def plan_bundles(cuts: Sequence[Cut], rows: int) -> BundlePlan:
@@ -129,11 +132,12 @@ class _Portion:
     samples  of the range
     """
 
-    __slots__ = ("_key", "members", "merged", "samples")
+    __slots__ = ("_key", "_layout", "members", "merged", "samples")
 
     def __init__(self, members: Ints, merged: bool, samples: int) -> None:
         self.members, self.merged, self.samples = members, merged, samples
         self._key: tuple[object, ...] | None = None
+        self._layout: _Layout | None = None
 
     def load(
         self,
@@ -165,7 +169,9 @@ class _Portion:
     def _read(self, plan: BundlePlan, *, keep: bool) -> Bundle:
         if self.merged:
             return _load_merged(plan, self.members)
-        return _load_in_turn(plan, self, keep=keep)
+        if self._layout is None:
+            self._layout = _in_turn(plan, self.members)
+        return _load_in_turn(self._layout, self.members, keep=keep)
 
     def _undamaged(
         self, cuts: Sequence[Cut], slots: Sequence[Ints], losses: Losses | None
@@ -190,8 +196,34 @@ class _Portion:
         return ("bundle", rows, *(cut.key() for cut in chosen))
 
 
-def _load_in_turn(plan: BundlePlan, portion: _Portion, *, keep: bool) -> Bundle:
-    members = portion.members
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """What one layer gives to a bundle: pieces of its streams, and where they go.
+
+    places, starts, lengths              of values
+    time_places, time_starts, time_lengths  of times, those of one series of each grid
+    """
+
+    stratum: Stratum
+    places: Ints
+    starts: Ints
+    lengths: Ints
+    time_places: Ints
+    time_starts: Ints
+    time_lengths: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """A bundle but for its numbers, and where these are."""
+
+    offsets: Ints
+    grid: Ints
+    grid_offsets: Ints
+    layers: list[_Layer]
+
+
+def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
     widths = plan.widths[members]
     offsets = np.append(0, np.cumsum(widths))
     group = plan.group[members]
@@ -206,21 +238,42 @@ def _load_in_turn(plan: BundlePlan, portion: _Portion, *, keep: bool) -> Bundle:
     starts = _starts_in_turn(chosen, offsets[:-1])
     is_first = np.zeros(len(members), np.bool_)
     is_first[firsts] = True
-    values: Floats = np.empty(int(offsets[-1]))
-    times = np.empty(int(grid_offsets[-1]), np.int64)
     shift = grid_offsets[:-1] - offsets[firsts]  # from a first member's samples to its grid's times
-    marked = False
+    layers = []
     for (places, cut), start in zip(chosen, starts, strict=True):
-        lengths = cut.high - cut.low
-        origins = cut.stratum.value_start[cut.series] + cut.low
-        marked |= cut.floats.values.place(values, start, origins, lengths, keep=keep)
+        stratum = cut.floats
         some = np.flatnonzero(is_first[places])
-        begin = start[some] + shift[grid[places[some]]]
-        found = cut.take(some).times()
-        ends = np.cumsum(lengths[some])
-        move_pieces(times, begin, found, ends - lengths[some], lengths[some])
-    bundle = Bundle(members, values, offsets, grid, times, grid_offsets)
-    return split_markers(bundle) if marked else bundle
+        grids = stratum.grid_of[cut.series[some]]
+        layers.append(
+            _Layer(
+                stratum,
+                start,
+                stratum.value_start[cut.series] + cut.low,
+                cut.high - cut.low,
+                start[some] + shift[grid[places[some]]],
+                stratum.grid_start[grids] + cut.low[some],
+                (cut.high - cut.low)[some],
+            )
+        )
+    return _Layout(offsets, grid, grid_offsets, layers)
+
+
+def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool) -> Bundle:
+    values = ROOMS.floats(int(layout.offsets[-1]))
+    times = ROOMS.ints(int(layout.grid_offsets[-1]))
+    marked = False
+    for layer in layout.layers:
+        marked |= layer.stratum.values.place(
+            values, layer.places, layer.starts, layer.lengths, keep=keep
+        )
+        layer.stratum.times.place(
+            times, layer.time_places, layer.time_starts, layer.time_lengths, keep=keep
+        )
+    bundle = Bundle(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
+    if not marked:
+        return bundle
+    compiled = ready(len(values))
+    return split_markers(bundle, None if compiled is None else compiled.holes)
 
 
 def _starts_in_turn(chosen: Sequence[tuple[Ints, Cut]], begin: Ints) -> list[Ints]:

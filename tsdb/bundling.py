@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from tsdb.bundle import Bundle, Markers, piece_positions
-from tsdb.tile import Tile, is_stale
+from tsdb.labels import Ints
+from tsdb.tile import Floats, Tile, is_stale
 
 
 def bundle_of_tile(tile: Tile) -> Bundle:
@@ -32,15 +34,52 @@ def bundle_of_tile(tile: Tile) -> Bundle:
     )
 
 
-def split_markers(bundle: Bundle) -> Bundle:
-    """The same with staleness markers taken from among the samples."""
-    # The sum is NaN if any value is, so one cheap pass settles the usual case.
-    with np.errstate(invalid="ignore", over="ignore"):  # the marker is a signalling NaN
-        total = np.add.reduce(bundle.values)
-    if not np.isnan(total):
-        return bundle
-    stale = is_stale(bundle.values)
-    at = np.flatnonzero(stale)
+class Holes(Protocol):
+    """How markers are found and taken out: with NumPy, or `codec/holes.py`, compiled."""
+
+    def find(self, values: Floats) -> Ints:
+        """Positions of staleness markers, increasing."""
+        ...
+
+    def drop(self, values: Floats, at: Ints) -> Floats:
+        """The values less those at these positions; they may be moved in their own memory."""
+        ...
+
+    def drop_of_pieces(
+        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
+    ) -> Ints:
+        """Pieces one after the other, each less counts[p] of its places, which follow one another
+        in `holes`."""
+        ...
+
+
+class PlainHoles:
+    """With NumPy; what it is given stays as it is."""
+
+    def find(self, values: Floats) -> Ints:
+        # The sum is NaN if any value is, so one cheap pass settles the usual case.
+        with np.errstate(invalid="ignore", over="ignore"):  # the marker is a signalling NaN
+            total = np.add.reduce(values)
+        return is_stale(values).nonzero()[0] if np.isnan(total) else np.empty(0, np.int64)
+
+    def drop(self, values: Floats, at: Ints) -> Floats:
+        return np.delete(values, at)
+
+    def drop_of_pieces(
+        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
+    ) -> Ints:
+        firsts = np.cumsum(lengths) - lengths
+        gone = np.repeat(firsts, counts) + holes
+        return np.delete(numbers[piece_positions(begins, lengths)], gone)
+
+
+def split_markers(bundle: Bundle, tools: Holes | None = None) -> Bundle:
+    """The same with staleness markers taken from among the samples.
+
+    tools  others than NumPy's; the bundle's values are then made use of, and gone
+    """
+    tools = tools or PlainHoles()
+    at = tools.find(bundle.values)
     if len(at) == 0:
         return bundle
     series = len(bundle.rows)
@@ -56,19 +95,21 @@ def split_markers(bundle: Bundle) -> Bundle:
     kind[several] = int(place.max()) + 1 + several
     code = bundle.grid * (int(kind.max()) + 2) + kind + 1
     _, member, grid = np.unique(code, return_index=True, return_inverse=True)
-    lengths = np.diff(bundle.offsets)[member]
-    kept = ~stale[piece_positions(bundle.offsets[member], lengths)]
-    grid_times = bundle.times[
-        piece_positions(bundle.grid_offsets[bundle.grid[member]], lengths)[kept]
-    ]
-    lengths = lengths - counts[member]
+    lengths, holes = np.diff(bundle.offsets)[member], counts[member]
+    grid_times = tools.drop_of_pieces(
+        bundle.times,
+        bundle.grid_offsets[bundle.grid[member]],
+        lengths,
+        place[piece_positions(marker_offsets[member], holes)],
+        holes,
+    )
     return replace(
         bundle,
-        values=bundle.values[~stale],
+        values=tools.drop(bundle.values, at),
         offsets=bundle.offsets - marker_offsets,
         grid=grid.astype(np.int64),
         times=grid_times,
-        grid_offsets=np.append(0, np.cumsum(lengths)),
+        grid_offsets=np.append(0, np.cumsum(lengths - holes)),
         markers=Markers(marker_offsets, times),
         notes={},
     )

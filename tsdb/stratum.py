@@ -36,9 +36,9 @@ class Stream(Protocol):
         ...
 
     def place(
-        self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+        self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
     ) -> bool:
-        """Copy each piece to its place in `out`, flat. For a stream of values.
+        """Copy each piece to its place in `out`, flat.
 
         Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
         keep: what it leaves most of is, for those who will ask for the rest. False says that no
@@ -232,7 +232,7 @@ class ArrayStream:
 
     def place(
         self,
-        out: Floats,
+        out: Ints | Floats,
         places: Ints,
         starts: Ints,
         lengths: Ints,
@@ -282,6 +282,10 @@ def move_pieces(
     if len(places) == 0:
         return
     width = int(lengths[0])
+    if len(places) == 1:
+        to, origin = int(places[0]), int(starts[0])
+        out[to : to + width] = numbers[origin : origin + width]
+        return
     if bool((lengths == width).all()):
         to, origin = _distance(places, width), _distance(starts, width)
         if to and origin:

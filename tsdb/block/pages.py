@@ -173,7 +173,7 @@ class PagedStream(_Pages):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
     def place(
-        self, out: Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+        self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
     ) -> bool:
         """Page by page, each while it is in the processor's cache.
 
@@ -204,10 +204,11 @@ class PagedStream(_Pages):
                 begin, end = pieces[number]
                 to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
                 if isinstance(page, OpenPage):
-                    unknown = page.place(out, to, origin, sizes) or unknown
+                    unknown = page.place(out.view(np.float64), to, origin, sizes) or unknown
                     continue
                 move_pieces(out, to, page, origin, sizes)
-                unknown = unknown or not seen or bool(np.isnan(np.add.reduce(page)))
+                if self.kind not in _TIMES:
+                    unknown = unknown or not seen or bool(np.isnan(np.add.reduce(page)))
         return unknown
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""Whether `outline` and `spread` are compiled. Until then, and without numba, NumPy decodes pages.
+"""Whether `outline`, `spread` and `holes` are compiled. Until then, NumPy does what they do.
 
 They are made ready by `prepare` (`novaql warmup`, a server at its start), or on a thread of its own
 once a process has decoded as much as loading them is worth: a short program never imports numba.
@@ -17,6 +17,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
+from tsdb.labels import Ints
+from tsdb.rooms import ROOMS
+from tsdb.tile import Floats
+
 WORTH_LOADING = 1 << 25
 """Values that NumPy decodes in about the time that loading takes."""
 
@@ -28,6 +34,31 @@ class Compiled:
     outline: Callable[..., Any]
     settle: Callable[..., bool]
     spread: Callable[..., bool]
+    holes: CompiledHoles
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledHoles:
+    """`bundling.Holes` by the functions of `holes`."""
+
+    find_markers: Callable[..., Any]
+    drop_values: Callable[..., int]
+    drop_numbers: Callable[..., None]
+
+    def find(self, values: Floats) -> Ints:
+        found: Ints = self.find_markers(values.view(np.int64))
+        return found
+
+    def drop(self, values: Floats, at: Ints) -> Floats:
+        return values[: self.drop_values(values, at)]
+
+    def drop_of_pieces(
+        self, numbers: Ints, begins: Ints, lengths: Ints, holes: Ints, counts: Ints
+    ) -> Ints:
+        offsets = np.append(0, np.cumsum(counts))
+        left = ROOMS.ints(int(lengths.sum() - offsets[-1]))
+        self.drop_numbers(numbers, begins, lengths, holes, offsets, left)
+        return left
 
 
 class _State:
@@ -69,10 +100,29 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
         if not goes_on():
             return {}
         began = time.perf_counter()
-        outline, settle = import_module("tsdb.codec.outline").compiled()
-        spread = import_module("tsdb.codec.spread").compiled()
-        _state.made = Compiled(outline, settle, spread)
+        made: list[Any] = []
+        for name in ("outline", "spread", "holes"):
+            module = import_module(f"tsdb.codec.{name}")
+            made += [
+                _compile(getattr(module, function), signature)
+                for function, signature in module.SIGNATURES.items()
+            ]
+        _state.made = Compiled(made[0], made[1], made[2], CompiledHoles(*made[3:]))
         return {"pages": time.perf_counter() - began}
+
+
+def _compile(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:
+    import numba  # noqa: PLC0415 - slow to load, and absent without the extra
+
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder for a cache can be written
+        compiled = numba.njit(**options)(function)
+    compiled.compile(signature)
+    compiled.disable_compile()
+    made: Callable[..., Any] = compiled
+    return made
 
 
 def _prepare_in_background() -> None:

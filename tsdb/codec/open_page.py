@@ -12,6 +12,7 @@ from tsdb.codec.compiled import Compiled
 from tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
 from tsdb.codec.whole_numbers import POWERS
 from tsdb.labels import Bools, Ints
+from tsdb.rooms import ROOMS
 from tsdb.tile import Floats
 
 
@@ -75,7 +76,7 @@ def open_rows(data: bytes, at: int, count: int, compiled: Compiled, *, passing: 
     groups = table.tolist()
     *_, word, _, _, values = groups[-1]
     words = word + values  # of the last column half of them may stay empty
-    room = scratch("room", np.int64, words) if passing else np.empty(words, np.int64)
+    room = scratch("room", np.int64, words) if passing else ROOMS.ints(words)
     columns = room.view(np.float64), room.view(np.int32), room
     for _, kind, _, word, byte, size, values in groups:
         begin = 2 * word if kind == SHORT else word

@@ -22,6 +22,10 @@ INTS = types.Array(types.int64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C")
 FLAGS = types.Array(types.boolean, 1, "C")
 NUMBER = types.int64
+SIGNATURES = {
+    "outline": (BYTES, NUMBER, NUMBER),
+    "settle": (NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER),
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -186,21 +190,3 @@ def settle(
 ) -> bool:
     """What `outline` has left until lists are decoded; whether all is well. See there."""
     return bool(_settle(count, table, lengths, order, linked, exceptions, end))
-
-
-def compiled() -> tuple[Callable[..., Any], Callable[..., bool]]:
-    """`outline` and `settle`, compiled or loaded from numba's cache."""
-    made = []
-    for function, signature in (
-        (outline, (BYTES, NUMBER, NUMBER)),
-        (settle, (NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER)),
-    ):
-        jit: Any = numba.njit
-        try:
-            one = jit(nogil=True, error_model="numpy", cache=True)(function)
-        except RuntimeError:  # no folder for a cache can be written
-            one = jit(nogil=True, error_model="numpy")(function)
-        one.compile(signature)
-        one.disable_compile()
-        made.append(one)
-    return made[0], made[1]

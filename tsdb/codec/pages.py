@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from tsdb.tile import Floats
 
 _PLAIN, _ROWS, _STEPS = 0, 1, 2
 _STEPS_HEAD = Struct("<IqB")  # rows, step, bytes of a number
+_STRAYS = {4: np.int32, 8: np.int64}
 _MOST_TIME = 1 << 60
 
 
@@ -72,11 +74,14 @@ def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
     strays = times - _even(np.zeros(len(lengths), np.int64), lengths, step)
     least = np.minimum.reduceat(strays, np.cumsum(lengths) - lengths)
     strays -= np.repeat(least, lengths)
-    narrow = int(strays.max()) < 1 << 31
-    head = _STEPS_HEAD.pack(len(lengths), step, 4 if narrow else 8)
+    widest = int(strays.max())
+    width = 0 if widest == 0 else 4 if widest < 1 << 31 else 8
+    head = _STEPS_HEAD.pack(len(lengths), step, width)
     rows = pack(lengths, level) + pack(least, level)
-    body = encode_numbers(strays.astype(np.int32) if narrow else strays, level)
+    body = encode_numbers(strays.astype(_STRAYS[width]), level) if width else b""
     stepped = bytes([_STEPS]) + head + rows + body
+    if width == 0:  # whatever the size: it is read in no time
+        return stepped
     return min(plain, stepped, key=len)
 
 
@@ -89,20 +94,30 @@ def decode_times(data: bytes, count: int) -> Ints:
         raise Undecodable(f"a page of times of kind {kind}")
     source = Unpacker(data, 1)
     rows, step, width = source.fields(_STEPS_HEAD)
-    if rows > count or width not in (4, 8):
+    if rows > count or width not in (0, 4, 8):
         raise Undecodable(f"{rows} rows of {count} times")
     lengths, firsts = source.ints(rows), source.ints(rows)
     if (lengths <= 0).any() or int(lengths.sum()) != count:
         raise Undecodable("lengths of rows do not add up")
-    strays: NDArray[np.generic] = np.empty(count, np.int32 if width == 4 else np.int64)
+    times = _even(firsts, lengths, step)
+    if width == 0:
+        if source.at != len(data):
+            raise Undecodable("even times have no strays")
+        return times
+    strays: NDArray[Any] = np.empty(count, _STRAYS[width])
     decode_into(data[source.at :], strays)
-    return strays.astype(np.int64) + _even(firsts, lengths, step)
+    times += strays
+    return times
 
 
 def _even(firsts: Ints, lengths: Ints, step: int) -> Ints:
     """Times at an even step from those that the rows begin with on."""
+    even: Ints = np.arange(int(lengths.sum()))
+    even *= np.int64(step)
+    if len(lengths) == 1:
+        even += firsts
+        return even
     starts = np.cumsum(lengths) - lengths
-    even: Ints = np.arange(int(lengths.sum())) * np.int64(step)
     even += np.repeat(firsts - starts * np.int64(step), lengths)
     return even
 

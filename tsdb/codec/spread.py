@@ -19,7 +19,9 @@ TABLE = types.Array(types.int64, 2, "C", readonly=True)
 NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT = types.Array(types.float64, 1, "C")
-SIGNATURE = (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT)
+SIGNATURES = {
+    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT)
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -165,16 +167,3 @@ def spread(
             if left > 0:
                 row += 1
     return nan
-
-
-def compiled() -> Callable[..., bool]:
-    """`spread`, compiled or loaded from numba's cache."""
-    jit: Any = numba.njit
-    try:
-        made = jit(nogil=True, error_model="numpy", cache=True)(spread)
-    except RuntimeError:  # no folder for a cache can be written
-        made = jit(nogil=True, error_model="numpy")(spread)
-    made.compile(SIGNATURE)
-    made.disable_compile()
-    ready: Callable[..., bool] = made
-    return ready

@@ -58,14 +58,15 @@ class Strung:
 
     def place(
         self,
-        out: Floats,
+        out: Ints | Floats,
         places: Ints,
         starts: Ints,
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
     ) -> bool:
-        out[flat_positions(places, lengths)] = self.floats(starts, lengths)
+        read = self.floats if out.dtype == np.float64 else self.ints
+        out[flat_positions(places, lengths)] = read(starts, lengths)
         return True
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises

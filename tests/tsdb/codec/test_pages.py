@@ -144,7 +144,21 @@ def even_grids(jitter: int) -> tuple[Ints, Ints]:
 
 def test_even_times_cost_next_to_nothing() -> None:
     times, lengths = even_grids(0)
-    assert len(encode_times(times, lengths, level=8)) < 200
+    page = encode_times(times, lengths, level=8)
+    assert len(page) < 150
+    assert decode_times(page, 7200).tolist() == times.tolist()
+
+
+def test_even_times_of_one_row_are_a_few_numbers() -> None:
+    page = encode_times(np.arange(5000) * 15_000 + 1_700_000_000_000, np.array([5000]), level=4)
+
+    assert len(page) == 32
+    assert decode_times(page, 5000).tolist() == list(
+        range(1_700_000_000_000, 1_700_075_000_000, 15_000)
+    )
+    for wrong in (page + b"\0", page[:-1]):
+        with pytest.raises(Undecodable):
+            decode_times(wrong, 5000)
 
 
 def test_jitter_costs_what_it_tells() -> None:

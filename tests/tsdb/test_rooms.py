@@ -1,0 +1,88 @@
+"""Memory is used again, and never while anything can see it."""
+
+from __future__ import annotations
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tsdb.rooms import LEAST_BYTES, Rooms
+
+COUNT = LEAST_BYTES // 8 + 5
+
+
+def address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def test_what_an_array_leaves_is_taken_by_the_next_one_of_its_size() -> None:
+    rooms = Rooms()
+    first = rooms.floats(COUNT)
+    at = address(first)
+    del first
+    gc.collect()
+    assert rooms.kept_bytes >= 8 * COUNT
+
+    second = rooms.ints(COUNT - 1)
+
+    assert address(second) == at
+    assert rooms.kept_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a[3:],
+        lambda a: a.view(np.int64)[::2],
+        lambda a: a[: COUNT // 2 * 2].reshape(2, -1).T,
+        lambda a: memoryview(a),
+        lambda a: np.frombuffer(a, np.uint8),
+        lambda a: np.ndarray((4,), np.float64, a, offset=8),
+    ],
+    ids=["slice", "bits", "matrix", "memory", "bytes", "strides"],
+)
+def test_a_view_keeps_the_room(view) -> None:  # type: ignore[no-untyped-def]
+    rooms = Rooms()
+    array = rooms.floats(COUNT)
+    seen = view(array)
+    del array
+    gc.collect()
+    assert rooms.kept_bytes == 0
+
+    del seen
+    gc.collect()
+    assert rooms.kept_bytes >= 8 * COUNT
+
+
+def test_no_more_than_allowed_is_kept() -> None:
+    rooms = Rooms(most_kept=20 * COUNT)
+    arrays = [rooms.floats(COUNT) for _ in range(5)]
+    del arrays
+    gc.collect()
+
+    assert 8 * COUNT <= rooms.kept_bytes <= 20 * COUNT
+
+
+def test_small_arrays_have_memory_of_their_own() -> None:
+    rooms = Rooms()
+    rooms.floats(10)
+
+    assert rooms.kept_bytes == 0
+    assert len(rooms.ints(0)) == 0
+
+
+def test_threads_never_share_a_room() -> None:
+    rooms = Rooms()
+
+    def use(number: int) -> bool:
+        good = True
+        for turn in range(200):
+            array = rooms.floats(COUNT + turn % 3)
+            array[:] = number
+            good = good and bool((array == number).all())
+        return good
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(use, range(4)))
