@@ -28,10 +28,10 @@ from novaql.evaluator.kernels.strips import (
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
-from novaql.evaluator.side_by_side import side_by_side
 from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile
 from tsdb.selection import Selection
+from tsdb.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from novaql.evaluator.fragment import Fragment

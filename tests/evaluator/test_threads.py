@@ -15,7 +15,7 @@ import pytest
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
-from novaql.evaluator import bundled, side_by_side
+from novaql.evaluator import bundled
 from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import BundleLeaf
 from novaql.evaluator.context import Context
@@ -25,6 +25,7 @@ from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps
 from novaql.inputs.table_source import TableSource
 from novaql.options import QueryOptions
+from tsdb import side_by_side
 from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile
 from tsdb.labels import Ints, SeriesTable

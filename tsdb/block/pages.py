@@ -31,6 +31,7 @@ from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
 from tsdb.histograms import Histograms, concat_histograms
 from tsdb.labels import Bools, Ints
+from tsdb.side_by_side import side_by_side
 from tsdb.stratum import ArrayStream, Stream, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
@@ -38,6 +39,10 @@ Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]
 
 _READ_AHEAD = 1 << 20
+STRETCH = 4
+"""So many pages are decoded by a thread before it looks for more work, …"""
+WORTH_A_THREAD = 12
+"""… if there are so many: each takes about a tenth of a millisecond."""
 _OF_GRIDS = ("times", "firsts", "sizes")
 _TIMES = {
     TIME_PAGE,
@@ -197,19 +202,23 @@ class PagedStream(_Pages):
         mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
         local = starts - self.first[page]
         pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
-        unknown = False
-        seen = mostly.all()
-        with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN
-            for number, page in self._one_by_one(numbers, mostly):
-                begin, end = pieces[number]
-                to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
-                if isinstance(page, OpenPage):
-                    unknown = page.place(out.view(np.float64), to, origin, sizes) or unknown
-                    continue
-                move_pieces(out, to, page, origin, sizes)
-                if self.kind not in _TIMES:
-                    unknown = unknown or not seen or bool(np.isnan(np.add.reduce(page)))
-        return unknown
+        seen = bool(mostly.all())
+
+        def some(first: int, last: int) -> bool:
+            unknown = False
+            with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN
+                for number, page in self._one_by_one(numbers[first:last], mostly[first:last]):
+                    begin, end = pieces[number]
+                    to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
+                    if isinstance(page, OpenPage):
+                        unknown = page.place(out.view(np.float64), to, origin, sizes) or unknown
+                        continue
+                    move_pieces(out, to, page, origin, sizes)
+                    if self.kind not in _TIMES:
+                        unknown = unknown or not seen or bool(np.isnan(np.add.reduce(page)))
+            return unknown
+
+        return _in_stretches(len(numbers), some, alone=self.kind in _TIMES)
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""
@@ -308,6 +317,21 @@ class Statistics(Mapping[str, Stream]):
 
     def __len__(self) -> int:
         return len(self._sections)
+
+
+def _in_stretches(pages: int, work: Callable[[int, int], bool], *, alone: bool) -> bool:
+    """work(first, end) for all pages, a stretch of them at a time; whether any says so.
+
+    alone  a page is too little work for other threads
+    """
+    found: list[bool] = []
+    side_by_side(
+        -(-pages // STRETCH),
+        lambda number: work(STRETCH * number, min(STRETCH * (number + 1), pages)),
+        found.append,
+        alone=alone or pages < WORTH_A_THREAD,
+    )
+    return any(found)
 
 
 def _whole(page: Page) -> Any:

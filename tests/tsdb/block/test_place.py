@@ -1,0 +1,102 @@
+"""Pieces of many pages, read by several threads, go where they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tsdb
+from tsdb import side_by_side
+from tsdb.block.pages import WORTH_A_THREAD, PagedStream
+from tsdb.codec import compiled
+from tsdb.errors import Corrupted
+from tsdb.labels import SeriesTable
+from tsdb.matchers import Matcher, MatchOp
+from tsdb.stratum import Stratum
+from tsdb.tile import STALE, Batch, Floats
+
+SERIES, SAMPLES = 260, 2000
+
+
+@pytest.fixture(params=["off", "on"])
+def mode(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "on":
+        pytest.importorskip("numba", reason="numba is an extra")
+    with compiled.forced(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    with ThreadPoolExecutor(3) as pool:
+        monkeypatch.setattr(side_by_side, "_cores", lambda: request.param)
+        monkeypatch.setattr(side_by_side, "_helpers", lambda _: pool)
+        yield request.param
+
+
+def matrix() -> Floats:
+    rng = np.random.default_rng(3)
+    grown = rng.integers(0, 90, (SERIES, SAMPLES)).cumsum(axis=1) / 100
+    grown[7, 50], grown[100, -1] = STALE, -0.0
+    return grown
+
+
+def stored(path: Path) -> tsdb.Database:
+    database = tsdb.open(path)
+    table = SeriesTable.from_dicts([{"__name__": "up", "i": f"{i:03}"} for i in range(SERIES)])
+    rows = np.repeat(np.arange(SERIES), SAMPLES)
+    times = np.tile(np.arange(SAMPLES) * 1000, SERIES)
+    database.append(Batch(table, rows, times, matrix().ravel()))
+    database.flush()
+    return database
+
+
+def stream(database: tsdb.Database) -> tuple[Stratum, PagedStream]:
+    (block,) = database._state.blocks
+    stratum = block.layers()[0].stratum
+    assert isinstance(stratum, Stratum)
+    assert isinstance(stratum.values, PagedStream)
+    return stratum, stratum.values
+
+
+@pytest.mark.parametrize(("first", "size"), [(0, SAMPLES), (40, 20), (1960, 40), (300, 1300)])
+@pytest.mark.usefixtures("mode", "threads")
+def test_windows_of_all_series(tmp_path: Path, first: int, size: int) -> None:
+    with stored(tmp_path / "store") as database:
+        stratum, values = stream(database)
+        assert len(values.first) > WORTH_A_THREAD
+        starts = stratum.value_start[np.arange(SERIES)] + first
+        lengths = np.full(SERIES, size)
+        plain = values.floats(starts, lengths).reshape(SERIES, size)
+        database.clear_pages()
+
+        for turn in range(2):  # the second finds some pages kept
+            out = np.zeros(SERIES * size)
+            places = np.arange(SERIES)[::-1] * size
+            unknown = values.place(out, places, starts, lengths)
+            found = out.reshape(SERIES, size)[::-1]
+            assert (found.view(np.int64) == plain.view(np.int64)).all(), turn
+            assert unknown or not np.isnan(plain).any()
+        wanted = np.sort(matrix()[:, first : first + size].view(np.int64), axis=0)
+        assert (np.sort(plain.view(np.int64), axis=0) == wanted).all()
+
+
+@pytest.mark.usefixtures("mode", "threads")
+def test_a_damaged_page_is_told_whoever_meets_it(tmp_path: Path) -> None:
+    up = [Matcher("__name__", MatchOp.EQUAL, "up")]
+    with stored(tmp_path / "store") as database:
+        _, values = stream(database)
+        at = int(values.offset[len(values.first) // 2]) + 30
+        path = next((tmp_path / "store" / "blocks").iterdir())
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        with path.open("r+b") as file:
+            file.write(data)
+        found = database.select(up, 0, SAMPLES * 1000)
+        assert found.bundles is not None
+        with pytest.raises(Corrupted):
+            _ = [ref.load() for ref in found.bundles]
