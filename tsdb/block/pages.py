@@ -124,14 +124,13 @@ class _Pages:
         return f"{self.kind.decode()} page {page}"
 
     def _checked(self, page: int, data: bytes, *, passing: bool = False) -> Any:
-        place = self._place(page)
-        if checksum(self.identity, self.kind, page, data) != int(self.checksums[page]):
-            raise Corrupted(self.path, place, "checksum differs")
-        count = int(self.first[page + 1] - self.first[page])
+        if checksum(self.identity, self.kind, page, data) != self.checksums.item(page):
+            raise Corrupted(self.path, self._place(page), "checksum differs")
+        first, end = self.first[page : page + 2].tolist()
         try:
-            return self._decode(data, count, passing=passing)
+            return self._decode(data, end - first, passing=passing)
         except Undecodable as problem:
-            raise Corrupted(self.path, place, str(problem)) from problem
+            raise Corrupted(self.path, self._place(page), str(problem)) from problem
 
     def _decode(self, data: bytes, count: int, *, passing: bool) -> Any:
         """Raises `Undecodable`."""
@@ -324,12 +323,14 @@ def _in_stretches(pages: int, work: Callable[[int, int], bool], *, alone: bool) 
 
     alone  a page is too little work for other threads
     """
+    if alone or pages < WORTH_A_THREAD:
+        return work(0, pages)
     found: list[bool] = []
     side_by_side(
         -(-pages // STRETCH),
         lambda number: work(STRETCH * number, min(STRETCH * (number + 1), pages)),
         found.append,
-        alone=alone or pages < WORTH_A_THREAD,
+        alone=False,
     )
     return any(found)
 

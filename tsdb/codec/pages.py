@@ -18,6 +18,8 @@ from tsdb.tile import Floats
 
 _PLAIN, _ROWS, _STEPS = 0, 1, 2
 _STEPS_HEAD = Struct("<IqB")  # rows, step, bytes of a number
+_ONE_EVEN = Struct("<BIqBBqBq")
+"""The whole page of one even row: its kind, `_STEPS_HEAD`, and two packed numbers."""
 _STRAYS = {4: np.int32, 8: np.int64}
 _MOST_TIME = 1 << 60
 
@@ -88,6 +90,13 @@ def encode_times(times: Ints, lengths: Ints, level: int) -> bytes:
 def decode_times(data: bytes, count: int) -> Ints:
     """The timestamps of a page again. Raises `Undecodable`."""
     kind = _kind(data)
+    if len(data) == _ONE_EVEN.size and kind == _STEPS:
+        _, rows, step, width, constant, size, also, first = _ONE_EVEN.unpack(data)
+        if (rows, width, constant, size, also) == (1, 0, 0, count, 0):
+            even: Ints = np.arange(count)
+            even *= step
+            even += first
+            return even
     if kind == _PLAIN:
         return decode_numbers(data[1:], np.int64, count).view(np.int64)
     if kind != _STEPS:
