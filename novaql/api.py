@@ -229,8 +229,8 @@ def analyze(
     """Evaluate a query, and tell what each operator of its plan cost, as text.
 
     A line an operator: series and samples that a selector reads, or that an operator gives; their
-    bytes; milliseconds with all that is below. What runs inside of the operator above it, tile by
-    tile, has no time of its own. Arguments as those of `query`.
+    bytes; milliseconds with all that is below. Of what runs inside of the operator above it, tile
+    by tile, time of its own and the largest part in memory. Arguments as those of `query`.
     """
     asked_ms = int(clock.time() * 1000)
     options = query_options(

@@ -160,7 +160,7 @@ def explain(expr: str, options: QueryOptions | None = None) -> str:
     options = options or QueryOptions(0, 0)
     plan = build_plan(parse(expr), expr, options)
     check_type(plan, expr, options)
-    return explain_plan(plan)
+    return explain_plan(plan, options.lookback_ms)
 
 
 def _run(plan: Plan, context: Context, steps: Steps, options: QueryOptions) -> Result:

@@ -153,9 +153,9 @@ def select(
     windows: RangeWindows | None = None,
 ) -> Selection:
     """`Source.select` over parts in order of age. See `Hints.losses`."""
-    parts = overlapping(parts, start_ms, end_ms)
+    some = overlapping(parts, start_ms, end_ms)
     selection = partial(_selected, matchers, start_ms, end_ms, caches, losses, windows)
-    return around(parts, losses, selection)
+    return replace(around(some, losses, selection), parts=(len(some), len(parts)))
 
 
 def _selected(

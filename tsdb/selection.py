@@ -100,6 +100,8 @@ class Selection:
              some of outside the range may be among them. None: not to be had that way
     starts   whether some sample may have a start timestamp
     cells    what `Hints.windows` of "cells" asks for, where it is less work than the samples
+    parts    in how many parts of the store the range has to be looked for, and how many there are;
+             None: it has no parts
     """
 
     series: SeriesTable
@@ -108,6 +110,7 @@ class Selection:
     bundles: Sequence[BundleRef] | None = None
     starts: bool = True
     cells: CellSource | None = None
+    parts: tuple[int, int] | None = None
 
     @property
     def samples(self) -> int:
@@ -149,7 +152,8 @@ class RangeWindows:
 class Hints:
     """What a source may use to read less, and where it tells of what it cannot read.
 
-    labels  only these label names will be looked at (None: all of them)
+    labels  only these label names will be looked at (None: all of them): others may be left out,
+            so that label sets are no longer distinct
     losses  where to note damage that was gone around; without, damage raises. Look at it once the
             last tile has been loaded
     windows what the floats are for; None: who knows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,17 @@ class Block:
         there = np.zeros((len(self.rows), self.steps), np.bool_)
         there.reshape(-1)[self.cells] = True if self.valid is None else self.valid
         return there
+
+    @staticmethod
+    def joined(blocks: Sequence[Block]) -> Block:
+        """The series of several blocks of the same steps, none packed, one after another."""
+        if len(blocks) == 1:
+            return blocks[0]
+        valid = None
+        if not all(block.valid is None or block.valid.all() for block in blocks):
+            valid = np.concatenate([block.presence() for block in blocks])
+        rows = np.concatenate([block.rows for block in blocks])
+        return Block(rows, np.concatenate([block.values for block in blocks]), valid)
 
     def write(self, values: Floats, valid: Bools) -> None:
         """Into these rows of [all series, J]; `valid` is False there before."""

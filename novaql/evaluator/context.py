@@ -94,18 +94,24 @@ class Context:
         start_ms: int,
         end_ms: int,
         windows: RangeWindows | None = None,
+        labels: frozenset[str] | None = None,
     ) -> Selection:
         """A selection of the source, admitted to the budget. The same one is asked for once.
 
         windows  all that its floats are for, if that is known
+        labels   no others will be looked at; always the same for the same matchers
         """
+        if self.eager_names:
+            labels = None  # whether names may go is told by all of them
         use = None
         if windows is not None:
             use = windows.statistic, windows.names, windows.ends_ms.tobytes()
-        key = matchers, start_ms, end_ms, use
+        key = matchers, start_ms, end_ms, use, labels
         if key not in self._selections:
-            plain = None if windows is None else self._selections.get((*key[:3], None))
-            hints = Hints(losses=self.losses, windows=windows, plain=plain)
+            plain = None
+            if windows is not None:
+                plain = self._selections.get((matchers, start_ms, end_ms, None, labels))
+            hints = Hints(labels=labels, losses=self.losses, windows=windows, plain=plain)
             selection = self.source.select(matchers, start_ms, end_ms, hints)
             self._note_thinned(start_ms, end_ms)
             # Another use of the same samples costs no more, nor do rollups that were asked for.

@@ -23,6 +23,7 @@ from novaql.evaluator.matrix import (
     join_equal_rows,
     matrix,
 )
+from novaql.evaluator.observed_fragment import observed_fragment
 from novaql.evaluator.operators.aggregate import aggregate
 from novaql.evaluator.operators.arithmetic import (
     drops_name,
@@ -35,7 +36,6 @@ from novaql.evaluator.operators.extended import smoothed_fragment
 from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.mixed_select import mixed_select, mixed_timestamp
 from novaql.evaluator.operators.native_binary import (
-    TRIM_OPERATORS,
     negate_native,
     vector_scalar_native,
 )
@@ -44,7 +44,6 @@ from novaql.evaluator.operators.rollup import (
     range_argument,
     rollup_fragment,
     scalar_arguments,
-    unwrap,
 )
 from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
 from novaql.evaluator.operators.subquery import subquery_rollup
@@ -62,7 +61,9 @@ from novaql.evaluator.operators.vector_vector import (
 )
 from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
+from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
+from novaql.planner.by_tile import runs_by_tile, unwrap
 from novaql.planner.logical import (
     Aggregation,
     BinaryOp,
@@ -241,11 +242,13 @@ class Evaluator:
     # --- fragments -----------------------------------------------------------------------
 
     def fragment(self, plan: Plan, steps: Steps) -> Fragment | None:
-        if not _runs_by_tile(plan):
+        if not runs_by_tile(plan):
             return None
         fragment = self._fragment(plan, steps)
         if fragment.has_histograms:
             return None
+        if self._context.profile is not None:
+            fragment = observed_fragment(fragment, plan, self._context.profile)
         if self._context.eager_names and fragment.nameless:
             # Names go here and now. Should rows become equal, the general path must sort it out.
             bare = drop_names(fragment.series, np.ones(len(fragment.series), np.bool_))
@@ -300,41 +303,16 @@ def _lowest_whole(spine: list[BinaryOp], *, tiles: bool = True) -> tuple[Plan, l
     In one go goes a scalar, and with `tiles` what runs by tile.
     """
     below = spine[0].left
-    scalar, tiled = type_of(below) is ValueType.SCALAR, _runs_by_tile(below)
+    scalar, tiled = type_of(below) is ValueType.SCALAR, runs_by_tile(below)
     count = 0
     for place, node in enumerate(spine, 1):
         right_scalar = type_of(node.right) is ValueType.SCALAR
         free = node.op not in TRIM_OPERATORS
-        tiled = free and (_runs_by_tile(node.right) if scalar else tiled and right_scalar)
+        tiled = free and (runs_by_tile(node.right) if scalar else tiled and right_scalar)
         scalar = scalar and right_scalar
         if scalar or (tiled and tiles):
             count = place
     return (spine[count - 1], spine[count:]) if count else (below, spine)
-
-
-def _runs_by_tile(plan: Plan) -> bool:
-    """Whether `_fragment` can take this plan, an instant vector."""
-    while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
-        if plan.op in TRIM_OPERATORS:
-            return False
-        plan = plan.left
-    match plan:
-        case Select():
-            return True
-        case FunctionCall(function=name) if name in ROLLUPS:
-            return isinstance(range_argument(plan), Window)
-        case FunctionCall(function="timestamp", arguments=(operand,)):
-            return isinstance(unwrap(operand), Select)
-        case FunctionCall(function=name, arguments=(operand, *_)) if name in ELEMENTWISE:
-            return _runs_by_tile(operand)
-        case Negate(operand=operand):
-            return _runs_by_tile(operand)
-        case BinaryOp(op=op) if op in TRIM_OPERATORS:
-            return False
-        case BinaryOp(left=left, right=right):
-            return type_of(left) is ValueType.SCALAR and _runs_by_tile(right)
-        case _:
-            return False
 
 
 def _with_stage(fragment: Fragment, stage: Stage, *, nameless: bool) -> Fragment:

@@ -75,8 +75,16 @@ class Fragment:
         return Block(leaf.rows, values, valid)
 
 
-def blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> Iterator[T]:
+JOINED_CELLS = 1 << 15
+"""Blocks with fewer values than this are joined for what costs by the block: 256 KiB."""
+
+
+def blocks(
+    fragment: Fragment, context: Context, work: Callable[[Block], T], *, join: bool = False
+) -> Iterator[T]:
     """Run a fragment: what `work` makes of each block, in the order of the tiles.
+
+    join  small blocks are joined before
 
     Where compiled kernels answer, blocks are of bundles and `work` may be called on any thread, so
     it may touch nothing that another block's touches. Else the next tiles are decoded on other
@@ -86,14 +94,39 @@ def blocks(fragment: Fragment, context: Context, work: Callable[[Block], T]) -> 
         yield from bundle_blocks(fragment, context, work)
         return
     keep_freed_memory()
+    made = _blocks(fragment, context)
+    for block in _joined(made) if join else made:
+        with np.errstate(all="ignore"):
+            done = work(block)
+        yield done
+
+
+def _blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
     for tile in _pieces(_read(fragment.tiles), fragment.row_cost):
         context.checkpoint()
         with np.errstate(all="ignore"):
             leaf = fragment.leaf(tile)
             if fragment.observe is not None:
                 fragment.observe(leaf)
-            done = work(fragment.staged(leaf))
-        yield done
+            block = fragment.staged(leaf)
+        yield block
+
+
+def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same series and values in larger blocks, where blocks are small and not packed."""
+    small: list[Block] = []
+    cells = 0
+    for block in blocks:
+        if block.cells is not None or block.values.size >= JOINED_CELLS:
+            yield block
+            continue
+        small.append(block)
+        cells += block.values.size
+        if cells >= JOINED_CELLS:
+            yield Block.joined(small)
+            small, cells = [], 0
+    if small:
+        yield Block.joined(small)
 
 
 def _pieces(tiles: Iterator[Tile], row_cost: int) -> Iterator[Tile]:

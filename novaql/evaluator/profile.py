@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from novaql.evaluator.matrix import StepMatrix
 from novaql.planner.logical import Plan, Select, show
@@ -12,11 +12,13 @@ from tsdb.selection import Selection
 
 @dataclass(slots=True)
 class Cost:
-    """Of one operator, with everything below it.
+    """Of one operator, with everything below it; what runs tile by tile, of its own.
 
     series, samples  of a selector: what it reads. Of others: rows and values of the result
-    bytes            of the samples that are read, or of the result in memory
-    seconds          None where the operator runs inside of one above it, tile by tile
+    parts            of a selector: those of the store that are looked at, and all of them
+    bytes            of the samples that are read, or of the result in memory: tile by tile, of the
+                     largest part of it that there is at one time
+    seconds          on all threads together; None where an operator does nothing by itself
     """
 
     calls: int = 0
@@ -24,6 +26,7 @@ class Cost:
     samples: int = 0
     bytes: int = 0
     seconds: float | None = None
+    parts: tuple[int, int] | None = None
 
 
 class Profile:
@@ -32,12 +35,18 @@ class Profile:
     def __init__(self) -> None:
         self.plan: Plan | None = None
         self._costs: dict[int, tuple[Plan, Cost]] = {}  # by identity; holds the plan, too
+        self._by_tile: dict[int, tuple[Plan, Cost]] = {}  # likewise
         self._lock = threading.Lock()
 
     def cost(self, plan: Plan) -> Cost | None:
         """Of an operator of the plan; None if it was not looked at by itself."""
-        known = self._costs.get(id(plan))
-        return None if known is None else known[1]
+        known = self._costs.get(id(plan)) or self._by_tile.get(id(plan))
+        if known is None:
+            return None
+        cost, loaded = known[1], self._by_tile.get(id(plan))
+        if isinstance(plan, Select) and cost.seconds is None and loaded is not None:
+            return replace(cost, seconds=loaded[1].seconds)
+        return cost
 
     def selected(self, select: Select, selection: Selection) -> None:
         """A selector's series and samples."""
@@ -47,6 +56,7 @@ class Profile:
             cost.series = max(cost.series, len(selection.series))
             cost.samples += selection.samples
             cost.bytes = 8 * cost.samples
+            cost.parts = selection.parts
 
     def evaluated(self, plan: Plan, seconds: float, found: StepMatrix | None) -> None:
         """An operator's result. None: a scalar at each step."""
@@ -62,6 +72,19 @@ class Profile:
                 cost.samples += found.values.size if present is None else int(present.sum())
                 held = found.values.nbytes + (0 if present is None else present.nbytes)
                 cost.bytes = max(cost.bytes, held)
+
+    def ran(self, plan: Plan, seconds: float, rows: int, values: int, held: int) -> None:
+        """What an operator made of some series, tile by tile."""
+        with self._lock:
+            cost = self._by_tile.setdefault(id(plan), (plan, Cost()))[1]
+            cost.seconds = (cost.seconds or 0.0) + seconds
+            cost.series += rows
+            cost.samples += values
+            cost.bytes = max(cost.bytes, held)
+
+    def loaded(self, select: Select, seconds: float) -> None:
+        """How long it took to get some of a selector's samples."""
+        self.ran(select, seconds, 0, 0, 0)
 
     def text(self) -> str:
         """The plan, a line an operator, each with its cost."""
@@ -80,6 +103,8 @@ class Profile:
             what = ("reads", "of samples") if isinstance(plan, Select) else ("gives", "in memory")
             parts.append(f"{what[0]} {cost.series} series, {cost.samples} samples")
             parts.append(f"{_size(cost.bytes)} {what[1]}")
+        if cost.parts is not None:
+            parts.append(f"{cost.parts[0]} of {cost.parts[1]} parts")
         if cost.seconds is not None:
             parts.append(f"{1000 * cost.seconds:.3f} ms")
         if cost.calls > 1:

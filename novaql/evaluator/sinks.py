@@ -54,8 +54,12 @@ def fold(
         and fold_bundles(fragment, groups, accumulator, context)
     ):
         return _finished(groups, accumulator).without_empty_rows()
+
     # Partial results are merged in the order of tiles, whichever thread was done first.
-    for partial in blocks(fragment, context, lambda block: _reduced(accumulator, groups, block)):
+    def reduced(block: Block) -> Any:
+        return _reduced(accumulator, groups, block)
+
+    for partial in blocks(fragment, context, reduced, join=True):
         with np.errstate(all="ignore"):
             accumulator.merge(partial)
     return _finished(groups, accumulator).without_empty_rows()

@@ -98,7 +98,6 @@ class TableSource:
         hints: Hints = NO_HINTS,
     ) -> Selection:
         """Series that satisfy every matcher, with their samples in the range."""
-        del hints  # everything is in memory already
         wanted = select_rows(self._series, matchers)
         wanted &= (self._first <= end_ms) & (self._last >= start_ms)
         new_row = np.cumsum(wanted) - 1
@@ -122,7 +121,9 @@ class TableSource:
                 rows = new_row[part.rows[members]]
                 if samples := int((hi - lo).sum()):
                     native.append(HistogramRef(partial(_cut_native, part, rows, lo, hi), samples))
-        return Selection(self._series.take(wanted), refs, native)
+        # Samples are in memory already; labels are copied.
+        series = self._series if hints.labels is None else self._series.keep(hints.labels)
+        return Selection(series.take(wanted), refs, native)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int

@@ -106,7 +106,7 @@ class _Builder:
                     parameter,
                     expr.grouping,
                     expr.without,
-                    expr.span,
+                    span=expr.span,
                 )
             case Call(function=function, arguments=arguments):
                 outside = self._counts_only

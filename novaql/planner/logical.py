@@ -47,6 +47,7 @@ class Select:
     at_ms        evaluate at this time instead of the step's
     counts_only  of native histograms nothing but count and sum will be used
     floats_only  there are no native histograms in the data
+    labels       no others will be looked at; None: all of them may be
     """
 
     matchers: tuple[Matcher, ...]
@@ -56,6 +57,7 @@ class Select:
     smoothed: bool = False
     counts_only: bool = False
     floats_only: bool = False
+    labels: frozenset[str] | None = None
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -120,13 +122,17 @@ class BinaryOp:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """without: group by all labels but `grouping`; else by `grouping` alone."""
+    """without: group by all labels but `grouping`; else by `grouping` alone.
+
+    by_tile  a tile of the operand at a time goes into the groups
+    """
 
     op: str
     operand: Plan
     parameter: Plan | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
+    by_tile: bool = False
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -299,6 +305,19 @@ def rewrite(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     return left
 
 
+def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
+    """The same for a plan with shared parts: what is one object stays one."""
+    one: dict[int, Plan] = {}
+
+    def changed(node: Plan) -> Plan:
+        if isinstance(node, Shared):
+            inner = one.setdefault(node.number, node.inner)
+            return node if inner is node.inner else replace(node, inner=inner)
+        return change(node)
+
+    return rewrite(plan, changed)
+
+
 DEEPEST_SHOWN = 250
 
 
@@ -323,7 +342,7 @@ def show(plan: Plan, indent: str = "", note: Callable[[Plan], str] = lambda _: "
 
 def _line(plan: Plan, indent: str) -> str:
     details = [
-        f"{f.name}={value}"
+        f"{f.name}={_text(value)}"
         for f in fields(plan)
         if f.name not in ("span", "floats_only")
         and not _is_plan(value := getattr(plan, f.name))
@@ -336,6 +355,10 @@ def _line(plan: Plan, indent: str) -> str:
     if isinstance(plan, Select | Subset):
         details.insert(0, "{" + ", ".join(str(m) for m in plan.matchers) + "}")
     return f"{indent}{type(plan).__name__} {' '.join(details)}".rstrip()
+
+
+def _text(value: object) -> str:
+    return f"({', '.join(sorted(value))})" if isinstance(value, frozenset) else str(value)
 
 
 def _is_plan(value: object) -> bool:

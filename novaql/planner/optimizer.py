@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from novaql.planner.logical import Plan, Select, rewrite, show, type_of
 from novaql.planner.rules import REQUIRED, RULES
+from novaql.planner.time_ranges import range_text, time_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,19 @@ def trace(plan: Plan, *, enabled: bool = True) -> list[Stage]:
     return stages
 
 
-def explain(plan: Plan) -> str:
-    """The plan after every rule, as text; of data without native histograms."""
+def explain(plan: Plan, lookback_ms: int) -> str:
+    """The plan after every rule, as text; of data without native histograms.
+
+    At the end the selectors, with the samples that each reads.
+    """
     parts = []
     plan = of_floats(plan)
     for stage in trace(plan):
         body = show(stage.plan, "  ") if stage.changed else "  unchanged"
         parts.append(f"{stage.rule}\n{body}")
-    return "\n".join(parts)
+        plan = stage.plan
+    lines = (
+        f"{show(select, '  ')}  [reads {range_text(reach)}]"
+        for select, reach in time_ranges(plan, lookback_ms)
+    )
+    return "\n".join([*parts, "time ranges", *dict.fromkeys(lines)])

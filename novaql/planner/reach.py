@@ -96,9 +96,9 @@ def reach(plan: Plan, lookback_ms: int) -> Reach | None:
 def _reach(plan: Plan, lookback_ms: int) -> Reach | None:
     match plan:
         case Select():
-            return _window(plan, lookback_ms, lookback_ms)
+            return of_selector(plan, lookback_ms, lookback_ms)
         case Window(select=select, range_ms=range_ms):
-            return _window(select, range_ms, lookback_ms)
+            return of_selector(select, range_ms, lookback_ms)
         case SubqueryWindow():
             inner = _reach(plan.inner, lookback_ms)
             if inner is None:
@@ -141,7 +141,8 @@ def _merged(parts: list[Reach]) -> Reach:
     return Reach(both, tuple(sorted(fixed)))
 
 
-def _window(select: Select, range_ms: int, lookback_ms: int) -> Reach:
+def of_selector(select: Select, range_ms: int, lookback_ms: int) -> Reach:
+    """What a selector needs for its newest sample (range_ms: the lookback), or for its range."""
     # One millisecond more on the left, for ranges that include that end. `anchored` looks for a
     # sample before the range, `smoothed` for one on either side.
     before = range_ms + 1 + (lookback_ms if select.anchored or select.smoothed else 0)

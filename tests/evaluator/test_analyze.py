@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import novaql
 import tsdb
 from novaql import QueryOptions, evaluate
 from novaql.cli.query import command
+from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Aggregation, BinaryOp
 from tsdb.labels import SeriesTable
@@ -51,6 +54,40 @@ def test_every_operator_has_a_line() -> None:
     assert re.search(r"^BinaryOp op=or .*\[gives [67] series, .* B in memory; [\d.]+ ms\]", text)
     assert re.search(r"Aggregation op=topk  \[gives 1 series", text)
     assert re.search(r"Select .*at_ms=30000  \[reads 6 series, 18 samples", text)
+
+
+@pytest.mark.parametrize("mode", [Mode.OFF, Mode.ON])
+def test_what_runs_tile_by_tile_has_figures_of_its_own(mode: Mode) -> None:
+    if mode is Mode.ON:
+        pytest.importorskip("numba", reason="compiled kernels need numba: pip install novaql[fast]")
+    profile = Profile()
+    options = QueryOptions(300_000, 540_000, 60_000)
+    text = "sum(abs(-rate(m_total[2m]) * 2) > 1) + count(timestamp(m_total))"
+    with forced(mode):
+        found = evaluate(text, database(), options, profile=profile)
+    plain = evaluate(text, database(), options)
+    lines = [line for line in profile.text().splitlines() if "Constant" not in line]
+    silent = [line.split()[0] for line in lines if " ms" not in line]
+
+    assert found.values.tolist() == plain.values.tolist()
+    assert silent == ["Window"]
+    for name in ("op=>", "function=abs", "Negate", "function=timestamp", "function=rate"):
+        (line,) = [line for line in lines if name in line]
+        assert re.search(r"gives 6 series, \d+ samples; \d+ B in memory; ", line)
+    reads = [line for line in lines if "Select" in line]
+    assert len(reads) == 2
+    assert all("reads 6 series" in line for line in reads)
+
+
+def test_parts_that_a_time_range_leaves_out_are_told(tmp_path: Path) -> None:
+    labels = SeriesTable.from_dicts([{"__name__": "m"}])
+    with tsdb.open(tmp_path) as made:
+        for day in range(3):
+            made.append(tsdb.Batch(labels, [0], [day * 86_400_000], [1.0]))  # type: ignore[arg-type]
+            made.flush()
+        text = novaql.analyze("m offset 1d", made, time=2 * 86_400)
+
+    assert "1 series, 1 samples; 8 B of samples; 1 of 3 parts" in text
 
 
 def test_on_the_command_line() -> None:

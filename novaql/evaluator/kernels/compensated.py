@@ -7,7 +7,7 @@ Summation endlicher Summen", ZAMM 54 (1974). Prometheus sums the same way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +73,34 @@ def _sum_some(values: Floats, starts: Ints) -> tuple[Floats, Floats]:
         return _sum_pairwise(values, lengths_of(starts, len(values)))
     stack = stacked(values, starts, 0.0)
     if stack is None:
-        parts = split(values, largest, len(values))
-        upper, middle, lower = (np.add.reduceat(part, starts, axis=0) for part in parts)
-    else:
-        parts = split(stack, largest, stack.shape[1])
-        upper, middle, lower = (np.add.reduce(part, axis=1) for part in parts)
-    return add_compensated(upper, lower, middle)
+        return sum_split(
+            values, largest, len(values), lambda part: np.add.reduceat(part, starts, axis=0)
+        )
+    return sum_split(stack, largest, stack.shape[1], lambda part: np.add.reduce(part, axis=1))
+
+
+def sum_split(
+    values: Floats, largest: float, together: int, add: Callable[[Floats], Floats]
+) -> tuple[Floats, Floats]:
+    """Compensated sums of what `add` adds up plainly; (total, lost).
+
+    largest   what `splittable` says of the values
+    together  how many of them are added up at most
+
+    What two cuts leave of values that are far smaller than the largest is cut again: the large ones
+    may be of another sum, or cancel out.
+    """
+    parts = split(values, largest, together)
+    total = add(next(parts))
+    total, lost = add_compensated(total, np.zeros(total.shape), add(next(parts)))
+    while (rest := next(parts)).any():
+        size = splittable(rest)
+        if size is None:  # what is so small cannot be cut
+            return add_compensated(total, lost, add(rest))
+        parts = split(rest, size, together)
+        for _ in range(2):
+            total, lost = add_compensated(total, lost, add(next(parts)))
+    return total, lost
 
 
 def splittable(values: Floats) -> float | None:

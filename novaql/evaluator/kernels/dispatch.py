@@ -79,6 +79,7 @@ def twin(name: str, work: int) -> Callable[..., Any] | None:
         _state.work += work
         if _state.work >= WORTH_LOADING:
             prepare_in_background()
+            _state.work = 0  # where there is no numba, ask again after as much work
     return None
 
 

@@ -57,7 +57,7 @@ class _Runs:
             group = group[self.order]
         begins = np.ones(len(group), np.bool_)
         np.not_equal(group[1:], group[:-1], out=begins[1:])
-        self.starts = np.flatnonzero(begins)
+        (self.starts,) = begins.nonzero()
         self.groups = group[self.starts]
         self.longest = int(self.lengths(len(group)).max(initial=0))
 

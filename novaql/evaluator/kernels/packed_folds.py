@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from novaql.evaluator.kernels.compensated import add_compensated, split, splittable
+from novaql.evaluator.kernels.compensated import splittable, sum_split
 from novaql.evaluator.kernels.group_reduce import LARGE, Accumulator, Count, Mean, Sum
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
@@ -40,10 +40,11 @@ def reduce_packed(
     largest = splittable(values)
     if largest is None:
         return None
-    upper, middle, lower = (
-        np.bincount(key, part, minlength=size).astype(np.float64, copy=False)
-        for part in split(values, largest, len(group))
+    total, lost = sum_split(
+        values,
+        largest,
+        len(group),
+        lambda part: np.bincount(key, part, minlength=size).astype(np.float64, copy=False),
     )
-    total, lost = add_compensated(upper, lower, middle)
     sums = groups, total.reshape(shape), lost.reshape(shape), counts
     return sums if isinstance(accumulator, Sum) else (sums, None)

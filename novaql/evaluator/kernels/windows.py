@@ -105,8 +105,8 @@ class Windows:
 
 def regular_windows(values: Floats, times: Ints, ends_ms: Ints, range_ms: int) -> Windows:
     """values [S, T], times [T], ends_ms [J]: every series has the same windows."""
-    lo = np.searchsorted(times, ends_ms - range_ms, side="right")
-    hi = np.searchsorted(times, ends_ms, side="right")
+    lo = times.searchsorted(ends_ms - range_ms, side="right")
+    hi = times.searchsorted(ends_ms, side="right")
     return Windows(values, times, lo, hi, ends_ms, range_ms, (len(values), len(ends_ms)))
 
 
@@ -174,9 +174,11 @@ def _held(
     one's last is looked at: series that come and go have few of them.
     """
     lengths = np.diff(offsets)
-    enters = -(-since // step_ms)  # ceiling: the first step that has the sample in its window
+    enters = since + (step_ms - 1)
+    enters //= step_ms  # ceiling: the first step that has the sample in its window
     if range_ms % step_ms:
-        leaves = -(-(since + range_ms) // step_ms)
+        leaves = since + (range_ms + step_ms - 1)
+        leaves //= step_ms
     else:
         leaves = enters + range_ms // step_ms
     some = lengths > 0
@@ -190,9 +192,9 @@ def _held(
 
     def running(moments: Ints) -> Ints:
         """Samples whose moment has come, those of all series before among them."""
-        place = np.clip(moments, 0, steps)  # past the strip's end only what is past all steps
-        place += shift
-        marks = np.bincount(place, minlength=int(begin[-1]) + 1)
+        np.clip(moments, 0, steps, out=moments)  # past the strip's end only what is past all steps
+        moments += shift
+        marks = np.bincount(moments, minlength=int(begin[-1]) + 1)
         return np.cumsum(marks[: begin[-1]])
 
     lo, hi = running(leaves), running(enters)

@@ -11,12 +11,12 @@ from novaql.evaluator.operators.mixed_rollup import mixed_window_rollup
 from novaql.evaluator.operators.rollup import (
     range_argument,
     rollup_fragment,
-    unwrap,
 )
 from novaql.evaluator.operators.subquery import subquery_rollup
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType
+from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import FunctionCall, Plan, Select, Window
 from tsdb.labels import METRIC_NAME, SeriesTable
 from tsdb.matchers import MatchOp

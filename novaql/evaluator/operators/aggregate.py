@@ -61,7 +61,7 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
 
 
 def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
-    fragment = run.fragment(node.operand, steps)
+    fragment = run.fragment(node.operand, steps) if node.by_tile else None
     if fragment is not None:
         groups = group_rows(fragment.series, node.grouping, without=node.without)
         fresh = accumulator(node.op, len(groups), steps.count)

@@ -25,8 +25,6 @@ from novaql.result import NativeCells
 from novaql.span import Span
 from tsdb.histograms import Histograms, concat_histograms
 
-TRIM_OPERATORS = frozenset({"</", ">/"})
-
 Which = NDArray[np.int32]
 
 

@@ -39,7 +39,6 @@ from novaql.evaluator.steps import Steps
 from novaql.planner.logical import (
     FunctionCall,
     Plan,
-    StepInvariant,
     SubqueryWindow,
     Window,
 )
@@ -274,8 +273,3 @@ def check_smoothing(scalars: Sequence[Floats]) -> None:
             raise EvaluationError(
                 f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
             )
-
-
-def unwrap(plan: Plan) -> Plan:
-    """The plan below StepInvariant."""
-    return plan.inner if isinstance(plan, StepInvariant) else plan

@@ -43,7 +43,7 @@ def read(
     windows: all that is wanted of the floats, if that is known.
     """
     first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
-    return context.select(select.matchers, first, last, windows)
+    return context.select(select.matchers, first, last, windows, select.labels)
 
 
 def tile_windows(
@@ -55,6 +55,8 @@ def tile_windows(
     """
     if tile.offsets is None:
         return regular_windows(tile.values, tile.timestamps, ends_ms, range_ms)
+    if len(tile.rows) == 1 and tile.starts is None:
+        return regular_windows(tile.values[None], tile.timestamps, ends_ms, range_ms)
     cells = None if like is None else like.cells
     windows = ragged_windows(tile.values, tile.timestamps, tile.offsets, ends_ms, range_ms, cells)
     return windows if tile.starts is None else replace(windows, starts=tile.starts)

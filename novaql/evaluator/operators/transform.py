@@ -29,10 +29,10 @@ from novaql.evaluator.operators.label_calls import (
 )
 from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
-from novaql.evaluator.operators.rollup import unwrap
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
 from novaql.language.value_types import ValueType
+from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import FunctionCall, Select, type_of
 from tsdb.labels import SeriesTable
 

@@ -14,8 +14,9 @@ from novaql.evaluator.label_text import label_text
 from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pairs_of
 from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.operators.arithmetic import drops_name
-from novaql.evaluator.operators.native_binary import TRIM_OPERATORS, combine_matrices
+from novaql.evaluator.operators.native_binary import combine_matrices
 from novaql.language.ast import Cardinality, Matching
+from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp
 from tsdb.labels import SeriesTable, concat_tables
 

@@ -8,7 +8,9 @@ from novaql.planner.logical import Plan
 from novaql.planner.rules.drop_dead_branches import drop_dead_branches
 from novaql.planner.rules.fold_constants import fold_constants
 from novaql.planner.rules.hoist_step_invariant import hoist_step_invariant
+from novaql.planner.rules.project_labels import project_labels
 from novaql.planner.rules.propagate_matchers import propagate_matchers
+from novaql.planner.rules.push_down_aggregations import push_down_aggregations
 from novaql.planner.rules.share_subplans import share_subplans
 from novaql.planner.rules.sort_matchers import sort_matchers
 
@@ -20,7 +22,9 @@ RULES: tuple[Rule, ...] = (
     propagate_matchers,  # before sorting, because it adds matchers at the end
     sort_matchers,  # equal selectors become equal plans, whatever order they were written in
     hoist_step_invariant,  # it hides subtrees from the rules above
-    share_subplans,  # last: it needs plans as they will be evaluated, and hides them
+    share_subplans,  # it needs plans as they will be evaluated, and hides them
+    push_down_aggregations,  # what is shared is there as a whole, so it has to be known before
+    project_labels,  # it asks which aggregations were pushed down
 )
 
 REQUIRED: frozenset[Rule] = frozenset({hoist_step_invariant})

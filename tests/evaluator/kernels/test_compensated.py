@@ -17,6 +17,16 @@ numbers = st.one_of(
 )
 
 
+def test_small_values_beside_huge_ones_of_another_sum() -> None:
+    values = np.array([[1.0, 0.0], [1e16, 1e100], [-1e16, 0.0], [3.0, 1e-100], [1e-300, -1e100]])
+
+    total, lost = sum_runs(values, np.array([0, 3]))
+
+    assert (total + lost).tolist() == [[1.0, 1e100], [3.0, -1e100]]
+    total, lost = sum_runs(values[:, 1:], np.array([0]))
+    assert (total + lost).tolist() == [[1e-100]]
+
+
 @given(st.lists(st.lists(numbers, min_size=2, max_size=2), min_size=1, max_size=40), st.data())
 def test_sums_are_those_of_a_longer_number(rows: list[list[float]], data: st.DataObject) -> None:
     values = np.array(rows)

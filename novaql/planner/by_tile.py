@@ -1,0 +1,53 @@
+"""Which plans run tile by tile: what lies below an aggregation and is never there as a whole.
+
+Such a plan is a selector, or a function over a selector's range, with whatever changes each value
+by itself on top. It hangs on the types of nodes alone.
+"""
+
+from __future__ import annotations
+
+from novaql.language.precedence import TRIM_OPERATORS
+from novaql.language.value_types import ValueType
+from novaql.planner.label_flow import CELL_BY_CELL
+from novaql.planner.logical import (
+    BinaryOp,
+    FunctionCall,
+    Negate,
+    Plan,
+    Select,
+    StepInvariant,
+    Window,
+    type_of,
+)
+
+
+def runs_by_tile(plan: Plan) -> bool:
+    """Whether the plan, an instant vector, can be evaluated a tile at a time."""
+    while isinstance(plan, BinaryOp) and type_of(plan.right) is ValueType.SCALAR:
+        if plan.op in TRIM_OPERATORS:
+            return False
+        plan = plan.left
+    match plan:
+        case Select():
+            return True
+        case FunctionCall(function="absent_over_time"):
+            return False
+        case FunctionCall(function="timestamp", arguments=(operand,)):
+            return isinstance(unwrap(operand), Select)
+        case FunctionCall(arguments=arguments) if any(isinstance(a, Window) for a in arguments):
+            return True
+        case FunctionCall(function=name, arguments=(operand, *_)) if name in CELL_BY_CELL:
+            return runs_by_tile(operand)
+        case Negate(operand=operand):
+            return runs_by_tile(operand)
+        case BinaryOp(op=op) if op in TRIM_OPERATORS:
+            return False
+        case BinaryOp(left=left, right=right):
+            return type_of(left) is ValueType.SCALAR and runs_by_tile(right)
+        case _:
+            return False
+
+
+def unwrap(plan: Plan) -> Plan:
+    """The plan below StepInvariant."""
+    return plan.inner if isinstance(plan, StepInvariant) else plan

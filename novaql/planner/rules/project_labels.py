@@ -1,0 +1,69 @@
+"""A selector reads no more labels than are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from novaql.planner.label_flow import operand_of, source_of
+from novaql.planner.logical import Aggregation, Plan, Select, children, rewrite_shared
+from tsdb.labels import METRIC_NAME
+from tsdb.matchers import Matcher
+
+Labels = frozenset[str] | None
+"""None: all of them."""
+
+
+def project_labels(plan: Plan) -> Plan:
+    """`sum by (job) (rate(m[5m]))` looks at the job alone, and at the name, which messages tell.
+
+    Only below aggregations that take in their operand tile by tile: elsewhere series are told apart
+    by all of their labels. Nor of native histograms, which are aggregated as a whole. Selectors of
+    the same matchers read the same labels, so that they are one selection still.
+    """
+    wanted: dict[tuple[Matcher, ...], Labels] = {}
+    for select, labels in _uses(plan):
+        known = wanted.setdefault(select.matchers, labels)
+        both = None if known is None or labels is None else known | labels
+        wanted[select.matchers] = both
+
+    def projected(node: Plan) -> Plan:
+        if not isinstance(node, Select):
+            return node
+        labels = wanted[node.matchers]
+        return node if labels == node.labels else replace(node, labels=labels)
+
+    return rewrite_shared(plan, projected)
+
+
+def _uses(plan: Plan) -> Iterator[tuple[Select, Labels]]:
+    """Every selector, with the labels that this use of it looks at."""
+    waiting = [plan]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        match node:
+            case Select():
+                yield node, None
+            case Aggregation(by_tile=True, without=False, operand=operand, grouping=grouping):
+                select = source_of(operand)
+                if select is not None and select.floats_only:
+                    yield select, frozenset((*grouping, METRIC_NAME))
+                    waiting.extend(_beside(operand))
+                else:
+                    waiting.append(operand)
+            case _:
+                waiting.extend(children(node))
+
+
+def _beside(operand: Plan) -> Iterator[Plan]:
+    """What stands beside the way down from an operand to its selector: scalars."""
+    node = operand
+    while not isinstance(node, Select):
+        below = operand_of(node)
+        assert below is not None
+        yield from (child for child in children(node) if child is not below)
+        node = below

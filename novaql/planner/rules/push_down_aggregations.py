@@ -1,0 +1,25 @@
+"""Aggregations take in their operand tile by tile, where it can be had that way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from novaql.planner.by_tile import runs_by_tile
+from novaql.planner.label_flow import GROUPING
+from novaql.planner.logical import Aggregation, Plan, rewrite_shared
+
+
+def push_down_aggregations(plan: Plan) -> Plan:
+    """`sum by (job) (rate(m[5m]))` holds its groups and one tile, whatever the number of series.
+
+    What is shared with another place is a whole already, and is not folded.
+    """
+
+    def pushed(node: Plan) -> Plan:
+        match node:
+            case Aggregation(op=op, operand=operand, by_tile=False) if op in GROUPING:
+                return replace(node, by_tile=True) if runs_by_tile(operand) else node
+            case _:
+                return node
+
+    return rewrite_shared(plan, pushed)
