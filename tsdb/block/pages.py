@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -87,7 +88,13 @@ class _Pages:
         for page, data in self._data(missing):
             found[page] = self._checked(page, data)
             self.cache.put(self._key(page), found[page])
-        return [_whole(found[page]) for page in numbers]
+        return [self._whole(page, found[page]) for page in numbers]
+
+    def _whole(self, number: int, page: Page) -> Any:
+        if not isinstance(page, OpenPage):
+            return page
+        with self._told(number):
+            return page.values()
 
     def _data(self, pages: list[int]) -> Iterator[tuple[int, bytes]]:
         """The bytes of each of these pages."""
@@ -127,8 +134,14 @@ class _Pages:
         if checksum(self.identity, self.kind, page, data) != self.checksums.item(page):
             raise Corrupted(self.path, self._place(page), "checksum differs")
         first, end = self.first[page : page + 2].tolist()
-        try:
+        with self._told(page):
             return self._decode(data, end - first, passing=passing)
+
+    @contextmanager
+    def _told(self, page: int) -> Iterator[None]:
+        """Where a page that cannot be decoded is."""
+        try:
+            yield
         except Undecodable as problem:
             raise Corrupted(self.path, self._place(page), str(problem)) from problem
 
@@ -210,7 +223,9 @@ class PagedStream(_Pages):
                     begin, end = pieces[number]
                     to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
                     if isinstance(page, OpenPage):
-                        unknown = page.place(out.view(np.float64), to, origin, sizes) or unknown
+                        with self._told(number):
+                            nan = page.place(out.view(np.float64), to, origin, sizes)
+                        unknown = unknown or nan
                         continue
                     move_pieces(out, to, page, origin, sizes)
                     if self.kind not in _TIMES:
@@ -333,10 +348,6 @@ def _in_stretches(pages: int, work: Callable[[int, int], bool], *, alone: bool) 
         alone=False,
     )
     return any(found)
-
-
-def _whole(page: Page) -> Any:
-    return page.values() if isinstance(page, OpenPage) else page
 
 
 def _runs(pages: list[int], offset: Ints) -> list[tuple[int, int]]:

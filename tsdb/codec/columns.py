@@ -16,6 +16,9 @@ FLUSH_LEVEL = 4
 COMPACTION_LEVEL = 8
 """And for blocks that will stay as they are."""
 
+BATCH = 256
+"""pcodec decodes so many numbers at a time."""
+
 _COMPRESSED_FROM = 1024
 _PLAIN, _DEFLATED = 0, 1
 
@@ -58,6 +61,19 @@ def decode_into(data: bytes, out: NDArray[np.generic]) -> None:
         raise Undecodable(str(problem)) from problem
     if progress.n_processed != len(out) or not progress.finished:
         raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed} or more")
+
+
+def decode_beginning(data: bytes, out: NDArray[np.generic]) -> None:
+    """Fill an array with the first numbers: all there are, or a multiple of `BATCH`.
+
+    Raises `Undecodable` if there are fewer.
+    """
+    try:
+        progress = standalone.simple_decompress_into(data, out)
+    except (RuntimeError, TypeError) as problem:
+        raise Undecodable(str(problem)) from problem
+    if progress.n_processed != len(out):
+        raise Undecodable(f"wanted {len(out)} numbers, found {progress.n_processed}")
 
 
 def encode_texts(texts: Sequence[str]) -> bytes:

@@ -33,6 +33,7 @@ class Compiled:
 
     outline: Callable[..., Any]
     settle: Callable[..., bool]
+    needs: Callable[..., Any]
     spread: Callable[..., bool]
     holes: CompiledHoles
 
@@ -107,7 +108,7 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
                 _compile(getattr(module, function), signature)
                 for function, signature in module.SIGNATURES.items()
             ]
-        _state.made = Compiled(made[0], made[1], made[2], CompiledHoles(*made[3:]))
+        _state.made = Compiled(made[0], made[1], made[2], made[3], CompiledHoles(*made[4:]))
         return {"pages": time.perf_counter() - began}
 
 

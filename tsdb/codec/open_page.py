@@ -1,13 +1,13 @@
-"""A page of rows whose columns are decoded, and nothing else: pieces of it are made when wanted."""
+"""A page of rows whose heads are read: columns are decoded once someone wants pieces of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.codec.columns import Undecodable, decode_into
+from tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
 from tsdb.codec.compiled import Compiled
 from tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
 from tsdb.codec.whole_numbers import POWERS
@@ -18,9 +18,15 @@ from tsdb.tile import Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenPage:
-    """What `spread` takes; most columns are of half as many bytes as the values."""
+    """What `spread` takes; most columns are of half as many bytes as the values.
 
-    spread: Callable[..., bool]
+    decoded  [G] how much of each column is in `room`
+    lock     held while a column is decoded, whole, since others may look at what is there; None:
+             the page is one thread's
+    """
+
+    compiled: Compiled
+    data: bytes
     count: int
     groups: Ints
     lengths: Ints
@@ -29,11 +35,14 @@ class OpenPage:
     linked: Bools
     exceptions: Ints
     room: Ints
+    decoded: list[int]
+    lock: threading.Lock | None
 
     def place(self, out: Floats, places: Ints, starts: Ints, lengths: Ints) -> bool:
         """Write the piece of the page that begins at starts[i] to places[i] of `out`; whether a NaN
-        is among them."""
-        return self.spread(
+        is among them. Raises `Undecodable`."""
+        self._decode(starts, lengths)
+        return self.compiled.spread(
             self.groups,
             self.lengths,
             self.firsts,
@@ -48,6 +57,35 @@ class OpenPage:
             out,
         )
 
+    def _decode(self, starts: Ints, lengths: Ints) -> None:
+        """Columns as far as these pieces need them."""
+        wanted = self.compiled.needs(
+            self.groups, self.lengths, self.order, self.linked, starts, lengths
+        ).tolist()
+        if all(have >= need for have, need in zip(self.decoded, wanted, strict=True)):
+            return
+        if self.lock is None:
+            self._decode_columns(wanted)
+        else:
+            with self.lock:
+                self._decode_columns(wanted)
+
+    def _decode_columns(self, wanted: list[int]) -> None:
+        columns = self.room.view(np.float64), self.room.view(np.int32), self.room
+        for group, (_, kind, _, word, byte, size, values) in enumerate(self.groups.tolist()):
+            need = wanted[group]
+            if self.decoded[group] >= need:
+                continue
+            begin = 2 * word if kind == SHORT else word
+            data, column = self.data[byte : byte + size], columns[kind][begin : begin + values]
+            some = -(-need // BATCH) * BATCH
+            if self.lock is None and 2 * some < values:
+                decode_beginning(data, column[:some])
+                self.decoded[group] = some
+            else:
+                decode_into(data, column)
+                self.decoded[group] = values
+
     def values(self) -> Floats:
         """All of them."""
         out = np.empty(self.count)
@@ -57,7 +95,7 @@ class OpenPage:
     @property
     def nbytes(self) -> int:
         arrays = (self.lengths, self.firsts, self.order, self.exceptions, self.room)
-        return sum(array.nbytes for array in arrays) + 500
+        return sum(array.nbytes for array in arrays) + len(self.data) + 500
 
 
 _NOUGHT = np.zeros(1, np.int64)
@@ -73,15 +111,13 @@ def open_rows(data: bytes, at: int, count: int, compiled: Compiled, *, passing: 
     """
     heads = _outlined(data, at, count, compiled) or _read(data, at, count)
     table, lengths, firsts, order, linked, exceptions = heads
-    groups = table.tolist()
-    *_, word, _, _, values = groups[-1]
+    word, values = int(table[-1, 3]), int(table[-1, 6])
     words = word + values  # of the last column half of them may stay empty
     room = scratch("room", np.int64, words) if passing else ROOMS.ints(words)
-    columns = room.view(np.float64), room.view(np.int32), room
-    for _, kind, _, word, byte, size, values in groups:
-        begin = 2 * word if kind == SHORT else word
-        decode_into(data[byte : byte + size], columns[kind][begin : begin + values])
-    return OpenPage(compiled.spread, count, table, lengths, firsts, order, linked, exceptions, room)
+    return OpenPage(
+        compiled, data, count, table, lengths, firsts, order, linked, exceptions, room,
+        [0] * len(table), None if passing else threading.Lock(),
+    )  # fmt: skip
 
 
 Heads = tuple[Ints, Ints, Ints, Ints, Bools, Ints]

@@ -20,7 +20,8 @@ NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT = types.Array(types.float64, 1, "C")
 SIGNATURES = {
-    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT)
+    "needs": (TABLE, INTS, INTS, FLAGS, INTS, INTS),
+    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT),
 }
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,41 @@ def _add(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out
         rest = floats[at : at + size]
         for n in range(size):
             out[n] += rest[n]
+
+
+def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes: Any) -> Any:
+    """[G] how much of each group's column, from its beginning on, `spread` would look at."""
+    rows = len(lengths)
+    begins = np.empty(rows + 1, np.int64)
+    begins[0] = 0
+    for row in range(rows):
+        begins[row + 1] = begins[row] + lengths[row]
+    group_of, column = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    at = 0
+    for group in range(len(groups)):
+        place = 0
+        for _ in range(groups[group, 0]):
+            row = order[at] if len(order) else at
+            group_of[row], column[row] = group, place
+            place += lengths[row]
+            at += 1
+    found = np.zeros(len(groups), np.int64)
+    for piece in range(len(starts)):
+        if sizes[piece] == 0:
+            continue
+        row = np.searchsorted(begins, starts[piece], side="right") - 1
+        end = starts[piece] + sizes[piece]
+        while row < rows and begins[row] < end:
+            last = min(end, begins[row + 1]) - begins[row]
+            part = row
+            while True:
+                group = group_of[part]
+                found[group] = max(found[group], column[part] + last)
+                if len(linked) == 0 or not linked[part]:
+                    break
+                part -= 1
+            row += 1
+    return found
 
 
 def spread(
