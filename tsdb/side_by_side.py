@@ -26,9 +26,11 @@ def side_by_side(
     thread more than that takes turns with the one that has the interpreter's lock, for which
     everybody waits. The first exception is raised once all threads have stopped.
 
+    Pieces of a piece are done by the thread that does the piece.
+
     alone  other threads are not worth it
     """
-    if alone or count < 2 or _cores() < 2:
+    if alone or count < 2 or _cores() < 2 or getattr(_turn, "taken", False):
         for number in range(count):
             take(work(number))
         return
@@ -58,6 +60,10 @@ def side_by_side(
         take(turns.done.pop(number))
 
 
+_turn = threading.local()
+"""taken: whether this thread is doing a piece."""
+
+
 class _Turns(Generic[T]):
     """Which piece is next, and what came of those that are done."""
 
@@ -76,11 +82,14 @@ class _Turns(Generic[T]):
             if self.stopped or number >= self._count:
                 return False
             self._next = number + 1
+        _turn.taken = True
         try:
             self.done[number] = self._work(number)
         except BaseException as failure:  # noqa: BLE001 - raised again by the calling thread
             self.failure = self.failure or failure
             self.stopped = True
+        finally:
+            _turn.taken = False
         return True
 
     def help(self) -> None:

@@ -269,3 +269,22 @@ def test_a_cancelled_query_stops_on_its_threads() -> None:
     with pytest.raises(QueryCancelled):
         run(load, cancellation)
     assert len(loaded) < TILES
+
+
+def test_pieces_of_a_piece_stay_on_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
+    found: list[set[str]] = []
+
+    def work(_: int) -> set[str]:
+        threads: list[str] = []
+        side_by_side.side_by_side(
+            8, lambda _: threading.current_thread().name, threads.append, alone=False
+        )
+        assert side_by_side._at_work.count <= 2
+        assert len(threads) == 8
+        return {*threads, threading.current_thread().name}
+
+    side_by_side.side_by_side(6, work, found.append, alone=False)
+
+    assert [len(threads) for threads in found] == [1] * 6
+    assert side_by_side._at_work.count == 0
