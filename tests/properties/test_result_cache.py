@@ -298,6 +298,27 @@ def test_many_threads_refresh_one_panel() -> None:
     assert cache.steps_reused > 0
 
 
+def test_every_form_of_a_refreshed_answer() -> None:
+    """Its values are a view of a wider array, which no form of output may notice."""
+    rng = random.Random(6)
+    history = History(rng, random_fleet(rng, FLEET), None)
+    history.append(FIRST_MS, FIRST_MS + 90 * MINUTE_MS)
+    cache, moved = ResultCache(), False
+    for minute in range(40, 50):
+        end = FIRST_MS + minute * MINUTE_MS
+        options = QueryOptions(end - 30 * MINUTE_MS, end, MINUTE_MS)
+        found = evaluate("load", history.database, options, cache=cache)
+        plain = evaluate("load", history.database, options)
+        assert found.json() == plain.json()
+        assert found.csv() == plain.csv()
+        assert found.arrow().equals(plain.arrow())
+        assert found.arrow(layout="wide").to_pylist() == plain.arrow(layout="wide").to_pylist()
+        assert repr(found) == repr(plain)
+        moved = moved or not found.values.flags.c_contiguous
+    assert moved
+    assert cache.steps_reused > 0
+
+
 def test_what_is_kept_is_bounded_however_long_a_panel_goes_on() -> None:
     rng = random.Random(5)
     history = History(rng, random_fleet(rng, Fleet(instances=2, minutes=600, interval_s=60)), None)
