@@ -60,6 +60,21 @@ def test_what_is_installed_is_an_extra_of_the_project_with_pins() -> None:
     assert (ROOT / "constraints.txt").exists()
 
 
+def test_no_history_environment_or_data_goes_into_the_image() -> None:
+    """`COPY . .` of a working tree copies what is not ignored: secrets of a store among it."""
+    left_out = {
+        line.removeprefix("**/").rstrip("/")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    never_committed = {
+        line.rstrip("/")
+        for line in (ROOT / ".gitignore").read_text().splitlines()
+        if line.endswith("/")
+    }
+    assert never_committed | {".git"} <= left_out
+
+
 def test_shell_steps_are_shell() -> None:
     for word, rest in instructions():
         if word == "RUN":
