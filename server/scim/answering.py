@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from scim2_models import SCIMException
@@ -13,12 +14,16 @@ from starlette.requests import Request
 from server.platform.context import ServerContext, origin_of, principal_of
 from server.scim.member_patch import change_members, member_changes
 from server.scim.provider import scim_service
+from server.scim.quirks import plainly
 from server.scim.storage import TenantStorage
+
+_ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
+"""What pydantic adds for who writes the server; clients are told what is wrong."""
 
 
 def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> ScimResponse:
     """One request in one transaction; an error undoes it whole."""
-    asked = ScimRequest(**told, subject=principal_of(request))
+    asked = plainly(ScimRequest(**told, subject=principal_of(request)))
     service = scim_service()
     actor, origin = context.actor_of(principal_of(request)), origin_of(request)
     writes = request.method != "GET"
@@ -32,6 +37,8 @@ def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> 
                 done = ScimHandler(service, storage).handle(asked)
     except SCIMException as refused:
         done = service.error_response(refused)
+    if done.body is not None and isinstance(detail := done.body.get("detail"), str):
+        done.body["detail"] = _ELSEWHERE.sub("", detail)
     done.headers.setdefault("Location", asked.url)
     done.headers.setdefault("Cache-Control", "no-cache")
     return done

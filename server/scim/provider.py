@@ -11,6 +11,7 @@ from scim2_models import (
     ETag,
     Filter,
     Patch,
+    ScimPolicy,
     ScimProvider,
     ServiceProviderConfig,
     Sort,
@@ -43,5 +44,9 @@ def scim_service() -> ScimService:
         schemas=list(load_default_schemas().values()),
         resource_types=list(load_default_resource_types().values()),
         config=config,
+        policy=ScimPolicy(
+            unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+            remove_value_as_filter=ScimPolicy.RemoveValue.apply,
+        ),
     )
     return ScimService(provider)

@@ -78,6 +78,86 @@ def test_entras_paths_and_dotted_keys(idp: Idp) -> None:
     assert found["displayName"] == "Bob B."
 
 
+def test_entras_values_that_are_not_there_yet(idp: Idp) -> None:
+    """A filter that matches nothing describes what is to be made."""
+    path = f"/Users/{idp.user('bob@x.io')['id']}"
+    done = idp.patch(
+        path,
+        {"op": "Add", "path": 'phoneNumbers[type eq "mobile"].value', "value": "+49 1"},
+        {"op": "Add", "path": 'addresses[type eq "work"].formatted', "value": "Street 1"},
+        {"op": "Add", "path": 'roles[primary eq "True"].value', "value": "Admin"},
+        {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "bob@work.io"},
+    )
+    found = idp.get(path)
+
+    assert done.status_code in (200, 204), done.text
+    assert found["phoneNumbers"] == [{"type": "mobile", "value": "+49 1"}]
+    assert found["addresses"] == [{"type": "work", "formatted": "Street 1"}]
+    assert found["roles"] == [{"primary": True, "value": "Admin"}]
+    assert found["emails"] == [{"type": "work", "value": "bob@work.io"}]
+    idp.patch(path, {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "b@w.io"})
+    assert idp.get(path)["emails"] == [{"type": "work", "value": "b@w.io"}]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": "m2"},
+        {"op": "Replace", "path": f"{ENTERPRISE}:manager", "value": {"value": "m2"}},
+        {"op": "Replace", "value": {f"{ENTERPRISE}:manager": "m2"}},
+    ],
+)
+def test_entras_manager(idp: Idp, operation: dict[str, Any]) -> None:
+    path = f"/Users/{idp.user('bob@x.io')['id']}"
+    done = idp.patch(path, operation)
+
+    assert done.status_code in (200, 204), done.text
+    assert idp.get(path)[ENTERPRISE]["manager"] == {"value": "m2"}
+    assert idp.patch(path, {"op": "Remove", "path": f"{ENTERPRISE}:manager"}).status_code == 204
+    assert "manager" not in idp.get(path).get(ENTERPRISE, {})
+
+
+def test_entras_keys_that_are_paths(idp: Idp) -> None:
+    user = idp.user("bob@x.io")
+    done = idp.patch(
+        f"/Users/{user['id']}",
+        {
+            "op": "replace",
+            "value": {
+                "active": "False",
+                "name.familyName": "B",
+                'emails[type eq "work"].value': "bob@work.io",
+                f"{ENTERPRISE}:department": "Sales",
+            },
+        },
+    )
+    found = idp.get(f"/Users/{user['id']}")
+
+    assert done.status_code in (200, 204), done.text
+    assert (found["active"], found["name"]["familyName"]) == (False, "B")
+    assert found["emails"] == [{"type": "work", "value": "bob@work.io"}]
+    assert found[ENTERPRISE]["department"] == "Sales"
+
+
+def test_a_wrong_value_is_told_in_plain_words(idp: Idp) -> None:
+    path = f"/Users/{idp.user('bob@x.io')['id']}"
+    answer = idp.patch(path, {"op": "replace", "path": f"{ENTERPRISE}:manager", "value": 7})
+
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+    assert "manager" in answer.json()["detail"]
+    assert "pydantic" not in answer.text
+    assert "type=" not in answer.text
+
+
+def test_a_patch_with_paths_in_keys_is_whole_or_not_at_all(idp: Idp) -> None:
+    user = idp.user("bob@x.io", displayName="Bob")
+    value = {"displayName": "Robert", 'nothing[type eq "x"].value': 1}
+    answer = idp.patch(f"/Users/{user['id']}", {"op": "replace", "value": value})
+
+    assert answer.status_code == 400
+    assert idp.get(f"/Users/{user['id']}")["displayName"] == "Bob"
+
+
 def test_oktas_connection_test_and_look_up(idp: Idp) -> None:
     user = idp.user("Bob@X.io")
     page = idp.get("/Users?startIndex=1&count=2")
