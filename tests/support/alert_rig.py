@@ -10,8 +10,12 @@ import httpx
 
 from server.platform.clock import SteppedClock, to_ms
 from server.platform.scopes import Role
+from server.platform.table import RouteTable
+from server.routes import ROUTES
+from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer
 
+_TABLE = RouteTable(ROUTES)
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
 
@@ -31,7 +35,11 @@ class AlertRig:
         self, method: str, path: str, body: Any = None, role: Role = Role.ADMIN
     ) -> httpx.Response:
         headers = self.server.bearer(role)
-        return self.server.client.request(method, path, json=body, headers=headers)
+        answer = self.server.client.request(method, path, json=body, headers=headers)
+        found = _TABLE.find(path.partition("?")[0])
+        if found is not None and method in found[0]:
+            assert_documented(method, found[0][method].path, answer)
+        return answer
 
     def get(self, path: str) -> Any:
         answer = self.ask("GET", path)

@@ -16,6 +16,7 @@ import httpx
 
 from server.platform.table import RouteTable
 from server.routes import ROUTES
+from tests.support.documented import assert_documented
 from tests.support.http_server import ROOT, ServerProcess, server_process
 from tests.support.state_databases import postgresql_url
 
@@ -24,7 +25,10 @@ TABLE = RouteTable(ROUTES)
 
 @dataclass
 class TenantClient:
-    """Asks, and notes which rows of the route table were used with success."""
+    """Asks, and notes which rows of the route table were used with success.
+
+    Every answer, a refusal too, must be one that the OpenAPI document has.
+    """
 
     server: ServerProcess
     token: str
@@ -39,6 +43,8 @@ class TenantClient:
         )
         assert answer.status_code == expect, answer.text
         found = TABLE.find(path.partition("?")[0])
+        if found is not None and method in found[0]:
+            assert_documented(method, found[0][method].path, answer)
         if found is not None and expect < 300:
             self.used.add(f"{method} {found[0][method].path.removeprefix('/v1')}")
         return answer
