@@ -30,7 +30,7 @@ from server.alerts.telling import Muting
 from server.platform.calls import Answer, Call, accepted, created, listed, no_content, ok, operation
 from server.platform.cursors import Key
 from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict, RateLimited, invalid, not_found
+from server.platform.errors import Conflict, NotFound, RateLimited, invalid
 from server.platform.scopes import Role
 
 KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
@@ -108,7 +108,7 @@ def unsilence_alert(call: Call) -> Answer:
     alert = call.get(Alert, call.name("id"), "alert", lock=True)
     row = silencing.of_alert(call, alert.id)
     if row is None:
-        raise not_found("silence", alert.id, call.tenant_name)
+        raise NotFound(f"Alert {alert.id} has no silence of its own.", code="silence_not_found")
     before = silencing.snapshot(row)
     silencing.lift(call, row)
     silencing.note_of(call, alert, silencing.LIFTED, "")

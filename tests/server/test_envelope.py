@@ -175,3 +175,21 @@ def test_without_authentication_only_this_machine_is_answered() -> None:
     assert near.status_code == 200
     assert far.status_code == 403
     assert write.status_code == 400  # let in, but an empty body is no snappy block
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "T", "True", "on", ""])
+def test_a_truth_value_is_true_or_false(server: LocalServer, text: str) -> None:
+    answer = server.client.get(f"/v1/alerts?firing={text}", headers=server.bearer())
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "firing: true or false is wanted"
+
+
+def test_refusals_are_in_words_of_the_api(server: LocalServer) -> None:
+    body = {"name": "x", "for": "soon", "nope": 1}
+    answer = server.client.post("/v1/alert-rules", json=body, headers=server.bearer())
+    told = {d["pointer"]: d["message"] for d in answer.json()["error"]["details"]}
+    assert told == {
+        "/expr": "is required",
+        "/for": "a duration like 30s, 5m or 1h30m is wanted",
+        "/nope": "there is no field or parameter of this name",
+    }

@@ -173,26 +173,13 @@ def test_audit(acme: TenantClient) -> None:
     entries = acme.json("GET", "/v1/audit?action=service.create")["data"]
     one = acme.json("GET", f"/v1/audit/{entries[0]['id']}")
     body = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "format": "csv"}
-    answer = httpx.post(
-        f"{acme.server.url}/v1/audit/export",
-        json=body,
-        headers={"Authorization": f"Bearer {acme.token}"},
+    acme.json("POST", "/v1/audit/export", body, 400)  # longer than an export may be
+    body["from"], body["to"] = (
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86_400))
+        for days in (-1, 1)
     )
-    assert answer.status_code in (201, 202, 400), answer.text
-    if answer.status_code == 400:  # the longest range is shorter
-        body["from"] = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 86_400))
-        body["to"] = time.strftime("%Y-%m-%dT23:59:59Z", time.gmtime(time.time() + 86_400))
-        answer = httpx.post(
-            f"{acme.server.url}/v1/audit/export",
-            json=body,
-            headers={"Authorization": f"Bearer {acme.token}"},
-        )
-    export = answer.json()
-    end = time.monotonic() + 120
-    while export["status"] != "ready" and time.monotonic() < end:
-        time.sleep(0.2)
-        export = acme.json("GET", f"/v1/audit/exports/{export['id']}")
-    acme.used.add("POST /audit/export")
+    export = acme.json("POST", "/v1/audit/export", body, 201)
+    assert export["status"] == "ready"
     file = httpx.get(export["download_url"])
     rows = list(csv.DictReader(io.StringIO(file.text)))
 
