@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -93,8 +92,10 @@ class _Pages:
     def _whole(self, number: int, page: Page) -> Any:
         if not isinstance(page, OpenPage):
             return page
-        with self._told(number):
+        try:
             return page.values()
+        except Undecodable as problem:
+            raise self._undecodable(number, problem) from problem
 
     def _data(self, pages: list[int]) -> Iterator[tuple[int, bytes]]:
         """The bytes of each of these pages."""
@@ -134,16 +135,13 @@ class _Pages:
         if checksum(self.identity, self.kind, page, data) != self.checksums.item(page):
             raise Corrupted(self.path, self._place(page), "checksum differs")
         first, end = self.first[page : page + 2].tolist()
-        with self._told(page):
-            return self._decode(data, end - first, passing=passing)
-
-    @contextmanager
-    def _told(self, page: int) -> Iterator[None]:
-        """Where a page that cannot be decoded is."""
         try:
-            yield
+            return self._decode(data, end - first, passing=passing)
         except Undecodable as problem:
-            raise Corrupted(self.path, self._place(page), str(problem)) from problem
+            raise self._undecodable(page, problem) from problem
+
+    def _undecodable(self, page: int, problem: Undecodable) -> Corrupted:
+        return Corrupted(self.path, self._place(page), str(problem))
 
     def _decode(self, data: bytes, count: int, *, passing: bool) -> Any:
         """Raises `Undecodable`."""
@@ -223,8 +221,10 @@ class PagedStream(_Pages):
                     begin, end = pieces[number]
                     to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
                     if isinstance(page, OpenPage):
-                        with self._told(number):
+                        try:
                             nan = page.place(out.view(np.float64), to, origin, sizes)
+                        except Undecodable as problem:
+                            raise self._undecodable(number, problem) from problem
                         unknown = unknown or nan
                         continue
                     move_pieces(out, to, page, origin, sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from operator import ge
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tsdb.rooms import ROOMS
 from tsdb.tile import Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class OpenPage:
     """What `spread` takes; most columns are of half as many bytes as the values.
 
@@ -58,11 +59,14 @@ class OpenPage:
         )
 
     def _decode(self, starts: Ints, lengths: Ints) -> None:
-        """Columns as far as these pieces need them."""
-        wanted = self.compiled.needs(
-            self.groups, self.lengths, self.order, self.linked, starts, lengths
-        ).tolist()
-        if all(have >= need for have, need in zip(self.decoded, wanted, strict=True)):
+        """Columns as far as these pieces need them; all where these are of many rows."""
+        if 2 * len(starts) >= len(self.lengths):
+            wanted = self.groups[:, 6].tolist()
+        else:
+            wanted = self.compiled.needs(
+                self.groups, self.lengths, self.order, self.linked, starts, lengths
+            ).tolist()
+        if all(map(ge, self.decoded, wanted)):
             return
         if self.lock is None:
             self._decode_columns(wanted)
