@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tsdb.index.match import LabelIndex
+from tsdb.index.match import LabelIndex, LivingRows
 from tsdb.labels import Ints
 from tsdb.stratum import Grids, Stream
 from tsdb.tombstones import Deletion, Intervals
@@ -89,6 +89,11 @@ class Part(Protocol):
         but in a part that is thinned it may have been, see `cells_left`."""
         ...
 
+    def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
+        """At least the series with samples in a range, which overlaps the part; None: all series,
+        or nearly all."""
+        ...
+
     def prove(self) -> None:
         """Read index and directories as a whole. Raises what reading them raises."""
         ...
@@ -135,6 +140,9 @@ class Without:
     def rollups(self) -> Sequence[Rollup]:
         """None, unless the samples are gone: then whole cells are taken for deleted."""
         return self._part.rollups() if self.thinned_ms else ()
+
+    def living(self, start_ms: int, end_ms: int) -> LivingRows | None:
+        return self._part.living(start_ms, end_ms)
 
     def prove(self) -> None:
         self._part.prove()

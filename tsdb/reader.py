@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
 from tsdb.damage import DAMAGE, Losses
-from tsdb.index.match import label_table, match_rows
+from tsdb.index.match import LivingRows, label_table, match_rows
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
 from tsdb.moving import Moving, MovingRanges, moving, wider_ranges
@@ -248,7 +249,7 @@ def _planned(
     deleted: tuple[Intervals | None, ...],
     summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
-    union = united(parts, matchers, unions)
+    union = united(parts, matchers, unions, [part.living(start_ms, end_ms) for part in parts])
     cuts: list[Cut] = []
     for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
         own = cut_pieces(pieces_of(part, rows, table_rows), start_ms, end_ms, losses)
@@ -287,12 +288,23 @@ def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]
     return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
 
 
-def united(parts: Sequence[Part], matchers: Sequence[Matcher], cache: UnionCache) -> Union:
-    """Label sets that satisfy every matcher, remembered for the same parts and matchers."""
-    key = (tuple(part.identity for part in parts), tuple(matchers))
+def united(
+    parts: Sequence[Part],
+    matchers: Sequence[Matcher],
+    cache: UnionCache,
+    living: Sequence[LivingRows | None] | None = None,
+) -> Union:
+    """Label sets that satisfy every matcher, remembered for the same parts and matchers.
+
+    living: of each part the series that matter, None for all of them.
+    """
+    each = [None] * len(parts) if living is None else living
+    slices = tuple(None if some is None else some.slices for some in each)
+    key = (tuple(part.identity for part in parts), tuple(matchers), slices)
     union = cache.get(key)
     if union is None:
-        union = unite([(part, match_rows(part.index(), matchers)) for part in parts])
+        pairs = zip(parts, each, strict=True)
+        union = unite([(part, match_rows(part.index(), matchers, some)) for part, some in pairs])
         cache.put(key, union)
     return union
 
@@ -324,13 +336,13 @@ def matching_series(
     part: Part, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
 ) -> Ints:
     """Index rows that satisfy any set (no sets: all) and may have samples in the range."""
-    index = part.index()
-    if not matcher_sets:
-        rows = np.arange(index.rows)
+    index, living = part.index(), part.living(start_ms, end_ms)
+    if len(matcher_sets) <= 1:
+        rows = match_rows(index, [*chain(*matcher_sets)], living)
     else:
         chosen = np.zeros(index.rows, np.bool_)
         for matchers in matcher_sets:
-            chosen[match_rows(index, matchers)] = True
+            chosen[match_rows(index, matchers, living)] = True
         rows = np.flatnonzero(chosen)
     first, last = series_bounds(part, rows)
     rows = rows[(first <= end_ms) & (last >= start_ms) & (first <= last)]

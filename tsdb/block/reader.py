@@ -40,6 +40,7 @@ from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
 from tsdb.labels import Ints
+from tsdb.lifetimes import Lifetimes, Living
 from tsdb.part import Layer, Rollup
 from tsdb.stratum import Grids, NativeStratum, Stratum
 
@@ -83,6 +84,7 @@ class Block:
         self._sections: dict[str, LabelSections] = {}
         self._layers: list[Layer] | None = None
         self._rollups: list[Rollup] | None = None
+        self._lifetimes: Lifetimes | None = None
 
     @property
     def identity(self) -> Hashable:
@@ -149,6 +151,14 @@ class Block:
                 ]
             return self._rollups
 
+    def living(self, start_ms: int, end_ms: int) -> Living | None:
+        """See `Part`."""
+        lifetimes = self._lifetimes
+        if lifetimes is None:
+            lifetimes = Lifetimes(self.first_ms, self.last_ms, self.layers())
+            self._lifetimes = lifetimes
+        return lifetimes.living(start_ms, end_ms)
+
     def prove(self) -> None:
         """See `Part`."""
         for layer in self.layers():
@@ -184,9 +194,7 @@ class Block:
     def _check(self, description: Description) -> None:
         entry = self.entry
         said = (entry.series, entry.samples, entry.first_ms, entry.last_ms)
-        found = (
-            description.series, description.samples, description.first_ms, description.last_ms
-        )  # fmt: skip
+        found = description.series, description.samples, description.first_ms, description.last_ms
         if said != found:
             raise Corrupted(self.path, "description", f"{found}, but the manifest says {said}")
 
@@ -389,5 +397,4 @@ class Block:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-            self._layers = None
-            self._rollups = None
+            self._layers = self._rollups = self._lifetimes = None

@@ -77,6 +77,9 @@ class HeadPart:
         """The head has none."""
         return ()
 
+    def living(self, start_ms: int, end_ms: int) -> None:
+        """A head spans little time: nearly all of its series have samples about any of it."""
+
     def prove(self) -> None:
         """See `Part`: memory is whole."""
 

@@ -54,13 +54,35 @@ class LabelIndex(Protocol):
     def column(self, name: str) -> IndexedColumn | None: ...
 
 
-def match_rows(index: LabelIndex, matchers: Sequence[Matcher]) -> Ints:
-    """Rows that satisfy every matcher, increasing."""
+class LivingRows(Protocol):
+    """Rows of an index that have samples about some range; see `lifetimes.Living`."""
+
+    @property
+    def slices(self) -> tuple[int, int]: ...
+
+    def among(self, rows: Ints) -> Ints: ...
+
+    def rows(self, count: int) -> Ints: ...
+
+
+def match_rows(
+    index: LabelIndex, matchers: Sequence[Matcher], living: LivingRows | None = None
+) -> Ints:
+    """Rows that satisfy every matcher, increasing; with `living` those of them that are among it.
+
+    A metric's rows stand side by side, so nothing is found sooner; but before anything else is
+    looked at, the rows of other times go.
+    """
     rows: Ints | None = None
     for matcher in sorted(matchers, key=_cost):
+        if living is not None and not (matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL):
+            rows = living.rows(index.rows) if rows is None else living.among(rows)
+            living = None
         if rows is not None and len(rows) == 0:
             return rows
         rows = _narrow(index, matcher, rows)
+    if living is not None:
+        return living.rows(index.rows) if rows is None else living.among(rows)
     return np.arange(index.rows) if rows is None else rows
 
 
