@@ -127,6 +127,7 @@ class AppendResult:
                 message sent twice does; the later one stands
     late        those of them that are older than the newest sample of their series
     rejected    samples not taken in, being older than `out_of_order_ms` allows
+    rejected_histograms   how many of these are histograms
     exemplars   exemplars taken in; those whose labels have more than 128 characters are not
     """
 
@@ -135,6 +136,7 @@ class AppendResult:
     late: int = 0
     rejected: int = 0
     exemplars: int = 0
+    rejected_histograms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

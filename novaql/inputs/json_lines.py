@@ -31,6 +31,9 @@ _LINE = re.compile(
     rb'(?:"values":\[' + _NUMBERS + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
     rb'|"value":([-+.0-9eE]++),"timestamp":([-+.0-9eE]++))\}[ \t]*+\n|([^\n]*+)\n'
 )
+_NEGATIVE_ZERO = re.compile(rb"(?<![-+.0-9eE])-0(?![.0-9eE])")
+"""As a whole number, which the reader of JSON takes for a plain zero."""
+_TEXT_OR_ZERO = re.compile(rb'("(?:[^"\\]|\\.)*+")|' + _NEGATIVE_ZERO.pattern)
 _TEXTS = {
     "NaN": float("nan"),
     "Infinity": float("inf"),
@@ -84,7 +87,10 @@ class JsonLinesParser:
             return None
         try:
             numbers = np.array([self._series[line[0]] for line in lines], np.int64)
-            floats = np.array(orjson.loads(b"[" + b",".join(values) + b"]"), np.float64)
+            said = b"[" + b",".join(values) + b"]"
+            if b"-0" in said:
+                said = _NEGATIVE_ZERO.sub(b"-0.0", said)
+            floats = np.array(orjson.loads(said), np.float64)
             times = np.array(orjson.loads(b"[" + b",".join(stamps) + b"]"))
         except (ValueError, OverflowError, InputError):
             return None
@@ -143,6 +149,9 @@ def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints,
         values, stamps = [said["value"]], [said.get("timestamp", default_time_ms)]
     else:
         raise ValueError("there are no values")
+    if b"-0" in line and 0 in values:  # the sign of a whole zero is lost
+        signed = orjson.loads(_TEXT_OR_ZERO.sub(lambda hit: hit[1] or b"-0.0", line))
+        values = signed["values"] if "values" in said else [signed["value"]]
     there = [at for at, value in enumerate(values) if value is not None]
     if len(there) < len(values):
         values, stamps = [values[at] for at in there], [stamps[at] for at in there]

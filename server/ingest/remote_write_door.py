@@ -11,7 +11,7 @@ from server.ingest.service import Store, Written, store_message, store_message_2
 from server.platform.bodies import media_type, read_body
 from server.platform.context import context_of
 from server.platform.edge import request_id_of
-from server.platform.errors import INTERNAL, UnsupportedMedia, kind_of
+from server.platform.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
 from server.platform.problem import problem_response
 
 _PROTO = "application/x-protobuf"
@@ -28,9 +28,9 @@ _DECODERS: dict[str, Store] = {
 async def write(request: Request) -> Response:
     """Store a remote-write message, 1.0 or 2.0: protobuf, packed with snappy.
 
-    All samples of a message are stored or none; the headers say how many samples, histograms and
-    exemplars were. Packed with zstd it is VictoriaMetrics' protocol, which vmagent asks for by
-    `get_vm_proto_version`.
+    Of a message with series that are at fault the others are stored, and the answer is 400; the
+    headers say how many samples, histograms and exemplars were. Packed with zstd it is
+    VictoriaMetrics' protocol, which vmagent asks for by `get_vm_proto_version`.
     """
     if _VICTORIA in request.query_params:
         return Response("1", media_type="text/plain")
@@ -42,13 +42,19 @@ async def write(request: Request) -> Response:
             body = await read_body(request, limit=limit, encodings=("snappy", "zstd"))
             zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
             written = await context.writers.run(partial(store, context, body, zstd=zstd))
+        if written.left_out:
+            return _refusal(request, InvalidRequest(written.left_out), written)
     except Exception as problem:
         if kind_of(problem) is INTERNAL:
             raise
-        answer = problem_response(problem, request.scope["path"], request_id_of(request))
-        answer.headers.update(Written().headers())
-        return answer
+        return _refusal(request, problem, Written())
     return Response(status_code=204, headers=written.headers())
+
+
+def _refusal(request: Request, problem: Exception, written: Written) -> Response:
+    answer = problem_response(problem, request.scope["path"], request_id_of(request))
+    answer.headers.update(written.headers())
+    return answer
 
 
 def _decoder(request: Request) -> Store:

@@ -60,6 +60,11 @@ def said(some: list[dict[str, Any]]) -> Plain:
     return out
 
 
+def whole(text: str) -> int | float:
+    """A whole number of JSON, of which -0 is not the same as 0."""
+    return -0.0 if text == "-0" else int(text)
+
+
 def text_of(some: list[dict[str, Any]], *, tight: bool) -> bytes:
     separators = (",", ":") if tight else (", ", ": ")
     return "".join(
@@ -87,7 +92,7 @@ def test_broken_lines_are_refused_or_mean_what_their_json_says(
     with suppress(InputError):
         found = plain(parser.feed(bad, default_time_ms=NOW))
     if found is not None:
-        objects = [json.loads(line) for line in bad.split(b"\n") if line.strip()]
+        objects = [json.loads(line, parse_int=whole) for line in bad.split(b"\n") if line.strip()]
         sound = [o for o in objects if "timestamp" in o or "timestamps" in o]
         if len(sound) == len(objects):
             assert found == said(objects)
@@ -134,6 +139,27 @@ def test_lines_at_fault_are_named(line: str, reason: str) -> None:
     with pytest.raises(InputError, match="text:2: ") as caught:
         JsonLinesParser().feed((good + line + "\n" + good).encode(), default_time_ms=NOW)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"metric":{"a":"x-0"},"values":[-0,0,-0.0,1e-0,-0],"timestamps":[1,2,3,4,5]}',
+        '{"metric": {"a": "x-0"}, "values": [-0, 0, -0.0, 1e-0, -0],'
+        ' "timestamps": [1, 2, 3, 4, 5]}',
+        '{"values":[-0,0,-0.0,1e-0,-0,null],"timestamps":[1,2,3,4,5,6],"labels":{"a":"x-0"}}',
+    ],
+)
+def test_zeros_keep_their_sign(line: str) -> None:
+    found = plain(JsonLinesParser().feed((line + "\n").encode(), default_time_ms=NOW))
+    zeros = {1: bits(-0.0), 2: bits(0.0), 3: bits(-0.0), 4: bits(1.0), 5: bits(-0.0)}
+    assert found == {(("a", "x-0"),): zeros}
+
+
+@pytest.mark.parametrize("line", ['{"name":"-0","value":-0}', '{"name": "-0", "value": -0}'])
+def test_a_single_zero_keeps_its_sign(line: str) -> None:
+    found = plain(JsonLinesParser().feed((line + "\n").encode(), default_time_ms=NOW))
+    assert found == {(("__name__", "-0"),): {NOW: bits(-0.0)}}
 
 
 def test_a_value_without_a_time_is_of_now() -> None:

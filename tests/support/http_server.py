@@ -111,7 +111,9 @@ def local_server(
         app = create_app(chosen, store=samples, database=state, clock=clock, jobs=jobs)
         tenant = app.state.context.anyone.tenant_id
         secrets = {role: token_of(state, tenant, role) for role in Role}
-        with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        # The server closes what was idle for five seconds; a client must not try it at that moment.
+        idle = httpx.Limits(keepalive_expiry=1)
+        with serving(app) as url, httpx.Client(base_url=url, timeout=30, limits=idle) as client:
             yield LocalServer(client, samples, secrets, app)
 
 

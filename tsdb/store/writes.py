@@ -44,7 +44,7 @@ class Writes(Keeping):
                 if histograms is not None:
                     own = head.registry.ids_for(batch.series, histograms[0])
                     native = NativeSamples.copied(own, *histograms[1:])
-            floats, rejected = Floating(ids, times, values, starts), 0
+            floats, rejected, late_histograms = Floating(ids, times, values, starts), 0, 0
             came = _times(times, native)
             oldest_ms = min((int(t.min()) for t in came), default=MAX_TIME_MS)
             newest_ms = max((int(t.max()) for t in came), default=MIN_TIME_MS)
@@ -54,10 +54,11 @@ class Writes(Keeping):
                 rejected = sum(int(np.count_nonzero(t < oldest)) for t in _times(times, native))
                 if rejected:
                     floats = floats.take(times >= oldest)
+                    late_histograms = rejected - (len(times) - len(floats.ids))
                     if native is not None:
                         native = native.take(np.flatnonzero(native.times >= oldest)) or None
                 if len(floats.ids) == 0 and native is None and exemplars is None:
-                    return AppendResult(rejected=rejected)
+                    return AppendResult(rejected=rejected, rejected_histograms=late_histograms)
             known = [head.repeats(floats.ids, floats.times)]
             if native is not None:
                 known.append(head.repeats(native.ids, native.times))
@@ -66,6 +67,7 @@ class Writes(Keeping):
                 duplicates=sum(same for same, _ in known),
                 late=sum(late for _, late in known),
                 rejected=rejected,
+                rejected_histograms=late_histograms,
                 exemplars=0 if exemplars is None else len(exemplars),
             )
             position = None

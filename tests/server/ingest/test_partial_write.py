@@ -1,0 +1,139 @@
+"""A message with series that are at fault: which ones are stored, and what the sender is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import cramjam
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import tsdb
+from novaql.errors import InputError
+from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.write_request import WriteRequest
+from server.ingest.partial_write import MOST_AT_FAULT, sound_part
+from server.ingest.remote_write_2 import decode_request
+from server.platform.scopes import Role
+from tests.support.http_server import LocalServer, local_server
+from tests.support.remote_messages import write_2_message
+from tests.support.remote_write_messages import message_of
+
+Series = tuple[dict[str, str], list[tuple[int, float]]]
+FIRST = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+SECOND = FIRST | {
+    "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "X-Prometheus-Remote-Write-Version": "2.0.0",
+}
+WRITTEN = [f"X-Prometheus-Remote-Write-{n}-Written" for n in ("Samples", "Histograms", "Exemplars")]
+NAMELESS, TIMELESS = "nameless", "timeless"
+
+
+def series_of(number: int, fault: str) -> Series:
+    labels = {"__name__": "m", "no": str(number)}
+    if fault == NAMELESS:
+        del labels["__name__"]
+    return labels, [(2**63 - 1 if fault == TIMELESS else 1000, float(number)), (2000, 1.0)]
+
+
+def first(some: list[Series]) -> bytes:
+    return bytes(message_of(some).SerializeToString())
+
+
+def second(some: list[Series]) -> bytes:
+    return bytes(write_2_message(some).SerializeToString())
+
+
+DECODERS: dict[
+    str, tuple[int, Callable[[list[Series]], bytes], Callable[[bytes], WriteRequest]]
+] = {
+    "1.0": (1, first, RemoteWriteDecoder().decode_message),
+    "2.0": (5, second, decode_request),
+}
+
+
+@pytest.mark.parametrize("version", DECODERS)
+@given(
+    faults=st.lists(
+        st.sampled_from(["", "", "", NAMELESS, TIMELESS]), min_size=2, max_size=40
+    ).filter(lambda some: any(some) and not all(some))
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_sound_is_what_is_not_at_fault(version: str, faults: list[str]) -> None:
+    number, write, decode = DECODERS[version]
+    data = write([series_of(n, fault) for n, fault in enumerate(faults)])
+    with pytest.raises(InputError) as caught:
+        decode(data)
+    part = sound_part(data, number, decode, caught.value)
+    batch = part.request.batch
+    found = [batch.series.column("no").values[code] for code in batch.series.column("no").codes]
+    used = {found[row] for row in np.unique(batch.series_index).tolist()}
+    assert used == {str(n) for n, fault in enumerate(faults) if not fault}
+    assert f"of {len(faults)} time series {sum(map(bool, faults))} " in part.left_out
+
+
+@pytest.mark.parametrize("version", DECODERS)
+def test_a_message_of_which_too_much_is_at_fault_is_refused(version: str) -> None:
+    number, write, decode = DECODERS[version]
+    at_fault = [NAMELESS] * (MOST_AT_FAULT + 1)
+    data = write([series_of(n, fault) for n, fault in enumerate([*at_fault, *[""] * 5000])])
+    problem = InputError("all of it")
+    with pytest.raises(InputError, match="all of it"):
+        sound_part(data, number, decode, problem)
+    few = write([series_of(n, fault) for n, fault in enumerate([NAMELESS] * 3 + [""] * 5000)])
+    assert len(sound_part(few, number, decode, problem).request.batch) == 10_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    with local_server() as made:
+        yield made
+
+
+def sent(server: LocalServer, headers: dict[str, str], data: bytes) -> tuple[int, str, list[str]]:
+    body = bytes(cramjam.snappy.compress_raw(data))
+    bearer = server.bearer(Role.OPERATOR)
+    answer = server.client.post("/api/v1/write", content=body, headers=headers | bearer)
+    return answer.status_code, answer.text, [answer.headers[name] for name in WRITTEN]
+
+
+@pytest.mark.parametrize(("headers", "write"), [(FIRST, first), (SECOND, second)])
+def test_the_others_are_stored_and_the_sender_is_told(
+    server: LocalServer,
+    headers: dict[str, str],
+    write: Callable[[list[Series]], bytes],
+) -> None:
+    base = 100 if write is first else 200
+    faults = ["", NAMELESS, "", ""]
+    data = write([series_of(base + n, fault) for n, fault in enumerate(faults)])
+
+    status, text, written = sent(server, headers, data)
+
+    assert status == 400
+    assert "partial write: of 4 time series 1 is left out: number 2: it has no metric name" in text
+    assert written == ["6", "0", "0"]
+    found = server.prometheus("query", query=f'm{{no=~"{base // 100}.."}}', time=2).json()
+    numbers = {one["metric"]["no"] for one in found["data"]["result"]}
+    assert numbers == {str(base), str(base + 2), str(base + 3)}
+
+
+@pytest.mark.parametrize(("headers", "write"), [(FIRST, first), (SECOND, second)])
+def test_samples_that_come_too_late_are_told(
+    headers: dict[str, str], write: Callable[[list[Series]], bytes]
+) -> None:
+    with local_server(tsdb.memory(out_of_order_ms=1000)) as server:
+        good = write([({"__name__": "m"}, [(60_000, 1.0)])])
+        assert sent(server, headers, good)[::2] == (204, ["1", "0", "0"])
+        late = write([({"__name__": "m"}, [(1_000, 1.0), (61_000, 2.0)])])
+        status, text, written = sent(server, headers, late)
+        found = server.prometheus("query", query="m[2m]", time=61).json()
+    assert status == 400
+    assert "partial write: 1 sample is older than this store takes" in text
+    assert written == ["1", "0", "0"]
+    assert found["data"]["result"][0]["values"] == [[60, "1"], [61, "2"]]
