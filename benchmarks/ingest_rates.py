@@ -2,11 +2,13 @@
 
     python -m benchmarks.ingest_rates
     python -m benchmarks.ingest_rates --only replay --rounds 7
+    python -m benchmarks.ingest_rates --only text --plain    without compiled code
 
 Columnar batches, text of Prometheus and OpenMetrics with series that are known or new, and the log
 read back after a kill, in large records and in those of single scrapes (an hour of 75 series each).
 Each figure is the median of rounds, by the CPU seconds of this process alone. Every round is
-checked: all samples came. Over HTTP: `python -m benchmarks.ingest_http`. Decides where ingest is
+checked: all samples came. Text is read as a server reads it that has been up for some megabytes: by
+compiled code. Over HTTP: `python -m benchmarks.ingest_http`. Decides where ingest is
 worth work.
 """
 
@@ -28,6 +30,7 @@ from benchmarks.datasets import START_MS, Fleet, fleet
 from benchmarks.senders import text_blocks
 from benchmarks.suite.facts import machine_facts
 from novaql.inputs.exposition import ExpositionParser
+from novaql.inputs.wire.compiling import prepare, ready
 from tsdb.tile import Batch
 
 FLEET_COUNTERS, HOURS = 5000, 1.0
@@ -145,9 +148,13 @@ def measure(way: Way, rounds: int, expected: int) -> tuple[list[float], int]:
 @click.command()
 @click.option("--only", default="", help="Ways whose name has this in it.")
 @click.option("--rounds", default=5, show_default=True)
+@click.option("--plain", is_flag=True, help="Do without compiled code, as new processes do.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON, too.")
-def main(only: str, rounds: int, out: Path | None) -> None:
+def main(only: str, rounds: int, plain: bool, out: Path | None) -> None:
     """Measure every way in, one after the other."""
+    if not plain:
+        prepare()
+        assert ready() is not None
     facts = machine_facts()
     click.echo(", ".join(f"{name}: {fact}" for name, fact in facts.items()))
     some = fleet(FLEET_COUNTERS, HOURS)
