@@ -95,7 +95,8 @@ def save(
     strict      raise where a database is damaged; else the rest is written, see `Saved.losses`
 
     Parquet and Arrow in the long layout keep every bit: floats with NaN payloads, staleness
-    markers, native histograms. All forms can be read back by `query` and imported.
+    markers, native histograms, start timestamps. All forms can be read back by `query` and
+    imported.
 
     Raises `ArgumentError`, `QueryError` for a selector, `StorageUnavailable`, `OSError`.
     """
@@ -149,7 +150,8 @@ class _Wanted:
             form = tables.WideForm(self._series, self._select)
             tables.write_table(form.schema, form.batches(*self._window), out, parquet=parquet)
             return self._saved(form.samples, form.left_out)
-        samples = self._samples()
+        selection = self._select(*self._window)
+        samples = tables.StoredSamples(selection, starts=selection.starts)
         done = tables.write_table(samples.schema, samples.batches(), out, parquet=parquet)
         return self._saved(done, 0)
 

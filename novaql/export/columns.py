@@ -3,7 +3,8 @@
 **Long**: one row a sample; columns `time`, `value`, then one a label in order of name. A label that
 is called like a column before it gets `label_` put in front, as often as it takes: the label `time`
 is the column `label_time`. An absent label is null, never "". If there are native histograms, a
-column `histogram` follows on `value`; each row has one of the two, the other is null.
+column `histogram` follows on `value`; each row has one of the two, the other is null. In files of
+samples that have start timestamps, a column `start` comes next; null where it is not known.
 
 **Wide**: one row a time, in order; column `time`, then one a series, named in PromQL's notation. A
 series that would be called `time` is `{"time"}`. Where a series has no float the cell is null.
@@ -21,7 +22,7 @@ from novaql.result import NativeCells, Result
 from tsdb.labels import Bools, Ints, LabelColumn
 from tsdb.tile import Floats
 
-TIME, VALUE, HISTOGRAM = "time", "value", "histogram"
+TIME, VALUE, HISTOGRAM, START = "time", "value", "histogram", "start"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +57,14 @@ class WideForm:
     valid: Bools | None
 
 
-def column_names(labels: Iterable[str], *, histograms: bool = False) -> dict[str, str]:
+def column_names(
+    labels: Iterable[str], *, histograms: bool = False, starts: bool = False
+) -> dict[str, str]:
     """Column name → label name, by the rule of the long layout."""
     given = list(labels)
-    fixed = {TIME, VALUE, HISTOGRAM} if histograms else {TIME, VALUE}
+    fixed = {TIME, VALUE}
+    fixed |= {HISTOGRAM} if histograms else set()
+    fixed |= {START} if starts else set()
     taken = {*fixed, *given}
     out = {}
     for label in given:

@@ -32,6 +32,7 @@ class ArrowReader:
         self.layout: Layout = find_layout(schema, columns, what)
         self._what = what
         self._time = TimeColumn(self.layout.time, columns.time_unit)
+        self._start = None if self.layout.start is None else TimeColumn(self.layout.start, None)
         self._rows_before = 0
 
     def read(self, part: pa.RecordBatch) -> Batch:
@@ -68,14 +69,30 @@ class ArrowReader:
         return columns
 
     def _long(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
-        native = self._native(part, times, index)
+        starts = self._starts(part)
+        native = self._native(part, times, index, starts)
         name = self.layout.values[0]
         values, present = number_column(part.column(name), name)
         if present is not None:
             index, times, values = index[present], times[present], values[present]
-        return Batch(table, index, times, values, native)
+            starts = None if starts is None else starts[present]
+        return Batch(table, index, times, values, native, starts)
 
-    def _native(self, part: pa.RecordBatch, times: Ints, index: Ints) -> HistogramSamples | None:
+    def _starts(self, part: pa.RecordBatch) -> Ints | None:
+        """0 where there is none."""
+        if self._start is None:
+            return None
+        column = part.column(self._start.column)
+        if column.null_count == len(column):
+            return None
+        there = column.is_valid().to_numpy(zero_copy_only=False)
+        starts = np.zeros(len(column), np.int64)
+        starts[there] = self._start.milliseconds(column.drop_null(), self._rows_before)
+        return starts
+
+    def _native(
+        self, part: pa.RecordBatch, times: Ints, index: Ints, starts: Ints | None
+    ) -> HistogramSamples | None:
         """Rows that have a histogram."""
         if self.layout.native is None:
             return None
@@ -84,7 +101,8 @@ class ArrowReader:
         if len(there) == 0:
             return None
         found = read_histograms(column, there, index[there])
-        return HistogramSamples(index[there], times[there], found)
+        begun = None if starts is None else starts[there]
+        return HistogramSamples(index[there], times[there], found, begun)
 
     def _wide(self, part: pa.RecordBatch, times: Ints, table: SeriesTable, index: Ints) -> Batch:
         names = self.layout.values

@@ -5,7 +5,8 @@ Wide form   one column a metric: a time, any number of numeric columns whose nam
             names (or whole series, `http_requests_total{job="api"}`), text columns as labels
 
 A table is long when it has a numeric column called value, val, v or _value; otherwise wide. Beside
-it may stand a column `histogram` of native histograms, as results write them.
+it may stand a column `histogram` of native histograms, as results write them, and one `start` of
+start timestamps, as files of samples have them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TIME_NAMES = ("timestamp", "time", "ts", "datetime", "date", "_time", "@timestamp", "t")
 VALUE_NAMES = ("value", "val", "v", "_value")
+START_NAME = "start"
 NAME_NAMES = (METRIC_NAME, "metric_name", "metric", "name", "_measurement")
 
 
@@ -59,6 +61,7 @@ class Layout:
     name    column of metric names, None if no column holds them
     metric  name for samples whose columns give none, "" for none
     native  column of native histograms (long form), None if there is none
+    start   column of start timestamps (long form) as NovaQL writes it, None if there is none
     """
 
     time: str
@@ -68,10 +71,11 @@ class Layout:
     name: str | None = None
     metric: str = ""
     native: str | None = None
+    start: str | None = None
 
     @property
     def used(self) -> list[str]:
-        named = [name for name in (self.name, self.native) if name is not None]
+        named = [name for name in (self.name, self.native, self.start) if name is not None]
         return list(dict.fromkeys([self.time, *self.values, *self.labels, *named]))
 
 
@@ -84,7 +88,8 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
     rest = [name for name in schema.names if name != time]
     values, long = _value_columns(schema, columns, rest, what)
     native = _native_column(schema, columns) if long else None
-    rest = [n for n in rest if n != native]
+    start = _start_column(schema, columns) if long else None
+    rest = [n for n in rest if n not in (native, start)]
     name, metric = _metric_name(schema, columns, [n for n in rest if n not in values])
     if columns.labels is not None:
         for label in columns.labels:
@@ -93,7 +98,7 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
     else:
         others = [n for n in rest if n not in values and n != name]
         labels = others if long else [n for n in others if not _is_number(schema, n)]
-    return Layout(time, tuple(values), tuple(labels), long, name, metric, native)
+    return Layout(time, tuple(values), tuple(labels), long, name, metric, native, start)
 
 
 def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
@@ -148,6 +153,16 @@ def _native_column(schema: pa.Schema, columns: Columns) -> str | None:
     if name not in schema.names or name in (columns.labels or ()):
         return None
     return name if is_histogram(schema.field(name).type) else None
+
+
+def _start_column(schema: pa.Schema, columns: Columns) -> str | None:
+    """That of a file which NovaQL wrote: it is marked, so that no label is taken for it."""
+    name = START_NAME
+    if name not in schema.names or name in (columns.labels or ()):
+        return None
+    field = schema.field(name)
+    marked = (field.metadata or {}).get(b"novaql") == name.encode()
+    return name if marked and is_time(field.type) else None
 
 
 def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[str | None, str]:

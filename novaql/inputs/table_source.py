@@ -52,6 +52,8 @@ class TableSource:
         self._series = series
         self._tiles = tuple(tiles)
         self._native = tuple(native)
+        starts = [tile.starts for tile in tiles] + [tile.starts for tile in native]
+        self._starts = any(one is not None for one in starts)
         self._metadata = dict(metadata or {})
         # A row without samples keeps first > last and is never found.
         self._first = np.full(len(series), np.iinfo(np.int64).max)
@@ -123,7 +125,7 @@ class TableSource:
                     native.append(HistogramRef(partial(_cut_native, part, rows, lo, hi), samples))
         # Samples are in memory already; labels are copied.
         series = self._series if hints.labels is None else self._series.keep(hints.labels)
-        return Selection(series.take(wanted), refs, native)
+        return Selection(series.take(wanted), refs, native, starts=self._starts)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from novaql.export.arrow import LABEL, TIMESTAMP
 from novaql.export.arrow_arrays import numbers, strings
-from novaql.export.columns import HISTOGRAM, TIME, VALUE, column_names
+from novaql.export.columns import HISTOGRAM, START, TIME, VALUE, column_names
 from novaql.export.histogram_arrow import HISTOGRAM_TYPE, histogram_column
 from novaql.result import NativeCells
 from tsdb.histograms import Histograms
@@ -35,12 +35,14 @@ class Piece:
     """Samples of some series, by series and then by time: [N] row of the series table, ms, value.
 
     native  the histograms, if the samples are those; `values` mean nothing then
+    starts  [N] start timestamps, 0 where they are not known; None: nowhere
     """
 
     row: Ints
     times_ms: Ints
     values: Floats
     native: Histograms | None = None
+    starts: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -51,15 +53,22 @@ class StoredSamples:
 
     names    label names that are columns whether a series of the selection has them or not
     native   whether there is a column `histogram` (None: where a series has histograms)
+    starts   whether there is a column of start timestamps
     """
 
     def __init__(
-        self, selection: Selection, *, names: Sequence[str] = (), native: bool | None = None
+        self,
+        selection: Selection,
+        *,
+        names: Sequence[str] = (),
+        native: bool | None = None,
+        starts: bool = False,
     ) -> None:
         self.selection = selection
+        self.starts = starts
         self.native = bool(selection.histograms) if native is None else native
         known = sorted({*names, *selection.series.names()}, key=str.encode)
-        self.labels = column_names(known, histograms=self.native)
+        self.labels = column_names(known, histograms=self.native, starts=starts)
 
     @property
     def series(self) -> SeriesTable:
@@ -67,13 +76,15 @@ class StoredSamples:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """`time`, `value`, perhaps `histogram`, then the labels."""
+        """`time`, `value`, perhaps `histogram` and `start`, then the labels."""
         fields: list[pa.Field[Any]] = [
             pa.field(TIME, TIMESTAMP, nullable=False),
             pa.field(VALUE, pa.float64(), nullable=self.native),
         ]
         if self.native:
             fields.append(pa.field(HISTOGRAM, HISTOGRAM_TYPE))
+        if self.starts:
+            fields.append(pa.field(START, TIMESTAMP, metadata={"novaql": START}))
         fields += [
             pa.field(column, LABEL, metadata={"label": label})
             for column, label in self.labels.items()
@@ -126,6 +137,10 @@ class StoredSamples:
                 return histogram_column(NativeCells(Histograms.none(), none))
             which = np.arange(len(piece), dtype=np.int32)
             return histogram_column(NativeCells(piece.native, which))
+        if name == START and self.starts:
+            if piece.starts is None:
+                return pa.nulls(len(piece), TIMESTAMP)
+            return numbers(piece.starts, TIMESTAMP, piece.starts != 0)
         return self._label(name, piece.row)
 
     def _label(self, name: str, row: Ints) -> pa.Array[Any]:
@@ -150,7 +165,8 @@ def _flat(tile: Tile, wanted: Bools | None) -> Piece:
             return _some(tile, np.flatnonzero(keep))
     flat = tile.ragged()
     assert flat.offsets is not None
-    return Piece(np.repeat(flat.rows, np.diff(flat.offsets)), flat.timestamps, flat.values)
+    rows = np.repeat(flat.rows, np.diff(flat.offsets))
+    return Piece(rows, flat.timestamps, flat.values, starts=flat.starts)
 
 
 def _some(tile: Tile, places: Ints) -> Piece:
@@ -161,7 +177,8 @@ def _some(tile: Tile, places: Ints) -> Piece:
     keep[places] = True
     samples = np.repeat(keep, lengths)
     rows = np.repeat(tile.rows[places], lengths[places])
-    return Piece(rows, tile.timestamps[samples], tile.values[samples])
+    starts = None if tile.starts is None else tile.starts[samples]
+    return Piece(rows, tile.timestamps[samples], tile.values[samples], starts=starts)
 
 
 def _gathered(pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -186,7 +203,15 @@ def _joined(pieces: list[Piece]) -> Piece:
         np.concatenate([piece.row for piece in pieces]),
         np.concatenate([piece.times_ms for piece in pieces]),
         np.concatenate([piece.values for piece in pieces]),
+        starts=_joined_starts(pieces),
     )
+
+
+def _joined_starts(pieces: list[Piece]) -> Ints | None:
+    if all(piece.starts is None for piece in pieces):
+        return None
+    none = (np.zeros(len(p), np.int64) if p.starts is None else p.starts for p in pieces)
+    return np.concatenate([*none])
 
 
 def _native_pieces(tile: HistogramTile, wanted: Bools | None) -> Iterator[Piece]:
@@ -196,7 +221,8 @@ def _native_pieces(tile: HistogramTile, wanted: Bools | None) -> Iterator[Piece]
     for first in range(0, len(places), most):
         some = places[first : first + most]
         none = np.full(len(some), np.nan)
-        yield Piece(rows[some], tile.timestamps[some], none, tile.histograms.take(some))
+        starts = None if tile.starts is None else tile.starts[some]
+        yield Piece(rows[some], tile.timestamps[some], none, tile.histograms.take(some), starts)
 
 
 def _ahead(loads: list[Callable[[], _T]]) -> Iterator[_T]:

@@ -41,7 +41,10 @@ def select_any(
             for ref in each.histograms
         ]
         first += each.series.rows
-    return Selection(concat_tables([each.series for each in found]), tiles, histograms)
+    starts = any(each.starts for each in found)
+    return Selection(
+        concat_tables([each.series for each in found]), tiles, histograms, starts=starts
+    )
 
 
 def _tile(ref: TileRef, fresh: Bools, first: int) -> Tile:

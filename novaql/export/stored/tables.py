@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from novaql.export.columns import TIME
+from novaql.export.stored.samples import StoredSamples
 from novaql.export.stored.wide import WideForm
 
-__all__ = ["WideForm", "write_table"]
+__all__ = ["StoredSamples", "WideForm", "write_table"]
 
 
 def write_table(

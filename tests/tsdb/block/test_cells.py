@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import struct
+import tempfile
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
+import tsdb
 from tsdb.block.cells import STATISTICS, WHOLE, Summing, cut_cells
 from tsdb.tile import STALE_BITS
 
@@ -78,3 +80,22 @@ def test_cells_hold_what_was_put_in(
             assert got == [bits(one[name] + 0.0) for one in wanted], name
         else:
             assert got == [bits(one[name]) for one in wanted], name
+
+
+def test_numbers_too_large_to_be_added_are_no_matter() -> None:
+    """Any bits may be merged, and nobody is warned of them."""
+    huge = [1.7e308, 0.0, 1.7e308, 0.0, 1.7e308, 5e-324]
+    odd = [float("inf"), -1.7e308, float("-inf"), float("nan")]
+    samples = np.array([*huge, *odd])
+    table = tsdb.SeriesTable.from_dicts([{"a": "b"}])
+    with tempfile.TemporaryDirectory() as place, tsdb.open(place, sync="os") as database:
+        for at, value in enumerate(samples.tolist()):
+            one = np.array([at])
+            database.append(tsdb.Batch(table, np.array([0]), one, np.array([value])))
+            if at % 4 == 3:
+                database.flush()
+        database.compact()
+        (ref,) = database.select([], 0, 100).tiles
+        found = ref.load().values.ravel()
+        assert database.check() == []
+    assert found.view(np.uint64).tolist() == samples.view(np.uint64).tolist()
