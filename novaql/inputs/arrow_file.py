@@ -34,7 +34,7 @@ def read_arrow_file(path: Path, columns: Columns, progress: Progress) -> Iterato
                 return
         with open_plain(path, progress) as file, pa.ipc.open_stream(cast(Any, file)) as stream:
             yield from read_arrow(_sound(stream), stream.schema, columns, str(path))
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as problem:
         raise InputError(f"{path}: this is no readable Arrow file: {problem}") from problem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def open_plain(path: Path, progress: Progress = no_progress) -> Iterator[BinaryI
                     yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stream), 1 << 20))
             else:
                 yield file
-    except (OSError, EOFError) as problem:
+    except (OSError, EOFError, zlib.error) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise InputError(f"{path}: {reason}") from problem
 

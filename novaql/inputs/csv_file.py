@@ -58,11 +58,15 @@ def _blocks(reader: pa.RecordBatchReader, path: Path) -> Iterator[pa.RecordBatch
 
 def _header(path: Path) -> tuple[list[str], str]:
     with open_plain(path) as file:
-        line = file.readline(1 << 20).decode("utf-8-sig", "replace").rstrip("\r\n")
-    if not line:
-        raise InputError(f"{path}: the first line is empty; it must name the columns")
-    delimiter = max(",;\t", key=line.count)
-    return next(csv.reader([line], delimiter=delimiter)), delimiter
+        first = file.readline(1 << 20)
+    try:
+        line = first.decode("utf-8-sig").rstrip("\r\n")
+        if not line:
+            raise InputError(f"{path}: the first line is empty; it must name the columns")
+        delimiter = max(",;\t", key=line.count)
+        return next(csv.reader([line], delimiter=delimiter)), delimiter
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise InputError(f"{path}: the first line does not name columns: {problem}") from problem
 
 
 def _types(header: list[str], columns: Columns) -> dict[str, pa.DataType]:

@@ -35,7 +35,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         schema = pq.read_schema(path)
         texts = [field.name for field in schema if pa.types.is_string(field.type)]
         return pq.ParquetFile(path, read_dictionary=texts)
-    except pa.ArrowInvalid as problem:
+    except (pa.ArrowException, UnicodeDecodeError) as problem:
         raise InputError(f"{path}: this is no readable Parquet file: {problem}") from problem
     except (FileNotFoundError, PermissionError) as problem:
         raise InputError(f"{path}: {problem.strerror}") from problem
@@ -55,7 +55,7 @@ def row_groups(
     for number, size in enumerate(sizes):
         try:
             table = file.read_row_group(number, columns=columns)
-        except (pa.ArrowInvalid, OSError) as problem:
+        except (pa.ArrowException, OSError) as problem:
             raise InputError(f"{path}: row group {number} is damaged: {problem}") from problem
         yield from table.combine_chunks().to_batches()
         done += size
