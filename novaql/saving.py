@@ -22,7 +22,7 @@ from tsdb.damage import Losses
 from tsdb.errors import StoreError
 from tsdb.labels import METRIC_NAME
 from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
+from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
 
 if TYPE_CHECKING:
     from novaql.export.stored.samples import StoredSamples
@@ -95,8 +95,8 @@ def save(
     strict      raise where a database is damaged; else the rest is written, see `Saved.losses`
 
     Parquet and Arrow in the long layout keep every bit: floats with NaN payloads, staleness
-    markers, native histograms, start timestamps. All forms can be read back by `query` and
-    imported.
+    markers, native histograms, start timestamps; and type, help and unit of metrics. All forms
+    can be read back by `query` and imported.
 
     Raises `ArgumentError`, `QueryError` for a selector, `StorageUnavailable`, `OSError`.
     """
@@ -146,14 +146,25 @@ class _Wanted:
     def save_table(self, out: BinaryIO, *, parquet: bool, wide: bool) -> Saved:
         from novaql.export.stored import tables  # noqa: PLC0415 - pyarrow, heavy
 
+        known = self._known()
         if wide:
             form = tables.WideForm(self._series, self._select)
-            tables.write_table(form.schema, form.batches(*self._window), out, parquet=parquet)
+            batches = form.batches(*self._window)
+            tables.write_table(form.schema, batches, out, parquet=parquet, metadata=known)
             return self._saved(form.samples, form.left_out)
         selection = self._select(*self._window)
         samples = tables.StoredSamples(selection, starts=selection.starts)
-        done = tables.write_table(samples.schema, samples.batches(), out, parquet=parquet)
+        done = tables.write_table(
+            samples.schema, samples.batches(), out, parquet=parquet, metadata=known
+        )
         return self._saved(done, 0)
+
+    def _known(self) -> dict[str, Metadata]:
+        """Of the metrics that are written, and of the families that they may be parts of."""
+        names = {*self._series.column(METRIC_NAME).compacted().values}
+        bases = {name.rpartition("_")[0] for name in names}
+        known = self._source.metadata()
+        return {name: one for name, one in known.items() if name in names | bases}
 
     def save_lines(self, out: BinaryIO, *, as_json: bool) -> Saved:
         from novaql.export.stored.text_lines import csv_lines, json_lines  # noqa: PLC0415 - pyarrow

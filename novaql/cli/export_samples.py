@@ -42,8 +42,9 @@ def command(
     novaql export '{job="api"}' --start -1d -o api.csv
     novaql export up --format openmetrics > up.om
 
-    Parquet and Arrow keep everything, texts leave out native histograms and staleness markers. All
-    of them can be read by `novaql query --data FILE`, and imported.
+    Parquet and Arrow keep everything but exemplars; texts leave out native histograms, start
+    timestamps and staleness markers. All of them can be read by `novaql query --data FILE`, and
+    imported.
     """
     if output is None and format_ is None:
         raise click.UsageError("name a file with --output, or a format with --format")

@@ -22,6 +22,8 @@ from novaql.result import NativeCells, Result
 from tsdb.labels import Bools, Ints, LabelColumn
 from tsdb.tile import Floats
 
+METADATA_KEY = b"novaql.metadata"
+"""Of the schema of a file of samples; its value is JSON: metric → [type, help, unit]."""
 TIME, VALUE, HISTOGRAM, START = "time", "value", "histogram", "start"
 
 

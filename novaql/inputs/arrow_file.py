@@ -11,6 +11,8 @@ from novaql.inputs.arrow_table import read_arrow
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.layout import Columns
+from novaql.inputs.table_metadata import metadata_of
+from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 if TYPE_CHECKING:
@@ -20,8 +22,10 @@ FILE_MAGIC = b"ARROW1\0\0"
 STREAM_MAGIC = b"\xff\xff\xff\xff"
 
 
-def read_arrow_file(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch]:
-    """Batches of samples, in long or wide form. Raises `InputError`."""
+def read_arrow_file(
+    path: Path, columns: Columns, progress: Progress, metadata: dict[str, Metadata]
+) -> Iterator[Batch]:
+    """Batches of samples, in long or wide form; fills `metadata`. Raises `InputError`."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow needs it
 
     try:
@@ -30,9 +34,11 @@ def read_arrow_file(path: Path, columns: Columns, progress: Progress) -> Iterato
             if head == FILE_MAGIC:
                 with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as whole:
                     parts = _sound(whole.get_batch(n) for n in range(whole.num_record_batches))
+                    metadata.update(metadata_of(whole.schema, str(path)))
                     yield from read_arrow(parts, whole.schema, columns, str(path))
                 return
         with open_plain(path, progress) as file, pa.ipc.open_stream(cast(Any, file)) as stream:
+            metadata.update(metadata_of(stream.schema, str(path)))
             yield from read_arrow(_sound(stream), stream.schema, columns, str(path))
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as problem:
         raise InputError(f"{path}: this is no readable Arrow file: {problem}") from problem

@@ -208,11 +208,11 @@ def _file_step(path: Path, kind: FileKind, manner: _Manner) -> _Step:
     def read(stream: BatchStream, time_ms: int | None, progress: Progress) -> Iterator[Batch]:
         match kind:
             case FileKind.PARQUET:
-                return read_parquet(path, columns, progress)
+                return read_parquet(path, columns, progress, stream.metadata)
             case FileKind.CSV:
                 return read_csv(path, columns, progress)
             case FileKind.ARROW:
-                return read_arrow_file(path, columns, progress)
+                return read_arrow_file(path, columns, progress, stream.metadata)
             case FileKind.JSON_LINES:
                 return read_json_lines(path, time_ms, progress)
             case FileKind.INFLUX:

@@ -10,6 +10,8 @@ from novaql.errors import InputError
 from novaql.inputs.arrow_table import read_arrow
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.layout import Columns, find_layout
+from novaql.inputs.table_metadata import metadata_of
+from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 if TYPE_CHECKING:
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 
-def read_parquet(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch]:
-    """Batches of samples from a file in long or wide form. Raises `InputError`."""
+def read_parquet(
+    path: Path, columns: Columns, progress: Progress, metadata: dict[str, Metadata]
+) -> Iterator[Batch]:
+    """Batches of samples, in long or wide form; fills `metadata`. Raises `InputError`."""
     file = open_parquet(path)
     schema = file.schema_arrow
+    metadata.update(metadata_of(schema, str(path)))
     wanted = find_layout(schema, columns, str(path)).used
     return read_arrow(row_groups(file, path, wanted, progress), schema, columns, str(path))
 

@@ -1,4 +1,4 @@
-"""Start timestamps go into Parquet and Arrow files, and come back."""
+"""Start timestamps and metadata go into Parquet and Arrow files, and come back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tsdb
+from novaql.errors import InputError
+from novaql.export.columns import METADATA_KEY
 from novaql.inputs.importer import import_into
 from novaql.saving import save
 from tests.support.stored_histograms import histograms_of, simple
@@ -106,3 +108,29 @@ def test_a_column_that_is_only_called_so_is_a_label(tmp_path: Path) -> None:
     with tsdb.memory() as other:
         import_into(other, str(tmp_path / "b.parquet"))
         assert starts_of(other) == {("today", T0): 0}
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_metadata_comes_back(tmp_path: Path, name: str, layout: str) -> None:
+    known = {
+        "hits_total": tsdb.Metadata("counter", "Hits é.", ""),
+        "lat": tsdb.Metadata("histogram", "Latency.", "seconds"),
+    }
+    names = ["hits_total", "lat_bucket", "lat_sum", "odd"]
+    table = SeriesTable.from_dicts([{"__name__": name} for name in names])
+    with tsdb.memory() as database, tsdb.memory() as again:
+        database.append(Batch(table, np.arange(4), np.full(4, T0), np.ones(4)))
+        database.set_metadata(known | {"other": tsdb.Metadata("gauge", "Not written.", "")})
+        save(database, tmp_path / name, layout=layout)
+        import_into(again, str(tmp_path / name))
+        assert again.metadata() == known
+        assert again.stats().head_samples == 4
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"m":["counter"]}', b'{"m":["counter","",1]}'])
+def test_damaged_metadata_is_refused(tmp_path: Path, text: bytes) -> None:
+    table = pa.table({"time": pa.array([T0], pa.timestamp("ms")), "value": [1.0]})
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), tmp_path / "a.parquet")
+    with tsdb.memory() as database, pytest.raises(InputError, match="metadata of metrics"):
+        import_into(database, str(tmp_path / "a.parquet"))

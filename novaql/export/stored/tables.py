@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from novaql.export.columns import TIME
+from novaql.export.columns import METADATA_KEY, TIME
 from novaql.export.stored.samples import StoredSamples
 from novaql.export.stored.wide import WideForm
+from tsdb.selection import Metadata
 
 __all__ = ["StoredSamples", "WideForm", "write_table"]
 
 
 def write_table(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], out: BinaryIO, *, parquet: bool
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    out: BinaryIO,
+    *,
+    parquet: bool,
+    metadata: Mapping[str, Metadata],
 ) -> int:
-    """Write all of them; how many rows they were."""
+    """Write all of them, and what is known of their metrics; how many rows they were."""
+    if metadata:
+        facts = {name: [one.type, one.help, one.unit] for name, one in metadata.items()}
+        schema = schema.with_metadata({METADATA_KEY: orjson.dumps(facts)})
     sink: Any = out  # any Python file will do, which the type stubs do not know
     if not parquet:
         with pa.ipc.new_stream(sink, schema) as stream:
