@@ -63,8 +63,8 @@ class Bundle:
         arrays = [self.values, self.offsets, self.grid, self.times, self.grid_offsets, self.rows]
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
-        # Room for what is noted of series and grids.
-        return sum(array.nbytes for array in arrays) + 2 * len(self.rows)
+        # Room for what is noted of series and grids, and the groups that series are in.
+        return sum(array.nbytes for array in arrays) + 24 * len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ def fold_bundles(
             return True
 
         def part(portions: _Portions) -> Any:
-            found, place = _numbered(groups.of_row[portions.bundle.rows], len(groups))
+            found, place = _groups_of(portions.bundle, groups)
             fold = fold_for(accumulator, len(found), steps)
             assert fold is not None
             _add(fold, portions, place, context, local=True)
@@ -199,6 +199,16 @@ def fold_bundles(
         accumulator.restart()
         return False
     return True
+
+
+def _groups_of(bundle: Bundle, groups: Groups) -> tuple[Ints, Ints]:
+    """As `_numbered`. A panel that is refreshed asks for the same groups again and again, so those
+    that were asked for last are kept with the bundle."""
+    kept: tuple[Groups, tuple[Ints, Ints]] | None = bundle.notes.get("groups")
+    if kept is None or kept[0] is not groups:
+        kept = groups, _numbered(groups.of_row[bundle.rows], len(groups))
+        bundle.notes["groups"] = kept
+    return kept[1]
 
 
 def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
