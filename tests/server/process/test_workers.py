@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -32,8 +33,12 @@ def ask(server: ServerProcess, method: str, path: str, **more: object) -> httpx.
 
 
 def workers_of(server: ServerProcess) -> list[psutil.Process]:
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if "server.worker" in child.cmdline()]
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # zombies are such
+            if "server.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def wait_for(what: object, seconds: float = 120) -> None:
