@@ -11,11 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from server.platform.clock import SteppedClock, to_ms
+from tests.support import patiently
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import WRITE_HEADERS, local_server, server_process
 from tests.support.prometheus_programs import program, running_prometheus
@@ -176,7 +176,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
         server_process(folder / "data", "--no-auth") as server,
     ):
         body = {"file": str(rules).lstrip("/"), "document": LIVE}
-        answer = httpx.post(f"{server.url}/v1/alert-rules/import", json=body)
+        answer = patiently.post(f"{server.url}/v1/alert-rules/import", json=body)
         assert answer.status_code == 200, answer.text
         urls = (f"{theirs}/api/v1", f"{server.url}/prometheus/api/v1")
         for _ in range(9):
@@ -186,7 +186,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
                 for name, value in (("a", 0.0), ("b", 1.0))
             ]
             for url in urls:
-                httpx.post(
+                patiently.post(
                     f"{url}/write", content=packed(message_of(series)), headers=WRITE_HEADERS
                 )
             time.sleep(0.5)
@@ -221,7 +221,7 @@ def shape(value: Any) -> Any:
     ],
 )
 def test_prometheus_answers_the_same(both: tuple[str, str], path: str) -> None:
-    theirs, ours_ = (httpx.get(f"{url}/{path}") for url in both)
+    theirs, ours_ = (patiently.get(f"{url}/{path}") for url in both)
     assert ours_.status_code == theirs.status_code
     first, second = shape(theirs.json()), shape(ours_.json())
     for answer in (first, second):

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 
@@ -39,7 +40,7 @@ class Outside:
             series = [({"__name__": "up", "instance": "a"}, [(at, self.value)])]
             headers = WRITE_HEADERS | {"Authorization": f"Bearer {self.token}"}
             try:
-                httpx.post(
+                patiently.post(
                     f"{self.url}/api/v1/write", content=packed(message_of(series)), headers=headers
                 )
             except httpx.HTTPError:
@@ -57,7 +58,7 @@ class Outside:
         return answer.json()
 
     def post(self, path: str, body: Any) -> None:
-        answer = httpx.post(
+        answer = patiently.post(
             f"{self.url}{path}", json=body, headers={"Authorization": f"Bearer {self.token}"}
         )
         assert answer.status_code == 201, answer.text

@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support import patiently
 from tests.support.http_server import ROOT, WRITE_HEADERS, server_process
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.state_databases import postgresql, postgresql_url
@@ -64,7 +65,7 @@ def test_what_is_dumped_and_backed_up_comes_back_whole(tmp_path: Path) -> None:
         assert "PostgreSQL" in told.stderr
         late = {"name": "after", "owner": "a", "tier": "t"}
         headers = {"Authorization": f"Bearer {token}"}
-        httpx.post(f"{server.url}/v1/services", json=late, headers=headers)
+        patiently.post(f"{server.url}/v1/services", json=late, headers=headers)
         server.kill()
 
     name = "restored_novaql"

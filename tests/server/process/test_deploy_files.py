@@ -15,10 +15,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-import httpx
 import pytest
 
 from server.settings import Settings
+from tests.support import patiently
 from tests.support.http_server import ROOT, wait_until_ready
 from tests.support.prometheus_programs import free_port
 
@@ -111,7 +111,7 @@ def test_the_entry_point_starts_with_the_shipped_settings_and_the_health_check_p
         assert first.startswith("NovaQL listens on ")
         process.stdout.readline()
         token = process.stdout.readline().strip()
-        answer = httpx.get(
+        answer = patiently.get(
             f"http://127.0.0.1:{port}/v1/services", headers={"Authorization": f"Bearer {token}"}
         )
         assert answer.status_code == 200

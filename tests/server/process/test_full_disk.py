@@ -14,6 +14,7 @@ import pytest
 
 import novaql
 import tsdb
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.small_disk import SmallDisk, small_disk
@@ -114,7 +115,7 @@ def test_a_full_disk_under_a_running_server(disk: SmallDisk) -> None:
         disk.free()
         client.write_until_taken()
         client.must_answer()
-        changed = httpx.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
+        changed = patiently.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
         assert changed.status_code == 201, changed.text
         assert server.stop() == 0
 
@@ -140,7 +141,7 @@ def test_a_server_starts_on_a_full_disk(disk: SmallDisk, end: str, auth: bool) -
         must_be_retryable(client.write_until_refused(), "No space left on device")
         client.must_answer()
         if auth:
-            refused = httpx.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
+            refused = patiently.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
             assert refused.status_code == 503, refused.text
             assert refused.headers["Retry-After"]
         disk.free()
@@ -148,7 +149,7 @@ def test_a_server_starts_on_a_full_disk(disk: SmallDisk, end: str, auth: bool) -
         client.must_answer()
         if auth:  # what the server itself keeps can be changed again, too, and stays
             time.sleep(1.1)
-            made = httpx.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
+            made = patiently.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
             assert made.status_code == 201, made.text
             client.token = made.json()["token"]
         assert server.stop() == 0
@@ -180,9 +181,11 @@ def test_a_read_only_mount_serves_queries(
             must_be_retryable(client.write(), "opened for reading only")
             client.must_answer()
             if auth:
-                wrong = httpx.post(f"{server.url}/v1/novaql", json={"query": "1"})
+                wrong = patiently.post(f"{server.url}/v1/novaql", json={"query": "1"})
                 assert wrong.status_code == 401
-                changed = httpx.post(f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers)
+                changed = patiently.post(
+                    f"{server.url}/v1/tokens", json=TOKEN, headers=client.headers
+                )
                 assert changed.status_code == 503, changed.text
             assert server.stop() == 0
         said = log.read_text()

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, server_process
 from tests.support.prometheus_programs import running_prometheus
 from tests.support.remote_write_messages import Series, message_of, packed
@@ -43,7 +44,7 @@ class Pair:
         self.urls = (f"{theirs}/api/v1", f"{ours}/prometheus/api/v1")
 
     def get(self, path: str, **parameters: Any) -> tuple[httpx.Response, httpx.Response]:
-        first, second = (httpx.get(f"{u}/{path}", params=parameters) for u in self.urls)
+        first, second = (patiently.get(f"{u}/{path}", params=parameters) for u in self.urls)
         return first, second
 
     def both(self, path: str, **parameters: Any) -> tuple[Any, Any]:
@@ -72,7 +73,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         found = Pair(theirs, ours.url)
         body = packed(message_of(samples()))
         for url in found.urls:
-            answer = httpx.post(f"{url}/write", content=body, headers=WRITE_HEADERS)
+            answer = patiently.post(f"{url}/write", content=body, headers=WRITE_HEADERS)
             assert answer.status_code == 204, answer.text
         yield found
 
@@ -201,9 +202,9 @@ remote_write:
             count = 0.0
             while count < 3 and time.monotonic() < end:
                 time.sleep(0.5)
-                result = httpx.get(url, params=wanted, headers=headers).json()["data"]["result"]
+                result = patiently.get(url, params=wanted, headers=headers).json()["data"]["result"]
                 count = float(result[0]["value"][1]) if result else 0.0
-            names = httpx.get(
+            names = patiently.get(
                 f"{ours.url}/prometheus/api/v1/label/__name__/values", headers=headers
             ).json()["data"]
 
@@ -310,9 +311,11 @@ def test_federation_is_equal(pair: Pair) -> None:
     series.append(({"__name__": "fed0", "old": "x"}, [(now_ms - 400_000, 5.0)]))
     body = packed(message_of(series))
     for url in pair.urls:
-        assert httpx.post(f"{url}/write", content=body, headers=WRITE_HEADERS).status_code == 204
+        assert (
+            patiently.post(f"{url}/write", content=body, headers=WRITE_HEADERS).status_code == 204
+        )
     theirs, ours = (
-        httpx.get(
+        patiently.get(
             url.replace("/api/v1", "/federate"), params={"match[]": ["fed0", '{i="0"}', "fed1"]}
         )
         for url in pair.urls
@@ -322,7 +325,7 @@ def test_federation_is_equal(pair: Pair) -> None:
     assert sorted(ours.text.splitlines()) == sorted(theirs.text.splitlines())
     assert len(ours.text.splitlines()) == len(values) + 3
     refused = [
-        httpx.get(url.replace("/api/v1", "/federate"), params={"match[]": "fed0["})
+        patiently.get(url.replace("/api/v1", "/federate"), params={"match[]": "fed0["})
         for url in pair.urls
     ]
     assert {answer.status_code for answer in refused} == {400}

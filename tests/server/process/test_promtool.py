@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.prometheus_programs import program
 from tests.support.remote_write_messages import message_of, packed
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         times = [now_ms - 15_000 * i for i in range(20, -1, -1)]
         body = packed(message_of([({"__name__": "up", "job": "api"}, [(t, 1.0) for t in times])]))
         url = f"{running.url}/prometheus/api/v1/write"
-        assert httpx.post(url, content=body, headers=WRITE_HEADERS).status_code == 204
+        assert patiently.post(url, content=body, headers=WRITE_HEADERS).status_code == 204
         yield running
 
 

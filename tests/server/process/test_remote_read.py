@@ -18,6 +18,7 @@ from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, rea
 from server.platform.scopes import Role
 from server.prometheus.read_histograms import histogram_fields
 from server.prometheus.read_messages import encode_samples
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server, server_process
 from tests.support.prometheus_programs import running_prometheus
 from tests.support.remote_messages import (
@@ -161,7 +162,7 @@ def test_a_real_prometheus_reads_from_the_server(tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {ours.token}"}
         url = f"{ours.url}/prometheus/api/v1"
         body = packed(message_of(series))
-        sent = httpx.post(f"{url}/write", content=body, headers=WRITE_HEADERS | bearer)
+        sent = patiently.post(f"{url}/write", content=body, headers=WRITE_HEADERS | bearer)
         assert sent.status_code == 204
         native = write_2_message([({"__name__": "hist"}, [])])
         native.timeseries[0].histograms.add(
@@ -169,7 +170,7 @@ def test_a_real_prometheus_reads_from_the_server(tmp_path: Path) -> None:
         )
         version_2 = {"Content-Type": f"{WRITE_HEADERS['Content-Type']};proto={VERSION_2}"}
         headers = WRITE_HEADERS | bearer | version_2
-        sent = httpx.post(f"{url}/write", content=packed(native), headers=headers)
+        sent = patiently.post(f"{url}/write", content=packed(native), headers=headers)
         assert sent.status_code == 204
         config = f"""
 remote_read:
@@ -184,11 +185,11 @@ remote_read:
                 "end": str(now_ms // 1000 + 1500),
                 "step": "60",
             }
-            through = httpx.get(f"{theirs}/api/v1/query_range", params=asked).json()
-            names = httpx.get(f"{theirs}/api/v1/label/i/values").json()
+            through = patiently.get(f"{theirs}/api/v1/query_range", params=asked).json()
+            names = patiently.get(f"{theirs}/api/v1/label/i/values").json()
             counted = {"query": "histogram_count(hist)", "time": str(now_ms // 1000 + 301)}
-            count = httpx.get(f"{theirs}/api/v1/query", params=counted).json()
-        direct = httpx.get(f"{url}/query_range", params=asked, headers=bearer).json()
+            count = patiently.get(f"{theirs}/api/v1/query", params=counted).json()
+        direct = patiently.get(f"{url}/query_range", params=asked, headers=bearer).json()
 
     assert through["status"] == "success", through
     # 2.53 tells infos among the warnings; a read that failed would be told there, too.

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.server.contract.test_seed import PROMISED
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.state_databases import KINDS
@@ -125,7 +126,7 @@ def test_objectives(acme: TenantClient) -> None:
 def test_users_and_tokens(acme: TenantClient) -> None:
     invited = acme.json("POST", "/v1/users", {"email": "eve@acme.example", "role": "operator"}, 201)
     path = httpx.URL(invited["invitation_url"]).path
-    joined = httpx.post(f"{acme.server.url}{path}", json={}).json()
+    joined = patiently.post(f"{acme.server.url}{path}", json={}).json()
     eve = TenantClient(acme.server, joined["token"])
     eve.json("GET", "/v1/services")
     eve.json("GET", "/v1/users", expect=403)
@@ -180,7 +181,7 @@ def test_audit(acme: TenantClient) -> None:
     )
     export = acme.json("POST", "/v1/audit/export", body, 201)
     assert export["status"] == "ready"
-    file = httpx.get(export["download_url"])
+    file = patiently.get(export["download_url"])
     rows = list(csv.DictReader(io.StringIO(file.text)))
 
     assert len(entries) == 1
@@ -189,7 +190,7 @@ def test_audit(acme: TenantClient) -> None:
     assert file.headers["cache-control"] == "no-store"
     assert {"service.create", "slo.create", "user.invite"} & {row["action"] for row in rows}
     assert not any("neighbour" in str(row) for row in rows)
-    assert httpx.get(export["download_url"][:-1] + "!").status_code == 403
+    assert patiently.get(export["download_url"][:-1] + "!").status_code == 403
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import patiently
 from tests.support.http_server import ROOT, server_process
 from tests.support.prometheus_programs import program, running_prometheus
 
@@ -54,7 +55,7 @@ def test_two_tenants_at_once(tmp_path: Path, workers: str) -> None:
                 result = found.json()["data"]["result"]
                 count = float(result[0]["value"][1]) if result else 0.0
             assert count >= 3
-            jobs = httpx.get(f"{url}/label/job/values", headers=headers).json()["data"]
+            jobs = patiently.get(f"{url}/label/job/values", headers=headers).json()["data"]
             assert jobs == [name]
 
             http = tmp_path / f"{name}.yml"

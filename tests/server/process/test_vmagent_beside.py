@@ -6,9 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import patiently
 from tests.support.exposer import exposing
 from tests.support.http_server import server_process
 from tests.support.prometheus_programs import free_port
@@ -49,11 +49,11 @@ def test_what_vmagent_scrapes_arrives(protocol: str, tmp_path: Path) -> None:
                 while not found and time.monotonic() < end:
                     assert agent.poll() is None, (tmp_path / "log").read_text()
                     time.sleep(0.3)
-                    answer = httpx.get(
+                    answer = patiently.get(
                         f"{ours.url}/api/v1/query", params={"query": "up_since"}, headers=headers
                     )
                     found = answer.json()["data"]["result"]
-                metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+                metrics = patiently.get(f"http://127.0.0.1:{port}/metrics").text
             finally:
                 agent.terminate()
                 agent.wait()

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 
@@ -74,7 +75,7 @@ def test_samples_and_everything_else_are_one_server(server: ServerProcess) -> No
 
 def test_a_forwarded_request_is_answered_as_any_other(server: ServerProcess) -> None:
     wrong = ask(server, "POST", "/v1/novaql", json={"query": "sum("})
-    none = httpx.post(f"{server.url}/v1/novaql", json={"query": "1"})
+    none = patiently.post(f"{server.url}/v1/novaql", json={"query": "1"})
     pieces = (b"x" * 1000 for _ in range(1100))
     large = ask(
         server,
