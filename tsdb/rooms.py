@@ -6,6 +6,7 @@ times as long as writing 8 MiB that are there. So what an array leaves is kept f
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import Any
@@ -29,6 +30,10 @@ class Rooms:
         self._free: dict[int, list[memoryview]] = {}
         self.kept_bytes = 0
         # An array may go, and be noted here, while this thread holds the lock already.
+        self._lock = threading.RLock()
+
+    def forked(self) -> None:
+        """In a forked process: a thread that is not there may have held the lock."""
         self._lock = threading.RLock()
 
     def floats(self, count: int) -> Floats:
@@ -75,3 +80,5 @@ def _rounded(count: int) -> int:
 
 ROOMS = Rooms()
 """Those of this process."""
+
+os.register_at_fork(after_in_child=ROOMS.forked)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -86,3 +88,34 @@ def test_threads_never_share_a_room() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(use, range(4)))
+
+
+def test_a_process_forked_while_a_room_is_taken_has_rooms_too() -> None:
+    program = """
+import os, signal, threading
+from tsdb.rooms import ROOMS
+held, over = threading.Event(), threading.Event()
+
+def hold():
+    with ROOMS._lock:
+        held.set()
+        over.wait(60)
+
+threading.Thread(target=hold).start()
+held.wait(60)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # ends a child that waits for ever
+    os._exit(0 if len(ROOMS.floats(1 << 20)) == 1 << 20 else 1)
+status = os.waitpid(child, 0)[1]
+over.set()
+raise SystemExit(os.waitstatus_to_exitcode(status))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
