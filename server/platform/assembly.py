@@ -89,6 +89,7 @@ def _around(
         telemetry=Telemetry(__version__, stores.stats),
         threads=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
+        measurers=StateThreads(threads=2),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
         answers=ResultCache(settings.result_cache_bytes),
@@ -106,6 +107,7 @@ def close(context: ServerContext) -> None:
     context.writers.close()
     context.threads.close()
     context.readers.close()
+    context.measurers.close()
     if context.accounts is not None:
         context.accounts.write_uses()
     context.quotas.give_back()

@@ -229,7 +229,7 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
 
         async def read() -> Kept:
             # What measures takes its time; what only reads does not wait for it.
-            threads = context.threads if endpoint.measured else context.readers
+            threads = context.measurers if endpoint.measured else context.readers
             done = await threads.run(partial(work.run, use))
             assert isinstance(done, Kept)
             return done

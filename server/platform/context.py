@@ -49,6 +49,7 @@ class ServerContext:
     dialer     for requests to others; never into a network that is not public
     threads    for work on the database
     readers    for reading it alone
+    measurers  likewise, where samples are measured for the answer
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
     texts      … and their texts
@@ -76,6 +77,7 @@ class ServerContext:
     telemetry: Telemetry
     threads: StateThreads
     readers: StateThreads
+    measurers: StateThreads
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder
