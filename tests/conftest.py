@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The first example of a test pays for imports and caches, and machines are shared: no deadlines.
@@ -31,3 +32,9 @@ MEMORY_BYTES = 10 << 30
 _soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
 if _soft == resource.RLIM_INFINITY or _soft > MEMORY_BYTES:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, _hard))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a run on several cores does not end with one of them alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -35,7 +35,7 @@ def samples_of(store: tsdb.Database, **labels: str) -> list[tuple[int, float, bo
     return found
 
 
-def eventually(true: Callable[[], object], seconds: float = 8.0) -> None:
+def eventually(true: Callable[[], object], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
@@ -73,6 +73,8 @@ def test_what_vanishes_is_marked_and_a_target_that_fails_is_down(tmp_path: Path)
             target.status = 500
             eventually(lambda: samples_of(store, __name__="a")[-1][2])
             assert samples_of(store, __name__="up")[-1][1] == 0.0
+            # The report follows what is stored.
+            eventually(lambda: manager.scrape_report().targets[0].error)
             (view,) = manager.scrape_report().targets
             assert view.error == "server returned HTTP status 500 Internal Server Error"
             target.status = 200
@@ -186,8 +188,12 @@ def test_a_slow_target_times_out_and_others_do_not_wait(tmp_path: Path) -> None:
         )
         with scraping(tmp_path, text) as (store, manager):
             eventually(lambda: len(samples_of(store, __name__="up_time", job="q")) > 5)
-            errors = [t.error for t in manager.scrape_report().targets if t.pool == "one"]
-    assert errors == ["no complete answer within 0.09 s"]
+
+            def errors() -> list[str]:
+                return [t.error for t in manager.scrape_report().targets if t.pool == "one"]
+
+            eventually(lambda: all(errors()))
+            assert errors() == ["no complete answer within 0.09 s"]
 
 
 @pytest.mark.parametrize(
