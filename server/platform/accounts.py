@@ -80,7 +80,7 @@ class Accounts:
             active, self._active = self._active, {}
         if not used:
             return
-        with self._database.write(None, durability="relaxed") as session:
+        with self._database.write(None, durability="relaxed", quiet=True) as session:
             for token_id, at in used.items():
                 newer = (Token.last_used_at.is_(None)) | (Token.last_used_at < at)
                 session.execute(

@@ -117,13 +117,18 @@ class ServerContext:
         return self.stores.of(self.principal.tenant_id)
 
     @contextmanager
-    def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
-        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards."""
+    def unit(
+        self, actor: Actor, origin: Origin, *, writes: bool, quiet: bool = False
+    ) -> Iterator[Unit]:
+        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards.
+
+        quiet: as for `StateDatabase.write`
+        """
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to work for")
         tenant = self.principal.tenant_id
-        begin = self.database.write if writes else self.database.read
-        with begin(tenant) as session:
+        database = self.database
+        with database.write(tenant, quiet=quiet) if writes else database.read(tenant) as session:
             unit = Unit(
                 session, self.clock, self.keys, tenant, self.principal.tenant_name, actor, origin
             )

@@ -101,7 +101,7 @@ class JobRun:
 
         Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
         """
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             row = self._own(unit.session)
             yield unit
             unit.session.flush()
@@ -119,18 +119,18 @@ class JobRun:
     @contextmanager
     def note(self) -> Iterator[Unit]:
         """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             self._own(unit.session)
             yield unit
 
     def renew(self, lease: timedelta) -> None:
         """Keep the job for that much longer from now. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             self._own(unit.session).lease_until = unit.now() + lease
 
     def fail(self, error: BaseException, wait: timedelta) -> None:
         """Give the job back after a failure, to be tried again."""
-        with self.context.unit(*self._origin(), writes=True) as unit:
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             row = self._own(unit.session)
             row.lease = row.lease_until = None
             row.attempts = self.attempts + 1
@@ -220,6 +220,7 @@ class JobRunner:
         while done < most:
             claimed = self._claim(1, list(self._kinds))
             if not claimed:
+                self._context.database.show_quiet_changes()
                 return done
             for run in claimed:
                 self._run(run)
@@ -308,7 +309,7 @@ class JobRunner:
             if session.execute(due.limit(1)).first() is None:
                 return []
         found: list[JobRun] = []
-        with self._context.database.write(None, durability="relaxed") as session:
+        with self._context.database.write(None, durability="relaxed", quiet=True) as session:
             rows = session.execute(due.with_for_update(skip_locked=True, of=Job)).all()
             for job, tenant in rows:
                 if len(found) >= most:

@@ -3,7 +3,8 @@
 An answer to a GET says what the database held, and is right until somebody commits something:
 whoever that is, of any process, `StateDatabase.change_stamp` tells. Some say beside that what time
 makes of it (a silence that is over, a secret that has lapsed); those are told again within the same
-second only. So a list that many look at is read once, and nobody sees it later than it changed.
+second only. So a list that many look at is read once, and nobody sees it later than it changed;
+what jobs change is seen within a second (`state/quiet_changes.py`).
 """
 
 from __future__ import annotations

@@ -53,6 +53,11 @@ class ChangeStamp:
             return int.from_bytes(self._index[_COUNTED], sys.byteorder)
         return int(self._driver.execute("PRAGMA data_version").fetchone()[0])
 
+    @property
+    def counts_commits(self) -> bool:
+        """Whether the lowest 32 bits of a stamp are one more after each commit."""
+        return self._index is not None and sys.byteorder == "little"
+
     def close(self) -> None:
         """Let go of the index and of the connection."""
         self._source.close()

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from server.platform.errors import ServerError, Unavailable
 from server.platform.state.change_stamp import ChangeStamp
+from server.platform.state.quiet_changes import QuietChanges
 from server.platform.state.scoped import scope
 from server.platform.state.stand_in import need_writable
 
@@ -71,6 +72,7 @@ class StateDatabase:
         self._stamp_lock = threading.Lock()
         self._stamp: ChangeStamp | None = None
         self._generation = 0
+        self._quiet = QuietChanges()
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -93,10 +95,13 @@ class StateDatabase:
             yield session
 
     @contextmanager
-    def write(self, tenant_id: str | None, *, durability: Durability = "full") -> Iterator[Session]:
+    def write(
+        self, tenant_id: str | None, *, durability: Durability = "full", quiet: bool = False
+    ) -> Iterator[Session]:
         """A unit that changes things; it commits at its end.
 
         durability  `relaxed` is for counters whose last second may be lost with the power
+        quiet       nobody waits for it: `change_stamp` may tell of it a second later
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
@@ -113,8 +118,11 @@ class StateDatabase:
                 self._session(connection, tenant_id) as session,
             ):
                 session.info["after_commit"] = after
+                before = self._raw_stamp() if quiet and self._counts_commits() else None
                 yield session
                 session.commit()
+            if before is not None:
+                self._quiet.add(before, self._raw_stamp())
         for call in after:
             call()
 
@@ -156,8 +164,20 @@ class StateDatabase:
     def change_stamp(self) -> tuple[int, int] | None:
         """What changes whenever anyone commits; None where that cannot be told cheaply.
 
-        Takes a microsecond and waits for nobody.
+        Of quiet changes it tells a second after the first of them at the latest, and with the next
+        other change. Takes a microsecond and waits for nobody.
         """
+        raw = self._raw_stamp()
+        return None if raw is None else self._quiet.shown(raw)
+
+    def show_quiet_changes(self) -> None:
+        """Have `change_stamp` tell of all changes now."""
+        self._quiet.show()
+
+    def _counts_commits(self) -> bool:
+        return self._stamp is not None and self._stamp.counts_commits
+
+    def _raw_stamp(self) -> tuple[int, int] | None:
         if not self.is_sqlite:
             return None
         with self._stamp_lock:
