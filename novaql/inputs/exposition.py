@@ -129,16 +129,19 @@ class ExpositionParser:
             # Some line of the usual shape is at fault. The slow way finds and names it.
             columns = self._columns(*self._without_bad_lines(block))
         self._lines_before += len(lines)
+        self._count_exemplars(block)
+        return self._batch(*columns)
+
+    def _count_exemplars(self, block: bytes) -> None:
         if self.openmetrics and b" # {" in block:
             self.exemplars += sum(1 for _ in _WITH_EXEMPLAR.finditer(block))
-        return self._batch(*columns)
 
     def _walked(self, block: bytes) -> Batch | None:
         """The batch by compiled code; None where that is not ready, or a line is of another shape.
 
         Whatever it cannot take, the way behind it takes from the beginning.
         """
-        if self.openmetrics or self._skip:
+        if self._ended or self._skip:
             return None
         kernels = ready()
         if kernels is None:
@@ -149,13 +152,18 @@ class ExpositionParser:
         if self._walker is None:
             self._walker = TextWalker(kernels, self._series)
         try:
-            found = self._walker.walk(block, self.default_time_ms)
+            found = self._walker.walk(block, self.default_time_ms, openmetrics=self.openmetrics)
         except (ValueError, OverflowError):
             return None
-        for at, line in found.odd:
-            if self._slowly(at, line) is not None:
-                return None
+        try:
+            for at, line in found.odd:
+                if self._slowly(at, line, last=at == found.lines - 1) is not None:
+                    return None
+        except InputError:
+            self._ended = False
+            return None
         self._lines_before += found.lines
+        self._count_exemplars(block)
         return self._batch(found.numbers, found.times, found.values)
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Prometheus text by the compiled walk against the way without it: the same batch, or refusal."""
+"""Exposed text by the compiled walk against the way without it: the same batch, or refusal."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ NUMBERS = (
     )
 )
 SPACES = st.sampled_from([" ", "  ", "\t", " \t ", "", "\v"])
+EXEMPLARS = st.sampled_from(
+    [
+        ' # {trace_id="a"} 1',
+        ' # {a="b",c="d"} 0.5 1700000000.5',
+        " # {} 1",
+        '# {a="b"} 1',
+        ' # {a="b"}  1',
+        ' # {a="b"}',
+        ' # {a="b"} x',
+        ' # {a="}"} 1',
+        ' # {a="b"} 1 2 3',
+        " #",
+        " # {",
+    ]
+)
 
 
 @st.composite
@@ -60,19 +75,26 @@ def lines(draw: st.DrawFn) -> str:
     inside = ",".join(f'{name}="{value}"' for name, value in labels)
     braces = f"{{{inside}}}" if labels else draw(st.sampled_from(["", "{}"]))
     series = draw(NAMES) + braces
-    time = draw(st.none() | st.integers(-(10**19), 10**19) | st.integers(NOW, NOW + 9))
+    time = draw(
+        st.none()
+        | st.integers(-(10**19), 10**19).map(str)
+        | st.integers(NOW, NOW + 9).map(str)
+        | st.integers(NOW, NOW + 10**6).map(lambda ms: f"{ms / 1000}")
+        | st.sampled_from(["1.7e9", "1.5000004e+09", "4503599627370496", "-0.0005", "NaN", "+Inf"])
+    )
     end = "" if time is None else f"{draw(SPACES)}{time}"
-    return f"{series}{draw(SPACES)}{draw(NUMBERS)}{end}{draw(SPACES)}"
+    exemplar = draw(st.just("") | EXEMPLARS)
+    return f"{series}{draw(SPACES)}{draw(NUMBERS)}{end}{exemplar}{draw(SPACES)}"
 
 
 def answer(parser: ExpositionParser, block: bytes) -> Answer:
-    parser.start(NOW, openmetrics=False)
+    parser.start(NOW, openmetrics=parser.openmetrics)
     try:
         batch = parser.feed(block)
         parser.finish()
     except InputError as problem:
         return str(problem)
-    return plain(batch), dict(parser.metadata), parser._lines_before
+    return plain(batch), dict(parser.metadata), parser._lines_before + (parser.exemplars << 32)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,10 +103,12 @@ def compiled() -> None:
     assert compiling.ready() is not None
 
 
-def parsers(limits: LabelLimits | None = None) -> tuple[ExpositionParser, ExpositionParser]:
+def parsers(
+    limits: LabelLimits | None = None, *, openmetrics: bool = False
+) -> tuple[ExpositionParser, ExpositionParser]:
     """With the walk, and without."""
     walking, plain_way = (
-        ExpositionParser(openmetrics=False, default_time_ms=NOW, limits=limits or NO_LIMITS)
+        ExpositionParser(openmetrics=openmetrics, default_time_ms=NOW, limits=limits or NO_LIMITS)
         for _ in range(2)
     )
     plain_way._walked = lambda block: None  # type: ignore[method-assign]
@@ -92,19 +116,29 @@ def parsers(limits: LabelLimits | None = None) -> tuple[ExpositionParser, Exposi
 
 
 @QUICK
-@given(blocks=st.lists(st.lists(lines(), max_size=6), min_size=1, max_size=4))
-def test_blocks_of_lines_mean_the_same(blocks: list[list[str]]) -> None:
-    walking, plain_way = parsers()
+@given(
+    blocks=st.lists(st.lists(lines(), max_size=6), min_size=1, max_size=4),
+    openmetrics=st.booleans(),
+    end=st.sampled_from(["# EOF\n", "# EOF\n", "", "# EOF\nup 1\n"]),
+)
+def test_blocks_of_lines_mean_the_same(
+    blocks: list[list[str]], openmetrics: bool, end: str
+) -> None:
+    walking, plain_way = parsers(openmetrics=openmetrics)
     for block in [*blocks, *blocks]:  # the second time every series is known
-        body = "".join(f"{line}\n" for line in block).encode()
+        body = ("".join(f"{line}\n" for line in block) + end).encode()
         assert answer(walking, body) == answer(plain_way, body)
 
 
 @QUICK
 @given(data=st.data())
 def test_damaged_blocks_mean_the_same(data: st.DataObject) -> None:
+    openmetrics = data.draw(st.booleans())
     usual = b'up{job="a"} 1 1700000000000\nx_total 2.5\n# TYPE up gauge\nup{job="b"} -3e4 17\n'
-    walking, plain_way = parsers()
+    if openmetrics:
+        usual = usual.replace(b"0000\n", b".25\n").replace(b"17\n", b'17 # {a="b"} 1 2.5\n')
+        usual += b"# EOF\n"
+    walking, plain_way = parsers(openmetrics=openmetrics)
     assert answer(walking, usual) == answer(plain_way, usual)
     damaged = bytearray(usual)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -148,3 +182,24 @@ def test_the_walk_is_taken() -> None:
     assert second is not None
     assert first.series is second.series
     assert walking.metadata["up"].type == "gauge"
+
+
+def test_openmetrics_is_walked_with_its_exemplars() -> None:
+    walking, _ = parsers(openmetrics=True)
+    block = b'# TYPE a counter\na_total 1 1700000000.25 # {id="x"} 1 1.5\na_total 2 1.7e9\n'
+    batch = walking._walked(block + b"# EOF\n")
+    assert batch is not None
+    assert batch.timestamps.tolist() == [1_700_000_000_250, NOW]
+    assert walking.exemplars == 1
+    walking.finish()
+    assert walking._walked(block) is None  # what follows the end is refused by the other way
+
+
+def test_times_in_seconds_are_read_to_the_millisecond() -> None:
+    rng = np.random.default_rng(12)
+    texts = [f"{ms / 1000}" for ms in rng.integers(0, 2 * NOW, 20_000).tolist()]
+    texts += [repr(s) for s in rng.uniform(-2e9, 2e9, 5000).tolist()]
+    block = "".join(f"m 1 {text}\n" for text in texts).encode()
+    walking, plain_way = parsers(openmetrics=True)
+    batch, other = walking.feed(block), plain_way.feed(block)
+    assert batch.timestamps.tolist() == other.timestamps.tolist()

@@ -1,4 +1,4 @@
-"""Prometheus text walked byte by byte, compiled by numba.
+"""Prometheus text and OpenMetrics walked byte by byte, compiled by numba.
 
 Lines of the usual shape are read here, with the texts that name series looked up in a hash table.
 Numbers are read where doubles are exact on the way: at most 2^53 as digits, times or divided by at
@@ -27,10 +27,11 @@ from novaql.inputs.wire.kernels import (
 
 _OUT_FLOATS = types.Array(types.float64, 1, "C")
 _TENS = 10.0 ** np.arange(23)
+_MOST_SECONDS = 2.0**52
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "walk_text": (
-        _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64,
+        _BYTES, _SEED, *_TABLE, _OUT_INTS, types.int64, types.boolean,
         _OUT_INTS, _OUT_INTS, _OUT_FLOATS, _OUT_MORE, _OUT_MORE, _OUT_MORE, _OUT_INTS,
     ),
 }  # fmt: skip
@@ -108,6 +109,34 @@ def _number(data: Any, at: int, stop: int) -> tuple[bool, float, int]:
     return True, -value if negative else value, int(at)
 
 
+@_inner
+def _is_exemplar(data: Any, at: int, stop: int) -> bool:
+    """Whether the rest of a line is `# {…} value` or `# {…} value time`, with one space between."""
+    if at + 3 > stop or data[at] != 0x23 or data[at + 1] != 0x20 or data[at + 2] != 0x7B:
+        return False
+    at += 3
+    while at < stop and data[at] != 0x7D:
+        at += 1
+    at += 1
+    numbers = 0
+    while numbers < 2 and at + 1 < stop and data[at] == 0x20:
+        at += 1
+        first = at
+        while at < stop and (
+            0x30 <= data[at] <= 0x39
+            or data[at] == 0x2B
+            or data[at] == 0x2D
+            or data[at] == 0x2E
+            or data[at] == 0x45
+            or data[at] == 0x65
+        ):
+            at += 1
+        if at == first:
+            return False
+        numbers += 1
+    return numbers > 0 and at == stop
+
+
 def walk_text(
     data: Any,
     seed: Any,
@@ -118,6 +147,7 @@ def walk_text(
     arena: Any,
     follower: Any,
     default_time: Any,
+    openmetrics: Any,
     texts: Any,
     times: Any,
     values: Any,
@@ -131,6 +161,7 @@ def walk_text(
     slots … arena  texts that name series, by number
     follower       [by number + 1] the number that came next last time, -1 if none; noted anew
     default_time   milliseconds, of samples that have none
+    openmetrics    times are seconds, and an exemplar may follow, which is passed over
     texts          [lines] number of the text of each sample; -1 - i for the i-th unknown one
     missing        [lines, 2] where those begin and end
     hard           [lines, 3] values for Python to read: sample, where it begins and ends
@@ -172,7 +203,18 @@ def walk_text(
             ahead = after
             while ahead < stop and (data[ahead] == 0x20 or data[ahead] == 0x09):
                 ahead += 1
-            if ahead < stop:
+            if openmetrics:
+                fits, seconds, behind_time = True, 0.0, ahead
+                if ahead < stop and data[ahead] != 0x23:
+                    fits, seconds, behind_time = _number(data, ahead, stop)
+                    fits = fits and abs(seconds) < _MOST_SECONDS
+                    if fits:
+                        time = np.int64(np.rint(seconds * 1000.0))
+                        ahead = behind_time
+                        while ahead < stop and (data[ahead] == 0x20 or data[ahead] == 0x09):
+                            ahead += 1
+                good = fits and (ahead == stop or _is_exemplar(data, ahead, stop))
+            elif ahead < stop:
                 minus = data[ahead] == 0x2D
                 if minus or data[ahead] == 0x2B:
                     ahead += 1

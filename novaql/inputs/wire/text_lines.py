@@ -1,4 +1,4 @@
-"""Lines of Prometheus text by the compiled walk."""
+"""Lines of Prometheus text and of OpenMetrics by the compiled walk."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class TextWalker:
         self._number_of: Ints = np.zeros(64, np.int64)
         self._follower: Ints = np.full(65, -1)
 
-    def walk(self, block: bytes, default_time_ms: int) -> WalkedLines:
-        """Every line; each ends in a newline.
+    def walk(self, block: bytes, default_time_ms: int, *, openmetrics: bool) -> WalkedLines:
+        """Every line; each ends in a newline. Exemplars are passed over.
 
         Raises `ValueError` for a number or a series that cannot be understood, and `InputError` for
         a series beyond the limits.
@@ -64,7 +64,7 @@ class TextWalker:
         found = np.zeros(4, np.int64)
         count = self._kernels.walk_text(
             data, self._texts.seed, *self._texts.arrays, self._follower, default_time_ms,
-            texts, times, values, missing, hard, odd, found,
+            openmetrics, texts, times, values, missing, hard, odd, found,
         )  # fmt: skip
         lacking, difficult, strange, lines = found.tolist()
         for sample, begin, end in hard[:difficult].tolist():
