@@ -1,4 +1,4 @@
-"""A demo-like server in this process, and one headless Chromium for all tests of the page."""
+"""A demo-like server in this process, and one headless Chromium for all tests of a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo() -> Iterator[LocalServer]:
     """A server with the fleet's last day in memory."""
     store = tsdb.memory()
@@ -39,8 +39,10 @@ def demo() -> Iterator[LocalServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """Ends with its file: until then an event loop runs in this thread, and no test beside it could
+    have one of its own."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium in PATH; install Debian's package `chromium`")
     with sync_playwright() as playwright:
