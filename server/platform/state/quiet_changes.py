@@ -36,8 +36,9 @@ class QuietChanges:
     def add(self, before: Stamp, after: Stamp | None) -> None:
         """A quiet change was committed.
 
-        before  while the writer had the database's write lock
-        after   after the commit; it may tell of somebody else's commit, too
+        before  when the writer had its turn: no other thread of this process commits until `after`
+        after   behind the commit. Where another process committed meanwhile, the two are more than
+                one commit apart, and nothing is held back
         """
         if after is None or not _is_next(before, after):
             return
