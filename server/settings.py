@@ -68,7 +68,8 @@ class Settings:
                         `nocache=1` uses none and adds none
     state_cache_bytes   memory for answers to reads of the database, used while nobody changes it
     measured_for_s      what was measured for an objective or a service's health is told again for
-                        so long; 0: it is measured each time it is asked for
+                        so long, and as long again at most while it is measured anew; 0: it is
+                        measured each time it is asked for
     max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest body with samples, as it is sent
@@ -101,6 +102,8 @@ class Settings:
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
     evaluation_interval_s   between evaluations of rules whose group names no interval
+    evaluations_spread  each group of rules is evaluated at a moment of its own within its interval;
+                        False: at whole intervals after it was made
     notify_gap_s        an alert is told by hand once in so many seconds
     calls_selector      counter of calls with labels `client` and `server`, from which edges between
                         services are discovered
@@ -153,6 +156,7 @@ class Settings:
     clock_file: str = ""
     public_url: str = ""
     evaluation_interval_s: float = 60.0
+    evaluations_spread: bool = True
     notify_gap_s: float = 30.0
     calls_selector: str = "traces_service_graph_request_total"
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 
@@ -246,9 +247,44 @@ def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
     return not texts or any(len(at(text)) for text in texts)
 
 
-def next_slot(anchor_ms: int, interval_ms: int, now_ms: int) -> int:
-    """The last time of evaluation that is not later than now."""
-    return anchor_ms + max(0, (now_ms - anchor_ms) // interval_ms) * interval_ms
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The times at which a group is evaluated: when it was made, and then every interval.
+
+    Those after the first are at a moment within the interval that is the group's own, as in
+    Prometheus: groups that were made together are not evaluated together for ever.
+
+    anchor_ms  the first one
+    phase_ms   the others are so long after a multiple of the interval
+    """
+
+    anchor_ms: int
+    interval_ms: int
+    phase_ms: int
+
+    @classmethod
+    def of(cls, group_id: str, anchor_ms: int, interval_ms: int, *, spread: bool) -> Slots:
+        """Those of a group. Not spread: whole intervals after the first."""
+        if not spread:
+            return cls(anchor_ms, interval_ms, anchor_ms % interval_ms)
+        number = int.from_bytes(sha256(group_id.encode()).digest()[:8])
+        return cls(anchor_ms, interval_ms, number % interval_ms)
+
+    @property
+    def _second_ms(self) -> int:
+        wait = (self.phase_ms - self.anchor_ms) % self.interval_ms
+        return self.anchor_ms + (wait or self.interval_ms)
+
+    def last(self, now_ms: int) -> int:
+        """The last one that is not later than now; the first if all are."""
+        second = self._second_ms
+        if now_ms < second:
+            return self.anchor_ms
+        return second + (now_ms - second) // self.interval_ms * self.interval_ms
+
+    def after(self, slot_ms: int) -> int:
+        """The one that follows another."""
+        return self._second_ms if slot_ms == self.anchor_ms else slot_ms + self.interval_ms
 
 
 def _sentence(problem: Exception) -> str:

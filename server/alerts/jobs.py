@@ -14,7 +14,7 @@ from novaql.rules.evaluation import DatabaseStore, RuleContext
 from novaql.rules.evaluation.alerting import series_of
 from novaql.rules.evaluation.vector import Vector
 from server.alerts import delivering, kept, telling
-from server.alerts.evaluation import Before, Moment, evaluate_group, is_outage, next_slot
+from server.alerts.evaluation import Before, Moment, Slots, evaluate_group, is_outage
 from server.alerts.kept import Change, Moved
 from server.alerts.rule_model import library_group
 from server.alerts.silencing import lift_of_resolved
@@ -54,10 +54,15 @@ def evaluate(job: JobRun) -> None:
     if loaded is None:
         return
     group = loaded.group
-    anchor = to_ms(group.anchor)
-    slot = next_slot(anchor, group.interval_ms, now_ms)
+    slots = Slots.of(
+        group.id,
+        to_ms(group.anchor),
+        group.interval_ms,
+        spread=job.context.settings.evaluations_spread,
+    )
+    slot = slots.last(now_ms)
     last = None if group.evaluated_at is None else to_ms(group.evaluated_at)
-    again = from_ms(slot + group.interval_ms)
+    again = from_ms(slots.after(slot))
     if last is not None and slot <= last:  # asked for once more within one interval
         with job.finish(again_at=again):
             return

@@ -108,6 +108,7 @@ def close(context: ServerContext) -> None:
     context.threads.close()
     context.readers.close()
     context.measurers.close()
+    context.measurements.close()
     if context.accounts is not None:
         context.accounts.write_uses()
     context.quotas.give_back()

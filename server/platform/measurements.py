@@ -1,13 +1,23 @@
-"""What was measured of the tenants' samples a moment ago."""
+"""What was measured of the tenants' samples a moment ago, measured again before anybody waits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from novaql.errors import NovaqlError
+from tsdb.errors import StoreError
+
+log = logging.getLogger(__name__)
 _MOST = 10_000
+_MOST_WORTH = 6
+"""What was asked for again and again is measured so often more, though nobody asks any longer."""
 
 
 class Measured(NamedTuple):
@@ -17,12 +27,31 @@ class Measured(NamedTuple):
     value: float
 
 
+Found = tuple[list[Measured], tuple[str, ...]]
+Measure = Callable[[str, datetime], Found]
+
+
 @dataclass(slots=True)
 class Measurements:
-    """What was measured of a tenant's samples at one time."""
+    """What was measured of a tenant's samples at one time.
+
+    worth  how often each expression is to be measured again, unless it is asked for
+    """
 
     at: datetime
-    known: dict[str, tuple[list[Measured], tuple[str, ...]]] = field(default_factory=dict)
+    known: dict[str, Found] = field(default_factory=dict)
+    worth: dict[str, int] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+
+    def of(self, expr: str, measure: Measure) -> Found:
+        """What an expression gave at this time; it is measured if nobody has asked before."""
+        known = self.known.get(expr)
+        if known is None:
+            known = self.known[expr] = measure(expr, self.at)
+        if expr not in self._asked:
+            self._asked.add(expr)
+            self.worth[expr] = min(self.worth.get(expr, 0) + 2, _MOST_WORTH)
+        return known
 
 
 class MeasurementsKept:
@@ -31,18 +60,73 @@ class MeasurementsKept:
     One look at an objective is a score of queries, and what polls objectives and health does so
     more often than they change. Within the time everything is as it was at its beginning, so that
     counts which belong together stay together. 0: everything is measured anew each time.
+
+    When the time is over, the first who asks has all that is asked for lately measured again by a
+    thread, one after the other and with pauses, and until that is done everybody is told what was
+    measured before. So nobody waits for what others have asked for, what is told is never older
+    than twice the time, and there is never a moment at which everything is measured at once.
     """
 
     def __init__(self, seconds: float) -> None:
         self._for = timedelta(seconds=seconds)
+        self._lock = threading.Lock()
         self._last: dict[str, Measurements] = {}
+        self._renewing: set[str] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
-    def at(self, tenant_id: str, now: datetime) -> Measurements:
-        """Those that count now; perhaps none yet."""
-        last = self._last.get(tenant_id)
-        if last is not None and last.at <= now < last.at + self._for and len(last.known) < _MOST:
+    def at(self, tenant_id: str, now: datetime, measure: Measure) -> Measurements:
+        """Those that count now; perhaps none yet. Never waits.
+
+        measure  how a thread measures them again
+        """
+        if not self._for:
+            return Measurements(now)
+        with self._lock:
+            last = self._last.get(tenant_id)
+            if last is None or not self._counts(last, now):
+                last = self._last[tenant_id] = Measurements(now)
+            elif now >= last.at + self._for and tenant_id not in self._renewing:
+                self._renewing.add(tenant_id)
+                self._thread.submit(self._renew, tenant_id, last, Measurements(now), measure)
             return last
-        fresh = Measurements(now)
-        if self._for:
-            self._last[tenant_id] = fresh
-        return fresh
+
+    def _counts(self, last: Measurements, now: datetime) -> bool:
+        """Whether measurements are told at that time, or would be if there were any."""
+        times = 2 if last.known else 1
+        return last.at <= now < last.at + times * self._for and len(last.known) < _MOST
+
+    def close(self) -> None:
+        """Forget what is to be measured, and wait for what is being measured."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def settled(self) -> None:
+        """Return when nothing is being measured again."""
+        self._thread.submit(int).result()
+
+    def _renew(
+        self, tenant_id: str, old: Measurements, new: Measurements, measure: Measure
+    ) -> None:
+        try:
+            began = time.monotonic()
+            for expr, worth in list(old.worth.items()):
+                if worth <= 0:
+                    continue
+                one = time.monotonic()
+                try:
+                    new.known[expr] = measure(expr, new.at)
+                except (NovaqlError, StoreError):
+                    continue  # whoever asks for it is told
+                new.worth[expr] = worth - 1
+                self._pause(began, time.monotonic() - one)
+        except Exception:
+            log.exception("what was measured could not be measured again")
+        finally:
+            with self._lock:
+                self._renewing.discard(tenant_id)
+                if self._last.get(tenant_id) is old:
+                    self._last[tenant_id] = new
+
+    def _pause(self, began: float, took: float) -> None:
+        """Leave the interpreter to the requests for as long as it was taken, if there is time."""
+        if time.monotonic() - began < self._for.total_seconds() / 2:
+            time.sleep(took)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from novaql.api import evaluate
 from novaql.options import QueryOptions
 from novaql.result import ResultKind
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext
-from server.platform.measurements import Measured
+from server.platform.measurements import Found, Measured, Measurements
 from server.platform.query_run import within_budget
 
 __all__ = ["Measured", "Meter"]
@@ -24,9 +25,8 @@ class Meter:
     """
 
     def __init__(self, context: ServerContext, now: datetime) -> None:
-        assert context.principal is not None
         self._context = context
-        self._measured = context.measurements.at(context.principal.tenant_id, now)
+        self._measured = measurements_of(context, now)
         self.at = self._measured.at
         self.warnings: list[str] = []
 
@@ -35,28 +35,33 @@ class Meter:
 
         Raises what `novaql.evaluate` raises.
         """
-        known = self._measured.known.get(expr)
-        if known is None:
-            known = self._measured.known[expr] = self._evaluated(expr)
-        found, warnings = known
+        found, warnings = self._measured.of(expr, partial(measured, self._context))
         self.warnings += [w for w in warnings if w not in self.warnings]
         return found
-
-    def _evaluated(self, expr: str) -> tuple[list[Measured], tuple[str, ...]]:
-        at_ms = to_ms(self.at)
-        options = QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS)
-        result = evaluate(expr, self._context.store, within_budget(self._context, options))
-        found: list[Measured] = []
-        if result.kind not in (ResultKind.VECTOR, ResultKind.SCALAR) or result.raw is not None:
-            return found, result.warnings
-        for row, labels in enumerate(result.series.dicts()):
-            there = result.valid is None or bool(result.valid[row, 0])
-            native = result.native is not None and int(result.native.which[row, 0]) >= 0
-            if there and not native:
-                found.append(Measured(labels, float(result.values[row, 0])))
-        return found, result.warnings
 
     def number(self, expr: str) -> float | None:
         """The only element's value; None if there is none."""
         found = self.vector(expr)
         return found[0].value if len(found) == 1 else None
+
+
+def measurements_of(context: ServerContext, now: datetime) -> Measurements:
+    """What counts now of what was measured for the tenant. Never waits."""
+    assert context.principal is not None
+    return context.measurements.at(context.principal.tenant_id, now, partial(measured, context))
+
+
+def measured(context: ServerContext, expr: str, at: datetime) -> Found:
+    """What an expression gives, and warnings. Raises what `novaql.evaluate` raises."""
+    at_ms = to_ms(at)
+    options = QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS)
+    result = evaluate(expr, context.store, within_budget(context, options))
+    found: list[Measured] = []
+    if result.kind not in (ResultKind.VECTOR, ResultKind.SCALAR) or result.raw is not None:
+        return found, result.warnings
+    for row, labels in enumerate(result.series.dicts()):
+        there = result.valid is None or bool(result.valid[row, 0])
+        native = result.native is not None and int(result.native.which[row, 0]) >= 0
+        if there and not native:
+            found.append(Measured(labels, float(result.values[row, 0])))
+    return found, result.warnings

@@ -11,6 +11,7 @@ from server.platform.context import ServerContext, context_of, principal_of
 from server.platform.endpoint import Endpoint
 from server.platform.idempotency import Kept
 from server.platform.kept_answers import Stamp
+from server.platform.measuring import measurements_of
 from server.platform.scopes import Principal
 
 _NEVER = object()
@@ -71,4 +72,4 @@ def _moment_of(endpoint: Endpoint, context: ServerContext, principal: Principal)
         return int(now.timestamp())
     if not context.settings.measured_for_s:
         return _NEVER
-    return context.measurements.at(principal.tenant_id, now).at
+    return measurements_of(context, now).at

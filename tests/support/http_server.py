@@ -101,6 +101,7 @@ def local_server(
         "rate_per_day": 0,
         "strangers_per_minute": 0,
         "measured_for_s": 0,
+        "evaluations_spread": False,
         "job_threads": 0,
         "sync": "os",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,6 @@ from server.app import create_app
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext
 from server.platform.jobs import JobRunner
-from server.settings import Settings
 from tests.support.alert_rig import NOW, AlertRig
 
 
@@ -208,7 +208,7 @@ def test_missed_evaluations_are_left_out_and_counted(one: AlertRig) -> None:
 def another_process(rig: AlertRig) -> JobRunner:
     """A runner over the same database and store, as a process that starts has it."""
     app = create_app(
-        Settings(data=rig.server.context.settings.data, job_threads=0, sync="os"),
+        replace(rig.server.context.settings, job_threads=0, sync="os"),
         store=rig.server.store,
         database=rig.server.context.database,
         clock=rig.clock,

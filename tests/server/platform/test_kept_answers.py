@@ -146,6 +146,8 @@ def test_what_is_measured_is_told_again_until_it_is_measured_again(
         assert health() == first
         assert not looks
         clock.step(timedelta(seconds=1))
+        assert health() == first
+        server.context.measurements.settled()
         assert health() != first
         assert looks
         looks.clear()

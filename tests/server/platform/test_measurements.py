@@ -1,0 +1,129 @@
+"""What is measured is measured again in the background, and is never told when it is too old."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from novaql.errors import NovaqlError
+from server.platform.measurements import Found, Measured, Measurements, MeasurementsKept
+
+BEGIN = datetime(2026, 4, 1, tzinfo=UTC)
+FOR_S = 5
+
+
+class Samples:
+    """Measures each expression as the seconds since the beginning, and notes who asked."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+        self.measured: list[tuple[str, int]] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.broken: set[str] = set()
+
+    def __call__(self, expr: str, at: datetime) -> Found:
+        seconds = (at - BEGIN).seconds
+        self.measured.append((expr, seconds))
+        self.threads.append(threading.current_thread().name)
+        if threading.current_thread() is not threading.main_thread():
+            assert self.go_on.wait(60)
+        if expr in self.broken:
+            raise NovaqlError("broken")
+        return [Measured({}, float(seconds))], ()
+
+
+class Asked:
+    """One tenant's measurements, asked for at seconds after the beginning."""
+
+    def __init__(self, seconds: float = FOR_S) -> None:
+        self.samples = Samples()
+        self.kept = MeasurementsKept(seconds)
+
+    def at(self, seconds: float) -> Measurements:
+        return self.kept.at("t", BEGIN + timedelta(seconds=seconds), self.samples)
+
+    def value(self, seconds: float, expr: str = "a") -> float:
+        found, _ = self.at(seconds).of(expr, self.samples)
+        return found[0].value
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+def test_nobody_waits_for_what_is_measured_again(asked: Asked) -> None:
+    assert asked.value(0) == 0
+    assert asked.value(4) == 0
+    asked.samples.go_on.clear()
+    assert asked.value(6) == 0
+    assert asked.value(7) == 0
+    asked.samples.go_on.set()
+    asked.kept.settled()
+    assert asked.value(8) == 6
+    assert asked.samples.measured == [("a", 0), ("a", 6)]
+    assert asked.samples.threads[1] != threading.main_thread().name
+
+
+def test_what_is_twice_as_old_is_not_told(asked: Asked) -> None:
+    """Whether nobody asked meanwhile, or measuring takes too long."""
+    assert asked.value(0) == 0
+    assert asked.value(10) == 10
+    asked.samples.go_on.clear()
+    assert asked.value(16) == 10
+    assert asked.value(20) == 20
+    asked.samples.go_on.set()
+    asked.kept.settled()
+    assert asked.value(21) == 20  # what was begun at 16 came too late
+
+
+def test_all_that_is_asked_for_is_of_one_time(asked: Asked) -> None:
+    assert [asked.value(0, "a"), asked.value(1, "b")] == [0, 0]
+    asked.samples.go_on.clear()
+    assert [asked.value(6, "a"), asked.value(6, "b")] == [0, 0]
+    one = asked.at(6)
+    asked.samples.go_on.set()
+    asked.kept.settled()
+    assert [asked.value(7, "a"), asked.value(7, "b"), asked.value(7, "c")] == [6, 6, 6]
+    assert one.of("b", asked.samples)[0][0].value == 0  # who has begun with the former ends so
+
+
+def test_what_nobody_asks_for_any_more_is_measured_no_more(asked: Asked) -> None:
+    for seconds in range(0, 30, 6):
+        asked.value(seconds, "often")
+        asked.value(seconds, f"once {seconds}")
+        asked.kept.settled()
+    for seconds in range(30, 120, 6):
+        asked.value(seconds, "always")
+        asked.kept.settled()
+    measured = [expr for expr, _ in asked.samples.measured]
+    assert measured.count("once 0") == 3
+    assert 5 <= measured.count("often") <= 5 + 6
+    assert measured.count("always") in (15, 16)
+
+
+def test_what_cannot_be_measured_again_is_told_to_who_asks(asked: Asked) -> None:
+    asked.value(0, "a")
+    asked.value(0, "b")
+    asked.samples.broken = {"a"}
+    asked.value(6, "b")
+    asked.kept.settled()
+    assert asked.value(7, "b") == 6
+    with pytest.raises(NovaqlError):
+        asked.value(7, "a")
+
+
+def test_tenants_are_apart_and_zero_keeps_nothing(asked: Asked) -> None:
+    asked.value(0)
+    other = asked.kept.at("u", BEGIN + timedelta(seconds=3), asked.samples)
+    assert other.of("a", asked.samples)[0][0].value == 3
+    never = Asked(0)
+    assert [never.value(0), never.value(1)] == [0, 1]
+
+
+def test_a_clock_that_is_set_back_is_believed(asked: Asked) -> None:
+    assert asked.value(8) == 8
+    assert asked.value(7) == 7
