@@ -32,6 +32,10 @@ from server.supervising import ApiWorkers
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")
 
+KEPT_ALIVE_S = 120
+"""An idle connection is left open for so long: longer than clients and proxies leave theirs (60 to
+90 s), for a request that is sent just when the server hangs up has no answer."""
+
 
 def serve(
     settings: Settings,
@@ -89,6 +93,7 @@ def server_for(app: FastAPI, *, trusted: str = "127.0.0.1") -> PoliteServer:
         access_log=False,
         server_header=False,
         forwarded_allow_ips=trusted,
+        timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(context.settings.max_lag_s)),
     )
     return PoliteServer(config, context.stopping)

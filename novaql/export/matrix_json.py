@@ -22,6 +22,7 @@ from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
 from tsdb.cache import ByteCache, CacheStats
 from tsdb.labels import Bools, Ints, SeriesTable
+from tsdb.rooms import ROOMS
 from tsdb.tile import Floats
 
 MOST_POINTS = 1 << 19
@@ -168,7 +169,7 @@ def written(
     longest = int(np.diff(time_ends, prepend=0).max(initial=0)) + 27  # brackets, quotes, digits
     room = len(metrics) + 33 * rows + longest * values.size + len(odd_texts)
     old_text = _NO_TEXT if old is None or first == last else _text_of(old)
-    out = np.empty(room + len(old_text[0]), np.uint8)
+    out = ROOMS.ints((room + len(old_text[0])) // 8 + 1).view(np.uint8)
     begins, ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
     sizes = np.empty(values.shape, np.int16)
     size = compiled.write_matrix(

@@ -23,8 +23,8 @@ Piece = bytes | memoryview
 AT_ONCE = 1 << 20
 """Bytes that are made before the first is sent."""
 
-SENT_AT_ONCE = 1 << 18
-"""Bytes given to the connection before it is asked whether they went out."""
+LARGE_PIECE = 1 << 16
+"""Pieces of fewer bytes are joined with their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,18 @@ class Begun:
 
 
 def begin(pieces: Iterator[Piece]) -> Begun:
-    """Make the first pieces, up to about `AT_ONCE` bytes; of a little more than that, all."""
+    """Make the first pieces, up to about `AT_ONCE` bytes, and a little more to see whether that is
+    all: a large piece that was there as a whole may be all but the end."""
     made: list[Piece] = []
-    size = 0
+    size = behind = 0
     for piece in pieces:
         made.append(piece)
-        size += len(piece)
         if size > AT_ONCE:
-            # A large piece that was there as a whole may be all but the end.
-            following = [*_some(pieces, 2)]
-            made += following
-            return Begun(_joined(made), pieces if len(following) == 2 else None)
+            behind += len(piece)
+            if behind >= LARGE_PIECE:
+                return Begun(_joined(made), pieces)
+        size += len(piece)
     return Begun(_joined(made), None)
-
-
-def _some(pieces: Iterator[Piece], count: int) -> Iterator[Piece]:
-    for _ in range(count):
-        piece = next(pieces, None)
-        if piece is None:
-            return
-        yield piece
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
@@ -63,7 +55,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
     out: list[Piece] = []
     small: list[Piece] = []
     for piece in pieces:
-        if len(piece) < SENT_AT_ONCE:
+        if len(piece) < LARGE_PIECE:
             small.append(piece)
             continue
         if small:
@@ -134,9 +126,9 @@ class PiecesResponse(Response):
 
 
 async def _send(send: Send, piece: Piece) -> None:
-    for begin in range(0, len(piece), SENT_AT_ONCE):
-        part = piece[begin : begin + SENT_AT_ONCE]
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    """In one message: the connection keeps a view of what it has not sent yet, and asks for no more
+    before that is gone."""
+    await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def _client_gone(receive: Receive) -> None:

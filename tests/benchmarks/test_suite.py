@@ -138,6 +138,9 @@ def test_a_failed_part_is_told() -> None:
     assert "- clients: OSError: gone" in page
 
 
+LONG = bytes(range(250)) * 12_000
+
+
 @pytest.mark.parametrize(
     ("answer", "body"),
     [
@@ -147,6 +150,12 @@ def test_a_failed_part_is_told() -> None:
             b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
             b"hello",
         ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"6\r\n0\r\n\r\nx\r\n1;of=two\r\n!\r\n0\r\n\r\n",
+            b"0\r\n\r\nx!",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + LONG, LONG),
         (b"HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", b""),
     ],
 )
@@ -156,10 +165,10 @@ def test_the_client_reads_whole_answers(answer: bytes, body: bytes) -> None:
         def serve() -> None:
             taken, _ = server.accept()
             with taken:
-                for byte in range(0, len(answer), 7):
-                    if byte == 0:
-                        taken.recv(1 << 16)
-                    taken.sendall(answer[byte : byte + 7])
+                taken.recv(1 << 16)
+                for byte in range(0, 200, 7):
+                    taken.sendall(answer[byte : min(byte + 7, 200)])
+                taken.sendall(answer[200:])
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -170,3 +179,31 @@ def test_the_client_reads_whole_answers(answer: bytes, body: bytes) -> None:
 
     assert (status, found) == (int(answer[9:12]), body)
     assert seconds > 0
+
+
+def test_the_client_opens_a_closed_connection_again() -> None:
+    """A server may close one that was idle; one that never answered is another matter."""
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + body for body in (b"a", b"b")]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in (*answers, b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"):
+                taken, _ = server.accept()
+                with taken:
+                    taken.recv(1 << 16)
+                    taken.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port, request = server.getsockname()[1], get_request("x", "/", [])
+        connection = Connection(port)
+        found = [connection.ask(request)[1] for _ in answers]
+        connection.close()
+        for _ in range(2):
+            connection = Connection(port)
+            with pytest.raises(ConnectionError):
+                connection.ask(request)
+            connection.close()
+        thread.join()
+
+    assert found == [b"a", b"b"]

@@ -104,7 +104,8 @@ def test_an_error_on_the_way_is_not_the_end_of_an_answer(
         for _ in range(2):
             yield next(made)
         yield b" " * (2 * pieces.AT_ONCE)
-        yield from (b"one", b"two", b"three", b"four")
+        for _ in range(4):
+            yield b" " * pieces.LARGE_PIECE
         raise OSError("the disk is gone")
 
     whole_json, encode = prometheus_json.result_pieces, formats.encode
@@ -130,6 +131,24 @@ def test_an_error_at_the_start_is_an_error(
     answer = server.prometheus("query_range", **RANGE)
     assert answer.status_code == 500
     assert answer.json()["status"] == "error"
+
+
+def test_a_large_piece_and_little_behind_it_is_all_of_an_answer() -> None:
+    large = bytes(3 * pieces.AT_ONCE)
+    begun = begin(iter([b"{", b"[", large, b"]", b"more", b"}"]))
+
+    assert begun.rest is None
+    assert [bytes(piece) for piece in begun.pieces] == [b"{[", large, b"]more}"]
+
+
+def test_a_large_piece_and_much_behind_it_is_not() -> None:
+    large, small = bytes(3 * pieces.AT_ONCE), bytes(pieces.LARGE_PIECE // 8)
+    following = itertools.repeat(small, 20)
+    begun = begin(itertools.chain([large], following))
+
+    assert begun.rest is not None
+    assert sum(map(len, begun.pieces)) == len(large) + pieces.LARGE_PIECE
+    assert sum(map(len, begun.rest)) == 12 * len(small)
 
 
 def test_pieces_are_made_when_the_one_before_was_taken() -> None:
