@@ -1,8 +1,8 @@
 """Who a token belongs to, and what it may do: looked up for every request.
 
 A revoked token, a deactivated owner or a lowered role counts at the next request, in every process:
-what is remembered here is used only while the database has not changed since. SQLite tells that
-without a query; over PostgreSQL every request asks.
+what is remembered here is used only while nobody has changed tokens, users and tenants since.
+SQLite tells that without a query; over PostgreSQL every request asks.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from server.platform.state.rows import Tenant
 from server.platform.tables import Token, User
 
 _REMEMBERED = 4096
+_TABLES = frozenset({Token.__tablename__, User.__tablename__, Tenant.__tablename__})
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """A principal, until when at most, and the state of the database in which it was found."""
+
     principal: Principal
     until: datetime | None
+    since: int
 
 
 class Accounts:
@@ -37,19 +41,16 @@ class Accounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._stamp: tuple[int, int] | None = None
         self._used: dict[str, datetime] = {}
         self._active: dict[str, datetime] = {}
 
     def remembered(self, secret: str) -> Principal | None:
         """The principal, if it is known and still right. Never waits."""
-        stamp = self._database.change_stamp()
+        digest = digest_of(secret)
         with self._lock:
-            if stamp is None or stamp != self._stamp:
-                self._known.clear()
-                self._stamp = stamp
-                return None
-            known = self._known.get(digest_of(secret))
+            known = self._known.get(digest)
+        if known is None or not self._database.changes.unchanged_since(known.since, _TABLES):
+            return None
         return self._if_valid(known)
 
     def find(self, secret: str) -> Principal | None:
@@ -58,12 +59,14 @@ class Accounts:
             return None
         # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
         digest = digest_of(secret)
-        stamp = self._database.change_stamp()
-        known = self._look_up(digest)
-        if known is not None and stamp is not None:
-            with self._lock:
-                if self._stamp == stamp and len(self._known) < _REMEMBERED:
-                    self._known[digest] = known
+        moment = self._database.changes.moment()
+        known = self._look_up(digest, -1 if moment is None else moment)
+        with self._lock:
+            self._known.pop(digest, None)
+            if known is not None and moment is not None:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[digest] = known
         return self._if_valid(known)
 
     def note_use(self, principal: Principal) -> None:
@@ -92,7 +95,7 @@ class Accounts:
                     update(User).where(User.id == user_id, later).values(last_active_at=at)
                 )
 
-    def _look_up(self, digest: str) -> _Known | None:
+    def _look_up(self, digest: str, since: int) -> _Known | None:
         statement = (
             select(Token, User, Tenant)
             .join(User, User.id == Token.owner_id)
@@ -121,7 +124,8 @@ class Accounts:
             token.purpose,
             tenant.limits,
         )
-        return _Known(principal, min((end for end in ends if end is not None), default=None))
+        until = min((end for end in ends if end is not None), default=None)
+        return _Known(principal, until, since)
 
     def _if_valid(self, known: _Known | None) -> Principal | None:
         if known is None or (known.until is not None and known.until <= self._clock.now()):

@@ -8,7 +8,7 @@ POST with an Idempotency-Key is done once, and the answer goes out in the client
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,6 +40,7 @@ from server.platform.idempotency import Kept, fingerprint, read_key, recall, rem
 from server.platform.query_parameters import read_query
 from server.platform.reading_again import read_again
 from server.platform.scopes import Principal, Role
+from server.platform.state.tables_used import tables_read
 from server.platform.strict_json import parse_json, validate
 from server.platform.unit import Unit
 
@@ -207,15 +208,21 @@ async def read_once(request: Request, key: str, work: Callable[[Unit], Done]) ->
          changed by anybody, and must not depend on the time
     """
     context = context_of(request)
-    stamp = context.database.change_stamp()
-    if stamp is None:
-        return await in_unit(request, work)
+    changes = context.database.changes
     name = (principal_of(request).tenant_id, key)
-    found: Done | None = context.kept_answers.find(stamp, name)
-    if found is None:
-        found = await in_unit(request, work)
-        context.kept_answers.keep(stamp, name, found, len(repr(found)))
-    return found
+    found: Done | None = context.kept_answers.find(name, changes)
+    if found is not None:
+        return found
+    since = changes.moment()
+
+    def noted(unit: Unit) -> tuple[Done, Set[str]]:
+        with tables_read() as tables:
+            return work(unit), tables
+
+    done, tables = await in_unit(request, noted)
+    if since is not None:
+        context.kept_answers.keep(name, done, len(repr(done)), since=since, tables=tables)
+    return done
 
 
 async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check | None) -> Response:
@@ -227,12 +234,16 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
         route = f"GET {endpoint.path} {version}"
         work = _Work(request, endpoint, b"", None, version, route, None)
 
-        async def read() -> Kept:
+        def noted() -> tuple[Kept, Set[str]]:
+            with tables_read() as tables:
+                done = work.run(use)
+            assert isinstance(done, Kept)
+            return done, tables
+
+        async def read() -> tuple[Kept, Set[str]]:
             # What measures takes its time; what only reads does not wait for it.
             threads = context.measurers if endpoint.measured else context.readers
-            done = await threads.run(partial(work.run, use))
-            assert isinstance(done, Kept)
-            return done
+            return await threads.run(noted)
 
         kept = await read_again(request, endpoint, version, read)
         return Response(kept.body, kept.status, kept.headers)

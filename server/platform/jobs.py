@@ -220,7 +220,7 @@ class JobRunner:
         while done < most:
             claimed = self._claim(1, list(self._kinds))
             if not claimed:
-                self._context.database.show_quiet_changes()
+                self._context.database.changes.show()
                 return done
             for run in claimed:
                 self._run(run)

@@ -6,8 +6,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from server.platform.errors import ServerError, Unavailable
 from server.platform.state.change_stamp import ChangeStamp
-from server.platform.state.quiet_changes import QuietChanges
+from server.platform.state.changes import Changes, Stamp
 from server.platform.state.scoped import scope
 from server.platform.state.stand_in import need_writable
+from server.platform.state.tables_used import note_tables_of, tables_changed
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]
@@ -54,6 +55,8 @@ class StateDatabase:
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
     durable   False: a power cut may take the last transactions (a killed process never does)
     stand_in  a copy of the SQLite database at `url`, to be used until that one can be
+
+    `changes` tells who keeps what was read whether it is still so; over PostgreSQL it cannot.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class StateDatabase:
         self._stamp_lock = threading.Lock()
         self._stamp: ChangeStamp | None = None
         self._generation = 0
-        self._quiet = QuietChanges()
+        self.changes = Changes(self._stamp_now)
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -101,7 +104,7 @@ class StateDatabase:
         """A unit that changes things; it commits at its end.
 
         durability  `relaxed` is for counters whose last second may be lost with the power
-        quiet       nobody waits for it: `change_stamp` may tell of it a second later
+        quiet       nobody waits for it: `changes` may tell of it a second later
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
@@ -118,11 +121,10 @@ class StateDatabase:
                 self._session(connection, tenant_id) as session,
             ):
                 session.info["after_commit"] = after
-                before = self._raw_stamp() if quiet and self._counts_commits() else None
-                yield session
-                session.commit()
-            if before is not None:
-                self._quiet.add(before, self._raw_stamp())
+                with tables_changed() as changed:
+                    yield session
+                    with self._committing(changed, quiet=quiet):
+                        session.commit()
         for call in after:
             call()
 
@@ -161,23 +163,12 @@ class StateDatabase:
         log.warning("the server's database can be written again: its stand-in is gone")
         return True
 
-    def change_stamp(self) -> tuple[int, int] | None:
-        """What changes whenever anyone commits; None where that cannot be told cheaply.
+    def _committing(self, changed: Set[str], *, quiet: bool) -> AbstractContextManager[None]:
+        counts = self._stamp is not None and self._stamp.counts_commits
+        return self.changes.committing(changed, quiet=quiet) if counts else nullcontext()
 
-        Of quiet changes it tells a second after the first of them at the latest, and with the next
-        other change. Takes a microsecond and waits for nobody.
-        """
-        raw = self._raw_stamp()
-        return None if raw is None else self._quiet.shown(raw)
-
-    def show_quiet_changes(self) -> None:
-        """Have `change_stamp` tell of all changes now."""
-        self._quiet.show()
-
-    def _counts_commits(self) -> bool:
-        return self._stamp is not None and self._stamp.counts_commits
-
-    def _raw_stamp(self) -> tuple[int, int] | None:
+    def _stamp_now(self) -> Stamp | None:
+        """What changes whenever anyone commits; None where that cannot be told cheaply."""
         if not self.is_sqlite:
             return None
         with self._stamp_lock:
@@ -223,6 +214,8 @@ class StateDatabase:
             max_overflow=8,
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         )
+
+        note_tables_of(engine)
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
@@ -24,7 +25,7 @@ def test_slots_are_an_interval_apart_after_the_first(group: str) -> None:
     times = sorted(set(found))
     assert times[0] == ANCHOR
     assert 0 < times[1] - times[0] <= INTERVAL
-    assert {b - a for a, b in zip(times[1:], times[2:], strict=False)} == {INTERVAL}
+    assert {b - a for a, b in pairwise(times[1:])} == {INTERVAL}
     assert found == sorted(found)
     assert [slots.after(time) for time in times[:-1]] == times[1:]
     again = Slots.of(group, ANCHOR + 123_456_789, INTERVAL, spread=True)

@@ -35,19 +35,19 @@ def add(path: Path) -> None:
 
 
 def test_it_is_read_from_memory(database: StateDatabase) -> None:
-    database.change_stamp()
+    database.changes.moment()
     assert database._stamp is not None
     assert database._stamp._index is not None
 
 
 def test_a_commit_of_another_process_changes_it(database: StateDatabase, path: Path) -> None:
-    before = database.change_stamp()
-    assert database.change_stamp() == before
+    before = database.changes.moment()
+    assert database.changes.moment() == before
     program = f"import sqlite3; c = sqlite3.connect({str(path)!r}); " + (
         "c.execute('INSERT INTO t VALUES (1)'); c.commit()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
-    assert database.change_stamp() != before
+    assert database.changes.moment() != before
 
 
 def test_it_changes_whenever_sqlite_says_so(database: StateDatabase, path: Path) -> None:
@@ -81,11 +81,11 @@ def test_it_changes_whenever_sqlite_says_so(database: StateDatabase, path: Path)
 
     steps: tuple[Callable[[sqlite3.Connection], None], ...]
     steps = (add, add, many, change_and_back, read, checkpoint)
-    stamp, seen = database.change_stamp(), version()
+    stamp, seen = database.changes.moment(), version()
     changes = 0
     for _ in range(400):
         chance.choice(steps)(chance.choice(others))
-        now, told = database.change_stamp(), version()
+        now, told = database.changes.moment(), version()
         if told != seen:
             assert now != stamp
             changes += 1
@@ -97,21 +97,21 @@ def test_it_changes_whenever_sqlite_says_so(database: StateDatabase, path: Path)
 
 def test_reading_and_rolling_back_leave_it(database: StateDatabase, path: Path) -> None:
     add(path)
-    before = database.change_stamp()
+    before = database.changes.moment()
     with database.read(None) as session:
         assert session.connection().exec_driver_sql("SELECT count(*) FROM t").scalar() == 1
     with database.write(None) as session:
         session.connection().exec_driver_sql("INSERT INTO t VALUES (2)")
         session.rollback()
-    assert database.change_stamp() == before
+    assert database.changes.moment() == before
 
 
 def test_without_an_index_sqlite_is_asked(database: StateDatabase, path: Path) -> None:
-    database.change_stamp()
+    database.changes.moment()
     stamp = database._stamp
     assert stamp is not None
     stamp._index = None
-    before = database.change_stamp()
-    assert database.change_stamp() == before
+    before = database.changes.moment()
+    assert database.changes.moment() == before
     add(path)
-    assert database.change_stamp() != before
+    assert database.changes.moment() != before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from server.platform.idempotency import Kept
 from server.platform.kept_answers import KeptAnswers
 from server.platform.reading_again import read_again
 from server.platform.scopes import Role
+from server.platform.state.changes import Changes
 from server.platform.state.database import StateDatabase
 from server.platform.tables import Token, User
 from server.platform.tokens import revoke
@@ -172,13 +173,13 @@ def test_a_crowd_reads_once(server: LocalServer) -> None:
         began = 0
         go_on = asyncio.Event()
 
-        async def read() -> Kept:
+        async def read() -> tuple[Kept, Set[str]]:
             nonlocal began
             began += 1
             await go_on.wait()
             if answer is None:
                 raise LookupError
-            return answer
+            return answer, frozenset({"services"})
 
         everyone = [asyncio.create_task(read_again(request(), row, "v", read)) for _ in range(6)]
         await asyncio.sleep(0)
@@ -204,15 +205,42 @@ def test_versions_have_answers_of_their_own(server: LocalServer) -> None:
     assert len(server.context.kept_answers._known) == 2
 
 
-def test_memory_is_bounded() -> None:
-    kept, stamp = KeptAnswers(8000), (0, 1)
-    assert kept.find(stamp, "x") is None
-    kept.keep(stamp, "large", b"x", 1001)
-    assert kept.find(stamp, "large") is None
-    for number in range(100):
-        kept.keep(stamp, number, b"x" * 1000, 1000)
-        assert sum(len(one) for one in kept._known.values()) <= 8000
-    assert kept.find(stamp, 99) is not None
-    kept.keep((0, 0), "old", b"", 0)
-    assert kept.find(stamp, "old") is None
-    assert kept.find((0, 2), 99) is None
+def test_memory_is_bounded_and_the_oldest_go() -> None:
+    kept, changes = KeptAnswers(8000), Changes(lambda: (0, 1))
+    since = changes.moment()
+    assert since is not None
+
+    def keep(key: str, size: int) -> None:
+        kept.keep(key, b"x", size, since=since, tables=frozenset())
+
+    assert kept.find("large", changes) is None
+    keep("large", 1001)
+    assert kept.find("large", changes) is None
+    for number in range(9):
+        keep(str(number), 1000)
+        keep(str(number), 900)
+    assert [kept.find(str(n), changes) is None for n in range(9)] == [True] + 8 * [False]
+    keep("more", 1000)
+    assert [kept.find(str(n), changes) is None for n in range(9)] == 2 * [True] + 7 * [False]
+    nothing = KeptAnswers(0)
+    nothing.keep("a", b"", 1, since=since, tables=frozenset())
+    assert nothing.find("a", changes) is None
+
+
+def test_what_is_of_another_time_is_not_found() -> None:
+    kept, changes = KeptAnswers(8000), Changes(lambda: (0, 1))
+    kept.keep("a", b"x", 1, since=changes.moment() or 0, tables=frozenset(), time=7)
+    assert kept.find("a", changes, 7) == b"x"
+    assert kept.find("a", changes, 8) is None
+    assert kept.find("a", changes, 7) is None
+
+
+def test_other_tables_do_not_matter(server: LocalServer, looks: list[str | None]) -> None:
+    register(server, "api")
+    assert names(server) == ["api"]
+    with server.context.database.write(None) as session:
+        for user in session.query(User):
+            user.name = "Changed"
+    looks.clear()
+    assert names(server) == ["api"]
+    assert looks == [None]  # whose token it is, alone
