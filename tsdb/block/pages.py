@@ -14,6 +14,7 @@ from tsdb.block.format import (
     MOST_ROLLUPS,
     NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
+    PAGE,
     START_PAGE,
     TIME_PAGE,
     PageSections,
@@ -22,10 +23,13 @@ from tsdb.block.format import (
 from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
+from tsdb.codec.compiled import MARGIN, NANS, OTHER, Compiled, ready
 from tsdb.codec.histogram_columns import decode_page
 from tsdb.codec.open_page import OpenPage
 from tsdb.codec.pages import decode_times, decode_values, open_values
+from tsdb.codec.row_heads import scratch
 from tsdb.codec.starts import decode_starts
+from tsdb.codec.whole_numbers import POWERS
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
@@ -39,6 +43,9 @@ Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]
 
 _READ_AHEAD = 1 << 20
+MANY = 12
+"""Of so many pages that one reader wants none is kept: what it makes of them is."""
+MOST_GROUPS = 1024
 STRETCH = 4
 """So many pages are decoded by a thread before it looks for more work, …"""
 WORTH_A_THREAD = 12
@@ -49,6 +56,7 @@ _TIMES = {
     NATIVE_TIME_PAGE,
     *(cell_page(n, what) for n in range(MOST_ROLLUPS) for what in _OF_GRIDS),
 }
+_UNFOLDED = (PAGE, TIME_PAGE)
 
 
 def page_bytes(page: Page) -> int:
@@ -120,20 +128,23 @@ class _Pages:
     def _key(self, page: int) -> Hashable:
         return (self.identity, self.kind, page)
 
-    def _read(self, begin: int, end: int) -> bytes:
-        """The bytes of these pages, as far as the file goes."""
+    def _read(self, begin: int, end: int, more: int = 0) -> bytes:
+        """The bytes of these pages, and some more, as far as the file goes."""
         offset = int(self.offset[begin])
         try:
-            return self.file.pread(offset, int(self.offset[end]) - offset)
+            return self.file.pread(offset, int(self.offset[end]) - offset + more)
         except OSError as problem:
             raise Unreadable(self.path, self._place(begin), problem) from problem
 
     def _place(self, page: int) -> str:
         return f"{self.kind.decode()} page {page}"
 
-    def _checked(self, page: int, data: bytes, *, passing: bool = False) -> Any:
+    def _check(self, page: int, data: bytes) -> None:
         if checksum(self.identity, self.kind, page, data) != self.checksums.item(page):
             raise Corrupted(self.path, self._place(page), "checksum differs")
+
+    def _checked(self, page: int, data: bytes, *, passing: bool = False) -> Any:
+        self._check(page, data)
         first, end = self.first[page : page + 2].tolist()
         try:
             return self._decode(data, end - first, passing=passing)
@@ -210,14 +221,22 @@ class PagedStream(_Pages):
         numbers = page[bounds[:-1]]
         taken = np.add.reduceat(lengths, bounds[:-1]) if len(page) else lengths
         mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
+        mostly |= len(numbers) >= MANY
         local = starts - self.first[page]
         pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
         seen = bool(mostly.all())
+        compiled = ready(int(taken.sum())) if self.coded and self.kind in _UNFOLDED else None
 
         def some(first: int, last: int) -> bool:
             unknown = False
+            left, leaves = numbers[first:last], mostly[first:last]
+            if compiled is not None:
+                done, unknown = self._unfold(
+                    compiled, left, leaves, bounds[first : last + 1], places, local, lengths, out
+                )
+                left, leaves = left[~done], leaves[~done]
             with np.errstate(invalid="ignore", over="ignore"):  # a marker is a signalling NaN
-                for number, page in self._one_by_one(numbers[first:last], mostly[first:last]):
+                for number, page in self._one_by_one(left, leaves):
                     begin, end = pieces[number]
                     to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
                     if isinstance(page, OpenPage):
@@ -233,6 +252,56 @@ class PagedStream(_Pages):
             return unknown
 
         return _in_stretches(len(numbers), some, alone=self.kind in _TIMES)
+
+    def _unfold(
+        self,
+        compiled: Compiled,
+        numbers: Ints,
+        passing: Bools,
+        bounds: Ints,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        out: Ints | Floats,
+    ) -> tuple[Bools, bool]:
+        """What `place` does with pages that nobody keeps, many in one call: which of `numbers` are
+        done, and whether a NaN is among their values.
+
+        bounds  [P + 1] which pieces are of each page
+        """
+        done = np.zeros(len(numbers), np.bool_)
+        nan = False
+        missing = [
+            page
+            for page, leaves in zip(numbers.tolist(), passing.tolist(), strict=True)
+            if leaves and self.cache.get(self._key(page)) is None
+        ]
+        for begin, end in _runs(missing, self.offset):
+            begins = self.offset[begin : end + 1] - self.offset[begin]
+            size = int(begins[-1])
+            data = self._read(begin, end, MARGIN)
+            for page, (first, last) in zip(
+                range(begin, end), pairwise(begins.tolist()), strict=True
+            ):
+                self._check(page, data[first : min(last, size)])
+            if len(data) < size + MARGIN:  # the file ends here
+                data += bytes(size + MARGIN - len(data))
+            counts = np.diff(self.first[begin : end + 1])
+            at = int(numbers.searchsorted(begin))
+            states = np.empty(end - begin, np.int64)
+            given = (
+                np.frombuffer(data, np.uint8), begins, counts, bounds[at : at + end - begin + 1],
+                places, starts, lengths,
+            )  # fmt: skip
+            if self.kind == TIME_PAGE:
+                room = scratch("unfold", np.int64, 2 * int(counts.max()))
+                compiled.unfold_times(*given, room, out.view(np.int64), states)
+            else:
+                room = scratch("unfold", np.int64, int(counts.max()) + MOST_GROUPS)
+                compiled.unfold(*given, POWERS, room, out.view(np.float64), states)
+            done[at : at + end - begin] = states != OTHER
+            nan |= bool((states == NANS).any())
+        return done, nan
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""

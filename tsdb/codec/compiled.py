@@ -1,4 +1,4 @@
-"""Whether `outline`, `spread` and `holes` are compiled. Until then, NumPy does what they do.
+"""Whether `MODULES` are compiled. Until then, NumPy and pcodec do what they do.
 
 They are made ready by `prepare` (`novaql warmup`, a server at its start), or on a thread of its own
 once a process has decoded as much as loading them is worth: a short program never imports numba.
@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,12 @@ from tsdb.labels import Ints
 from tsdb.rooms import ROOMS
 from tsdb.tile import Floats
 
+MODULES = ("outline", "spread", "unfold", "holes")
+"""Of this folder: those whose `SIGNATURES` name functions to compile."""
+MARGIN = 16 + 256 * (14 + 64) // 8
+"""Bytes that must follow a column in its array: what decoding 256 numbers may look at, unused."""
+PLAIN, NANS, OTHER = 0, 1, 2
+"""What `unfold` made of a page: it is written and has no NaN, it has some, it is left to others."""
 WORTH_LOADING = 1 << 25
 """Values that NumPy decodes in about the time that loading takes."""
 
@@ -35,6 +43,8 @@ class Compiled:
     settle: Callable[..., bool]
     needs: Callable[..., Any]
     spread: Callable[..., bool]
+    unfold: Callable[..., None]
+    unfold_times: Callable[..., None]
     holes: CompiledHoles
 
 
@@ -102,14 +112,26 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
             return {}
         began = time.perf_counter()
         made: list[Any] = []
-        for name in ("outline", "spread", "holes"):
-            module = import_module(f"tsdb.codec.{name}")
-            made += [
-                _compile(getattr(module, function), signature)
-                for function, signature in module.SIGNATURES.items()
-            ]
-        _state.made = Compiled(made[0], made[1], made[2], made[3], CompiledHoles(*made[4:]))
+        modules = [import_module(f"tsdb.codec.{name}") for name in MODULES]
+        version = _version()
+        for module in modules:
+            for name, signature in module.SIGNATURES.items():
+                function = getattr(module, name)
+                function.__qualname__ = f"{name}-{version}"  # what its file in the cache is called
+                made.append(_compile(function, signature))
+        _state.made = Compiled(
+            made[0], made[1], made[2], made[3], made[4], made[5], CompiledHoles(*made[6:])
+        )
         return {"pages": time.perf_counter() - began}
+
+
+def _version() -> str:
+    """Of the functions' sources: numba looks at the file of a function only, not at those that it
+    calls functions of."""
+    digest = blake2b(digest_size=6)
+    for name in (*MODULES, "pco"):
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def _compile(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:

@@ -1,0 +1,130 @@
+"""Many pages in one call are what they are one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from tests.tsdb.codec.test_pages import bits, counters, rows
+from tsdb.codec import compiled
+from tsdb.codec.compiled import MARGIN, NANS, OTHER, PLAIN
+from tsdb.codec.pages import decode_times, encode_times, encode_values
+from tsdb.codec.whole_numbers import POWERS
+from tsdb.labels import Ints
+from tsdb.tile import STALE, Floats
+
+pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_code() -> Iterator[None]:
+    with compiled.forced("on"):
+        yield
+
+
+def unfolded(
+    pages: list[bytes], counts: list[int], pieces: list[tuple[int, int, int]]
+) -> tuple[Floats, Ints, Ints]:
+    """pieces: (page, start, size), by page. The values, bounds of the pages' ones, states."""
+    made = compiled.ready(1 << 40)
+    assert made is not None
+    of, starts, sizes = (np.array(column, np.int64) for column in zip(*pieces, strict=True))
+    out = np.full(int(sizes.sum()), 0.5)
+    bounds = of.searchsorted(np.arange(len(pages) + 1))
+    states = np.empty(len(pages), np.int64)
+    made.unfold(
+        np.frombuffer(b"".join(pages) + bytes(MARGIN), np.uint8),
+        np.append(0, np.cumsum([len(page) for page in pages])),
+        np.array(counts), bounds, np.cumsum(sizes) - sizes, starts, sizes, POWERS,
+        np.empty(max(counts) + 1024, np.int64), out, states,
+    )  # fmt: skip
+    return out, np.append(0, np.cumsum(sizes))[bounds], states
+
+
+@given(st.lists(st.lists(rows, min_size=1, max_size=12), min_size=1, max_size=4), st.data())
+def test_any_pieces_of_any_pages(found: list[list[list[float]]], data: st.DataObject) -> None:
+    values = [np.array([value for row in page for value in row]) for page in found]
+    pages = [
+        encode_values(
+            numbers,
+            np.array([len(row) for row in page]),
+            np.array(data.draw(st.lists(st.booleans(), min_size=len(page), max_size=len(page)))),
+            level=data.draw(st.sampled_from([4, 8])),
+        )
+        for numbers, page in zip(values, found, strict=True)
+    ]
+    pieces = []
+    for page, numbers in enumerate(values):
+        for _ in range(data.draw(st.integers(1, 4))):
+            start = data.draw(st.integers(0, len(numbers) - 1))
+            pieces.append((page, start, data.draw(st.integers(0, len(numbers) - start))))
+    out, bounds, states = unfolded(pages, [len(numbers) for numbers in values], pieces)
+    for page, numbers in enumerate(values):
+        if pages[page][0] != 1:
+            assert states[page] == OTHER
+            continue
+        wanted = np.concatenate([numbers[a : a + n] for p, a, n in pieces if p == page])
+        assert bits(out[bounds[page] : bounds[page + 1]]) == bits(wanted)
+        assert states[page] == (NANS if np.isnan(wanted).any() else PLAIN)
+
+
+def test_a_page_that_is_not_understood_is_left() -> None:
+    values = counters([5.0, 80.0], 300).ravel()
+    values[9] = STALE
+    page = encode_values(values, np.array([300, 300]), np.zeros(2, np.bool_), level=8)
+    assert page[0] == 1
+    torn = page[:-40]
+    out, bounds, states = unfolded(
+        [page, torn, b"", b"\7" * 90, page], [600] * 5, [(n, 0, 600) for n in range(5)]
+    )
+    assert states.tolist() == [NANS, OTHER, OTHER, OTHER, NANS]
+    for number in (0, 4):
+        assert bits(out[bounds[number] : bounds[number + 1]]) == bits(values)
+
+
+@given(st.data())
+def test_no_changed_byte_breaks_it(data: st.DataObject) -> None:
+    matrix = counters([0.1, 5.0, 5.0, 900.0], 300)
+    matrix[1, 7] = STALE
+    page = bytearray(encode_values(matrix.ravel(), np.full(4, 300), np.arange(4) > 1, level=4))
+    for _ in range(data.draw(st.integers(1, 3))):
+        page[data.draw(st.integers(0, len(page) - 1))] = data.draw(st.integers(0, 255))
+    unfolded([bytes(page)], [1200], [(0, 0, 1200)])
+
+
+gaps = st.sampled_from(["even", "late", "wide", "odd"])
+
+
+@given(st.lists(st.tuples(gaps, st.integers(1, 400)), min_size=1, max_size=5), st.integers(0, 99))
+def test_times(shapes: list[tuple[str, int]], seed: int) -> None:
+    made = compiled.ready(1 << 40)
+    assert made is not None
+    rng = np.random.default_rng(seed)
+    lines = []
+    for shape, size in shapes:
+        steps = np.full(size, 15_000)
+        if shape != "even":
+            steps += rng.integers(0, {"late": 9, "wide": 1 << 40, "odd": 9000}[shape], size)
+        lines.append(1_700_000_000_000 + steps.cumsum())
+    lengths = np.array([len(line) for line in lines])
+    times = np.concatenate(lines)
+    page = encode_times(times, lengths, 4)
+    assert (decode_times(page, len(times)) == times).all()
+    begin = int(rng.integers(0, len(times)))
+    out, states = np.zeros(len(times) - begin, np.int64), np.empty(2, np.int64)
+    made.unfold_times(
+        np.frombuffer(page + page[:-1] + bytes(MARGIN), np.uint8),
+        np.array([0, len(page), 2 * len(page) - 1]),
+        np.array([len(times)] * 2), np.array([0, 1, 1]), np.zeros(1, np.int64),
+        np.array([begin]), np.array([len(times) - begin]),
+        np.empty(2 * len(times), np.int64), out, states,
+    )  # fmt: skip
+    assert states[1] == OTHER
+    if all(shape != "wide" for shape, _ in shapes):  # pcodec may choose what is left to it
+        assert states[0] == PLAIN
+    assert states[0] == OTHER or (out == times[begin:]).all()

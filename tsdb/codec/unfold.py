@@ -1,0 +1,217 @@
+"""Pages of rows, from the bytes on disk to where their values are wanted, many in one call.
+
+Compiled by numba: `outline` reads what a page says before its columns, `pco` decodes these, and
+`spread` writes the pieces. A call does not hold the interpreter's lock, so two threads do twice as
+much; page by page, each of them waits for the other's lock most of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba import types
+
+from tsdb.codec import outline as outlines
+from tsdb.codec import spread as spreads
+from tsdb.codec.columns import BATCH
+from tsdb.codec.compiled import NANS, OTHER, PLAIN
+from tsdb.codec.pco import F64, I32, I64, decode
+
+SHORT, LONG = 1, 2
+PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
+STEPS_BYTES = 14
+BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+INTS = types.Array(types.int64, 1, "C", readonly=True)
+NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
+ROOM = types.Array(types.int64, 1, "C")
+OUT = types.Array(types.float64, 1, "C")
+PIECES = (BYTES, INTS, INTS, INTS, INTS, INTS, INTS)
+SIGNATURES = {
+    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM),
+    "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
+}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _inner(function: F) -> F:
+    jit: Any = numba.njit
+    made: F = jit(nogil=True, error_model="numpy")(function)
+    return made
+
+
+_outline = _inner(outlines.outline)
+_settle = _inner(outlines.settle)
+_number, _unpack = outlines._number, outlines._unpack
+_needs = _inner(spreads.needs)
+_spread = _inner(spreads.spread)
+
+
+@_inner
+def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any) -> Any:
+    """Decode the columns of a page as far as they are wanted; whether all of that was there.
+
+    table  [G, 7] of `outline`, whose bytes count from data[begin]
+    room   … and whose words are of this array
+    """
+    short = room.view(np.int32)
+    for group in range(len(table)):
+        need, kind, word, values = wanted[group], table[group, 1], table[group, 3], table[group, 6]
+        if need == 0:
+            continue
+        some = (need + BATCH - 1) // BATCH * BATCH
+        if 2 * some >= values:  # all, since then it is known whether the column is whole
+            some = values
+        if word + ((values + 1) // 2 if kind == SHORT else values) > len(room):
+            return False
+        at, size = begin + table[group, 4], table[group, 5]
+        if kind == SHORT:
+            done = decode(data, at, size, I32, short[2 * word : 2 * word + some])
+        else:
+            done = decode(data, at, size, I64 if kind == LONG else F64, room[word : word + some])
+        if done != some:
+            return False
+    return True
+
+
+def unfold(
+    data: Any,
+    begins: Any,
+    counts: Any,
+    bounds: Any,
+    places: Any,
+    starts: Any,
+    sizes: Any,
+    powers: Any,
+    room: Any,
+    out: Any,
+    states: Any,
+) -> None:
+    """Write pieces of pages to where they belong in `out`.
+
+    data    bytes of the pages, one after the other, and `MARGIN` more
+    begins  [P + 1] where each page begins, and where the last one ends
+    counts  [P] values of each
+    bounds  [P + 1] which of the pieces are of each page
+    places  [Q] in `out` of the pieces, `starts` in their pages, `sizes`
+    room    for the columns of any of the pages: as many words as it has values, and one a group
+    states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
+            them
+    """
+    for page in range(len(counts)):
+        states[page] = OTHER
+        begin, end, count = begins[page], begins[page + 1], counts[page]
+        if end - begin < 8 or data[begin] != PAGE_OF_ROWS:
+            continue
+        found = _outline(data[begin:end], 1, count)
+        good, table, lengths, firsts, order, linked, exceptions, later = found
+        if good and later.max() > 0:
+            for number in range(5):
+                at, size = begin + later[number, 0], later[number, 1]
+                if size == 0:
+                    continue
+                if number == 0:
+                    listed = lengths
+                elif number == 1:
+                    listed = firsts
+                elif number == 2:
+                    listed = order
+                else:
+                    listed = exceptions[number - 3]
+                good &= decode(data, at, size, I64, listed) == len(listed)
+            good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
+        if not good:
+            continue
+        first, last = bounds[page], bounds[page + 1]
+        if 2 * (last - first) >= len(lengths):
+            wanted = table[:, 6].copy()
+        else:
+            wanted = _needs(table, lengths, order, linked, starts[first:last], sizes[first:last])
+        if not _columns(data, begin, table, wanted, room):
+            continue
+        nan = _spread(
+            table, lengths, firsts, order, linked, exceptions, powers, room,
+            places[first:last], starts[first:last], sizes[first:last], out,
+        )  # fmt: skip
+        states[page] = NANS if nan else PLAIN
+
+
+@_inner
+def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
+    """All times of a page to `line`; whether it is one that was understood.
+
+    strays  [len(line)] room
+    """
+    count = len(line)
+    if end - begin < 1:
+        return False
+    kind, page = data[begin], data[begin:end]
+    if kind == PLAIN_PAGE:
+        return decode(data, begin + 1, end - begin - 1, I64, line) == count
+    if kind != PAGE_OF_STEPS or len(page) < STEPS_BYTES:
+        return False
+    rows, step, width = _number(page, 1, 4), _number(page, 5, 8), page[13]
+    if rows > count:
+        return False
+    lengths, bases = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    later = np.zeros((2, 2), np.int64)
+    at = _unpack(page, STEPS_BYTES, lengths, later[0])
+    at = _unpack(page, at, bases, later[1]) if at >= 0 else at
+    if at < 0:
+        return False
+    for number in range(2):
+        if later[number, 1] > 0:
+            listed = lengths if number == 0 else bases
+            if decode(data, begin + later[number, 0], later[number, 1], I64, listed) != rows:
+                return False
+    total = 0
+    for row in range(rows):
+        if lengths[row] <= 0 or lengths[row] > count - total:
+            return False
+        for n in range(lengths[row]):
+            line[total + n] = bases[row] + n * step
+        total += lengths[row]
+    if total != count:
+        return False
+    if width == 0:
+        return begin + at == end
+    if width == 4:
+        short = strays.view(np.int32)[:count]
+        if decode(data, begin + at, end - begin - at, I32, short) != count:
+            return False
+        for n in range(count):
+            line[n] += short[n]
+        return True
+    if width != 8 or decode(data, begin + at, end - begin - at, I64, strays[:count]) != count:
+        return False
+    for n in range(count):
+        line[n] += strays[n]
+    return True
+
+
+def unfold_times(
+    data: Any,
+    begins: Any,
+    counts: Any,
+    bounds: Any,
+    places: Any,
+    starts: Any,
+    sizes: Any,
+    room: Any,
+    out: Any,
+    states: Any,
+) -> None:
+    """`unfold` for pages of times; `room` has twice as many words as a page has times."""
+    for page in range(len(counts)):
+        states[page] = OTHER
+        count = counts[page]
+        line = room[:count]
+        if not _line(data, begins[page], begins[page + 1], line, room[count : 2 * count]):
+            continue
+        for piece in range(bounds[page], bounds[page + 1]):
+            start, to = starts[piece], places[piece]
+            for n in range(sizes[piece]):
+                out[to + n] = line[start + n]
+        states[page] = PLAIN
