@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,14 +17,12 @@ from tsdb.block.format import (
     PAGE,
     START_PAGE,
     TIME_PAGE,
-    PageSections,
     cell_page,
 )
 from tsdb.cache import ByteCache
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.compiled import MARGIN, NANS, OTHER, Compiled, ready
-from tsdb.codec.histogram_columns import decode_page
 from tsdb.codec.open_page import OpenPage
 from tsdb.codec.pages import decode_times, decode_values, open_values
 from tsdb.codec.row_heads import scratch
@@ -33,10 +31,10 @@ from tsdb.codec.whole_numbers import POWERS
 from tsdb.damage import DAMAGE, Losses
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import ReadFile
-from tsdb.histograms import Histograms, concat_histograms
+from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
 from tsdb.side_by_side import side_by_side
-from tsdb.stratum import ArrayStream, Stream, copy_pieces, flat_positions, move_pieces
+from tsdb.stratum import ArrayStream, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
 Page = Ints | Floats | Histograms | OpenPage
@@ -64,7 +62,7 @@ def page_bytes(page: Page) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pages:
+class Pages:
     """Pages of a file.
 
     first     [P + 1] number of the first value of each page, and of all values
@@ -169,7 +167,7 @@ class _Pages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PagedStream(_Pages):
+class PagedStream(Pages):
     """`Stream` over pages of a file."""
 
     def ints(self, starts: Ints, lengths: Ints) -> Ints:
@@ -340,66 +338,6 @@ class PagedStream(_Pages):
         joined: Any = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
         local: Ints = starts - first[low] + begins[low]
         return local, joined
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PagedHistograms(_Pages):
-    """`HistogramStream` over pages of a file.
-
-    sets  the custom bounds that the pages name by number
-    """
-
-    sets: tuple[tuple[float, ...], ...]
-
-    def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
-        if len(starts) == 0:
-            return Histograms.none()
-        places = flat_positions(starts, lengths)
-        page = self.first.searchsorted(places, side="right") - 1
-        order = np.argsort(page, kind="stable")
-        numbers, begins = np.unique(page[order], return_index=True)
-        parts = [
-            decoded.take(places[some] - self.first[number])
-            for number, decoded, some in zip(
-                numbers.tolist(),
-                self._decoded(numbers.tolist()),
-                np.split(order, begins[1:]),
-                strict=True,
-            )
-        ]
-        joined = concat_histograms(parts)
-        if bool((order[1:] > order[:-1]).all()):
-            return joined
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
-        return joined.take(back)
-
-    def _decode(self, data: bytes, count: int, *, passing: bool) -> Histograms:  # noqa: ARG002
-        return decode_page(data, count, self.sets)
-
-
-class Statistics(Mapping[str, Stream]):
-    """Streams by name. Their directories are read when one is asked for."""
-
-    def __init__(
-        self,
-        sections: Mapping[str, PageSections],
-        read: Callable[[str, PageSections], Stream],
-    ) -> None:
-        self._sections, self._read = sections, read
-        self._streams: dict[str, Stream] = {}
-
-    def __getitem__(self, name: str) -> Stream:
-        found = self._streams.get(name)
-        if found is None:
-            found = self._streams[name] = self._read(name, self._sections[name])
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sections)
-
-    def __len__(self) -> int:
-        return len(self._sections)
 
 
 def _in_stretches(pages: int, work: Callable[[int, int], bool], *, alone: bool) -> bool:

@@ -32,7 +32,9 @@ from tsdb.block.format import (
     cell_page,
     read_description,
 )
-from tsdb.block.pages import PageCache, PagedHistograms, PagedStream, Statistics
+from tsdb.block.paged_histograms import PagedHistograms
+from tsdb.block.pages import PageCache, PagedStream
+from tsdb.block.statistics import Statistics
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
 from tsdb.directory import Pieces, running, whole
@@ -294,17 +296,14 @@ class Block:
             times=times,
         )
 
-        def streams(named: dict[str, PageSections]) -> Statistics:
-            return Statistics(
-                named,
-                lambda name, pages: PagedStream(**self._pages(pages, cell_page(number, name))),
-            )
+        def stream(name: str, pages: PageSections) -> PagedStream:
+            return PagedStream(**self._pages(pages, cell_page(number, name)))
 
         return Rollup(
             sections.resolution_ms,
             grids,
-            streams(sections.statistics),
-            streams(sections.of_grids),
+            Statistics(sections.statistics, stream),
+            Statistics(sections.of_grids, stream),
         )
 
     def _starts(self, starts: StartSections | None, kind: bytes, series: int) -> dict[str, Any]:

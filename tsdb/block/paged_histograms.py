@@ -1,0 +1,49 @@
+"""A stream of native histograms in pages on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tsdb.block.pages import Pages
+from tsdb.codec.histogram_columns import decode_page
+from tsdb.histograms import Histograms, concat_histograms
+from tsdb.labels import Ints
+from tsdb.stratum import flat_positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PagedHistograms(Pages):
+    """`HistogramStream` over pages of a file.
+
+    sets  the custom bounds that the pages name by number
+    """
+
+    sets: tuple[tuple[float, ...], ...]
+
+    def histograms(self, starts: Ints, lengths: Ints) -> Histograms:
+        if len(starts) == 0:
+            return Histograms.none()
+        places = flat_positions(starts, lengths)
+        page = self.first.searchsorted(places, side="right") - 1
+        order = np.argsort(page, kind="stable")
+        numbers, begins = np.unique(page[order], return_index=True)
+        parts = [
+            decoded.take(places[some] - self.first[number])
+            for number, decoded, some in zip(
+                numbers.tolist(),
+                self._decoded(numbers.tolist()),
+                np.split(order, begins[1:]),
+                strict=True,
+            )
+        ]
+        joined = concat_histograms(parts)
+        if bool((order[1:] > order[:-1]).all()):
+            return joined
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        return joined.take(back)
+
+    def _decode(self, data: bytes, count: int, *, passing: bool) -> Histograms:  # noqa: ARG002
+        return decode_page(data, count, self.sets)

@@ -1,0 +1,32 @@
+"""What a rollup says of its cells, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from tsdb.block.format import PageSections
+from tsdb.stratum import Stream
+
+
+class Statistics(Mapping[str, Stream]):
+    """Streams by name. Their directories are read when one is asked for."""
+
+    def __init__(
+        self,
+        sections: Mapping[str, PageSections],
+        read: Callable[[str, PageSections], Stream],
+    ) -> None:
+        self._sections, self._read = sections, read
+        self._streams: dict[str, Stream] = {}
+
+    def __getitem__(self, name: str) -> Stream:
+        found = self._streams.get(name)
+        if found is None:
+            found = self._streams[name] = self._read(name, self._sections[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
