@@ -22,6 +22,7 @@ from server.alerts.alert_schema import (
     SilenceOut,
 )
 from server.alerts.grouping import Why
+from server.alerts.routing_config import RoutingPlan
 from server.alerts.rules_router import destination_out, shown_rules
 from server.alerts.silences import InvalidSilence, checked_duration, checked_reason
 from server.alerts.silences_router import silence_out
@@ -59,14 +60,15 @@ def list_alerts(call: Call) -> Answer:
 def get_alert(call: Call) -> Answer:
     """One alert with its rule, its history, and where it is told."""
     alert = call.get(Alert, call.name("id"), "alert")
-    muting = Muting.of(call, telling.routing_plan(call))
+    plan = telling.routing_plan(call)
+    muting = Muting.of(call, plan)
     rule = call.find(AlertRule, alert.rule_id)
     return ok(
         AlertDetailOut(
             **alert_out(alert, muting).model_dump(),
-            rule=None if rule is None else shown_rules(call, [rule])[0],
+            rule=None if rule is None else shown_rules(call, [rule], plan)[0],
             history=_history(call, alert),
-            routing=_routing(call, alert, rule),
+            routing=_routing(call, alert, rule, plan),
         )
     )
 
@@ -219,9 +221,10 @@ def _history(call: Call, alert: Alert) -> list[HistoryEntry]:
     ]
 
 
-def _routing(call: Call, alert: Alert, rule: AlertRule | None) -> list[RoutingOut]:
+def _routing(
+    call: Call, alert: Alert, rule: AlertRule | None, plan: RoutingPlan
+) -> list[RoutingOut]:
     found = []
-    plan = telling.routing_plan(call)
     for one in telling.routed(plan, alert.labels, () if rule is None else rule.channels):
         labels = one.group_labels(alert.labels)
         key = telling.group_id(call, one, labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from sqlalchemy import func, select
 
@@ -104,8 +105,13 @@ def export_rules(call: Call) -> Answer:
     return Answer(200, text.encode(), media="application/yaml")
 
 
-def shown_rules(unit: Unit, rules: Sequence[AlertRule]) -> list[RuleOut]:
-    """Rules as clients see them."""
+def shown_rules(
+    unit: Unit, rules: Sequence[AlertRule], plan: RoutingPlan | None = None
+) -> list[RuleOut]:
+    """Rules as clients see them.
+
+    plan  the tenant's routing, if it is known already
+    """
     ids = [rule.id for rule in rules]
     group_ids = {rule.group_id for rule in rules}
     found = unit.session.execute(select(RuleGroup).where(RuleGroup.id.in_(group_ids))).scalars()
@@ -118,7 +124,7 @@ def shown_rules(unit: Unit, rules: Sequence[AlertRule]) -> list[RuleOut]:
     )
     for rule_id, state, number in unit.session.execute(statement).all():
         counts[rule_id, state] = number
-    plan = telling.routing_plan(unit)
+    plan = telling.routing_plan(unit) if plan is None else plan
     return [_shown(rule, groups[rule.group_id], counts, plan) for rule in rules]
 
 
@@ -138,7 +144,12 @@ def destination_out(one: Destination) -> DestinationOut:
 
 def thresholds_of(expr: str) -> list[ThresholdOut]:
     """The numbers that the comparisons of an expression compare with, in their order."""
-    found: list[ThresholdOut] = []
+    return [ThresholdOut(op=op, value=value) for op, value in _comparisons(expr)]
+
+
+@lru_cache(maxsize=4096)
+def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
+    found: list[tuple[str, float]] = []
     waiting = [parse(expr)]
     while waiting:
         node = waiting.pop()
@@ -149,10 +160,10 @@ def thresholds_of(expr: str) -> list[ThresholdOut]:
         if str(node.op) in _COMPARISONS:
             number = _number(node.right)
             if number is not None:
-                found.append(ThresholdOut(op=str(node.op), value=number))
+                found.append((str(node.op), number))
                 continue
         waiting += [node.right, node.left]
-    return found
+    return tuple(found)
 
 
 def _number(node: object) -> float | None:

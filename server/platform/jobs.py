@@ -10,145 +10,30 @@ doubles nothing that is in the database. What a job does outside may happen twic
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session
 
 from server.platform.context import ServerContext
 from server.platform.errors import Unavailable
 from server.platform.ids import new_id
+from server.platform.job import JobKind, JobRun, LeaseLost
 from server.platform.scopes import Principal, Role
 from server.platform.state.rows import Tenant
 from server.platform.tables import Job
-from server.platform.unit import Origin, Unit, system_actor
 
+__all__ = ["JobKind", "JobRun", "JobRunner", "LeaseLost"]
 log = logging.getLogger(__name__)
 Key = TypeVar("Key")
 _AT_ONCE = 32
-_LONGEST_BACKOFF = timedelta(minutes=10)
-
-
-class LeaseLost(Exception):
-    """The job was cancelled, or took longer than its lease and is somebody else's now."""
-
-
-def backoff(attempts: int) -> timedelta:
-    """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
-    seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
-    return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311 - no secret
-
-
-@dataclass(frozen=True, slots=True)
-class JobKind:
-    """What to do for jobs of a name.
-
-    run       does one; it ends by `with run.finish()`, or by returning
-    lease     how long it may take before another worker takes it over
-    retry     wait after so many failed attempts
-    lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
-              what is slow for one does not hold up others
-    waits     it waits for others most of its time: such jobs have threads of their own, of which
-              one tenant gets half at most
-    """
-
-    name: str
-    run: Callable[[JobRun], None]
-    lease: timedelta = timedelta(seconds=60)
-    retry: Callable[[int], timedelta] = backoff
-    lane: str | None = None
-    lane_width: int = 2
-    waits: bool = False
-
-
-@dataclass(slots=True)
-class JobRun:
-    """One job in the hands of a worker.
-
-    context   the server, scoped to the job's tenant (`context.store` is its samples)
-    attempts  how often it was tried before
-    """
-
-    context: ServerContext
-    id: str
-    kind: str
-    key: str
-    payload: dict[str, Any]
-    attempts: int
-    run_at: datetime
-    lease: str
-    ended: bool = field(default=False)
-
-    @contextmanager
-    def read(self) -> Iterator[Unit]:
-        """A unit that only reads."""
-        with self.context.unit(*self._origin(), writes=False) as unit:
-            yield unit
-
-    @contextmanager
-    def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
-        """The unit that ends the job: everything it changes is made together with the end.
-
-        again_at  the job is to run again then; None: it is done, and its row goes
-
-        Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
-        """
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
-            row = self._own(unit.session)
-            yield unit
-            unit.session.flush()
-            unit.session.refresh(row)
-            if again_at is None and row.run_at == self.run_at:
-                unit.session.delete(row)
-            else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
-                row.lease = row.lease_until = row.last_error = None
-                row.attempts = 0
-                if again_at is not None and row.run_at == self.run_at:
-                    row.run_at = again_at
-                unit.wakes = True
-        self.ended = True
-
-    @contextmanager
-    def note(self) -> Iterator[Unit]:
-        """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
-            self._own(unit.session)
-            yield unit
-
-    def renew(self, lease: timedelta) -> None:
-        """Keep the job for that much longer from now. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
-            self._own(unit.session).lease_until = unit.now() + lease
-
-    def fail(self, error: BaseException, wait: timedelta) -> None:
-        """Give the job back after a failure, to be tried again."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
-            row = self._own(unit.session)
-            row.lease = row.lease_until = None
-            row.attempts = self.attempts + 1
-            row.last_error = f"{type(error).__name__}: {error}"[:1000]
-            if row.run_at == self.run_at:
-                row.run_at = unit.now() + wait
-        self.ended = True
-
-    def _own(self, session: Session) -> Job:
-        row = session.execute(
-            select(Job).where(Job.id == self.id, Job.lease == self.lease).with_for_update()
-        ).scalar_one_or_none()
-        if row is None:
-            raise LeaseLost(self.id)
-        return row
-
-    def _origin(self) -> tuple[Any, Origin]:
-        return system_actor(self.kind), Origin(self.id)
+_SOONEST_S = 0.001
 
 
 @dataclass(slots=True)
@@ -165,7 +50,8 @@ class JobRunner:
 
     threads   jobs that run at one time in this process; 0: none
     waiting   so many more of the kinds that wait for others
-    poll_s    how often to look for due jobs that nobody in this process has announced
+    poll_s    how often to look for jobs that nobody in this process has announced; one that is
+              known then runs when it is due, not at the next look
     """
 
     def __init__(
@@ -234,18 +120,34 @@ class JobRunner:
                 for b in self._benches
             ]
             while not self._stop.is_set():
-                claimed = 0
+                claimed, wait_s = 0, self._poll_s
                 try:
                     self._housekeeping()
+                    looked = self._context.clock.now()
                     for bench, pool in zip(self._benches, pools, strict=True):
                         claimed += self._fill(bench, pool)
+                    if not claimed:
+                        wait_s = self._until_due_s(looked)
                 except Unavailable as problem:
                     log.warning("jobs wait: %s", problem)
                 except Exception:
                     log.exception("jobs could not be leased")
                 if not claimed:
-                    self._wake.wait(self._poll_s)
+                    self._wake.wait(wait_s)
                     self._wake.clear()
+
+    def _until_due_s(self, looked: datetime) -> float:
+        """Until a job is due that was not at the last look, if that is before the next one."""
+        soon = select(func.min(Job.run_at)).where(
+            Job.run_at > looked,
+            Job.run_at <= looked + timedelta(seconds=self._poll_s),
+            Job.kind.in_(list(self._kinds)),
+        )
+        with self._context.database.read(None) as session:
+            at = session.execute(soon).scalar()
+        if at is None:
+            return self._poll_s
+        return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
     def _fill(self, bench: _Bench, pool: ThreadPoolExecutor) -> int:
         """Give due jobs to a bench's free threads; how many."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 
-from server.platform.ids import new_id
+import pytest
+from ulid import ULID
+
+from server.platform.ids import new_id, ulid_text
 from server.platform.scopes import Role
 from server.platform.secrets import is_well_formed, new_secret
 
@@ -33,3 +38,16 @@ def test_ids_are_ulids_in_order_of_time() -> None:
     assert len(set(ids)) == 1000
     assert all(re.fullmatch(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}", i) for i in ids)
     assert ids == sorted(ids)
+
+
+def test_ids_say_when_they_were_made_as_another_library_reads_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time()
+    made = ULID.from_str(new_id("req").partition("_")[2])
+    assert abs(made.timestamp - now) < 60
+    for number in (0, 1, 2**128 - 1, *(random.Random(4).getrandbits(128) for _ in range(100))):
+        assert ulid_text(number) == str(ULID.from_int(number))
+    monkeypatch.setattr("server.platform.ids._last", int(made) + (10_000_000 << 80))
+    later = [int(ULID.from_str(new_id("req").partition("_")[2])) for _ in range(3)]
+    assert later == [int(made) + (10_000_000 << 80) + n for n in (1, 2, 3)]

@@ -18,7 +18,7 @@ from server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
 from server.platform.state.database import StateDatabase
 from server.platform.tables import Event, Job, User
 from server.platform.unit import Origin, Unit, system_actor
-from tests.support.http_server import LocalServer
+from tests.support.http_server import LocalServer, local_server
 
 ORIGIN = Origin("req_test")
 
@@ -187,6 +187,23 @@ def test_many_workers_do_each_job_once(served: LocalServer) -> None:
 
     assert jobs(served) == []
     assert counted(served) == 40
+
+
+def test_a_runner_sleeps_until_a_job_is_due() -> None:
+    """It looks once in an hour, and yet a job that it knows of runs at its time."""
+    ran = threading.Event()
+    with local_server() as server:
+        context = server.context
+        kind = JobKind("soon", lambda _: ran.set())
+        at = context.clock.now() + timedelta(seconds=1)
+        in_unit(server, lambda unit: unit.enqueue("soon", run_at=at))
+        work = JobRunner(context, [kind], threads=1, poll_s=3600)
+        work.start()
+        try:
+            assert ran.wait(120)
+        finally:
+            work.stop()
+    assert context.clock.now() >= at
 
 
 def test_a_tenant_that_waits_leaves_places_for_others(served: LocalServer) -> None:

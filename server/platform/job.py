@@ -1,0 +1,133 @@
+"""One job: what its kind is, and what a worker does with it while it has the lease."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.platform.context import ServerContext
+from server.platform.tables import Job
+from server.platform.unit import Origin, Unit, system_actor
+
+_LONGEST_BACKOFF = timedelta(minutes=10)
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, or took longer than its lease and is somebody else's now."""
+
+
+def backoff(attempts: int) -> timedelta:
+    """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
+    seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """What to do for jobs of a name.
+
+    run       does one; it ends by `with run.finish()`, or by returning
+    lease     how long it may take before another worker takes it over
+    retry     wait after so many failed attempts
+    lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
+              what is slow for one does not hold up others
+    waits     it waits for others most of its time: such jobs have threads of their own, of which
+              one tenant gets half at most
+    """
+
+    name: str
+    run: Callable[[JobRun], None]
+    lease: timedelta = timedelta(seconds=60)
+    retry: Callable[[int], timedelta] = backoff
+    lane: str | None = None
+    lane_width: int = 2
+    waits: bool = False
+
+
+@dataclass(slots=True)
+class JobRun:
+    """One job in the hands of a worker.
+
+    context   the server, scoped to the job's tenant (`context.store` is its samples)
+    attempts  how often it was tried before
+    """
+
+    context: ServerContext
+    id: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    attempts: int
+    run_at: datetime
+    lease: str
+    ended: bool = field(default=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """A unit that only reads."""
+        with self.context.unit(*self._origin(), writes=False) as unit:
+            yield unit
+
+    @contextmanager
+    def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
+        """The unit that ends the job: everything it changes is made together with the end.
+
+        again_at  the job is to run again then; None: it is done, and its row goes
+
+        Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
+        """
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+            row = self._own(unit.session)
+            yield unit
+            unit.session.flush()
+            unit.session.refresh(row)
+            if again_at is None and row.run_at == self.run_at:
+                unit.session.delete(row)
+            else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
+                row.lease = row.lease_until = row.last_error = None
+                row.attempts = 0
+                if again_at is not None and row.run_at == self.run_at:
+                    row.run_at = again_at
+                unit.wakes = True
+        self.ended = True
+
+    @contextmanager
+    def note(self) -> Iterator[Unit]:
+        """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+            self._own(unit.session)
+            yield unit
+
+    def renew(self, lease: timedelta) -> None:
+        """Keep the job for that much longer from now. Raises `LeaseLost`."""
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+            self._own(unit.session).lease_until = unit.now() + lease
+
+    def fail(self, error: BaseException, wait: timedelta) -> None:
+        """Give the job back after a failure, to be tried again."""
+        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+            row = self._own(unit.session)
+            row.lease = row.lease_until = None
+            row.attempts = self.attempts + 1
+            row.last_error = f"{type(error).__name__}: {error}"[:1000]
+            if row.run_at == self.run_at:
+                row.run_at = unit.now() + wait
+        self.ended = True
+
+    def _own(self, session: Session) -> Job:
+        row = session.execute(
+            select(Job).where(Job.id == self.id, Job.lease == self.lease).with_for_update()
+        ).scalar_one_or_none()
+        if row is None:
+            raise LeaseLost(self.id)
+        return row
+
+    def _origin(self) -> tuple[Any, Origin]:
+        return system_actor(self.kind), Origin(self.id)
