@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from unittest import mock
 
 import numpy as np
@@ -54,3 +55,20 @@ def test_decimals(seed: int, places: int, size: float) -> None:
     compiled, plain = both(result, ValueStyle.TEXT)
 
     assert compiled == plain
+
+
+@given(
+    st.sampled_from([0, 9_000, 1_748_952_000_000, 10**13 - 3_000, -(10**13), -2_000]),
+    st.sampled_from([1_000, 60_000, 500]),
+    st.integers(1, 5),
+)
+def test_times(start: int, step: int, steps: int) -> None:
+    """Whole seconds, whose digits may become more on the way, and others."""
+    times = start + np.arange(steps, dtype=np.int64) * step
+    labels = SeriesTable.from_dicts([{"n": "1"}, {"n": "2"}])
+    result = Result(ResultKind.MATRIX, labels, times, np.ones((2, steps)))
+
+    compiled, plain = both(result, ValueStyle.NUMBER)
+
+    assert compiled == plain
+    assert [at for at, _ in json.loads(compiled)[1]["values"]] == (times / 1000).tolist()
