@@ -33,7 +33,8 @@ from tsdb.block.format import (
     read_description,
 )
 from tsdb.block.paged_histograms import PagedHistograms
-from tsdb.block.pages import PageCache, PagedStream
+from tsdb.block.paged_stream import PagedStream
+from tsdb.block.pages import PageCache
 from tsdb.block.statistics import Statistics
 from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers

@@ -28,7 +28,8 @@ INTS = types.Array(types.int64, 1, "C", readonly=True)
 NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 ROOM = types.Array(types.int64, 1, "C")
 OUT = types.Array(types.float64, 1, "C")
-PIECES = (BYTES, INTS, INTS, INTS, INTS, INTS, INTS)
+TABLE = types.Array(types.int64, 2, "C", readonly=True)
+PIECES = (BYTES, TABLE, INTS, INTS, INTS)
 SIGNATURES = {
     "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM),
     "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
@@ -61,9 +62,7 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any) -> Any:
         need, kind, word, values = wanted[group], table[group, 1], table[group, 3], table[group, 6]
         if need == 0:
             continue
-        some = (need + BATCH - 1) // BATCH * BATCH
-        if 2 * some >= values:  # all, since then it is known whether the column is whole
-            some = values
+        some = min((need + BATCH - 1) // BATCH * BATCH, values)
         if word + ((values + 1) // 2 if kind == SHORT else values) > len(room):
             return False
         at, size = begin + table[group, 4], table[group, 5]
@@ -78,9 +77,7 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any) -> Any:
 
 def unfold(
     data: Any,
-    begins: Any,
-    counts: Any,
-    bounds: Any,
+    pages: Any,
     places: Any,
     starts: Any,
     sizes: Any,
@@ -91,18 +88,17 @@ def unfold(
 ) -> None:
     """Write pieces of pages to where they belong in `out`.
 
-    data    bytes of the pages, one after the other, and `MARGIN` more
-    begins  [P + 1] where each page begins, and where the last one ends
-    counts  [P] values of each
-    bounds  [P + 1] which of the pieces are of each page
+    data    bytes that the pages are among, and `MARGIN` more
+    pages   [P, 5] of each: where it begins and ends in `data`, its values, its first piece, and one
+            past its last
     places  [Q] in `out` of the pieces, `starts` in their pages, `sizes`
     room    for the columns of any of the pages: as many words as it has values, and one a group
     states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
             them
     """
-    for page in range(len(counts)):
+    for page in range(len(pages)):
         states[page] = OTHER
-        begin, end, count = begins[page], begins[page + 1], counts[page]
+        begin, end, count = pages[page, 0], pages[page, 1], pages[page, 2]
         if end - begin < 8 or data[begin] != PAGE_OF_ROWS:
             continue
         found = _outline(data[begin:end], 1, count)
@@ -124,8 +120,8 @@ def unfold(
             good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
         if not good:
             continue
-        first, last = bounds[page], bounds[page + 1]
-        if 2 * (last - first) >= len(lengths):
+        first, last = pages[page, 3], pages[page, 4]
+        if sizes[first:last].sum() == count:
             wanted = table[:, 6].copy()
         else:
             wanted = _needs(table, lengths, order, linked, starts[first:last], sizes[first:last])
@@ -193,9 +189,7 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
 
 def unfold_times(
     data: Any,
-    begins: Any,
-    counts: Any,
-    bounds: Any,
+    pages: Any,
     places: Any,
     starts: Any,
     sizes: Any,
@@ -204,13 +198,13 @@ def unfold_times(
     states: Any,
 ) -> None:
     """`unfold` for pages of times; `room` has twice as many words as a page has times."""
-    for page in range(len(counts)):
+    for page in range(len(pages)):
         states[page] = OTHER
-        count = counts[page]
+        count = pages[page, 2]
         line = room[:count]
-        if not _line(data, begins[page], begins[page + 1], line, room[count : 2 * count]):
+        if not _line(data, pages[page, 0], pages[page, 1], line, room[count : 2 * count]):
             continue
-        for piece in range(bounds[page], bounds[page + 1]):
+        for piece in range(pages[page, 3], pages[page, 4]):
             start, to = starts[piece], places[piece]
             for n in range(sizes[piece]):
                 out[to + n] = line[start + n]

@@ -11,7 +11,7 @@ import pytest
 
 import tsdb
 from tsdb import side_by_side
-from tsdb.block.pages import WORTH_A_THREAD, PagedStream
+from tsdb.block.paged_stream import WORTH_A_THREAD, PagedStream
 from tsdb.codec import compiled
 from tsdb.errors import Corrupted
 from tsdb.labels import SeriesTable

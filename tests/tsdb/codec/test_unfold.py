@@ -37,10 +37,11 @@ def unfolded(
     out = np.full(int(sizes.sum()), 0.5)
     bounds = of.searchsorted(np.arange(len(pages) + 1))
     states = np.empty(len(pages), np.int64)
+    ends = np.cumsum([len(page) for page in pages])
     made.unfold(
         np.frombuffer(b"".join(pages) + bytes(MARGIN), np.uint8),
-        np.append(0, np.cumsum([len(page) for page in pages])),
-        np.array(counts), bounds, np.cumsum(sizes) - sizes, starts, sizes, POWERS,
+        np.stack([np.append(0, ends[:-1]), ends, counts, bounds[:-1], bounds[1:]], axis=1).copy(),
+        np.cumsum(sizes) - sizes, starts, sizes, POWERS,
         np.empty(max(counts) + 1024, np.int64), out, states,
     )  # fmt: skip
     return out, np.append(0, np.cumsum(sizes))[bounds], states
@@ -117,11 +118,11 @@ def test_times(shapes: list[tuple[str, int]], seed: int) -> None:
     assert (decode_times(page, len(times)) == times).all()
     begin = int(rng.integers(0, len(times)))
     out, states = np.zeros(len(times) - begin, np.int64), np.empty(2, np.int64)
+    size, count = len(page), len(times)
     made.unfold_times(
         np.frombuffer(page + page[:-1] + bytes(MARGIN), np.uint8),
-        np.array([0, len(page), 2 * len(page) - 1]),
-        np.array([len(times)] * 2), np.array([0, 1, 1]), np.zeros(1, np.int64),
-        np.array([begin]), np.array([len(times) - begin]),
+        np.array([[0, size, count, 0, 1], [size, 2 * size - 1, count, 1, 1]]),
+        np.zeros(1, np.int64), np.array([begin]), np.array([len(times) - begin]),
         np.empty(2 * len(times), np.int64), out, states,
     )  # fmt: skip
     assert states[1] == OTHER
