@@ -23,6 +23,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -70,7 +71,7 @@ def write(folder: Path, series: int, hours: int, every_s: int) -> None:
             times = times + (targets * 37 % (every_s * 1000))[None, :]
             rows = np.broadcast_to(np.arange(series), grown.shape)
             database.append(Batch(labels, rows.ravel(), times.ravel(), grown.ravel()))
-        database.flush()
+        database.compact()  # in a day, the store's own thread does that
 
 
 def resident_mib(field: str) -> float:
@@ -117,6 +118,18 @@ def read(folder: Path, hours: int) -> dict[str, float | int | str]:
     }
 
 
+def measure(folder: Path, series: int, hours: int, every_s: int) -> dict[str, Any]:
+    """What a fresh process finds in the store at `folder`, which is written if there is none."""
+    if not folder.exists():
+        write(folder, series, hours, every_s)
+    command = [sys.executable, "-m", "benchmarks.query_memory", "--read", str(folder)]
+    done = subprocess.run(
+        [*command, "--hours", str(hours)], capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 @click.command()
 @click.option("--series", default=100_000, show_default=True)
 @click.option("--hours", default=24, show_default=True)
@@ -129,14 +142,7 @@ def main(series: int, hours: int, every: int, store: Path | None, reads: Path | 
         click.echo(json.dumps(read(reads, hours)))
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place:
-        folder = store or Path(place) / "store"
-        if not folder.exists():
-            write(folder, series, hours, every)
-        command = [sys.executable, "-m", "benchmarks.query_memory", "--read", str(folder)]
-        done = subprocess.run(
-            [*command, "--hours", str(hours)], capture_output=True, text=True, check=True
-        )
-    found = json.loads(done.stdout)
+        found = measure(store or Path(place) / "store", series, hours, every)
     click.echo(f"{series} series × {hours} h, a sample every {every} s: {found['samples']} samples")
     for name, value in found.items():
         click.echo(f"  {name:<20}{value}")

@@ -16,13 +16,14 @@ from typing import Any
 
 import click
 
+from benchmarks import query_memory
 from benchmarks.suite import chart, clients, growth, panel, report
 from benchmarks.suite.facts import machine_facts
 from benchmarks.suite.measuring import OverHttp, System, measure_queries, novaql_systems
 from benchmarks.suite.peers import PeerBench
 from benchmarks.suite.systems import Effort, InProcess, Server, open_dataset
 
-PARTS = ("queries", "panel", "clients", "growth")
+PARTS = ("queries", "panel", "clients", "memory", "growth")
 CLIENTS = (1, 2, 4, 8, 16)
 
 
@@ -112,6 +113,9 @@ def main(
         open_dataset(bench.dataset).close()
         with _servers(bench, store, recorder, peers=peers) as systems:
             _measure(bench, store, systems, recorder, effort, wanted, only, quick=quick)
+    if "memory" in wanted:
+        with recorder.part("memory"):
+            _memory(data.resolve(), min(1.0, scale), recorder)
     if "growth" in wanted:
         with recorder.part("growth"):
             size = min(1.0, max(scale, 0.01)) * (0.02 if quick else 1)
@@ -120,6 +124,15 @@ def main(
     recorder.put("ended", machine_facts())
     (out / "README.md").write_text(report.page(recorder.found, chart.draw(recorder.found, out)))
     say(f"written to {out}")
+
+
+def _memory(data: Path, scale: float, recorder: Recorder) -> None:
+    """What one large aggregation adds to a process; the store is written once."""
+    series, hours, every_s = max(1_000, round(100_000 * scale)), 24, 60
+    found = query_memory.measure(data / f"memory-{series}", series, hours, every_s)
+    recorder.put(
+        "large_query", {"query": query_memory.LARGE, "series": series, "hours": hours, **found}
+    )
 
 
 class Running:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.suite.figures import Results, geometric_mean
 from benchmarks.suite.measuring import ORDER
-from benchmarks.suite.report import TITLES, Results, geometric_mean
+from benchmarks.suite.report import TITLES
 
 COLOURS = {
     "prometheus": "#c4453c",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.suite import acceptance
+from benchmarks.suite.figures import Results, geometric_mean, number, ratios
 from benchmarks.suite.measuring import ORDER
 
-Results = dict[str, Any]
 PEERS = ("prometheus", "victoriametrics")
 OURS = tuple(name for name in ORDER if name not in PEERS)
 TITLES = {
@@ -49,24 +49,6 @@ def _introduction(results: Results) -> str:
             "counted, systems taking turns on each query. A ratio above 1: NovaQL is faster.",
         ]
     )
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    """NaN for none."""
-    logs = [math.log(value) for value in values if value > 0]
-    return math.exp(sum(logs) / len(logs)) if logs else math.nan
-
-
-def ratios(
-    results: Results, ours: str, peer: str, figure: str, *, metadata: bool
-) -> dict[str, float]:
-    """Query → how many times the peer's figure is ours, where both have one."""
-    found = {}
-    for row in results.get("queries", []):
-        both = row["systems"].get(ours, {}), row["systems"].get(peer, {})
-        if (row["group"] == "metadata") is metadata and all(figure in one for one in both):
-            found[row["query"]] = both[1][figure] / max(both[0][figure], 1e-6)
-    return found
 
 
 def _summary(results: Results) -> str:
@@ -128,11 +110,6 @@ def _figures(found: dict[str, Any]) -> str:
     return f"{number(found['median_ms'])} / {number(found['cpu_ms'])}"
 
 
-def number(value: float) -> str:
-    """Three digits or so."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
 def _answers(results: Results) -> str:
     lines = ["## Answers", "Compared with Prometheus's before anything was timed.", ""]
     for name in ORDER[1:]:
@@ -153,17 +130,26 @@ def _answers(results: Results) -> str:
 
 
 def _memory(results: Results) -> str:
-    found = results.get("memory", {})
-    if not found:
-        return ""
-    lines = ["## Memory", "", "| | peak MiB after all queries |", "| --- | ---: |"]
+    found, large = results.get("memory", {}), results.get("large_query")
+    lines = ["## Memory"]
+    if found:
+        lines += ["", "| | peak MiB after all queries |", "| --- | ---: |"]
     processes = [name for name in ORDER if name not in ("novaql cold", "novaql arrow")]
     lines += [
         f"| {TITLES[name]} | {found[name]['peak']:.0f} |"
         for name in processes
         if "peak" in found.get(name, {})
     ]
-    return "\n".join(lines)
+    if large is not None:
+        lines += [
+            "",
+            f"`{large['query']}` over {large['series']} series × {large['hours']} h, "
+            f"{large['samples']} samples of which no page was decoded, takes a process of its own "
+            f"{number(large['wall_s'])} s, adds {number(large['adds_mib'])} MiB to it at the peak, "
+            f"and {number(large['keeps_mib'])} for good. A query over its budget: "
+            f"“{large['over_budget']}”; the process answers the next one.",
+        ]
+    return "\n".join(lines) if len(lines) > 1 else ""
 
 
 def _panel(results: Results) -> str:
@@ -211,19 +197,18 @@ def _clients(results: Results) -> str:
         "A small query (one series, 1440 points) alone, and beside two clients that ask large ones "
         "all the time:",
         "",
-        "| | alone: median / p99 ms | beside large ones: median / p99 ms | p99 beside ÷ alone "
-        "| large a second |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| | alone: median / p99 ms | beside large ones: median / p99 ms | p99 beside ÷ p99 alone "
+        "| ÷ median alone | large a second |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         if "busy_p99_ms" in row:
             alone = f"{number(row['idle_median_ms'])} / {number(row['idle_p99_ms'])}"
             beside = f"{number(row['busy_median_ms'])} / {number(row['busy_p99_ms'])}"
-            ratio = row["busy_p99_ms"] / row["idle_p99_ms"]
+            than = (row["idle_p99_ms"], row["idle_median_ms"])
+            slower = " | ".join(f"{row['busy_p99_ms'] / ms:.1f}" for ms in than)
             large = number(row["large_per_second"])
-            lines.append(
-                f"| {TITLES[row['system']]} | {alone} | {beside} | {ratio:.1f} | {large} |"
-            )
+            lines.append(f"| {TITLES[row['system']]} | {alone} | {beside} | {slower} | {large} |")
     return "\n".join(lines)
 
 
@@ -256,6 +241,7 @@ def _failures(results: Results) -> str:
 
 
 SECTIONS: tuple[Callable[[Results], str], ...] = (
+    acceptance.section,
     _summary,
     _queries,
     _answers,

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.suite import report
+from benchmarks.suite import acceptance, figures, report
 from benchmarks.suite.http_client import Connection, get_request
 from tests.support.repository import ROOT
 
@@ -116,16 +116,51 @@ def test_a_run_without_peers(peerbench: Path, data: Path, tmp_path: Path) -> Non
 
 
 def test_ratios_and_their_mean() -> None:
-    def row(name: str, ours: float, peer: float) -> report.Results:
+    def row(name: str, ours: float, peer: float) -> figures.Results:
         systems = {"novaql": {"median_ms": ours}, "victoriametrics": {"median_ms": peer}}
         return {"query": name, "group": "raw", "systems": systems}
 
     results = {"queries": [row("a", 1, 8), row("b", 2, 4), {**row("c", 1, 9), "group": "metadata"}]}
 
-    found = report.ratios(results, "novaql", "victoriametrics", "median_ms", metadata=False)
+    found = figures.ratios(results, "novaql", "victoriametrics", "median_ms", metadata=False)
 
     assert found == {"a": 8, "b": 2}
-    assert report.geometric_mean(found.values()) == pytest.approx(4)
+    assert figures.geometric_mean(found.values()) == pytest.approx(4)
+
+
+def test_what_was_measured_stands_beside_what_is_to_be_reached() -> None:
+    def answers(**ms: float) -> dict[str, dict[str, float]]:
+        return {name.replace("_", " "): {"median_ms": took} for name, took in ms.items()}
+
+    systems = answers(prometheus=60, victoriametrics=9, novaql=2, novaql_json=3)
+    answered = {"victoriametrics": 20.0, "novaql json": 50.0}
+    panels = (("in process", 0.5), ("over HTTP", 3.0), ("over HTTP", 4.5))
+    results: figures.Results = {
+        "queries": [{"query": "a", "group": "raw", "systems": systems}],
+        "large_query": {"series": 10, "hours": 24, "adds_mib": 99.0},
+        "panel": [{"where": where, "median_ms": ms} for where, ms in panels],
+        "clients": [
+            *({"system": s, "clients": 16, "per_second": n} for s, n in answered.items()),
+            {"system": "novaql json", "clients": 1, "per_second": 1.0},
+            {"system": "novaql json", "idle_p99_ms": 2.0, "busy_p99_ms": 8.0},
+        ],
+    }
+
+    section = acceptance.section(results)
+    goals = {goal.what: goal for goal in acceptance.goals(results)}
+
+    assert "| in process, faster than Prometheus | ≥ 20 × | 30.0 × | yes |" in section
+    assert "| in process, faster than VictoriaMetrics | ≥ 5 × | 4.50 × | **no** |" in section
+    assert "| a refreshed panel over HTTP | ≤ 4 ms | 4.50 ms | **no** |" in section
+    assert "| a sum over 10 series × 24 h adds | ≤ 128 MiB | 99.0 MiB | yes |" in section
+    assert goals["16 clients, queries a second, of VictoriaMetrics'"].figure == 2.5
+    assert goals["p99 of a small query beside large ones, of its p99 alone"].figure == 4
+    assert "without numba" not in section  # nothing of it was measured
+    assert len(goals) > section.count("yes") + section.count("**no**") == 11
+
+
+def test_nothing_measured_is_no_goal_missed() -> None:
+    assert acceptance.section({}) == ""
 
 
 def test_a_failed_part_is_told() -> None:

@@ -1,0 +1,32 @@
+"""Figures out of results: ratios, their mean, how a number is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+Results = dict[str, Any]
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """NaN for none."""
+    logs = [math.log(value) for value in values if value > 0]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def ratios(
+    results: Results, ours: str, peer: str, figure: str, *, metadata: bool
+) -> dict[str, float]:
+    """Query → how many times the peer's figure is ours, where both have one."""
+    found = {}
+    for row in results.get("queries", []):
+        both = row["systems"].get(ours, {}), row["systems"].get(peer, {})
+        if (row["group"] == "metadata") is metadata and all(figure in one for one in both):
+            found[row["query"]] = both[1][figure] / max(both[0][figure], 1e-6)
+    return found
+
+
+def number(value: float) -> str:
+    """Three digits or so."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
