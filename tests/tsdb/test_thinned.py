@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 import tsdb
 from novaql import Result, query
@@ -46,12 +46,18 @@ def numbers(result: Result) -> dict[str, list[float | None]]:
     }
 
 
+def _of_m(*samples: tuple[int, float]) -> list[Sample]:
+    return [({"__name__": "m", "n": "a"}, at, float(value)) for at, value in samples]
+
+
 @given(
     st.lists(scrapes(), min_size=1, max_size=3),
     st.sampled_from([60, 300, 420, 3600]),
     st.sampled_from([60, 300, 420, 3600]),
     st.sets(st.sampled_from((*FUNCTIONS, *CLOSE)), min_size=2, max_size=2),
 )
+@example([_of_m((60_000, 0), (90_000, np.inf), (150_000, 1), (180_000, 0))], 60, 60, {"rate"})
+@example([_of_m((60_000, np.inf), (400_000, 1), (410_000, 0))], 420, 60, {"increase"})
 @settings(max_examples=int(os.environ.get("NOVAQL_ROLLUP_EXAMPLES", "15")), deadline=None)
 def test_rollups_alone_answer_as_samples_over_moved_windows(
     batches: list[list[Sample]], range_s: int, step_s: int, functions: set[str]

@@ -171,12 +171,9 @@ def _pairs(held: _Held) -> tuple[Floats, Floats, Floats, Bools]:
         place = np.where(whole, place, 0.0)[held.windows.lo]
         error[held.counts * ROUNDING * absolute < WHOLE_UNTIL / 4 * place] = 0.0
     if not finite.all():  # infinities and NaN stand out, whatever else is added
-        places = {s: held.total(np.where(known["sum"] == s, 1.0, 0.0)) for s in (np.inf, -np.inf)}
-        nans = held.total(np.where(np.isnan(known["sum"]), 1.0, 0.0))
-        value = np.where(places[np.inf] > 0, np.inf, -np.inf)
-        value = np.where((nans > 0) | ((places[np.inf] > 0) & (places[-np.inf] > 0)), np.nan, value)
-        odd = ~held.every(finite)
-        found, missing = np.where(odd, value, found), np.where(odd, 0.0, missing)
+        odd = {v: held.total(_are(known["sum"], v)) for v in (np.inf, -np.inf, np.nan)}
+        some = ~held.every(finite)
+        found, missing = _with_odd(found, odd), np.where(some, 0.0, missing)
     return found, missing, error, held.every(sound)
 
 
@@ -208,7 +205,8 @@ def _growth(*, is_counter: bool, is_rate: bool) -> Kernel:
             falls, fallen, one = _fallen(held)
             whole = _all_whole(held)
             grown = increase + np.where(falls == 1, one, fallen)
-            grown = np.where((falls <= 1) | whole, grown, _steps(held))
+            steps = np.where(first_value == np.inf, np.nan, _steps(held))  # as ∞ - ∞ is
+            grown = np.where((falls <= 1) | whole, grown, steps)
             increase = np.where(falls > 0, grown, increase)
             proven &= (falls <= 1) | whole
         factor = extrapolation_factor(
@@ -285,9 +283,29 @@ def _steps(held: _Held) -> Floats:
     before = np.append(0.0, last[:-1])
     joint = np.where(first < before, first, first - before)
     joint[cells.offsets[:-1][np.diff(cells.offsets) > 0]] = 0.0
-    high, rest = held.exactly(joint + cells.statistics["increase"])
-    # The step into the first cell of a window is none of it.
-    return high + held.exactly(rest)[0] - joint[windows.lo]
+    total = np.zeros(len(windows.lo))
+    odd = {np.inf: total, -np.inf: total, np.nan: total}
+    for steps in (joint, cells.statistics["increase"]):
+        high, rest = held.exactly(np.where(np.isfinite(steps), steps, 0.0))
+        total = total + high + held.exactly(rest)[0]
+        # The step into the first cell of a window is none of it.
+        into = steps[windows.lo] if steps is joint else np.zeros(len(total))
+        total = total - np.where(np.isfinite(into), into, 0.0)
+        odd = {v: n + held.total(_are(steps, v)) - _are(into, v) for v, n in odd.items()}
+    return _with_odd(total, odd)
+
+
+def _are(numbers: Floats, value: float) -> Floats:
+    """1 where a number is this one, which may be NaN."""
+    there: Floats = np.where(np.isnan(numbers) if np.isnan(value) else numbers == value, 1.0, 0.0)
+    return there
+
+
+def _with_odd(total: Floats, odd: Mapping[float, Floats]) -> Floats:
+    """Sums to which infinities and NaN are added; odd: how many of them each sum has."""
+    up, down = odd[np.inf] > 0, odd[-np.inf] > 0
+    found = np.where(up, np.inf, np.where(down, -np.inf, total))
+    return np.where((odd[np.nan] > 0) | (up & down), np.nan, found)
 
 
 CELL_KERNELS: Mapping[str, CellKernel] = {
