@@ -20,6 +20,7 @@ from server.platform.errors import ServerError, Unavailable
 from server.platform.state.change_stamp import ChangeStamp
 from server.platform.state.changes import Changes, Stamp
 from server.platform.state.scoped import scope
+from server.platform.state.shared_changes import SharedChanges
 from server.platform.state.stand_in import need_writable
 from server.platform.state.tables_used import note_tables_of, tables_changed
 
@@ -75,7 +76,8 @@ class StateDatabase:
         self._stamp_lock = threading.Lock()
         self._stamp: ChangeStamp | None = None
         self._generation = 0
-        self.changes = Changes(self._stamp_now)
+        self._shared: SharedChanges | None = None
+        self.changes = Changes(self._stamp_now, lambda: self._shared)
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -176,9 +178,17 @@ class StateDatabase:
                 if self._stamp is None:
                     path = Path(self._relaxed.url.database or "")
                     self._stamp = ChangeStamp(self._relaxed.raw_connection(), path)
+                    self._shared = self._shared_at(path) if self._stamp.counts_commits else None
                 return self._generation, self._stamp.read()
             except (OperationalError, sqlite3.OperationalError):
                 return None
+
+    @staticmethod
+    def _shared_at(path: Path) -> SharedChanges | None:
+        try:
+            return SharedChanges(path.with_name(f"{path.name}-changes"))
+        except (OSError, AttributeError):  # a system without what it needs
+            return None
 
     def check(self) -> None:
         """Raises if the database does not answer."""

@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def database(tmp_path: Path, clock: Clock) -> Iterator[StateDatabase]:
     made = StateDatabase(f"sqlite:///{tmp_path / 'state.db'}")
-    made.changes = Changes(made._stamp_now, clock)
+    made.changes = Changes(made._stamp_now, lambda: made._shared, clock)
     with made.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
     yield made
