@@ -74,20 +74,29 @@ def _bits(data: Any, at: Any, count: Any) -> Any:
 
 
 @_inner
-def _table(data: Any, at: Any, width: Any, log: Any, bins: Any, nodes: Any, lowers: Any) -> Any:
+def _table(
+    data: Any,
+    at: Any,
+    width: Any,
+    log: Any,
+    bins: Any,
+    nodes: Any,
+    lowers: Any,
+    counts: Any,
+    bounds: Any,
+) -> Any:
     """Fill the entropy decoder's table from the bins at bit `at`; the most bits that an offset has,
     or -1 if they make no table.
 
-    nodes   [2 ** log] of each state: next state's base, bits to read for it << 16, bits of the
-            offset << 24
+    nodes   [2 ** log] of each state: bits to read for the next one, that one's base << 8, bits of
+            the offset << 24
     lowers  [2 ** log] of each state: what the offset is added to
+    counts  and `bounds`: room for as many numbers as there are bins
     """
     size = 1 << log
     stride = 3 * size // 5
     stride += 1 - stride % 2
     offset_field = 6 if width == 32 else 7
-    counts = np.empty(bins, np.uint32)
-    bounds = np.empty(bins, np.uint64)
     state, left, widest = 0, size, 0
     for number in range(bins):
         weight = types.int64(_bits(data, at, log)) + 1
@@ -115,8 +124,8 @@ def _table(data: Any, at: Any, width: Any, log: Any, bins: Any, nodes: Any, lowe
         bits = types.uint32(_leading_zeros(base)) - top
         nodes[state] = (
             (nodes[state] & types.uint32(0xFF000000))
-            | (types.uint32(base << bits) - types.uint32(size))
-            | types.uint32(bits << types.uint32(16))
+            | ((types.uint32(base << bits) - types.uint32(size)) << types.uint32(8))
+            | bits
         )
         lowers[state] = bounds[number]
     return widest
@@ -138,43 +147,56 @@ def _symbols(
     Four interleaved decoders read from one word at a time, since that holds 4 · 14 bits.
     """
     state0, state1, state2, state3 = states[0], states[1], states[2], states[3]
-    byte, past = bit >> 3, types.uint64(bit & 7)
+    byte, have, packed = types.uint64(bit >> 3), types.uint64(0), types.uint64(0)
+    skip = types.uint64(bit & 7)
     whole = count & ~3
     for n in range(0, whole, 4):
-        byte += types.int64(past >> types.uint64(3))
-        past &= types.uint64(7)
-        packed = _word(data, byte)
+        # Where the next bytes are hangs on the last turn but one, so they are there in time.
+        packed |= _word(data, types.int64(byte)) << have
+        byte += (types.uint64(63) - have) >> types.uint64(3)
+        have |= types.uint64(56)
+        if n == 0:
+            packed >>= skip
+            have -= skip
+            packed |= _word(data, types.int64(byte)) << have
+            byte += (types.uint64(63) - have) >> types.uint64(3)
+            have |= types.uint64(56)
         node = types.uint64(nodes[state0])
         latents[n], extents[n] = lowers[state0], node >> types.uint64(24)
-        bits = (node >> types.uint64(16)) & types.uint64(255)
-        chosen = (packed >> past) & ((types.uint64(1) << bits) - types.uint64(1))
-        state0 = (node & types.uint64(0xFFFF)) + chosen
-        past += bits
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state0 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
         node = types.uint64(nodes[state1])
         latents[n + 1], extents[n + 1] = lowers[state1], node >> types.uint64(24)
-        bits = (node >> types.uint64(16)) & types.uint64(255)
-        chosen = (packed >> past) & ((types.uint64(1) << bits) - types.uint64(1))
-        state1 = (node & types.uint64(0xFFFF)) + chosen
-        past += bits
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state1 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
         node = types.uint64(nodes[state2])
         latents[n + 2], extents[n + 2] = lowers[state2], node >> types.uint64(24)
-        bits = (node >> types.uint64(16)) & types.uint64(255)
-        chosen = (packed >> past) & ((types.uint64(1) << bits) - types.uint64(1))
-        state2 = (node & types.uint64(0xFFFF)) + chosen
-        past += bits
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state2 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
         node = types.uint64(nodes[state3])
         latents[n + 3], extents[n + 3] = lowers[state3], node >> types.uint64(24)
-        bits = (node >> types.uint64(16)) & types.uint64(255)
-        chosen = (packed >> past) & ((types.uint64(1) << bits) - types.uint64(1))
-        state3 = (node & types.uint64(0xFFFF)) + chosen
-        past += bits
-    bit = 8 * byte + types.int64(past)
+        bits = node & types.uint64(255)
+        chosen = packed & ((types.uint64(1) << bits) - types.uint64(1))
+        state3 = ((node >> types.uint64(8)) & types.uint64(0xFFFF)) + chosen
+        packed >>= bits
+        have -= bits
+    if whole:
+        bit = types.int64(types.uint64(8) * byte - have)
     for n in range(whole, count):
         state = state0 if n == whole else state1 if n == whole + 1 else state2
         node = types.uint64(nodes[state])
         latents[n], extents[n] = lowers[state], node >> types.uint64(24)
         # The state that these bits choose is not looked at again.
-        bit += types.int64((node >> types.uint64(16)) & types.uint64(255))
+        bit += types.int64(node & types.uint64(255))
     states[0], states[1], states[2], states[3] = state0, state1, state2, state3
     return bit
 
@@ -214,11 +236,26 @@ def _summed(latents: Any, count: Any, order: Any, moments: Any, middle: Any) -> 
 
 
 @_inner
-def decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
+def workspace() -> Any:
+    """Memory for `decode`, which needs it anew for each column: two tables, bins, a batch."""
+    most = 1 << MOST_ANS_BITS
+    return (
+        np.empty((2, most), np.uint32),
+        np.empty((2, most), np.uint64),
+        np.empty(most, np.uint32),
+        np.empty(most, np.uint64),
+        np.empty((2, BATCH), np.uint64),
+        np.empty(BATCH, np.uint64),
+    )
+
+
+@_inner
+def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any:
     """The first len(out) numbers of a file of `size` bytes at data[at]; how many it did, or -1.
 
     kind  I32, I64 or F64
     out   [N] int32 or int64: numbers, or bit patterns of floats. N is a multiple of `BATCH`, or all
+    work  a `workspace`
 
     -1: the file is none of these, or not of `kind`, or damaged, or has fewer numbers; `out` has
     anything in it then.
@@ -263,8 +300,7 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
     elif delta != 0:
         return -1
     offset_field = 6 if width == 32 else 7
-    nodes = np.empty((columns, 1), np.uint32)
-    lowers = np.empty((columns, 1), np.uint64)
+    nodes, lowers, counts, bounds, latents, extents = work
     for column in range(columns):
         log, some = types.int64(_bits(data, bit, 4)), types.int64(_bits(data, bit + 4, 15))
         bit += 19
@@ -275,15 +311,10 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
             return -1
         if some == 1 and log > 0:
             return -1
-        if column == 0 or 1 << log > nodes.shape[1]:
-            more, further = nodes, lowers
-            nodes = np.empty((columns, 1 << log), np.uint32)
-            lowers = np.empty((columns, 1 << log), np.uint64)
-            for before in range(column):
-                nodes[before, : more.shape[1]] = more[before]
-                lowers[before, : more.shape[1]] = further[before]
         if some > 0:
-            widest[column] = _table(data, bit, width, log, some, nodes[column], lowers[column])
+            widest[column] = _table(
+                data, bit, width, log, some, nodes[column], lowers[column], counts, bounds
+            )
             if widest[column] < 0:
                 return -1
         bins[column], logs[column] = some, log
@@ -301,7 +332,6 @@ def decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
             states[column, n] = _bits(data, bit, logs[column])
             bit += logs[column]
     bit = (bit + 7) & ~7
-    latents, extents = np.zeros((2, BATCH), np.uint64), np.zeros(BATCH, np.uint64)
     done = 0
     while done < count:
         some = min(BATCH, count - done)

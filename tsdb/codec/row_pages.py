@@ -37,7 +37,7 @@ from tsdb.tile import Floats
 
 _CLEARLY = 0.95
 _LONG_ROW = 128
-_GROUP_FROM = {False: 3072, True: 1024}
+_GROUP_FROM = {False: 3072, True: 2048}
 """A group of fewer values takes in the next one: its statistics would cost more than they save, or
 more time, where that counts (False) and not the last byte."""
 

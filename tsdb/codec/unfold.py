@@ -18,7 +18,7 @@ from tsdb.codec import outline as outlines
 from tsdb.codec import spread as spreads
 from tsdb.codec.columns import BATCH
 from tsdb.codec.compiled import NANS, OTHER, PLAIN
-from tsdb.codec.pco import F64, I32, I64, decode
+from tsdb.codec.pco import F64, I32, I64, decode, workspace
 
 SHORT, LONG = 1, 2
 PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
@@ -51,7 +51,7 @@ _spread = _inner(spreads.spread)
 
 
 @_inner
-def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any) -> Any:
+def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: Any) -> Any:
     """Decode the columns of a page as far as they are wanted; whether all of that was there.
 
     table  [G, 7] of `outline`, whose bytes count from data[begin]
@@ -67,9 +67,11 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any) -> Any:
             return False
         at, size = begin + table[group, 4], table[group, 5]
         if kind == SHORT:
-            done = decode(data, at, size, I32, short[2 * word : 2 * word + some])
+            done = decode(data, at, size, I32, short[2 * word : 2 * word + some], work)
         else:
-            done = decode(data, at, size, I64 if kind == LONG else F64, room[word : word + some])
+            done = decode(
+                data, at, size, I64 if kind == LONG else F64, room[word : word + some], work
+            )
         if done != some:
             return False
     return True
@@ -96,6 +98,7 @@ def unfold(
     states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
             them
     """
+    work = workspace()
     for page in range(len(pages)):
         states[page] = OTHER
         begin, end, count = pages[page, 0], pages[page, 1], pages[page, 2]
@@ -116,7 +119,7 @@ def unfold(
                     listed = order
                 else:
                     listed = exceptions[number - 3]
-                good &= decode(data, at, size, I64, listed) == len(listed)
+                good &= decode(data, at, size, I64, listed, work) == len(listed)
             good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
         if not good:
             continue
@@ -125,7 +128,7 @@ def unfold(
             wanted = table[:, 6].copy()
         else:
             wanted = _needs(table, lengths, order, linked, starts[first:last], sizes[first:last])
-        if not _columns(data, begin, table, wanted, room):
+        if not _columns(data, begin, table, wanted, room, work):
             continue
         nan = _spread(
             table, lengths, firsts, order, linked, exceptions, powers, room,
@@ -135,7 +138,7 @@ def unfold(
 
 
 @_inner
-def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
+def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) -> Any:
     """All times of a page to `line`; whether it is one that was understood.
 
     strays  [len(line)] room
@@ -145,7 +148,7 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
         return False
     kind, page = data[begin], data[begin:end]
     if kind == PLAIN_PAGE:
-        return decode(data, begin + 1, end - begin - 1, I64, line) == count
+        return decode(data, begin + 1, end - begin - 1, I64, line, work) == count
     if kind != PAGE_OF_STEPS or len(page) < STEPS_BYTES:
         return False
     rows, step, width = _number(page, 1, 4), _number(page, 5, 8), page[13]
@@ -160,7 +163,7 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
     for number in range(2):
         if later[number, 1] > 0:
             listed = lengths if number == 0 else bases
-            if decode(data, begin + later[number, 0], later[number, 1], I64, listed) != rows:
+            if decode(data, begin + later[number, 0], later[number, 1], I64, listed, work) != rows:
                 return False
     total = 0
     for row in range(rows):
@@ -175,12 +178,12 @@ def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any) -> Any:
         return begin + at == end
     if width == 4:
         short = strays.view(np.int32)[:count]
-        if decode(data, begin + at, end - begin - at, I32, short) != count:
+        if decode(data, begin + at, end - begin - at, I32, short, work) != count:
             return False
         for n in range(count):
             line[n] += short[n]
         return True
-    if width != 8 or decode(data, begin + at, end - begin - at, I64, strays[:count]) != count:
+    if width != 8 or decode(data, begin + at, end - begin - at, I64, strays[:count], work) != count:
         return False
     for n in range(count):
         line[n] += strays[n]
@@ -198,11 +201,12 @@ def unfold_times(
     states: Any,
 ) -> None:
     """`unfold` for pages of times; `room` has twice as many words as a page has times."""
+    work = workspace()
     for page in range(len(pages)):
         states[page] = OTHER
         count = pages[page, 2]
         line = room[:count]
-        if not _line(data, pages[page, 0], pages[page, 1], line, room[count : 2 * count]):
+        if not _line(data, pages[page, 0], pages[page, 1], line, room[count : 2 * count], work):
             continue
         for piece in range(pages[page, 3], pages[page, 4]):
             start, to = starts[piece], places[piece]

@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[int, Any]] = {
 
 @numba.njit
 def _decode(data: Any, at: Any, size: Any, kind: Any, out: Any) -> Any:
-    return pco.decode(data, at, size, kind, out)
+    return pco.decode(data, at, size, kind, out, pco.workspace())
 
 
 def decoded(file: bytes, kind: str, count: int, *, before: bytes = b"") -> NDArray[Any] | None:
