@@ -16,6 +16,7 @@ from starlette.requests import Request
 from novaql.api import Cancellation
 from novaql.errors import QueryCancelled, QueryTimeout
 from server.platform.errors import Busy
+from server.platform.precedence import LettingBy, SmallOnes
 
 Answer = TypeVar("Answer")
 
@@ -35,8 +36,9 @@ class QueryWorkers:
     more than `threads` run or wait; the next is refused with `Busy`.
 
     Every task begins among the small ones. One that raises `TooLargeHere` is begun again among the
-    large ones, so small ones wait for each other alone. The threads of large ones have a lower
-    priority, where the system knows that of threads: two cores are not taken from small ones.
+    large ones, so small ones wait for each other alone. Large ones let them by at their checkpoints
+    (`precedence.py`), and their threads have a lower priority where the system knows that of
+    threads: cores are not taken from small ones.
 
     A task gets a `Cancellation` and must heed it. It is set when the client goes away and when
     the time is up. The place of a task is free when the task ends, not when the client leaves.
@@ -47,6 +49,7 @@ class QueryWorkers:
         self._large = ThreadPoolExecutor(
             threads, thread_name_prefix="large-query", initializer=_yield_to_others
         )
+        self.small_ones = SmallOnes()  # those at work and those that wait for a thread
         self._room = threads + queue
         self.running = 0
 
@@ -64,7 +67,7 @@ class QueryWorkers:
         """
         if self.running >= self._room:
             raise Busy("too many queries at once", headers={"Retry-After": "1"})
-        cancellation = Cancellation()
+        cancellation, letting_by = Cancellation(), LettingBy(self.small_ones)
         self.running += 1
         ends = asyncio.get_running_loop().time() + timeout_s
         try:
@@ -72,13 +75,14 @@ class QueryWorkers:
                 return await self._watched(self._small, work, cancellation, request, ends)
             except TooLargeHere:
                 self.running += 1  # it has ended among the small ones
-            return await self._watched(self._large, large or work, cancellation, request, ends)
+            return await self._watched(self._large, large or work, letting_by, request, ends)
         except TimeoutError:
             raise QueryTimeout(
                 f"the query took longer than its timeout of {timeout_s:g} s"
             ) from None
         finally:
             cancellation.cancel()
+            letting_by.cancel()
 
     async def _watched(
         self,
@@ -92,6 +96,9 @@ class QueryWorkers:
         loop = asyncio.get_running_loop()
         task = loop.run_in_executor(pool, work, cancellation)
         task.add_done_callback(self._left)
+        if pool is self._small:
+            self.small_ones.come()
+            task.add_done_callback(lambda _: self.small_ones.go())
         # Most queries end before it is worth a look whether their client is still there.
         soon = min(_UNWATCHED_S, ends - loop.time())
         await asyncio.wait({task}, timeout=soon)
