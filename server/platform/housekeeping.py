@@ -1,4 +1,4 @@
-"""What a server does for itself from time to time: write down uses, forget what is over."""
+"""What a server does for itself from time to time: measure, write down uses, forget."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def housekeeper(context: ServerContext) -> Callable[[], None]:
     def keep() -> None:
         nonlocal uses_at, forget_at
         context.database.try_to_come_back()
+        context.measurements.keep_up(context.clock.now())
         now = time.monotonic()
         if now >= uses_at:
             uses_at = now + _USES_S

@@ -61,16 +61,18 @@ class MeasurementsKept:
     more often than they change. Within the time everything is as it was at its beginning, so that
     counts which belong together stay together. 0: everything is measured anew each time.
 
-    When the time is over, the first who asks has all that is asked for lately measured again by a
-    thread, one after the other and with pauses, and until that is done everybody is told what was
-    measured before. So nobody waits for what others have asked for, what is told is never older
-    than twice the time, and there is never a moment at which everything is measured at once.
+    When the time is over, all that is asked for lately is measured again by a thread, one after the
+    other and with pauses, and until that is done everybody is told what was measured before. So
+    nobody waits for what others have asked for, what is told is never older than twice the time,
+    and there is never a moment at which everything is measured at once. That goes on for a few
+    times when nobody asks, so what is looked at every ten seconds is there, too.
     """
 
     def __init__(self, seconds: float) -> None:
         self._for = timedelta(seconds=seconds)
         self._lock = threading.Lock()
         self._last: dict[str, Measurements] = {}
+        self._measure: dict[str, Measure] = {}
         self._renewing: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="measure")
 
@@ -85,10 +87,24 @@ class MeasurementsKept:
             last = self._last.get(tenant_id)
             if last is None or not self._counts(last, now):
                 last = self._last[tenant_id] = Measurements(now)
-            elif now >= last.at + self._for and tenant_id not in self._renewing:
-                self._renewing.add(tenant_id)
-                self._thread.submit(self._renew, tenant_id, last, Measurements(now), measure)
+            else:
+                self._renew_if_over(tenant_id, last, now, measure)
+            self._measure[tenant_id] = measure
             return last
+
+    def keep_up(self, now: datetime) -> None:
+        """Have measured again what is over and is worth it, before anybody asks. Never waits."""
+        with self._lock:
+            for tenant_id, last in self._last.items():
+                if self._counts(last, now) and any(n > 0 for n in last.worth.copy().values()):
+                    self._renew_if_over(tenant_id, last, now, self._measure[tenant_id])
+
+    def _renew_if_over(
+        self, tenant_id: str, last: Measurements, now: datetime, measure: Measure
+    ) -> None:
+        if now >= last.at + self._for and tenant_id not in self._renewing:
+            self._renewing.add(tenant_id)
+            self._thread.submit(self._renew, tenant_id, last, Measurements(now), measure)
 
     def _counts(self, last: Measurements, now: datetime) -> bool:
         """Whether measurements are told at that time, or would be if there were any."""

@@ -105,6 +105,33 @@ def test_what_nobody_asks_for_any_more_is_measured_no_more(asked: Asked) -> None
     assert measured.count("always") in (15, 16)
 
 
+def test_what_is_asked_for_is_kept_up_for_a_while_when_nobody_asks(asked: Asked) -> None:
+    for seconds in (0, 6, 12):
+        asked.value(seconds)
+        asked.kept.settled()
+    seconds = 12
+    for seconds in range(13, 100):
+        asked.kept.keep_up(BEGIN + timedelta(seconds=seconds))
+        asked.kept.settled()
+    times = [at for _, at in asked.samples.measured]
+    assert times[:3] == [0, 6, 12]
+    assert 3 <= len(times[3:]) <= 6
+    assert times[3:] == [12 + FOR_S * n for n in range(1, len(times) - 2)]
+    assert asked.value(times[-1] + FOR_S - 1) == times[-1]
+    assert asked.value(seconds) == seconds
+
+
+def test_nothing_is_kept_up_before_its_time_or_of_what_is_not_kept(asked: Asked) -> None:
+    asked.value(0)
+    asked.kept.keep_up(BEGIN + timedelta(seconds=FOR_S - 1))
+    asked.kept.settled()
+    never = Asked(0)
+    never.value(0)
+    never.kept.keep_up(BEGIN + timedelta(seconds=FOR_S))
+    never.kept.settled()
+    assert asked.samples.measured == never.samples.measured == [("a", 0)]
+
+
 def test_what_cannot_be_measured_again_is_told_to_who_asks(asked: Asked) -> None:
     asked.value(0, "a")
     asked.value(0, "b")
