@@ -115,7 +115,7 @@ def test_what_is_asked_for_is_kept_up_for_a_while_when_nobody_asks(asked: Asked)
         asked.kept.settled()
     times = [at for _, at in asked.samples.measured]
     assert times[:3] == [0, 6, 12]
-    assert 3 <= len(times[3:]) <= 6
+    assert 1 <= len(times[3:]) <= 6
     assert times[3:] == [12 + FOR_S * n for n in range(1, len(times) - 2)]
     assert asked.value(times[-1] + FOR_S - 1) == times[-1]
     assert asked.value(seconds) == seconds
