@@ -30,8 +30,8 @@ CLIENTS = (1, 2, 4, 8, 16)
 class Recorder:
     """The results of a run, kept in a file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, quick: bool) -> None:
+        self._path, self._quick = path, quick
         self.found: dict[str, Any] = {}
         if path.exists():  # parts that are not measured now stay as they are
             self.found = json.loads(path.read_text(encoding="utf-8"))
@@ -63,6 +63,10 @@ class Recorder:
         say(f"--- {name}")
         try:
             yield
+            if name in PARTS:
+                told = {key: self.found["facts"][key] for key in ("at", "commit")}
+                measured = self.found.get("measured", {})
+                self.put("measured", {**measured, name: {**told, "quick": self._quick}})
         except Exception as problem:  # noqa: BLE001 - the other parts go on
             failed[name] = f"{type(problem).__name__}: {problem}"[:500]
             say(f"{name} failed: {failed[name]}")
@@ -100,7 +104,7 @@ def main(
     peers: bool,
     out: Path,
 ) -> None:
-    recorder = Recorder(out / "results.json")
+    recorder = Recorder(out / "results.json", quick=quick)
     recorder.put("facts", machine_facts())
     effort = Effort(0.2, 2, 5) if quick else Effort()
     bench = PeerBench.at(folder.resolve(), data.resolve())
@@ -169,7 +173,6 @@ def _servers(
         systems |= novaql_systems(bench, library, plain, server)
         recorder.put("versions", versions)
         yield Running(systems, server)
-        recorder.put("memory", {name: system.memory() for name, system in systems.items()})
     finally:
         for one in reversed(started):
             one.stop()
@@ -191,6 +194,8 @@ def _measure(
             add = recorder.list("queries")
             chosen = lambda q: only in q.name or only in q.group  # noqa: E731 - one line
             measure_queries(bench, running.systems, effort, chosen, add)
+            peaks = {name: system.memory() for name, system in running.systems.items()}
+            recorder.put("memory", peaks)
     if "panel" in wanted:
         with recorder.part("panel"):
             add = recorder.list("panel")

@@ -47,8 +47,18 @@ def _introduction(results: Results) -> str:
             "(1: 76.6 million samples of 74 000 series). "
             "Loopback HTTP, caches of results off, medians of repetitions after one that is not "
             "counted, systems taking turns on each query. A ratio above 1: NovaQL is faster.",
+            *_runs(results),
         ]
     )
+
+
+def _runs(results: Results) -> list[str]:
+    """Which parts are of which run, where they are of several or had few repetitions."""
+    runs: dict[str, list[str]] = {}
+    for part, told in results.get("measured", {}).items():
+        few = ", few repetitions" if told["quick"] else ""
+        runs.setdefault(f"{told['at']}, commit {told['commit']}{few}", []).append(part)
+    return [f"Parts {', '.join(parts)}: {run}." for run, parts in runs.items()]
 
 
 def _summary(results: Results) -> str:

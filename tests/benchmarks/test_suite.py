@@ -110,6 +110,8 @@ def test_a_run_without_peers(peerbench: Path, data: Path, tmp_path: Path) -> Non
             assert name == "novaql" or system["compare"] == {"verdict": "equal"}
     assert found["queries"][0]["points"] == 9
     page = (out / "README.md").read_text()
+    facts = found["facts"]
+    assert f"Parts queries: {facts['at']}, commit {facts['commit']}, few repetitions." in page
     assert "| plain | 1 × 9 |" in page
     assert "2 equal to 1e-9" in page
     assert (out / "queries.svg").read_text().startswith("<?xml")
