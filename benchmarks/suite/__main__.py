@@ -25,6 +25,9 @@ from benchmarks.suite.systems import Effort, InProcess, Server, open_dataset
 
 PARTS = ("queries", "panel", "clients", "memory", "growth")
 CLIENTS = (1, 2, 4, 8, 16)
+FEW_CLIENTS = (1, 4, 16)
+SECONDS = 6.0
+"""Of each measurement with several clients. A 99th percentile takes some hundred queries."""
 
 
 class Recorder:
@@ -202,14 +205,15 @@ def _measure(
             panel.measure_panel(store, running.server, bench.common.T_END, add)
     if "clients" in wanted:
         with recorder.part("clients"):
-            _clients(bench, running.systems, recorder.list("clients"), 1.0 if quick else 6.0)
+            _clients(bench, running.systems, recorder.list("clients"), quick=quick)
 
 
 def _clients(
     bench: PeerBench,
     systems: dict[str, System],
     add: Callable[[dict[str, Any]], None],
-    seconds: float,
+    *,
+    quick: bool,
 ) -> None:
     """Every server in turn under the same load, whatever happens to another one."""
     known = {query.name: query for query in bench.queries.QUERIES}
@@ -219,12 +223,13 @@ def _clients(
             continue
 
         requests = [system.request(known[query]) for query in clients.DASHBOARD]
-        for count in CLIENTS:
+        for count in FEW_CLIENTS if quick else CLIENTS:
+            seconds = 1.0 if quick else SECONDS
             load = partial(clients.throughput, system.port, requests, count, seconds)
             _attempt(add, {"system": name, "clients": count}, load)
         small = system.request(known[clients.SMALL])
         large = [system.request(known[query]) for query in clients.LARGE]
-        beside = partial(clients.small_beside_large, system.port, small, large, seconds)
+        beside = partial(clients.small_beside_large, system.port, small, large, SECONDS)
         _attempt(add, {"system": name}, beside)
 
 
