@@ -71,7 +71,7 @@ def write(folder: Path, series: int, hours: int, every_s: int) -> None:
             times = times + (targets * 37 % (every_s * 1000))[None, :]
             rows = np.broadcast_to(np.arange(series), grown.shape)
             database.append(Batch(labels, rows.ravel(), times.ravel(), grown.ravel()))
-        database.compact()  # in a day, the store's own thread does that
+        database.maintain()  # what its own thread does now and then
 
 
 def resident_mib(field: str) -> float:
