@@ -299,7 +299,7 @@ def test_a_damaged_log_loses_a_page_and_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     whole = samples_of(DataDirectory(folder))
     segment = max(segments_of(folder / "wal"), key=lambda path: path.stat().st_size)
-    assert segment.stat().st_size > 3 << 15
+    assert segment.stat().st_size >= 3 << 15  # a page behind the damaged one
     flipped(segment, (1 << 15) + 5000)
 
     source = DataDirectory(folder)

@@ -14,6 +14,7 @@ from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 
+UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0"}
 RULE = {
     "name": "Down",
     "expr": "up == 0",
@@ -88,7 +89,7 @@ def test_alerts_live_through_kills(tmp_path: Path) -> None:
     outside = Outside()
     arguments = ("--sync", "always")
     try:
-        with server_process(tmp_path / "data", *arguments) as server:
+        with server_process(tmp_path / "data", *arguments, settings=UNLIMITED) as server:
             started(outside, server)
             outside.post("/v1/notification-channels", {"name": "log", "type": "sink"})
             route = {"channels": ["log"], "group_wait": "1s", "group_interval": "2s"}
@@ -98,14 +99,14 @@ def test_alerts_live_through_kills(tmp_path: Path) -> None:
             began = outside.get("/v1/alerts")["data"][0]
             time.sleep(1.5)
             server.kill()
-        with server_process(tmp_path / "data", *arguments) as server:
+        with server_process(tmp_path / "data", *arguments, settings=UNLIMITED) as server:
             started(outside, server)
             until(lambda: outside.states() == ["firing"])
             fired = outside.get("/v1/alerts")["data"][0]
             assert (fired["id"], fired["started_at"]) == (began["id"], began["started_at"])
             until(lambda: outside.log() == [("new_alerts", 1, 0)])
             server.kill()
-        with server_process(tmp_path / "data", *arguments) as server:
+        with server_process(tmp_path / "data", *arguments, settings=UNLIMITED) as server:
             started(outside, server)
             before = outside.get("/v1/alert-rules")["data"][0]["last_evaluated_at"]
             until(lambda: outside.get("/v1/alert-rules")["data"][0]["last_evaluated_at"] > before)
