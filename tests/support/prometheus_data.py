@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +32,21 @@ class RunningPrometheus:
         self.process.wait()
 
     def query(self, text: str, time_s: float) -> Any:
-        """`result` of an instant query."""
+        """`result` of an instant query.
+
+        A query fails for a moment where it meets the removal of late samples' chunks that have
+        just become a block (2.53: "cannot populate chunk …: invalid ooo mmapped chunk"): it is
+        asked again then.
+        """
         asked = {"query": text, "time": str(time_s)}
-        answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=30).json()
-        assert answer["status"] == "success", answer
-        return answer["data"]["result"]
+        until = time.monotonic() + 30
+        while True:
+            answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=30).json()
+            if answer["status"] == "success":
+                return answer["data"]["result"]
+            assert "ooo mmapped chunk" in answer["error"], answer
+            assert time.monotonic() < until, answer
+            time.sleep(0.1)
 
     def post(self, path: str, **parameters: Any) -> httpx.Response:
         answer = httpx.post(f"{self.url}{path}", params=parameters, timeout=30)
