@@ -20,6 +20,7 @@ from novaql.errors import ArgumentError
 from novaql.inputs.wire.compiling import prepare_in_background
 from server.app import Job, create_app
 from server.collecting import settle
+from server.corked import CorkedProtocol
 from server.counting import WorkersDoor
 from server.platform.bootstrap import add_admin, has_tokens
 from server.platform.context import ServerContext
@@ -89,6 +90,7 @@ def server_for(app: FastAPI, *, trusted: str = "127.0.0.1") -> PoliteServer:
     context: ServerContext = app.state.context
     config = uvicorn.Config(
         app,
+        http=CorkedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
