@@ -214,13 +214,13 @@ class SeriesTable:
         return np.lexsort(sort_keys)  # the last key is the first column
 
 
-def combine_codes(columns: Sequence[NDArray[np.integer]], rows: int) -> Ints:
+def combine_codes(columns: Iterable[NDArray[np.integer]], rows: int) -> Ints:
     """Dense group numbers for rows by several integer columns; equal rows, equal numbers."""
     key = np.zeros(rows, np.int64)
     distinct = 1
+    if rows == 0:
+        return key
     for codes in columns:
-        if rows == 0:
-            return key
         width = int(codes.max()) + 1
         if width == 1:
             continue
@@ -232,8 +232,14 @@ def combine_codes(columns: Sequence[NDArray[np.integer]], rows: int) -> Ints:
 
 
 def _dense(key: Ints) -> tuple[Ints, int]:
-    found, dense = np.unique(key, return_inverse=True)
-    return dense.astype(np.int64, copy=False), len(found)
+    """What `np.unique` tells, in half of its memory: there may be millions of rows."""
+    order = np.argsort(key)
+    ordered = key[order]
+    number = np.zeros(len(key), np.int64)
+    np.cumsum(ordered[1:] != ordered[:-1], out=number[1:])
+    dense = ordered  # whose memory is free by now
+    dense[order] = number
+    return dense, int(number[-1]) + 1
 
 
 def concat_tables(tables: Sequence[SeriesTable]) -> SeriesTable:

@@ -18,8 +18,9 @@ from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.part import Part
-from tsdb.reader import around, matching_series, overlapping, unite
+from tsdb.reader import around, matching_series, overlapping
 from tsdb.tombstones import Intervals
+from tsdb.union import unite
 
 CACHE_BYTES = 32 << 20
 MatcherSets = Sequence[Sequence[Matcher]]
@@ -57,7 +58,7 @@ class Lookups:
 
         def find(parts: Sequence[Part]) -> SeriesTable:
             def look() -> SeriesTable:
-                found = [(p, matching_series(p, matcher_sets, start_ms, end_ms)) for p in parts]
+                found = ((p, matching_series(p, matcher_sets, start_ms, end_ms)) for p in parts)
                 table = unite(found).table
                 return table.take(table.order())
 

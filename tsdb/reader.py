@@ -1,7 +1,7 @@
 """One look at the store: parts of it merged for matchers and a range of time.
 
-Each part names its series in its own way, so the label sets that the parts found are united first;
-what that gives depends on parts and matchers alone and is remembered.
+Each part names its series in its own way, so the label sets that the parts found are united first
+(`union.py`); what that gives depends on parts and matchers alone and is remembered.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tsdb.assemble_native import plan
 from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
 from tsdb.damage import DAMAGE, Losses
-from tsdb.index.match import LivingRows, label_table, match_rows
-from tsdb.labels import Ints, SeriesTable, concat_tables
+from tsdb.index.match import match_rows
+from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.moving import Moving, MovingRanges, moving, wider_ranges
 from tsdb.part import Part, Rollup, series_bounds
@@ -29,34 +29,9 @@ from tsdb.rolled import by_cells, usable_rollups
 from tsdb.selection import PlannedTiles, RangeWindows, Selection
 from tsdb.stratum import ArrayStream, Stratum
 from tsdb.tombstones import DeleteResult, Intervals
+from tsdb.union import UnionCache, unite, united
 
-UNION_CACHE_BYTES = 64 << 20
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Union:
-    """Series that several parts found: each once in `table`.
-
-    found  for each part its index rows and the table row of each
-    """
-
-    table: SeriesTable
-    found: tuple[tuple[Ints, Ints], ...]
-
-
-UnionCache = ByteCache[Union]
-
-
-def union_bytes(union: Union) -> int:
-    columns = len(union.table.columns)
-    texts = sum(len(column.values) for column in union.table.columns.values())
-    return (
-        4 * columns * union.table.rows
-        + 100 * texts
-        + 16 * sum(len(rows) for rows, _ in union.found)
-        + 500
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,50 +261,6 @@ def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:
 def overlapping(parts: Sequence[Part], start_ms: int, end_ms: int) -> list[Part]:
     """Parts that may have samples in the range."""
     return [part for part in parts if part.first_ms <= end_ms and part.last_ms >= start_ms]
-
-
-def united(
-    parts: Sequence[Part],
-    matchers: Sequence[Matcher],
-    cache: UnionCache,
-    living: Sequence[LivingRows | None] | None = None,
-) -> Union:
-    """Label sets that satisfy every matcher, remembered for the same parts and matchers.
-
-    living: of each part the series that matter, None for all of them.
-    """
-    each = [None] * len(parts) if living is None else living
-    slices = tuple(None if some is None else some.slices for some in each)
-    key = (tuple(part.identity for part in parts), tuple(matchers), slices)
-    union = cache.get(key)
-    if union is None:
-        pairs = zip(parts, each, strict=True)
-        union = unite([(part, match_rows(part.index(), matchers, some)) for part, some in pairs])
-        cache.put(key, union)
-    return union
-
-
-def unite(found: Sequence[tuple[Part, Ints]]) -> Union:
-    """Label sets of index rows of several parts, equal ones once."""
-    tables = [label_table(part.index(), rows) for part, rows in found]
-    if len(tables) == 1:
-        rows = found[0][1]
-        return Union(tables[0], ((rows, np.arange(len(rows))),))
-    if not tables:
-        return Union(SeriesTable.unlabelled(0), ())
-    stacked = concat_tables(tables)
-    keys = stacked.keys()
-    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
-    # Number series by first appearance: the order of the oldest part is kept.
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    number = rank[number.ravel()]
-    ends = np.cumsum([len(rows) for _, rows in found])
-    pieces = np.split(number, ends[:-1])
-    return Union(
-        stacked.take(np.sort(first)),
-        tuple((rows, piece) for (_, rows), piece in zip(found, pieces, strict=True)),
-    )
 
 
 def matching_series(

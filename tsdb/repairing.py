@@ -39,6 +39,7 @@ from tsdb.options import Sync
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
 from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
 from tsdb.tombstones import Tombstone
+from tsdb.union import union_bytes
 from tsdb.verify import Violation, block_violations, check_blocks, check_log
 from tsdb.wal.record import segment_store
 
@@ -196,7 +197,7 @@ class _Repair:
         place = f"{BLOCKS}/{entry.name}"
         losses = Losses()
         block = Block(self.disk, self.path / BLOCKS, entry, ByteCache(0, page_bytes))
-        caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, reader.union_bytes))
+        caches = reader.Caches(ByteCache(0, tile_bytes), ByteCache(0, union_bytes))
         memory = memory_database()
         try:
             everything = reader.select([block], (), MIN_TIME_MS, MAX_TIME_MS, caches, losses)

@@ -22,11 +22,12 @@ from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Bools, Ints, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.part import Part, Rollup
-from tsdb.reader import Caches, Union, overlapping, pieces_of, united
+from tsdb.reader import Caches, overlapping, pieces_of
 from tsdb.rolled import is_alone
 from tsdb.selection import RangeWindows
 from tsdb.stratum import NativeStratum, flat_positions
 from tsdb.tile import Floats, Tile
+from tsdb.union import Union, united
 
 WORTH_SAMPLES = 32
 """Cells of fewer samples than this would cost more than they save, unless they are asked for."""

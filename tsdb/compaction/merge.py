@@ -20,8 +20,8 @@ from tsdb.head.native import NativeSamples
 from tsdb.head.run import Floating
 from tsdb.labels import Bools, Ints
 from tsdb.part import Layer, Part
-from tsdb.reader import unite
 from tsdb.stratum import NativeStratum, Stratum
+from tsdb.union import unite
 
 
 def merged_content(parts: Sequence[Part]) -> Content | None:
@@ -30,7 +30,7 @@ def merged_content(parts: Sequence[Part]) -> Content | None:
 
     Raises `Corrupted` or `Unreadable`, now or when the content is read.
     """
-    union = unite([(part, np.arange(part.index().rows)) for part in parts])
+    union = unite((part, np.arange(part.index().rows)) for part in parts)
     rows_of = [table_rows for _, table_rows in union.found]
     layers = [
         (part, layer, table_rows[_index_rows(layer)])

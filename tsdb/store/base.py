@@ -24,6 +24,7 @@ from tsdb.options import OpenReport, StoreOptions
 from tsdb.part import Part, Without
 from tsdb.selection import MIN_TIME_MS, Metadata
 from tsdb.tombstones import Tombstone, of_block
+from tsdb.union import UNION_CACHE_BYTES, union_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,7 @@ class Store:
         self._pages: PageCache = ByteCache(half, page_bytes)
         self._caches = reader.Caches(
             ByteCache(options.cache_bytes - half, tile_bytes),
-            ByteCache(reader.UNION_CACHE_BYTES, reader.union_bytes),
+            ByteCache(UNION_CACHE_BYTES, union_bytes),
         )
         self._lookups = Lookups()
         blocks = () if files is None else files.manifest.blocks

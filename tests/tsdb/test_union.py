@@ -1,0 +1,71 @@
+"""Label sets of several parts: each once, in the order of the first part that has it."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given, settings
+
+import tsdb
+from tsdb.index.match import label_table
+from tsdb.labels import SeriesTable, combine_codes
+from tsdb.part import Part
+from tsdb.tile import Batch
+from tsdb.union import unite
+
+SETS = [{"a": a, "b": b} for a in ("", "x", "y") for b in ("", "u", "v") if a or b]
+some_sets = st.lists(st.sampled_from(SETS), min_size=1, unique_by=lambda one: tuple(one.values()))
+
+
+def part_of(sets: list[dict[str, str]]) -> Part:
+    database = tsdb.memory()
+    count = len(sets)
+    table = SeriesTable.from_dicts(sets)
+    database.append(Batch(table, np.arange(count), np.zeros(count, np.int64), np.zeros(count)))
+    (part,) = database._parts()
+    return part
+
+
+@given(st.lists(st.tuples(some_sets, st.integers(1, 3), st.integers(0, 3)), max_size=4))
+@settings(deadline=None)
+def test_label_sets_are_numbered_by_first_appearance(
+    wanted: list[tuple[list[dict[str, str]], int, int]],
+) -> None:
+    """Parts, how often each of them stands there, and how many of its first rows were not found."""
+    found = []
+    for sets, times, skipped in wanted:
+        for part in [part_of(sets) for _ in range(times)]:
+            found.append((part, np.arange(min(skipped, len(sets) - 1), len(sets))))
+    expected: dict[tuple[tuple[str, str], ...], int] = {}
+    numbers = [
+        [
+            expected.setdefault(tuple(labels.items()), len(expected))
+            for labels in label_table(part.index(), rows)
+        ]
+        for part, rows in found
+    ]
+
+    union = unite(iter(found))
+
+    assert union.table.dicts() == [dict(labels) for labels in expected]
+    assert [place.tolist() for _, place in union.found] == numbers
+    assert [rows.tolist() for rows, _ in union.found] == [rows.tolist() for _, rows in found]
+
+
+def test_parts_with_the_same_series_share_what_is_known_of_them() -> None:
+    """A store of many blocks costs no more here than one of few."""
+    same, other = SETS, SETS[:3]
+    parts = [part_of(sets) for sets in (same, same, other, other, same)]
+    union = unite((part, np.arange(part.index().rows)) for part in parts)
+    (first, second, third, fourth, _) = union.found
+    assert first[0] is second[0]
+    assert first[1] is second[1]
+    assert third[0] is fourth[0]
+    assert third[1] is fourth[1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**40)), max_size=12))
+def test_combined_codes_are_dense_and_in_order(rows: list[tuple[int, int]]) -> None:
+    columns = [np.array(column, np.int64) for column in zip(*rows, strict=True)]
+    expected = {row: number for number, row in enumerate(sorted(set(rows)))}
+    assert combine_codes(columns, len(rows)).tolist() == [expected[row] for row in rows]
