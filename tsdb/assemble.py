@@ -16,7 +16,7 @@ from tsdb.bundle import Bundle
 from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, of_rows, started_rows
 from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Bools, Ints, combine_codes
+from tsdb.labels import Bools, Ints, Numbers, combine_codes
 from tsdb.salvage import sound_cuts
 from tsdb.selection import TileRef
 from tsdb.stratum import ArrayStream
@@ -65,7 +65,7 @@ def _plan_started(cuts: Sequence[Cut], rows: int, losses: Losses | None) -> list
 
 
 def _load_started(
-    cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints, losses: Losses | None
+    cuts: Sequence[Cut], slots: Sequence[Numbers], rows: Ints, losses: Losses | None
 ) -> Tile:
     chosen = members_of(cuts, slots, rows)
     try:
@@ -123,11 +123,11 @@ def _plan_plain(
     return refs
 
 
-def row_slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
+def row_slots(cuts: Sequence[Cut], rows: int) -> list[Numbers]:
     """For each cut: table row → position in the cut, -1 where it has no such row."""
-    slots = []
+    slots: list[Numbers] = []
     for cut in cuts:
-        slot = np.full(rows, -1)
+        slot = np.full(rows, -1, np.int32)
         slot[cut.rows] = np.arange(len(cut.rows))
         slots.append(slot)
     return slots
@@ -136,7 +136,7 @@ def row_slots(cuts: Sequence[Cut], rows: int) -> list[Ints]:
 def row_widths(cuts: Sequence[Cut], rows: int) -> Ints:
     widths = np.zeros(rows, np.int64)
     for cut in cuts:
-        widths[cut.rows] += cut.high - cut.low
+        widths[cut.rows] += cut.lengths
     return widths
 
 
@@ -145,19 +145,23 @@ def group_rows(cuts: Sequence[Cut], rows: int) -> tuple[Ints, Ints]:
 
     Rows of one group have the same times in every layer. Group 0: rows without samples.
     """
-    codes = []
     lead = np.zeros(rows, np.int64)
     for cut in cuts:
-        code = np.zeros(rows, np.int64)
-        code[cut.rows] = _times_of(cut) + 1
-        codes.append(code)
         lead[cut.rows] = cut.series
-    group = combine_codes(codes, rows) if len(cuts) > 1 else codes[0]
+    codes = (_times_of_rows(cut, rows) for cut in cuts)  # one at a time: there may be many cuts
+    group = combine_codes(codes, rows) if len(cuts) > 1 else next(codes)
     absent = np.ones(rows, np.bool_)
     for cut in cuts:
         absent[cut.rows] = False
     _, dense = np.unique(np.append(-1, np.where(absent, -1, group)), return_inverse=True)
     return dense[1:].astype(np.int64), lead
+
+
+def _times_of_rows(cut: Cut, rows: int) -> Ints:
+    """[rows]: equal numbers for equal times in a cut, 0 for rows that it does not have."""
+    code = np.zeros(rows, np.int64)
+    code[cut.rows] = _times_of(cut) + 1
+    return code
 
 
 def _times_of(cut: Cut) -> Ints:
@@ -200,10 +204,10 @@ def _split_groups(order: Ints, group: Ints, group_width: Ints) -> list[Ints]:
     return np.split(order, np.flatnonzero(within % tall == 0)[1:])
 
 
-def members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[Cut]:
+def members_of(cuts: Sequence[Cut], slots: Sequence[Numbers], rows: Ints) -> list[Cut]:
     chosen = []
     for cut, slot in zip(cuts, slots, strict=True):
-        places = slot[rows]
+        places = slot[rows].astype(np.int64)
         places = places[places >= 0]
         if len(places):
             chosen.append(cut.take(places))
@@ -213,7 +217,7 @@ def members_of(cuts: Sequence[Cut], slots: Sequence[Ints], rows: Ints) -> list[C
 def _load(
     load: Callable[[Sequence[Cut], Ints, TileCache], Tile],
     cuts: Sequence[Cut],
-    slots: Sequence[Ints],
+    slots: Sequence[Numbers],
     rows: Ints,
     cache: TileCache,
     losses: Losses | None,
@@ -270,8 +274,7 @@ def _load_ragged(chosen: Sequence[Cut], rows: Ints, cache: TileCache) -> Tile:
 
 def read_ragged(cuts: Sequence[Cut], rows: Ints) -> TileArrays:
     if len(cuts) == 1:
-        lengths = cuts[0].high - cuts[0].low
-        return cuts[0].times(), cuts[0].values(), np.append(0, np.cumsum(lengths))
+        return cuts[0].times(), cuts[0].values(), np.append(0, np.cumsum(cuts[0].lengths))
     return merge_ragged(cuts, rows)
 
 
@@ -285,7 +288,7 @@ def _resolved(cuts: Sequence[Cut], rows: Ints) -> tuple[Ints, Ints, Ints]:
     """Times of the samples that stand, their places among those of all cuts, and offsets."""
     place = np.zeros(int(rows.max()) + 1, np.int64)
     place[rows] = np.arange(len(rows))
-    owner = np.concatenate([np.repeat(place[cut.rows], cut.high - cut.low) for cut in cuts])
+    owner = np.concatenate([np.repeat(place[cut.rows], cut.lengths) for cut in cuts])
     times = np.concatenate([cut.times() for cut in cuts])
     order = np.lexsort((times, owner))  # stable: of equal ones the youngest layer comes last
     owner, times = owner[order], times[order]

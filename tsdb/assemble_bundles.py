@@ -28,7 +28,7 @@ from tsdb.bundling import bundle_of_tile, split_markers
 from tsdb.codec.compiled import ready
 from tsdb.cuts import Cut
 from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Ints
+from tsdb.labels import Ints, Numbers
 from tsdb.rooms import ROOMS
 from tsdb.salvage import sound_cuts
 from tsdb.stratum import Stratum
@@ -51,14 +51,17 @@ class BundlePlan:
     widths     [rows] samples of each row
     group      [rows] rows with one number have the same times
     portions   the bundles
+    keeps      whether the cache holds all of them; if not they go past it: they would put out
+               everything else, and be put out themselves before they are asked for again
     """
 
     asked: Sequence[Cut]
     cuts: Sequence[Cut]
-    slots: Sequence[Ints]
+    slots: Sequence[Numbers]
     widths: Ints
     group: Ints
     portions: list[_Portion]
+    keeps: bool
 
     def refs(
         self,
@@ -73,14 +76,10 @@ class BundlePlan:
         inside  cuts of the range that is wanted, where the plan is for a wider one: those are read
                 if the wider one cannot be
         share   … and how much of the samples that range has
-
-        What is more than the cache holds goes past it: it would put out everything else, and be
-        put out by itself before it is asked for again.
         """
-        keep = 8 * int(self.widths.sum()) <= cache.limit
         return [
             BundleRef(
-                partial(portion.load, self, cache, losses, keep=keep, inside=inside),
+                partial(portion.load, self, cache, losses, inside=inside),
                 round(share * portion.samples),
             )
             for portion in self.portions
@@ -88,21 +87,23 @@ class BundlePlan:
 
     @property
     def nbytes(self) -> int:
-        """About what keeping it costs, without the cuts."""
+        """About what keeping it costs, cuts and layouts included."""
         pieces = sum(len(cut.rows) for cut in self.cuts)
-        return 8 * len(self.widths) * (len(self.slots) + 6) + 48 * pieces + 1000
+        each = 16 + (48 if self.keeps else 0)
+        return len(self.widths) * (4 * len(self.slots) + 32) + each * pieces + 1000
 
 
-def plan_bundles(cuts: Sequence[Cut], rows: int) -> BundlePlan:
+def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
     """Bundles that hold all samples of cuts of floats; `rows` series in the selection's table.
 
-    Cuts stand in order of age, as for `plan_tiles`.
+    Cuts stand in order of age, as for `plan_tiles`; most_kept: bytes that the cache holds.
     """
     asked = cuts
     cuts = [cut if cut.is_in_memory else cut.widened() for cut in asked]
     slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
+    keeps = 8 * int(widths.sum()) <= most_kept
     if not cuts:
-        return BundlePlan(asked, cuts, slots, widths, widths, [])
+        return BundlePlan(asked, cuts, slots, widths, widths, [], keeps)
     group, lead = group_rows(cuts, rows)
     apart = groups_apart(cuts, group)
     order = np.lexsort((lead, group))
@@ -114,15 +115,21 @@ def plan_bundles(cuts: Sequence[Cut], rows: int) -> BundlePlan:
         for rows_alike, merged in ((order[in_turn], False), (order[~in_turn], True))
         for members in _split(rows_alike, widths)
     ]
-    return BundlePlan(asked, cuts, slots, widths, group, portions)
+    return BundlePlan(asked, cuts, slots, widths, group, portions, keeps)
 
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
-    """In stretches of about `BUNDLE_VALUES`."""
-    if len(order) == 0:
-        return []
+    """In stretches of `BUNDLE_VALUES` at most, if no series has more: so most of them take, and
+    leave, memory of one size."""
     ends = np.cumsum(widths[order])
-    return np.split(order, np.flatnonzero(np.diff((ends - 1) // BUNDLE_VALUES)) + 1)
+    stretches: list[Ints] = []
+    begin, before = 0, 0
+    while begin < len(order):
+        end = int(ends.searchsorted(before + BUNDLE_VALUES, side="right"))
+        end = max(end, begin + 1)
+        stretches.append(order[begin:end])
+        begin, before = end, int(ends[end - 1])
+    return stretches
 
 
 class _Portion:
@@ -145,36 +152,38 @@ class _Portion:
         cache: TileCache,
         losses: Losses | None,
         *,
-        keep: bool,
         inside: Callable[[], Sequence[Cut]] | None,
     ) -> Bundle:
-        """Read it, or find it in the cache. keep: leave it there."""
+        """Read it, or find it in the cache."""
         if self._key is None:
             self._key = self._content(plan)
         found = cache.get(self._key) if self._key else None
         if isinstance(found, Bundle):
             return found
         try:
-            found = self._read(plan, keep=keep)
+            found = self._read(plan)
         except DAMAGE:
             cuts, slots = plan.asked, plan.slots
             if inside is not None:
                 cuts = inside()
                 slots = row_slots(cuts, len(plan.widths))
             return self._undamaged(cuts, slots, losses)
-        if self._key and keep:
+        if self._key and plan.keeps:
             cache.put(self._key, found)
         return found
 
-    def _read(self, plan: BundlePlan, *, keep: bool) -> Bundle:
+    def _read(self, plan: BundlePlan) -> Bundle:
         if self.merged:
             return _load_merged(plan, self.members)
-        if self._layout is None:
-            self._layout = _in_turn(plan, self.members)
-        return _load_in_turn(self._layout, self.members, keep=keep)
+        layout = self._layout or _in_turn(plan, self.members)
+        if (
+            plan.keeps
+        ):  # what goes past the cache takes long to read, and there are many such portions
+            self._layout = layout
+        return _load_in_turn(layout, self.members, keep=plan.keeps)
 
     def _undamaged(
-        self, cuts: Sequence[Cut], slots: Sequence[Ints], losses: Losses | None
+        self, cuts: Sequence[Cut], slots: Sequence[Numbers], losses: Losses | None
     ) -> Bundle:
         """What can be read of the range alone. Not kept: a later reader has to hear of it, too."""
         members = np.sort(self.members)
@@ -231,7 +240,7 @@ def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
     grid = np.cumsum(np.diff(group, prepend=-1) != 0) - 1
     grid_offsets = np.append(0, np.cumsum(widths[firsts]))
     chosen = [
-        (places, cut.take(slot[members[places]]))
+        (places, cut.take(slot[members[places]].astype(np.int64)))
         for cut, slot in zip(plan.cuts, plan.slots, strict=True)
         if len(places := np.flatnonzero(slot[members] >= 0))
     ]
@@ -249,10 +258,10 @@ def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
                 stratum,
                 start,
                 stratum.value_start[cut.series] + cut.low,
-                cut.high - cut.low,
+                cut.lengths,
                 start[some] + shift[grid[places[some]]],
                 stratum.grid_start[grids] + cut.low[some],
-                (cut.high - cut.low)[some],
+                cut.lengths[some],
             )
         )
     return _Layout(offsets, grid, grid_offsets, layers)
@@ -284,7 +293,7 @@ def _starts_in_turn(chosen: Sequence[tuple[Ints, Cut]], begin: Ints) -> list[Int
     lengths = np.zeros((len(chosen), len(begin)), np.int64)
     for number, (places, cut) in enumerate(chosen):
         first[number, places] = cut.first
-        lengths[number, places] = cut.high - cut.low
+        lengths[number, places] = cut.lengths
     order = np.argsort(first, axis=0, kind="stable")
     in_order = np.take_along_axis(lengths, order, 0)
     before = np.empty_like(lengths)

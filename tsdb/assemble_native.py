@@ -59,7 +59,7 @@ def _pools(cuts: Sequence[Cut], rows: int, most: int) -> list[tuple[Ints, int]]:
     """Rows that have samples in the cuts, in portions of about `most` samples; and how many."""
     widths = np.zeros(rows, np.int64)
     for cut in cuts:
-        widths[cut.rows] += cut.high - cut.low
+        widths[cut.rows] += cut.lengths
     there = np.flatnonzero(widths)
     if len(there) == 0:
         return []
@@ -82,11 +82,11 @@ class _Resolved:
         wanted[members] = True
         chosen = of_rows(cuts, wanted)
         self.cuts = [cut for cut in chosen if cut.is_native == native]
-        owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.high - c.low) for c in chosen)])
+        owner = np.concatenate([_NONE, *(np.repeat(c.rows, c.lengths) for c in chosen)])
         times = np.concatenate([_NONE, *(cut.times() for cut in chosen)])
         right = np.repeat(
             np.array([cut.is_native == native for cut in chosen], np.bool_),
-            np.array([int((cut.high - cut.low).sum()) for cut in chosen], np.int64),
+            np.array([int(cut.lengths.sum()) for cut in chosen], np.int64),
         )
         order = np.lexsort((times, owner))  # stable: of equal ones the youngest comes last
         owner, times = owner[order], times[order]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tsdb.damage import Losses
 from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints, combine_codes
+from tsdb.labels import Bools, Ints, Numbers, combine_codes
 from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
 from tsdb.tile import Floats
 from tsdb.tombstones import Intervals
@@ -28,7 +28,7 @@ class Piece:
 
     stratum: Grids
     series: Ints
-    rows: Ints
+    rows: Numbers
     deleted: Intervals | None = None
     part_rows: Ints | None = None
 
@@ -41,19 +41,25 @@ class Piece:
 class Cut:
     """A piece and, for each of its series, the part of its grid that lies in the range.
 
-    low, high    [series] positions in the grid, low < high
+    low, high    [series] positions in the grid, low < high; of four bytes each, and one number
+                 where it is the same for all series: a plan holds them for every block
     start_ms, end_ms  the range, of all series or of each
     untouched    nothing of these series was deleted: what lies outside the range may be read, too
     """
 
     stratum: Grids
     series: Ints
-    rows: Ints
-    low: Ints
-    high: Ints
+    rows: Numbers
+    low: Numbers
+    high: Numbers
     start_ms: int | Ints
     end_ms: int | Ints
     untouched: bool = False
+
+    @property
+    def lengths(self) -> Ints:
+        """[series] how many samples of each lie in the range."""
+        return np.subtract(self.high, self.low, dtype=np.int64)
 
     @property
     def first(self) -> Ints:
@@ -80,19 +86,22 @@ class Cut:
             return self
         grids = self.stratum.grid_of[self.series]
         every = self.stratum.grid_length[grids]
-        taken = self.high - self.low
+        taken = self.lengths
         wide = (taken < every) & (2 * taken >= every)
         if not wide.any():
             return self
+        if wide.all():
+            low, high = _spread(np.zeros(1, np.int64), grids), _spread(every, np.arange(len(grids)))
+            return replace(self, low=low, high=high, start_ms=_EVER[0], end_ms=_EVER[1])
         return replace(
             self,
-            low=np.where(wide, 0, self.low),
-            high=np.where(wide, every, self.high),
+            low=np.where(wide, 0, self.low).astype(np.int32),
+            high=np.where(wide, every, self.high).astype(np.int32),
             start_ms=np.where(wide, _EVER[0], self.start_ms),
             end_ms=np.where(wide, _EVER[1], self.end_ms),
         )
 
-    def renumbered(self, number: Ints) -> Cut:
+    def renumbered(self, number: Numbers) -> Cut:
         """The same for another table: row r is row number[r] there."""
         return replace(self, rows=number[self.rows])
 
@@ -105,9 +114,7 @@ class Cut:
 
     def times(self) -> Ints:
         grids = self.stratum.grid_of[self.series]
-        return self.stratum.times.ints(
-            self.stratum.grid_start[grids] + self.low, self.high - self.low
-        )
+        return self.stratum.times.ints(self.stratum.grid_start[grids] + self.low, self.lengths)
 
     @property
     def started(self) -> Bools | None:
@@ -117,7 +124,7 @@ class Cut:
 
     def starts(self) -> Ints:
         """Start timestamps, 0 where there is none."""
-        lengths = self.high - self.low
+        lengths = self.lengths
         if self.stratum.starts is None:
             return np.zeros(int(lengths.sum()), np.int64)
         return self.stratum.starts.ints(self.stratum.value_start[self.series] + self.low, lengths)
@@ -140,14 +147,14 @@ class Cut:
     def values(self) -> Floats:
         """Of a cut of floats."""
         return self.floats.values.floats(
-            self.stratum.value_start[self.series] + self.low, self.high - self.low
+            self.stratum.value_start[self.series] + self.low, self.lengths
         )
 
     def histograms(self) -> Histograms:
         """Of a cut of histograms."""
         assert isinstance(self.stratum, NativeStratum)
         return self.stratum.values.histograms(
-            self.stratum.value_start[self.series] + self.low, self.high - self.low
+            self.stratum.value_start[self.series] + self.low, self.lengths
         )
 
 
@@ -226,11 +233,18 @@ def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses 
         grids, start_ms, end_ms = own[first], start_ms[first], end_ms[first]
     low, high = stratum.window(grids, start_ms, end_ms, losses)
     whole = Cut(
-        stratum, piece.series, piece.rows, low[place], high[place],
+        stratum, piece.series, piece.rows, _spread(low, place), _spread(high, place),
         _of(start_ms, place), _of(end_ms, place), untouched=one_range,
     )  # fmt: skip
     inside = high > low
     return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
+
+
+def _spread(positions: Ints, place: Ints) -> Numbers:
+    """positions[place], in little memory."""
+    if len(positions) and bool((positions == positions[0]).all()):
+        return np.broadcast_to(positions[:1].astype(np.int32), len(place))
+    return positions.astype(np.int32)[place]
 
 
 _EVER = -(2**62), 2**62

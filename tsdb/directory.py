@@ -29,7 +29,8 @@ def whole(directory: Directory) -> Ints:
 class Pieces:
     """`Directory` whose pieces are made when one of their numbers is asked for, and kept.
 
-    Memory is taken for what is there only. Safe to use from several threads.
+    Memory is taken for what is there only, and no more of it than the largest number needs: every
+    block that a query touched keeps such columns. Safe to use from several threads.
     """
 
     def __init__(
@@ -37,19 +38,26 @@ class Pieces:
         count: int,
         each: int,
         make: Callable[[int], NDArray[Any]],
+        below: int | None = None,
         dtype: type[np.integer[Any]] = np.int64,
     ) -> None:
         """make: the numbers of a piece, given its own number; each: how many are in one, but for
-        the last, which may be shorter."""
+        the last, which may be shorter; below: no number is negative or as large as this (None:
+        they may be); dtype: as which they are handed out."""
         self.each = each
         self._make = make
-        self._numbers: NDArray[Any] = np.empty(count, dtype)
+        self._dtype = np.dtype(dtype)
+        self._numbers: NDArray[Any] = np.empty(count, narrowest(below, self._dtype))
         self._missing = np.ones(-(-count // each), np.bool_)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, places: Ints | Bools | slice) -> NDArray[Any]:
+        return self.as_kept(places).astype(self._dtype, copy=False)
+
+    def as_kept(self, places: Ints | Bools | slice) -> NDArray[Any]:
+        """The same, of the type that they are kept as."""
         if self._missing.any():
             self._need(places)
         return self._numbers[places]
@@ -72,11 +80,24 @@ class Pieces:
             self._missing[number] = False
 
 
-def running(directory: Pieces, lengths: Callable[[slice], Ints], bases: tuple[int, ...]) -> Pieces:
+def narrowest(below: int | None, otherwise: np.dtype[Any]) -> np.dtype[Any]:
+    """The smallest type for numbers from 0 to below - 1, if it is smaller than `otherwise`."""
+    if below is None:
+        return otherwise
+    found = np.min_scalar_type(max(below - 1, 0))
+    return found if found.itemsize < otherwise.itemsize else otherwise
+
+
+def running(
+    directory: Pieces,
+    lengths: Callable[[slice], Ints],
+    bases: tuple[int, ...],
+    total: int | None = None,
+) -> Pieces:
     """Where each of many things begins that stand one behind the other, piece by piece.
 
     lengths: of the things of these places of `directory`; bases: where the first one of each piece
-    of it begins.
+    of it begins; total: where the last one ends, if that is known.
     """
 
     def make(number: int) -> Ints:
@@ -84,4 +105,4 @@ def running(directory: Pieces, lengths: Callable[[slice], Ints], bases: tuple[in
         begins: Ints = np.cumsum(sizes) - sizes + bases[number]
         return begins
 
-    return Pieces(len(directory), directory.each, make)
+    return Pieces(len(directory), directory.each, make, None if total is None else total + 1)

@@ -108,7 +108,7 @@ def moving(cuts: Sequence[Cut], plan: BundlePlan) -> Moving | None:
             plan.group[cut.rows], return_index=True, return_counts=True
         )
         some = cut.take(first)
-        found.append((group, counts, some.high - some.low, some))
+        found.append((group, counts, some.lengths, some))
     if sum(int(lengths.sum()) for _, _, lengths, _ in found) > MOST_TIMES:
         return None
     times = np.concatenate([some.times() for *_, some in found])

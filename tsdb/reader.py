@@ -21,7 +21,7 @@ from tsdb.cache import ByteCache
 from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
 from tsdb.damage import DAMAGE, Losses
 from tsdb.index.match import match_rows
-from tsdb.labels import Ints, SeriesTable
+from tsdb.labels import Ints, Numbers, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.moving import Moving, MovingRanges, moving, wider_ranges
 from tsdb.part import Part, Rollup, series_bounds
@@ -146,10 +146,9 @@ def _selected(
     """By a plan made anew, or as it was for the same parts, matchers and range."""
     deleted = tuple(part.deleted() for part in parts)
     rollups = usable_rollups(parts, windows)
-    unions = caches.unions
     if windows is not None and any(rollups):  # cells are in memory, and few
         summed = [None if rollup is None else (rollup, windows) for rollup in rollups]
-        planned = _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted, summed)
+        planned = _planned(parts, matchers, start_ms, end_ms, caches, losses, deleted, summed)
         return planned.selection(caches.tiles, losses)
     strata = tuple(layer.stratum.identity for part in parts for layer in part.layers())
     what = (strata, tuple(map(id, deleted)), tuple(matchers))
@@ -158,7 +157,7 @@ def _selected(
         inside = _inside_wider(parts, what, start_ms, end_ms, caches, losses, deleted)
         if inside is not None:
             return inside
-        found = _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted)
+        found = _planned(parts, matchers, start_ms, end_ms, caches, losses, deleted)
         # Heads change all the time, and a plan holds what it is about.
         if found.bundles is not None and not losses and not _in_memory(found.cuts):
             caches.plans.put((what, start_ms, end_ms), found)
@@ -187,7 +186,7 @@ def _inside_wider(
         wide = caches.plans.get((what, "wider", begin, end))
         if wide is None and moved:
             try:
-                wide = _planned(parts, matchers, begin, end, caches.unions, None, deleted)
+                wide = _planned(parts, matchers, begin, end, caches, None, deleted)
                 if wide.bundles is not None and not wide.starts:
                     wide = replace(wide, moving=moving(wide.cuts, wide.bundles))
             except DAMAGE:
@@ -198,8 +197,7 @@ def _inside_wider(
                 return None
 
             def exact() -> Sequence[Cut]:
-                unions = caches.unions
-                return _planned(parts, matchers, start_ms, end_ms, unions, losses, deleted).cuts
+                return _planned(parts, matchers, start_ms, end_ms, caches, losses, deleted).cuts
 
             return wide.selection_inside(start_ms, end_ms, caches.tiles, losses, exact)
     return None
@@ -219,12 +217,13 @@ def _planned(
     matchers: Sequence[Matcher],
     start_ms: int,
     end_ms: int,
-    unions: UnionCache,
+    caches: Caches,
     losses: Losses | None,
     deleted: tuple[Intervals | None, ...],
     summed: Sequence[tuple[Rollup, RangeWindows] | None] = (),
 ) -> Planned:
-    union = united(parts, matchers, unions, [part.living(start_ms, end_ms) for part in parts])
+    living = [part.living(start_ms, end_ms) for part in parts]
+    union = united(parts, matchers, caches.unions, living)
     cuts: list[Cut] = []
     for place, (part, (rows, table_rows)) in enumerate(zip(parts, union.found, strict=True)):
         own = cut_pieces(pieces_of(part, rows, table_rows), start_ms, end_ms, losses)
@@ -235,15 +234,15 @@ def _planned(
     for cut in cuts:
         present[cut.rows] = True
     if not present.all():
-        number = np.cumsum(present) - 1
+        number = np.cumsum(present, dtype=np.int32) - 1
         cuts = [cut.renumbered(number) for cut in cuts]
         table = table.take(present)
     native = any(cut.is_native for cut in cuts)
-    bundles = None if native else plan_bundles(cuts, table.rows)
+    bundles = None if native else plan_bundles(cuts, table.rows, caches.tiles.limit)
     return Planned(table, cuts, bundles, have_starts(cuts), deleted)
 
 
-def pieces_of(part: Part, rows: Ints, table_rows: Ints) -> list[Piece]:
+def pieces_of(part: Part, rows: Ints, table_rows: Numbers) -> list[Piece]:
     """Index rows of a part in its layers; table_rows: the row of each in the selection's table."""
     pieces = []
     for layer in part.layers():
@@ -307,7 +306,7 @@ def count(
             for cut in cut_pieces(
                 pieces_of(part, rows, np.arange(len(rows))), start_ms, end_ms, losses
             ):
-                samples += int((cut.high - cut.low).sum())
+                samples += int(cut.lengths.sum())
                 there[cut.rows] = True
             found.append((part, rows[there]))
         return DeleteResult(unite(found).table.rows, samples)

@@ -30,7 +30,7 @@ def sound_cuts(cuts: Sequence[Cut], losses: Losses) -> list[Cut]:
 
 
 def _sound(cut: Cut, losses: Losses, hidden: _Hidden) -> Cut:
-    stratum, lengths = cut.stratum, cut.high - cut.low
+    stratum, lengths = cut.stratum, cut.lengths
     assert isinstance(stratum, Stratum | NativeStratum)
     grids = stratum.grid_of[cut.series]
     places = flat_positions(stratum.grid_start[grids] + cut.low, lengths)
@@ -43,7 +43,7 @@ def _sound(cut: Cut, losses: Losses, hidden: _Hidden) -> Cut:
     if sound.all() and not hidden:
         return cut
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    rows = cut.rows[owner]
+    rows = cut.rows[owner].astype(np.int64)
     times = np.zeros(len(places), np.int64)
     known = np.flatnonzero(timed)
     times[known] = stratum.times.ints(places[known], np.ones(len(known), np.int64))
@@ -61,7 +61,7 @@ def _sound(cut: Cut, losses: Losses, hidden: _Hidden) -> Cut:
             last = int(times[after]) - 1
         hidden.add_span(int(rows[begin]), first, last)
     begins, ends = _runs(sound, owner)
-    within = flat_positions(cut.low, lengths)
+    within = flat_positions(cut.low.astype(np.int64), lengths)
     return replace(cut.take(owner[begins]), low=within[begins], high=within[ends - 1] + 1)
 
 

@@ -6,6 +6,7 @@ has what the one before it has, nothing is sorted, and one array stands for both
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from tsdb.cache import ByteCache
 from tsdb.index.match import LivingRows, label_table, match_rows
-from tsdb.labels import Ints, SeriesTable, concat_tables
+from tsdb.labels import Ints, Numbers, SeriesTable, concat_tables
 from tsdb.matchers import Matcher
 from tsdb.part import Part
 
 UNION_CACHE_BYTES = 64 << 20
+MOST_WAITING = 1 << 17
+"""Rows that are brought together in one go: to sort those of all blocks takes memory for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +32,7 @@ class Union:
     """
 
     table: SeriesTable
-    found: tuple[tuple[Ints, Ints], ...]
+    found: tuple[tuple[Ints, Numbers], ...]
 
 
 UnionCache = ByteCache[Union]
@@ -64,36 +67,54 @@ def united(
 
 
 def unite(found: Iterable[tuple[Part, Ints]]) -> Union:
-    """Label sets of index rows of several parts, equal ones once."""
-    tables: list[SeriesTable] = []
-    of_part: list[int] = []  # which of these tables
-    rows_of: list[Ints] = []
+    """Label sets of index rows of several parts, equal ones once, numbered by first appearance."""
+    union = SeriesTable.unlabelled(0)
+    waiting: list[SeriesTable] = []  # those that are not in the union yet
+    numbers: list[Numbers] = []  # of the rows of each table, for those that are
+    of_part: list[tuple[Ints, int]] = []  # index rows of each part, and which table is theirs
+    last = None
     for part, rows in found:
         table = label_table(part.index(), rows)
-        if not tables or not table.surely_equals(tables[-1]):
-            tables.append(table)
-        of_part.append(len(tables) - 1)
-        known = bool(rows_of) and np.array_equal(rows, rows_of[-1])
-        rows_of.append(rows_of[-1] if known else rows)
-    if not tables:
-        return Union(SeriesTable.unlabelled(0), ())
-    table, numbers = _numbered(tables)
-    return Union(
-        table, tuple((rows, numbers[at]) for rows, at in zip(rows_of, of_part, strict=True))
-    )
+        if last is None or not table.surely_equals(last):
+            last = table
+            waiting.append(table)
+            if sum(len(one) for one in waiting) > MOST_WAITING:
+                union = _taken_in(union, waiting, numbers)
+        if of_part and np.array_equal(rows, of_part[-1][0]):
+            rows = of_part[-1][0]
+        of_part.append((rows, len(numbers) + len(waiting) - 1))
+    union = _taken_in(union, waiting, numbers)
+    return Union(union, tuple((rows, numbers[at]) for rows, at in of_part))
 
 
-def _numbered(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Ints]]:
+def _taken_in(
+    union: SeriesTable, waiting: list[SeriesTable], numbers: list[Numbers]
+) -> SeriesTable:
+    """The union with the tables that wait, and afterwards none does."""
+    tables = [union, *waiting] if union.rows else waiting
+    if len(tables) > 1:
+        union, found = _numbered(tables)
+        numbers += found[len(tables) - len(waiting) :]
+    elif waiting:
+        union = waiting[0]
+        numbers.append(np.arange(union.rows, dtype=np.int32))
+    waiting.clear()
+    return union
+
+
+def _numbered(tables: Sequence[SeriesTable]) -> tuple[SeriesTable, list[Numbers]]:
     """The label sets of all tables, numbered by first appearance: the order of the first table is
     kept; and for each table the number of each of its rows."""
-    if len(tables) == 1:
-        return tables[0], [np.arange(tables[0].rows)]
     stacked = concat_tables(tables)
     keys = stacked.keys()
     first = np.empty(int(keys.max(initial=-1)) + 1, np.int64)
     first[keys[::-1]] = np.arange(len(keys))[::-1]  # of repeated ones the last stays: the first
     order = np.argsort(first)
-    rank = np.empty_like(order)
+    rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
-    ends = np.cumsum([table.rows for table in tables])
-    return stacked.take(first[order]), np.split(rank[keys], ends[:-1])
+    ends = np.cumsum([table.rows for table in tables]).tolist()
+    # Each its own array: a slice of one would keep all of it.
+    numbers: list[Numbers] = [
+        rank[keys[begin:end]] for begin, end in itertools.pairwise([0, *ends])
+    ]
+    return (tables[0] if len(order) == tables[0].rows else stacked.take(first[order])), numbers

@@ -19,7 +19,7 @@ from tsdb.block.cells import EXACT, WHOLE, Summing
 from tsdb.cell_columns import CellColumns
 from tsdb.cuts import Cut, cut_pieces
 from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Bools, Ints, SeriesTable
+from tsdb.labels import Bools, Ints, Numbers, SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.part import Part, Rollup
 from tsdb.reader import Caches, overlapping, pieces_of
@@ -47,7 +47,7 @@ class _Summed:
     rollup: Rollup
     places: Ints
     index_rows: Ints
-    rows: Ints
+    rows: Numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +160,7 @@ class Cells:
             stratum = one.part.layers()[0].stratum
             covered[one.rows] += stratum.grid_length[stratum.grid_of[one.places]]
         for cut in self._cuts(self._others, None):
-            others[cut.rows] += cut.high - cut.low
+            others[cut.rows] += cut.lengths
         return cells, covered, others
 
     def is_worth_it(self, *, cheap: bool) -> bool:
@@ -240,7 +240,7 @@ class Cells:
 
     def _cells(self, one: _Summed, first: int, end: int) -> _Pieces:
         some = np.flatnonzero((one.rows >= first) & (one.rows < end))
-        rows, places, rollup = one.rows[some], one.places[some], one.rollup
+        rows, places, rollup = one.rows[some].astype(np.int64), one.places[some], one.rollup
         directories, of_grids = rollup.grids, rollup.of_grids
         grids, number = np.unique(directories.grid_of[places], return_inverse=True)
         low, high = directories.window(grids, *self._span)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsdb.codec.columns import TextColumn
-from tsdb.directory import Pieces
+from tsdb.directory import Pieces, narrowest
 from tsdb.index.postings import Postings
 from tsdb.labels import Codes, Ints
 
@@ -73,29 +75,34 @@ class BlockColumn:
         self._rows, self._pieces, self._starts = rows, codes, starts
         self.distinct = len(texts) + 1
         self._texts = texts
-        self._whole: Codes | None = None
+        self._whole: NDArray[Any] | None = None
         self._postings: Postings | None = None
         self._scans = 0
 
     @property
     def codes(self) -> Codes:
+        return self._as_kept().astype(np.int32, copy=False)
+
+    def _as_kept(self) -> NDArray[Any]:
+        """All codes, of as few bytes each as they need."""
         if self._whole is None:
             if self._pieces is not None:
-                self._whole = self._pieces[:]
+                self._whole = self._pieces.as_kept(slice(None))
             else:
                 assert self._starts is not None
-                counts = np.diff(self._starts[:])
-                self._whole = np.repeat(np.arange(self.distinct, dtype=np.int32), counts)
+                every = np.arange(self.distinct)
+                kept = every.astype(narrowest(self.distinct, np.dtype(np.int32)))
+                self._whole = np.repeat(kept, np.diff(self._starts[:]))
         return self._whole
 
     def codes_of(self, rows: Ints) -> Codes:
         if self._whole is not None:
-            return self._whole[rows]
+            return self._whole[rows].astype(np.int32, copy=False)
         if self._pieces is not None:
             return self._pieces[rows]
         assert self._starts is not None
         if 4 * len(rows) > self._rows:
-            return self.codes[rows]
+            return self._as_kept()[rows].astype(np.int32, copy=False)
         found = np.searchsorted(self._starts[:], rows, side="right") - 1
         return found.astype(np.int32)
 
@@ -144,7 +151,7 @@ class BlockColumn:
         if self._postings is None:
             self._scans += 1
             if self._scans <= SCANS:
-                return np.flatnonzero(self.codes == code)
+                return np.flatnonzero(self._as_kept() == code)
             self._postings = Postings.build(self.codes, self.distinct)
         return self._postings.rows_of(code)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsdb.block.columns import BlockColumn, PiecedTexts
 from tsdb.block.format import (
@@ -17,7 +16,6 @@ from tsdb.block.format import (
     NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
     PAGE,
-    SECTION,
     START_PAGE,
     TIME_PAGE,
     Description,
@@ -25,9 +23,7 @@ from tsdb.block.format import (
     LabelSections,
     NativeSections,
     PageSections,
-    PieceSections,
     RollupSections,
-    Section,
     StartSections,
     cell_page,
     read_description,
@@ -35,9 +31,9 @@ from tsdb.block.format import (
 from tsdb.block.paged_histograms import PagedHistograms
 from tsdb.block.paged_stream import PagedStream
 from tsdb.block.pages import PageCache
+from tsdb.block.sections import Sections
 from tsdb.block.statistics import Statistics
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import TextColumn, Undecodable, decode_numbers
+from tsdb.codec.columns import TextColumn, Undecodable
 from tsdb.directory import Pieces, running, whole
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import Disk, ReadFile
@@ -80,6 +76,7 @@ class Block:
         self.path = folder / entry.name
         self._disk, self._cache = disk, cache
         self._id = bytes.fromhex(entry.identity)
+        self._read = Sections(self._opened, self.path, self._id)
         self._lock = threading.RLock()
         self._file: ReadFile | None = None
         self._description: Description | None = None
@@ -222,8 +219,8 @@ class Block:
         native = description.native
         if native is None:
             return [Layer(self._read_stratum(description))]
-        with_floats = self._numbers(native.float_series, np.uint32, "series with floats")
-        with_histograms = self._numbers(native.series, np.uint32, "series with histograms")
+        with_floats = self._read.numbers(native.float_series, np.uint32, "series with floats")
+        with_histograms = self._read.numbers(native.series, np.uint32, "series with histograms")
         floats = [Layer(self._read_stratum(description), with_floats)] if len(with_floats) else []
         return [*floats, Layer(self._read_native(native), with_histograms)]
 
@@ -240,8 +237,8 @@ class Block:
         )
 
     def _custom_bounds(self, native: NativeSections) -> tuple[tuple[float, ...], ...]:
-        sizes = self._numbers(native.bounds_sizes, np.uint32, "sizes of custom bounds")
-        bounds = self._column(native.bounds, np.float64, "custom bounds").tolist()
+        sizes = self._read.numbers(native.bounds_sizes, np.uint32, "sizes of custom bounds")
+        bounds = self._read.column(native.bounds, np.float64, "custom bounds").tolist()
         ends = np.cumsum(sizes).tolist()
         return tuple(
             tuple(bounds[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
@@ -259,20 +256,28 @@ class Block:
 
     def _directories(self, sections: GridSections, what: str) -> dict[str, Any]:
         """Fields of `Grids`."""
-        grid_of = self._pieced(sections.grid_of, np.uint32, f"grids of {what}")
-        grid_length = self._pieced(sections.grid_length, np.int64, f"lengths of grids of {what}")
-        bases = sections.value_bases
+        grids, most = sections.grid_length.count, self.entry.samples
+        grid_of = self._read.pieced(sections.grid_of, np.uint32, f"grids of {what}", grids)
+        grid_length = self._read.pieced(
+            sections.grid_length, np.int64, f"lengths of grids of {what}", most + 1
+        )
+
+        def of_series(some: slice) -> Ints:
+            return grid_length[grid_of[some]]
+
         return {
             "grid_of": grid_of,
             "grid_length": grid_length,
-            "grid_first": self._pieced(sections.grid_first, np.int64, f"first times of {what}"),
-            "grid_last": self._pieced(sections.grid_last, np.int64, f"last times of {what}"),
-            "value_start": running(grid_of, lambda some: grid_length[grid_of[some]], bases),
-            "grid_start": running(grid_length, lambda some: grid_length[some], sections.grid_bases),
+            "grid_first": self._read.pieced(
+                sections.grid_first, np.int64, f"first times of {what}"
+            ),
+            "grid_last": self._read.pieced(sections.grid_last, np.int64, f"last times of {what}"),
+            "value_start": running(grid_of, of_series, sections.value_bases, most),
+            "grid_start": running(grid_length, grid_length.__getitem__, sections.grid_bases, most),
         }
 
     def _read_rollup(self, number: int, sections: RollupSections) -> Rollup:
-        lengths = self._pieced(sections.lengths, np.uint32, "cells of grids")
+        lengths = self._read.pieced(sections.lengths, np.uint32, "cells of grids")
         times = PagedStream(**self._pages(sections.times, cell_page(number, "times")))
         begins = running(lengths, lambda some: lengths[some], sections.time_bases)
         grid_of = self.layers()[0].stratum.grid_of
@@ -312,14 +317,14 @@ class Block:
         if starts is None:
             return {}
         started = np.zeros(series, np.bool_)
-        started[self._numbers(starts.series, np.uint32, "series with start timestamps")] = True
+        started[self._read.numbers(starts.series, np.uint32, "series with start timestamps")] = True
         return {"starts": PagedStream(**self._pages(starts.pages, kind)), "started": started}
 
     def _pages(self, pages: PageSections, kind: bytes) -> dict[str, Any]:
         """What `PagedStream` and `PagedHistograms` have in common."""
         name = kind.decode()
-        counts = self._numbers(pages.counts, np.uint32, f"counts of {name} pages")
-        lengths = self._numbers(pages.lengths, np.uint32, f"lengths of {name} pages")
+        counts = self._read.numbers(pages.counts, np.uint32, f"counts of {name} pages")
+        lengths = self._read.numbers(pages.lengths, np.uint32, f"lengths of {name} pages")
         return {
             "file": self._opened(),
             "path": self.path,
@@ -327,23 +332,28 @@ class Block:
             "kind": kind,
             "first": np.append(0, np.cumsum(counts)),
             "offset": pages.offset + np.append(0, np.cumsum(lengths)),
-            "checksums": self._numbers(pages.checksums, np.uint32, f"checksums of {name} pages"),
+            "checksums": self._read.numbers(
+                pages.checksums, np.uint32, f"checksums of {name} pages"
+            ),
             "cache": self._cache,
             "coded": pages.coded,
         }
 
     def _read_column(self, sections: LabelSections) -> BlockColumn:
         place = f"label {sections.name!r}"
-        codes, starts = (
-            None if one is None else self._pieced(one, np.uint32, place, kept)
-            for one, kept in ((sections.codes, np.int32), (sections.starts, np.int64))
-        )
         texts = sections.texts
+        codes, starts = (
+            None if one is None else self._read.pieced(one, np.uint32, place, below, kept)
+            for one, below, kept in (
+                (sections.codes, texts.count + 1, np.int32),
+                (sections.starts, self.rows + 1, np.int64),
+            )
+        )
 
         def read(piece: int) -> TextColumn:
             count = min(texts.each, texts.count - piece * texts.each)
             try:
-                return TextColumn(self._piece(texts, piece, place), count)
+                return TextColumn(self._read.piece(texts, piece, place), count)
             except Undecodable as problem:
                 raise Corrupted(self.path, place, str(problem)) from problem
 
@@ -351,45 +361,6 @@ class Block:
         return BlockColumn(
             self.rows, codes, starts, PiecedTexts(texts.count, texts.each, firsts, read)
         )
-
-    def _pieced(
-        self,
-        sections: PieceSections,
-        dtype: type[np.generic],
-        place: str,
-        kept: type[np.integer[Any]] = np.int64,
-    ) -> Pieces:
-        def make(piece: int) -> NDArray[Any]:
-            count = min(sections.each, sections.count - piece * sections.each)
-            try:
-                return decode_numbers(self._piece(sections, piece, place), dtype, count)
-            except Undecodable as problem:
-                raise Corrupted(self.path, place, str(problem)) from problem
-
-        return Pieces(sections.count, sections.each, make, kept)
-
-    def _piece(self, sections: PieceSections, piece: int, place: str) -> bytes:
-        length = sections.lengths[piece]
-        offset = sections.offset + sum(sections.lengths[:piece])
-        return self._section(Section(offset, length, 0, sections.checksums[piece]), place)
-
-    def _numbers(self, section: Section, dtype: type[np.generic], place: str) -> Ints:
-        return self._column(section, dtype, place).astype(np.int64, copy=False)
-
-    def _column(self, section: Section, dtype: type[np.generic], place: str) -> NDArray[np.generic]:
-        try:
-            return decode_numbers(self._section(section, place), dtype, section.count)
-        except Undecodable as problem:
-            raise Corrupted(self.path, place, str(problem)) from problem
-
-    def _section(self, section: Section, place: str) -> bytes:
-        try:
-            data = self._opened().pread(section.offset, section.length)
-        except OSError as problem:
-            raise Unreadable(self.path, place, problem) from problem
-        if checksum(self._id, SECTION, section.offset, data) != section.checksum:
-            raise Corrupted(self.path, place, "checksum differs")
-        return data
 
     def close(self) -> None:
         """Let the file go. Only when no selection uses the block any more."""

@@ -1,0 +1,81 @@
+"""Sections of a block's file: columns of numbers, read whole or piece by piece, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsdb.block.format import SECTION, PieceSections, Section
+from tsdb.codec.checksum import checksum
+from tsdb.codec.columns import Undecodable, decode_numbers
+from tsdb.directory import Pieces
+from tsdb.errors import Corrupted, Unreadable
+from tsdb.fsio import ReadFile
+from tsdb.labels import Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Of one file. All that reads raises `Corrupted` or `Unreadable`; `place` is for the message.
+
+    opened    gives the file, opened at first use
+    identity  of the block: part of all checksums
+    """
+
+    opened: Callable[[], ReadFile]
+    path: Path
+    identity: bytes
+
+    def pieced(
+        self,
+        sections: PieceSections,
+        dtype: type[np.generic],
+        place: str,
+        below: int | None = None,
+        given: type[np.integer[Any]] = np.int64,
+    ) -> Pieces:
+        """Numbers that are written as `dtype`; `below` and `given` as in `Pieces`."""
+
+        def make(piece: int) -> NDArray[Any]:
+            count = min(sections.each, sections.count - piece * sections.each)
+            try:
+                numbers = decode_numbers(self.piece(sections, piece, place), dtype, count)
+            except Undecodable as problem:
+                raise Corrupted(self.path, place, str(problem)) from problem
+            if below is not None and count and not 0 <= numbers.min() <= numbers.max() < below:
+                raise Corrupted(self.path, place, f"a number is not below {below}")
+            return numbers
+
+        return Pieces(sections.count, sections.each, make, below, given)
+
+    def piece(self, sections: PieceSections, piece: int, place: str) -> bytes:
+        """The bytes of one piece."""
+        length = sections.lengths[piece]
+        offset = sections.offset + sum(sections.lengths[:piece])
+        return self.section(Section(offset, length, 0, sections.checksums[piece]), place)
+
+    def numbers(self, section: Section, dtype: type[np.generic], place: str) -> Ints:
+        """Whole numbers that are written as `dtype`."""
+        return self.column(section, dtype, place).astype(np.int64, copy=False)
+
+    def column(self, section: Section, dtype: type[np.generic], place: str) -> NDArray[np.generic]:
+        """Numbers of any kind, as they are written."""
+        try:
+            return decode_numbers(self.section(section, place), dtype, section.count)
+        except Undecodable as problem:
+            raise Corrupted(self.path, place, str(problem)) from problem
+
+    def section(self, section: Section, place: str) -> bytes:
+        """Bytes, whatever they are."""
+        try:
+            data = self.opened().pread(section.offset, section.length)
+        except OSError as problem:
+            raise Unreadable(self.path, place, problem) from problem
+        if checksum(self.identity, SECTION, section.offset, data) != section.checksum:
+            raise Corrupted(self.path, place, "checksum differs")
+        return data
