@@ -1,4 +1,4 @@
-"""Directories in pieces are the arrays that they stand for, and keep no wider numbers than needed."""
+"""Directories in pieces are the arrays that they stand for, no wider than their numbers need."""
 
 from __future__ import annotations
 

@@ -32,10 +32,11 @@ def test_label_sets_are_numbered_by_first_appearance(
     wanted: list[tuple[list[dict[str, str]], int, int]],
 ) -> None:
     """Parts, how often each of them stands there, and how many of its first rows were not found."""
-    found = []
-    for sets, times, skipped in wanted:
-        for part in [part_of(sets) for _ in range(times)]:
-            found.append((part, np.arange(min(skipped, len(sets) - 1), len(sets))))
+    found = [
+        (part_of(sets), np.arange(min(skipped, len(sets) - 1), len(sets)))
+        for sets, times, skipped in wanted
+        for _ in range(times)
+    ]
     expected: dict[tuple[tuple[str, str], ...], int] = {}
     numbers = [
         [
