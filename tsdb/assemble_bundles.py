@@ -26,7 +26,7 @@ from tsdb.assemble import (
 from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile, split_markers
 from tsdb.codec.compiled import ready
-from tsdb.cuts import Cut
+from tsdb.cuts import Cut, bytes_of
 from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Ints, Numbers
 from tsdb.rooms import ROOMS
@@ -88,9 +88,9 @@ class BundlePlan:
     @property
     def nbytes(self) -> int:
         """About what keeping it costs, cuts and layouts included."""
-        pieces = sum(len(cut.rows) for cut in self.cuts)
-        each = 16 + (48 if self.keeps else 0)
-        return len(self.widths) * (4 * len(self.slots) + 32) + each * pieces + 1000
+        pieces = sum(len(cut.rows) for cut in self.cuts) if self.keeps else 0
+        rows = len(self.widths) * (4 * len(self.slots) + 24)
+        return rows + 48 * pieces + bytes_of([*self.asked, *self.cuts]) + 1000
 
 
 def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:

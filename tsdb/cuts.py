@@ -170,6 +170,14 @@ def of_rows(cuts: Sequence[Cut], wanted: Bools) -> list[Cut]:
     return chosen
 
 
+def bytes_of(cuts: Iterable[Cut]) -> int:
+    """Memory that cuts hold: arrays that several share count once, repeated numbers not at all."""
+    fields = ("series", "rows", "low", "high", "start_ms", "end_ms")
+    held = [getattr(cut, name) for cut in cuts for name in fields]
+    arrays = {id(one): one for one in held if isinstance(one, np.ndarray)}
+    return sum(array.strides[0] * len(array) for array in arrays.values())
+
+
 def have_starts(cuts: Iterable[Cut]) -> bool:
     """Whether a sample of them may have a start timestamp."""
     return any(started.any() for cut in cuts if (started := cut.started) is not None)

@@ -81,7 +81,7 @@ PLAN_CACHE_BYTES = 64 << 20
 
 
 def plan_bytes(planned: Planned) -> int:
-    rows = planned.table.rows * (4 * len(planned.table.columns) + 48)
+    rows = planned.table.rows * 4 * len(planned.table.columns)
     times = 0 if planned.moving is None else planned.moving.nbytes
     return rows + times + 1000 + (0 if planned.bundles is None else planned.bundles.nbytes)
 

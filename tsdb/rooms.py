@@ -49,21 +49,27 @@ class Rooms:
     def _array(self, count: int, dtype: type[np.generic]) -> Any:
         if 8 * count < LEAST_BYTES:
             return np.empty(count, dtype)
-        words = _rounded(count)
-        room = self._taken(words)
+        words, room = self._taken(count)
         # A view of this array refers to it, and not to what the room is made of: NumPy goes past
         # arrays only. So the array lives as long as any view does.
         array = np.frombuffer(room, dtype, count)
         weakref.finalize(array, self._give, words, room).atexit = False
         return array
 
-    def _taken(self, words: int) -> memoryview:
+    def _taken(self, count: int) -> tuple[int, memoryview]:
+        """Room for so many words, and how many it has: one that is free and not much larger, or a
+        new one. Arrays that are nearly of one size would else leave a room of each size."""
         with self._lock:
-            free = self._free.get(words)
-            if free:
+            words = min((size for size in self._free if 0 <= size - count <= count // 4), default=0)
+            if words:
+                free = self._free[words]
+                room = free.pop()
+                if not free:
+                    del self._free[words]
                 self.kept_bytes -= 8 * words
-                return free.pop()
-        return np.empty(words).data
+                return words, room
+        words = _rounded(count)
+        return words, np.empty(words).data
 
     def _give(self, words: int, room: memoryview) -> None:
         with self._lock:

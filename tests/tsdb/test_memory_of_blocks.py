@@ -78,3 +78,26 @@ def test_a_block_more_costs_little(store: Path, monkeypatch: pytest.MonkeyPatch)
     )
     assert kept < 24
     assert most < 40
+
+
+def test_a_plan_says_what_it_costs(store: Path) -> None:
+    """Or the cache of plans would hold more than it is meant to, or next to nothing."""
+    matchers = [Matcher("__name__", MatchOp.EQUAL, "requests")]
+    with tsdb.open(store, read_only=True) as database:
+        database.select(matchers, 0, STEP_MS)  # what it reads of blocks is there
+        database.select(matchers, 0, BLOCKS * SAMPLES * STEP_MS - 1)
+        plans = database._caches.plans
+        plans.clear()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            found = database.select(matchers, 0, BLOCKS * SAMPLES * STEP_MS - 1)
+            assert found.bundles is not None
+            assert sum(len(ref.load().values) for ref in found.bundles) == SERIES * BLOCKS * SAMPLES
+            database.clear_pages()
+            del found
+            gc.collect()
+            costs, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 0.5 * costs < plans.stats().bytes < 2 * costs

@@ -33,6 +33,33 @@ def test_what_an_array_leaves_is_taken_by_the_next_one_of_its_size() -> None:
     assert rooms.kept_bytes == 0
 
 
+def test_arrays_of_nearly_one_size_take_turns_in_one_room() -> None:
+    rooms = Rooms()
+    largest = rooms.floats(COUNT + COUNT // 5)
+    at = address(largest)
+    del largest
+    gc.collect()
+    kept = rooms.kept_bytes
+    for count in range(COUNT, COUNT + COUNT // 5, COUNT // 40):
+        array = rooms.floats(count)
+        assert address(array) == at
+        assert len(array) == count
+        del array
+        gc.collect()
+    assert rooms.kept_bytes == kept
+
+
+def test_a_room_is_not_wasted_on_a_much_smaller_array() -> None:
+    rooms = Rooms()
+    large = rooms.floats(2 * COUNT)
+    del large
+    gc.collect()
+    kept = rooms.kept_bytes
+    array = rooms.floats(COUNT)
+    assert rooms.kept_bytes == kept
+    assert len(array) == COUNT
+
+
 @pytest.mark.parametrize(
     "view",
     [
