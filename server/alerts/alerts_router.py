@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from server.alerts import silencing, telling
 from server.alerts.alert_schema import (
@@ -33,9 +33,16 @@ from server.platform.cursors import Key
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, NotFound, RateLimited, invalid
 from server.platform.scopes import Role
+from server.platform.state.scoped import Prepared
 
 KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 HISTORY = 100
+_CHANGES = Prepared(
+    select(AlertChange)
+    .where(AlertChange.alert_id == bindparam("alert_id"))
+    .order_by(AlertChange.at.desc(), AlertChange.id.desc())
+    .limit(HISTORY)
+)
 
 
 def list_alerts(call: Call) -> Answer:
@@ -206,13 +213,7 @@ def _reason(text: str) -> str:
 
 
 def _history(call: Call, alert: Alert) -> list[HistoryEntry]:
-    statement = (
-        select(AlertChange)
-        .where(AlertChange.alert_id == alert.id)
-        .order_by(AlertChange.at.desc(), AlertChange.id.desc())
-        .limit(HISTORY)
-    )
-    rows: Sequence[AlertChange] = call.session.execute(statement).scalars().all()
+    rows: Sequence[AlertChange] = _CHANGES.run(call.session, alert_id=alert.id).scalars().all()
     return [
         HistoryEntry(
             at=r.at, type=r.type, value=value_of(r.value) if r.value else None, note=r.note

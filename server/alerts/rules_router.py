@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from novaql.language import parse
 from novaql.language.ast import Binary, Number, Paren, Unary
@@ -33,12 +33,22 @@ from server.platform.calls import Answer, Call, created, listed, no_content, ok,
 from server.platform.cursors import Key
 from server.platform.endpoint import Endpoint
 from server.platform.scopes import Role
+from server.platform.state.scoped import Prepared
 from server.platform.unit import Unit
 
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
 _MS = timedelta(milliseconds=1)
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _FILTERS = ("type", "name", "service", "severity", "health", "paused")
+_GROUPS = Prepared(select(RuleGroup).where(RuleGroup.id.in_(bindparam("ids", expanding=True))))
+_COUNTS = Prepared(
+    select(Alert.rule_id, Alert.state, func.count())
+    .where(
+        Alert.rule_id.in_(bindparam("ids", expanding=True)),
+        Alert.state.in_(("pending", "firing")),
+    )
+    .group_by(Alert.rule_id, Alert.state)
+)
 
 
 def list_rules(call: Call) -> Answer:
@@ -114,15 +124,10 @@ def shown_rules(
     """
     ids = [rule.id for rule in rules]
     group_ids = {rule.group_id for rule in rules}
-    found = unit.session.execute(select(RuleGroup).where(RuleGroup.id.in_(group_ids))).scalars()
+    found = _GROUPS.run(unit.session, ids=list(group_ids)).scalars()
     groups = {group.id: group for group in found}
     counts: Counter[tuple[str, str]] = Counter()
-    statement = (
-        select(Alert.rule_id, Alert.state, func.count())
-        .where(Alert.rule_id.in_(ids), Alert.state.in_(("pending", "firing")))
-        .group_by(Alert.rule_id, Alert.state)
-    )
-    for rule_id, state, number in unit.session.execute(statement).all():
+    for rule_id, state, number in _COUNTS.run(unit.session, ids=ids).all():
         counts[rule_id, state] = number
     plan = telling.routing_plan(unit) if plan is None else plan
     return [_shown(rule, groups[rule.group_id], counts, plan) for rule in rules]

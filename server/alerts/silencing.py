@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from server.alerts.identity import matchers_of_alert, silence_id
 from server.alerts.matcher_text import from_rows, to_rows
@@ -16,10 +16,18 @@ from server.platform.clock import parse_time, rfc3339
 from server.platform.errors import Conflict
 from server.platform.ids import new_id
 from server.platform.state.database import flushed_or
+from server.platform.state.scoped import Prepared
 from server.platform.unit import Unit
 from tsdb.matchers import Matcher
 
 SILENCED, LIFTED = "silenced", "unsilenced"
+_ACTIVE = Prepared(
+    select(SilenceRow).where(
+        SilenceRow.lifted_at.is_(None),
+        SilenceRow.starts_at <= bindparam("now"),
+        or_(SilenceRow.ends_at.is_(None), SilenceRow.ends_at > bindparam("now")),
+    )
+)
 
 
 def silence_of(row: SilenceRow) -> Silence:
@@ -40,13 +48,7 @@ def silence_of(row: SilenceRow) -> Silence:
 
 def active_silences(unit: Unit) -> list[Silence]:
     """The silences that mute now."""
-    now = unit.now()
-    statement = select(SilenceRow).where(
-        SilenceRow.lifted_at.is_(None),
-        SilenceRow.starts_at <= now,
-        or_(SilenceRow.ends_at.is_(None), SilenceRow.ends_at > now),
-    )
-    return [silence_of(row) for row in unit.session.execute(statement).scalars()]
+    return [silence_of(row) for row in _ACTIVE.run(unit.session, now=unit.now()).scalars()]
 
 
 def silence(

@@ -35,15 +35,18 @@ from server.alerts.tables import (
 from server.alerts.times import is_quiet
 from server.platform.clock import parse_time, rfc3339
 from server.platform.ids import new_id
+from server.platform.state.scoped import Prepared
 from server.platform.unit import Unit
 
 FLUSH, DELIVER = "alerts.flush", "alerts.deliver"
 _AT_ONCE = 500
+_ROUTING = Prepared(select(Routing))
+_FIRING = Prepared(select(Alert.id, Alert.labels).where(Alert.state == "firing"))
 
 
 def routing_plan(unit: Unit) -> RoutingPlan:
     """The tenant's routing; without any, nobody is told."""
-    row = unit.session.execute(select(Routing)).scalar_one_or_none()
+    row = _ROUTING.run(unit.session).scalar_one_or_none()
     return plan_of(None if row is None else row.config)
 
 
@@ -132,9 +135,7 @@ class Muting:
         """As things are now."""
         firing: dict[str, Mapping[str, str]] = {}
         if plan.inhibit:
-            rows = unit.session.execute(
-                select(Alert.id, Alert.labels).where(Alert.state == "firing")
-            ).all()
+            rows = _FIRING.run(unit.session).all()
             firing = {row[0]: row[1] for row in rows}
         return cls(active_silences(unit), Inhibitor(plan.inhibit, firing), unit.now())
 

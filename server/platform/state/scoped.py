@@ -12,9 +12,10 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Select, bindparam, event, select
+from sqlalchemy import Result, Select, Table, TextClause, bindparam, event, select
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy.sql.visitors import iterate
 
 from server.platform.state.rows import Row, Tenant, TenantRow
 
@@ -46,25 +47,44 @@ def tenant_of(session: Session) -> str:
 
 
 def by_id(session: Session, table: type[AnyRow], key: str) -> AnyRow | None:
-    """The session's row with that id.
-
-    What most requests begin with, so the statement is made once for a table and brings its own
-    filter; to make and to filter one anew takes longer than to run it.
-    """
-    tenant_id = session.info.get(_TENANT)
-    if tenant_id is None:
+    """The session's row with that id."""
+    if session.info.get(_TENANT) is None:
         return session.execute(select(table).where(table.id == key)).scalar_one_or_none()
-    wanted = {"of_tenant": tenant_id, "of_id": key}
-    found: AnyRow | None = session.execute(
-        _by_id(cast(Hashable, table)), wanted
-    ).scalar_one_or_none()
+    found: AnyRow | None = (
+        _by_id(cast(Hashable, table)).run(session, of_id=key).scalar_one_or_none()
+    )
     return found
 
 
 @lru_cache(maxsize=256)
-def _by_id(table: Any) -> Select[Any]:
-    one = (table.id == bindparam("of_id")) & (table.tenant_id == bindparam("of_tenant"))
-    return select(table).where(one).execution_options(**{_OWN_FILTER: _PROOF})
+def _by_id(table: Any) -> Prepared:
+    return Prepared(select(table).where(table.id == bindparam("id")))
+
+
+class Prepared:
+    """A select that is made once, and brings the filter of the session's tenant with it.
+
+    What is asked for all the time is made so, with `bindparam` for what differs: to make a
+    statement and to filter it anew takes longer than to run it. Raises `OutOfScope` for one that
+    reads what belongs to no tenant, or that has a subquery, which the filter would not reach.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        tables = [one for one in statement.get_final_froms() if isinstance(one, Table)]
+        parts = list(iterate(statement))
+        named = {one.name for one in parts if isinstance(one, Table)}
+        text = any(isinstance(one, TextClause) for one in parts)
+        if text or named != {table.name for table in tables}:
+            raise OutOfScope("a prepared statement reads tables themselves, each filtered")
+        for table in tables:
+            if _TENANT not in table.c:
+                raise OutOfScope(f"{table.name} belongs to no tenant")
+            statement = statement.where(table.c[_TENANT] == bindparam("of_tenant"))
+        self._statement = statement.execution_options(**{_OWN_FILTER: _PROOF})
+
+    def run(self, session: Session, **values: object) -> Result[*tuple[Any, ...]]:
+        """What the session's tenant has, with these values."""
+        return session.execute(self._statement, {**values, "of_tenant": tenant_of(session)})
 
 
 @event.listens_for(Session, "do_orm_execute")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Executable, delete, func, insert, select, text, update
+from sqlalchemy import Executable, Select, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import aliased
 
 from server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
@@ -18,7 +19,7 @@ from server.platform.state import database as database_module
 from server.platform.state.database import StateDatabase
 from server.platform.state.migrate import NewerDatabase, load_tables, migrate
 from server.platform.state.rows import Base, Tenant
-from server.platform.state.scoped import OutOfScope
+from server.platform.state.scoped import OutOfScope, Prepared
 from server.platform.tables import Token, User
 from tests.support.state_databases import another
 
@@ -100,6 +101,38 @@ def test_what_the_filter_cannot_reach_is_refused(
     for row in (stranger, stolen):
         with pytest.raises(OutOfScope), database.write(first) as session:
             session.add(row)
+
+
+def test_a_prepared_statement_sees_the_tenant_of_its_session_only(
+    database: StateDatabase, tenants: tuple[str, str]
+) -> None:
+    every = Prepared(select(User))
+    some = Prepared(select(User.id).where(User.id.in_(bindparam("ids", expanding=True))))
+    with database.read(None) as session:
+        ids = list(session.execute(select(User.id)).scalars())
+        with pytest.raises(OutOfScope):
+            every.run(session)
+    assert len(ids) == 2
+    for tenant in tenants:
+        with database.read(tenant) as session:
+            (user,) = every.run(session).scalars()
+            assert user.tenant_id == tenant
+            assert some.run(session, ids=ids).scalars().all() == [user.id]
+            assert some.run(session, ids=ids, of_tenant="other").scalars().all() == [user.id]
+
+
+def test_a_statement_whose_filter_would_not_reach_everything_is_not_prepared() -> None:
+    statements: list[Select[*tuple[Any, ...]]] = [
+        select(Tenant),
+        select(aliased(User)),
+        select(User).join(Token, Token.owner_id == User.id),
+        select(User).where(User.id.in_(select(Token.owner_id))),
+        select(User).where(text("id IN (SELECT owner_id FROM tokens)")),
+        select(User.id).union(select(Token.owner_id)).subquery().select(),
+    ]
+    for statement in statements:
+        with pytest.raises(OutOfScope):
+            Prepared(statement)
 
 
 def test_a_unit_is_whole_or_not_at_all(database: StateDatabase, tenants: tuple[str, str]) -> None:
