@@ -58,7 +58,7 @@ def by_id(session: Session, table: type[AnyRow], key: str) -> AnyRow | None:
 
 @lru_cache(maxsize=256)
 def _by_id(table: Any) -> Prepared:
-    return Prepared(select(table).where(table.id == bindparam("id")))
+    return Prepared(select(table).where(table.id == bindparam("of_id")))
 
 
 class Prepared:
