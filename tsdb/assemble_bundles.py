@@ -31,12 +31,15 @@ from tsdb.damage import DAMAGE, Losses
 from tsdb.labels import Ints, Numbers
 from tsdb.rooms import ROOMS
 from tsdb.salvage import sound_cuts
+from tsdb.side_by_side import side_by_side
 from tsdb.stratum import Stratum
 from tsdb.tile import Tile
 
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
 
+WORTH_A_THREAD = 1 << 16
+"""To decode so many numbers takes a fraction of a millisecond."""
 NEVER = np.iinfo(np.int64).max
 
 
@@ -270,19 +273,37 @@ def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
 def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool) -> Bundle:
     values = ROOMS.floats(int(layout.offsets[-1]))
     times = ROOMS.ints(int(layout.grid_offsets[-1]))
-    marked = False
-    for layer in layout.layers:
-        marked |= layer.stratum.values.place(
-            values, layer.places, layer.starts, layer.lengths, keep=keep
-        )
-        layer.stratum.times.place(
+    placings = [
+        layer.stratum.values.placing(values, layer.places, layer.starts, layer.lengths, keep=keep)
+        for layer in layout.layers
+    ]
+    of_values = sum(len(placing.parts) for placing in placings)
+    placings += [
+        layer.stratum.times.placing(
             times, layer.time_places, layer.time_starts, layer.time_lengths, keep=keep
         )
+        for layer in layout.layers
+    ]
+    parts = [part for placing in placings for part in placing.parts]
+    found: list[Ints | None] = []
+    side_by_side(
+        len(parts),
+        lambda number: parts[number](),
+        found.append,
+        alone=sum(placing.numbers for placing in placings) < WORTH_A_THREAD,
+    )
     bundle = Bundle(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
-    if not marked:
-        return bundle
     compiled = ready(len(values))
-    return split_markers(bundle, None if compiled is None else compiled.holes)
+    tools = None if compiled is None else compiled.holes
+    return split_markers(bundle, tools, at=_markers(found[:of_values]))
+
+
+def _markers(found: Sequence[Ints | None]) -> Ints | None:
+    """In order, if every part of the work knows where its own ones are."""
+    known = [places for places in found if places is not None]
+    if len(known) < len(found):
+        return None
+    return np.sort(np.concatenate(known)) if known else np.empty(0, np.int64)
 
 
 def _starts_in_turn(chosen: Sequence[tuple[Ints, Cut]], begin: Ints) -> list[Ints]:

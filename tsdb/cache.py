@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -54,6 +54,16 @@ class ByteCache(Generic[Value]):
             self._hits += 1
             self._entries.move_to_end(key)
             return found[0]
+
+    def without(self, keys: Sequence[Hashable]) -> list[bool]:
+        """Which of these it does not have. Those that it has are as old as before."""
+        if self.limit <= 0:
+            return [True] * len(keys)
+        with self._lock:
+            entries = self._entries
+            absent = [key not in entries for key in keys]
+            self._misses += sum(absent)
+        return absent
 
     def put(self, key: Hashable, value: Value) -> None:
         size = self._size_of(value)

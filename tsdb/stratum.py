@@ -7,7 +7,7 @@ stream's own affair.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,19 @@ from tsdb.directory import Directory, whole
 from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Copying of pieces, in parts that may be done in any order and on any threads.
+
+    parts    each says where in the array there are staleness markers among what it wrote, in any
+             order; None: it does not know
+    numbers  about how many are decoded for all of them
+    """
+
+    parts: Sequence[Callable[[], Ints | None]]
+    numbers: int
 
 
 class Stream(Protocol):
@@ -35,14 +48,13 @@ class Stream(Protocol):
         """Copy a piece into each row of `out`, [pieces, length]. For a stream of values."""
         ...
 
-    def place(
+    def placing(
         self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
-    ) -> bool:
-        """Copy each piece to its place in `out`, flat.
+    ) -> Placing:
+        """What there is to do to copy each piece to its place in `out`, flat.
 
         Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
-        keep: what it leaves most of is, for those who will ask for the rest. False says that no
-        NaN is among them, as far as that was seen on the way.
+        keep: what it leaves most of is, for those who will ask for the rest.
         """
         ...
 
@@ -230,7 +242,7 @@ class ArrayStream:
     def fill(self, out: Floats, starts: Ints) -> None:
         copy_pieces(out, self.numbers, starts)
 
-    def place(
+    def placing(
         self,
         out: Ints | Floats,
         places: Ints,
@@ -238,9 +250,11 @@ class ArrayStream:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> bool:
-        move_pieces(out, places, self.numbers, starts, lengths)
-        return True
+    ) -> Placing:
+        def all_of_it() -> None:
+            move_pieces(out, places, self.numbers, starts, lengths)
+
+        return Placing([all_of_it], 0)
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - memory is whole
         return np.ones(len(places), np.bool_)

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tsdb.block.format import PAGE, TIME_PAGE
-from tsdb.block.pages import READ_AHEAD, TIMES, Page, Pages
+from tsdb.block.pages import TIMES, Page, Pages
 from tsdb.codec.columns import Undecodable
-from tsdb.codec.compiled import MARGIN, NANS, OTHER, Compiled, ready
+from tsdb.codec.compiled import MARGIN, OTHER, Compiled, ready
 from tsdb.codec.open_page import OpenPage
 from tsdb.codec.row_heads import scratch
 from tsdb.codec.whole_numbers import POWERS
 from tsdb.labels import Bools, Ints
-from tsdb.side_by_side import side_by_side
-from tsdb.stratum import ArrayStream, copy_pieces, flat_positions, move_pieces
+from tsdb.stratum import ArrayStream, Placing, copy_pieces, flat_positions, move_pieces
 from tsdb.tile import Floats
 
 _READ_OVER = 1 << 14
 """So many bytes that nobody wants are read rather than skipped."""
-_NOTHING = bytes(MARGIN)
 MANY = 12
 """Of so many pages that one reader wants none is kept: what it makes of them is."""
 MOST_GROUPS = 1024
-LEAST_STRETCH, MOST_STRETCH = 4, 16
-"""So many pages are decoded by a thread before it looks for more work, …"""
-WORTH_A_THREAD = 12
-"""… if there are so many: each takes about a tenth of a millisecond."""
+MOST_MARKERS = 4096
+"""So many are noted where they are written."""
+NOWHERE = np.empty(0, np.int64)
+LEAST_STRETCH, MOST_STRETCH = 1 << 16, 1 << 18
+"""So many values are decoded by a thread before it looks for more work: a millisecond at most."""
 _UNFOLDED = (PAGE, TIME_PAGE)
 
 
@@ -64,21 +64,21 @@ class PagedStream(Pages):
         ):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
-    def place(
+    def placing(
         self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
-    ) -> bool:
-        """Page by page, each while it is in the processor's cache.
+    ) -> Placing:
+        """Some pages at a time, each while it is in the processor's cache.
 
         Of a page most of which goes to `out` nothing is kept.
         """
+        if len(starts) == 0:
+            return Placing([], 0)
         page = self.first.searchsorted(starts, side="right") - 1
         last = self.first.searchsorted(starts + lengths) - 1
-        if (
-            len(starts)
-            and page[0] == last[0]
-            and bool((page == last[0]).all() and (last == page).all())
-        ):
-            return self._place_one(out, places, starts, lengths, page.item(0), keep=keep)
+        if page[0] == last[0] and bool((page == last[0]).all() and (last == page).all()):
+            number = page.item(0)
+            one = partial(self._place_one, out, places, starts, lengths, number, keep=keep)
+            return Placing([one], self.first.item(number + 1) - self.first.item(number))
         if bool((last > page).any()):  # pieces that span pages are cut where these end
             piece = np.repeat(np.arange(len(starts)), last - page + 1)
             page = flat_positions(page, last - page + 1)
@@ -91,28 +91,33 @@ class PagedStream(Pages):
             page, places, starts, lengths = (a[order] for a in (page, places, starts, lengths))
         bounds = np.append(np.flatnonzero(np.diff(page, prepend=-1)), len(page))
         numbers = page[bounds[:-1]]
-        taken = np.add.reduceat(lengths, bounds[:-1]) if len(page) else lengths
-        mostly = (2 * taken >= self.first[numbers + 1] - self.first[numbers]) | (not keep)
-        mostly |= len(numbers) >= MANY
+        sizes = self.first[numbers + 1] - self.first[numbers]
+        taken = np.add.reduceat(lengths, bounds[:-1])
+        mostly = (2 * taken >= sizes) | (not keep) | (len(numbers) >= MANY)
         local = starts - self.first[page]
-        pieces = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
         compiled = ready(int(taken.sum())) if self.coded and self.kind in _UNFOLDED else None
 
-        def some(first: int, last: int) -> bool:
-            unknown = False
-            left, leaves = numbers[first:last], mostly[first:last]
+        def some(first: int, last: int) -> Ints | None:
+            markers: Ints | None = NOWHERE
+            left, leaves, edges = numbers[first:last], mostly[first:last], bounds[first : last + 1]
             if compiled is not None:
-                done, unknown = self._unfold(
-                    compiled, left, leaves, bounds[first : last + 1], places, local, lengths, out
+                done, markers = self._unfold(
+                    compiled, left, leaves, edges, places, local, lengths, out
                 )
+                if done.all():
+                    return markers
                 left, leaves = left[~done], leaves[~done]
             for number, page in self._one_by_one(left, leaves):
-                begin, end = pieces[number]
+                at = first + int(numbers[first:last].searchsorted(number))
+                begin, end = bounds[at : at + 2].tolist()
                 to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
-                unknown |= self._move(out, to, page, origin, sizes, number)
-            return unknown
+                if self._move(out, to, page, origin, sizes, number):
+                    markers = None
+            return markers
 
-        return _in_stretches(len(numbers), some, alone=self.kind in TIMES)
+        total = int(sizes.sum())
+        parts = [partial(some, first, last) for first, last in _stretches(sizes, total)]
+        return Placing(parts, total)
 
     def _place_one(
         self,
@@ -123,8 +128,8 @@ class PagedStream(Pages):
         number: int,
         *,
         keep: bool,
-    ) -> bool:
-        """`place` where all pieces are of one page."""
+    ) -> Ints | None:
+        """`placing` where all pieces are of one page."""
         first = self.first.item(number)
         page: Any = self.cache.get(self._key(number))
         if page is None:
@@ -132,7 +137,8 @@ class PagedStream(Pages):
             page = self._checked(number, self._read(number, number + 1), passing=leaves)
             if not leaves:
                 self.cache.put(self._key(number), page)
-        return self._move(out, places, page, starts - first, lengths, number)
+        unknown = self._move(out, places, page, starts - first, lengths, number)
+        return None if unknown else NOWHERE
 
     def _move(
         self, out: Ints | Floats, places: Ints, page: Page, starts: Ints, lengths: Ints, number: int
@@ -160,27 +166,19 @@ class PagedStream(Pages):
         starts: Ints,
         lengths: Ints,
         out: Ints | Floats,
-    ) -> tuple[Bools, bool]:
-        """What `place` does with pages that nobody keeps, many in one call: which of `numbers` are
-        done, and whether a NaN is among their values.
+    ) -> tuple[Bools, Ints | None]:
+        """What is to be placed of pages that nobody keeps, many in one call: which of `numbers` are
+        done, and where in `out` their staleness markers are; None: there are too many.
 
         bounds  [P + 1] which pieces are of each page
         """
-        done = np.zeros(len(numbers), np.bool_)
-        missing = np.array(
-            [
-                at
-                for at, (page, leaves) in enumerate(
-                    zip(numbers.tolist(), passing.tolist(), strict=True)
-                )
-                if leaves and self.cache.get(self._key(page)) is None
-            ],
-            np.int64,
-        )
+        absent = self.cache.without([self._key(page) for page in numbers.tolist()])
+        done = passing & np.array(absent)
+        missing = done.nonzero()[0]
         if len(missing) == 0:
-            return done, False
+            return done, NOWHERE
         left = numbers[missing]
-        data, begins = self._together(left.tolist())
+        data, begins = self._together(left)
         pages = np.empty((len(left), 5), np.int64)
         pages[:, 0], pages[:, 1] = begins, begins + self.offset[left + 1] - self.offset[left]
         pages[:, 2] = self.first[left + 1] - self.first[left]
@@ -188,31 +186,35 @@ class PagedStream(Pages):
         states = np.empty(len(left), np.int64)
         given = np.frombuffer(data, np.uint8), pages, places, starts, lengths
         longest = int(pages[:, 2].max())
+        markers = np.zeros(MOST_MARKERS + 1, np.int64)
         if self.kind == TIME_PAGE:
             room = scratch("unfold", np.int64, 2 * longest)
             compiled.unfold_times(*given, room, out.view(np.int64), states)
         else:
             room = scratch("unfold", np.int64, longest + MOST_GROUPS)
-            compiled.unfold(*given, POWERS, room, out.view(np.float64), states)
+            compiled.unfold(*given, POWERS, room, out.view(np.float64), states, markers)
         done[missing] = states != OTHER
-        return done, bool((states == NANS).any())
+        found = markers.item(0)
+        return done, markers[1 : 1 + found] if found <= MOST_MARKERS else None
 
-    def _together(self, pages: list[int]) -> tuple[bytes, Ints]:
+    def _together(self, pages: Ints) -> tuple[bytes, Ints]:
         """Bytes that these pages, checked, are among, and `MARGIN` more; where each page begins."""
-        found: list[bytes] = []
-        begins: list[int] = []
-        base = 0
-        for some in _spans(pages, self.offset):
-            origin, end = int(self.offset[some[0]]), int(self.offset[some[-1] + 1])
-            data = self._read(some[0], some[-1] + 1)
-            for page in some:
-                begin = self.offset.item(page) - origin
-                self._check(page, data[begin : self.offset.item(page + 1) - origin])
-                begins.append(base + begin)
-            found.append(data)
-            base += end - origin
-        found.append(_NOTHING)
-        return b"".join(found), np.array(begins)
+        begins, ends = self.offset[pages], self.offset[pages + 1]
+        breaks = np.flatnonzero(begins[1:] - ends[:-1] > _READ_OVER) + 1
+        if len(breaks) == 0:
+            data = self._read(int(pages[0]), int(pages[-1]) + 1, more=MARGIN)
+            data += bytes(max(0, int(ends[-1] - begins[0]) + MARGIN - len(data)))
+            begins = begins - begins[0]
+        else:
+            edges = [0, *breaks.tolist(), len(pages)]
+            found = [self._read(int(pages[a]), int(pages[b - 1]) + 1) for a, b in pairwise(edges)]
+            bases = np.cumsum([0, *(len(some) for some in found)])[:-1]
+            origins = begins[edges[:-1]] - bases
+            begins = begins - np.repeat(origins, np.diff(edges))
+            data = b"".join([*found, bytes(MARGIN)])
+        ends = begins + self.offset[pages + 1] - self.offset[pages]
+        self._check_all(pages, data, begins, ends)
+        return data, begins
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""
@@ -253,35 +255,10 @@ class PagedStream(Pages):
         return local, joined
 
 
-def _in_stretches(pages: int, work: Callable[[int, int], bool], *, alone: bool) -> bool:
-    """work(first, end) for all pages, a stretch of them at a time; whether any says so.
-
-    alone  a page is too little work for other threads
-    """
-    if alone or pages < WORTH_A_THREAD:
-        return work(0, pages)
-    found: list[bool] = []
-    some = min(max(pages // 8, LEAST_STRETCH), MOST_STRETCH)
-    side_by_side(
-        -(-pages // some),
-        lambda number: work(some * number, min(some * (number + 1), pages)),
-        found.append,
-        alone=False,
-    )
-    return any(found)
-
-
-def _spans(pages: list[int], offset: Ints) -> list[list[int]]:
-    """The pages, those together that have little between them."""
-    spans: list[list[int]] = []
-    for page in pages:
-        begin = offset.item(page)
-        if (
-            spans
-            and begin - offset.item(spans[-1][-1] + 1) <= _READ_OVER
-            and begin - offset.item(spans[-1][0]) < READ_AHEAD
-        ):
-            spans[-1].append(page)
-        else:
-            spans.append([page])
-    return spans
+def _stretches(sizes: Ints, total: int) -> list[tuple[int, int]]:
+    """Pages (first, one past last) whose values a thread decodes before it looks for more work."""
+    most = min(max(total // 8, LEAST_STRETCH), MOST_STRETCH)
+    if total <= most:
+        return [(0, len(sizes))]
+    number = (np.cumsum(sizes) - 1) // most
+    return list(pairwise([0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(sizes)]))

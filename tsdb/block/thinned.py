@@ -12,7 +12,7 @@ from tsdb.block.layout import Column
 from tsdb.damage import Losses
 from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import NativeStratum, Stratum, Stream, flat_positions
+from tsdb.stratum import NativeStratum, Placing, Stratum, Stream, flat_positions
 from tsdb.tile import Floats
 
 
@@ -71,7 +71,7 @@ class Picked:
     def fill(self, out: Floats, starts: Ints) -> None:
         out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
 
-    def place(
+    def placing(
         self,
         out: Ints | Floats,
         places: Ints,
@@ -79,10 +79,12 @@ class Picked:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> bool:
-        read = self.floats if out.dtype == np.float64 else self.ints
-        out[flat_positions(places, lengths)] = read(starts, lengths)
-        return True
+    ) -> Placing:
+        def all_of_it() -> None:
+            read = self.floats if out.dtype == np.float64 else self.ints
+            out[flat_positions(places, lengths)] = read(starts, lengths)
+
+        return Placing([all_of_it], int(lengths.sum()))
 
     def sound(self, places: Ints, losses: Losses) -> Bools:
         return self.stream.sound(self.places(places, np.ones(len(places), np.int64)), losses)

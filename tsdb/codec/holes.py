@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 STALE_BITS = 0x7FF0000000000002
+LOOK = 2048
+"""So many values are looked at once, then once more if there is a marker: they are near by then."""
 _BITS = types.Array(types.int64, 1, "C", readonly=True)
 _OUT_INTS = types.Array(types.int64, 1, "C")
 _OUT = types.Array(types.float64, 1, "C")
@@ -18,19 +22,46 @@ SIGNATURES = {
 }
 
 
+@intrinsic
+def _intrinsic_slide(_context: Any, values: Any, to: Any, begin: Any, count: Any) -> Any:
+    """values[to : to + count] = values[begin : begin + count], which may overlap.
+
+    By memmove: numba's own loop over them takes twice as long.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        target, origin = (builder.gep(array.data, [place]) for place in arguments[1:3])
+        size = context.get_constant(types.intp, 8)
+        raw_memmove: Any = cgutils.raw_memmove
+        raw_memmove(builder, target, origin, arguments[3], size)
+        return context.get_dummy_value()
+
+    return types.void(values, to, begin, count), build
+
+
+_slide: Any = _intrinsic_slide
+
+
 def find_markers(bits: Any) -> Any:
     """Positions of staleness markers, increasing. bits: of the values."""
-    found = 0
-    for n in range(len(bits)):
-        found += bits[n] == STALE_BITS
-    at = np.empty(found, np.int64)
-    if found:
-        found = 0
-        for n in range(len(bits)):
-            if bits[n] == STALE_BITS:
-                at[found] = n
+    at, found = np.empty(64, np.int64), 0
+    for begin in range(0, len(bits), LOOK):
+        some = bits[begin : begin + LOOK]
+        here = 0
+        for n in range(len(some)):
+            here += some[n] == STALE_BITS
+        if here == 0:
+            continue
+        if found + here > len(at):
+            wider = np.empty(2 * (found + here), np.int64)
+            wider[:found] = at[:found]
+            at = wider
+        for n in range(len(some)):
+            if some[n] == STALE_BITS:
+                at[found] = begin + n
                 found += 1
-    return at
+    return at[:found]
 
 
 def drop(values: Any, at: Any) -> Any:
@@ -41,8 +72,7 @@ def drop(values: Any, at: Any) -> Any:
     for hole in range(len(at)):
         begin = at[hole] + 1
         end = at[hole + 1] if hole + 1 < len(at) else len(values)
-        for n in range(end - begin):
-            values[to + n] = values[begin + n]
+        _slide(values, to, begin, end - begin)
         to += end - begin
     return to
 

@@ -56,6 +56,7 @@ class OpenPage:
             starts,
             lengths,
             out,
+            np.zeros(1, np.int64),
         )
 
     def _decode(self, starts: Ints, lengths: Ints) -> None:

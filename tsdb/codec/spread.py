@@ -13,15 +13,18 @@ import numba
 import numpy as np
 from numba import types
 
+from tsdb.codec.holes import STALE_BITS
+
 FLOATS, SHORT, LONG = 0, 1, 2
 INTS = types.Array(types.int64, 1, "C", readonly=True)
 TABLE = types.Array(types.int64, 2, "C", readonly=True)
 NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 OUT = types.Array(types.float64, 1, "C")
+NOTES = types.Array(types.int64, 1, "C")
 SIGNATURES = {
     "needs": (TABLE, INTS, INTS, FLAGS, INTS, INTS),
-    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT),
+    "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES),
 }
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +67,14 @@ def _add(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out
         rest = floats[at : at + size]
         for n in range(size):
             out[n] += rest[n]
+
+
+@_inner
+def _note(markers: Any, place: Any) -> None:
+    """One place more, as far as there is room."""
+    markers[0] += 1
+    if markers[0] < len(markers):
+        markers[markers[0]] = place
 
 
 def needs(groups: Any, lengths: Any, order: Any, linked: Any, starts: Any, sizes: Any) -> Any:
@@ -114,6 +125,7 @@ def spread(
     starts: Any,
     sizes: Any,
     out: Any,
+    markers: Any,
 ) -> bool:
     """Whether a NaN was among the values.
 
@@ -126,6 +138,8 @@ def spread(
     room        decoded columns, each from a word of 8 bytes on
     places      [P] in `out` of the pieces, which begin at `starts` and have `sizes` values; none
                 reaches over the page
+    markers     [M] markers[0] grows by the number of staleness markers; where in `out` they are
+                comes behind what is there, of as many as there is room for
     """
     rows = len(lengths)
     begins = np.empty(rows + 1, np.int64)
@@ -188,9 +202,6 @@ def spread(
                 power = powers[decimals[row]]
                 for n in range(size):
                     here[n] /= power
-            if kind[row] == FLOATS:
-                for n in range(size):
-                    nan |= here[n] != here[n]
             if exceptions.shape[1]:
                 first = np.searchsorted(exceptions[0], start)
                 for number in range(first, exceptions.shape[1]):
@@ -199,6 +210,16 @@ def spread(
                         break
                     bits[to + distance] = exceptions[1, number]
                     nan |= here[distance] != here[distance]
+                    if bits[to + distance] == STALE_BITS and kind[row] != FLOATS:
+                        _note(markers, to + distance)
+            if kind[row] == FLOATS:
+                any_nan = False
+                for n in range(size):
+                    any_nan |= here[n] != here[n]
+                nan |= any_nan
+                for n in range(size if any_nan else 0):
+                    if bits[to + n] == STALE_BITS:
+                        _note(markers, to + n)
             start, to, left = start + size, to + size, left - size
             if left > 0:
                 row += 1

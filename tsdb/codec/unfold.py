@@ -31,7 +31,7 @@ OUT = types.Array(types.float64, 1, "C")
 TABLE = types.Array(types.int64, 2, "C", readonly=True)
 PIECES = (BYTES, TABLE, INTS, INTS, INTS)
 SIGNATURES = {
-    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM),
+    "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM),
     "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
 }
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +87,7 @@ def unfold(
     room: Any,
     out: Any,
     states: Any,
+    markers: Any,
 ) -> None:
     """Write pieces of pages to where they belong in `out`.
 
@@ -97,6 +98,7 @@ def unfold(
     room    for the columns of any of the pages: as many words as it has values, and one a group
     states  [P] what became of each; of one that is `OTHER`, places in `out` may have anything in
             them
+    markers as of `spread`
     """
     work = workspace()
     for page in range(len(pages)):
@@ -132,7 +134,7 @@ def unfold(
             continue
         nan = _spread(
             table, lengths, firsts, order, linked, exceptions, powers, room,
-            places[first:last], starts[first:last], sizes[first:last], out,
+            places[first:last], starts[first:last], sizes[first:last], out, markers,
         )  # fmt: skip
         states[page] = NANS if nan else PLAIN
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsdb.damage import Losses
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import Stream, flat_positions
+from tsdb.stratum import Placing, Stream, flat_positions
 from tsdb.tile import Floats
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
@@ -56,7 +56,7 @@ class Strung:
     def fill(self, out: Floats, starts: Ints) -> None:
         out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
 
-    def place(
+    def placing(
         self,
         out: Ints | Floats,
         places: Ints,
@@ -64,10 +64,12 @@ class Strung:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> bool:
-        read = self.floats if out.dtype == np.float64 else self.ints
-        out[flat_positions(places, lengths)] = read(starts, lengths)
-        return True
+    ) -> Placing:
+        def all_of_it() -> None:
+            read = self.floats if out.dtype == np.float64 else self.ints
+            out[flat_positions(places, lengths)] = read(starts, lengths)
+
+        return Placing([all_of_it], int(lengths.sum()))
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)

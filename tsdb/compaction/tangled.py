@@ -14,7 +14,7 @@ import numpy as np
 
 from tsdb.damage import Losses
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import Stratum, flat_positions
+from tsdb.stratum import Placing, Stratum, flat_positions
 from tsdb.tile import Floats
 from tsdb.tombstones import Intervals
 
@@ -137,7 +137,7 @@ class Tangled:
     def fill(self, out: Floats, starts: Ints) -> None:
         out[:] = self.floats(starts, np.full(len(out), out.shape[1])).reshape(out.shape)
 
-    def place(
+    def placing(
         self,
         out: Ints | Floats,
         places: Ints,
@@ -145,10 +145,12 @@ class Tangled:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
-    ) -> bool:
-        read = self.floats if out.dtype == np.float64 else self.ints
-        out[flat_positions(places, lengths)] = read(starts, lengths)
-        return True
+    ) -> Placing:
+        def all_of_it() -> None:
+            read = self.floats if out.dtype == np.float64 else self.ints
+            out[flat_positions(places, lengths)] = read(starts, lengths)
+
+        return Placing([all_of_it], int(lengths.sum()))
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)

@@ -17,7 +17,7 @@ from tsdb.codec.pages import decode_times, encode_times, encode_values
 from tsdb.codec.row_heads import TYPES, read_heads
 from tsdb.codec.whole_numbers import POWERS
 from tsdb.labels import Ints
-from tsdb.tile import STALE, Floats
+from tsdb.tile import STALE, Floats, is_stale
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
 
@@ -55,15 +55,19 @@ def unfolded(
     of, starts, sizes = (np.array(column, np.int64) for column in zip(*pieces, strict=True))
     out = np.full(int(sizes.sum()), 0.5)
     bounds = of.searchsorted(np.arange(len(pages) + 1))
-    states = np.empty(len(pages), np.int64)
+    states, markers = np.empty(len(pages), np.int64), np.zeros(len(out) + 1, np.int64)
     ends = np.cumsum([len(page) for page in pages])
     made.unfold(
         np.frombuffer(b"".join(pages) + bytes(MARGIN), np.uint8),
         np.stack([np.append(0, ends[:-1]), ends, counts, bounds[:-1], bounds[1:]], axis=1).copy(),
         np.cumsum(sizes) - sizes, starts, sizes, POWERS,
-        np.empty(max(counts) + 1024, np.int64), out, states,
+        np.empty(max(counts) + 1024, np.int64), out, states, markers,
     )  # fmt: skip
-    return out, np.append(0, np.cumsum(sizes))[bounds], states
+    edges = np.append(0, np.cumsum(sizes))[bounds]
+    done = np.repeat(states != OTHER, np.diff(edges))
+    noted = markers[1 : 1 + markers[0]]
+    assert np.sort(noted).tolist() == np.flatnonzero(is_stale(out) & done).tolist()
+    return out, edges, states
 
 
 @given(st.lists(st.lists(rows, min_size=1, max_size=12), min_size=1, max_size=4), st.data())
