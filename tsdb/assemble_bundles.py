@@ -38,7 +38,7 @@ from tsdb.tile import Tile
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
 
-WORTH_A_THREAD = 1 << 16
+WORTH_A_THREAD = 1 << 17
 """To decode so many numbers takes a fraction of a millisecond."""
 NEVER = np.iinfo(np.int64).max
 

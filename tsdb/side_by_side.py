@@ -26,17 +26,20 @@ def side_by_side(
     thread more than that takes turns with the one that has the interpreter's lock, for which
     everybody waits. The first exception is raised once all threads have stopped.
 
-    Pieces of a piece are done by the thread that does the piece.
+    Pieces of a piece are done by the thread that does the piece, too, and by others that no piece
+    of the whole is left for.
 
     alone  other threads are not worth it
     """
-    if alone or count < 2 or _cores() < 2 or getattr(_turn, "taken", False):
+    if alone or count < 2 or _cores() < 2:
         for number in range(count):
             take(work(number))
         return
     turns = _Turns(count, work)
     helpers: list[Future[None]] = []
-    _at_work.come()
+    counted = getattr(_turn, "taken", False)
+    if not counted:
+        _at_work.come()
     taken = 0
     try:
         while True:
@@ -50,7 +53,8 @@ def side_by_side(
                 taken += 1
     finally:
         turns.stopped = True
-        _at_work.leave()
+        if not counted:
+            _at_work.leave()
         for helper in helpers:
             if not helper.cancel():
                 helper.exception()  # wait; what it raised is kept in `failure`
@@ -82,6 +86,7 @@ class _Turns(Generic[T]):
             if self.stopped or number >= self._count:
                 return False
             self._next = number + 1
+        before = getattr(_turn, "taken", False)
         _turn.taken = True
         try:
             self.done[number] = self._work(number)
@@ -89,7 +94,7 @@ class _Turns(Generic[T]):
             self.failure = self.failure or failure
             self.stopped = True
         finally:
-            _turn.taken = False
+            _turn.taken = before
         return True
 
     def help(self) -> None:

@@ -271,20 +271,43 @@ def test_a_cancelled_query_stops_on_its_threads() -> None:
     assert len(loaded) < TILES
 
 
-def test_pieces_of_a_piece_stay_on_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def wait_until(it_is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not it_is_so():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def test_who_has_no_piece_left_helps_with_pieces_of_a_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(side_by_side, "_cores", lambda: 2)
-    found: list[set[str]] = []
+    both, others_done = threading.Barrier(2), threading.Event()
+    pieces: list[tuple[str, bool]] = []
 
-    def work(_: int) -> set[str]:
-        threads: list[str] = []
-        side_by_side.side_by_side(
-            8, lambda _: threading.current_thread().name, threads.append, alone=False
-        )
+    def piece(number: int) -> int:
         assert side_by_side._at_work.count <= 2
-        assert len(threads) == 8
-        return {*threads, threading.current_thread().name}
+        pieces.append((threading.current_thread().name, others_done.is_set()))
+        if number == 3:
+            others_done.set()
+            wait_until(lambda: side_by_side._at_work.count == 1)
+        if number > 3:
+            wait_until(lambda: len({name for name, late in pieces if late}) == 2)
+        return number
 
-    side_by_side.side_by_side(6, work, found.append, alone=False)
+    def work(number: int) -> list[int]:
+        done: list[int] = []
+        both.wait(30)
+        if number == 0:
+            side_by_side.side_by_side(40, piece, done.append, alone=False)
+        else:
+            assert others_done.wait(30)
+        return done
 
-    assert [len(threads) for threads in found] == [1] * 6
+    found: list[list[int]] = []
+    side_by_side.side_by_side(2, work, found.append, alone=False)
+
+    assert found == [list(range(40)), []]
+    assert len({name for name, late in pieces if not late}) == 1
+    assert len({name for name, late in pieces if late}) == 2
     assert side_by_side._at_work.count == 0

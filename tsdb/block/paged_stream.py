@@ -96,19 +96,24 @@ class PagedStream(Pages):
         mostly = (2 * taken >= sizes) | (not keep) | (len(numbers) >= MANY)
         local = starts - self.first[page]
         compiled = ready(int(taken.sum())) if self.coded and self.kind in _UNFOLDED else None
+        columns = self.offset[numbers], self.offset[numbers + 1], sizes, bounds[:-1], bounds[1:]
+        table = np.stack(columns, axis=1)
 
         def some(first: int, last: int) -> Ints | None:
             markers: Ints | None = NOWHERE
-            left, leaves, edges = numbers[first:last], mostly[first:last], bounds[first : last + 1]
+            left, leaves = numbers[first:last], mostly[first:last]
             if compiled is not None:
-                done, markers = self._unfold(
-                    compiled, left, leaves, edges, places, local, lengths, out
-                )
-                if done.all():
+                absent = self.cache.without([self._key(page) for page in left.tolist()])
+                to_do = leaves & np.array(absent)
+                if to_do.any():
+                    given = table[first:last][to_do], places, local, lengths
+                    states, markers = self._unfold(compiled, left[to_do], *given, out)
+                    to_do[to_do] = states != OTHER
+                if to_do.all():
                     return markers
-                left, leaves = left[~done], leaves[~done]
+                left, leaves = left[~to_do], leaves[~to_do]
             for number, page in self._one_by_one(left, leaves):
-                at = first + int(numbers[first:last].searchsorted(number))
+                at = int(numbers.searchsorted(number))
                 begin, end = bounds[at : at + 2].tolist()
                 to, origin, sizes = places[begin:end], local[begin:end], lengths[begin:end]
                 if self._move(out, to, page, origin, sizes, number):
@@ -160,61 +165,53 @@ class PagedStream(Pages):
         self,
         compiled: Compiled,
         numbers: Ints,
-        passing: Bools,
-        bounds: Ints,
+        pages: Ints,
         places: Ints,
         starts: Ints,
         lengths: Ints,
         out: Ints | Floats,
-    ) -> tuple[Bools, Ints | None]:
-        """What is to be placed of pages that nobody keeps, many in one call: which of `numbers` are
-        done, and where in `out` their staleness markers are; None: there are too many.
+    ) -> tuple[Ints, Ints | None]:
+        """What is to be placed of pages that nobody keeps, many in one call: what became of each,
+        and where in `out` their staleness markers are; None: there are too many.
 
-        bounds  [P + 1] which pieces are of each page
+        pages  [P, 5] of each: where it begins and ends in the file, its values, its first piece,
+               and one past its last
         """
-        absent = self.cache.without([self._key(page) for page in numbers.tolist()])
-        done = passing & np.array(absent)
-        missing = done.nonzero()[0]
-        if len(missing) == 0:
-            return done, NOWHERE
-        left = numbers[missing]
-        data, begins = self._together(left)
-        pages = np.empty((len(left), 5), np.int64)
-        pages[:, 0], pages[:, 1] = begins, begins + self.offset[left + 1] - self.offset[left]
-        pages[:, 2] = self.first[left + 1] - self.first[left]
-        pages[:, 3], pages[:, 4] = bounds[missing], bounds[missing + 1]
-        states = np.empty(len(left), np.int64)
+        data, origins = self._together(numbers, pages)
+        pages[:, :2] -= origins
+        states = np.empty(len(pages), np.int64)
         given = np.frombuffer(data, np.uint8), pages, places, starts, lengths
         longest = int(pages[:, 2].max())
-        markers = np.zeros(MOST_MARKERS + 1, np.int64)
         if self.kind == TIME_PAGE:
             room = scratch("unfold", np.int64, 2 * longest)
             compiled.unfold_times(*given, room, out.view(np.int64), states)
-        else:
-            room = scratch("unfold", np.int64, longest + MOST_GROUPS)
-            compiled.unfold(*given, POWERS, room, out.view(np.float64), states, markers)
-        done[missing] = states != OTHER
+            return states, NOWHERE
+        room = scratch("unfold", np.int64, longest + MOST_GROUPS)
+        markers = scratch("markers", np.int64, MOST_MARKERS + 1)
+        markers[0] = 0
+        compiled.unfold(*given, POWERS, room, out.view(np.float64), states, markers)
         found = markers.item(0)
-        return done, markers[1 : 1 + found] if found <= MOST_MARKERS else None
+        return states, markers[1 : 1 + found].copy() if found <= MOST_MARKERS else None
 
-    def _together(self, pages: Ints) -> tuple[bytes, Ints]:
-        """Bytes that these pages, checked, are among, and `MARGIN` more; where each page begins."""
-        begins, ends = self.offset[pages], self.offset[pages + 1]
+    def _together(self, numbers: Ints, pages: Ints) -> tuple[bytes, Ints]:
+        """Bytes that these pages, checked, are among, and `MARGIN` more; what to take from where a
+        page is in the file, for where it is there: [P, 1], or [1, 1] for all."""
+        begins, ends = pages[:, 0], pages[:, 1]
         breaks = np.flatnonzero(begins[1:] - ends[:-1] > _READ_OVER) + 1
         if len(breaks) == 0:
-            data = self._read(int(pages[0]), int(pages[-1]) + 1, more=MARGIN)
-            data += bytes(max(0, int(ends[-1] - begins[0]) + MARGIN - len(data)))
-            begins = begins - begins[0]
+            data = self._read(numbers.item(0), numbers.item(-1) + 1, more=MARGIN)
+            origins = begins[:1]
+            data += bytes(max(0, ends.item(-1) + MARGIN - begins.item(0) - len(data)))
         else:
-            edges = [0, *breaks.tolist(), len(pages)]
-            found = [self._read(int(pages[a]), int(pages[b - 1]) + 1) for a, b in pairwise(edges)]
-            bases = np.cumsum([0, *(len(some) for some in found)])[:-1]
-            origins = begins[edges[:-1]] - bases
-            begins = begins - np.repeat(origins, np.diff(edges))
+            edges = [0, *breaks.tolist(), len(numbers)]
+            found = [
+                self._read(numbers.item(a), numbers.item(b - 1) + 1) for a, b in pairwise(edges)
+            ]
+            bases = np.cumsum([0, *map(len, found[:-1])])
+            origins = np.repeat(begins[edges[:-1]] - bases, np.diff(edges))
             data = b"".join([*found, bytes(MARGIN)])
-        ends = begins + self.offset[pages + 1] - self.offset[pages]
-        self._check_all(pages, data, begins, ends)
-        return data, begins
+        self._check_all(numbers, data, begins - origins, ends - origins)
+        return data, origins[:, np.newaxis]
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""
