@@ -177,8 +177,8 @@ class PagedStream(Pages):
         pages  [P, 5] of each: where it begins and ends in the file, its values, its first piece,
                and one past its last
         """
-        data, origins = self._together(numbers, pages)
-        pages[:, :2] -= origins
+        data, origins = self._together(numbers.tolist(), pages[:, 0].tolist(), pages[:, 1].tolist())
+        pages[:, :2] -= np.array(origins)[:, np.newaxis]
         states = np.empty(len(pages), np.int64)
         given = np.frombuffer(data, np.uint8), pages, places, starts, lengths
         longest = int(pages[:, 2].max())
@@ -193,25 +193,29 @@ class PagedStream(Pages):
         found = markers.item(0)
         return states, markers[1 : 1 + found].copy() if found <= MOST_MARKERS else None
 
-    def _together(self, numbers: Ints, pages: Ints) -> tuple[bytes, Ints]:
-        """Bytes that these pages, checked, are among, and `MARGIN` more; what to take from where a
-        page is in the file, for where it is there: [P, 1], or [1, 1] for all."""
-        begins, ends = pages[:, 0], pages[:, 1]
-        breaks = np.flatnonzero(begins[1:] - ends[:-1] > _READ_OVER) + 1
-        if len(breaks) == 0:
-            data = self._read(numbers.item(0), numbers.item(-1) + 1, more=MARGIN)
-            origins = begins[:1]
-            data += bytes(max(0, ends.item(-1) + MARGIN - begins.item(0) - len(data)))
-        else:
-            edges = [0, *breaks.tolist(), len(numbers)]
-            found = [
-                self._read(numbers.item(a), numbers.item(b - 1) + 1) for a, b in pairwise(edges)
-            ]
-            bases = np.cumsum([0, *map(len, found[:-1])])
-            origins = np.repeat(begins[edges[:-1]] - bases, np.diff(edges))
-            data = b"".join([*found, bytes(MARGIN)])
-        self._check_all(numbers, data, begins - origins, ends - origins)
-        return data, origins[:, np.newaxis]
+    def _together(
+        self, numbers: list[int], begins: list[int], ends: list[int]
+    ) -> tuple[bytes, list[int]]:
+        """Bytes that these pages, checked, are among, and `MARGIN` more; for each page what to take
+        from a place in the file to have the place there."""
+        found: list[bytes] = []
+        origins: list[int] = []
+        base = at = 0
+        while at < len(numbers):
+            last = at + 1
+            while last < len(numbers) and begins[last] - ends[last - 1] <= _READ_OVER:
+                last += 1
+            origin, size = begins[at], ends[last - 1] - begins[at]
+            more = MARGIN if last == len(numbers) else 0
+            data = self._read(numbers[at], numbers[last - 1] + 1, more=more)
+            for page in range(at, last):
+                self._check(numbers[page], data[begins[page] - origin : ends[page] - origin])
+            origins += [origin - base] * (last - at)
+            found.append(data)
+            if len(data) < size + more:  # the file ends
+                found.append(bytes(MARGIN))
+            base, at = base + size, last
+        return found[0] if len(found) == 1 else b"".join(found), origins
 
     def _one_by_one(self, numbers: Ints, passing: Bools) -> Iterator[tuple[int, Any]]:
         """Decoded pages, those that are `passing` only until the next one is asked for."""

@@ -19,7 +19,7 @@ from tsdb.block.format import (
     cell_page,
 )
 from tsdb.cache import ByteCache
-from tsdb.codec.checksum import checksum, checksums
+from tsdb.codec.checksum import checksum
 from tsdb.codec.columns import Undecodable, decode_numbers
 from tsdb.codec.open_page import OpenPage
 from tsdb.codec.pages import decode_times, decode_values, open_values
@@ -127,15 +127,6 @@ class Pages:
     def _check(self, page: int, data: bytes) -> None:
         if checksum(self.identity, self.kind, page, data) != self.checksums.item(page):
             raise Corrupted(self.path, self._place(page), "checksum differs")
-
-    def _check_all(self, pages: Ints, data: bytes, begins: Ints, ends: Ints) -> None:
-        """`_check` of pages that are at these places in `data`."""
-        numbers = pages.tolist()
-        cut = [data[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
-        found = checksums(self.identity, self.kind, numbers, cut)
-        for page, this, wanted in zip(numbers, found, self.checksums[pages].tolist(), strict=True):
-            if this != wanted:
-                raise Corrupted(self.path, self._place(page), "checksum differs")
 
     def _checked(self, page: int, data: bytes, *, passing: bool = False) -> Any:
         self._check(page, data)

@@ -6,7 +6,6 @@ A page that is whole, but belongs to another file or another place, fails its ch
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 import google_crc32c
 
@@ -23,14 +22,3 @@ def checksum(identity: bytes, kind: bytes, number: int, *pieces: bytes) -> int:
     for piece in pieces:
         crc = google_crc32c.extend(crc, piece)
     return crc
-
-
-def checksums(
-    identity: bytes, kind: bytes, numbers: Sequence[int], pieces: Sequence[bytes]
-) -> list[int]:
-    """`checksum` of many things of one file and kind."""
-    value, extend, place = google_crc32c.value, google_crc32c.extend, _PLACE.pack
-    return [
-        extend(value(identity + place(kind, number)), piece)
-        for number, piece in zip(numbers, pieces, strict=True)
-    ]
