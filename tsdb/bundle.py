@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,46 @@ class Bundle:
     def series_count(self) -> int:
         return len(self.rows)
 
+    def parts(self, count: int) -> list[Bundle]:
+        """The same as so many bundles, or less, of about as many samples: views, kept with it."""
+        if count < 2:
+            return [self]
+        kept: tuple[int, list[Bundle]] | None = self.notes.get("parts")
+        if kept is None or kept[0] != count:
+            samples = self.offsets[-1].item()
+            wanted = np.arange(1, count) * samples // count
+            cuts = np.unique(self.offsets.searchsorted([0, *wanted, samples])).tolist()
+            kept = count, [self._part(a, b) for a, b in pairwise(cuts)]
+            self.notes["parts"] = kept
+        return kept[1]
+
+    def _part(self, begin: int, end: int) -> Bundle:
+        """Series begin … end - 1."""
+        low, high = self.offsets[begin], self.offsets[end]
+        grid = self.grid[begin:end]
+        first, last = grid.min(), grid.max() + 1
+        early, late = self.grid_offsets[first], self.grid_offsets[last]
+        markers = self.markers
+        if markers is not None:
+            a, b = markers.offsets[begin], markers.offsets[end]
+            markers = Markers(markers.offsets[begin : end + 1] - a, markers.times[a:b])
+        return Bundle(
+            self.rows[begin:end],
+            self.values[low:high],
+            self.offsets[begin : end + 1] - low,
+            grid - first,
+            self.times[early:late],
+            self.grid_offsets[first : last + 1] - early,
+            markers,
+        )
+
     @property
     def nbytes(self) -> int:
         arrays = [self.values, self.offsets, self.grid, self.times, self.grid_offsets, self.rows]
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
-        # Room for what is noted of series and grids, and the groups that series are in.
-        return sum(array.nbytes for array in arrays) + 24 * len(self.rows)
+        # Room for what is noted of series and grids, the groups that series are in, and parts.
+        return sum(array.nbytes for array in arrays) + 64 * len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -48,8 +49,12 @@ COST_AT_ONCE = 1 << 25
 FOLDED_IN_PLACE = 1 << 19
 """With more cells than this in all groups they are kept once, and bundles are taken in turn."""
 
-WORTH_A_THREAD = 1 << 20
-"""Samples below which a query is done before another thread has woken up."""
+WORTH_A_THREAD, ONCE_WORTH_A_THREAD = 1 << 16, 1 << 20
+"""Samples below which work is done before another thread has woken up; and of an instant, which
+looks at each of them once.
+
+Fewer bundles than `FEW` are worked off in parts, one bundle after the other."""
+FEW, MOST_PARTS = 3, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,9 +149,9 @@ def _each_bundle(
     *,
     alone: bool = False,
 ) -> None:
-    def run(number: int) -> tuple[T, Ints | None]:
+    def run(bundle: Bundle) -> tuple[T, Ints | None]:
         context.checkpoint()
-        portions = _Portions(leaf, leaf.bundles[number].load())
+        portions = _Portions(leaf, bundle)
         rows = None if leaf.watch is None else portions.rows_with_values()
         return work(portions), rows
 
@@ -156,8 +161,20 @@ def _each_bundle(
             leaf.watch(rows)
         take(result)
 
-    alone = alone or sum(ref.samples for ref in leaf.bundles) < WORTH_A_THREAD
-    side_by_side(len(leaf.bundles), run, finished, alone=alone)
+    refs = leaf.bundles
+    worth = ONCE_WORTH_A_THREAD if len(leaf.asked.ends_ms) == 1 else WORTH_A_THREAD
+    if not alone and len(refs) >= FEW:
+        alone = sum(ref.samples for ref in refs) < ONCE_WORTH_A_THREAD
+        side_by_side(len(refs), lambda n: run(refs[n].load()), finished, alone=alone)
+        return
+    for ref in refs:
+        context.checkpoint()
+        parts = ref.load().parts(1 if alone else min(ref.samples // worth, MOST_PARTS))
+        side_by_side(len(parts), partial(_of, parts, run), finished, alone=False)
+
+
+def _of(bundles: Sequence[Bundle], run: Callable[[Bundle], T], number: int) -> T:
+    return run(bundles[number])
 
 
 def fold_bundles(

@@ -62,20 +62,23 @@ def tile(number: int) -> Tile:
     return regular if number % 2 else regular.ragged()
 
 
-@pytest.fixture
-def source() -> TableSource:
+@pytest.fixture(params=[2, TILES])
+def source(request: pytest.FixtureRequest) -> TableSource:
+    """Few bundles are worked off in parts."""
+    tiles: int = request.param
     table = SeriesTable.from_dicts(
         [
             {"__name__": "plain" if i % 5 == 0 else "m_total", "job": f"j{i % 3}", "i": str(i)}
-            for i in range(TILES * TALL)
+            for i in range(tiles * TALL)
         ]
     )
-    return TableSource.from_tiles(table, [tile(number) for number in range(TILES)])
+    return TableSource.from_tiles(table, [tile(number) for number in range(tiles)])
 
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bundled, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(bundled, "ONCE_WORTH_A_THREAD", 1)
     with forced(Mode.ON):
         prepare_all()
         yield

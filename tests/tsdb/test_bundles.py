@@ -41,12 +41,12 @@ def of_tiles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
     return sorted(samples), markers
 
 
-def of_bundles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
+def of_bundles(found: Selection, parts: int) -> tuple[Samples, set[tuple[int, int]]]:
+    """What the bundles hold, each taken in so many parts."""
     samples: Samples = []
     markers: set[tuple[int, int]] = set()
     assert found.bundles is not None
-    for ref in found.bundles:
-        bundle = ref.load()
+    for bundle in [part for ref in found.bundles for part in ref.load().parts(parts)]:
         lengths = np.diff(bundle.offsets)
         np.testing.assert_array_equal(lengths, np.diff(bundle.grid_offsets)[bundle.grid])
         times = bundle.times[piece_positions(bundle.grid_offsets[bundle.grid], lengths)]
@@ -74,7 +74,8 @@ def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
     for matchers in ([], [Matcher("job", MatchOp.EQUAL, "j1")]):
         found = database.select(matchers, start_ms, end_ms)
         samples, markers = of_tiles(found)
-        assert within(of_bundles(found), start_ms, end_ms) == (samples, markers)
+        for parts in (1, 3):
+            assert within(of_bundles(found, parts), start_ms, end_ms) == (samples, markers)
         assert found.samples >= len(samples) + len(markers)  # late ones may replace others
 
 
