@@ -65,10 +65,9 @@ class Bundle:
             return [self]
         kept: tuple[int, list[Bundle]] | None = self.notes.get("parts")
         if kept is None or kept[0] != count:
-            samples = self.offsets[-1].item()
-            wanted = np.arange(1, count) * samples // count
-            cuts = np.unique(self.offsets.searchsorted([0, *wanted, samples])).tolist()
-            kept = count, [self._part(a, b) for a, b in pairwise(cuts)]
+            wanted = np.arange(1, count) * self.offsets.item(-1) // count
+            cuts = {0, *self.offsets.searchsorted(wanted).tolist(), len(self.rows)}
+            kept = count, [self._part(a, b) for a, b in pairwise(sorted(cuts))]
             self.notes["parts"] = kept
         return kept[1]
 
