@@ -6,6 +6,7 @@ side by side are merged first. Bundles of pages are kept like tiles.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +94,8 @@ class BundlePlan:
         """About what keeping it costs, cuts and layouts included."""
         pieces = sum(len(cut.rows) for cut in self.cuts) if self.keeps else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
-        return rows + 48 * pieces + bytes_of([*self.asked, *self.cuts]) + 1000
+        cuts = self.cuts if self.asked is self.cuts else [*self.asked, *self.cuts]
+        return rows + 48 * pieces + bytes_of(cuts) + 1000
 
 
 def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
@@ -103,6 +105,8 @@ def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
     """
     asked = cuts
     cuts = [cut if cut.is_in_memory else cut.widened() for cut in asked]
+    if all(map(operator.is_, cuts, asked)):
+        cuts = asked
     slots, widths = row_slots(cuts, rows), row_widths(cuts, rows)
     keeps = 8 * int(widths.sum()) <= most_kept
     if not cuts:
@@ -112,7 +116,7 @@ def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
     order = np.lexsort((lead, group))
     order = order[group[order] > 0]
     in_turn = apart[group[order]]
-    samples = row_widths(asked, rows)
+    samples = widths if cuts is asked else row_widths(asked, rows)
     portions = [
         _Portion(members, merged, int(samples[members].sum()))
         for rows_alike, merged in ((order[in_turn], False), (order[~in_turn], True))

@@ -15,6 +15,9 @@ from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
 from tsdb.tile import Floats
 from tsdb.tombstones import Intervals
 
+MANY_SERIES = 4096
+"""From so many on it is their memory that counts, and not how long an array takes to be made."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
@@ -41,8 +44,8 @@ class Piece:
 class Cut:
     """A piece and, for each of its series, the part of its grid that lies in the range.
 
-    low, high    [series] positions in the grid, low < high; of four bytes each, and one number
-                 where it is the same for all series: a plan holds them for every block
+    low, high    [series] positions in the grid, low < high; those of many series in four bytes
+                 each, or as one number where all are the same: a plan holds them for every block
     start_ms, end_ms  the range, of all series or of each
     untouched    nothing of these series was deleted: what lies outside the range may be read, too
     """
@@ -59,7 +62,7 @@ class Cut:
     @property
     def lengths(self) -> Ints:
         """[series] how many samples of each lie in the range."""
-        return np.subtract(self.high, self.low, dtype=np.int64)
+        return (self.high - self.low).astype(np.int64, copy=False)
 
     @property
     def first(self) -> Ints:
@@ -90,15 +93,13 @@ class Cut:
         wide = (taken < every) & (2 * taken >= every)
         if not wide.any():
             return self
-        if wide.all():
-            low, high = _spread(np.zeros(1, np.int64), grids), _spread(every, np.arange(len(grids)))
-            return replace(self, low=low, high=high, start_ms=_EVER[0], end_ms=_EVER[1])
+        every_one = bool(wide.all())
         return replace(
             self,
-            low=np.where(wide, 0, self.low).astype(np.int32),
-            high=np.where(wide, every, self.high).astype(np.int32),
-            start_ms=np.where(wide, _EVER[0], self.start_ms),
-            end_ms=np.where(wide, _EVER[1], self.end_ms),
+            low=_compact(np.where(wide, 0, self.low)),
+            high=_compact(np.where(wide, every, self.high)),
+            start_ms=_EVER[0] if every_one else np.where(wide, _EVER[0], self.start_ms),
+            end_ms=_EVER[1] if every_one else np.where(wide, _EVER[1], self.end_ms),
         )
 
     def renumbered(self, number: Numbers) -> Cut:
@@ -108,8 +109,8 @@ class Cut:
     def key(self) -> Hashable:
         """Equal for cuts that read the same samples in the same order."""
         content = blake2b(self.series.tobytes(), digest_size=16)
-        content.update(self.low.tobytes())
-        content.update(self.high.tobytes())
+        content.update(self.low.astype(np.int32, copy=False).tobytes())
+        content.update(self.high.astype(np.int32, copy=False).tobytes())
         return (self.stratum.identity, content.digest())
 
     def times(self) -> Ints:
@@ -241,18 +242,20 @@ def _cut(piece: Piece, start_ms: int | Ints, end_ms: int | Ints, losses: Losses 
         grids, start_ms, end_ms = own[first], start_ms[first], end_ms[first]
     low, high = stratum.window(grids, start_ms, end_ms, losses)
     whole = Cut(
-        stratum, piece.series, piece.rows, _spread(low, place), _spread(high, place),
+        stratum, piece.series, piece.rows, _compact(low[place]), _compact(high[place]),
         _of(start_ms, place), _of(end_ms, place), untouched=one_range,
     )  # fmt: skip
     inside = high > low
     return whole if inside.all() else whole.take(np.flatnonzero(inside[place]))
 
 
-def _spread(positions: Ints, place: Ints) -> Numbers:
-    """positions[place], in little memory."""
-    if len(positions) and bool((positions == positions[0]).all()):
-        return np.broadcast_to(positions[:1].astype(np.int32), len(place))
-    return positions.astype(np.int32)[place]
+def _compact(positions: Ints) -> Numbers:
+    """[series] the same positions, of many series in less memory."""
+    if len(positions) < MANY_SERIES:
+        return positions
+    if bool((positions == positions[0]).all()):
+        return np.broadcast_to(positions[:1].copy(), len(positions))
+    return positions.astype(np.int32)
 
 
 _EVER = -(2**62), 2**62

@@ -48,17 +48,22 @@ class Pieces:
         self._make = make
         self._dtype = np.dtype(dtype)
         self._numbers: NDArray[Any] = np.empty(count, narrowest(below, self._dtype))
+        self._narrow = self._numbers.dtype != self._dtype
         self._missing = np.ones(-(-count // each), np.bool_)
+        self._complete = False
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, places: Ints | Bools | slice) -> NDArray[Any]:
-        return self.as_kept(places).astype(self._dtype, copy=False)
+        if not self._complete:
+            self._need(places)
+        found = self._numbers[places]
+        return found.astype(self._dtype) if self._narrow else found
 
     def as_kept(self, places: Ints | Bools | slice) -> NDArray[Any]:
         """The same, of the type that they are kept as."""
-        if self._missing.any():
+        if not self._complete:
             self._need(places)
         return self._numbers[places]
 
@@ -67,17 +72,21 @@ class Pieces:
         return slice(number * self.each, min((number + 1) * self.each, len(self)))
 
     def _need(self, places: Ints | Bools | slice) -> None:
-        wanted = np.zeros(len(self._missing), np.bool_)
         if isinstance(places, slice):
             begin, end, _ = places.indices(len(self))
+            wanted = np.zeros(len(self._missing), np.bool_)
             wanted[begin // self.each : -(-end // self.each)] = True
         else:
-            numbers = places.nonzero()[0] if places.dtype == np.bool_ else places
-            wanted[numbers // self.each] = True
+            pieces = (places.nonzero()[0] if places.dtype == np.bool_ else places) // self.each
+            if not np.count_nonzero(self._missing[pieces]):
+                return
+            wanted = np.zeros(len(self._missing), np.bool_)
+            wanted[pieces] = True
         for number in (wanted & self._missing).nonzero()[0].tolist():
             # Two threads may do so at once; both write the same.
             self._numbers[self.of_piece(number)] = self._make(number)
             self._missing[number] = False
+        self._complete = not self._missing.any()
 
 
 def narrowest(below: int | None, otherwise: np.dtype[Any]) -> np.dtype[Any]:

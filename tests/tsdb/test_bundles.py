@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
 import tsdb
+from tsdb import assemble_bundles, cuts, union
 from tsdb.bundle import piece_positions
 from tsdb.bundling import bundle_of_tile
 from tsdb.labels import SeriesTable
@@ -70,6 +73,18 @@ def within(
     )
 
 
+def named(
+    read: tuple[Samples, set[tuple[int, int]]], series: list[dict[str, str]]
+) -> tuple[list[Any], list[Any]]:
+    """With label sets in place of rows, which stores number each in its own way."""
+    samples, markers = read
+    names = [sorted(labels.items()) for labels in series]
+    return (
+        sorted((names[row], time, value) for row, time, value in samples),
+        sorted((names[row], time) for row, time in markers),
+    )
+
+
 def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
     for matchers in ([], [Matcher("job", MatchOp.EQUAL, "j1")]):
         found = database.select(matchers, start_ms, end_ms)
@@ -121,6 +136,32 @@ def test_the_same_samples_as_tiles(actions: list[Action], start: int, length: in
             apply(database, action)
         check(database, -FOREVER, FOREVER)
         check(database, start, start + length)
+
+
+@given(actions=actions, start=st.integers(-5, 45), length=st.integers(0, 50))
+@settings(max_examples=int(os.environ.get("NOVAQL_BUNDLE_EXAMPLES", "40")))
+def test_what_is_done_for_many_series_tells_the_same_of_few(
+    actions: list[Action], start: int, length: int
+) -> None:
+    """Positions of few bytes, label sets united a few at a time, small bundles."""
+    with tsdb.memory() as plain:
+        for action in actions:
+            apply(plain, action)
+        expected = of_tiles(plain.select([], start, start + length))
+        series = plain.select([], start, start + length).series.dicts()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tsdb.open(Path(folder) / "store", sync="os", compaction=False) as database,
+        patch.object(cuts, "MANY_SERIES", 1),
+        patch.object(union, "MOST_WAITING", 0),
+        patch.object(assemble_bundles, "BUNDLE_VALUES", 16),
+    ):
+        for action in actions:
+            apply(database, action)
+            database.flush()
+        check(database, start, start + length)
+        found = database.select([], start, start + length)
+        assert named(of_tiles(found), found.series.dicts()) == named(expected, series)
 
 
 def test_parts_of_one_grid_deleted_in_different_places(tmp_path: Path) -> None:
