@@ -60,8 +60,8 @@ class OpenPage:
         )
 
     def _decode(self, starts: Ints, lengths: Ints) -> None:
-        """Columns as far as these pieces need them; all where these are of many rows."""
-        if 2 * len(starts) >= len(self.lengths):
+        """Columns as far as these pieces need them; all where these are most of the page."""
+        if 2 * int(lengths.sum()) >= self.count:
             wanted = self.groups[:, 6].tolist()
         else:
             wanted = self.compiled.needs(

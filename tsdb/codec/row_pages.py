@@ -37,6 +37,9 @@ from tsdb.tile import Floats
 
 _CLEARLY = 0.95
 _LONG_ROW = 128
+RECENT, LONG_ENOUGH = (256, 1280), 896
+"""How many samples of a row stand together, the newest ones first, and then always the last number;
+shorter rows stay whole."""
 _GROUP_FROM = {False: 3072, True: 2048}
 """A group of fewer values takes in the next one: its statistics would cost more than they save, or
 more time, where that counts (False) and not the last byte."""
@@ -48,14 +51,21 @@ def encode_rows(values: Floats, lengths: Ints, linked: Bools, level: int) -> byt
     values   [N] the rows one after the other
     lengths  [R] of each row, none of them 0
     linked   [R] whether a row may be near the row before, being larger by a part; a hint
+
+    Long rows are written as several, the newest samples of all before older ones: a column is
+    decoded from its beginning on, as far as somebody wants it.
     """
+    age = np.zeros(len(lengths), np.int64)
+    if level > FLUSH_LEVEL and not linked.any():
+        lengths, age = _by_age(lengths)
+        linked = np.zeros(len(lengths), np.bool_)
     rows = to_whole(values, lengths)
     starts = np.cumsum(lengths) - lengths
     numbers, used = _unlinked(rows, starts, lengths, linked)
     change = np.diff(numbers, prepend=numbers[:1])
     change[starts] = 0
     enough = _GROUP_FROM[level > FLUSH_LEVEL]
-    order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, enough)
+    order, groups = _grouped(rows.places, _sizes(change, starts, lengths), lengths, age, enough)
     flags = EXCEPTIONAL * bool(len(rows.exceptions)) + LINKED * bool(used.any())
     flags += ORDERED * (not _counts_up(order)) + EQUAL * _same(lengths)
     heads, bodies, firsts = [], [], []
@@ -118,7 +128,26 @@ def _sizes(change: Ints, starts: Ints, lengths: Ints) -> Ints:
     return sizes
 
 
-def _grouped(places: Ints, sizes: Ints, lengths: Ints, enough: int) -> tuple[Ints, list[Ints]]:
+def _by_age(lengths: Ints) -> tuple[Ints, Ints]:
+    """Rows cut into stretches of `RECENT` from the newest sample on: lengths, and how many of each
+    row are newer."""
+    if int(lengths.max()) < LONG_ENOUGH:
+        return lengths, np.zeros(len(lengths), np.int64)
+    steps = np.append(RECENT, np.full(int(lengths.max()) // RECENT[-1], RECENT[-1]))
+    newer = np.cumsum(steps) - steps
+    # The oldest stretch is half to one and a half times as long as the next one would be.
+    counts = np.where(
+        lengths < LONG_ENOUGH, 1, np.searchsorted(newer[1:] + steps[1:] // 2, lengths) + 1
+    )
+    row = np.repeat(np.arange(len(lengths)), counts)
+    age = np.cumsum(counts)[row] - 1 - np.arange(len(row))
+    oldest = age == counts[row] - 1
+    return np.where(oldest, lengths[row] - newer[age], steps[age]), age
+
+
+def _grouped(
+    places: Ints, sizes: Ints, lengths: Ints, age: Ints, enough: int
+) -> tuple[Ints, list[Ints]]:
     """Rows in the order in which they are written, and the same cut into groups of `enough`."""
     order = np.lexsort((sizes, places))
     groups: list[Ints] = []
@@ -132,7 +161,8 @@ def _grouped(places: Ints, sizes: Ints, lengths: Ints, enough: int) -> tuple[Int
                 sizes[here] == sizes[following] or filled < enough
             ):
                 continue
-        groups.append(np.sort(order[begin:at]))
+        some = order[begin:at]
+        groups.append(some[np.lexsort((some, age[some]))])
         begin, filled = at, 0
     return np.concatenate(groups), groups
 

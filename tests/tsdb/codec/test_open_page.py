@@ -75,6 +75,40 @@ def test_windows_of_buckets_that_stand_on_one_another(divisor: float) -> None:
     check(page, values, every + np.arange(14) * 9, np.arange(14) * 3 + 20)
 
 
+def long_rows(lengths: list[int], seed: int) -> Floats:
+    rng = np.random.default_rng(seed)
+    scales = rng.choice([0.01, 1.0, 100.0, 1e5], len(lengths))
+    rows = [np.cumsum(rng.poisson(s, n)) for s, n in zip(scales, lengths, strict=True)]
+    values: Floats = np.concatenate(rows) / rng.choice([1.0, 100.0])
+    values[rng.random(len(values)) < 0.001] = STALE
+    return values
+
+
+@given(st.lists(st.integers(1, 6000), min_size=1, max_size=9), st.data())
+def test_rows_that_are_written_by_age(found: list[int], data: st.DataObject) -> None:
+    values, lengths = long_rows(found, data.draw(st.integers(0, 99))), np.array(found)
+    page = encode_values(values, lengths, np.zeros(len(found), np.bool_), level=8)
+
+    assert bits(decode_values(page, len(values))) == bits(values)
+    starts = np.cumsum(lengths) - lengths
+    begins = starts + [data.draw(st.integers(0, length - 1)) for length in found]
+    ends = [data.draw(st.integers(a, b)) for a, b in zip(begins, starts + lengths, strict=True)]
+    check(page, values, begins, ends - begins)
+
+
+def test_the_newest_samples_of_long_rows_are_decoded_first() -> None:
+    lengths = np.array([1440, 1438, 1440, 1100])
+    values = long_rows(lengths.tolist(), 7)
+    page = encode_values(values, lengths, np.zeros(4, np.bool_), level=8)
+    opened = open_values(page, len(values), passing=True)
+    assert opened is not None
+
+    ends = np.cumsum(lengths)
+    opened.place(np.zeros(80), 20 * np.arange(4), ends - 20, np.full(4, 20))
+
+    assert 80 <= sum(opened.decoded) < len(values) / 3
+
+
 @given(st.data())
 def test_no_changed_byte_breaks_the_reader(data: st.DataObject) -> None:
     matrix = counters([0.1, 5.0, 5.0, 900.0], 40)
