@@ -7,8 +7,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from novaql.api import Cancellation
 from novaql.errors import QueryCancelled, QueryTimeout
 from server.platform.errors import Busy
+from server.platform.pool import Pool
 from server.platform.precedence import LettingBy, SmallOnes
 
 Answer = TypeVar("Answer")
@@ -45,10 +46,9 @@ class QueryWorkers:
     """
 
     def __init__(self, *, threads: int, queue: int) -> None:
-        self._small = ThreadPoolExecutor(threads, thread_name_prefix="query")
-        self._large = ThreadPoolExecutor(
-            threads, thread_name_prefix="large-query", initializer=_yield_to_others
-        )
+        self._small = Pool(threads, "query")
+        self._large = Pool(threads, "large-query", _yield_to_others)
+        self._watching: set[asyncio.Task[None]] = set()
         self.small_ones = SmallOnes()  # those at work and those that wait for a thread
         self._room = threads + queue
         self.running = 0
@@ -86,7 +86,7 @@ class QueryWorkers:
 
     async def _watched(
         self,
-        pool: ThreadPoolExecutor,
+        pool: Pool,
         work: Callable[[Cancellation], Answer],
         cancellation: Cancellation,
         request: Request,
@@ -94,46 +94,43 @@ class QueryWorkers:
     ) -> Answer:
         """The task's answer; raises `TimeoutError` or `QueryCancelled` if there is none in time."""
         loop = asyncio.get_running_loop()
-        task = loop.run_in_executor(pool, work, cancellation)
-        task.add_done_callback(self._left)
-        if pool is self._small:
+        small = pool is self._small
+        if small:
             self.small_ones.come()
-            task.add_done_callback(lambda _: self.small_ones.go())
+        task = pool.run(
+            partial(work, cancellation), ended=self._small_left if small else self._left
+        )
         # Most queries end before it is worth a look whether their client is still there.
-        soon = min(_UNWATCHED_S, ends - loop.time())
-        await asyncio.wait({task}, timeout=soon)
-        if not task.done():
-            gone = asyncio.ensure_future(_client_gone(request))
-            either: set[asyncio.Future[Any]] = {task, gone}
-            try:
-                await asyncio.wait(
-                    either, timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                gone.cancel()
-            if not task.done():
-                if gone.done() and not gone.cancelled():
-                    raise QueryCancelled("the client went away")
-                raise TimeoutError
-        return task.result()
+        soon = min(loop.time() + _UNWATCHED_S, ends)
+        later = loop.call_at(soon, self._begin_to_watch, task, request, ends)
+        try:
+            return await task
+        finally:
+            later.cancel()
+
+    def _begin_to_watch(self, task: asyncio.Future[Any], request: Request, ends: float) -> None:
+        watching = asyncio.ensure_future(_watch(task, request, ends))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
 
     async def next_piece(self, pieces: Iterator[Answer]) -> Answer | None:
         """The next of the pieces of an answer, made among the large queries; None after the last.
 
         No thread waits for the client between two of them.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._large, next, pieces, None)
+        return await self._large.run(lambda: next(pieces, None))
 
-    def _left(self, task: asyncio.Future[Any]) -> None:
+    def _left(self) -> None:
         self.running -= 1
-        if not task.cancelled():
-            task.exception()  # seen: a task whose client left may fail unheard
+
+    def _small_left(self) -> None:
+        self.running -= 1
+        self.small_ones.go()
 
     def close(self) -> None:
         """Forget waiting tasks, wait for running ones."""
-        self._small.shutdown(cancel_futures=True)
-        self._large.shutdown(cancel_futures=True)
+        self._small.close(forget=True)
+        self._large.close(forget=True)
 
 
 def _yield_to_others() -> None:
@@ -147,7 +144,7 @@ class Writers:
     """Threads that decode and store. More than `room` bodies at once are refused with `Busy`."""
 
     def __init__(self, *, threads: int, room: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="write")
+        self._pool = Pool(threads, "write")
         self._room = room
         self._taken = 0
 
@@ -164,12 +161,25 @@ class Writers:
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
         """The answer of work done in a thread. It ends even when the client leaves."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, work)
+        return await self._pool.run(work)
 
     def close(self) -> None:
         """Wait for what is being stored."""
-        self._pool.shutdown()
+        self._pool.close(forget=False)
+
+
+async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:
+    """Give a task that goes on for too long, or whose client has left, an outcome: the error."""
+    gone = asyncio.ensure_future(_client_gone(request))
+    either: set[asyncio.Future[Any]] = {task, gone}
+    left_s = ends - asyncio.get_running_loop().time()
+    try:
+        await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    if not task.done():
+        left = gone.done() and not gone.cancelled()
+        task.set_exception(QueryCancelled("the client went away") if left else TimeoutError())
 
 
 async def _client_gone(request: Request) -> None:

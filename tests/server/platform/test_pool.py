@@ -1,0 +1,133 @@
+"""Work off the event loop: answered, bounded, forgotten by who leaves, waited for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from server.platform.pool import Pool
+
+
+def test_an_answer_and_an_error_come_to_whoever_waits() -> None:
+    async def look() -> None:
+        pool = Pool(2, "look")
+        names = [await pool.run(lambda: threading.current_thread().name) for _ in range(3)]
+        assert set(names) == {"look_0"}  # nobody needed a second one
+        with pytest.raises(KeyError, match="MISSING"):
+            await pool.run(lambda: os.environ["MISSING"])
+        assert pool.inside == 0
+        pool.close(forget=True)
+
+    asyncio.run(look())
+
+
+def test_no_more_run_at_once_than_there_are_threads() -> None:
+    async def look() -> None:
+        pool = Pool(2, "look")
+        lock, most, now = threading.Lock(), 0, 0
+
+        def work(number: int) -> int:
+            nonlocal most, now
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.02)
+            with lock:
+                now -= 1
+            return number
+
+        begun = [pool.run(partial(work, n)) for n in range(6)]
+        assert pool.inside == 6
+        assert await asyncio.gather(*begun) == [0, 1, 2, 3, 4, 5]
+        assert most == 2
+        pool.close(forget=True)
+
+    asyncio.run(look())
+
+
+def test_work_goes_on_when_nobody_waits_for_it_any_more() -> None:
+    async def look() -> None:
+        pool = Pool(1, "look")
+        go_on, ended = threading.Event(), asyncio.Event()
+        left = pool.run(go_on.wait, ended=ended.set)
+        left.cancel()
+        failed = pool.run(lambda: 1 // 0)
+        failed.set_exception(TimeoutError())
+        assert pool.inside == 2  # its place is taken until it ends
+        go_on.set()
+        await asyncio.wait_for(ended.wait(), 10)
+        with pytest.raises(TimeoutError):
+            await failed
+        assert await pool.run(lambda: 7) == 7
+        assert pool.inside == 0
+        pool.close(forget=True)
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_closing_waits_for_what_runs_and_forgets_what_waits_if_told_so(forget: bool) -> None:
+    async def look() -> None:
+        pool = Pool(1, "look")
+        begun, go_on, done = threading.Event(), threading.Event(), []
+
+        def slow() -> None:
+            begun.set()
+            go_on.wait(10)
+            done.append("first")
+
+        first = pool.run(slow)
+        second = pool.run(lambda: done.append("second"))
+        await asyncio.to_thread(begun.wait, 10)
+        closing = asyncio.create_task(asyncio.to_thread(pool.close, forget=forget))
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+        go_on.set()
+        await asyncio.wait_for(closing, 10)
+        await first
+        await asyncio.wait({second}, timeout=10)
+        assert second.cancelled() == forget
+        assert done == (["first"] if forget else ["first", "second"])
+        with pytest.raises(RuntimeError, match="no work is taken"):
+            pool.run(lambda: 1)
+
+    asyncio.run(look())
+
+
+def test_a_loop_that_is_over_is_told_nothing() -> None:
+    pool = Pool(1, "look")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    async def leave() -> None:
+        pool.run(slow)
+        await asyncio.to_thread(begun.wait, 10)
+
+    asyncio.run(leave())
+    go_on.set()
+
+    async def come_again() -> int:
+        return await pool.run(lambda: 7)
+
+    assert asyncio.run(come_again()) == 7  # the thread has lived on
+    pool.close(forget=True)
+
+
+def test_each_thread_is_prepared_once() -> None:
+    async def look() -> None:
+        prepared: list[str] = []
+        pool = Pool(2, "look", lambda: prepared.append(threading.current_thread().name))
+        for _ in range(2):
+            await asyncio.gather(*[pool.run(lambda: time.sleep(0.02)) for _ in range(2)])
+        assert sorted(prepared) == ["look_0", "look_1"]
+        pool.close(forget=True)
+
+    asyncio.run(look())
