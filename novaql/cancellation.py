@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-
 
 class Cancellation:
     """Set from any thread; the query stops at its next checkpoint with `QueryCancelled`."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._cancelled = False
 
     def cancel(self) -> None:
-        self._event.set()
+        self._cancelled = True
 
     @property
     def cancelled(self) -> bool:
-        return self._event.is_set()
+        return self._cancelled

@@ -67,7 +67,7 @@ class QueryWorkers:
         """
         if self.running >= self._room:
             raise Busy("too many queries at once", headers={"Retry-After": "1"})
-        cancellation, letting_by = Cancellation(), LettingBy(self.small_ones)
+        cancellation = Cancellation()
         self.running += 1
         ends = asyncio.get_running_loop().time() + timeout_s
         try:
@@ -75,14 +75,14 @@ class QueryWorkers:
                 return await self._watched(self._small, work, cancellation, request, ends)
             except TooLargeHere:
                 self.running += 1  # it has ended among the small ones
-            return await self._watched(self._large, large or work, letting_by, request, ends)
+            cancellation = LettingBy(self.small_ones)
+            return await self._watched(self._large, large or work, cancellation, request, ends)
         except TimeoutError:
             raise QueryTimeout(
                 f"the query took longer than its timeout of {timeout_s:g} s"
             ) from None
         finally:
             cancellation.cancel()
-            letting_by.cancel()
 
     async def _watched(
         self,
