@@ -33,8 +33,8 @@ from tsdb.labels import Ints, Numbers
 from tsdb.rooms import ROOMS
 from tsdb.salvage import sound_cuts
 from tsdb.side_by_side import side_by_side
-from tsdb.stratum import Stratum
-from tsdb.tile import Tile
+from tsdb.stratum import Placing, Stratum
+from tsdb.tile import Floats, Tile
 
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
@@ -85,6 +85,7 @@ class BundlePlan:
             BundleRef(
                 partial(portion.load, self, cache, losses, inside=inside),
                 round(share * portion.samples),
+                partial(portion.load, self, cache, losses, inside=inside, sketched=True),
             )
             for portion in self.portions
         ]
@@ -160,26 +161,31 @@ class _Portion:
         losses: Losses | None,
         *,
         inside: Callable[[], Sequence[Cut]] | None,
+        sketched: bool = False,
     ) -> Bundle:
-        """Read it, or find it in the cache."""
+        """Read it, or find it in the cache. sketched: a `BundleRef.sketch` will do."""
         if self._key is None:
             self._key = self._content(plan)
-        found = cache.get(self._key) if self._key else None
+        key = self._key
+        found = cache.get(key) if key else None
+        if sketched and not isinstance(found, Bundle):
+            key = ("sketch", *key) if key else ()
+            found = cache.get(key) if key else None
         if isinstance(found, Bundle):
             return found
         try:
-            found = self._read(plan)
+            found = self._read(plan, sketched=sketched)
         except DAMAGE:
             cuts, slots = plan.asked, plan.slots
             if inside is not None:
                 cuts = inside()
                 slots = row_slots(cuts, len(plan.widths))
             return self._undamaged(cuts, slots, losses)
-        if self._key and plan.keeps:
-            cache.put(self._key, found)
+        if key and plan.keeps:
+            cache.put(key, found)
         return found
 
-    def _read(self, plan: BundlePlan) -> Bundle:
+    def _read(self, plan: BundlePlan, *, sketched: bool) -> Bundle:
         if self.merged:
             return _load_merged(plan, self.members)
         layout = self._layout or _in_turn(plan, self.members)
@@ -187,7 +193,7 @@ class _Portion:
             plan.keeps
         ):  # what goes past the cache takes long to read, and there are many such portions
             self._layout = layout
-        return _load_in_turn(layout, self.members, keep=plan.keeps)
+        return _load_in_turn(layout, self.members, keep=plan.keeps, sketched=sketched)
 
     def _undamaged(
         self, cuts: Sequence[Cut], slots: Sequence[Numbers], losses: Losses | None
@@ -216,11 +222,13 @@ class _Portion:
 class _Layer:
     """What one layer gives to a bundle: pieces of its streams, and where they go.
 
+    series                               of the layer, whose values they are
     places, starts, lengths              of values
     time_places, time_starts, time_lengths  of times, those of one series of each grid
     """
 
     stratum: Stratum
+    series: Ints
     places: Ints
     starts: Ints
     lengths: Ints
@@ -237,6 +245,16 @@ class _Layout:
     grid: Ints
     grid_offsets: Ints
     layers: list[_Layer]
+
+
+def _values_of(layer: _Layer, values: Floats, *, keep: bool, sketched: bool) -> Placing:
+    """sketched: of those series alone that may have staleness markers, if these are not most."""
+    pieces = layer.places, layer.starts, layer.lengths
+    if sketched and layer.stratum.unmarked is not None:
+        marked = np.flatnonzero(~layer.stratum.unmarked(layer.series))
+        if 2 * len(marked) < len(layer.series):
+            pieces = layer.places[marked], layer.starts[marked], layer.lengths[marked]
+    return layer.stratum.values.placing(values, *pieces, keep=keep)
 
 
 def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
@@ -263,6 +281,7 @@ def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
         layers.append(
             _Layer(
                 stratum,
+                cut.series,
                 start,
                 stratum.value_start[cut.series] + cut.low,
                 cut.lengths,
@@ -274,13 +293,10 @@ def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
     return _Layout(offsets, grid, grid_offsets, layers)
 
 
-def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool) -> Bundle:
+def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool, sketched: bool) -> Bundle:
     values = ROOMS.floats(int(layout.offsets[-1]))
     times = ROOMS.ints(int(layout.grid_offsets[-1]))
-    placings = [
-        layer.stratum.values.placing(values, layer.places, layer.starts, layer.lengths, keep=keep)
-        for layer in layout.layers
-    ]
+    placings = [_values_of(layer, values, keep=keep, sketched=sketched) for layer in layout.layers]
     of_values = sum(len(placing.parts) for placing in placings)
     placings += [
         layer.stratum.times.placing(
@@ -296,10 +312,13 @@ def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool) -> Bundle:
         found.append,
         alone=sum(placing.numbers for placing in placings) < WORTH_A_THREAD,
     )
+    markers = _markers(found[:of_values])
+    if markers is None and sketched:  # what was not read must not be taken for markers
+        return _load_in_turn(layout, members, keep=keep, sketched=False)
     bundle = Bundle(members, values, layout.offsets, layout.grid, times, layout.grid_offsets)
     compiled = ready(len(values))
     tools = None if compiled is None else compiled.holes
-    return split_markers(bundle, tools, at=_markers(found[:of_values]))
+    return split_markers(bundle, tools, at=markers)
 
 
 def _markers(found: Sequence[Ints | None]) -> Ints | None:

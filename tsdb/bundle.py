@@ -106,10 +106,13 @@ class BundleRef:
 
     load     reads and decodes; may be called on any thread, more than once
     samples  about how many samples it holds, known without reading
+    sketch   the same with anything in `values`, for those who ask when there were samples and
+             nothing else: little is decoded; None: there is no shorter way
     """
 
     load: Callable[[], Bundle]
     samples: int
+    sketch: Callable[[], Bundle] | None = None
 
 
 def piece_positions(starts: Ints, lengths: Ints) -> Ints:

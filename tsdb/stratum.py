@@ -167,9 +167,14 @@ class Grids:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stratum(Grids):
-    """A layer of floats."""
+    """A layer of floats.
+
+    unmarked  says which of some series have no staleness marker at all, and may miss some; None:
+              nothing is known without looking at the values. Raises what reading raises
+    """
 
     values: Stream
+    unmarked: Callable[[Ints], Bools] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -148,7 +148,13 @@ def _each_bundle(
     take: Callable[[T], None],
     *,
     alone: bool = False,
+    sketched: bool = False,
 ) -> None:
+    """sketched: `work` looks at no values."""
+
+    def load(ref: BundleRef) -> Bundle:
+        return ref.sketch() if sketched and ref.sketch is not None else ref.load()
+
     def run(bundle: Bundle) -> tuple[T, Ints | None]:
         context.checkpoint()
         portions = _Portions(leaf, bundle)
@@ -165,11 +171,11 @@ def _each_bundle(
     worth = ONCE_WORTH_A_THREAD if len(leaf.asked.ends_ms) == 1 else WORTH_A_THREAD
     if not alone and len(refs) >= FEW:
         alone = sum(ref.samples for ref in refs) < ONCE_WORTH_A_THREAD
-        side_by_side(len(refs), lambda n: run(refs[n].load()), finished, alone=alone)
+        side_by_side(len(refs), lambda n: run(load(refs[n])), finished, alone=alone)
         return
     for ref in refs:
         context.checkpoint()
-        parts = ref.load().parts(1 if alone else min(ref.samples // worth, MOST_PARTS))
+        parts = load(ref).parts(1 if alone else min(ref.samples // worth, MOST_PARTS))
         side_by_side(len(parts), partial(_of, parts, run), finished, alone=False)
 
 
@@ -186,8 +192,10 @@ def fold_bundles(
     """
     leaf, steps = fragment.bundled, fragment.steps.count
     assert leaf is not None
-    if fold_for(accumulator, 0, 0) is None:
+    empty = fold_for(accumulator, 0, 0)
+    if empty is None:
         return False
+    sketched = empty.counts_only
     try:
         if len(groups) * steps > FOLDED_IN_PLACE:
             everything = fold_for(accumulator, len(groups), steps)
@@ -198,6 +206,7 @@ def fold_bundles(
                 lambda portions: _add(everything, portions, groups.of_row, context),
                 lambda _: None,
                 alone=True,
+                sketched=sketched,
             )
             accumulator.adopt(everything.partial(np.arange(len(groups))))
             return True
@@ -210,7 +219,7 @@ def fold_bundles(
             return fold.partial(found)
 
         with np.errstate(all="ignore"):
-            _each_bundle(leaf, context, part, accumulator.merge)
+            _each_bundle(leaf, context, part, accumulator.merge, sketched=sketched)
     except OverflowingSum:
         assert isinstance(accumulator, Mean)
         accumulator.restart()

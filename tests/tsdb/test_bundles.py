@@ -10,15 +10,20 @@ from unittest.mock import patch
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 import tsdb
 from tsdb import assemble_bundles, cuts, union
+from tsdb.block.paged_stream import PagedStream
 from tsdb.bundle import piece_positions
 from tsdb.bundling import bundle_of_tile
+from tsdb.directory import whole
+from tsdb.errors import Corrupted
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher, MatchOp
 from tsdb.selection import Selection
+from tsdb.stratum import Stratum
 from tsdb.tile import STALE, Batch, Tile, is_stale
 
 Samples = list[tuple[int, int, float]]
@@ -44,12 +49,16 @@ def of_tiles(found: Selection) -> tuple[Samples, set[tuple[int, int]]]:
     return sorted(samples), markers
 
 
-def of_bundles(found: Selection, parts: int) -> tuple[Samples, set[tuple[int, int]]]:
-    """What the bundles hold, each taken in so many parts."""
+def of_bundles(
+    found: Selection, parts: int, *, sketched: bool = False
+) -> tuple[Samples, set[tuple[int, int]]]:
+    """What the bundles hold, or sketches of them, each taken in so many parts."""
     samples: Samples = []
     markers: set[tuple[int, int]] = set()
     assert found.bundles is not None
-    for bundle in [part for ref in found.bundles for part in ref.load().parts(parts)]:
+    loads = [ref.sketch if sketched else ref.load for ref in found.bundles]
+    assert None not in loads
+    for bundle in [part for load in loads if load is not None for part in load().parts(parts)]:
         lengths = np.diff(bundle.offsets)
         np.testing.assert_array_equal(lengths, np.diff(bundle.grid_offsets)[bundle.grid])
         times = bundle.times[piece_positions(bundle.grid_offsets[bundle.grid], lengths)]
@@ -90,7 +99,11 @@ def check(database: tsdb.Database, start_ms: int, end_ms: int) -> None:
         found = database.select(matchers, start_ms, end_ms)
         samples, markers = of_tiles(found)
         for parts in (1, 3):
+            database.clear_pages()
+            sketch = within(of_bundles(found, parts, sketched=True), start_ms, end_ms)
             assert within(of_bundles(found, parts), start_ms, end_ms) == (samples, markers)
+            assert [at for *at, _ in sketch[0]] == [at for *at, _ in samples]
+            assert sketch[1] == markers
         assert found.samples >= len(samples) + len(markers)  # late ones may replace others
 
 
@@ -175,6 +188,38 @@ def test_parts_of_one_grid_deleted_in_different_places(tmp_path: Path) -> None:
         apply(database, (3, 1500, 1900))
         check(database, -FOREVER, FOREVER)
         check(database, 150, 1700)
+
+
+def test_a_sketch_reads_values_of_series_with_markers_only(tmp_path: Path) -> None:
+    with tsdb.open(tmp_path / "store") as database:
+        for target in range(3):
+            apply(database, (target, list(range(3000)), [1.5, 0.25, 7.0], 4))
+        apply(database, (3, list(range(3000)), [1.0, STALE, 2.0], 4))
+        database.flush()
+        (block,) = database._state.blocks
+        stratum = block.layers()[0].stratum
+        assert isinstance(stratum, Stratum)
+        assert stratum.unmarked is not None
+        marked = ~stratum.unmarked(np.arange(16))
+        assert marked.sum() == 4
+        values = stratum.values
+        assert isinstance(values, PagedStream)
+        pages = values.first.searchsorted(whole(stratum.value_start), side="right") - 1
+        (page,) = set(pages.tolist()) - set(pages[marked].tolist())
+        path = next((tmp_path / "store" / "blocks").iterdir())
+        with path.open("r+b") as file:
+            file.seek(values.offset.item(page) + 40)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 4]))
+        database.clear_pages()
+        found = database.select([Matcher("target", MatchOp.NOT_EQUAL, "3")], 0, 3000)
+        assert found.bundles is not None
+        for ref in found.bundles:
+            assert ref.sketch is not None
+            assert len(ref.sketch().values) == 12 * 3000
+            with pytest.raises(Corrupted):
+                ref.load()
 
 
 def test_markers_of_a_grid_at_one_place_leave_it_shared() -> None:

@@ -38,7 +38,7 @@ from tsdb.directory import Pieces, running, whole
 from tsdb.errors import Corrupted, Unreadable
 from tsdb.fsio import Disk, ReadFile
 from tsdb.index.match import IndexedColumn
-from tsdb.labels import Ints
+from tsdb.labels import Bools, Ints
 from tsdb.lifetimes import Lifetimes, Living
 from tsdb.part import Layer, Rollup
 from tsdb.stratum import Grids, NativeStratum, Stratum
@@ -246,12 +246,24 @@ class Block:
 
     def _read_stratum(self, description: Description) -> Stratum:
         directories = self._directories(description.directory, "floats")
+        grid_of, grid_length = directories["grid_of"], directories["grid_length"]
+
+        def unmarked(series: Ints) -> Bools:
+            every = self.rollups()[0]
+            cells = every.grids.value_start[series]
+            counts = every.statistics["count"].floats(cells, np.ones(len(cells), np.int64))
+            known: Bools = counts == grid_length[grid_of[series]]
+            return known
+
+        # Of a thinned block, statistics are those of all samples that were there.
+        known = bool(description.rollups) and not description.thinned_ms
         return Stratum(
             identity=self.identity,
             **directories,
             times=PagedStream(**self._pages(description.times, TIME_PAGE)),
             values=PagedStream(**self._pages(description.values, PAGE)),
-            **self._starts(description.starts, START_PAGE, len(directories["grid_of"])),
+            unmarked=unmarked if known else None,
+            **self._starts(description.starts, START_PAGE, len(grid_of)),
         )
 
     def _directories(self, sections: GridSections, what: str) -> dict[str, Any]:
