@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class BundlePlan:
         pieces = sum(len(cut.rows) for cut in self.cuts) if self.keeps else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
         cuts = self.cuts if self.asked is self.cuts else [*self.asked, *self.cuts]
-        return rows + 48 * pieces + bytes_of(cuts) + 1000
+        return rows + 104 * pieces + bytes_of(cuts) + 1000
 
 
 def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
@@ -225,6 +226,7 @@ class _Layer:
     series                               of the layer, whose values they are
     places, starts, lengths              of values
     time_places, time_starts, time_lengths  of times, those of one series of each grid
+    of_values, of_times                  what the streams note about these pieces
     """
 
     stratum: Stratum
@@ -235,6 +237,8 @@ class _Layer:
     time_places: Ints
     time_starts: Ints
     time_lengths: Ints
+    of_values: dict[str, Any] = field(default_factory=dict)
+    of_times: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,7 +258,8 @@ def _values_of(layer: _Layer, values: Floats, *, keep: bool, sketched: bool) -> 
         marked = np.flatnonzero(~layer.stratum.unmarked(layer.series))
         if 2 * len(marked) < len(layer.series):
             pieces = layer.places[marked], layer.starts[marked], layer.lengths[marked]
-    return layer.stratum.values.placing(values, *pieces, keep=keep)
+            return layer.stratum.values.placing(values, *pieces, keep=keep)
+    return layer.stratum.values.placing(values, *pieces, keep=keep, notes=layer.of_values)
 
 
 def _in_turn(plan: BundlePlan, members: Ints) -> _Layout:
@@ -300,7 +305,12 @@ def _load_in_turn(layout: _Layout, members: Ints, *, keep: bool, sketched: bool)
     of_values = sum(len(placing.parts) for placing in placings)
     placings += [
         layer.stratum.times.placing(
-            times, layer.time_places, layer.time_starts, layer.time_lengths, keep=keep
+            times,
+            layer.time_places,
+            layer.time_starts,
+            layer.time_lengths,
+            keep=keep,
+            notes=layer.of_times,
         )
         for layer in layout.layers
     ]

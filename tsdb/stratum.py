@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,12 +49,20 @@ class Stream(Protocol):
         ...
 
     def placing(
-        self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+        self,
+        out: Ints | Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,
+        notes: dict[str, Any] | None = None,
     ) -> Placing:
         """What there is to do to copy each piece to its place in `out`, flat.
 
         Whoever asks keeps what it gets: what was decoded for it alone is not kept once more.
-        keep: what it leaves most of is, for those who will ask for the rest.
+        keep: what it leaves most of is, for those who will ask for the rest. notes: what was found
+        out about these pieces; kept by who asks for the same ones of this stream again.
         """
         ...
 
@@ -255,6 +263,7 @@ class ArrayStream:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
         def all_of_it() -> None:
             move_pieces(out, places, self.numbers, starts, lengths)

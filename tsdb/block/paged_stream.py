@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,26 @@ NOWHERE = np.empty(0, np.int64)
 LEAST_STRETCH, MOST_STRETCH = 1 << 16, 1 << 18
 """So many values are decoded by a thread before it looks for more work: a millisecond at most."""
 _UNFOLDED = (PAGE, TIME_PAGE)
+
+
+class _Cut(NamedTuple):
+    """Pieces by the pages that they are of, none reaching over one.
+
+    places, starts, lengths  [Q] where they go, where in their pages they begin
+    numbers  [P] the pages, increasing
+    bounds   [P + 1] which pieces are of each
+    table    [P, 5] of each page: where it begins and ends in the file, its values, its first piece,
+             and one past its last
+    mostly   [P] whether the pieces are most of it
+    """
+
+    places: Ints
+    starts: Ints
+    lengths: Ints
+    numbers: Ints
+    bounds: Ints
+    table: Ints
+    mostly: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +85,14 @@ class PagedStream(Pages):
             copy_pieces(out[begin:end], decoded, starts[begin:end] - self.first[number])
 
     def placing(
-        self, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints, *, keep: bool = True
+        self,
+        out: Ints | Floats,
+        places: Ints,
+        starts: Ints,
+        lengths: Ints,
+        *,
+        keep: bool = True,
+        notes: dict[str, Any] | None = None,
     ) -> Placing:
         """Some pages at a time, each while it is in the processor's cache.
 
@@ -73,31 +100,20 @@ class PagedStream(Pages):
         """
         if len(starts) == 0:
             return Placing([], 0)
-        page = self.first.searchsorted(starts, side="right") - 1
-        last = self.first.searchsorted(starts + lengths) - 1
-        if page[0] == last[0] and bool((page == last[0]).all() and (last == page).all()):
-            number = page.item(0)
-            one = partial(self._place_one, out, places, starts, lengths, number, keep=keep)
-            return Placing([one], self.first.item(number + 1) - self.first.item(number))
-        if bool((last > page).any()):  # pieces that span pages are cut where these end
-            piece = np.repeat(np.arange(len(starts)), last - page + 1)
-            page = flat_positions(page, last - page + 1)
-            begins = np.maximum(starts[piece], self.first[page])
-            ends = np.minimum((starts + lengths)[piece], self.first[page + 1])
-            places = places[piece] + begins - starts[piece]
-            starts, lengths = begins, ends - begins
-        if bool((page[1:] < page[:-1]).any()):
-            order = np.argsort(page, kind="stable")
-            page, places, starts, lengths = (a[order] for a in (page, places, starts, lengths))
-        bounds = np.append(np.flatnonzero(np.diff(page, prepend=-1)), len(page))
-        numbers = page[bounds[:-1]]
-        sizes = self.first[numbers + 1] - self.first[numbers]
-        taken = np.add.reduceat(lengths, bounds[:-1])
-        mostly = (2 * taken >= sizes) | (not keep) | (len(numbers) >= MANY)
-        local = starts - self.first[page]
-        compiled = ready(int(taken.sum())) if self.coded and self.kind in _UNFOLDED else None
-        columns = self.offset[numbers], self.offset[numbers + 1], sizes, bounds[:-1], bounds[1:]
-        table = np.stack(columns, axis=1)
+        cut = None if notes is None else notes.get("cut")
+        if cut is None:
+            cut = self._cut(places, starts, lengths)
+            if notes is not None:
+                notes["cut"] = cut
+        places, local, lengths, numbers, bounds, table, mostly = cut
+        total = int(table[:, 2].sum())
+        if len(numbers) == 1:
+            leaves = not keep or mostly.item(0)
+            one = partial(self._place_one, out, places, local, lengths, numbers.item(0), leaves)
+            return Placing([one], total)
+        if not keep or len(numbers) >= MANY:
+            mostly = np.ones(len(numbers), np.bool_)
+        compiled = ready(int(lengths.sum())) if self.coded and self.kind in _UNFOLDED else None
 
         def some(first: int, last: int) -> Ints | None:
             markers: Ints | None = NOWHERE
@@ -120,9 +136,29 @@ class PagedStream(Pages):
                     markers = None
             return markers
 
-        total = int(sizes.sum())
-        parts = [partial(some, first, last) for first, last in _stretches(sizes, total)]
+        parts = [partial(some, first, last) for first, last in _stretches(table[:, 2], total)]
         return Placing(parts, total)
+
+    def _cut(self, places: Ints, starts: Ints, lengths: Ints) -> _Cut:
+        page = self.first.searchsorted(starts, side="right") - 1
+        last = self.first.searchsorted(starts + lengths) - 1
+        if bool((last > page).any()):  # pieces that span pages are cut where these end
+            piece = np.repeat(np.arange(len(starts)), last - page + 1)
+            page = flat_positions(page, last - page + 1)
+            begins = np.maximum(starts[piece], self.first[page])
+            ends = np.minimum((starts + lengths)[piece], self.first[page + 1])
+            places = places[piece] + begins - starts[piece]
+            starts, lengths = begins, ends - begins
+        if bool((page[1:] < page[:-1]).any()):
+            order = np.argsort(page, kind="stable")
+            page, places, starts, lengths = (a[order] for a in (page, places, starts, lengths))
+        bounds = np.append(np.flatnonzero(np.diff(page, prepend=-1)), len(page))
+        numbers = page[bounds[:-1]]
+        sizes = self.first[numbers + 1] - self.first[numbers]
+        mostly = 2 * np.add.reduceat(lengths, bounds[:-1]) >= sizes
+        columns = self.offset[numbers], self.offset[numbers + 1], sizes, bounds[:-1], bounds[1:]
+        table = np.stack(columns, axis=1)
+        return _Cut(places, starts - self.first[page], lengths, numbers, bounds, table, mostly)
 
     def _place_one(
         self,
@@ -131,19 +167,15 @@ class PagedStream(Pages):
         starts: Ints,
         lengths: Ints,
         number: int,
-        *,
-        keep: bool,
+        leaves: bool,
     ) -> Ints | None:
         """`placing` where all pieces are of one page."""
-        first = self.first.item(number)
         page: Any = self.cache.get(self._key(number))
         if page is None:
-            leaves = not keep or 2 * int(lengths.sum()) >= self.first.item(number + 1) - first
             page = self._checked(number, self._read(number, number + 1), passing=leaves)
             if not leaves:
                 self.cache.put(self._key(number), page)
-        unknown = self._move(out, places, page, starts - first, lengths, number)
-        return None if unknown else NOWHERE
+        return None if self._move(out, places, page, starts, lengths, number) else NOWHERE
 
     def _move(
         self, out: Ints | Floats, places: Ints, page: Page, starts: Ints, lengths: Ints, number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +80,7 @@ class Picked:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
         def all_of_it() -> None:
             read = self.floats if out.dtype == np.float64 else self.ints

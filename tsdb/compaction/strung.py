@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ class Strung:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
         def all_of_it() -> None:
             read = self.floats if out.dtype == np.float64 else self.ints

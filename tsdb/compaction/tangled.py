@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -145,6 +145,7 @@ class Tangled:
         lengths: Ints,
         *,
         keep: bool = True,  # noqa: ARG002
+        notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
         def all_of_it() -> None:
             read = self.floats if out.dtype == np.float64 else self.ints
