@@ -27,12 +27,12 @@ class Cork:
         self._loop = asyncio.get_running_loop()
         self._head = b""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """As a transport's; a head alone is written later."""
         head, self._head = self._head, b""
         if head:
             self._transport.writelines((head, data))
-        elif data.startswith(_BEGIN) and data.endswith(_END):
+        elif isinstance(data, bytes) and data.startswith(_BEGIN) and data.endswith(_END):
             self._head = data
             self._loop.call_soon(self._let_go)
         else:

@@ -57,6 +57,17 @@ def corked(written: Written) -> Cork:
 
 
 @in_a_loop
+async def test_pieces_of_a_large_answer_are_views() -> None:
+    written = Written()
+    cork = corked(written)
+    cork.write(HEAD)
+    cork.write(memoryview(b"[1, "))
+    cork.write(memoryview(b"2]"))
+    await asyncio.sleep(0)
+    assert written.writes == [HEAD + b"[1, ", b"2]"]
+
+
+@in_a_loop
 async def test_a_head_goes_out_with_its_body() -> None:
     written = Written()
     cork = corked(written)
