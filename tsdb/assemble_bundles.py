@@ -39,6 +39,8 @@ from tsdb.tile import Floats, Tile
 
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""
+FEW_BUNDLES = 4
+"""So many are too few: what each costs beside its samples is more than what it saves."""
 
 WORTH_A_THREAD = 1 << 17
 """To decode so many numbers takes a fraction of a millisecond."""
@@ -129,8 +131,10 @@ def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
 
 def _split(order: Ints, widths: Ints) -> list[Ints]:
     """In stretches of `BUNDLE_VALUES` at most, if no series has more: so most of them take, and
-    leave, memory of one size."""
+    leave, memory of one size. A few of these make one, which readers take in parts."""
     ends = np.cumsum(widths[order])
+    if len(order) and ends.item(-1) <= FEW_BUNDLES * BUNDLE_VALUES:
+        return [order]
     stretches: list[Ints] = []
     begin, before = 0, 0
     while begin < len(order):
