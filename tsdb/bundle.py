@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tsdb.labels import Ints
 
 Floats = NDArray[np.float64]
+MANY_SERIES, MOST_BY_TIME = 4096, 1 << 22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +98,16 @@ class Bundle:
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
         # Room for what is noted of series and grids, the groups that series are in, and parts.
-        return sum(array.nbytes for array in arrays) + 64 * len(self.rows)
+        noted = 64 * len(self.rows) + 8 * self.by_time
+        return sum(array.nbytes for array in arrays) + noted
+
+    @property
+    def by_time(self) -> int:
+        """Of many short series, how many values a reader may note once more, as [longest × S]."""
+        if len(self.rows) < MANY_SERIES or len(self.values) > MOST_BY_TIME:
+            return 0
+        room = (self.offsets[1:] - self.offsets[:-1]).max().item() * len(self.rows)
+        return room if room <= 2 * len(self.values) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ from novaql.evaluator.kernels.dispatch import kernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from tsdb.bundle import Bundle
 
+ASKED_BEFORE = 2
+"""So many steps of a bundle are answered before it is likely that more will be asked for."""
+NOTHING = np.zeros(0)
+
 Bytes = np.ndarray[tuple[int], np.dtype[np.int8]]
 
 
@@ -144,14 +148,32 @@ def _falls(bundle: Bundle) -> Bytes:
     return falls
 
 
+def _by_time(strips: Strips) -> Floats:
+    """The bundle's values by `by_time`, once the same ones are asked for one step after another, as
+    a refreshed panel does: each time, two samples of every series have to come from memory."""
+    bundle = strips.bundle
+    if strips.steps != 1 or (room := bundle.by_time) == 0:
+        return NOTHING
+    asked = bundle.notes["one step"] = bundle.notes.get("one step", 0) + 1
+    if asked <= ASKED_BEFORE:
+        return NOTHING
+    kept: Floats | None = bundle.notes.get("by time")
+    if kept is None:
+        kept = np.empty(room)
+        kernel("by_time")(bundle.values, bundle.offsets, kept)
+        bundle.notes["by time"] = kept
+    return kept
+
+
 def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:
     def fill(strips: Strips, begin: int, end: int, out: Floats) -> None:
         b, asked = strips.bundle, strips.asked
         falls = _falls(b) if is_counter else np.zeros(0, np.int8)
+        by_time = _by_time(strips) if is_counter else NOTHING
         kernel("strip_rates")(
             b.values, b.offsets, b.grid, b.times, b.grid_offsets, strips.first, strips.strip,
-            strips.lo, strips.hi, asked.ends_ms, falls, asked.range_ms, is_counter, is_rate,
-            begin, end, out,
+            strips.lo, strips.hi, asked.ends_ms, falls, by_time, asked.range_ms, is_counter,
+            is_rate, begin, end, out,
         )  # fmt: skip
 
     return fill

@@ -21,12 +21,15 @@ from novaql.evaluator.kernels.compiled.jit import (
 AHEAD = 64
 """Series whose samples are fetched from memory together."""
 
+BLOCK = 64
+"""Series whose samples are put side by side together: a cache line of each is there meanwhile."""
+
 FEW = 4
 """Steps; with more of them a series keeps the processor waiting once, and busy then."""
 
 
 @kernel(
-    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES,
+    VECTOR, INTS, INTS, INTS, INTS, INTS, INTS, BOUNDS, BOUNDS, INTS, OUT_BYTES, VECTOR,
     INT, FLAG, FLAG, INT, INT, OUT_VECTOR,
 )  # fmt: skip
 def strip_rates(
@@ -41,6 +44,7 @@ def strip_rates(
     hi: Any,
     ends_ms: Any,
     falls: Any,
+    by_time: Any,
     range_ms: int,
     is_counter: bool,
     is_rate: bool,
@@ -50,7 +54,8 @@ def strip_rates(
 ) -> int:
     """`rate.extrapolated`, bit for bit; 0 where a window has fewer than two samples.
 
-    falls  [S] whether the series ever decreases: 1, 0, or -1 until somebody has looked
+    falls    [S] whether the series ever decreases: 1, 0, or -1 until somebody has looked
+    by_time  of `by_time`, or empty; with it there is one step
 
     The number it returns means nothing: it keeps a loop from being left out.
     """
@@ -62,7 +67,7 @@ def strip_rates(
     touched = 0
     known_grid = -1
     for s in range(begin, end):
-        if (s - begin) % AHEAD == 0:
+        if len(by_time) == 0 and (s - begin) % AHEAD == 0:
             stop = min(s + AHEAD, end)
             touched += _touch_ahead(values, offsets, grid, strip, lo, hi, falls, s, stop)
         g = grid[s]
@@ -74,6 +79,14 @@ def strip_rates(
             when = times[grids[g] : grids[g + 1]]
             _know(when, lo[a:b], hi[a:b], ends, range_ms, seconds, known, ends_at)
             known_grid = g
+        if len(by_time) and falls[s] == 0:
+            series = len(grid)
+            oldest = by_time[ends_at[0, 0] * series + s]
+            increase = by_time[ends_at[1, 0] * series + s] - oldest
+            if not ((increase > 0) & (oldest >= 0) & (oldest <= known[4, 0] * increase)):
+                out[at] = increase * known[3, 0] if known[3, 0] > 0 else 0.0
+                at += 1
+                continue
         if b == a + 1 and (falls[s] >= 0 if is_counter else True):
             # Most series of a single step are done without looking at them as arrays, which costs
             # more than the step.
@@ -112,6 +125,25 @@ def strip_rates(
         if fallen or near_zero:
             _correct(row, lo[a:b], hi[a:b], known, places, fallen, seconds, part)
     return touched
+
+
+@kernel(VECTOR, INTS, OUT_VECTOR)
+def by_time(values: Any, offsets: Any, out: Any) -> None:
+    """The first samples of all series, then the second ones, and so on: those of a window, which
+    stand far apart from series to series, then stand side by side.
+
+    out  [longest series × S], where there is no sample left as it is
+    """
+    series = len(offsets) - 1
+    for begin in range(0, series, BLOCK):
+        end = min(begin + BLOCK, series)
+        longest = 0
+        for s in range(begin, end):
+            longest = max(longest, offsets[s + 1] - offsets[s])
+        for k in range(longest):
+            for s in range(begin, end):
+                if offsets[s] + k < offsets[s + 1]:
+                    out[k * series + s] = values[offsets[s] + k]
 
 
 @inner
