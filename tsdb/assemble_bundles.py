@@ -194,9 +194,8 @@ class _Portion:
         if self.merged:
             return _load_merged(plan, self.members)
         layout = self._layout or _in_turn(plan, self.members)
-        if (
-            plan.keeps
-        ):  # what goes past the cache takes long to read, and there are many such portions
+        # What goes past the cache takes long to read, and there are many such portions.
+        if plan.keeps:
             self._layout = layout
         return _load_in_turn(layout, self.members, keep=plan.keeps, sketched=sketched)
 

@@ -71,6 +71,18 @@ class Stream(Protocol):
         ...
 
 
+def in_one_part(
+    stream: Stream, out: Ints | Floats, places: Ints, starts: Ints, lengths: Ints
+) -> Placing:
+    """`Stream.placing` where pieces are read all at once or not at all."""
+
+    def all_of_it() -> None:
+        read = stream.floats if out.dtype == np.float64 else stream.ints
+        out[flat_positions(places, lengths)] = read(starts, lengths)
+
+    return Placing([all_of_it], int(lengths.sum()))
+
+
 class HistogramStream(Protocol):
     """A long column of native histograms of which pieces can be read."""
 

@@ -13,7 +13,7 @@ from tsdb.block.layout import Column
 from tsdb.damage import Losses
 from tsdb.histograms import Histograms
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import NativeStratum, Placing, Stratum, Stream, flat_positions
+from tsdb.stratum import NativeStratum, Placing, Stratum, Stream, flat_positions, in_one_part
 from tsdb.tile import Floats
 
 
@@ -82,11 +82,7 @@ class Picked:
         keep: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
-        def all_of_it() -> None:
-            read = self.floats if out.dtype == np.float64 else self.ints
-            out[flat_positions(places, lengths)] = read(starts, lengths)
-
-        return Placing([all_of_it], int(lengths.sum()))
+        return in_one_part(self, out, places, starts, lengths)
 
     def sound(self, places: Ints, losses: Losses) -> Bools:
         return self.stream.sound(self.places(places, np.ones(len(places), np.int64)), losses)

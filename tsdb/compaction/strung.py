@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tsdb.damage import Losses
 from tsdb.labels import Bools, Ints
-from tsdb.stratum import Placing, Stream, flat_positions
+from tsdb.stratum import Placing, Stream, flat_positions, in_one_part
 from tsdb.tile import Floats
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
@@ -67,11 +67,7 @@ class Strung:
         keep: bool = True,  # noqa: ARG002
         notes: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> Placing:
-        def all_of_it() -> None:
-            read = self.floats if out.dtype == np.float64 else self.ints
-            out[flat_positions(places, lengths)] = read(starts, lengths)
-
-        return Placing([all_of_it], int(lengths.sum()))
+        return in_one_part(self, out, places, starts, lengths)
 
     def sound(self, places: Ints, losses: Losses) -> Bools:  # noqa: ARG002 - what is damaged raises
         return np.ones(len(places), np.bool_)
