@@ -60,14 +60,13 @@ class Rooms:
         """Room for so many words, and how many it has: one that is free and not much larger, or a
         new one. Arrays that are nearly of one size would else leave a room of each size."""
         with self._lock:
-            words = min((size for size in self._free if 0 <= size - count <= count // 4), default=0)
-            if words:
-                free = self._free[words]
-                room = free.pop()
-                if not free:
-                    del self._free[words]
+            # An array may go meanwhile, and add to what is free; nothing else can.
+            known = tuple(self._free.items())
+            fit = [size for size, free in known if free and 0 <= size - count <= count // 4]
+            if fit:
+                words = min(fit)
                 self.kept_bytes -= 8 * words
-                return words, room
+                return words, self._free[words].pop()
         words = _rounded(count)
         return words, np.empty(words).data
 

@@ -117,6 +117,22 @@ def test_threads_never_share_a_room() -> None:
         assert all(pool.map(use, range(4)))
 
 
+def test_an_array_that_goes_while_a_room_is_looked_for_is_noted() -> None:
+    """A finalizer may run between any two steps of the thread that holds the lock."""
+    rooms = Rooms()
+    rooms._give(COUNT, memoryview(bytearray(8 * COUNT)))
+
+    class Wanted(int):
+        def __rsub__(self, size: int) -> int:
+            rooms._give(3 * COUNT + len(rooms._free), memoryview(bytearray(8)))
+            return size - int(self)
+
+    words, _ = rooms._taken(Wanted(COUNT))
+
+    assert words == COUNT
+    assert len(rooms._free[3 * COUNT + 1]) == 1
+
+
 def test_a_process_forked_while_a_room_is_taken_has_rooms_too() -> None:
     program = """
 import os, signal, threading
