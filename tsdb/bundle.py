@@ -98,11 +98,11 @@ class Bundle:
         if self.markers is not None:
             arrays += [self.markers.offsets, self.markers.times]
         # Room for what is noted of series and grids, the groups that series are in, and parts.
-        noted = 64 * len(self.rows) + 8 * self.by_time
+        noted = 64 * len(self.rows) + 8 * self.room_by_time
         return sum(array.nbytes for array in arrays) + noted
 
     @property
-    def by_time(self) -> int:
+    def room_by_time(self) -> int:
         """Of many short series, how many values a reader may note once more, as [longest × S]."""
         if len(self.rows) < MANY_SERIES or len(self.values) > MOST_BY_TIME:
             return 0

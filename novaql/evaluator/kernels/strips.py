@@ -152,7 +152,7 @@ def _by_time(strips: Strips) -> Floats:
     """The bundle's values by `by_time`, once the same ones are asked for one step after another, as
     a refreshed panel does: each time, two samples of every series have to come from memory."""
     bundle = strips.bundle
-    if strips.steps != 1 or (room := bundle.by_time) == 0:
+    if strips.steps != 1 or (room := bundle.room_by_time) == 0:
         return NOTHING
     asked = bundle.notes["one step"] = bundle.notes.get("one step", 0) + 1
     if asked <= ASKED_BEFORE:

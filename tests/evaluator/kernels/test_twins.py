@@ -84,7 +84,7 @@ def test_each_step_alone_of_a_bundle_whose_values_stand_by_time(name: str, case:
             found = rolled(name, case.windows, np.array([end], np.int64), bundle=bundle)
             np.testing.assert_array_equal(expected[1][:, number], found[1][:, 0])
             np.testing.assert_array_equal(expected[0][:, number], found[0][:, 0])
-        assert ("by time" in bundle.notes) == (name != "delta" and bundle.by_time > 0)
+        assert ("by time" in bundle.notes) == (name != "delta" and bundle.room_by_time > 0)
 
 
 @pytest.mark.parametrize("name", ["rate", "increase", "delta"])
