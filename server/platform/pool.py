@@ -109,6 +109,10 @@ class Pool:
         future = piece.future
         if future.done():
             return
+        if isinstance(error, StopIteration):  # a future refuses it, and would never be done
+            told = RuntimeError("the work raised StopIteration")
+            told.__cause__ = error
+            error = told
         if error is None:
             future.set_result(answer)
         else:

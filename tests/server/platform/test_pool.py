@@ -26,6 +26,17 @@ def test_an_answer_and_an_error_come_to_whoever_waits() -> None:
     asyncio.run(look())
 
 
+def test_the_one_error_that_no_future_takes_is_told_as_another() -> None:
+    async def look() -> None:
+        pool = Pool(1, "look")
+        with pytest.raises(RuntimeError, match="StopIteration") as told:
+            await asyncio.wait_for(pool.run(lambda: next(iter(()))), 5)
+        assert isinstance(told.value.__cause__, StopIteration)
+        pool.close(forget=True)
+
+    asyncio.run(look())
+
+
 def test_no_more_run_at_once_than_there_are_threads() -> None:
     async def look() -> None:
         pool = Pool(2, "look")
