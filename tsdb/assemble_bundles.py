@@ -99,7 +99,7 @@ class BundlePlan:
         pieces = sum(len(cut.rows) for cut in self.cuts) if self.keeps else 0
         rows = len(self.widths) * (4 * len(self.slots) + 24)
         cuts = self.cuts if self.asked is self.cuts else [*self.asked, *self.cuts]
-        return rows + 104 * pieces + bytes_of(cuts) + 1000
+        return rows + 72 * pieces + bytes_of(cuts) + 1000
 
 
 def plan_bundles(cuts: Sequence[Cut], rows: int, most_kept: int) -> BundlePlan:
