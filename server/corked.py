@@ -13,6 +13,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.unpaced import unpace
+
 _BEGIN, _END = b"HTTP/1.1 ", b"\r\n\r\n"
 
 
@@ -53,9 +55,10 @@ class Cork:
 
 
 class CorkedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, on such a transport."""
+    """uvicorn's protocol, on such a transport; unpaced where the client is on this machine."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn has it
         self, transport: asyncio.Transport
     ) -> None:
+        unpace(transport)
         super().connection_made(Cork(transport))  # type: ignore[arg-type]
