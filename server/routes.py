@@ -6,6 +6,7 @@ from server.alerts.router import ENDPOINTS as ALERTS
 from server.audit.router import ENDPOINTS as AUDIT
 from server.dashboards.router import ENDPOINTS as DASHBOARDS
 from server.health.router import ENDPOINTS as HEALTH
+from server.incidents.router import ENDPOINTS as INCIDENTS
 from server.ingest.router import ENDPOINTS as INGEST
 from server.platform.endpoint import Endpoint
 from server.prometheus.router import ENDPOINTS as PROMETHEUS
@@ -22,6 +23,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *DASHBOARDS,
     *SERVICES,
     *SLO,
+    *INCIDENTS,
     *ALERTS,
     *AUDIT,
     *WEBHOOKS,

@@ -25,6 +25,7 @@ AUDITED_WITHOUT_ROUTE = (
     "group.create",
     "group.delete",
     "group.update",
+    "incident.trigger",
     "slo.create",
     "slo.update",
     "user.accept",

@@ -48,6 +48,7 @@ TAGS = {
     "audit": "Who did what, when, and what it changed",
     "dashboards": "Dashboards and the data of their panels",
     "health": "Whether the server works, and its own metrics",
+    "incidents": "What went wrong, who has taken it on, and its timeline",
     "ingest": "Samples sent to the server",
     "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
     "query": "NovaQL queries",

@@ -7,6 +7,7 @@ import math
 from sqlalchemy import select
 
 from novaql.errors import NovaqlError
+from server.incidents.recent import recent_of
 from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
 from server.platform.catalog.lookup import service_named
 from server.platform.catalog.tables import Service
@@ -26,7 +27,10 @@ from server.services.schema import (
     HealthSlo,
     NodeOut,
     ReadingOut,
+    RecentIncident,
     RegisterService,
+    ServiceDetailOut,
+    ServiceDetailQuery,
     ServiceOut,
     ServiceQuery,
     ServicesOut,
@@ -48,8 +52,17 @@ def register_service(call: Call) -> Answer:
 
 
 def get_service(call: Call) -> Answer:
-    """One service."""
-    return ok(catalog.shown(service_named(call, call.name("name"))))
+    """One service, with the newest incidents that affect it."""
+    service = service_named(call, call.name("name"))
+    most = call.query(ServiceDetailQuery).incidents
+    return ok(
+        ServiceDetailOut(
+            **dict(catalog.shown(service)),
+            recent_incidents=[
+                RecentIncident.of(incident) for incident in recent_of(call, service.name, most)
+            ],
+        )
+    )
 
 
 def change_service(call: Call) -> Answer:
@@ -58,7 +71,11 @@ def change_service(call: Call) -> Answer:
 
 
 def delete_service(call: Call) -> Answer:
-    """Take a service out of the catalog. Its objectives and their history are archived."""
+    """Take a service out of the catalog. Its objectives and their history are archived.
+
+    409 `service_has_open_incidents` while incidents that affect it are open. Those that are
+    resolved keep its name.
+    """
     gone = catalog.remove(call, call.name("name"))
     archive(call, gone.name)
     return no_content()
@@ -180,7 +197,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         get_service,
         role=Role.READ_ONLY,
         tag="services",
-        answer=ServiceOut,
+        query=ServiceDetailQuery,
+        answer=ServiceDetailOut,
         steady=True,
     ),
     operation(
@@ -203,6 +221,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="services",
         action="service.delete",
         success=204,
+        errors=(409,),
     ),
     operation(
         "GET",

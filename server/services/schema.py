@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from server.incidents.tables import Incident
 from server.platform.catalog.tables import Service
 from server.platform.cursors import PageQuery
 from server.platform.shapes import Body, Name, Shown, Timestamp
@@ -139,6 +140,36 @@ class ServiceOut(Shown):
         """A row as clients see it."""
         shown = {name: getattr(service, name) for name in cls.model_fields if name != "signals"}
         return cls.model_validate({**shown, "signals": signals})
+
+
+class ServiceDetailQuery(Body):
+    """How much beside the service itself."""
+
+    incidents: int = Field(5, ge=0, le=50, description="most `recent_incidents`")
+
+
+class RecentIncident(Shown):
+    """An incident that affects a service, in short."""
+
+    id: str
+    title: str
+    severity: Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
+    status: Literal["triggered", "acknowledged", "resolved"]
+    created_at: Timestamp
+    resolved_at: Timestamp | None
+
+    @classmethod
+    def of(cls, incident: Incident) -> RecentIncident:
+        """A row as clients of the catalog see it."""
+        return cls.model_validate({name: getattr(incident, name) for name in cls.model_fields})
+
+
+class ServiceDetailOut(ServiceOut):
+    """A service with the newest incidents that affect it."""
+
+    recent_incidents: list[RecentIncident] = Field(
+        description="the newest first, open or not; all: `GET /v1/incidents?service=`"
+    )
 
 
 class ServicesOut(Shown):

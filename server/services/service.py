@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import ValueType, parse, type_of
+from server.incidents.recent import open_of
 from server.platform.calls import Call
 from server.platform.catalog.lookup import service_named
 from server.platform.catalog.tables import Service
@@ -25,6 +26,8 @@ from server.services.schema import (
 from server.services.signals import configured
 
 KEYS = (Key(Service.name),)
+MOST_NAMED = 10
+"""So many incidents are named by a refusal."""
 
 
 def find(call: Call, query: ServiceQuery) -> Page[Service]:
@@ -86,8 +89,17 @@ def change(call: Call, name: str, body: ChangeService) -> Service:
 
 
 def remove(unit: Unit, name: str) -> Service:
-    """Take a service out of the catalog; who depends on it goes on naming it."""
+    """Take a service out of the catalog; who depends on it goes on naming it.
+
+    Raises `Conflict` `service_has_open_incidents`.
+    """
     service = service_named(unit, name, lock=True)
+    if still := open_of(unit, name):
+        few = ", ".join(still[:MOST_NAMED]) + (", …" if len(still) > MOST_NAMED else "")
+        raise Conflict(
+            f"{name} has {len(still)} open incident{'s' if len(still) > 1 else ''}: {few}",
+            code="service_has_open_incidents",
+        )
     unit.audit("service.delete", ("service", service.id), before=snapshot(service))
     unit.session.delete(service)
     return service

@@ -29,11 +29,16 @@ def tests_of(path: str) -> frozenset[str]:
     )
 
 
+INCIDENTS = [1, 10, 11, 13]
+"""What area 2 says of incidents; the rest of it is about what is not there yet."""
+
+
 def test_no_statement_is_left_out() -> None:
     counts = Counter(int(row[1]) for row in ROWS)
-    assert counts == {1: 20, 3: 13, 4: 12, 5: 7, 8: 10, 9: 11, 10: 12, 11: 11, 13: 5}
+    assert counts == {1: 20, 2: 4, 3: 13, 4: 12, 5: 8, 8: 10, 9: 11, 10: 12, 11: 11, 13: 5}
     for area, count in counts.items():
-        assert [int(r[2]) for r in ROWS if int(r[1]) == area] == list(range(1, count + 1))
+        wanted = INCIDENTS if area == 2 else list(range(1, count + 1))
+        assert [int(r[2]) for r in ROWS if int(r[1]) == area] == wanted
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[1]}.{row[2]}")

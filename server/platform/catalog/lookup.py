@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
 from server.platform.catalog.tables import Service
@@ -18,3 +20,9 @@ def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
     if found is None:
         raise not_found("service", name, unit.tenant_name)
     return found
+
+
+def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:
+    """Which of these names the catalog has. None of them leaves it before the unit ends."""
+    wanted = select(Service.name).where(Service.name.in_(names)).order_by(Service.name)
+    return frozenset(unit.session.execute(wanted.with_for_update(read=True)).scalars())

@@ -84,6 +84,7 @@ def writes() -> Iterator[Writes]:
         made = Writes(AlertRig(server, clock), receiver)
         _people(made)
         _services(made)
+        _incidents(made)
         _dashboards(made)
         _alerts(made)
         _webhooks(made)
@@ -121,6 +122,15 @@ def _services(w: Writes) -> None:
     w.do("POST", "/v1/slo/import", {"document": OPENSLO})
     w.do("DELETE", "/v1/slo/{service}/{name}", service="api", name="availability")
     w.do("DELETE", "/v1/services/{name}", name="api")
+
+
+def _incidents(w: Writes) -> None:
+    body = {"title": "errors", "severity": "sev2", "services": [], "dedup_key": "k"}
+    incident = w.do("POST", "/v1/incidents", body)["id"]
+    w.do("POST", "/v1/incidents", body)
+    w.do("POST", "/v1/incidents/{id}/ack", id=incident)
+    w.do("POST", "/v1/incidents/{id}/comments", {"body": "looking"}, id=incident)
+    w.do("POST", "/v1/incidents/{id}/resolve", {"note": "done"}, id=incident)
 
 
 def _dashboards(w: Writes) -> None:

@@ -79,7 +79,10 @@ def test_filters_were_found() -> None:
     assert len(FILTERS) > 15
 
 
-NAMING = ("id", "channels", "depends_on", "service", "actor", "target", "members")
+NAMING = (
+    *("id", "channels", "depends_on", "service", "services", "assignees"),
+    *("actor", "target", "members"),
+)
 
 
 def named(endpoint: Endpoint, key: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,46 @@
+"""What the catalog wants to know of a service's incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select
+
+from server.incidents.model import Status
+from server.incidents.tables import Incident, IncidentService
+from server.platform.state.scoped import Prepared
+from server.platform.unit import Unit
+
+_RECENT = Prepared(
+    select(Incident)
+    .where(
+        IncidentService.incident_id == Incident.id,
+        IncidentService.service == bindparam("service"),
+    )
+    .order_by(IncidentService.created_at.desc(), IncidentService.incident_id.desc())
+    .limit(bindparam("most"))
+)
+
+
+def recent_of(unit: Unit, service: str, most: int) -> Sequence[Incident]:
+    """The newest incidents that affect a service, open or not."""
+    if most == 0:
+        return ()
+    found: Sequence[Incident] = (
+        _RECENT.run(unit.session, service=service, most=most).scalars().all()
+    )
+    return found
+
+
+def open_of(unit: Unit, service: str) -> Sequence[str]:
+    """Ids of the open incidents that affect a service, the oldest first.
+
+    Whoever holds the service's row can rely on it: new ones wait for the row.
+    """
+    statement = (
+        select(Incident.id)
+        .join(IncidentService, IncidentService.incident_id == Incident.id)
+        .where(IncidentService.service == service, Incident.status != Status.RESOLVED.value)
+        .order_by(Incident.created_at, Incident.id)
+    )
+    return unit.session.execute(statement).scalars().all()

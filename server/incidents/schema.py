@@ -1,0 +1,166 @@
+"""Wire shapes of incidents."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from server.incidents.tables import Entry
+from server.platform.cursors import PageQuery
+from server.platform.shapes import Body, Name, Shown, Timestamp
+
+Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
+StatusName = Literal["triggered", "acknowledged", "resolved"]
+Words = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+ServiceNames = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=63)]],
+    Field(
+        max_length=50,
+        description="what it affects: names of the catalog; none as long as nobody knows",
+    ),
+]
+UserIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=50)]
+
+
+class CreateIncident(Body):
+    """Something that went wrong."""
+
+    title: Name
+    severity: Severity = Field(description="sev1 is the worst")
+    services: ServiceNames
+    description: Annotated[str, Field(max_length=10_000)] = ""
+    dedup_key: Annotated[str, Field(min_length=1, max_length=255, pattern=r"\S")] | None = Field(
+        None,
+        description="while an incident with this key is open, the request adds an entry to its "
+        "timeline and changes nothing else of it",
+    )
+    escalation_policy_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="kept and shown, like that of an alert rule; nobody is paged by it"
+    )
+    assignees: UserIds = Field(default_factory=list, description="ids of users")
+
+
+class ResolveIncident(Body):
+    """How it ended."""
+
+    note: Words
+
+
+class AddComment(Body):
+    """What somebody has to say."""
+
+    body: Words
+
+
+class IncidentQuery(PageQuery):
+    """Filters of the list; the newest first."""
+
+    status: Literal["triggered", "acknowledged", "resolved", "open"] | None = Field(
+        None, description="`open`: not resolved"
+    )
+    severity: Severity | None = None
+    service: str | None = Field(
+        None, min_length=1, max_length=200, description="any of the affected services"
+    )
+
+
+class TimelineQuery(PageQuery):
+    """A page of the timeline; the oldest first."""
+
+
+class ActorOut(Shown):
+    """Who did it: `user`, or `system`."""
+
+    type: str
+    id: str
+    name: str
+
+
+class AcknowledgerOut(Shown):
+    """A user who has acknowledged."""
+
+    id: str
+    name: str
+    at: Timestamp
+
+
+class IncidentOut(Shown):
+    """An incident."""
+
+    id: str
+    title: str
+    description: str
+    severity: Severity
+    status: StatusName
+    services: list[str]
+    dedup_key: str | None
+    escalation_policy_id: str | None
+    assignees: list[str] = Field(description="ids of users")
+    triggers: int = Field(description="how often it was triggered")
+    created_by: ActorOut
+    acknowledged_by: list[AcknowledgerOut] = Field(description="the first first")
+    acknowledged_at: Timestamp | None
+    resolved_by: ActorOut | None
+    resolved_at: Timestamp | None
+    resolution_note: str | None
+    related_to: str | None = Field(description="the incident that had this dedup key before")
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class IncidentsOut(Shown):
+    """A page of incidents."""
+
+    data: list[IncidentOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class EntryOut(Shown):
+    """An entry of a timeline. `data` depends on the type."""
+
+    seq: int = Field(description="from 1, without gaps: the order of the timeline")
+    at: Timestamp
+    type: Literal["triggered", "acknowledged", "acknowledger_added", "resolved", "comment"]
+    actor: ActorOut
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: Entry) -> EntryOut:
+        """A row as clients see it."""
+        return cls.model_validate({name: getattr(entry, name) for name in cls.model_fields})
+
+
+class TimelineOut(Shown):
+    """A page of a timeline."""
+
+    data: list[EntryOut]
+    next_cursor: str | None = Field(None, description="absent at the end")
+
+
+class CommentOut(Shown):
+    """A comment. `seq` is that of its entry in the timeline."""
+
+    id: str
+    incident_id: str
+    seq: int
+    body: str
+    author: ActorOut
+    created_at: Timestamp
+    updated_at: Timestamp = Field(description="as `created_at`: comments are never changed")
+
+    @classmethod
+    def of(cls, entry: Entry) -> CommentOut:
+        """The entry of a comment as clients see it."""
+        return cls.model_validate(
+            {
+                "id": entry.data["id"],
+                "incident_id": entry.incident_id,
+                "seq": entry.seq,
+                "body": entry.data["body"],
+                "author": entry.actor,
+                "created_at": entry.at,
+                "updated_at": entry.at,
+            }
+        )

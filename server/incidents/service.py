@@ -1,0 +1,262 @@
+"""Use cases of incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from server.incidents.model import EntryType, IncidentResolved, Status, acknowledge, resolve
+from server.incidents.schema import CreateIncident, IncidentQuery
+from server.incidents.showing import snapshot
+from server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
+from server.incidents.timeline import actor_of, append
+from server.platform.calls import Call
+from server.platform.catalog.lookup import services_held
+from server.platform.cursors import Key, Page
+from server.platform.errors import Conflict, Detail, Impossible
+from server.platform.ids import new_id
+from server.platform.state.database import flushed_or
+from server.platform.tables import User
+from server.platform.unit import Unit
+
+KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
+ENTRY_KEYS = (Key(Entry.seq),)
+OPEN = "open"
+TRIES = 10
+"""The key of an incident that ends just now is taken, and then it is not; not ten times on end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What makes an incident, or is added to the one that is open under its key."""
+
+    title: str
+    severity: str
+    services: Sequence[str]
+    description: str = ""
+    dedup_key: str | None = None
+    escalation_policy_id: str | None = None
+    assignees: Sequence[str] = ()
+
+    def told(self) -> dict[str, Any]:
+        """As the timeline has it."""
+        return {
+            "title": self.title,
+            "severity": self.severity,
+            "services": list(self.services),
+            "description": self.description,
+            "assignees": list(self.assignees),
+        }
+
+
+def find(call: Call, query: IncidentQuery) -> Page[Incident]:
+    """A page of incidents, the newest first."""
+    statement = select(Incident)
+    if query.status == OPEN:
+        statement = statement.where(Incident.status != Status.RESOLVED.value)
+    elif query.status is not None:
+        statement = statement.where(Incident.status == query.status)
+    if query.severity is not None:
+        statement = statement.where(Incident.severity == query.severity)
+    if query.service is not None:
+        affects = IncidentService.incident_id == Incident.id
+        statement = statement.join(IncidentService, affects).where(
+            IncidentService.service == query.service
+        )
+    return call.page(statement, KEYS)
+
+
+def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
+    """A new incident, or the open one with its key; whether it is new.
+
+    Raises `Impossible`: `unknown_service` for a name that is not in the catalog, `unknown_user` for
+    an assignee who cannot be one.
+    """
+    services = list(dict.fromkeys(body.services))
+    assignees = list(dict.fromkeys(body.assignees))
+    _refuse_unknown(unit, body)
+    return trigger(
+        unit,
+        Trigger(
+            title=body.title,
+            severity=body.severity,
+            services=services,
+            description=body.description,
+            dedup_key=body.dedup_key,
+            escalation_policy_id=body.escalation_policy_id,
+            assignees=assignees,
+        ),
+    )
+
+
+def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
+    """The same without a look at names. Of several at once with one key, one makes the incident."""
+    taken = Conflict("incidents with this key come and go too fast", code="dedup_key_busy")
+    for _ in range(TRIES):
+        known = _open_with(unit, given.dedup_key)
+        if known is not None:
+            return _again(unit, known, given), False
+        try:
+            return _begin(unit, given, taken), True
+        except Conflict as problem:
+            if problem is not taken:
+                raise
+    raise taken
+
+
+def acknowledge_incident(call: Call, incident_id: str) -> Incident:
+    """Somebody takes it on; again changes nothing. Raises `Conflict` `incident_resolved`."""
+    incident = call.get(Incident, incident_id, "incident", lock=True)
+    user = call.actor
+    found = select(Acknowledger).where(
+        Acknowledger.incident_id == incident.id, Acknowledger.user_id == user.id
+    )
+    again = call.session.execute(found).scalar_one_or_none() is not None
+    before = snapshot(call, incident)
+    try:
+        what = acknowledge(Status(incident.status), again=again)
+    except IncidentResolved:
+        raise _over(incident) from None
+    if what is not None:
+        entry = append(call, incident, what, {})
+        call.session.add(
+            Acknowledger(
+                incident_id=incident.id,
+                user_id=user.id,
+                name=user.name,
+                seq=entry.seq,
+                at=entry.at,
+            )
+        )
+        call.touch(incident)
+    if what is EntryType.ACKNOWLEDGED:
+        incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, call.now()
+    after = snapshot(call, incident)
+    call.audit("incident.ack", ("incident", incident.id), before=before, after=after)
+    if what is EntryType.ACKNOWLEDGED:
+        call.publish("incident.acknowledged", {"incident": after})
+    return incident
+
+
+def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
+    """It is over. The caller holds its row. Raises `Conflict` `incident_resolved`."""
+    before = snapshot(unit, incident)
+    try:
+        incident.status = resolve(Status(incident.status)).value
+    except IncidentResolved:
+        raise _over(incident) from None
+    incident.resolved_at, incident.resolved_by = unit.now(), actor_of(unit.actor)
+    incident.resolution_note = note
+    append(unit, incident, EntryType.RESOLVED, {"note": note})
+    unit.touch(incident)
+    after = snapshot(unit, incident)
+    unit.audit("incident.resolve", ("incident", incident.id), before=before, after=after)
+    unit.publish("incident.resolved", {"incident": after})
+    return incident
+
+
+def comment(call: Call, incident_id: str, body: str) -> Entry:
+    """Somebody says something, whatever the state."""
+    incident = call.get(Incident, incident_id, "incident", lock=True)
+    entry = append(call, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
+    told = {"seq": entry.seq, **entry.data}
+    call.audit("incident.comment", ("incident", incident.id), after=told)
+    call.publish("incident.comment", {"incident": snapshot(call, incident), "comment": told})
+    return entry
+
+
+def timeline(call: Call, incident_id: str) -> Page[Entry]:
+    """A page of what happened, in its order."""
+    call.get(Incident, incident_id, "incident")
+    return call.page(select(Entry).where(Entry.incident_id == incident_id), ENTRY_KEYS)
+
+
+def _open_with(unit: Unit, key: str | None) -> Incident | None:
+    if key is None:
+        return None
+    statement = select(Incident).where(
+        Incident.dedup_key == key, Incident.status != Status.RESOLVED.value
+    )
+    return unit.session.execute(statement.with_for_update()).scalar_one_or_none()
+
+
+def _again(unit: Unit, incident: Incident, given: Trigger) -> Incident:
+    before = snapshot(unit, incident)
+    incident.triggers += 1
+    append(unit, incident, EntryType.TRIGGERED, given.told())
+    unit.touch(incident)
+    after = snapshot(unit, incident)
+    unit.audit("incident.trigger", ("incident", incident.id), before=before, after=after)
+    return incident
+
+
+def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
+    now = unit.now()
+    incident = Incident(
+        id=new_id("inc"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        title=given.title,
+        description=given.description,
+        severity=given.severity,
+        status=Status.TRIGGERED.value,
+        dedup_key=given.dedup_key,
+        escalation_policy_id=given.escalation_policy_id,
+        related_to=_last_with(unit, given.dedup_key),
+        assignees=list(given.assignees),
+        triggers=1,
+        entries=0,
+        created_by=actor_of(unit.actor),
+    )
+    with flushed_or(unit.session, taken):
+        unit.session.add(incident)
+    for position, name in enumerate(given.services):
+        unit.session.add(
+            IncidentService(
+                incident_id=incident.id, service=name, position=position, created_at=now
+            )
+        )
+    append(unit, incident, EntryType.TRIGGERED, given.told())
+    after = snapshot(unit, incident)
+    unit.audit("incident.create", ("incident", incident.id), after=after)
+    unit.publish("incident.created", {"incident": after})
+    return incident
+
+
+def _last_with(unit: Unit, key: str | None) -> str | None:
+    """The incident that had a key last."""
+    if key is None:
+        return None
+    statement = select(Incident.id).where(Incident.dedup_key == key)
+    newest = statement.order_by(Incident.created_at.desc(), Incident.id.desc()).limit(1)
+    return unit.session.execute(newest).scalar_one_or_none()
+
+
+def _refuse_unknown(unit: Unit, body: CreateIncident) -> None:
+    there = services_held(unit, body.services)
+    for number, name in enumerate(body.services):
+        if name not in there:
+            raise _impossible(
+                f"/services/{number}",
+                f"no service of the catalog is named {name}",
+                "unknown_service",
+            )
+    wanted = select(User.id).where(User.id.in_(body.assignees), User.status != "deactivated")
+    people = set(unit.session.execute(wanted).scalars()) if body.assignees else set()
+    for number, user_id in enumerate(body.assignees):
+        if user_id not in people:
+            raise _impossible(
+                f"/assignees/{number}", f"no user who can act has the id {user_id}", "unknown_user"
+            )
+
+
+def _impossible(pointer: str, message: str, code: str) -> Impossible:
+    return Impossible(f"{pointer}: {message}", code=code, details=[Detail(pointer, message)])
+
+
+def _over(incident: Incident) -> Conflict:
+    return Conflict(f"incident {incident.id} is resolved", code="incident_resolved")

@@ -1,0 +1,102 @@
+"""The tables of incidents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.platform.state.columns import Id
+from server.platform.state.rows import Base, Row, TenantRow
+
+_OPEN = text("status <> 'resolved'")
+
+
+class Incident(Row, Base):
+    """Something that went wrong.
+
+    status        triggered, acknowledged or resolved
+    dedup_key     what triggers it again while it is open; None: nothing does
+    related_to    the incident that had the key before
+    assignees     ids of users
+    triggers      how often it was triggered
+    entries       entries of its timeline so far: the next has the next number
+    created_by, resolved_by   actors: {type, id, name}
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index(
+            *("uq_incidents_open_key", "tenant_id", "dedup_key"),
+            unique=True,
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+        Index("ix_incidents_key", "tenant_id", "dedup_key", "created_at"),
+        Index("ix_incidents_time", "tenant_id", "created_at", "id"),
+        Index("ix_incidents_status", "tenant_id", "status", "created_at", "id"),
+    )
+
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(16))
+    dedup_key: Mapped[str | None] = mapped_column(String(255))
+    escalation_policy_id: Mapped[str | None] = mapped_column(Id)
+    related_to: Mapped[str | None] = mapped_column(Id)
+    assignees: Mapped[list[str]]
+    triggers: Mapped[int] = mapped_column(default=1)
+    entries: Mapped[int] = mapped_column(default=0)
+    created_by: Mapped[dict[str, Any]]
+    acknowledged_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[dict[str, Any] | None]
+    resolution_note: Mapped[str | None] = mapped_column(Text)
+
+
+class IncidentService(TenantRow, Base):
+    """A service that an incident affects. Its name stays when the catalog forgets it.
+
+    position    among the incident's services, as they were named
+    created_at  of the incident: the newest of a service are found by one index
+    """
+
+    __tablename__ = "incident_services"
+    __table_args__ = (
+        Index(
+            *("ix_incident_services_service", "tenant_id", "service"),
+            *("created_at", "incident_id"),
+        ),
+    )
+
+    incident_id: Mapped[str] = mapped_column(Id, ForeignKey("incidents.id"), primary_key=True)
+    service: Mapped[str] = mapped_column(String(200), primary_key=True)
+    position: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Acknowledger(TenantRow, Base):
+    """Somebody who has acknowledged an incident; `seq` is of the entry that tells of it."""
+
+    __tablename__ = "incident_acknowledgers"
+
+    incident_id: Mapped[str] = mapped_column(Id, ForeignKey("incidents.id"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str]
+    seq: Mapped[int]
+    at: Mapped[datetime]
+
+
+class Entry(TenantRow, Base):
+    """An entry of a timeline: comments stand here, too. Never changed, never deleted."""
+
+    __tablename__ = "incident_entries"
+
+    incident_id: Mapped[str] = mapped_column(Id, ForeignKey("incidents.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    type: Mapped[str] = mapped_column(String(24))
+    actor: Mapped[dict[str, Any]]
+    data: Mapped[dict[str, Any]]

@@ -1,0 +1,30 @@
+"""Writing the timeline of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.incidents.model import EntryType
+from server.incidents.tables import Entry, Incident
+from server.platform.unit import Actor, Unit
+
+
+def append(unit: Unit, incident: Incident, type_: EntryType, data: Mapping[str, Any]) -> Entry:
+    """The next entry. The caller holds the incident's row, so that no number is used twice."""
+    incident.entries += 1
+    entry = Entry(
+        incident_id=incident.id,
+        seq=incident.entries,
+        at=unit.now(),
+        type=type_.value,
+        actor=actor_of(unit.actor),
+        data=dict(data),
+    )
+    unit.session.add(entry)
+    return entry
+
+
+def actor_of(actor: Actor) -> dict[str, Any]:
+    """Who acts, as rows and answers have it."""
+    return {"type": actor.type, "id": actor.id, "name": actor.name}

@@ -1,0 +1,80 @@
+"""Incidents of the first description, over HTTP, against a real process.
+
+As a second tenant, on both databases, whose neighbour has an incident with the same key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from tests.server.contract.test_seed import LATER, PROMISED
+from tests.support.receiver import Receiver, receiving
+from tests.support.state_databases import KINDS
+from tests.support.tenant_client import TenantClient, second_tenant
+
+OURS = ("/incidents",)
+SETTINGS = {"egress_allow": "127.0.0.0/8", "webhook_http": "true"}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def acme(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TenantClient]:
+    data = tmp_path_factory.mktemp("incidents") / "data"
+    with second_tenant(request.param, data, **SETTINGS) as (here, first):
+        body = {"title": "neighbour", "severity": "sev1", "services": [], "dedup_key": "api"}
+        first.json("POST", "/v1/incidents", body, 201)
+        yield here
+
+
+@pytest.fixture(scope="module")
+def outside() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def test_an_incident_from_beginning_to_end(acme: TenantClient, outside: Receiver) -> None:
+    outside.heard.clear()
+    hook = {"url": f"{outside.url}/incidents", "events": ["incident.*"]}
+    acme.json("POST", "/v1/webhooks", hook, 201)
+    acme.json("POST", "/v1/services", {"name": "api", "owner": "x", "tier": "t"}, 201)
+    body = {"title": "errors", "severity": "sev2", "services": ["api"], "dedup_key": "api"}
+    acme.json("POST", "/v1/incidents", {**body, "services": ["apj"]}, 422)
+    made = acme.json("POST", "/v1/incidents", body, 201)
+    again = acme.json("POST", "/v1/incidents", body)
+    path = f"/v1/incidents/{made['id']}"
+    acme.json("POST", f"{path}/ack", {})
+    acme.json("POST", f"{path}/comments", {"body": "looking"}, 201)
+    acme.json("DELETE", "/v1/services/api", expect=409)
+    acme.json("POST", f"{path}/resolve", {}, 400)
+    acme.json("POST", f"{path}/resolve", {"note": "rolled back"})
+    acme.json("POST", f"{path}/ack", {}, 409)
+    shown = acme.json("GET", path)
+    types = [entry["type"] for entry in acme.json("GET", f"{path}/timeline")["data"]]
+    (recent,) = acme.json("GET", "/v1/services/api")["recent_incidents"]
+
+    assert again["id"] == made["id"] == recent["id"]
+    assert (made["related_to"], shown["status"], shown["triggers"]) == (None, "resolved", 2)
+    assert types == ["triggered", "triggered", "acknowledged", "comment", "resolved"]
+    assert [row["id"] for row in acme.json("GET", "/v1/incidents")["data"]] == [made["id"]]
+    assert acme.json("GET", "/v1/incidents?status=open")["data"] == []
+    acme.json("GET", "/v1/incidents?severity=sev9", expect=400)
+    acme.until(lambda: len(outside.of("/incidents")) == 4)
+    heard = [orjson.loads(one.body) for one in outside.of("/incidents")]
+    assert {message["type"] for message in heard} == {
+        f"incident.{what}" for what in ("created", "acknowledged", "comment", "resolved")
+    }
+    assert {message["data"]["incident"]["id"] for message in heard} == {made["id"]}
+    acme.ask("DELETE", "/v1/services/api", expect=204)
+    assert acme.json("GET", path)["services"] == ["api"]
+
+
+def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:
+    promised = {row for row in PROMISED.split("\n") if row and row.split()[1].startswith(OURS)}
+    here = {row for row in promised if not row.split()[1].startswith(LATER)}
+
+    assert len(here) == 7
+    assert here - acme.used == set()
