@@ -6,9 +6,11 @@ here, and here is the whole list.
 
 from __future__ import annotations
 
+from server.alerts.for_incidents import CONSUMERS as INCIDENTS_OF_ALERTS
 from server.alerts.jobs import KINDS as ALERT_JOBS
 from server.alerts.objectives import CONSUMERS as BURN_ALERTS
 from server.audit.jobs import EXPORTS
+from server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from server.platform.events import Consumer, relay
 from server.platform.jobs import JobKind
 from server.routes import ROUTES
@@ -16,7 +18,12 @@ from server.webhooks.events import EVENTS
 from server.webhooks.jobs import DELIVERIES
 from server.webhooks.messages import CONSUMER as WEBHOOKS
 
-CONSUMERS: tuple[Consumer, ...] = (WEBHOOKS, *BURN_ALERTS)
+CONSUMERS: tuple[Consumer, ...] = (
+    WEBHOOKS,
+    *BURN_ALERTS,
+    *ALERTS_OF_INCIDENTS,
+    *INCIDENTS_OF_ALERTS,
+)
 
 JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES, *ALERT_JOBS)
 

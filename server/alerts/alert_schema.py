@@ -63,7 +63,7 @@ class AlertOut(Shown):
     notified_at: Timestamp | None
     silenced: bool
     suppressed_by: list[str] = Field(description="ids of silences, and of alerts that inhibit it")
-    incident_id: str | None
+    incident_id: str | None = Field(description="that it opened, or is part of, when it fired last")
     created_at: Timestamp
     updated_at: Timestamp
     version: int

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from novaql.rules.evaluation import DatabaseStore, RuleContext
 from novaql.rules.evaluation.alerting import series_of
 from novaql.rules.evaluation.vector import Vector
-from server.alerts import delivering, kept, telling
+from server.alerts import delivering, for_incidents, kept, telling
 from server.alerts.evaluation import Before, Moment, Slots, evaluate_group, is_outage
 from server.alerts.kept import Change, Moved
 from server.alerts.rule_model import library_group
@@ -119,6 +119,7 @@ def consequences(unit: Unit, moved: Sequence[Moved], rules: dict[str, AlertRule]
     if fired:
         unit.session.flush()
         telling.join_groups(unit, fired, rules)
+    for_incidents.announce(unit, moved, rules)
     lift_of_resolved(unit, ended)
     for change in (Change.PENDING, Change.FIRING, Change.RESOLVED):
         alerts = [one.alert for one in moved if one.change is change]

@@ -198,6 +198,7 @@ def _new_row(unit: Unit, rule: AlertRule, key: str, now: ActiveAlert, at: dateti
         service=_short(labels.get(SERVICE)),
         severity=_short(labels.get(SEVERITY)),
         started_at=at,
+        opens_incident=False,
     )
     unit.session.add(row)
     return row

@@ -52,7 +52,11 @@ class RuleBody(Body):
         default_factory=list, description="in place of the routing tree's channels"
     )
     escalation_policy_id: ShortText | None = None
-    auto_incident: bool = False
+    auto_incident: bool = Field(
+        False,
+        description="alerts that are not muted when they begin to fire open an incident, one for "
+        "each service; it resolves with the last of them",
+    )
     paused: bool = Field(False, description="it is not evaluated: nothing is raised or written")
 
 

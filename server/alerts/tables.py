@@ -102,6 +102,7 @@ class Alert(Row, Base):
     started_at   since when its condition holds
     fired_at, resolved_at   of this episode
     keeping_since  since when its condition no longer holds while it is kept firing
+    opens_incident  it opened an incident, or is part of one, which is to hear of its end
     rule_channels  channels that the rule names, in place of the routing tree's
     """
 
@@ -125,6 +126,7 @@ class Alert(Row, Base):
     keeping_since: Mapped[datetime | None]
     notified_at: Mapped[datetime | None]
     incident_id: Mapped[str | None] = mapped_column(Id)
+    opens_incident: Mapped[bool] = mapped_column(default=False)
 
 
 class AlertChange(TenantRow, Base):

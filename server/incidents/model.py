@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -25,6 +26,25 @@ class EntryType(StrEnum):
     ACKNOWLEDGER_ADDED = "acknowledger_added"
     RESOLVED = "resolved"
     COMMENT = "comment"
+    ALERTS_ENDED = "alerts_ended"
+
+
+_WORDS = {
+    "sev1": ("sev1", "p1", "critical", "page", "emergency", "disaster"),
+    "sev2": ("sev2", "p2", "error", "high", "major"),
+    "sev3": ("sev3", "p3", "warning", "warn", "ticket", "medium"),
+    "sev4": ("sev4", "p4", "low", "minor", "notice"),
+    "sev5": ("sev5", "p5", "info", "debug", "none"),
+}
+_BY_WORD = {word: severity for severity, words in _WORDS.items() for word in words}
+UNKNOWN = "sev3"
+"""The severity of alerts that have none, or one that means nothing here."""
+
+
+def severity_of(labels: Iterable[str]) -> str:
+    """The worst that severities of alerts stand for. Case does not count."""
+    found = (_BY_WORD.get(label.strip().lower(), UNKNOWN) for label in labels)
+    return min(found, default=UNKNOWN)
 
 
 class IncidentResolved(ValueError):

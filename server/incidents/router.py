@@ -68,7 +68,7 @@ def incident_timeline(call: Call) -> Answer:
     """Everything that happened, in its order: entries are numbered, and never changed.
 
     `data` of `triggered` is what the trigger said; of `resolved` the `note`; of `comment` its `id`
-    and `body`.
+    and `body`; of `alerts_ended` which `alerts` ended.
     """
     return listed(incidents.timeline(call, call.name("id")), EntryOut.of)
 

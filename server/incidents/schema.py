@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from server.incidents.model import EntryType
 from server.incidents.tables import Entry
 from server.platform.cursors import PageQuery
 from server.platform.shapes import Body, Name, Shown, Timestamp
 
+MOST_ALERTS = 100
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
 StatusName = Literal["triggered", "acknowledged", "resolved"]
 Words = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
@@ -97,6 +99,10 @@ class IncidentOut(Shown):
     dedup_key: str | None
     escalation_policy_id: str | None
     assignees: list[str] = Field(description="ids of users")
+    alerts: list[str] = Field(
+        description=f"ids of the alerts that are or were part of it, the first {MOST_ALERTS}"
+    )
+    alert_count: int = Field(description="how many those are in all")
     triggers: int = Field(description="how often it was triggered")
     created_by: ActorOut
     acknowledged_by: list[AcknowledgerOut] = Field(description="the first first")
@@ -122,7 +128,7 @@ class EntryOut(Shown):
 
     seq: int = Field(description="from 1, without gaps: the order of the timeline")
     at: Timestamp
-    type: Literal["triggered", "acknowledged", "acknowledger_added", "resolved", "comment"]
+    type: EntryType
     actor: ActorOut
     data: dict[str, Any]
 

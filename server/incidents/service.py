@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -31,7 +31,10 @@ TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What makes an incident, or is added to the one that is open under its key."""
+    """What makes an incident, or is added to the one that is open under its key.
+
+    source  what else the timeline is to say of it
+    """
 
     title: str
     severity: str
@@ -40,10 +43,12 @@ class Trigger:
     dedup_key: str | None = None
     escalation_policy_id: str | None = None
     assignees: Sequence[str] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """As the timeline has it."""
         return {
+            **self.source,
             "title": self.title,
             "severity": self.severity,
             "services": list(self.services),
@@ -96,7 +101,7 @@ def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
     """The same without a look at names. Of several at once with one key, one makes the incident."""
     taken = Conflict("incidents with this key come and go too fast", code="dedup_key_busy")
     for _ in range(TRIES):
-        known = _open_with(unit, given.dedup_key)
+        known = held_open(unit, given.dedup_key)
         if known is not None:
             return _again(unit, known, given), False
         try:
@@ -174,7 +179,8 @@ def timeline(call: Call, incident_id: str) -> Page[Entry]:
     return call.page(select(Entry).where(Entry.incident_id == incident_id), ENTRY_KEYS)
 
 
-def _open_with(unit: Unit, key: str | None) -> Incident | None:
+def held_open(unit: Unit, key: str | None) -> Incident | None:
+    """The open incident with a key, its row held."""
     if key is None:
         return None
     statement = select(Incident).where(
@@ -210,6 +216,7 @@ def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
         assignees=list(given.assignees),
         triggers=1,
         entries=0,
+        alert_count=0,
         created_by=actor_of(unit.actor),
     )
     with flushed_or(unit.session, taken):

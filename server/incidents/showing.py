@@ -1,4 +1,4 @@
-"""Incidents as clients see them: rows and what hangs on them, however many, in three statements."""
+"""Incidents as clients see them: rows and what hangs on them, however many, in a few statements."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.incidents.schema import IncidentOut
-from server.incidents.tables import Acknowledger, Incident, IncidentService
+from server.incidents.schema import MOST_ALERTS, IncidentOut
+from server.incidents.tables import Acknowledger, Incident, IncidentAlert, IncidentService
 from server.platform.unit import Unit
 
 
@@ -24,11 +24,19 @@ def shown(unit: Unit, incidents: Sequence[Incident]) -> list[IncidentOut]:
     in_order = by_whom.order_by(Acknowledger.seq)
     for one in unit.session.execute(in_order).scalars():
         people[one.incident_id].append({"id": one.user_id, "name": one.name, "at": one.at})
+    alerts: dict[str, list[str]] = {key: [] for key in ids}
+    part = select(IncidentAlert.incident_id, IncidentAlert.alert_id).where(
+        IncidentAlert.incident_id.in_(ids), IncidentAlert.position < MOST_ALERTS
+    )
+    if any(incident.alert_count for incident in incidents):
+        for incident_id, alert_id in unit.session.execute(part.order_by(IncidentAlert.position)):
+            alerts[incident_id].append(alert_id)
     return [
         IncidentOut.model_validate(
             {
                 **{name: getattr(incident, name) for name in _SAME},
                 "services": services[incident.id],
+                "alerts": alerts[incident.id],
                 "acknowledged_by": people[incident.id],
             }
         )
@@ -46,4 +54,4 @@ def snapshot(unit: Unit, incident: Incident) -> dict[str, Any]:
     return shown_one(unit, incident).model_dump(mode="json")
 
 
-_SAME = tuple(IncidentOut.model_fields.keys() - {"services", "acknowledged_by"})
+_SAME = tuple(IncidentOut.model_fields.keys() - {"services", "alerts", "acknowledged_by"})

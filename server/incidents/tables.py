@@ -23,6 +23,7 @@ class Incident(Row, Base):
     assignees     ids of users
     triggers      how often it was triggered
     entries       entries of its timeline so far: the next has the next number
+    alert_count   alerts that were ever part of it
     created_by, resolved_by   actors: {type, id, name}
     """
 
@@ -49,6 +50,7 @@ class Incident(Row, Base):
     assignees: Mapped[list[str]]
     triggers: Mapped[int] = mapped_column(default=1)
     entries: Mapped[int] = mapped_column(default=0)
+    alert_count: Mapped[int] = mapped_column(default=0)
     created_by: Mapped[dict[str, Any]]
     acknowledged_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
@@ -75,6 +77,24 @@ class IncidentService(TenantRow, Base):
     service: Mapped[str] = mapped_column(String(200), primary_key=True)
     position: Mapped[int]
     created_at: Mapped[datetime]
+
+
+class IncidentAlert(TenantRow, Base):
+    """An alert that is, or was, part of an incident.
+
+    position  among the alerts of the incident
+    event_id  of the newest event that this row was made from
+    over_at   when the alert ended; None: it fires
+    """
+
+    __tablename__ = "incident_alerts"
+    __table_args__ = (Index("ix_incident_alerts_alert", "tenant_id", "alert_id", "event_id"),)
+
+    incident_id: Mapped[str] = mapped_column(Id, ForeignKey("incidents.id"), primary_key=True)
+    alert_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    position: Mapped[int]
+    event_id: Mapped[str] = mapped_column(Id)
+    over_at: Mapped[datetime | None]
 
 
 class Acknowledger(TenantRow, Base):

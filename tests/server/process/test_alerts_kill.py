@@ -1,4 +1,7 @@
-"""Alerts in real time, with kill -9 in between: nothing is lost, nobody is told twice."""
+"""Alerts in real time, with kill -9 in between: nothing is lost, nobody is told twice.
+
+Their rule opens an incident, which there is once, too.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ RULE = {
     "expr": "up == 0",
     "for": "5s",
     "interval": "1s",
+    "auto_incident": True,
     "annotations": {"summary": "{{ $labels.instance }} is down"},
 }
 
@@ -67,6 +71,14 @@ class Outside:
     def states(self) -> list[str]:
         return [alert["state"] for alert in self.get("/v1/alerts")["data"]]
 
+    def incidents(self) -> list[tuple[str, list[str]]]:
+        """State of each incident, and the types of its entries."""
+        found = []
+        for one in self.get("/v1/incidents")["data"]:
+            entries = self.get(f"/v1/incidents/{one['id']}/timeline")["data"]
+            found.append((one["status"], [entry["type"] for entry in entries]))
+        return found
+
     def log(self) -> list[tuple[str, int, int]]:
         data = self.get("/v1/notifications")["data"]
         return [(one["why"], one["firing"], one["resolved"]) for one in reversed(data)]
@@ -102,6 +114,7 @@ def test_alerts_live_through_kills(tmp_path: Path) -> None:
         with server_process(tmp_path / "data", *arguments, settings=UNLIMITED) as server:
             started(outside, server)
             until(lambda: outside.states() == ["firing"])
+            assert outside.incidents() in ([], [("triggered", ["triggered"])])
             fired = outside.get("/v1/alerts")["data"][0]
             assert (fired["id"], fired["started_at"]) == (began["id"], began["started_at"])
             until(lambda: outside.log() == [("new_alerts", 1, 0)])
@@ -113,12 +126,15 @@ def test_alerts_live_through_kills(tmp_path: Path) -> None:
             time.sleep(4)  # two looks at the group
             assert outside.states() == ["firing"]
             assert outside.log() == [("new_alerts", 1, 0)]
+            assert outside.incidents() == [("triggered", ["triggered"])]
             outside.value = 1.0
             until(lambda: outside.states() == ["resolved"])
             until(lambda: len(outside.log()) == 2)
             time.sleep(3)
 
             assert outside.log() == [("new_alerts", 1, 0), ("all_resolved", 0, 1)]
+            ended = ["triggered", "alerts_ended", "resolved"]
+            assert outside.incidents() == [("resolved", ended)]
             history = outside.get(f"/v1/alerts/{began['id']}")["history"]
             assert [entry["type"] for entry in history] == ["resolved", "firing", "pending"]
     finally:

@@ -5,13 +5,16 @@ As a second tenant, on both databases, whose neighbour has an incident with the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import orjson
 import pytest
 
 from tests.server.contract.test_seed import LATER, PROMISED
+from tests.support.http_server import WRITE_HEADERS
 from tests.support.receiver import Receiver, receiving
+from tests.support.remote_write_messages import message_of, packed
 from tests.support.state_databases import KINDS
 from tests.support.tenant_client import TenantClient, second_tenant
 
@@ -70,6 +73,37 @@ def test_an_incident_from_beginning_to_end(acme: TenantClient, outside: Receiver
     assert {message["data"]["incident"]["id"] for message in heard} == {made["id"]}
     acme.ask("DELETE", "/v1/services/api", expect=204)
     assert acme.json("GET", path)["services"] == ["api"]
+
+
+def send(client: TenantClient, value: float) -> None:
+    """`up` of an instance, now and for the last minute."""
+    now = time.time_ns() // 1_000_000
+    samples = [(now - 5000 * back, value) for back in reversed(range(12))]
+    body = packed(message_of([({"__name__": "up", "instance": "a"}, samples)]))
+    path = "/prometheus/api/v1/write"
+    client.ask("POST", path, None, 204, content=body, headers=dict(WRITE_HEADERS))
+
+
+def test_an_alert_opens_and_ends_one(acme: TenantClient) -> None:
+    send(acme, 0.0)
+    rule = {"name": "Down", "expr": "up == 0", "interval": "1s", "service": "web"}
+    acme.json("POST", "/v1/alert-rules", {**rule, "auto_incident": True}, 201)
+    (made,) = acme.until(lambda: acme.json("GET", "/v1/incidents?service=web")["data"])
+    acme.until(lambda: acme.json("GET", "/v1/alerts?firing=true")["data"][0]["incident_id"])
+    (alert,) = acme.json("GET", "/v1/alerts?firing=true")["data"]
+    assert (alert["incident_id"], made["alerts"]) == (made["id"], [alert["id"]])
+    acme.json("POST", f"/v1/incidents/{made['id']}/ack", {})
+    send(acme, 1.0)
+    acme.until(lambda: not acme.json("GET", "/v1/incidents?status=open")["data"])
+    entries = acme.json("GET", f"/v1/incidents/{made['id']}/timeline")["data"]
+
+    assert [entry["type"] for entry in entries] == [
+        "triggered",
+        "acknowledged",
+        "alerts_ended",
+        "resolved",
+    ]
+    assert [entry["actor"]["type"] for entry in entries] == ["system", "user", "system", "system"]
 
 
 def test_every_promised_endpoint_was_used(acme: TenantClient) -> None:

@@ -1,0 +1,152 @@
+"""Incidents that alerts open, and that end by themselves when the last of their alerts has ended.
+
+Alerts of one rule and one service share an incident while it is open. Events may be heard in
+another order than they happened: each link remembers the newest event that it was made from, and an
+older one says nothing about it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from server.incidents.model import EntryType, Status, severity_of
+from server.incidents.schema import MOST_ALERTS
+from server.incidents.service import Trigger, held_open, resolve_incident, trigger
+from server.incidents.tables import Incident, IncidentAlert
+from server.incidents.timeline import append
+from server.platform.catalog.lookup import services_held
+from server.platform.events import Consumer, Happened
+from server.platform.unit import Unit
+
+ENDED = "its last alert has ended"
+"""The note of an incident that nobody had to resolve."""
+
+_AT_ONCE = 500
+_LONGEST_TITLE, _LONGEST_DESCRIPTION = 200, 10_000
+
+
+def firing(unit: Unit, event: Happened) -> None:
+    """Alerts have begun to fire: they open an incident, or are added to the one that is open."""
+    held_open(unit, key_of(event.data))
+    newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
+    news = [
+        one
+        for one in event.data["alerts"]
+        if one["id"] not in newest or newest[one["id"]].event_id < event.id
+    ]
+    if news:
+        incident = _triggered(unit, event, news)
+        _link(unit, incident, event, news)
+
+
+def over(unit: Unit, event: Happened) -> None:
+    """Alerts have ended. Their incidents end with the last of them."""
+    held_open(unit, key_of(event.data))
+    newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
+    unheard, ended = [], []
+    for one in event.data["alerts"]:
+        link = newest.get(one["id"])
+        if link is not None and link.event_id >= event.id:
+            continue
+        if link is None or link.over_at is not None:
+            unheard.append(one)  # that it fired is an event which this one has overtaken
+        else:
+            ended.append(link)
+    if unheard:
+        incident = _triggered(unit, event, unheard)
+        ended += _link(unit, incident, event, unheard)
+    for incident_id in sorted({link.incident_id for link in ended}):
+        _end(unit, event, incident_id, [one for one in ended if one.incident_id == incident_id])
+
+
+def key_of(data: Mapping[str, Any]) -> str:
+    """The dedup key of the alerts of a rule and a service."""
+    service = data["service"]
+    return f"alert:{data['rule_id']}" + ("" if service is None else f":{service}")
+
+
+def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[IncidentAlert]) -> None:
+    incident = unit.get(Incident, incident_id, "incident", lock=True)
+    for link in links:
+        link.over_at, link.event_id = event.at, event.id
+    unit.session.flush()
+    ids = [link.alert_id for link in links]
+    append(unit, incident, EntryType.ALERTS_ENDED, {"alerts": ids[:MOST_ALERTS], "count": len(ids)})
+    still = select(IncidentAlert.alert_id).where(
+        IncidentAlert.incident_id == incident_id, IncidentAlert.over_at.is_(None)
+    )
+    left = unit.session.execute(still.limit(1)).first()
+    if left is None and incident.status != Status.RESOLVED.value:
+        resolve_incident(unit, incident, ENDED)
+
+
+def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]]) -> Incident:
+    data = event.data
+    service, annotations = data["service"], data["annotations"]
+    services = [] if service is None else [service]
+    services_held(unit, services)  # one that is in the catalog stays there: it has an incident now
+    ids = {one["id"] for one in alerts}
+    incident, _ = trigger(
+        unit,
+        Trigger(
+            title=_line(annotations.get("summary")) or _line(data["name"]) or data["rule_id"],
+            severity=severity_of(data["severities"]),
+            services=services,
+            description=annotations.get("description", "")[:_LONGEST_DESCRIPTION],
+            dedup_key=key_of(data),
+            escalation_policy_id=data["escalation_policy_id"],
+            source={
+                "rule_id": data["rule_id"],
+                "alerts": [one for one in data["shown"] if one["id"] in ids],
+                "count": len(ids),
+            },
+        ),
+    )
+    return incident
+
+
+def _link(
+    unit: Unit, incident: Incident, event: Happened, alerts: Sequence[Mapping[str, Any]]
+) -> list[IncidentAlert]:
+    """Make alerts part of an incident, whose row the caller holds; they fire again if they were."""
+    known = _newest(unit, [one["id"] for one in alerts], incident.id)
+    links = []
+    for one in alerts:
+        link = known.get(one["id"])
+        if link is None:
+            link = IncidentAlert(
+                incident_id=incident.id, alert_id=one["id"], position=incident.alert_count
+            )
+            unit.session.add(link)
+            incident.alert_count += 1
+        link.event_id, link.over_at = event.id, None
+        links.append(link)
+    unit.publish(
+        "incident.alerts_added",
+        {"incident_id": incident.id, "alerts": [dict(one) for one in alerts]},
+    )
+    return links
+
+
+def _newest(
+    unit: Unit, alert_ids: Sequence[str], incident_id: str | None = None
+) -> dict[str, IncidentAlert]:
+    """The newest link of each alert, of one incident or of all."""
+    found: dict[str, IncidentAlert] = {}
+    for start in range(0, len(alert_ids), _AT_ONCE):
+        some = IncidentAlert.alert_id.in_(alert_ids[start : start + _AT_ONCE])
+        statement = select(IncidentAlert).where(some).order_by(IncidentAlert.event_id)
+        if incident_id is not None:
+            statement = statement.where(IncidentAlert.incident_id == incident_id)
+        found |= {row.alert_id: row for row in unit.session.execute(statement).scalars()}
+    return found
+
+
+def _line(text: str | None) -> str:
+    return "" if text is None else " ".join(text.split())[:_LONGEST_TITLE]
+
+
+CONSUMERS = (Consumer("alert.incident_firing", firing), Consumer("alert.incident_over", over))
