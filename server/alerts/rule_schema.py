@@ -17,6 +17,8 @@ ChannelNames = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)
 ]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+PolicyId = Annotated[str, Field(min_length=1, max_length=64)]
+POLICY = "kept, shown, and passed on to incidents; nobody is paged by it"
 RuleType = Literal["alerting", "recording"]
 NoData = Literal["ok", "alerting", "keep"]
 OnError = Literal["keep", "alerting"]
@@ -51,7 +53,7 @@ class RuleBody(Body):
     channels: ChannelNames = Field(
         default_factory=list, description="in place of the routing tree's channels"
     )
-    escalation_policy_id: ShortText | None = None
+    escalation_policy_id: PolicyId | None = Field(None, description=POLICY)
     auto_incident: bool = Field(
         False,
         description="alerts that are not muted when they begin to fire open an incident, one for "
@@ -80,7 +82,7 @@ class RulePatch(Body):
     no_data: NoData | None = None
     on_error: OnError | None = None
     channels: ChannelNames | None = None
-    escalation_policy_id: ShortText | None = None
+    escalation_policy_id: PolicyId | None = Field(None, description=POLICY)
     auto_incident: bool | None = None
     paused: bool | None = Field(
         None, description="true: its alerts resolve, its series end; false: it goes on from new"

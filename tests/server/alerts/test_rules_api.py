@@ -61,6 +61,7 @@ groups:
             "/labels/severity",
         ),
         ({"no_data": "maybe"}, 400, "validation_error", "/no_data"),
+        ({"escalation_policy_id": "e" * 65}, 400, "validation_error", "/escalation_policy_id"),
         ({"type": "recording"}, 400, "validation_error", "/name"),
         ({"type": "recording", "name": "x", "for": "1m"}, 400, "validation_error", "/for"),
     ],
