@@ -30,7 +30,7 @@ _LONGEST_TITLE, _LONGEST_DESCRIPTION = 200, 10_000
 
 def firing(unit: Unit, event: Happened) -> None:
     """Alerts have begun to fire: they open an incident, or are added to the one that is open."""
-    held_open(unit, key_of(event.data))
+    _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
     news = [
         one
@@ -44,7 +44,7 @@ def firing(unit: Unit, event: Happened) -> None:
 
 def over(unit: Unit, event: Happened) -> None:
     """Alerts have ended. Their incidents end with the last of them."""
-    held_open(unit, key_of(event.data))
+    _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
     unheard, ended = [], []
     for one in event.data["alerts"]:
@@ -68,6 +68,13 @@ def key_of(data: Mapping[str, Any]) -> str:
     return f"alert:{data['rule_id']}" + ("" if service is None else f":{service}")
 
 
+def _hold(unit: Unit, data: Mapping[str, Any]) -> None:
+    """Hold the service, if the catalog has it, and then the open incident: everybody's order."""
+    if data["service"] is not None:
+        services_held(unit, [data["service"]])
+    held_open(unit, key_of(data))
+
+
 def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[IncidentAlert]) -> None:
     incident = unit.get(Incident, incident_id, "incident", lock=True)
     for link in links:
@@ -85,16 +92,14 @@ def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[Incident
 
 def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]]) -> Incident:
     data = event.data
-    service, annotations = data["service"], data["annotations"]
-    services = [] if service is None else [service]
-    services_held(unit, services)  # one that is in the catalog stays there: it has an incident now
+    annotations = data["annotations"]
     ids = {one["id"] for one in alerts}
     incident, _ = trigger(
         unit,
         Trigger(
             title=_line(annotations.get("summary")) or _line(data["name"]) or data["rule_id"],
             severity=severity_of(data["severities"]),
-            services=services,
+            services=[] if data["service"] is None else [data["service"]],
             description=annotations.get("description", "")[:_LONGEST_DESCRIPTION],
             dedup_key=key_of(data),
             escalation_policy_id=data["escalation_policy_id"],

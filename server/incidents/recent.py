@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from server.incidents.model import Status
 from server.incidents.tables import Incident, IncidentService
@@ -20,6 +20,14 @@ _RECENT = Prepared(
     .order_by(IncidentService.created_at.desc(), IncidentService.incident_id.desc())
     .limit(bindparam("most"))
 )
+_OPEN = (Status.TRIGGERED.value, Status.ACKNOWLEDGED.value)
+_COUNT = Prepared(
+    select(func.count(Incident.id)).where(
+        IncidentService.incident_id == Incident.id,
+        IncidentService.service == bindparam("service"),
+        Incident.status.in_(_OPEN),
+    )
+)
 
 
 def recent_of(unit: Unit, service: str, most: int) -> Sequence[Incident]:
@@ -32,6 +40,12 @@ def recent_of(unit: Unit, service: str, most: int) -> Sequence[Incident]:
     return found
 
 
+def count_open(unit: Unit, service: str) -> int:
+    """How many incidents that affect a service are open."""
+    found: int = _COUNT.run(unit.session, service=service).scalar_one()
+    return found
+
+
 def open_of(unit: Unit, service: str) -> Sequence[str]:
     """Ids of the open incidents that affect a service, the oldest first.
 
@@ -40,7 +54,7 @@ def open_of(unit: Unit, service: str) -> Sequence[str]:
     statement = (
         select(Incident.id)
         .join(IncidentService, IncidentService.incident_id == Incident.id)
-        .where(IncidentService.service == service, Incident.status != Status.RESOLVED.value)
+        .where(IncidentService.service == service, Incident.status.in_(_OPEN))
         .order_by(Incident.created_at, Incident.id)
     )
     return unit.session.execute(statement).scalars().all()

@@ -7,7 +7,7 @@ import math
 from sqlalchemy import select
 
 from novaql.errors import NovaqlError
-from server.incidents.recent import recent_of
+from server.incidents.recent import count_open, recent_of
 from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
 from server.platform.catalog.lookup import service_named
 from server.platform.catalog.tables import Service
@@ -58,6 +58,7 @@ def get_service(call: Call) -> Answer:
     return ok(
         ServiceDetailOut(
             **dict(catalog.shown(service)),
+            open_incidents=count_open(call, service.name),
             recent_incidents=[
                 RecentIncident.of(incident) for incident in recent_of(call, service.name, most)
             ],

@@ -167,6 +167,7 @@ class RecentIncident(Shown):
 class ServiceDetailOut(ServiceOut):
     """A service with the newest incidents that affect it."""
 
+    open_incidents: int = Field(description="how many that affect it are open, shown here or not")
     recent_incidents: list[RecentIncident] = Field(
         description="the newest first, open or not; all: `GET /v1/incidents?service=`"
     )

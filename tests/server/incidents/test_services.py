@@ -19,6 +19,7 @@ def recent(desk: Desk, query: str = "") -> list[str]:
 def test_a_service_shows_its_newest_incidents(desk: Desk) -> None:
     desk.service("ledger")
     assert recent(desk) == []
+    assert desk.get("/services/api")["open_incidents"] == 0
     made = [desk.open(services=["ledger", "api"])["id"] for _ in range(7)]
     desk.open(services=["ledger"])
     desk.post(f"/incidents/{made[-1]}/resolve", {"note": "done"})
@@ -30,6 +31,8 @@ def test_a_service_shows_its_newest_incidents(desk: Desk) -> None:
     assert recent(desk, "?incidents=0") == []
     shown = desk.get("/services/api?incidents=2")["recent_incidents"]
     assert [one["status"] for one in shown] == ["resolved", "triggered"]
+    assert desk.get("/services/api")["open_incidents"] == 6
+    assert desk.get("/services/ledger")["open_incidents"] == 7
     assert shown[0]["resolved_at"] == "2026-04-01T12:00:00Z"
     assert shown[1].keys() == {"id", "title", "severity", "status", "created_at", "resolved_at"}
 
@@ -54,7 +57,8 @@ def test_another_tenant_sees_none_of_them(desk: Desk) -> None:
     desk.post("/services", {"name": "api", "owner": "x", "tier": "t"}, 201, token=eve)
     desk.open()
 
-    assert desk.ask("GET", "/services/api", token=eve).json()["recent_incidents"] == []
+    theirs = desk.ask("GET", "/services/api", token=eve).json()
+    assert (theirs["open_incidents"], theirs["recent_incidents"]) == (0, [])
     assert desk.ask("DELETE", "/services/api", token=eve).status_code == 204
 
 
