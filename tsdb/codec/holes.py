@@ -9,6 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tsdb.uncounted import uncounted
+
 STALE_BITS = 0x7FF0000000000002
 LOOK = 2048
 """So many values are looked at once, then once more if there is a marker: they are near by then."""
@@ -82,6 +84,7 @@ def drop_of_pieces(
 ) -> None:
     """Pieces of `numbers` one after the other to `out`, without the places
     holes[offsets[p]:offsets[p + 1]] of piece p, which increase."""
+    numbers, out = uncounted(numbers), uncounted(out)
     to = 0
     for piece in range(len(begins)):
         begin = 0

@@ -14,6 +14,7 @@ import numpy as np
 from numba import types
 
 from tsdb.codec.holes import STALE_BITS
+from tsdb.uncounted import alive, pointer
 
 FLOATS, SHORT, LONG = 0, 1, 2
 INTS = types.Array(types.int64, 1, "C", readonly=True)
@@ -36,37 +37,35 @@ def _inner(function: F) -> F:
 
 
 @_inner
-def _numbers(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any) -> None:
-    """Numbers of a row from `at` in its column on, written to `out`."""
-    size = len(out)
+def _numbers(
+    kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
+) -> Any:
+    """`size` numbers of a row from `at` in its column on, written to `out`. All are pointers."""
     if kind == SHORT:
-        some = short[at : at + size]
         for n in range(size):
-            out[n] = np.float64(some[n]) + shift
+            out[n] = np.float64(short[at + n]) + shift
     elif kind == LONG:
-        whole = long[at : at + size]
         for n in range(size):
-            out[n] = np.float64(whole[n]) + shift
+            out[n] = np.float64(long[at + n]) + shift
     else:
-        out[:] = floats[at : at + size]
+        for n in range(size):
+            out[n] = floats[at + n]
 
 
 @_inner
-def _add(kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any) -> None:
+def _add(
+    kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
+) -> Any:
     """The same, added to what is there."""
-    size = len(out)
     if kind == SHORT:
-        some = short[at : at + size]
         for n in range(size):
-            out[n] += np.float64(some[n]) + shift
+            out[n] += np.float64(short[at + n]) + shift
     elif kind == LONG:
-        whole = long[at : at + size]
         for n in range(size):
-            out[n] += np.float64(whole[n]) + shift
+            out[n] += np.float64(long[at + n]) + shift
     else:
-        rest = floats[at : at + size]
         for n in range(size):
-            out[n] += rest[n]
+            out[n] += floats[at + n]
 
 
 @_inner
@@ -151,7 +150,8 @@ def spread(
         np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
     )  # fmt: skip
     shift = np.zeros(rows)
-    short, long, floats = room.view(np.int32), room, room.view(np.float64)
+    halves = room.view(np.int32)
+    short, long, floats = pointer(halves, 0), pointer(room, 0), pointer(room.view(np.float64), 0)
     at = 0
     for group in range(len(groups)):
         place = groups[group, 3] * (2 if groups[group, 1] == SHORT else 1)
@@ -169,7 +169,12 @@ def spread(
     row = 0
     # The sum of rows up to `summed`, of those places of them that lie in [low, high).
     summed, low, high = -1, 0, 0
-    total = np.empty(0)
+    most = 0
+    if len(linked):
+        for piece in range(len(places)):
+            most = max(most, sizes[piece])
+    total = np.empty(most)
+    some = pointer(total, 0)
     for piece in range(len(places)):
         start, left, to = starts[piece], sizes[piece], places[piece]
         if not begins[row] <= start < begins[row + 1]:
@@ -177,7 +182,7 @@ def spread(
         while left > 0:
             a = start - begins[row]
             size = min(left, lengths[row] - a)
-            here = out[to : to + size]
+            here = pointer(out, to)
             if len(linked) and linked[row]:
                 if not (0 <= summed <= row and low == a and high == a + size):
                     summed = -1
@@ -185,19 +190,21 @@ def spread(
                 while linked[head] and head > summed:
                     head -= 1
                 if head != summed:
-                    if len(total) < size:
-                        total = np.empty(size)
-                    some = total[:size]
-                    _numbers(kind[head], column[head] + a, shift[head], short, long, floats, some)
+                    _numbers(
+                        kind[head], column[head] + a, shift[head], short, long, floats, some, size
+                    )
                     summed = head
-                low, high, some = a, a + size, total[:size]
+                low, high = a, a + size
                 while summed < row:
                     summed += 1
-                    _add(kind[summed], column[summed] + a, shift[summed], short, long, floats, some)
+                    _add(
+                        kind[summed], column[summed] + a, shift[summed],
+                        short, long, floats, some, size,
+                    )  # fmt: skip
                 for n in range(size):
                     here[n] = some[n]
             else:
-                _numbers(kind[row], column[row] + a, shift[row], short, long, floats, here)
+                _numbers(kind[row], column[row] + a, shift[row], short, long, floats, here, size)
             if decimals[row] > 0:
                 power = powers[decimals[row]]
                 for n in range(size):
@@ -223,4 +230,5 @@ def spread(
             start, to, left = start + size, to + size, left - size
             if left > 0:
                 row += 1
+    alive(total)
     return nan

@@ -19,6 +19,7 @@ from tsdb.codec import spread as spreads
 from tsdb.codec.columns import BATCH
 from tsdb.codec.compiled import NANS, OTHER, PLAIN
 from tsdb.codec.pco import F64, I32, I64, decode, workspace
+from tsdb.uncounted import alive, uncounted
 
 SHORT, LONG = 1, 2
 PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2
@@ -77,6 +78,45 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: An
     return True
 
 
+@_inner
+def _page(
+    data: Any, begin: Any, end: Any, count: Any, found: Any, powers: Any, room: Any,
+    places: Any, starts: Any, sizes: Any, out: Any, markers: Any, work: Any,
+) -> Any:  # fmt: skip
+    """What becomes of the page at data[begin:end]: of `count` values, with the outline `found`."""
+    good, later = found[0], found[7]
+    table, lengths, firsts = uncounted(found[1]), uncounted(found[2]), uncounted(found[3])
+    order, linked, exceptions = uncounted(found[4]), uncounted(found[5]), uncounted(found[6])
+    if good and later.max() > 0:
+        for number in range(5):
+            at, size = begin + later[number, 0], later[number, 1]
+            if size == 0:
+                continue
+            if number == 0:
+                listed = lengths
+            elif number == 1:
+                listed = firsts
+            elif number == 2:
+                listed = order
+            else:
+                listed = exceptions[number - 3]
+            good &= decode(data, at, size, I64, listed, work) == len(listed)
+        good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
+    if not good:
+        return OTHER
+    if sizes.sum() == count:
+        wanted = table[:, 6].copy()
+    else:
+        wanted = _needs(table, lengths, order, linked, starts, sizes)
+    if not _columns(data, begin, table, wanted, room, work):
+        return OTHER
+    nan = _spread(
+        table, lengths, firsts, order, linked, exceptions, powers, room,
+        places, starts, sizes, out, markers,
+    )  # fmt: skip
+    return NANS if nan else PLAIN
+
+
 def unfold(
     data: Any,
     pages: Any,
@@ -100,43 +140,25 @@ def unfold(
             them
     markers as of `spread`
     """
-    work = workspace()
+    owned = workspace()
+    work = uncounted(owned[0]), uncounted(owned[1]), uncounted(owned[2])
+    data, out, room = uncounted(data), uncounted(out), uncounted(room)
+    places, starts, sizes = uncounted(places), uncounted(starts), uncounted(sizes)
+    powers, markers = uncounted(powers), uncounted(markers)
+    pages, states = uncounted(pages), uncounted(states)
     for page in range(len(pages)):
         states[page] = OTHER
         begin, end, count = pages[page, 0], pages[page, 1], pages[page, 2]
         if end - begin < 8 or data[begin] != PAGE_OF_ROWS:
             continue
         found = _outline(data[begin:end], 1, count)
-        good, table, lengths, firsts, order, linked, exceptions, later = found
-        if good and later.max() > 0:
-            for number in range(5):
-                at, size = begin + later[number, 0], later[number, 1]
-                if size == 0:
-                    continue
-                if number == 0:
-                    listed = lengths
-                elif number == 1:
-                    listed = firsts
-                elif number == 2:
-                    listed = order
-                else:
-                    listed = exceptions[number - 3]
-                good &= decode(data, at, size, I64, listed, work) == len(listed)
-            good = good and _settle(count, table, lengths, order, linked, exceptions, end - begin)
-        if not good:
-            continue
         first, last = pages[page, 3], pages[page, 4]
-        if sizes[first:last].sum() == count:
-            wanted = table[:, 6].copy()
-        else:
-            wanted = _needs(table, lengths, order, linked, starts[first:last], sizes[first:last])
-        if not _columns(data, begin, table, wanted, room, work):
-            continue
-        nan = _spread(
-            table, lengths, firsts, order, linked, exceptions, powers, room,
-            places[first:last], starts[first:last], sizes[first:last], out, markers,
+        states[page] = _page(
+            data, begin, end, count, found, powers, room,
+            places[first:last], starts[first:last], sizes[first:last], out, markers, work,
         )  # fmt: skip
-        states[page] = NANS if nan else PLAIN
+        alive(found)
+    alive(owned)
 
 
 @_inner
@@ -203,7 +225,9 @@ def unfold_times(
     states: Any,
 ) -> None:
     """`unfold` for pages of times; `room` has twice as many words as a page has times."""
-    work = workspace()
+    owned = workspace()
+    work = uncounted(owned[0]), uncounted(owned[1]), uncounted(owned[2])
+    data, room = uncounted(data), uncounted(room)
     for page in range(len(pages)):
         states[page] = OTHER
         count = pages[page, 2]
@@ -215,3 +239,4 @@ def unfold_times(
             for n in range(sizes[piece]):
                 out[to + n] = line[start + n]
         states[page] = PLAIN
+    alive(owned)

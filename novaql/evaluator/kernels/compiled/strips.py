@@ -23,6 +23,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
+from tsdb.uncounted import uncounted
 
 
 @kernel(INTS, INTS, INTS, INT, INT)
@@ -46,12 +47,14 @@ def strip_bounds(times: Any, grids: Any, ends_ms: Any, step_ms: int, range_ms: i
             strip[g + 1] = max(stop - start, 0)
         strip[g + 1] += strip[g]
     lo, hi = np.empty(strip[count], np.int32), np.empty(strip[count], np.int32)
+    oldest, newest = uncounted(lo), uncounted(hi)
+    times, ends_ms = uncounted(times), uncounted(ends_ms)
     for g in range(count):
         a, b = strip[g], strip[g + 1]
         when = times[grids[g] : grids[g + 1]]
         ends = ends_ms[first[g] : first[g] + b - a]
-        _passed(when, ends, 0, hi[a:b])
-        _passed(when, ends, range_ms, lo[a:b])
+        _passed(when, ends, 0, newest[a:b])
+        _passed(when, ends, range_ms, oldest[a:b])
     return first, strip, lo, hi
 
 
