@@ -15,9 +15,15 @@ import numpy as np
 from novaql.evaluator.kernels.dispatch import kernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from tsdb.bundle import Bundle
+from tsdb.rooms import ROOMS
+from tsdb.side_by_side import side_by_side
 
 ASKED_BEFORE = 2
 """So many steps of a bundle are answered before it is likely that more will be asked for."""
+BY_TIME_AT_ONCE = 512
+"""So many series are put by time by a thread before it looks for more work."""
+WORTH_A_THREAD = 1 << 17
+"""To put so many values by time takes a fraction of a millisecond."""
 NOTHING = np.zeros(0)
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.int8]]
@@ -159,10 +165,23 @@ def _by_time(strips: Strips) -> Floats:
         return NOTHING
     kept: Floats | None = bundle.notes.get("by time")
     if kept is None:
-        kept = np.empty(room)
-        kernel("by_time")(bundle.values, bundle.offsets, kept)
+        kept = _put_by_time(bundle, ROOMS.floats(room))
         bundle.notes["by time"] = kept
     return kept
+
+
+def _put_by_time(bundle: Bundle, out: Floats) -> Floats:
+    series = len(bundle.offsets) - 1
+    bounds = range(0, series, BY_TIME_AT_ONCE)
+
+    def some(number: int) -> None:
+        begin = bounds[number]
+        end = min(begin + BY_TIME_AT_ONCE, series)
+        kernel("by_time")(bundle.values, bundle.offsets, begin, end, out)
+
+    alone = len(bundle.values) < WORTH_A_THREAD
+    side_by_side(len(bounds), some, lambda _: None, alone=alone)
+    return out
 
 
 def _rate(*, is_counter: bool, is_rate: bool) -> StripKernel:

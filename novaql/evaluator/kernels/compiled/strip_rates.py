@@ -132,21 +132,22 @@ def strip_rates(
     return touched
 
 
-@kernel(VECTOR, INTS, OUT_VECTOR)
-def by_time(values: Any, offsets: Any, out: Any) -> None:
+@kernel(VECTOR, INTS, INT, INT, OUT_VECTOR)
+def by_time(values: Any, offsets: Any, begin: int, end: int, out: Any) -> None:
     """The first samples of all series, then the second ones, and so on: those of a window, which
-    stand far apart from series to series, then stand side by side.
+    stand far apart from series to series, then stand side by side. Writes those of series `begin`
+    to `end` - 1.
 
     out  [longest series × S], where there is no sample left as it is
     """
     series = len(offsets) - 1
-    for begin in range(0, series, BLOCK):
-        end = min(begin + BLOCK, series)
+    for low in range(begin, end, BLOCK):
+        high = min(low + BLOCK, end)
         longest = 0
-        for s in range(begin, end):
+        for s in range(low, high):
             longest = max(longest, offsets[s + 1] - offsets[s])
         for k in range(longest):
-            for s in range(begin, end):
+            for s in range(low, high):
                 if offsets[s] + k < offsets[s + 1]:
                     out[k * series + s] = values[offsets[s] + k]
 
