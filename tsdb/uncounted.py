@@ -2,8 +2,8 @@
 
 numba counts the references to what an array lies in: up and down again for each slice and for each
 array that a function is given, atomically, which takes longer than a dozen sums. Decoding makes
-slices all the time; a fifth of a cold query was counting. Who uses this keeps the array alive some
-other way: as long as a function runs its caller has the arguments.
+slices all the time; up to a fifth of a cold query was counting. Who uses this keeps the array alive
+some other way: as long as a function runs its caller has the arguments.
 """
 
 from __future__ import annotations

@@ -61,6 +61,25 @@ def test_views_write_to_the_array_and_leave_its_references_alone() -> None:
     assert np.array_equal(array, np.arange(1000.0) * 2.0**100)
 
 
+@compiled
+def given_back(array: Any) -> Any:
+    return array
+
+
+@compiled
+def given_back_uncounted(array: Any) -> Any:
+    return uncounted(array)
+
+
+def test_nobody_knows_whose_it_is() -> None:
+    array = np.arange(1000.0)
+    assert given_back(array) is array
+    stranger = given_back_uncounted(array)
+    assert stranger is not array
+    assert stranger.base is None
+    assert stranger.ctypes.data == array.ctypes.data
+
+
 def test_what_is_kept_alive_is_not_used_for_anything_else() -> None:
     assert sum_of_own(1000) == 499_500.0
 

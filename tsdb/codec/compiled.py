@@ -129,7 +129,7 @@ def _version() -> str:
     """Of the functions' sources: numba looks at the file of a function only, not at those that it
     calls functions of."""
     digest = blake2b(digest_size=6)
-    for name in (*MODULES, "pco", "entropy", "../uncounted"):
+    for name in (*MODULES, "pco", "entropy", "jit", "../uncounted"):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()
 

@@ -6,24 +6,16 @@ a part of `pco`; all arrays are pointers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.cpython.unsafe.numbers import leading_zeros
 from numba.extending import intrinsic
 
+from tsdb.codec.jit import inner
+
 MOST_ANS_BITS = 14
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
-    return made
 
 
 @intrinsic
@@ -42,7 +34,7 @@ word_at: Any = _intrinsic_word
 _leading_zeros: Any = leading_zeros
 
 
-@_inner
+@inner
 def bits_at(data: Any, at: Any, count: Any) -> Any:
     """`count` bits from bit `at` on, at most 64."""
     shift = types.uint64(at & 7)
@@ -54,7 +46,7 @@ def bits_at(data: Any, at: Any, count: Any) -> Any:
     return found
 
 
-@_inner
+@inner
 def table_of(
     data: Any,
     at: Any,
@@ -113,7 +105,7 @@ def table_of(
     return widest
 
 
-@_inner
+@inner
 def symbols(data: Any, bit: Any, count: Any, nodes: Any, states: Any, found: Any) -> Any:
     """The nodes of a batch's states, each of which says of a latent in which bin it is, to `found`;
     where they end.

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numba import types
+
+from tsdb.codec.jit import inner
 
 ORDERED, LINKED, EXCEPTIONAL, EQUAL = 1, 2, 4, 8
 SHORT = 1
@@ -26,16 +26,9 @@ SIGNATURES = {
     "outline": (BYTES, NUMBER, NUMBER),
     "settle": (NUMBER, TABLE, INTS, INTS, FLAGS, TABLE, NUMBER),
 }
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
-    return made
-
-
-@_inner
+@inner
 def _number(data: Any, at: Any, width: Any) -> Any:
     """Little-endian, without a sign; of 8 bytes the same bits."""
     found = types.uint64(0)
@@ -44,7 +37,7 @@ def _number(data: Any, at: Any, width: Any) -> Any:
     return types.int64(found)
 
 
-@_inner
+@inner
 def _unpack(data: Any, at: Any, out: Any, later: Any) -> Any:
     """A packed list into `out`; where it ends, or -1. later: [2] offset and bytes of a pcodec file
     that is to be decoded to `out`."""
@@ -76,7 +69,7 @@ def _unpack(data: Any, at: Any, out: Any, later: Any) -> Any:
     return end
 
 
-@_inner
+@inner
 def _settle(
     count: Any, table: Any, lengths: Any, order: Any, linked: Any, exceptions: Any, end: Any
 ) -> Any:

@@ -12,16 +12,15 @@ the table by how that is made, and what a batch may read at most is checked befo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 
 from tsdb.codec.columns import BATCH
 from tsdb.codec.compiled import MARGIN
 from tsdb.codec.entropy import MOST_ANS_BITS, bits_at, symbols, table_of, word_at
+from tsdb.codec.jit import inner
 from tsdb.uncounted import pointer
 
 FILE, MAJOR = 0x03216F6370, 4
@@ -43,16 +42,8 @@ MOMENTS, STATES = (
 WORDS = FOUND + 3 * BATCH + 24
 """Of a workspace: where in its words, for each of two columns, there is what."""
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
-    return made
-
-
-@_inner
+@inner
 def _latents(
     data: Any, bit: Any, count: Any, widest: Any, found: Any, short: Any, lowers: Any, out: Any
 ) -> Any:
@@ -77,7 +68,7 @@ def _latents(
     return types.int64(place)
 
 
-@_inner
+@inner
 def _short_sums(
     data: Any, bit: Any, count: Any, size: Any, widest: Any, found: Any, order: Any, moments: Any,
     out: Any,
@@ -111,7 +102,7 @@ def _short_sums(
     return types.int64(place)
 
 
-@_inner
+@inner
 def _summed(latents: Any, count: Any, order: Any, moments: Any, middle: Any) -> None:
     """Latents out of deltas of an order, which are centered at `middle`."""
     for level in range(order - 1, -1, -1):
@@ -124,13 +115,13 @@ def _summed(latents: Any, count: Any, order: Any, moments: Any, middle: Any) -> 
         moments[level] = moment
 
 
-@_inner
+@inner
 def workspace() -> Any:
     """Memory for `decode`, which needs it anew for each column: some sizes, words, and counts."""
     return np.empty((4, 2), np.int64), np.empty(WORDS, np.uint64), np.empty(MOST, np.uint32)
 
 
-@_inner
+@inner
 def decode(data: Any, at: Any, size: Any, kind: Any, out: Any, work: Any) -> Any:
     """The first len(out) numbers of a file of `size` bytes at data[at]; how many it did, or -1.
 

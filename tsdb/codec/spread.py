@@ -6,14 +6,13 @@ computed, and no more: no array of the page's values is made on the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 
 from tsdb.codec.holes import STALE_BITS
+from tsdb.codec.jit import inner
 from tsdb.uncounted import alive, pointer
 
 FLOATS, SHORT, LONG = 0, 1, 2
@@ -27,16 +26,9 @@ SIGNATURES = {
     "needs": (TABLE, INTS, INTS, FLAGS, INTS, INTS),
     "spread": (TABLE, INTS, INTS, INTS, FLAGS, TABLE, NUMBERS, INTS, INTS, INTS, INTS, OUT, NOTES),
 }
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
-    return made
-
-
-@_inner
+@inner
 def _numbers(
     kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
 ) -> Any:
@@ -52,7 +44,7 @@ def _numbers(
             out[n] = floats[at + n]
 
 
-@_inner
+@inner
 def _add(
     kind: Any, at: Any, shift: Any, short: Any, long: Any, floats: Any, out: Any, size: Any
 ) -> Any:
@@ -68,7 +60,7 @@ def _add(
             out[n] += floats[at + n]
 
 
-@_inner
+@inner
 def _note(markers: Any, place: Any) -> None:
     """One place more, as far as there is room."""
     markers[0] += 1

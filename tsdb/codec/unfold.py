@@ -7,10 +7,8 @@ much; page by page, each of them waits for the other's lock most of the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 
@@ -18,6 +16,7 @@ from tsdb.codec import outline as outlines
 from tsdb.codec import spread as spreads
 from tsdb.codec.columns import BATCH
 from tsdb.codec.compiled import NANS, OTHER, PLAIN
+from tsdb.codec.jit import inner
 from tsdb.codec.pco import F64, I32, I64, decode, workspace
 from tsdb.uncounted import alive, uncounted
 
@@ -35,23 +34,15 @@ SIGNATURES = {
     "unfold": (*PIECES, NUMBERS, ROOM, OUT, ROOM, ROOM),
     "unfold_times": (*PIECES, ROOM, ROOM, ROOM),
 }
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
-    return made
-
-
-_outline = _inner(outlines.outline)
-_settle = _inner(outlines.settle)
+_outline = inner(outlines.outline)
+_settle = inner(outlines.settle)
 _number, _unpack = outlines._number, outlines._unpack
-_needs = _inner(spreads.needs)
-_spread = _inner(spreads.spread)
+_needs = inner(spreads.needs)
+_spread = inner(spreads.spread)
 
 
-@_inner
+@inner
 def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: Any) -> Any:
     """Decode the columns of a page as far as they are wanted; whether all of that was there.
 
@@ -78,7 +69,7 @@ def _columns(data: Any, begin: Any, table: Any, wanted: Any, room: Any, work: An
     return True
 
 
-@_inner
+@inner
 def _page(
     data: Any, begin: Any, end: Any, count: Any, found: Any, powers: Any, room: Any,
     places: Any, starts: Any, sizes: Any, out: Any, markers: Any, work: Any,
@@ -161,7 +152,7 @@ def unfold(
     alive(owned)
 
 
-@_inner
+@inner
 def _line(data: Any, begin: Any, end: Any, line: Any, strays: Any, work: Any) -> Any:
     """All times of a page to `line`; whether it is one that was understood.
 

@@ -3,16 +3,22 @@
 A kernel is declared with the one signature it is called with, and compiled, or loaded from
 numba's cache, by `prepare`: never by a call. numba keeps its cache beside the code where it may
 write there, else in the user's cache folder. It notices a change of the file a kernel stands in
-but not of other files, so a kernel calls only functions of its own file.
+but not of other files, so a kernel calls only functions of its own file and of `SHARED`, whose
+sources are part of the names that kernels have in the cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
+from inspect import getfile
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import types
+
+import tsdb.uncounted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +38,14 @@ OUT_MASK = types.Array(types.boolean, 1, "C")
 OUT_FLAGS = types.Array(types.boolean, 2, "C")
 INT, FLOAT, FLAG = types.int64, types.float64, types.boolean
 
+SHARED = (tsdb.uncounted,)
+"""Modules with functions that become part of kernels."""
+
+VERSION = blake2b(
+    b"".join(Path(getfile(module)).read_bytes() for module in SHARED), digest_size=6
+).hexdigest()
+"""Of their sources."""
+
 KERNELS: dict[str, tuple[Any, tuple[Any, ...]]] = {}
 """Name → (dispatcher, argument types)."""
 
@@ -46,6 +60,7 @@ def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
         if reorder:
             options["fastmath"] = {"reassoc"}
+        function.__qualname__ = f"{function.__name__}-{VERSION}"  # as its file in the cache is
         try:
             compiled: Any = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # neither folder can be written: compile in each process
