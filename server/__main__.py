@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from novaql.errors import ArgumentError
+from server.addresses import parse_listen
 from server.run import serve
-from server.settings import Settings, parse_listen
+from server.settings import Settings
 from tsdb.errors import StoreError
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import functools
 import ipaddress
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
@@ -16,6 +13,8 @@ from typing import Any, Literal, get_args, get_type_hints
 import tsdb
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms
+from server.addresses import is_loopback
+from server.settings_sources import of_environment, of_file
 
 SyncMode = Literal["always", "interval", "os"]
 _AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
@@ -260,14 +259,14 @@ class Settings:
         config  a TOML file with settings by their names; None: the one that `NOVAQL_CONFIG` names
         """
         named = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
-        chosen = {} if named is None else read_config(named)
         hints = get_type_hints(cls)
+        chosen = {} if named is None else of_file(named, hints)
         for one in fields(cls):
             text = environ.get(f"NOVAQL_{one.name.upper()}")
             if text is None and one.name == "egress_allow":
                 text = environ.get("NOVA_EGRESS_ALLOW")
             if text is not None:
-                chosen[one.name] = _read(one.name, text, hints[one.name])
+                chosen[one.name] = of_environment(one.name, text, hints[one.name])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
 
@@ -290,69 +289,3 @@ def _positive_ms(name: str, text: str) -> int:
     if found <= 0:
         raise ArgumentError(name, f"{text!r} must be greater than 0")
     return found
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file. Raises `ArgumentError` that names the file, and line or key."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ArgumentError("config", f"{path} cannot be read: {problem}") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ArgumentError("config", f"{path}: {problem}") from None
-    hints = get_type_hints(Settings)
-    chosen = {}
-    for name, value in found.items():
-        if name not in hints:
-            close = difflib.get_close_matches(name, hints, 1)
-            hint = f", did you mean {close[0]!r}?" if close else ""
-            raise ArgumentError("config", f"{path}: there is no setting {name!r}{hint}")
-        chosen[name] = _of_toml(path, name, value, hints[name])
-    return chosen
-
-
-def _of_toml(path: Path, name: str, value: Any, wanted: Any) -> Any:
-    if wanted in (Path, Path | None) and isinstance(value, str):
-        return path.parent / value  # relative to the file, wherever the server is started
-    if wanted is float and type(value) is int:
-        return float(value)
-    plain = str if wanted in (Path, Path | None, SyncMode) else wanted
-    if type(value) is not plain:
-        said = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-        raise ArgumentError("config", f"{path}: {name} is {said[plain]}, not {value!r}")
-    return value
-
-
-def _read(name: str, text: str, wanted: Any) -> Any:
-    variable = f"NOVAQL_{name.upper()}"
-    if wanted is bool:
-        if text.lower() not in {"1", "0", "true", "false", "on", "off"}:
-            raise ArgumentError(variable, f"{text!r} is neither on nor off")
-        return text.lower() in {"1", "true", "on"}
-    if wanted == Path | None:
-        return Path(text)
-    if wanted in (int, float, Path):
-        try:
-            return wanted(text)
-        except ValueError:
-            raise ArgumentError(variable, f"{text!r} is not a number") from None
-    return text
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `:PORT` (this machine only) or `[IPV6]:PORT` as host and port."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
-        raise ArgumentError("listen", f"{text!r} is not HOST:PORT")
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
-
-
-@functools.lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

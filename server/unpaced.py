@@ -12,7 +12,7 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from server.settings import is_loopback
+from server.addresses import is_loopback
 
 CONGESTION_CONTROL = b"reno"
 

@@ -11,8 +11,9 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
+    from server.addresses import parse_listen
     from server.run import serve
-    from server.settings import Settings, parse_listen
+    from server.settings import Settings
 
 
 @click.command("serve")

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from server.addresses import is_loopback
 from server.platform.errors import Forbidden
-from server.settings import is_loopback
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.addresses import is_loopback
 from server.platform.api_version import CURRENT
 from server.platform.errors import INTERNAL, Forbidden, kind_of
 from server.platform.ids import new_id
 from server.platform.problem import problem_response
 from server.platform.telemetry import Observation, Telemetry
-from server.settings import is_loopback
 
 log = logging.getLogger("novaql.server")
 

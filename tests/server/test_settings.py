@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from novaql.errors import ArgumentError
-from server.settings import Settings, is_loopback, parse_listen
+from server.addresses import is_loopback, parse_listen
+from server.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
