@@ -186,11 +186,13 @@ def server_process(
     *arguments: str,
     settings: Mapping[str, str] | None = None,
     had_tokens: bool = False,
+    prefix: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
     """A server on a free port of this machine. Ended when the block is left.
 
     settings    what its environment says, as `{"job_threads": "0"}`
     had_tokens  its database is elsewhere and has tokens, so none is printed
+    prefix      of the command, as `memory_limit` gives one
     """
     command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
     had_tokens = had_tokens or (data / "server" / "state.db").exists()
@@ -198,7 +200,7 @@ def server_process(
     environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}
     with (data.parent / f"{data.name}.log").open("a") as log:
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*prefix, *command, *arguments],
             cwd=ROOT,
             env=environ,
             stdout=subprocess.PIPE,

@@ -1,0 +1,52 @@
+"""The rig itself: limits are real, and harm is noticed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from server.platform.scopes import Role
+from tests.support.abuse import MEMORY_BYTES, abuse_rig
+from tests.support.memory_limit import memory_limit
+
+
+def test_a_limit_ends_what_exceeds_it() -> None:
+    taking = "import sys; x = bytearray(int(sys.argv[1]) << 20)"
+    with memory_limit(256 << 20) as prefix:
+        codes = [
+            subprocess.run(
+                [*prefix, sys.executable, "-c", taking, mebibytes], check=False, capture_output=True
+            ).returncode
+            for mebibytes in ("20", "400")
+        ]
+    assert codes[0] == 0
+    assert codes[1] != 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_calm_server_harms_no_tenant(tmp_path: Path, workers: int) -> None:
+    with abuse_rig(tmp_path / "data", workers=workers) as rig:
+        with rig.watched() as noticed, rig.client() as client:
+            for _ in range(5):
+                assert client.post("/v1/novaql", json={"query": "1 + 1"}).status_code == 200
+                time.sleep(0.1)
+        noticed.assert_unharmed()
+        assert 50 << 20 < noticed.peak_bytes < MEMORY_BYTES
+        with rig.client(Role.ADMIN) as client:
+            found = client.post("/v1/novaql", json={"query": "count(calm)"}).json()
+            assert found["result"] == []  # the quiet tenant's
+
+
+def test_a_server_that_stops_for_a_while_is_noticed(tmp_path: Path) -> None:
+    with abuse_rig(tmp_path / "data") as rig, rig.watched() as noticed:
+        rig.server.process.send_signal(signal.SIGSTOP)
+        resume = threading.Timer(1.5, rig.server.process.send_signal, [signal.SIGCONT])
+        resume.start()
+        resume.join()
+    assert noticed.slowest_s > 1
