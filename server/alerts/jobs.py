@@ -21,6 +21,7 @@ from server.alerts.silencing import lift_of_resolved
 from server.alerts.tables import Alert, AlertChange, AlertRule, RuleGroup
 from server.platform.clock import from_ms, to_ms
 from server.platform.context import ServerContext
+from server.platform.job import backoff
 from server.platform.jobs import JobKind, JobRun
 from server.platform.query_run import limits_of
 from server.platform.unit import Unit
@@ -29,6 +30,9 @@ from tsdb.labels import SeriesTable
 EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"
 FORGET = "alerts.forget"
 LEASE = timedelta(seconds=20)
+LONGEST_WAIT = timedelta(seconds=30)
+"""Between two attempts to evaluate a group that failed."""
+
 RULE_TIMEOUT_S = 10.0
 MOST_EVENTS = 100
 """So many alerts of one evaluation are announced one by one, the others together."""
@@ -110,6 +114,17 @@ def evaluate(job: JobRun) -> None:
             current.intended = {k: series for k, series in known.items() if k not in settled}
         moved = kept.keep(unit, rules, loaded.before, after, at)
         consequences(unit, moved, {rule.id: rule for rule in rules})
+
+
+def not_evaluated(unit: Unit, group_id: str, reason: str) -> None:
+    """Say of every rule of a group why it could not be evaluated, until it can be."""
+    for rule in _rules(unit, group_id):
+        rule.health, rule.last_error = "err", reason
+
+
+def _again_soon(attempts: int) -> timedelta:
+    """A group that failed is not left alone for long: its alerts stand still meanwhile."""
+    return min(backoff(attempts), LONGEST_WAIT)
 
 
 def consequences(unit: Unit, moved: Sequence[Moved], rules: dict[str, AlertRule]) -> None:
@@ -209,7 +224,7 @@ def _rules(unit: Unit, group_id: str) -> Sequence[AlertRule]:
 
 
 KINDS = (
-    JobKind(EVALUATE, evaluate, lease=LEASE),
+    JobKind(EVALUATE, evaluate, lease=LEASE, retry=_again_soon, failed=not_evaluated),
     JobKind(RETIRE, retire),
     JobKind(REGROUP, regroup),
     JobKind(FORGET, forget),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from server.platform.context import ServerContext
+from server.platform.errors import INTERNAL, kind_of
 from server.platform.tables import Job
 from server.platform.unit import Origin, Unit, system_actor
 
+log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = timedelta(minutes=10)
+_LONGEST_REASON = 1000
 
 
 class LeaseLost(Exception):
     """The job was cancelled, or took longer than its lease and is somebody else's now."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a job failed, for whoever may see what it is about."""
+    if kind_of(error) is not INTERNAL:
+        return str(error)[:_LONGEST_REASON]
+    if isinstance(error, DBAPIError):  # the statement and its parameters are for the log
+        return f"the server's database refused it: {error.orig}"[:_LONGEST_REASON]
+    return f"internal error: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
 def backoff(attempts: int) -> timedelta:
@@ -36,6 +50,9 @@ class JobKind:
     run       does one; it ends by `with run.finish()`, or by returning
     lease     how long it may take before another worker takes it over
     retry     wait after so many failed attempts
+    failed    what else a failed attempt changes, given the key of the job and the reason: so that
+              whoever looks at what the job is about sees it. Done in the transaction that gives
+              the job back, if it can be
     lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
               what is slow for one does not hold up others
     waits     it waits for others most of its time: such jobs have threads of their own, of which
@@ -46,6 +63,7 @@ class JobKind:
     run: Callable[[JobRun], None]
     lease: timedelta = timedelta(seconds=60)
     retry: Callable[[int], timedelta] = backoff
+    failed: Callable[[Unit, str, str], None] | None = None
     lane: str | None = None
     lane_width: int = 2
     waits: bool = False
@@ -110,7 +128,7 @@ class JobRun:
         with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             self._own(unit.session).lease_until = unit.now() + lease
 
-    def fail(self, error: BaseException, wait: timedelta) -> None:
+    def fail(self, error: BaseException, kind: JobKind) -> None:
         """Give the job back after a failure, to be tried again."""
         with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             row = self._own(unit.session)
@@ -118,7 +136,13 @@ class JobRun:
             row.attempts = self.attempts + 1
             row.last_error = f"{type(error).__name__}: {error}"[:1000]
             if row.run_at == self.run_at:
-                row.run_at = unit.now() + wait
+                row.run_at = unit.now() + kind.retry(row.attempts)
+            if kind.failed is not None:
+                try:
+                    with unit.session.begin_nested():
+                        kind.failed(unit, self.key, reason_of(error))
+                except Exception:
+                    log.exception("a failed job could not be shown", extra={"job": self.id})
         self.ended = True
 
     def _own(self, session: Session) -> Job:

@@ -183,7 +183,7 @@ class JobRunner:
             outcome = "failed"
             log.exception("a job failed", extra={"job": run.id, "kind": run.kind, "key": run.key})
             try:
-                run.fail(error, kind.retry(run.attempts + 1))
+                run.fail(error, kind)
             except LeaseLost:
                 outcome = "lost"
             except Exception:  # its lease will run out

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.platform.state.columns import Id
+from server.platform.state.columns import Id, String, Text
 from server.platform.state.rows import Base, Row, TenantRow
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Dialect, String, TypeDecorator
+import sqlalchemy
+from sqlalchemy import JSON, BigInteger, Dialect, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 
 from server.platform.clock import from_ms, to_ms
+from server.platform.state.texts import restored, storable
 
 
 class Instant(TypeDecorator[datetime]):
@@ -24,8 +27,45 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_ms(int(value))
 
 
+class _AnyText(TypeDecorator[str]):
+    """Text that is read back as it was written, whatever characters it has (`texts.py`)."""
+
+    impl: Any = sqlalchemy.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else storable(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else restored(value)
+
+
+class Text(_AnyText):
+    """Text of any length."""
+
+    impl = sqlalchemy.Text
+    cache_ok = True
+
+
+class String(_AnyText):
+    """Text that is to have at most so many characters: `String(64)`.
+
+    The database does not enforce it. SQLite never does, and PostgreSQL would count the characters
+    of escapes; requests are checked by their schemas.
+    """
+
+    impl = sqlalchemy.String
+    cache_ok = True
+
+
 Id = String(64)
 """`prefix_` and a ULID, or what a domain derives."""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""Any JSON value; None is NULL."""
+"""Any JSON value; None is NULL. Its texts are escaped by the engine's serializer (`texts.py`)."""
+
+
+@compiles(sqlalchemy.String, "postgresql")
+def _without_limit(*_: Any, **__: Any) -> str:
+    """Columns of PostgreSQL have no limit, those that migrations make neither."""
+    return "TEXT"

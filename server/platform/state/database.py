@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -23,6 +22,7 @@ from server.platform.state.scoped import scope
 from server.platform.state.shared_changes import SharedChanges
 from server.platform.state.stand_in import need_writable
 from server.platform.state.tables_used import note_tables_of, tables_changed
+from server.platform.state.texts import json_text, json_value
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]
@@ -35,10 +35,7 @@ RETRY_AFTER_S = 1
 
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
 _POOL = 24
-_JSON: dict[str, Any] = {
-    "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
-    "json_deserializer": orjson.loads,
-}
+_JSON: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": json_value}
 log = logging.getLogger(__name__)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.runtime.migration import MigrationContext
 
+from server.platform.state.columns import String, Text
 from server.platform.state.database import StateDatabase
 from server.platform.state.migrate import load_tables, migrate, scripts
 from server.platform.state.rows import Base
@@ -123,6 +124,8 @@ def _render(kind: str, found: Any, context: Any) -> str | Literal[False]:  # noq
             return "Instant()"
         if type(found).__name__ == "JSON":
             return "Json"
+        if isinstance(found, String | Text):  # a migration makes the column alone
+            return f"sa.{found.impl!r}"
     return False
 
 

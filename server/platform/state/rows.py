@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from server.platform.state.columns import Id, Instant, Json
+from server.platform.state.columns import Id, Instant, Json, String
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -24,6 +24,7 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+        str: String,
         datetime: Instant,
         dict[str, Any]: Json,
         list[str]: Json,
