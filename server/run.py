@@ -22,6 +22,7 @@ from server.app import Job, create_app
 from server.collecting import settle
 from server.corked import CorkedProtocol
 from server.counting import WorkersDoor
+from server.file_modes import create_private_files
 from server.platform.bootstrap import add_admin, has_tokens
 from server.platform.context import ServerContext
 from server.platform.logs import log_to_stderr
@@ -59,6 +60,7 @@ def serve(
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
     log_to_stderr(log_level)
+    create_private_files()
     with ExitStack() as stack:
         sock = stack.enter_context(closing(listen(settings)))
         own = sock

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from server.app import create_app
 from server.collecting import settle
 from server.counting import Reporter
+from server.file_modes import create_private_files
 from server.platform.edge import Edge
 from server.platform.errors import Unavailable
 from server.platform.forwarding import Forwarding
@@ -31,6 +32,7 @@ def main() -> int:
     """Answer until told to stop, or until the owner is gone."""
     told = json.loads(sys.stdin.buffer.read())
     log_to_stderr(told["log_level"])
+    create_private_files()
     settings = Settings.from_text(told["settings"])
     app = create_app(settings, owned_elsewhere=True)
     reporter = Reporter(app.state.context.telemetry, told["owner"])

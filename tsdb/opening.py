@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from tsdb.wal.reader import Replay, replay
 from tsdb.wal.record import encode_end, encode_record
 from tsdb.wal.writer import Log, segment_name
 
-_OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new"}
+_OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new", "lost+found"}
 _READ_ATTEMPTS = 50
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 _UNSYNCED = "the log was not synced"
@@ -54,7 +54,7 @@ def open_files(
     if read_only:
         return _open_to_read(disk, path, options.max_exemplars, began)
     head = Head()
-    lock = claim(disk, path)
+    lock = claim(disk, path, options.guests)
     try:
         manifest = manifests.read(disk, path)
         if manifest is None:
@@ -176,12 +176,16 @@ def _take_replay(
         log.warning("%s: %s", files.path, files.report)
 
 
-def claim(disk: Disk, path: Path) -> Lock:
-    """Make the directories and claim them. Raises `NotAStore`, `StoreLocked`, `WriteFailed`."""
+def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
+    """Make the directories and claim them.
+
+    guests  names of what a new store may find in its directory
+
+    Raises `NotAStore`, `StoreLocked`, `WriteFailed`."""
     try:
-        # A store may have guests (lost+found, what a server keeps); a new one starts alone.
         names = set() if disk.is_file(path) else set(disk.names(path))
-        if disk.is_file(path) or (manifests.NAME not in names and not names <= _OURS):
+        expected = _OURS.union(guests)
+        if disk.is_file(path) or (manifests.NAME not in names and not names <= expected):
             raise NotAStore(path)
         for folder in (path, path / LOG, path / BLOCKS):
             disk.make_dir(folder)

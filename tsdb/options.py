@@ -50,6 +50,8 @@ class StoreOptions:
                              None: nothing stays
     retention_bytes          the oldest blocks go while blocks and log are larger than this; None:
                              they may be
+    guests                   names that may be in the directory already when a store is created in
+                             it, beside `lost+found`
     """
 
     sync: Sync = Sync.INTERVAL
@@ -68,6 +70,7 @@ class StoreOptions:
     retention_ms: int | None = None
     rollup_retention_ms: int | None = None
     retention_bytes: int | None = None
+    guests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("sync_interval_s", "block_ms", "flush_samples", "segment_bytes"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
-    from server.backups import back_up
+    from server.backups import StoreCount, back_up
     from server.backups import restore as restore_backup
+    from server.file_modes import create_private_files
     from server.platform.bootstrap import (
         FIRST_ADMIN,
         add_admin,
@@ -50,6 +51,7 @@ def command() -> None:
     novaql admin bootstrap --data fleet --email ada@example.com
     novaql admin tenant acme --data fleet
     """
+    create_private_files()
 
 
 @command.command("bootstrap")
@@ -59,10 +61,12 @@ def command() -> None:
 def bootstrap(data: Path | None, tenant: str | None, email: str) -> None:
     """Make the first tenant, an administrator, and a token; print the token.
 
-    What is there already stays. Each call makes one more token, so it is also the way back in for
-    who has lost theirs.
+    What is there already stays. Each call makes one more token, so it is also the way back in after
+    all tokens were lost. --tenant names the first tenant if there is none yet.
     """
     with _database(data) as (database, clock):
+        if tenant is not None and not tenants(database):
+            ensure_first_tenant(database, clock, tenant)
         tenant_id = _tenant_id(database, clock, tenant)
         made = add_admin(database, clock, tenant_id, email=email, called="bootstrap")
     click.echo(made.secret)
@@ -150,8 +154,9 @@ def token(data: Path | None, tenant: str | None, email: str, name: str, role: st
 def backup(target: Path, data: Path | None) -> None:
     """Bring a copy of everything up to date: samples of all tenants, the database, the key.
 
-    The server may be running. TARGET is new, empty or an earlier backup of the same server. Whoever
-    has the copy has the key to the secrets in it.
+    The server may be running. TARGET is new, empty or an earlier backup of the same server. The
+    copy is opened and counted afterwards; an incomplete one is an error. It contains the key to the
+    secrets in it.
 
     \b
     novaql admin backup /mnt/backup/nova --data fleet
@@ -164,7 +169,7 @@ def backup(target: Path, data: Path | None) -> None:
     done = back_up(settings, target)
     for sentence in done.left_out:
         click.echo(f"not copied: {sentence}", err=True)
-    click.echo(f"backed up into {target}; tenants with samples: {done.stores}")
+    click.echo(f"backed up into {target}; {_summary(done.stores)}")
 
 
 @command.command("restore")
@@ -173,14 +178,19 @@ def backup(target: Path, data: Path | None) -> None:
 def restore(copy: Path, directory: Path) -> None:
     """Make a server's data directory out of a backup, which stays as it is. DIR is new or empty."""
     stores = restore_backup(copy, directory)
-    click.echo(f"restored into {directory}; tenants with samples: {stores}")
+    click.echo(f"restored into {directory}; {_summary(stores)}")
+
+
+def _summary(stores: Sequence[StoreCount]) -> str:
+    samples = sum(one.samples for one in stores)
+    return f"tenants with samples: {len(stores)}, samples: {samples}"
 
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[tuple[StateDatabase, Clock]]:
     arguments: dict[str, Any] = {"data": data}
     settings = Settings.from_environment(os.environ, **arguments)
-    if not settings.data.exists():
+    if not settings.data.exists() or not any(settings.data.iterdir()):
         open_store(settings).close()  # as the server would: a directory with a store in it
     database = open_state(settings)
     try:

@@ -8,7 +8,7 @@ from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
 from server.platform.accounts import Accounts
 from server.platform.api_version import CURRENT
-from server.platform.bootstrap import ensure_first_tenant
+from server.platform.bootstrap import correct_first_place, ensure_first_tenant
 from server.platform.clock import Clock
 from server.platform.context import ServerContext
 from server.platform.egress import Dialer, parse_networks
@@ -64,7 +64,14 @@ def _around(
     state = open_state(settings) if database is None else database
     time = open_clock(settings) if clock is None else clock
     tenant = ensure_first_tenant(state, time)
-    stores = Stores(not_here) if first is None else open_stores(settings, state, {tenant.id: first})
+    given = {} if first is None else {tenant.id: first}
+    if tenant.store and first is not None:
+        if (settings.data / tenant.store).is_dir():
+            first.close()
+            given = {}
+        elif not state.stands_in:
+            correct_first_place(state, tenant.id)
+    stores = Stores(not_here) if first is None else open_stores(settings, state, given)
     return ServerContext(
         settings=settings,
         stores=stores,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from server.platform.clock import Clock
 from server.platform.errors import Conflict
@@ -31,8 +32,11 @@ class Bootstrapped:
     secret: str
 
 
-def ensure_first_tenant(database: StateDatabase, clock: Clock) -> Tenant:
-    """The oldest tenant, whose samples are in the data directory itself; made when missing."""
+def ensure_first_tenant(database: StateDatabase, clock: Clock, name: str = FIRST_TENANT) -> Tenant:
+    """The oldest tenant, whose samples are in the data directory itself; made when missing.
+
+    name  of a tenant that is made
+    """
     oldest = select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(1)
     with database.read(None) as session:
         found = session.execute(oldest).scalar_one_or_none()
@@ -41,9 +45,7 @@ def ensure_first_tenant(database: StateDatabase, clock: Clock) -> Tenant:
     with database.write(None) as session:  # unless another process made it meanwhile
         tenant = session.execute(oldest).scalar_one_or_none()
         if tenant is None:
-            tenant = Tenant(id=new_id("ten"), name=FIRST_TENANT, store="", created_at=clock.now())
-            tenant.settings = {}
-            session.add(tenant)
+            tenant = _new_tenant(session, clock, name, first=True)
         return tenant
 
 
@@ -56,18 +58,34 @@ def tenants(database: StateDatabase) -> list[Tenant]:
 
 
 def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
-    """A further tenant, with samples of its own. Raises `Conflict` if the name is taken."""
-    tenant_id = new_id("ten")
+    """A further tenant, with samples of its own; or the first one, if there is none yet.
+
+    Raises `Conflict` if the name is taken.
+    """
     with database.write(None) as session:
         taken = session.execute(select(Tenant.id).where(Tenant.name == name)).first()
         if taken is not None:
             raise Conflict(f"there is a tenant named {name!r} already", code="tenant_exists")
-        tenant = Tenant(
-            id=tenant_id, name=name, store=f"tenants/{tenant_id}", created_at=clock.now()
-        )
-        tenant.settings = {}
-        session.add(tenant)
-        return tenant
+        first = session.execute(select(Tenant.id).limit(1)).first() is None
+        return _new_tenant(session, clock, name, first=first)
+
+
+def correct_first_place(database: StateDatabase, tenant_id: str) -> None:
+    """Record that the samples of the first tenant are in the data directory itself.
+
+    Earlier versions always stored them there, but recorded another place for a first tenant that
+    `novaql admin tenant` had made.
+    """
+    with database.write(None) as session:
+        session.execute(update(Tenant).where(Tenant.id == tenant_id).values(store=""))
+
+
+def _new_tenant(session: Session, clock: Clock, name: str, *, first: bool) -> Tenant:
+    tenant_id = new_id("ten")
+    place = "" if first else f"tenants/{tenant_id}"
+    tenant = Tenant(id=tenant_id, name=name, store=place, created_at=clock.now(), settings={})
+    session.add(tenant)
+    return tenant
 
 
 def set_limits(

@@ -33,6 +33,8 @@ from tsdb.errors import ReadOnlyDisk
 log = logging.getLogger(__name__)
 _CANARY = "master_key_canary"
 _WORD = "canary"
+_OWN_FOLDERS = ("server", "tenants")
+"""What the server keeps in a data directory beside the samples of the first tenant."""
 
 
 def open_state(settings: Settings) -> StateDatabase:
@@ -166,7 +168,11 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
     place = settings.data if path is None else path
     try:
         return tsdb.open(
-            place, sync=settings.sync, sync_interval_s=settings.sync_interval_s, **settings.kept()
+            place,
+            sync=settings.sync,
+            sync_interval_s=settings.sync_interval_s,
+            guests=_OWN_FOLDERS,
+            **settings.kept(),
         )
     except ReadOnlyDisk as problem:
         if not place.exists():
