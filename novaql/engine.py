@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.cancellation import Cancellation
-from novaql.errors import EvaluationError, StorageUnavailable
+from novaql.errors import Located, StorageUnavailable
 from novaql.evaluator.context import Annotations, Context
 from novaql.evaluator.estimate import Estimate, admit_all
 from novaql.evaluator.evaluate import Evaluator, finish_names, scalar_as_matrix
@@ -69,7 +69,7 @@ def evaluate(
     context = Context(source, options, cancellation, profile)
     if profile is not None:
         profile.plan = plan
-    context.admit_points(steps)
+    result: Result | None = None
 
     def run(first: int, last: int) -> Result:
         some = steps.part(first, last)
@@ -79,6 +79,7 @@ def evaluate(
         return _run(plan, context, some, options)
 
     try:
+        context.admit_points(steps)
         if cache is None:
             result = run(0, steps.count)
         else:
@@ -90,11 +91,13 @@ def evaluate(
                 run,
                 context,
             )
-    except EvaluationError as problem:
+    except Located as problem:
         problem.locate(expr)
         raise
     except (OSError, StoreError) as failure:
         raise StorageUnavailable(f"reading the data failed: {failure}") from failure
+    finally:
+        context.memory.finish(result)
     done = clock.perf_counter()
     stats = QueryStats(
         context.series_selected,
@@ -141,7 +144,7 @@ def estimate(expr: str, source: Source, options: QueryOptions) -> Estimate:
         return admit_all(
             context, plan, Steps.between(options.start_ms, options.end_ms, options.step_ms)
         )
-    except EvaluationError as problem:
+    except Located as problem:
         problem.locate(expr)
         raise
     except (OSError, StoreError) as failure:

@@ -68,8 +68,8 @@ class UnknownName(QueryError):
     """There is no function of this name."""
 
 
-class EvaluationError(NovaqlError):
-    """The query is well-formed, but it cannot be carried out, or not on this data.
+class Located(NovaqlError):
+    """A failure of a running query, at a place of its text where that is known.
 
     message  one sentence without position
     text     the whole query, where the place is known; else empty
@@ -102,6 +102,10 @@ class EvaluationError(NovaqlError):
         return f"{line}:{column}: {self.message}\n{self.span.picture(self.text)}"
 
 
+class EvaluationError(Located):
+    """The query is well-formed, but it cannot be carried out, or not on this data."""
+
+
 class ArgumentError(NovaqlError, ValueError):
     """An argument beside the query text is at fault. `argument` names it."""
 
@@ -114,7 +118,7 @@ class InputError(NovaqlError):
     """Data could not be read as metrics. The message says which file, line or column."""
 
 
-class LimitExceeded(NovaqlError):
+class LimitExceeded(Located):
     """The query needs more than its budget allows. The message names the limit and its value."""
 
 

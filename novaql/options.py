@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 
 class NameRemoval(StrEnum):
@@ -13,20 +14,36 @@ class NameRemoval(StrEnum):
     EAGER = "eager"
 
 
+class SharedMemory(Protocol):
+    """Memory that several queries share. Called from any thread."""
+
+    def reserve(self, size: int) -> None:
+        """Take `size` bytes more for a query, or raise the error that ends it."""
+        ...
+
+    def release(self, size: int) -> None:
+        """Give `size` reserved bytes back."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Budget of one query. 0 means no limit.
 
-    samples  samples read from the source
-    series   series of any one selection
-    points   steps of a range query
-    bytes    memory for results held at one time
+    samples            samples read from the source
+    series             series of any one selection
+    points             steps of a range query
+    bytes              memory for results, and for what is computed between them, at one time
+    label_value_bytes  longest label value, and longest label name, that a query makes
+    shared             where the query reserves the memory that it takes; None: nowhere
     """
 
     samples: int = 0
     series: int = 0
     points: int = 0
     bytes: int = 4 << 30
+    label_value_bytes: int = 64 << 10
+    shared: SharedMemory | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+MOST_SHOWN = 500
+"""Characters of a line that a picture shows on each side of the place."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """Half-open range of character positions in a query text."""
@@ -21,7 +25,10 @@ class Span:
         """The line the span starts on, with carets below the marked part."""
         line_start = text.rfind("\n", 0, self.start) + 1
         line_end = text.find("\n", self.start)
-        line = text[line_start : line_end if line_end >= 0 else len(text)]
+        line_end = line_end if line_end >= 0 else len(text)
+        # Of a very long line, what is around the place.
+        line_start = max(line_start, self.start - MOST_SHOWN)
+        line = text[line_start : min(line_end, self.start + MOST_SHOWN)]
         width = max(1, min(self.end, line_start + len(line)) - self.start)
         # Tabs stay tabs below, so that the carets stand where a terminal shows the text.
         pad = "".join("\t" if c == "\t" else " " for c in line[: self.start - line_start])

@@ -11,6 +11,7 @@ import numpy as np
 from novaql.cancellation import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.memory import QueryMemory
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
@@ -19,6 +20,16 @@ from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
+
+
+CELL_BYTES = 9
+"""Of a matrix: a value and whether it is there."""
+
+STEP_BYTES = 40
+"""A time, and what an operator between scalars has at work."""
+
+SMALL_BYTES = 1 << 16
+"""Less is not worth counting."""
 
 
 @dataclass(slots=True)
@@ -49,6 +60,7 @@ class Context:
         self.source = source
         self.options = options
         self.annotations = Annotations()
+        self.memory = QueryMemory(options.limits.bytes, options.limits.shared)
         self.losses = None if options.strict else Losses()
         """What the store could not read; it becomes warnings. None: damage fails the query."""
         self.series_selected = 0
@@ -145,13 +157,13 @@ class Context:
 
     def admit_matrix(self, rows: int, steps: int) -> None:
         """Refuse a result that would not fit the memory budget, before it is allocated."""
-        wanted = rows * steps * 9  # value and validity
-        limit = self.options.limits.bytes
-        if limit and wanted > limit:
-            raise LimitExceeded(
-                f"a result of {rows} series × {steps} steps needs {wanted >> 20} MiB, "
-                f"the limit is {limit >> 20} MiB"
-            )
+        self.admit_cells(rows, steps, CELL_BYTES, "a result")
+
+    def admit_cells(self, rows: int, steps: int, each: int, purpose: str) -> None:
+        """Refuse work on rows × steps cells that takes `each` bytes for a cell, before it begins."""
+        size = rows * steps * each
+        if size > SMALL_BYTES:
+            self.memory.admit(size, f"{purpose} of {rows} series × {steps} steps")
 
     def admit_points(self, steps: Steps) -> None:
         """Refuse more steps than the budget allows, or than their times would fit in memory."""
@@ -166,6 +178,13 @@ class Context:
                 f"the times of {steps.count} steps need {8 * steps.count >> 20} MiB, "
                 f"the limit is {room >> 20} MiB; take a longer step"
             )
+        self.admit_times(steps)
+
+    def admit_times(self, steps: Steps) -> None:
+        """Refuse steps whose times, and a scalar at each of them, would not fit in memory."""
+        size = steps.count * STEP_BYTES
+        if size > SMALL_BYTES:
+            self.memory.admit(size, f"an evaluation at {steps.count} steps")
 
 
 def allocate(context: Context, series: SeriesTable, steps: Steps) -> StepMatrix:

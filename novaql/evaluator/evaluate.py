@@ -8,7 +8,7 @@ from typing import assert_never
 
 import numpy as np
 
-from novaql.errors import EvaluationError
+from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.evaluator.fragment import Fragment, Stage
 from novaql.evaluator.kernels.bindings import ROLLUPS
@@ -23,6 +23,7 @@ from novaql.evaluator.matrix import (
     join_equal_rows,
     matrix,
 )
+from novaql.evaluator.memory import TRACKED_BYTES
 from novaql.evaluator.observed_fragment import observed_fragment
 from novaql.evaluator.operators.aggregate import aggregate
 from novaql.evaluator.operators.arithmetic import (
@@ -136,11 +137,16 @@ class Evaluator:
     def vector(self, plan: Plan, steps: Steps) -> StepMatrix:
         self._context.checkpoint()
         profile = self._context.profile
-        if profile is None:
-            return self._named(self._vector(plan, steps))
-        began = time.perf_counter()
-        found = self._named(self._vector(plan, steps))
-        profile.evaluated(plan, time.perf_counter() - began, found)
+        began = 0.0 if profile is None else time.perf_counter()
+        try:
+            found = self._named(self._vector(plan, steps))
+        except LimitExceeded as problem:
+            problem.span = problem.span or plan.span
+            raise
+        if found.values.nbytes >= TRACKED_BYTES:
+            self._context.memory.hold(found)
+        if profile is not None:
+            profile.evaluated(plan, time.perf_counter() - began, found)
         return found
 
     def _named(self, found: StepMatrix) -> StepMatrix:

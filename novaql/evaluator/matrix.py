@@ -18,6 +18,9 @@ from tsdb.labels import METRIC_NAME, SeriesTable, concat_tables
 NAME_LABELS = (METRIC_NAME, "__type__", "__unit__")
 """Labels that say what a series measures; a function's result is something else."""
 
+JOINED_BYTES = 40
+"""Of a cell while `join_equal_rows` works."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepMatrix:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
 from novaql.export.histogram_text import histogram_texts
+from novaql.export.series_json import label_bytes
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
 from novaql.export.time_text import time_texts
 from novaql.result import NativeCells, Result
@@ -19,6 +20,8 @@ from tsdb.labels import Bools
 
 END = "\r\n"
 _CHUNK = 1 << 15
+CHUNK_BYTES = 64 << 20
+"""Of labels in a chunk at most: Arrow's texts have offsets of 31 bits."""
 
 LINE_END = strings([END])[0]
 
@@ -50,8 +53,10 @@ def csv_pieces(result: Result) -> Iterator[bytes]:
         for _, column in form.labels.values()
     ]
     histograms = [] if form.native is None else [histogram_cells(form.native)]
-    for start in range(0, len(form.values), _CHUNK):
-        some = slice(start, start + _CHUNK)
+    widest = int(label_bytes(result.series).max(initial=0))
+    at_once = max(1, min(_CHUNK, CHUNK_BYTES // (widest + 1)))
+    for start in range(0, len(form.values), at_once):
+        some = slice(start, start + at_once)
         row = form.row[some]
         cells: list[Any] = [
             times.take(numbers(instant[some], pa.int64())),

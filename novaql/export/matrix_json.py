@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from novaql.export.compiled_text import Compiled
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.matrix_text import ABSENT, ODD
+from novaql.export.series_json import AT_ONCE, label_bytes, metric_texts
 from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
 from tsdb.cache import ByteCache, CacheStats
@@ -105,7 +106,9 @@ class KeptTexts:
     def takes(self, result: Result) -> bool:
         """Whether the text of such an answer is kept, if there is room."""
         return (
-            self._kept.limit > 0 and 2 <= len(result.times_ms) <= result.values.size <= MOST_POINTS
+            self._kept.limit > 0
+            and 2 <= len(result.times_ms) <= result.values.size <= MOST_POINTS
+            and int(label_bytes(result.series).sum()) <= AT_ONCE
         )
 
     def written(
@@ -162,7 +165,7 @@ def written(
     if compiled.kinds_of(values, _mask(valid), kinds):
         odd_texts = _odd_texts(values[kinds == ODD], style)
     if old is None:
-        metrics, metric_ends = _joined(list(map(orjson.dumps, result.series.dicts())))
+        metrics, metric_ends = _joined(metric_texts(result.series))
     else:
         metrics, metric_ends = old.metrics
     times, time_ends = _texts_of_times(times_ms)

@@ -20,11 +20,15 @@ from novaql.export.compiled_text import ready
 from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
 from novaql.export.matrix_json import KeptTexts, is_plain_matrix, written
+from novaql.export.series_json import label_bytes, metric_texts
 from novaql.result import NativeCells, Points, Result, ResultKind
 from tsdb.labels import Ints
 
 POINTS_AT_ONCE = 1 << 15
 """About a megabyte of text: a piece of a large answer."""
+
+POINT_BYTES = 32
+"""Of the text of a point."""
 
 
 def prometheus_data(result: Result, *, limit: int = 0) -> bytes:
@@ -55,7 +59,7 @@ def result_pieces(
         assert compiled is not None
         yield from (b"[", texts.written(compiled, result, style, key), b"]")
         return
-    pieces = _pieces_of_rows(result)
+    pieces = pieces_of_rows(result)
     if len(pieces) < 2:
         yield result_json(result, style)
         return
@@ -70,17 +74,20 @@ def result_pieces(
     yield b"]" if before == b"," else b"[]"
 
 
-def _pieces_of_rows(result: Result) -> list[tuple[int, int]]:
-    """Stretches of rows of about `POINTS_AT_ONCE` points."""
+def pieces_of_rows(result: Result) -> list[tuple[int, int]]:
+    """Stretches of rows of about `POINTS_AT_ONCE` points, or as many bytes of labels."""
     rows = result.series.rows
+    if rows == 0 or result.kind is ResultKind.SCALAR:
+        return [(0, rows)]
     if result.raw is not None:
         offsets = result.raw.offsets
     else:
         steps = max(1, result.values.shape[1])
         offsets = np.arange(rows + 1) * steps
-    if rows == 0 or int(offsets[-1]) <= POINTS_AT_ONCE or result.kind is ResultKind.SCALAR:
+    ends = offsets[1:] + np.cumsum(label_bytes(result.series)) // POINT_BYTES
+    if int(offsets[-1]) <= POINTS_AT_ONCE and int(ends[-1]) <= 4 * POINTS_AT_ONCE:
         return [(0, rows)]
-    number = (offsets[1:] - 1) // POINTS_AT_ONCE
+    number = (ends - 1) // POINTS_AT_ONCE
     bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), rows]
     return list(pairwise(bounds))
 
@@ -108,13 +115,13 @@ def result_json(result: Result, style: ValueStyle, *, limit: int = 0) -> bytes:
         rows = rows[:limit]
     if len(rows) == 0:
         return b"[]"
-    metrics = map(orjson.dumps, result.series.take(rows).dicts())
+    metrics = metric_texts(result.series.take(rows))
     if points.native is not None:
         many = b"" if result.kind is ResultKind.VECTOR else b"s"
-        return _mixed(list(metrics), points, points.native, rows, style, many)
+        return _mixed(metrics, points, points.native, rows, style, many)
     if result.kind is ResultKind.VECTOR:
-        return _vector(list(metrics), points, rows, style, quote)
-    return _matrix(list(metrics), points, rows, style, quote)
+        return _vector(metrics, points, rows, style, quote)
+    return _matrix(metrics, points, rows, style, quote)
 
 
 def series_count(result: Result) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring as escaped
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,55 @@ import pyarrow as pa
 
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.text_cells import compute, joined_bytes
-from tsdb.labels import LabelColumn, SeriesTable
+from tsdb.labels import Ints, LabelColumn, SeriesTable
 
 FEW = 200
 """Series for which it is not worth it."""
 
+LONG = 2000
+"""Bytes of labels above which orjson does not encode a series: where memory for its output cannot be
+allocated, it crashes the process. Python's own encoder raises."""
+
+AT_ONCE = 4 << 20
+"""Bytes of labels that are put together in one call."""
+
+
+def label_bytes(series: SeriesTable) -> Ints:
+    """[rows] about how many bytes the labels of each series take as text: characters are counted,
+    of which few are escaped."""
+    sizes = np.full(series.rows, 2, np.int64)
+    for name, column in series.columns.items():
+        values, codes = column.values, column.codes
+        if len(values) <= series.rows:
+            lengths = np.fromiter(map(len, values), np.int64, len(values))[codes]
+        else:  # a few rows of a large table
+            lengths = np.fromiter((len(values[c]) for c in codes.tolist()), np.int64, len(codes))
+        sizes += lengths + np.where(codes != 0, len(name) + 6, 0)
+    return sizes
+
+
+def metric_texts(series: SeriesTable) -> list[bytes]:
+    """The label set of each series as an object. Raises `MemoryError` where there is none for it."""
+    if series.rows == 0:
+        return []
+    sizes = label_bytes(series)
+    total = int(sizes.sum())
+    if total > AT_ONCE:
+        bytearray(3 * total)  # of the objects, what they are joined to, and where that is copied
+    if int(sizes.max()) <= LONG:
+        return list(map(orjson.dumps, series.dicts()))
+    return list(map(_object, series.dicts()))
+
+
+def _object(labels: dict[str, str]) -> bytes:
+    pairs = [f"{escaped(name)}:{escaped(text)}" for name, text in labels.items()]
+    return f"{{{','.join(pairs)}}}".encode()
+
 
 def series_json(series: SeriesTable) -> bytes:
     """A list of objects, label names in order. Every distinct text is escaped once."""
+    if label_bytes(series).sum() > AT_ONCE:
+        return b"[%s]" % b",".join(metric_texts(series))
     columns = [(name, column) for name, column in series.columns.items() if column.codes.any()]
     # Commas stand before and after a label that all of them have.
     always = next((n for n, (_, column) in enumerate(columns) if column.codes.all()), None)
@@ -35,10 +77,10 @@ def series_json(series: SeriesTable) -> bytes:
 
 def _cells(name: str, column: LabelColumn, before: str, after: str) -> Any:
     """[rows] `"name":"value"` with what stands beside it; nothing where the label is absent."""
-    key = orjson.dumps(name).decode()
+    key = escaped(name)
     used = np.unique(column.codes)
     texts = [
-        f"{before}{key}:{orjson.dumps(column.values[code]).decode()}{after}" if code else ""
+        f"{before}{key}:{escaped(column.values[code])}{after}" if code else ""
         for code in used.tolist()
     ]
     place = np.searchsorted(used, column.codes).astype(np.int32)

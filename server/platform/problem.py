@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from novaql.errors import ArgumentError, EvaluationError, QueryCancelled, QueryError, QueryTimeout
+from novaql.errors import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
 from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
 SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
@@ -85,10 +85,10 @@ def _message(error: BaseException, *, prometheus: bool) -> str:
 
 def _place(error: BaseException) -> dict[str, Any]:
     """Where in the query the mistake is, if the error knows."""
-    if not isinstance(error, QueryError | EvaluationError):
+    if not isinstance(error, QueryError | Located):
         return {}
     span, text = error.span, error.text
-    if span is None or (isinstance(error, EvaluationError) and not text):
+    if span is None or (isinstance(error, Located) and not text):
         return {}
     line, column = span.position(text)
     return {

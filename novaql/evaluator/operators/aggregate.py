@@ -10,6 +10,7 @@ from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.native_aggregate import (
     IGNORING,
@@ -40,7 +41,10 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
         assert node.parameter is not None
-        return _count_values(operand, groups, node, run.text(node.parameter))
+        label = run.text(node.parameter)
+        made = MadeLabels(run.context, node.op, node.parameter.span)
+        made.check_name(label)
+        return _count_values(operand, groups, node, label, made)
     assert node.parameter is not None
     parameter = run.scalar(node.parameter, steps)
     if node.op == "quantile":
@@ -110,13 +114,15 @@ def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
     return matrix(groups.labels, values, valid).without_empty_rows()
 
 
-def _count_values(operand: StepMatrix, groups: Groups, node: Aggregation, label: str) -> StepMatrix:
+def _count_values(
+    operand: StepMatrix, groups: Groups, node: Aggregation, label: str, made: MadeLabels
+) -> StepMatrix:
     """One row per group and distinct value; its text is written into `label`."""
     if label == "" or not is_utf8(label):
         raise EvaluationError(f"invalid label name {quote(label)}")
     present = operand.presence()
     rows, steps = np.nonzero(present)
-    texts = _value_texts(operand, present)
+    texts = _value_texts(operand, present, made)
     cells = groups.of_row[rows] * len(texts.values) + texts.codes
     pairs, pair_of = np.unique(cells, return_inverse=True)
     group, code = np.divmod(pairs, len(texts.values))
@@ -131,15 +137,18 @@ def _count_values(operand: StepMatrix, groups: Groups, node: Aggregation, label:
     return matrix(labels.take(first), counts, counts > 0)
 
 
-def _value_texts(operand: StepMatrix, present: Bools) -> LabelColumn:
+def _value_texts(operand: StepMatrix, present: Bools, made: MadeLabels) -> LabelColumn:
     """The text of every present cell, in order of rows and steps."""
     values = operand.values[present]
     distinct, text_of = np.unique(values, return_inverse=True)
-    texts = [shortest_decimal(v) for v in distinct.tolist()]
+    texts = [made.text(shortest_decimal(v)) for v in distinct.tolist()]
     if operand.native is not None:
         which = operand.native.which[present]
         used, place = np.unique(which, return_inverse=True)
         text_of = np.where(which < 0, text_of, place + len(texts) - (used[0] < 0))
-        texts += histogram_texts(operand.native.histograms.take(used[used >= 0].astype(np.int64)))
+        for number in used[used >= 0].tolist():  # one by one: each may be long
+            (text,) = histogram_texts(operand.native.histograms.take(np.array([number])))
+            texts.append(made.text(text))
+    made.column(0)
     column = LabelColumn.encode(texts)
     return LabelColumn(column.codes[text_of], column.values)

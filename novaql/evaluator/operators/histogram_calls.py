@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.context import CELL_BYTES
 from novaql.evaluator.kernels import buckets
 from novaql.evaluator.kernels.native import moments, quantile
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
+from novaql.evaluator.made_labels import MadeLabels
+from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, stack
 from novaql.evaluator.native_notes import Notes
 from novaql.evaluator.operators.classic_histogram import Measure, classic_histograms
 from novaql.evaluator.operators.rollup import warn_quantiles
@@ -127,7 +129,12 @@ def _without_doubles(
 def histogram_quantiles_call(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     """One row per histogram and quantile, the quantile written into a label."""
     operand_plan, label_plan, *q_plans = call.arguments
-    operand, label = run.vector(operand_plan, steps), run.text(label_plan)
+    label = run.text(label_plan)
+    MadeLabels(run.context, call.function, label_plan.span).check_name(label)
+    operand = run.vector(operand_plan, steps)
+    run.context.admit_cells(
+        operand.rows, steps.count, CELL_BYTES * len(q_plans) + JOINED_BYTES, f"{call.function}()"
+    )
     parts = []
     for q_plan in q_plans:
         found = _quantile(run, operand, q_plan, operand_plan, steps)

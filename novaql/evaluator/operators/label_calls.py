@@ -11,10 +11,11 @@ import re2
 from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import quote
 from novaql.evaluator.kernels.windows import Bools, Ints
+from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows
 from novaql.language.literals import is_utf8
 from novaql.span import Span
-from tsdb.labels import METRIC_NAME, LabelColumn
+from tsdb.labels import METRIC_NAME, LabelColumn, combine_codes
 from tsdb.matchers import compile_regex
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
@@ -22,15 +23,24 @@ PLACEHOLDER = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
 
 
 def label_replace(
-    operand: StepMatrix, destination: str, template: str, source: str, regex: re2._Regexp[str]
+    operand: StepMatrix,
+    destination: str,
+    template: str,
+    source: str,
+    regex: re2._Regexp[str],
+    made: MadeLabels,
 ) -> StepMatrix:
     """Where the source label matches the whole pattern, write the filled-in template."""
+    made.check_name(destination)
     source_column = operand.series.column(source)
     old = operand.series.column(destination)
+    made.column(operand.rows)
+    parts = _template_parts(template, regex)
     texts: list[str | None] = []
     for value in source_column.values:  # distinct values only
         match = regex.fullmatch(value)
-        texts.append(None if match is None else _expand(template, match))
+        texts.append(None if match is None else made.joined(_filled(parts, match)))
+    made.column(0)
     changed = np.array([text is not None for text in texts], np.bool_)[source_column.codes]
     if not changed.any():
         return operand
@@ -42,39 +52,56 @@ def label_replace(
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), changed)
 
 
-def _expand(template: str, match: re2._Match[str]) -> str:
-    """Go's Regexp.Expand: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty."""
-    groups = match.groupdict()
+def _template_parts(template: str, regex: re2._Regexp[str]) -> list[str | int]:
+    """Go's Regexp.Expand: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty.
 
-    def value(found: re.Match[str]) -> str:
+    Texts, and numbers of the groups between them.
+    """
+    parts: list[str | int] = []
+    at = 0
+    for found in PLACEHOLDER.finditer(template):
+        parts.append(template[at : found.start()])
+        at = found.end()
         name = found[1] or found[2]
         if name is None:
-            return "$"
-        if name.isdigit():
-            number = int(name)
-            return (match.group(number) or "") if number <= (match.re.groups or 0) else ""
-        return groups.get(name) or ""
+            parts.append("$")
+        elif name.isdigit():
+            number = int(name) if len(name) < 10 else regex.groups + 1
+            if number <= regex.groups:
+                parts.append(number)
+        elif name in regex.groupindex:
+            parts.append(regex.groupindex[name])
+    parts.append(template[at:])
+    return [part for part in parts if part != ""]
 
-    return PLACEHOLDER.sub(value, template)
+
+def _filled(parts: list[str | int], match: re2._Match[str]) -> list[str]:
+    groups: dict[int, str] = {}  # each is cut out of the value once
+    for part in parts:
+        if isinstance(part, int) and part not in groups:
+            groups[part] = match.group(part) or ""
+    return [groups[part] if isinstance(part, int) else part for part in parts]
 
 
 def label_join(
-    operand: StepMatrix, destination: str, separator: str, sources: list[str]
+    operand: StepMatrix, destination: str, separator: str, sources: list[str], made: MadeLabels
 ) -> StepMatrix:
     """Write the source labels' values, joined, into the destination label."""
-    columns = [operand.series.column(source) for source in sources]
+    made.check_name(destination)
+    made.column(operand.rows)
+    columns = operand.series.columns
+    present = {name: columns[name] for name in sources if name in columns}
+    keys = combine_codes([column.codes for column in present.values()], operand.rows)
+    _, first, of_row = np.unique(keys, return_index=True, return_inverse=True)
+    chosen = {name: column.codes[first].tolist() for name, column in present.items()}
+    texts = {name: column.values for name, column in present.items()}
     ids: dict[str, int] = {"": 0}
-    if columns:
-        stacked = np.stack([column.codes for column in columns], axis=1)
-        distinct, of_row = np.unique(stacked, axis=0, return_inverse=True)
-        joined = [
-            separator.join(c.values[code] for c, code in zip(columns, row, strict=True))
-            for row in distinct.tolist()
-        ]
-        new_code = np.array([ids.setdefault(text, len(ids)) for text in joined], np.int32)
-        codes = new_code[of_row.ravel()]
-    else:
-        codes = np.zeros(operand.rows, np.int32)
+    new_code = np.zeros(len(first), np.int32)
+    for number in range(len(first) if sources else 0):
+        pieces = [texts[n][chosen[n][number]] if n in chosen else "" for n in sources]
+        new_code[number] = ids.setdefault(made.joined(pieces, separator), len(ids))
+    made.column(0)
+    codes = new_code[of_row.ravel()]
     written = np.ones(operand.rows, np.bool_)
     return _written(operand, destination, LabelColumn(codes, tuple(ids)), written)
 

@@ -10,7 +10,8 @@ from novaql.evaluator.fragment import Stage
 from novaql.evaluator.kernels.dates import PARTS, date_part
 from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
-from novaql.evaluator.matrix import StepMatrix, matrix
+from novaql.evaluator.made_labels import MadeLabels
+from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, matrix
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
@@ -94,13 +95,24 @@ def _label_replace(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     destination, template, source, pattern = _texts(run, call)
     regex = checked_pattern(pattern, pattern_at.span)
     check_destination(destination, call.function, at.span)
-    return label_replace(run.vector(operand, steps), destination, template, source, regex)
+    made = MadeLabels(run.context, call.function, call.span)
+    found = run.vector(operand, steps)
+    _admit_rows(run, call, found)
+    return label_replace(found, destination, template, source, regex, made)
 
 
 def _label_join(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     destination, separator, *sources = _texts(run, call)
     check_destination(destination, call.function, call.arguments[1].span)
-    return label_join(run.vector(call.arguments[0], steps), destination, separator, sources)
+    made = MadeLabels(run.context, call.function, call.span)
+    found = run.vector(call.arguments[0], steps)
+    _admit_rows(run, call, found)
+    return label_join(found, destination, separator, sources, made)
+
+
+def _admit_rows(run: Runner, call: FunctionCall, found: StepMatrix) -> None:
+    """Rows whose labels become equal are joined."""
+    run.context.admit_cells(found.rows, found.steps, JOINED_BYTES, f"{call.function}()")
 
 
 def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:

@@ -1,0 +1,77 @@
+"""Texts of labels that a query makes: bounded, and counted before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from novaql.errors import LimitExceeded
+from novaql.evaluator.context import Context
+from novaql.span import Span
+
+TEXT_BYTES = 150
+"""Of an object for a text, and of its places in a dictionary and in a column."""
+
+COUNTED_AT_ONCE = 1 << 20
+"""Bytes of texts that are made between two checkpoints."""
+
+
+class MadeLabels:
+    """What one function call of a query writes into labels.
+
+    function, span  of the call, for messages
+    """
+
+    def __init__(self, context: Context, function: str, span: Span) -> None:
+        self._context, self._function, self._span = context, function, span
+        self._limit = context.options.limits.label_value_bytes
+        self._waiting = 0
+
+    def check_name(self, name: str) -> None:
+        """Refuse a label name that is too long. Raises `LimitExceeded`."""
+        if self._limit and len(name.encode(errors="surrogatepass")) > self._limit:
+            raise LimitExceeded(
+                f"{self._function}() would write a label with a name of more than "
+                f"{self._limit} bytes",
+                self._span,
+            )
+
+    def joined(self, pieces: Sequence[str], separator: str = "") -> str:
+        """One text of several. Raises `LimitExceeded` before it is made where it is too long."""
+        length = sum(map(len, pieces)) + len(separator) * max(0, len(pieces) - 1)
+        if self._limit and length > self._limit:
+            self._refuse()
+        self._count(length if separator.isascii() and _all_ascii(pieces) else 4 * length)
+        text = separator.join(pieces)
+        if self._limit and 4 * length > self._limit and not text.isascii():
+            if len(text.encode(errors="surrogatepass")) > self._limit:
+                self._refuse()
+        return text
+
+    def text(self, text: str) -> str:
+        """A text that is there already. Raises `LimitExceeded` where it is too long."""
+        return self.joined((text,))
+
+    def column(self, rows: int) -> None:
+        """Count a column of `rows` codes and the texts that are not counted yet."""
+        self._waiting += 4 * rows
+        self._keep()
+
+    def _count(self, size: int) -> None:
+        self._waiting += size + TEXT_BYTES
+        if self._waiting > COUNTED_AT_ONCE:
+            self._keep()
+            self._context.checkpoint()
+
+    def _keep(self) -> None:
+        self._context.memory.keep(self._waiting, f"label values of {self._function}()")
+        self._waiting = 0
+
+    def _refuse(self) -> None:
+        raise LimitExceeded(
+            f"{self._function}() would write a label value of more than {self._limit} bytes",
+            self._span,
+        )
+
+
+def _all_ascii(texts: Iterable[str]) -> bool:
+    return all(map(str.isascii, texts))
