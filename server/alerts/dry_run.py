@@ -7,7 +7,7 @@ evaluations. Nothing is written and nobody is told.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.api import Cancellation, evaluate
-from novaql.errors import EvaluationError, QueryCancelled
+from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
 from novaql.options import QueryOptions
 from novaql.promqltest.series_notation import Labels
 from novaql.result import NativeCells, Result
@@ -38,10 +38,56 @@ from server.platform.errors import invalid
 from server.platform.query_run import within_budget
 from server.platform.scopes import Role
 from server.platform.strict_json import read_json
+from server.platform.workers import TooLargeHere
 
 SHOWN = 200
 MOST_SECONDS = 20.0
+MOST_ALERTS = 10_000
+"""Different alerts that a trial follows."""
+
+MOST_TRANSITIONS = 200_000
+MOST_TEXT = 64 << 20
+"""Characters of labels and annotations that a trial holds."""
+
 _INACTIVE, _GONE = "inactive", "resolved"
+
+
+class _TooMuch(Exception):
+    """A trial holds more than it may."""
+
+
+@dataclass(slots=True)
+class _Courses:
+    """What each alert went through, as much as fits. Raises `_TooMuch`."""
+
+    of: dict[Labels, _Course] = field(default_factory=dict)
+    transitions: int = 0
+    text: int = 0
+
+    def get(self, labels: Labels, annotations: dict[str, str]) -> _Course:
+        """The course of an alert, which has these annotations now."""
+        course = self.of.get(labels)
+        if course is None:
+            if len(self.of) >= MOST_ALERTS:
+                raise _TooMuch(f"there are more than {MOST_ALERTS} alerts")
+            course = self.of[labels] = _Course({})
+            self.text += sum(len(name) + len(text) for name, text in labels)
+        if course.annotations is not annotations:
+            self.text += _length(annotations) - _length(course.annotations)
+            course.annotations = annotations
+            if self.text > MOST_TEXT:
+                raise _TooMuch(f"labels and annotations are longer than {MOST_TEXT >> 20} MiB")
+        return course
+
+    def moved(self) -> None:
+        """Count a transition."""
+        self.transitions += 1
+        if self.transitions > MOST_TRANSITIONS:
+            raise _TooMuch(f"alerts change their state more than {MOST_TRANSITIONS} times")
+
+
+def _length(annotations: dict[str, str]) -> int:
+    return sum(map(len, annotations.values()))
 
 
 @dataclass(slots=True)
@@ -81,9 +127,14 @@ async def try_rule(request: Request) -> Response:
         return tried(context, rule, start_ms, end_ms, interval_ms, cancellation)
 
     budget = context.settings.query_timeout_s
-    shown = await context.workers.run(request, work, timeout_s=budget)
+    shown = await context.workers.run(request, _too_large, timeout_s=budget, large=work)
     content = orjson.dumps(shown.model_dump(mode="json"))
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _too_large(_: Cancellation) -> TriedOut:
+    """Trials run templates, which take as long as they like: they belong among the large ones."""
+    raise TooLargeHere
 
 
 def tried(
@@ -96,7 +147,7 @@ def tried(
 ) -> TriedOut:
     """How a rule would have gone. Raises what queries raise."""
     offset_ms = ms(body.query_offset)
-    rules = rule_context(context)
+    rules = replace(rule_context(context), cancellation=cancellation)
     options = QueryOptions(
         start_ms - offset_ms,
         end_ms - offset_ms,
@@ -115,7 +166,7 @@ def tried(
     last_ms = (
         end_ms if evaluations == len(result.times_ms) else int(result.times_ms[evaluations - 1])
     )
-    alerts = [_shown(labels, course, last_ms) for labels, course in courses.items()]
+    alerts = [_shown(labels, course, last_ms) for labels, course in courses.of.items()]
     alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
     warnings = list(result.warnings)
     if body.no_data != "ok" or body.on_error != "keep":
@@ -128,7 +179,9 @@ def tried(
         alerts=alerts[:SHOWN],
         total_alerts=len(alerts),
         total_fired=sum(alert.fired for alert in alerts),
-        firing_at_end=sum(1 for course in courses.values() if course.firing_since_ms is not None),
+        firing_at_end=sum(
+            1 for course in courses.of.values() if course.firing_since_ms is not None
+        ),
         truncated=len(alerts) > SHOWN,
         problem=problem,
         warnings=warnings,
@@ -141,25 +194,33 @@ def _run(
     rules: RuleContext,
     offset_ms: int,
     cancellation: Cancellation,
-) -> tuple[dict[Labels, _Course], str | None, int]:
-    courses: dict[Labels, _Course] = {}
+) -> tuple[_Courses, str | None, int]:
+    courses = _Courses()
     began = time.monotonic()
     for step, at_ms in enumerate(result.times_ms.tolist()):
         now_ms = at_ms + offset_ms
         if cancellation.cancelled:
             raise QueryCancelled("the client went away")
         if time.monotonic() - began > MOST_SECONDS:
-            return courses, f"it took longer than {MOST_SECONDS:g} s up to {_time(now_ms)}", step
+            return courses, _late(now_ms), step
         vector = _column(result, step)
         if not len(vector) and not state.alerts:
             continue
         before = {key: alert.state for key, alert in state.alerts.items()}
+        left_s = max(0.001, MOST_SECONDS - (time.monotonic() - began))
         try:
-            state.advance(state.labelled(vector, now_ms, rules), now_ms)
-        except EvaluationError as failure:
+            found = state.labelled(vector, now_ms, replace(rules, timeout_s=left_s))
+            state.advance(found, now_ms)
+            _note(courses, before, state.alerts, now_ms)
+        except QueryTimeout:
+            return courses, _late(now_ms), step
+        except (EvaluationError, _TooMuch) as failure:
             return courses, f"{_time(now_ms)}: {failure}", step + 1
-        _note(courses, before, state.alerts, now_ms)
     return courses, None, len(result.times_ms)
+
+
+def _late(now_ms: int) -> str:
+    return f"it took longer than {MOST_SECONDS:g} s up to {_time(now_ms)}"
 
 
 def _column(result: Result, step: int) -> Vector:
@@ -173,23 +234,25 @@ def _column(result: Result, step: int) -> Vector:
 
 
 def _note(
-    courses: dict[Labels, _Course],
+    courses: _Courses,
     before: dict[Labels, State],
     after: dict[Labels, ActiveAlert],
     now_ms: int,
 ) -> None:
     for labels, alert in after.items():
-        course = courses.setdefault(labels, _Course(alert.annotations))
-        course.annotations = alert.annotations
+        course = courses.get(labels, alert.annotations)
         old = before.get(labels)
         if alert.state is State.INACTIVE:
             if old is State.FIRING:
+                courses.moved()
                 _enter(course, _GONE, alert, now_ms)
         elif old is not alert.state:
+            courses.moved()
             _enter(course, alert.state.value, alert, now_ms)
     for labels, old in before.items():
         if labels not in after and old is State.PENDING:
-            course = courses[labels]
+            courses.moved()
+            course = courses.of[labels]
             course.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
 
 

@@ -8,13 +8,13 @@ from enum import StrEnum
 
 import numpy as np
 
-from novaql.errors import EvaluationError, NovaqlError
+from novaql.errors import EvaluationError, NovaqlError, QueryCancelled, QueryTimeout
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.series_notation import Labels, labels_of
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import AlertingRule, Group
-from novaql.rules.templates import TemplateFailure, expand_alert_template
+from novaql.rules.templates import TemplateFailure, TemplateWork, expand_alert_template
 from tsdb.labels import METRIC_NAME, SeriesTable
 
 ALERT_NAME = "alertname"
@@ -134,8 +134,14 @@ class AlertState:
     def labelled(
         self, result: Vector, time_ms: int, context: RuleContext
     ) -> dict[Labels, ActiveAlert]:
-        """The elements of a result as alerts: with the rule's labels, templates filled in."""
+        """The elements of a result as alerts: with the rule's labels, templates filled in.
+
+        Templates together may take as long as a query. After that annotations say so, and labels,
+        by which an alert is known, raise `QueryTimeout`. Raises `QueryCancelled`, and
+        `EvaluationError` for two alerts with equal labels or more text than is taken.
+        """
         found: dict[Labels, ActiveAlert] = {}
+        work = TemplateWork(context.timeout_s, context.cancellation)
         templates = self.group.labels_of(self.rule)
         for row, element in enumerate(result.series):
             value = result.value(row)
@@ -153,6 +159,7 @@ class AlertState:
                     time_ms=time_ms,
                     external_labels=context.external_labels,
                     external_url=context.external_url,
+                    work=work,
                 )
 
             wanted = {name: text for name, text in element.items() if name != METRIC_NAME}
@@ -163,19 +170,26 @@ class AlertState:
                 raise EvaluationError(
                     "vector contains metrics with the same labelset after applying alert labels"
                 )
-            annotations = {name: expand(text) for name, text in self.rule.annotations.items()}
+            annotations = {}
+            for name, text in self.rule.annotations.items():
+                try:
+                    annotations[name] = expand(text)
+                except QueryTimeout as late:
+                    annotations[name] = f"<error expanding template: {late}>"
             found[labels] = ActiveAlert(labels, annotations, value, time_ms)
         return found
 
 
 def _template_query(
     expr: str, time_ms: int, context: RuleContext
-) -> list[tuple[dict[str, str], float | FloatHistogram]]:
+) -> Iterator[tuple[dict[str, str], float | FloatHistogram]]:
     try:
         found = instant_vector(expr, time_ms, context)
+    except QueryCancelled:
+        raise
     except NovaqlError as problem:
         raise TemplateFailure(str(problem).splitlines()[0]) from None
-    return [(labels, found.value(row)) for row, labels in enumerate(found.series)]
+    return ((found.series.labels(row), found.value(row)) for row in range(len(found)))
 
 
 def series_of(alerts: Sequence[ActiveAlert]) -> Vector:

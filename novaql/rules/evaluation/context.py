@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from novaql.cancellation import Cancellation
 from novaql.options import Limits, NameRemoval, QueryOptions
 from tsdb.selection import Source
 from tsdb.tile import Batch
@@ -35,6 +36,7 @@ class RuleContext:
     query_offset_ms   offset of groups that name none
     lookback_ms, subquery_step_ms, timeout_s, limits   of every query
     name_removal      as in Prometheus's own rules, where `__name__` goes at each function
+    cancellation      ends queries, and the templates of a rule
     """
 
     store: RuleStore
@@ -46,6 +48,7 @@ class RuleContext:
     timeout_s: float | None = 120.0
     name_removal: NameRemoval = NameRemoval.EAGER
     limits: Limits = field(default_factory=Limits)
+    cancellation: Cancellation | None = None
 
     def options(self, time_ms: int) -> QueryOptions:
         """Options of an instant query."""

@@ -55,7 +55,8 @@ def instant_vector(expr: str, time_ms: int, context: RuleContext) -> Vector:
 
     Raises `EvaluationError` for a result of another kind, and what `novaql.evaluate` raises.
     """
-    result = evaluate(expr, context.store.source(), context.options(time_ms))
+    options, cancellation = context.options(time_ms), context.cancellation
+    result = evaluate(expr, context.store.source(), options, cancellation=cancellation)
     if result.kind not in (ResultKind.SCALAR, ResultKind.VECTOR) or result.raw is not None:
         raise EvaluationError("rule result is not a vector or scalar")
     native = result.native

@@ -9,9 +9,10 @@ from novaql.promqltest.histogram import FloatHistogram
 from novaql.rules.templates.functions import FUNCTION_NAMES, Query, functions_for
 from novaql.rules.templates.nodes import Template
 from novaql.rules.templates.parser import parse_template
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import TemplateFailure, cut
 from novaql.rules.templates.run import run_template
 from novaql.rules.templates.values import LabelMap, Record
+from novaql.rules.templates.work import TemplateWork
 
 _VARIABLES = {
     "$labels": "Labels",
@@ -36,11 +37,15 @@ def expand_alert_template(
     time_ms: int,
     external_labels: Mapping[str, str],
     external_url: str,
+    work: TemplateWork | None = None,
 ) -> str:
     """What the template gives for one element of an alert's expression.
 
     A template that cannot be carried out gives a text that says so, as in Prometheus: an alert
     with a broken description is better than none.
+
+    work  of the evaluation that this expansion belongs to; it raises `QueryTimeout`,
+          `QueryCancelled` and `EvaluationError` from here
     """
     if "{{" not in text:
         return text
@@ -50,10 +55,13 @@ def expand_alert_template(
         "ExternalURL": external_url,
         "Value": value,
     }
-    functions = functions_for(query, time_ms, external_url)
+    work = work or TemplateWork()
+    functions = functions_for(query, time_ms, external_url, work)
     variables = {name: fields[field] for name, field in _VARIABLES.items()}
     try:
         data = Record("alertTemplateData", fields)
-        return run_template(parse_alert_template(text), data, functions, variables)
+        given = run_template(parse_alert_template(text), data, functions, variables, work)
     except TemplateFailure as failure:
-        return f"<error expanding template: {failure}>"
+        given = f"<error expanding template: {cut(str(failure), 1000)}>"
+    work.gave(given)
+    return given

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from novaql.rules.templates.go_format import go_printf
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import TemplateFailure, joined
 from novaql.rules.templates.values import LabelMap, go_type, shown, truth
 
 Builtin = Callable[..., Any]
@@ -92,15 +92,15 @@ def _slice(value: Any, *bounds: Any) -> Any:
 
 
 def _print(*values: Any) -> str:
-    out = ""
+    out: list[str] = []
     before: Any = ""
     for place, value in enumerate(values):
         # Go puts a blank between two values unless one of them is a text.
         if place and not isinstance(value, str) and not isinstance(before, str):
-            out += " "
-        out += shown(value)
+            out.append(" ")
+        out.append(shown(value))
         before = value
-    return out
+    return joined("", out)
 
 
 def _printf(pattern: Any, *values: Any) -> str:
@@ -110,7 +110,7 @@ def _printf(pattern: Any, *values: Any) -> str:
 
 
 def _println(*values: Any) -> str:
-    return " ".join(map(shown, values)) + "\n"
+    return joined(" ", map(shown, values)) + "\n"
 
 
 BUILTINS: dict[str, Builtin] = {

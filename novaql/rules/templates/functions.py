@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -21,14 +21,24 @@ from novaql.rules.templates.humanize import (
     humanize_timestamp,
     timestamp_ms,
 )
-from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
+from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure, cut
 from novaql.rules.templates.values import LabelMap, Record, Seconds, Time, go_type, sample
+from novaql.rules.templates.work import TemplateWork
 
-Query = Callable[[str], list[tuple[dict[str, str], float | FloatHistogram]]]
+Query = Callable[[str], Iterable[tuple[dict[str, str], float | FloatHistogram]]]
 """Carries out a query at the time of the template: labels and value of each element."""
+
+MOST_STATES = 1 << 23
+"""Characters × states of a regular expression that one search may look at: a third of a second."""
 
 _GROUP = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*)):([^:]*)")
+_MATCH_WORK = 1 << 10
+"""Bytes that a match which is replaced counts for, as long as it takes."""
+
+_ELEMENT_WORK = 1 << 10
+"""Bytes that an element of a query's result counts for."""
+
 _MAX_SECONDS = (2**63 - 1) / 1e9
 
 
@@ -42,7 +52,7 @@ def number(value: Any) -> float:
         try:
             return float(value.replace("_", "x"))
         except ValueError:
-            raise TemplateFailure(f"{value!r} is no number") from None
+            raise TemplateFailure(f"{cut(value)!r} is no number") from None
     raise TemplateFailure(f"{go_type(value)} is no number")
 
 
@@ -86,17 +96,33 @@ def _regex(pattern: Any) -> Any:
     try:
         return re2.compile(text(pattern), options)
     except re2.error as problem:
-        raise TemplateFailure(f"the regular expression {pattern!r} is wrong: {problem}") from None
+        shown = f"{cut(pattern)!r} is wrong: {cut(str(problem))}"
+        raise TemplateFailure(f"the regular expression {shown}") from None
 
 
-def _replace_all(pattern: Any, replacement: Any, subject: Any) -> str:
+def _check_regex(compiled: Any, subject: Any) -> None:
+    """At its worst a search looks at each state of the pattern at each character, and it cannot be
+    interrupted. Raises `TemplateFailure`."""
+    if compiled.programsize * len(text(subject)) > MOST_STATES:
+        raise TemplateFailure("the regular expression and the text are too long together")
+
+
+def _match(pattern: Any, subject: Any) -> bool:
     compiled = _regex(pattern)
+    _check_regex(compiled, subject)
+    return compiled.search(subject) is not None
+
+
+def _replace_all(pattern: Any, replacement: Any, subject: Any, work: TemplateWork) -> str:
+    compiled = _regex(pattern)
+    _check_regex(compiled, subject)
     names = compiled.groupindex
     last_end = 0
     size = 0
 
     def filled(hit: Any) -> str:
         nonlocal last_end, size
+        work.charge(_MATCH_WORK)
         start, end = hit.span()
         touches, last_end = start == end == last_end and start > 0, end
         if touches:  # an empty match right behind another one is left alone
@@ -175,8 +201,7 @@ _FIXED: dict[str, Callable[..., Any]] = {
     "strvalue": lambda element: _label("__value__", element),
     "sortByLabel": _sort_by_label,
     "args": lambda *values: {f"arg{i}": value for i, value in enumerate(values)},
-    "match": lambda pattern, subject: _regex(pattern).search(text(subject)) is not None,
-    "reReplaceAll": _replace_all,
+    "match": _match,
     "safeHtml": text,
     "title": _title,
     "toUpper": lambda value: "".join(map(_upper, text(value))),
@@ -197,16 +222,23 @@ _FIXED: dict[str, Callable[..., Any]] = {
 }
 
 FUNCTION_NAMES = frozenset(
-    [*_FIXED, *SHORT_CIRCUIT, "call", "query", "now", "pathPrefix", "externalURL"]
+    [*_FIXED, *SHORT_CIRCUIT, "call", "query", "reReplaceAll", "now", "pathPrefix", "externalURL"]
 )
 """Every function that a template may name."""
 
 
-def functions_for(query: Query, time_ms: int, external_url: str) -> dict[str, Callable[..., Any]]:
+def functions_for(
+    query: Query, time_ms: int, external_url: str, work: TemplateWork
+) -> dict[str, Callable[..., Any]]:
     """The functions of one expansion; `and` and `or` belong to whoever carries it out."""
 
     def run(expr: Any) -> list[Record]:
-        return [sample(labels, value) for labels, value in query(text(expr))]
+        work.look()
+        found = []
+        for labels, value in query(text(expr)):
+            work.charge(_ELEMENT_WORK + sum(map(len, labels.values())))
+            found.append(sample(labels, value))
+        return found
 
     def no_call(*_: Any) -> Any:
         raise TemplateFailure("call: there are no functions as values here")
@@ -215,6 +247,9 @@ def functions_for(query: Query, time_ms: int, external_url: str) -> dict[str, Ca
         **_FIXED,
         "call": no_call,
         "query": run,
+        "reReplaceAll": lambda pattern, replacement, subject: _replace_all(
+            pattern, replacement, subject, work
+        ),
         "now": lambda: time_ms / 1000,
         "externalURL": lambda: external_url,
         "pathPrefix": lambda: urlsplit(external_url).path,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
-from novaql.rules.templates.problems import TemplateFailure
+from novaql.rules.templates.problems import TemplateFailure, joined
 from novaql.rules.templates.values import float_text, go_type, shown
 
 _VERB = re.compile(r"%([-+# 0]*)(\*|[0-9]+)?(?:\.(\*|[0-9]*))?(?:\[([1-9])\])?(.?)", re.S)
@@ -18,25 +20,27 @@ _DEFAULT_PRECISION = {"e": 6, "E": 6, "f": 6, "F": 6}
 
 def go_printf(pattern: str, arguments: list[Any]) -> str:
     """The pattern with its verbs filled in. What does not fit shows as in Go: `%!d(string=x)`."""
-    waiting = list(arguments)
-    out: list[str] = []
+    return joined("", _pieces(pattern, arguments))
+
+
+def _pieces(pattern: str, arguments: list[Any]) -> Iterator[str]:
+    waiting = deque(arguments)
     in_order = True
     at = 0
     for hit in _VERB.finditer(pattern):
-        out.append(pattern[at : hit.start()])
+        yield pattern[at : hit.start()]
         at = hit.end()
         if hit[4] is not None:  # %[2]v: go on from the second argument
             in_order = False
-            waiting = list(arguments[int(hit[4]) - 1 :])
-        out.append(_filled(hit, waiting))
-    out.append(pattern[at:])
+            waiting = deque(arguments[int(hit[4]) - 1 :])
+        yield _filled(hit, waiting)
+    yield pattern[at:]
     if waiting and in_order:
-        extra = ", ".join(f"{go_type(value)}={shown(value)}" for value in waiting)
-        out.append(f"%!(EXTRA {extra})")
-    return "".join(out)
+        extra = joined(", ", (f"{go_type(value)}={shown(value)}" for value in waiting))
+        yield f"%!(EXTRA {extra})"
 
 
-def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
+def _filled(hit: re.Match[str], waiting: deque[Any]) -> str:
     flags, width_text, precision_text, _, verb = hit.groups()
     width = _size(width_text, waiting)
     precision = None if precision_text is None else _size(precision_text or "0", waiting)
@@ -46,7 +50,7 @@ def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
         return "%!(NOVERB)"
     if not waiting:
         return f"%!{verb}(MISSING)"
-    value = waiting.pop(0)
+    value = waiting.popleft()
     text = _formatted(value, verb, flags, precision)
     if text is None:
         plain = _formatted(value, "v", flags, precision) or ""
@@ -54,11 +58,11 @@ def _filled(hit: re.Match[str], waiting: list[Any]) -> str:
     return _padded(text, flags, width, value)
 
 
-def _size(text: str | None, waiting: list[Any]) -> int | None:
+def _size(text: str | None, waiting: deque[Any]) -> int | None:
     if text is None:
         return None
     if text == "*":
-        size = waiting.pop(0) if waiting else None
+        size = waiting.popleft() if waiting else None
         if not isinstance(size, int):
             return None
     else:

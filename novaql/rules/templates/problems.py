@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MOST_CHARACTERS = 1_000_000
 """Longest text that a template, or a function in it, gives."""
+
+
+LONGEST_QUOTE = 200
+"""Characters of a value in a message."""
+
+
+def cut(text: str, most: int = LONGEST_QUOTE) -> str:
+    """A text as messages show it."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
 class TemplateProblem(ValueError):
@@ -17,3 +28,15 @@ class TemplateProblem(ValueError):
 
 class TemplateFailure(Exception):
     """It parses, and cannot be carried out with these values."""
+
+
+def joined(separator: str, pieces: Iterable[str]) -> str:
+    """One text of pieces. Raises `TemplateFailure` before it is made where it is too long."""
+    found: list[str] = []
+    size = 0
+    for piece in pieces:
+        size += len(piece) + len(separator)
+        if size > MOST_CHARACTERS + len(separator):
+            raise TemplateFailure(f"a text of more than {MOST_CHARACTERS} characters")
+        found.append(piece)
+    return separator.join(found)

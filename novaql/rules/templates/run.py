@@ -28,6 +28,7 @@ from novaql.rules.templates.nodes import (
 )
 from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
 from novaql.rules.templates.values import LabelMap, Record, go_type, shown, truth
+from novaql.rules.templates.work import STEP_WORK, VARIABLE_WORK, TemplateWork
 
 MOST_STEPS = 100_000
 _MOST_DEPTH = 40
@@ -52,15 +53,23 @@ def run_template(
     data: Any,
     functions: Mapping[str, Callable[..., Any]],
     variables: Mapping[str, Any],
+    work: TemplateWork,
 ) -> str:
-    """The text that the template gives. Raises `TemplateFailure`."""
-    run = _Run(template, functions)
+    """The text that the template gives. Raises `TemplateFailure`, and what `work` raises."""
+    work.begin()
+    run = _Run(template, functions, work)
     run.body(template.body, data, [("$", data), *variables.items()])
     return "".join(run.out)
 
 
 class _Run:
-    def __init__(self, template: Template, functions: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        template: Template,
+        functions: Mapping[str, Callable[..., Any]],
+        work: TemplateWork,
+    ) -> None:
+        self.work = work
         self.template = template
         self.functions = functions
         self.out: list[str] = []
@@ -72,9 +81,11 @@ class _Run:
         self.steps += 1
         if self.steps > MOST_STEPS:
             raise TemplateFailure(f"the template takes more than {MOST_STEPS} steps")
+        self.work.charge(STEP_WORK)
 
     def write(self, text: str) -> None:
         self.written += len(text)
+        self.work.charge(len(text))
         if self.written > MOST_CHARACTERS:
             raise TemplateFailure(f"the template gives more than {MOST_CHARACTERS} characters")
         self.out.append(text)
@@ -158,6 +169,7 @@ class _Run:
         if made:
             variables.append((name, value))
             return
+        self.work.charge(VARIABLE_WORK * len(variables))
         places = [place for place, (known, _) in enumerate(variables) if known == name]
         if not places:
             raise TemplateFailure(f"there is no variable {name} to set")
@@ -199,12 +211,15 @@ class _Run:
         function = self.functions[name]
         if not _takes(function.__code__, len(arguments)):
             raise TemplateFailure(f"{name} does not take {len(arguments)} arguments")
+        self.work.charge(sum(len(a) for a in arguments if isinstance(a, (str, list, dict))))
         try:
             value = function(*arguments)
         except TemplateFailure as failure:
             raise TemplateFailure(f"error calling {name}: {failure}") from None
-        if isinstance(value, str) and len(value) > MOST_CHARACTERS:
-            raise TemplateFailure(f"{name} gives more than {MOST_CHARACTERS} characters")
+        if isinstance(value, str):
+            self.work.charge(len(value))
+            if len(value) > MOST_CHARACTERS:
+                raise TemplateFailure(f"{name} gives more than {MOST_CHARACTERS} characters")
         return value
 
     def short_circuit(
@@ -226,6 +241,7 @@ class _Run:
             case Dot():
                 return dot
             case Variable(name=name):
+                self.work.charge(VARIABLE_WORK * len(variables))
                 for known, value in reversed(variables):
                     if known == name:
                         return value

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import format_histogram
+from novaql.rules.templates.problems import MOST_CHARACTERS, TemplateFailure
+
+_DEEPEST = 50
+"""Levels of a value that is printed: of collections in collections."""
 
 
 class LabelMap(dict[str, str]):
@@ -82,7 +87,43 @@ def truth(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Text of a value, as Go prints it with %v."""
+    """Text of a value, as Go prints it with %v. Raises `TemplateFailure` for one that is too long
+    or too deep: a collection may hold one text any number of times."""
+    if not isinstance(value, (dict, list, Record)):
+        return _plain(value)
+    pieces: list[str] = []
+    size = 0
+    for piece in _pieces(value, 0):
+        size += len(piece)
+        if size > MOST_CHARACTERS:
+            raise TemplateFailure(f"a value of more than {MOST_CHARACTERS} characters")
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise TemplateFailure(f"a value of more than {_DEEPEST} levels")
+    if isinstance(value, dict):
+        before = "map["
+        for key in sorted(value):
+            yield f"{before}{key}:"
+            yield from _pieces(value[key], depth + 1)
+            before = " "
+        yield "]" if value else "map[]"
+    elif isinstance(value, (list, Record)):
+        listed = isinstance(value, list)
+        yield "[" if listed else "{"
+        for place, item in enumerate(value if listed else value.fields.values()):
+            if place:
+                yield " "
+            yield from _pieces(item, depth + 1)
+        yield "]" if listed else "}"
+    else:
+        yield _plain(value)
+
+
+def _plain(value: Any) -> str:
     match value:
         case None:
             return "<nil>"
@@ -94,12 +135,6 @@ def shown(value: Any) -> str:
             return str(value)
         case float():
             return float_text(value)
-        case dict():
-            return f"map[{' '.join(f'{key}:{shown(value[key])}' for key in sorted(value))}]"
-        case list():
-            return f"[{' '.join(map(shown, value))}]"
-        case Record():
-            return f"{{{' '.join(map(shown, value.fields.values()))}}}"
         case Time():
             return time_text(value.ms)
         case Seconds():
