@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 MOST_SHOWN = 500
 """Characters of a line that a picture shows on each side of the place."""
 

@@ -21,7 +21,6 @@ from tsdb.labels import SeriesTable
 from tsdb.matchers import Matcher
 from tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
 
-
 CELL_BYTES = 9
 """Of a matrix: a value and whether it is there."""
 
@@ -160,7 +159,7 @@ class Context:
         self.admit_cells(rows, steps, CELL_BYTES, "a result")
 
     def admit_cells(self, rows: int, steps: int, each: int, purpose: str) -> None:
-        """Refuse work on rows × steps cells that takes `each` bytes for a cell, before it begins."""
+        """Refuse work on rows × steps cells that takes `each` bytes for a cell, first."""
         size = rows * steps * each
         if size > SMALL_BYTES:
             self.memory.admit(size, f"{purpose} of {rows} series × {steps} steps")

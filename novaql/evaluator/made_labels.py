@@ -28,7 +28,7 @@ class MadeLabels:
 
     def check_name(self, name: str) -> None:
         """Refuse a label name that is too long. Raises `LimitExceeded`."""
-        if self._limit and len(name.encode(errors="surrogatepass")) > self._limit:
+        if self._limit and _bytes(name) > self._limit:
             raise LimitExceeded(
                 f"{self._function}() would write a label with a name of more than "
                 f"{self._limit} bytes",
@@ -42,9 +42,8 @@ class MadeLabels:
             self._refuse()
         self._count(length if separator.isascii() and _all_ascii(pieces) else 4 * length)
         text = separator.join(pieces)
-        if self._limit and 4 * length > self._limit and not text.isascii():
-            if len(text.encode(errors="surrogatepass")) > self._limit:
-                self._refuse()
+        if self._limit and not text.isascii() and _bytes(text) > self._limit:
+            self._refuse()
         return text
 
     def text(self, text: str) -> str:
@@ -71,6 +70,10 @@ class MadeLabels:
             f"{self._function}() would write a label value of more than {self._limit} bytes",
             self._span,
         )
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))
 
 
 def _all_ascii(texts: Iterable[str]) -> bool:

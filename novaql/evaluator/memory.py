@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from novaql.errors import LimitExceeded
 from novaql.evaluator.matrix import StepMatrix
 from novaql.options import SharedMemory
-from novaql.result import Result
+from novaql.result import NativeCells, Result
 
 TRACKED_BYTES = 1 << 20
 """Smaller arrays are not tracked: a query holds few of them at one time."""
@@ -72,7 +72,7 @@ class QueryMemory:
 
     def hold(self, found: StepMatrix) -> None:
         """Count the arrays of a value until they are freed."""
-        for array in _large(found.values, found.valid, found.native and found.native.which):
+        for array in _large(found.values, found.valid, _which(found.native)):
             if id(array) not in self._tracked:
                 self._tracked.add(id(array))
                 self._held += array.nbytes
@@ -85,10 +85,9 @@ class QueryMemory:
             return
         if result is not None:
             points = result.raw
-            natives = result.native if points is None else points.native
-            arrays = [result.values, result.valid, natives and natives.which]
-            arrays += [] if points is None else [points.times_ms, points.values]
-            large = list(_large(*arrays))
+            large = list(_large(result.values, result.valid, _which(result.native)))
+            if points is not None:
+                large += _large(points.times_ms, points.values, _which(points.native))
             for number, array in enumerate(large):
                 size = min(reserved, array.nbytes + (0 if number else self._kept))
                 reserved -= size
@@ -100,6 +99,10 @@ class QueryMemory:
             address, size = self._freed.popleft()
             self._tracked.discard(address)
             self._held -= size
+
+
+def _which(native: NativeCells | None) -> NDArray[np.int32] | None:
+    return None if native is None else native.which
 
 
 def _large(*arrays: NDArray[Any] | None) -> Iterator[NDArray[Any]]:

@@ -17,8 +17,8 @@ FEW = 200
 """Series for which it is not worth it."""
 
 LONG = 2000
-"""Bytes of labels above which orjson does not encode a series: where memory for its output cannot be
-allocated, it crashes the process. Python's own encoder raises."""
+"""Bytes of labels above which orjson does not encode a series: it crashes the process where
+memory for its output cannot be allocated. Python's own encoder raises."""
 
 AT_ONCE = 4 << 20
 """Bytes of labels that are put together in one call."""
@@ -39,7 +39,7 @@ def label_bytes(series: SeriesTable) -> Ints:
 
 
 def metric_texts(series: SeriesTable) -> list[bytes]:
-    """The label set of each series as an object. Raises `MemoryError` where there is none for it."""
+    """The label set of each series as an object. Raises `MemoryError`."""
     if series.rows == 0:
         return []
     sizes = label_bytes(series)

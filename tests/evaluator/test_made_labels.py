@@ -30,19 +30,19 @@ def many() -> TableSource:
 def nested(levels: int) -> str:
     text = 'label_replace(vector(1), "a", "%s", "", "")' % ("y" * 1000)
     for _ in range(levels):
-        text = 'label_replace(%s, "a", "%s", "a", "(.*)")' % (text, "${1}" * 10)
+        text = 'label_replace({}, "a", "{}", "a", "(.*)")'.format(text, "${1}" * 10)
     return text
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        'label_join(vector(1), "b", "%s"%s)' % ("x" * 150_000, ', "i"' * 16_000),
+        'label_join(vector(1), "b", "{}"{})'.format("x" * 150_000, ', "i"' * 16_000),
         nested(8),
-        'label_replace(vector(1), "%s", "x", "", "")' % LONG,
-        'label_join(vector(1), "%s", "x", "a")' % LONG,
-        'count_values("%s", vector(1))' % LONG,
-        'histogram_quantiles(vector(1), "%s", 0.5)' % LONG,
+        f'label_replace(vector(1), "{LONG}", "x", "", "")',
+        f'label_join(vector(1), "{LONG}", "x", "a")',
+        f'count_values("{LONG}", vector(1))',
+        f'histogram_quantiles(vector(1), "{LONG}", 0.5)',
     ],
     ids=["join", "nested", "name", "name of join", "name of count", "name of quantiles"],
 )

@@ -112,13 +112,14 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
             before = " "
         yield "]" if value else "map[]"
     elif isinstance(value, (list, Record)):
-        listed = isinstance(value, list)
-        yield "[" if listed else "{"
-        for place, item in enumerate(value if listed else value.fields.values()):
+        begin, end = "[]" if isinstance(value, list) else "{}"
+        items = value if isinstance(value, list) else value.fields.values()
+        yield begin
+        for place, item in enumerate(items):
             if place:
                 yield " "
             yield from _pieces(item, depth + 1)
-        yield "]" if listed else "}"
+        yield end
     else:
         yield _plain(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from novaql.rules.model import AlertingRule, Group
 from novaql.rules.templates import TemplateWork, expand_alert_template
 from novaql.rules.templates import work as bounds
 from tsdb.labels import SeriesTable
+from tsdb.selection import Source
+from tsdb.tile import Batch
 
 MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
 """$x is a text of 990 000 zeros."""
@@ -115,12 +118,19 @@ def vector(rows: int) -> Vector:
 Context = Callable[..., RuleContext]
 
 
+class NoStore:
+    """Templates without `query` need none."""
+
+    def source(self) -> Source:
+        raise AssertionError
+
+    def write(self, batch: Batch) -> None:  # noqa: ARG002 - a protocol
+        raise AssertionError
+
+
 @pytest.fixture
 def context() -> Context:
-    def made(**options: object) -> RuleContext:
-        return RuleContext(None, **options)  # type: ignore[arg-type] - templates need no store
-
-    return made
+    return partial(RuleContext, NoStore())
 
 
 def test_a_rule_whose_annotations_take_too_long_fires_without_them(context: Context) -> None:
