@@ -1,8 +1,11 @@
 """How hard property tests try, chosen by HYPOTHESIS_PROFILE.
 
 dev   25 examples: the loop while working (the default)
-ci    100 examples from a fixed seed: a red run means the change, not the draw
+ci    100 examples from a seed that is drawn for the run and printed at its start
 deep  2 000 examples: for a timer or a person who hunts
+
+`--hypothesis-seed=N` or NOVAQL_PROPERTY_SEED=N repeats the examples of a run of `ci`. The variable
+is set before workers of xdist start, so all of them draw from the same seed.
 
 A test that runs away in memory fails with a MemoryError of its own, rather than having the whole
 run killed with no name given.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import os
 import resource
+import secrets
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,17 +25,38 @@ settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
     max_examples=100,
-    derandomize=True,
+    database=None,  # the examples depend on nothing but the seed
+    print_blob=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # a busy machine is not a wrong test
 )
 settings.register_profile("deep", max_examples=2_000, stateful_step_count=100, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+SEED_VARIABLE = "NOVAQL_PROPERTY_SEED"
+settings.load_profile(PROFILE)
+if PROFILE == "ci":
+    os.environ.setdefault(SEED_VARIABLE, str(secrets.randbelow(1 << 32)))
 
 MEMORY_BYTES = 10 << 30
 _soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
 if _soft == resource.RLIM_INFINITY or _soft > MEMORY_BYTES:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, _hard))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis takes the seed of the run from its own option, after this."""
+    seed = os.environ.get(SEED_VARIABLE)
+    if seed and config.getoption("--hypothesis-seed", default=None) is None:
+        config.option.hypothesis_seed = seed
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print the seed, also where `-q` leaves the header out."""
+    seed = session.config.getoption("--hypothesis-seed", default=None)
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if seed is not None and reporter is not None:
+        reporter.write_line(f"property tests: --hypothesis-seed={seed}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -98,11 +99,34 @@ class ExpositionParser:
             if self._walker is not None:
                 self._walker.forget()
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Series that are met inside the block are forgotten if it ends in an error.
+
+        For a text that is read in several blocks, or refused after it was read.
+        """
+        walker = self._walker
+        try:
+            with self._series.all_or_nothing():
+                if walker is None:
+                    yield
+                else:
+                    with walker.all_or_nothing():
+                        yield
+        except BaseException:
+            self._walker = walker
+            raise
+
     def feed(self, block: bytes) -> Batch:
-        """Samples of whole lines; each line ends in a newline. Raises `InputError`.
+        """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
+        remembers nothing of the block.
 
         While the same series come again, batches share one table object.
         """
+        with self.all_or_nothing():
+            return self._feed(block)
+
+    def _feed(self, block: bytes) -> Batch:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         walked = self._walked(block)

@@ -9,7 +9,8 @@ understood once; every other line takes the slow way of `influx_line`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -72,6 +73,23 @@ class InfluxParser:
         self._what = what
         self._known = KnownSeries(limits)
         self._shapes: dict[bytes, tuple[int, ...]] = {}
+        self._times_forgotten = 0
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Series that are met inside the block are forgotten if it ends in an error.
+
+        For a text that is read in several blocks, or refused after it was read.
+        """
+        before, forgotten = len(self._shapes), self._times_forgotten
+        try:
+            with self._known.all_or_nothing():
+                yield
+        except BaseException:
+            remaining = before if forgotten == self._times_forgotten else 0
+            while len(self._shapes) > remaining:
+                self._shapes.popitem()  # the youngest
+            raise
 
     def feed(
         self,
@@ -83,7 +101,8 @@ class InfluxParser:
         problems: LineProblems | None = None,
         lines_before: int = 0,
     ) -> Batch:
-        """Samples of whole lines; each line ends in a newline.
+        """Samples of whole lines; each line ends in a newline. Nothing is remembered of a line, or
+        of a block, that is at fault.
 
         default_time_ms  time of lines that have none
         precision        unit of the times, one of `PRECISIONS`
@@ -94,27 +113,40 @@ class InfluxParser:
         if len(self._known) > MOST_SERIES_KEPT or len(self._shapes) > MOST_SERIES_KEPT:
             self._known.forget()
             self._shapes.clear()
+            self._times_forgotten += 1
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        lines = _LINE.findall(block)
         found = _Found(default_time_ms, precision)
-        try:
-            self._quickly(lines, extra, found)
-        except (ValueError, OverflowError, InputError):
-            # Some line is at fault. The slow way finds and names it.
-            found = _Found(default_time_ms, precision)
-            for at, text in enumerate(block.split(b"\n")[:-1]):
-                try:
-                    self._slowly(at, text, extra, found)
-                except (InfluxProblem, InputError) as problem:
-                    number = lines_before + at + 1
-                    reason = problem.reason if isinstance(problem, InfluxProblem) else str(problem)
-                    if problems is None:
-                        raise InputError(f"{self._what}:{number}: {reason}") from problem
-                    problems.add(number, reason)
-        numbers, times, values = found.columns()
-        table, index = self._known.table(numbers)
+        with self.all_or_nothing():
+            try:
+                with self.all_or_nothing():
+                    self._quickly(_LINE.findall(block), extra, found)
+            except (ValueError, OverflowError, InputError):
+                # Some line is at fault. The slow way finds and names it.
+                found = _Found(default_time_ms, precision)
+                self._line_by_line(block, extra, found, problems, lines_before)
+            numbers, times, values = found.columns()
+            table, index = self._known.table(numbers)
         return Batch(table, index, times, values)
+
+    def _line_by_line(
+        self,
+        block: bytes,
+        extra: Mapping[str, str],
+        found: _Found,
+        problems: LineProblems | None,
+        lines_before: int,
+    ) -> None:
+        for at, text in enumerate(block.split(b"\n")[:-1]):
+            try:
+                with self._known.all_or_nothing():
+                    self._slowly(at, text, extra, found)
+            except (InfluxProblem, InputError) as problem:
+                number = lines_before + at + 1
+                reason = problem.reason if isinstance(problem, InfluxProblem) else str(problem)
+                if problems is None:
+                    raise InputError(f"{self._what}:{number}: {reason}") from problem
+                problems.add(number, reason)
 
     def _quickly(
         self, lines: list[tuple[bytes, ...]], extra: Mapping[str, str], found: _Found
@@ -138,6 +170,8 @@ class InfluxParser:
             series = known.get(key)
             if series is None:
                 said = read_line(head + b" " + shape.replace(b"=", b"=0"))
+                if len(said.fields) < shape.count(b"="):
+                    raise ValueError("a field is given twice")  # values would be of other series
                 series = tuple(self._known.number(labels) for labels, _ in said.series(extra))
                 known[key] = series
             of_lines.append(series)

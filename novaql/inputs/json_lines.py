@@ -12,6 +12,8 @@ above, are split by one regular expression, and their numbers are read all at on
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,12 +59,26 @@ class JsonLinesParser:
         self._what = what
         self._series = SeriesTexts(_labels_of_text, KnownSeries(limits))
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Series that are met inside the block are forgotten if it ends in an error.
+
+        For a text that is read in several blocks, or refused after it was read.
+        """
+        with self._series.all_or_nothing():
+            yield
+
     def feed(self, block: bytes, *, default_time_ms: int, lines_before: int = 0) -> Batch:
-        """Samples of whole lines; each line ends in a newline. Raises `InputError`.
+        """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
+        remembers nothing of the block.
 
         default_time_ms  time of lines with one value that have none
         lines_before     how many lines of the text stood before the block
         """
+        with self.all_or_nothing():
+            return self._feed(block, default_time_ms, lines_before)
+
+    def _feed(self, block: bytes, default_time_ms: int, lines_before: int) -> Batch:
         if len(self._series) > MOST_SERIES_KEPT or len(self._series.known) > MOST_SERIES_KEPT:
             self._series.forget()
         if b"\r" in block:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class KnownSeries:
         self._label_sets: list[Mapping[str, str]] = []
         self._number_of: dict[frozenset[tuple[str, str]], int] = {}
         self._tables: dict[bytes, SeriesTable] = {}
+        self._times_forgotten = 0
 
     def __len__(self) -> int:
         return len(self._label_sets)
@@ -60,11 +62,34 @@ class KnownSeries:
         self._tables[key] = table  # the youngest stands last
         return table, index.astype(np.int64, copy=False)
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Series that are met inside the block are forgotten if it ends in an error."""
+        before, forgotten = len(self), self._times_forgotten
+        try:
+            yield
+        except BaseException:
+            self._forget_from(before if forgotten == self._times_forgotten else 0)
+            raise
+
+    def _forget_from(self, count: int) -> None:
+        while len(self._number_of) > count:
+            self._number_of.popitem()  # the youngest
+        del self._label_sets[count:]
+        for key in [key for key in self._tables if _highest(key) >= count]:
+            del self._tables[key]
+
     def forget(self) -> None:
         """Begin anew; numbers given before mean nothing any more."""
         self._label_sets.clear()
         self._number_of.clear()
         self._tables.clear()
+        self._times_forgotten += 1
+
+
+def _highest(key: bytes) -> int:
+    """The highest number of a table's series, from the ordered numbers that it is kept under."""
+    return int(np.frombuffer(key[-8:], np.int64)[0]) if key else -1
 
 
 class SeriesTexts(dict[bytes, int]):
@@ -79,13 +104,28 @@ class SeriesTexts(dict[bytes, int]):
         super().__init__()
         self._understand = understand
         self.known = known
+        self._times_forgotten = 0
 
     def __missing__(self, text: bytes) -> int:
         number = self.known.number(self._understand(text))
         self[text] = number
         return number
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Texts and series that are met inside the block are forgotten if it ends in an error."""
+        before, forgotten = len(self), self._times_forgotten
+        try:
+            with self.known.all_or_nothing():
+                yield
+        except BaseException:
+            remaining = before if forgotten == self._times_forgotten else 0
+            while len(self) > remaining:
+                self.popitem()  # the youngest
+            raise
+
     def forget(self) -> None:
         """Begin anew."""
+        self._times_forgotten += 1
         self.clear()
         self.known.forget()

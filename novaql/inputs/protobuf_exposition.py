@@ -84,14 +84,25 @@ class ProtobufParser:
         self._rest = b""
         self._bytes_before = 0
         if len(self._known) > MOST_SERIES_KEPT:
-            self._known.forget()
-            self._families.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._known.forget()
+        self._families.clear()
 
     def feed(self, block: bytes) -> Batch:
-        """Samples of the families that are complete now. Raises `InputError`.
+        """Samples of the families that are complete now. Raises `InputError`, and then remembers no
+        series at all.
 
         While the same series come again, batches share one table object.
         """
+        try:
+            return self._feed(block)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _feed(self, block: bytes) -> Batch:
         data = self._rest + block if self._rest else block
         found = _Samples(self.default_time_ms)
         at = 0
@@ -112,6 +123,7 @@ class ProtobufParser:
     def finish(self) -> None:
         """Say that there is no more. Raises `InputError` if the last message is cut off."""
         if self._rest:
+            self._forget()
             raise InputError(f"{self._what}: the message at byte {self._bytes_before} is cut off")
 
     def _next_message(self, data: bytes, at: int) -> tuple[int, int] | None:

@@ -2,10 +2,13 @@
 
 A sender names the same series again and again. Their label bytes are understood once; later they
 are recognised by comparing bytes, first with what followed the series before them last time. The
-samples themselves are decoded all at once, as arrays.
+samples themselves are decoded all at once, as arrays. What a message teaches is noted in a draft,
+which is entered when nothing can be wrong with the message any more.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +34,21 @@ _MOST_SIGHTS_KEPT = 10_000
 _FIRST_FIELD = 0x0A  # number 1, bytes: a time series in the message, a label in a time series
 _MORE_LABELS = b"\x0a"
 _NOBODY = (-1, b"")
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What a message teaches, in the shape in which the decoder remembers it.
+
+    first  the number of the first new series
+    """
+
+    first: int
+    label_sets: list[dict[str, str]] = field(default_factory=list)
+    number_of: dict[frozenset[tuple[str, str]], int] = field(default_factory=dict)
+    known: dict[bytes, int] = field(default_factory=dict)
+    follower: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
 
 
 class PlainDecoder:
@@ -74,7 +92,7 @@ class PlainDecoder:
         stops: list[int] = []
         metadata: dict[str, Metadata] = {}
         follower, known = self._follower, self._known
-        series_before = len(self._label_sets)
+        draft = _Draft(len(self._label_sets))
         last, end, at = -1, len(data), 0
         while at < end:
             if data[at] != _FIRST_FIELD:
@@ -95,8 +113,8 @@ class PlainDecoder:
                 samples = _end_of_labels(data, start, stop)
                 labels = data[start:samples]
                 found = known.get(labels)
-                number = self._learn(labels, start) if found is None else found
-                follower[last] = (number, labels)
+                number = self._learn(labels, start, draft) if found is None else found
+                draft.follower[last] = (number, labels)
             if len(numbers) >= self._limits.series:
                 self._limits.check_series(len(numbers) + 1)
             numbers.append(number)
@@ -108,20 +126,22 @@ class PlainDecoder:
         histograms = [one for _, one in decoded.histograms]
         need_storable(decoded.times, [one.time for one in histograms])
         of_series = np.array(numbers, np.int64)
-        self._limits.check_table(len(self._label_sets) - series_before, len(self._names) // 2)
-        rows = np.repeat(of_series, decoded.counts)
-        learned = len(self._label_sets) > series_before
-        native = exemplars = None
-        if histograms or decoded.exemplars:
-            both = (*decoded.histograms, *decoded.exemplars)
-            owners = of_series[[at for at, _ in both]]
+        self._limits.check_table(len(draft.label_sets), len(draft.names))
+        both = (*decoded.histograms, *decoded.exemplars)
+        owners = of_series[[at for at, _ in both]] if both else of_series[:0]
+        native, exemplars = None, exemplar_columns(owners, [one for _, one in decoded.exemplars])
+        if histograms:
+            times = np.array([one.time for one in histograms], np.int64)
+            native = HistogramSamples(owners, times, columns_of(histograms))
+        self._enter(draft)
+        rows, learned = np.repeat(of_series, decoded.counts), bool(draft.label_sets)
+        if both:
             table, every = self._table_of(np.concatenate([rows, owners]), learned)
             index, own = every[: len(rows)], every[len(rows) :]
-            if histograms:
-                times = np.array([one.time for one in histograms], np.int64)
-                native = HistogramSamples(own[: len(times)], times, columns_of(histograms))
-            of_exemplars = own[len(histograms) :]
-            exemplars = exemplar_columns(of_exemplars, [one for _, one in decoded.exemplars])
+            if native is not None:
+                native = replace(native, series_index=own[: len(histograms)])
+            if exemplars is not None:
+                exemplars = replace(exemplars, series_index=own[len(histograms) :])
         else:
             table, index = self._table_of(rows, learned)
         batch = Batch(table, index, decoded.times, decoded.values, native, exemplars=exemplars)
@@ -138,21 +158,35 @@ class PlainDecoder:
             raise InputError(f"byte {at}: a time series has wire type {kind}")
         return stop
 
-    def _learn(self, labels: bytes, at: int) -> int:
+    def _learn(self, labels: bytes, at: int, draft: _Draft) -> int:
         """The number of a series whose label bytes are new. `at` is where they stand."""
+        number = draft.known.get(labels)
+        if number is not None:
+            return number
         try:
             most = self._limits.labels
             found = quick_labels(labels, most) or read_labels(labels, most)
             self._limits.check(found)
-            self._names.update(found)
-            self._limits.check_names(len(self._names) // 2)  # half may be of earlier messages
+            draft.names.update(found)
+            self._limits.check_names(len(draft.names))
         except InputError as problem:
             raise InputError(f"time series at byte {at}: {problem}") from problem
-        number = self._number_of.setdefault(frozenset(found.items()), len(self._label_sets))
-        if number == len(self._label_sets):
-            self._label_sets.append(found)
-        self._known[labels] = number
+        pairs, fresh = frozenset(found.items()), draft.first + len(draft.label_sets)
+        number = self._number_of.get(pairs)
+        if number is None:
+            number = draft.number_of.setdefault(pairs, fresh)
+        if number == fresh:
+            draft.label_sets.append(found)
+        draft.known[labels] = number
         return number
+
+    def _enter(self, draft: _Draft) -> None:
+        """Label sets first: a number that is known always has one."""
+        self._label_sets += draft.label_sets
+        self._number_of |= draft.number_of
+        self._known |= draft.known
+        self._follower |= draft.follower
+        self._names |= draft.names
 
     def _table_of(self, numbers: Ints, learned: bool) -> tuple[SeriesTable, Ints]:
         """A table that has these series, and each one's row in it.

@@ -114,11 +114,13 @@ class TargetReader:
             found = self._protobuf_parser()
             found.start(at_ms)
             batch = found.feed(body)
+            found.finish()
         else:
             found = self._text
             found.start(at_ms, openmetrics=openmetrics)
-            batch = found.feed(body if body.endswith(b"\n") or not body else body + b"\n")
-        found.finish()
+            with found.all_or_nothing():
+                batch = found.feed(body if body.endswith(b"\n") or not body else body + b"\n")
+                found.finish()
         self.exemplars = found.exemplars
         batch = self._refinement.apply(batch, found.metadata, created=openmetrics)
         return batch, dict(found.metadata)

@@ -107,7 +107,9 @@ class Scraper:
         target = self.target
         timeout = target.timeout or min(10.0, target.interval)
         found = self._fetch(target.url, timeout, at_ms=at_ms, parser=self._parser)
-        self._database.append(self._batch(found, at_ms))
+        batch, alive = self._batch(found, at_ms)
+        self._database.append(batch)
+        self._alive = alive  # what the store refused is not there to end
         if found.metadata and found.metadata != self._metadata:
             self._database.set_metadata(found.metadata)
             self._metadata = found.metadata
@@ -133,12 +135,12 @@ class Scraper:
                 due += (late // interval + 1) * interval
             self._stop.wait(due - time.monotonic())
 
-    def _batch(self, found: ScrapeResult, at_ms: int) -> Batch:
+    def _batch(self, found: ScrapeResult, at_ms: int) -> tuple[Batch, SeriesTable]:
+        """What is appended, and the series that are alive after it."""
         batch = found.batch
         series = self._with_target_labels(batch.series)
         now_alive = seen_at(batch, series, at_ms)
         gone = missing_series(self._alive, now_alive)
-        self._alive = now_alive
         parts = [batch.values, np.array([found.up, found.duration, found.samples], np.float64)]
         report = self._report()
         index = [batch.series_index, len(series) + np.arange(len(report))]
@@ -156,7 +158,8 @@ class Scraper:
             starts = np.zeros(len(values), np.int64)
             starts[:exposed] = batch.starts
         joined = self._joined(tables)
-        return Batch(joined, np.concatenate(index), times, values, batch.native, starts)
+        made = Batch(joined, np.concatenate(index), times, values, batch.native, starts)
+        return made, now_alive
 
     def _joined(self, tables: list[SeriesTable]) -> SeriesTable:
         """One table of all; the same object while a healthy target exposes the same series."""

@@ -70,8 +70,10 @@ class DeltaRequest:
         self._most_series = most_series
         self._turn = turn
         self._holds_turn = False
-        self._changed: dict[Key, Message | None] = {}
-        self._new = 0
+        self._changed: dict[Key, Message | None] = {}  # None: not kept any more
+        self._growth = 0
+        self._by_age: Iterator[Key] | None = None
+        self._oldest: Key | None = None
 
     def cumulative(self, key: Key, kind: str, point: Message) -> Message:
         """The point as a cumulative one. Raises `DeltaProblem`; nothing is added then.
@@ -85,14 +87,15 @@ class DeltaRequest:
         began = int(point.get("startTimeUnixNano", 0)) or time
         if began > time:
             raise DeltaProblem("it starts behind its own time")
+        before = self._changed[key] if key in self._changed else self._sums.get(key)
         if int(point.get("flags", 0)) & 1:  # the series has ended
+            self._growth -= before is not None
             self._changed[key] = None
             return point
-        before = self._changed[key] if key in self._changed else self._sums.get(key)
         if before is None:
             self._make_room(time)
-            self._new += key not in self._sums
             total = _anew(point, began)
+            self._growth += 1
         else:
             last = int(before["timeUnixNano"])
             if time <= last or began < last:
@@ -102,12 +105,21 @@ class DeltaRequest:
         return total
 
     def _make_room(self, now: int) -> None:
-        if len(self._sums) + self._new < self._most_series:
+        if len(self._sums) + self._growth < self._most_series:
             return
-        oldest = next(iter(self._sums), None)
+        oldest = self._oldest_unchanged()
         if oldest is None or int(self._sums[oldest]["timeUnixNano"]) > now - _LIFETIME_NS:
             raise DeltaProblem(f"sums of {self._most_series} series are kept, which is the limit")
-        del self._sums[oldest]
+        self._changed[oldest] = None
+        self._growth -= 1
+
+    def _oldest_unchanged(self) -> Key | None:
+        if self._by_age is None:
+            self._by_age = iter(self._sums)  # which do not change while the request has its turn
+            self._oldest = next(self._by_age, None)
+        while self._oldest in self._changed:
+            self._oldest = next(self._by_age, None)
+        return self._oldest
 
     def keep(self) -> None:
         """The points are stored."""

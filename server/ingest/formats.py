@@ -46,7 +46,7 @@ Reader = Callable[[Intake, bytes, Told], Incoming]
 
 def read_influx(intake: Intake, body: bytes, told: Told) -> Incoming:
     """Influx line protocol."""
-    with intake.turn:
+    with intake.turn, intake.influx.all_or_nothing():
         return Incoming(
             intake.influx.feed(
                 _whole_lines(body),
@@ -60,7 +60,7 @@ def read_influx(intake: Intake, body: bytes, told: Told) -> Incoming:
 
 def read_json_lines(intake: Intake, body: bytes, told: Told) -> Incoming:
     """JSON lines, those that VictoriaMetrics exports among them."""
-    with intake.turn:
+    with intake.turn, intake.json_lines.all_or_nothing():
         found = intake.json_lines.feed(_whole_lines(body), default_time_ms=told.now_ms)
         return Incoming(found)
 
@@ -70,9 +70,10 @@ def read_text(intake: Intake, body: bytes, told: Told, *, openmetrics: bool) -> 
     with intake.turn:
         parser = intake.text
         parser.start(told.now_ms, openmetrics=openmetrics)
-        batch = parser.feed(_whole_lines(body))
-        parser.finish()
-        return Incoming(batch, dict(parser.metadata))
+        with parser.all_or_nothing():
+            batch = parser.feed(_whole_lines(body))
+            parser.finish()
+            return Incoming(batch, dict(parser.metadata))
 
 
 def read_protobuf(intake: Intake, body: bytes, told: Told) -> Incoming:

@@ -146,6 +146,10 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
     for given in points:
         point = given
         labels = _labels(_attributes(point.get("attributes", ()))) | identity
+        scale = int(point.get("scale", 0))
+        if kind == "exponentialHistogram" and scale < MIN_SCHEMA:  # before it spoils a sum
+            _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")
+            continue
         if sums is not None:
             try:
                 point = sums.cumulative((name, kind, frozenset(labels.items())), kind, point)
@@ -199,9 +203,6 @@ def _sum_and_count(name: str, point: Message, labels: Labels, out: Converted) ->
 
 def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> None:
     scale = int(point.get("scale", 0))
-    if scale < MIN_SCHEMA:
-        _reject(out, 1, f"{name}: the scale {scale} is below {MIN_SCHEMA}")
-        return
     coarser = max(0, scale - MAX_SCHEMA)
     time_ms, total, start_ms = _timed(point, point.get("sum", 0))
     if _unrecorded(point):

@@ -16,6 +16,7 @@ from server.scraping.model import ScrapeTarget
 from server.scraping.protocols import accept_header, content_type_of
 from server.scraping.samples import RefusedScrape, SampleMaker
 from tsdb.selection import Metadata
+from tsdb.tile import Batch
 
 log = logging.getLogger("novaql.scraping")
 
@@ -134,14 +135,14 @@ class ScrapeLoop:
         await asyncio.sleep(self.target.interval_s)
         at_ms = round(self._clock() * 1000)
         await asyncio.sleep(1.1 * self.target.interval_s)
-        await self._in_thread(lambda: self._store.append(self._maker.end(at_ms)))
+        await self._in_thread(lambda: self._append(self._maker.end(at_ms)))
 
     async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _store_success(self, body: bytes, kind: str, at_ms: int, duration: float) -> None:
         answer = self._maker.read(body, kind, at_ms)
-        self._store.append(self._maker.success(answer, at_ms, duration, len(body)))
+        self._append(self._maker.success(answer, at_ms, duration, len(body)))
         metadata = self._maker.metadata
         if metadata and metadata != self._known_metadata:
             self._store.set_metadata(metadata)
@@ -150,4 +151,8 @@ class ScrapeLoop:
     def _store_failure(
         self, at_ms: int, duration: float, size: int, counts: tuple[int, int]
     ) -> None:
-        self._store.append(self._maker.failure(at_ms, duration, size, counts))
+        self._append(self._maker.failure(at_ms, duration, size, counts))
+
+    def _append(self, batch: Batch) -> None:
+        self._store.append(batch)
+        self._maker.stored()

@@ -76,7 +76,7 @@ class SampleMaker:
         self.target = target
         self.metadata: dict[str, Metadata] = {}
         self._reader = TargetReader(target.url, target.job.exposed)
-        self._alive = SeriesTable.unlabelled(0)
+        self._alive = self._next_alive = SeriesTable.unlabelled(0)
         # The last table of the reader and what was made of it: equal series come as one object.
         self._mapped: _Mapped | None = None
         names = (*REPORTED, *(EXTRA if target.job.extra_metrics else ()))
@@ -104,13 +104,13 @@ class SampleMaker:
         return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, kept)
 
     def success(self, answer: Answer, at_ms: int, duration_s: float, size: int) -> Batch:
-        """Samples, markers for what vanished, and the report."""
+        """Samples, markers for what vanished, and the report. `stored` is called after it."""
         batch = answer.batch
         tracked = self.target.job.track_timestamps_staleness
         now_alive = batch.series if tracked else seen_at(batch, batch.series, at_ms)
         gone = missing_series(self._alive, now_alive)
         added = missing_series(now_alive, self._alive)
-        self._alive = now_alive
+        self._next_alive = now_alive
         report = [1.0, duration_s, answer.exposed, answer.kept, len(added)]
         return self._with_report(batch, gone, at_ms, report, size)
 
@@ -121,13 +121,17 @@ class SampleMaker:
 
         counts  `exposed` and `kept` of an answer that was refused
         """
-        gone, self._alive = self._alive, SeriesTable.unlabelled(0)
+        gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
         return self._with_report(_nothing(), gone, at_ms, [0.0, duration_s, *counts, 0], size)
 
     def end(self, at_ms: int) -> Batch:
         """Markers for every series, the report's among them: the target is there no longer."""
-        gone, self._alive = self._alive, SeriesTable.unlabelled(0)
+        gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
         return concat_batches([_markers(gone, at_ms), _markers(self._report, at_ms)])
+
+    def stored(self) -> None:
+        """The store took the batch made last, so later markers are of the series in it."""
+        self._alive = self._next_alive
 
     def _with_report(
         self, batch: Batch, gone: SeriesTable, at_ms: int, report: list[float], size: int

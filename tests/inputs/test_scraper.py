@@ -155,6 +155,29 @@ def test_a_store_that_fails_does_not_end_the_scraping(exposer: Exposer) -> None:
     assert len(memory.batches) >= 2
 
 
+def test_markers_are_written_again_after_the_store_refused_them(exposer: Exposer) -> None:
+    """What vanished in a scrape that was not stored is marked by the next one."""
+
+    class Refusing(Memory):
+        fails = False
+
+        def append(self, batch: Batch, /) -> None:
+            if self.fails:
+                raise OSError("no space left")
+            super().append(batch)
+
+    memory = Refusing()
+    scraper = Scraper(Target(exposer.url, "test"), memory)
+    exposer.body = b"a 1\nb 1\n"
+    scraper.scrape_once(NOW)
+    exposer.body, memory.fails = b"a 1\n", True
+    with pytest.raises(OSError, match="no space left"):
+        scraper.scrape_once(NOW + 1)
+    memory.fails = False
+    scraper.scrape_once(NOW + 2)
+    assert named(plain(memory.batches[-1]))["b"] == {NOW + 2: bits(STALE)}
+
+
 def native_text(*names: str) -> bytes:
     """A native histogram of each name, and a counter that began at a known time."""
     family = FAMILY_CLASSES["proto2"]

@@ -75,6 +75,7 @@ class XorReader:
             self._lead = reader.bits(5)
             size = reader.bits(6) or 64
             self._trail = (64 - self._lead - size) % 64
-        found = reader.bits(64 - self._lead - self._trail)
+        # More than 64 zeros and bits together: no encoder writes that, and all readers agree on it.
+        found = reader.bits(min((64 - self._lead - self._trail) & 127, 64))
         self.value ^= (found << self._trail) & _EVERY
         return self.value

@@ -1,6 +1,12 @@
-"""Messages of remote write 1.0 by the compiled walk."""
+"""Messages of remote write 1.0 by the compiled walk.
+
+What a message teaches is entered when nothing can be wrong with the message any more: its other
+fields and its times are read before, and the texts of labels that are refused are taken back.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +19,8 @@ from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
 from novaql.inputs.wire.texts import Octets, TextTable
 from novaql.inputs.write_request import WriteRequest, need_storable
-from tsdb.labels import METRIC_NAME, Ints
+from tsdb.exemplars import Exemplars
+from tsdb.labels import METRIC_NAME, Ints, SeriesTable
 from tsdb.selection import Metadata
 from tsdb.tile import STALE, Batch, Floats, HistogramSamples
 
@@ -39,10 +46,10 @@ class CompiledDecoder:
         self._forget()
 
     def _forget(self) -> None:
+        self._learning = False
         self._table = GrowingTable()
         self._texts = TextTable(self._kernels)
         self._strings: list[str] = []
-        self._damaged: set[int] = set()  # numbers of texts that are not UTF-8
         self._labels = TextTable(self._kernels)
         self._series: Ints = np.zeros(64, np.int64)
         self._follower: Ints = np.full(65, -1)
@@ -57,7 +64,7 @@ class CompiledDecoder:
 
         Raises `InputError` for a histogram or a time that cannot be.
         """
-        if self._is_full():
+        if self._learning or self._is_full():  # an error ended the learning halfway
             self._forget()
         room = self._room.for_message(len(data))
         self._room = room if room.octets <= _OCTETS_KEPT else _Room(0)
@@ -69,16 +76,15 @@ class CompiledDecoder:
         if count < 0:
             return None
         lacking, odd = found.tolist()
-        rows, others = room.rows[:count].copy(), room.others[:odd].copy()
+        parts = _read_parts(data, room, count, odd)
         if lacking:
+            self._learning = True
             learned = self._learn(data, room.missing[:lacking])
+            self._learning = False
             if learned is None:
                 return None
-            for numbers in (rows, others[:, 3]):
-                unknown = numbers < 0
-                numbers[unknown] = learned[-1 - numbers[unknown]]
-        values: Floats = room.bits[:count].copy().view(np.float64)
-        return self._request(data, rows, room.times[:count].copy(), values, others)
+            parts.settle(learned)
+        return parts.request(self._table.table())
 
     def _is_full(self) -> bool:
         return (
@@ -87,74 +93,25 @@ class CompiledDecoder:
             or self._texts.used + self._labels.used > _MOST_OCTETS
         )
 
-    def _request(
-        self, data: Octets, rows: Ints, times: Ints, values: Floats, others: Ints
-    ) -> WriteRequest:
-        metadata: dict[str, Metadata] = {}
-        whole: list[tuple[int, WireHistogram]] = []
-        ended: list[tuple[int, int]] = []
-        exemplars: list[Exemplar] = []
-        exemplar_rows: list[int] = []
-        for number, begin, end, row in others.tolist():
-            field = data[begin:end].tobytes()
-            if number == _EXEMPLAR:
-                exemplars.append(read_exemplar(field, 0, len(field)))
-                exemplar_rows.append(row)
-                continue
-            if number == _METADATA:
-                name, said = read_metadata(field, 0, len(field))
-                metadata[name] = said
-                continue
-            histogram = read_histogram(field, 0, len(field))
-            if histogram.stale:
-                ended.append((row, histogram.time))
-            else:
-                whole.append((row, histogram))
-        if ended:
-            marks = np.array(ended, np.int64)
-            rows, times = np.append(rows, marks[:, 0]), np.append(times, marks[:, 1])
-            values = np.append(values, np.full(len(marks), STALE))
-        need_storable(times, [one.time for _, one in whole])
-        native = None
-        if whole:
-            native = HistogramSamples(
-                np.array([row for row, _ in whole], np.int64),
-                np.array([one.time for _, one in whole], np.int64),
-                columns_of([one for _, one in whole]),
-            )
-        beside = exemplar_columns(np.array(exemplar_rows, np.int64), exemplars)
-        batch = Batch(self._table.table(), rows, times, values, native, exemplars=beside)
-        return WriteRequest(batch, metadata, len(whole))
-
     def _learn(self, data: Octets, missing: Ints) -> Ints | None:
         """[R] rows of the series whose label bytes are in `missing`; None if any is odd."""
         limits = self._limits
         labels, octets = int(missing[:, 2].sum()), int((missing[:, 1] - missing[:, 0]).sum())
         if int(missing[:, 2].max()) > limits.labels or len(missing) > limits.series:
             return None
-        texts = self._texts
+        texts, before = self._texts, (self._texts.count, self._texts.used)
         texts.make_room(2 * labels, octets)
         pairs, found = np.empty((labels, 3), np.int64), np.array([0, texts.used])
         count = self._kernels.label_texts(
             data, missing, texts.seed, *texts.arrays, texts.count, pairs, found
         )
-        texts.count, texts.used = count if count >= 0 else -1 - count, int(found[1])
-        self._read_new_texts()
-        if count < 0:
-            return None
-        pairs[:, 1:] = np.maximum(pairs[:, 1:], EMPTY)  # a field that is not there
-        if self._damaged and np.isin(pairs[:, 1:], list(self._damaged)).any():
-            return None
-        if labels and (
-            int(texts.sizes[pairs[:, 1]].max()) > limits.name_bytes
-            or int(texts.sizes[pairs[:, 2]].max()) > limits.value_bytes
-        ):
-            return None
-        names = len(np.unique(pairs[:, 1]))
-        if names > limits.names or names * len(missing) > limits.cells:
-            return None
-        rows = self._table.rows_of(pairs, len(missing), self._strings)
+        rows = None
+        if count >= 0:
+            texts.count, texts.used = count, int(found[1])
+            rows = self._rows_of(pairs, len(missing))
         if rows is None:
+            texts.cut(*before)
+            del self._strings[texts.count :]
             return None
         numbers = self._enter(self._labels, data, missing)
         known = self._labels.count
@@ -163,6 +120,22 @@ class CompiledDecoder:
             self._follower = np.append(self._follower, np.full(known, -1))
         self._series[numbers] = rows
         return rows
+
+    def _rows_of(self, pairs: Ints, series: int) -> Ints | None:
+        """[series] rows of the table, new ones if need be; None if the labels are refused."""
+        limits, sizes = self._limits, self._texts.sizes
+        if not self._read_new_texts():
+            return None
+        pairs[:, 1:] = np.maximum(pairs[:, 1:], EMPTY)  # a field that is not there
+        if len(pairs) and (
+            int(sizes[pairs[:, 1]].max()) > limits.name_bytes
+            or int(sizes[pairs[:, 2]].max()) > limits.value_bytes
+        ):
+            return None
+        names = len(np.unique(pairs[:, 1]))
+        if names > limits.names or names * series > limits.cells:
+            return None
+        return self._table.rows_of(pairs, series, self._strings)
 
     def _enter(self, into: TextTable, data: Octets, regions: Ints) -> Ints:
         into.make_room(len(regions), int((regions[:, 1] - regions[:, 0]).sum()))
@@ -174,13 +147,85 @@ class CompiledDecoder:
         into.used = int(numbers[-1])
         return numbers[:-1]
 
-    def _read_new_texts(self) -> None:
-        for number in range(len(self._strings), self._texts.count):
-            try:
+    def _read_new_texts(self) -> bool:
+        """Whether they all are UTF-8."""
+        try:
+            for number in range(len(self._strings), self._texts.count):
                 self._strings.append(self._texts.text(number).decode())
-            except UnicodeDecodeError:
-                self._strings.append("")
-                self._damaged.add(number)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """What a message brings, as columns. Where a row is not known yet it is -1 - i, of the i-th
+    series whose label bytes are not known."""
+
+    rows: Ints
+    times: Ints
+    values: Floats
+    native: HistogramSamples | None
+    exemplars: Exemplars | None
+    metadata: dict[str, Metadata]
+
+    def settle(self, learned: Ints) -> None:
+        """Put in the rows that were not known."""
+        native, exemplars = self.native, self.exemplars
+        for numbers in (
+            self.rows,
+            *([] if native is None else [native.series_index]),
+            *([] if exemplars is None else [exemplars.series_index]),
+        ):
+            unknown = numbers < 0
+            numbers[unknown] = learned[-1 - numbers[unknown]]
+
+    def request(self, table: SeriesTable) -> WriteRequest:
+        batch = Batch(
+            table, self.rows, self.times, self.values, self.native, exemplars=self.exemplars
+        )
+        histograms = 0 if self.native is None else len(self.native.timestamps)
+        return WriteRequest(batch, self.metadata, histograms)
+
+
+def _read_parts(data: Octets, room: _Room, samples: int, odd: int) -> _Parts:
+    """Raises `InputError`."""
+    rows, times = room.rows[:samples].copy(), room.times[:samples].copy()
+    values: Floats = room.bits[:samples].copy().view(np.float64)
+    metadata: dict[str, Metadata] = {}
+    whole: list[tuple[int, WireHistogram]] = []
+    ended: list[tuple[int, int]] = []
+    exemplars: list[Exemplar] = []
+    exemplar_rows: list[int] = []
+    for number, begin, end, row in room.others[:odd].tolist():
+        field = data[begin:end].tobytes()
+        if number == _EXEMPLAR:
+            exemplars.append(read_exemplar(field, 0, len(field)))
+            exemplar_rows.append(row)
+            continue
+        if number == _METADATA:
+            name, said = read_metadata(field, 0, len(field))
+            metadata[name] = said
+            continue
+        histogram = read_histogram(field, 0, len(field))
+        if histogram.stale:
+            ended.append((row, histogram.time))
+        else:
+            whole.append((row, histogram))
+    if ended:
+        marks = np.array(ended, np.int64)
+        rows, times = np.append(rows, marks[:, 0]), np.append(times, marks[:, 1])
+        values = np.append(values, np.full(len(marks), STALE))
+    need_storable(times, [one.time for _, one in whole])
+    native = None
+    if whole:
+        native = HistogramSamples(
+            np.array([row for row, _ in whole], np.int64),
+            np.array([one.time for _, one in whole], np.int64),
+            columns_of([one for _, one in whole]),
+        )
+    beside = exemplar_columns(np.array(exemplar_rows, np.int64), exemplars)
+    return _Parts(rows, times, values, native, beside, metadata)
 
 
 class _Room:

@@ -282,7 +282,8 @@ def label_texts(
     pairs          [L, 3] region, name, value
     found          [2] how many labels, and how many bytes of the arena are in use (in and out)
 
-    Returns the count of texts; it is -1 - that for labels of another shape.
+    Returns the count of texts. For labels of another shape it is -1, and what was entered is the
+    caller's to take back (`TextTable.cut`): `found` does not say how far the walk came.
     """
     done = 0
     used = found[1]
@@ -292,17 +293,17 @@ def label_texts(
         while at < stop:
             begin, after = _size(data, at + 1, stop)
             if begin < 0:
-                return -1 - count
+                return -1
             place[0] = place[1] = -1
             at = begin
             while at < after:
                 key = data[at]
                 if key != 0x0A and key != 0x12:
-                    return -1 - count
+                    return -1
                 first, at = _size(data, at + 1, after)
                 which = 0 if key == 0x0A else 1
                 if first < 0 or place[which] >= 0:
-                    return -1 - count
+                    return -1
                 mixed = _hash(data, first, at, seed)
                 number = _find(data, first, at, mixed, slots, hashes, starts, sizes, arena)
                 if number < 0:

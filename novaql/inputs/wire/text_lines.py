@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +50,23 @@ class TextWalker:
         self._texts = TextTable(self._kernels)
         self._number_of: Ints = np.zeros(64, np.int64)
         self._follower: Ints = np.full(65, -1)
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Texts that are met inside the block are forgotten if it ends in an error, as they are by
+        `series`."""
+        texts = self._texts
+        count, used = texts.count, texts.used
+        try:
+            yield
+        except BaseException:
+            if texts is self._texts:
+                texts.cut(count, used)
+                self._follower[count + 1 :] = -1
+                self._follower[self._follower >= count] = -1
+            else:
+                self.forget()
+            raise
 
     def walk(self, block: bytes, default_time_ms: int, *, openmetrics: bool) -> WalkedLines:
         """Every line; each ends in a newline. Exemplars are passed over.

@@ -51,6 +51,15 @@ class TextTable:
         if self.used + octets > len(self.arena):
             self.arena = _grown(self.arena, 2 * (self.used + octets))
 
+    def cut(self, count: int, used: int) -> None:
+        """Forget the texts from number `count` on; the arena is in use up to `used`.
+
+        The slots of the youngest texts were empty when the older ones were entered, so no search
+        for an older one passes through them.
+        """
+        self.slots[self.slots >= count] = -1
+        self.count, self.used = count, used
+
     def text(self, number: int) -> bytes:
         """The bytes of a text."""
         at = int(self.starts[number])

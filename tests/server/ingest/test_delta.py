@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
 from server.ingest.delta import DeltaProblem, DeltaSums
 from server.ingest.otlp import Converted, convert
@@ -240,3 +241,56 @@ def test_a_request_that_is_sent_again_is_counted_once() -> None:
         found = server.prometheus("query", query="work_total", time=3).json()["data"]["result"]
     assert partial["partialSuccess"]["rejectedDataPoints"] == "1"
     assert Fraction(found[0]["value"][1]) == 7
+
+
+def exponential(start: int, scale: int) -> dict[str, Any]:
+    point = at(start, start + 1, scale=scale, count="1", sum=1)
+    point["positive"] = {"offset": 0, "bucketCounts": ["1"]}
+    data = {"dataPoints": [point], "aggregationTemporality": 1}
+    return request_of({"name": "size", "exponentialHistogram": data})
+
+
+def test_a_point_that_is_rejected_is_not_in_the_sum() -> None:
+    """One of a scale that cannot be stored made every later sum as coarse, so none was stored."""
+    sums = DeltaSums(most_series=2)
+    found = [taken(sums, exponential(n, scale)) for n, scale in enumerate((0, -30, 0))]
+    assert [one.rejected for one in found] == [0, 1, 0]
+    ((_, histogram, _),) = found[-1].histograms
+    assert (histogram.schema, histogram.count) == (0, 2.0)
+
+
+def test_a_refused_request_takes_no_series_from_the_sums() -> None:
+    """A new series puts out the oldest one, but not before the request is stored."""
+    sums = DeltaSums(most_series=1)
+
+    def request(name: str, start: int, *more: Point) -> dict[str, Any]:
+        attributes = [{"key": "a", "value": {"stringValue": name}}]
+        return sum_of(at(start, start + 1, asInt="1", attributes=attributes), *more)
+
+    assert taken(sums, request("x", 0)).rejected == 0
+    with pytest.raises(InputError):
+        taken(sums, request("y", 5000, {"timeUnixNano": "no time"}))
+    assert taken(sums, request("x", 5001)).samples[0][2] == 2.0
+    assert len(sums) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), max_size=20))
+def test_refused_requests_leave_the_sums_as_they_were(
+    steps: list[tuple[str, bool, bool]],
+) -> None:
+    """Requests with a point at fault, or that end a series, between good ones; two sums of three
+    may be kept."""
+    tested, alone = DeltaSums(most_series=2), DeltaSums(most_series=2)
+    for number, (name, broken, ended) in enumerate(steps):
+        start = 4000 * number  # each is older than the lifetime of the others
+        attributes = [{"key": "a", "value": {"stringValue": name}}]
+        point = at(start, start + 1, asInt="1", attributes=attributes, flags=int(ended))
+        if broken:
+            with pytest.raises(InputError):
+                taken(tested, sum_of(point, {"timeUnixNano": "no time"}))
+            continue
+        found, wanted = (taken(sums, sum_of(point)) for sums in (tested, alone))
+        assert [repr(one) for one in found.samples] == [repr(one) for one in wanted.samples]
+        assert found.rejected == wanted.rejected
+        assert len(tested) == len(alone) <= 2
