@@ -25,6 +25,7 @@ from server.platform.edge import Edge, request_id_of
 from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
 from server.platform.housekeeping import housekeeper
 from server.platform.jobs import JobRunner
+from server.platform.leases import holder_of
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
 from server.platform.scrapes import ScrapeReport
@@ -96,6 +97,7 @@ def create_app(
         () if owned_elsewhere else JOBS,
         threads=1 if owned_elsewhere else settings.job_threads,
         housekeeping=housekeeper(context),
+        holder=None if owned_elsewhere else holder_of(settings.data),
     )
     context.on_new_jobs(runner.wake)
     app = Application(

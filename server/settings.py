@@ -99,6 +99,8 @@ class Settings:
     workers             processes that answer requests. 1: this one does everything. More: this one
                         keeps the samples and runs the jobs, and so many others share the socket
     job_threads         jobs that run at one time; 0: none run in this process
+    job_lease_s         a job is taken over by another server when the one that runs it has not been
+                        heard of for so long; a server that starts again takes back its own at once
     clock_file          a file that tells the time, for tests of a whole server; "" for none
     public_url          how clients reach the server, in links that it sends out
     evaluation_interval_s   between evaluations of rules whose group names no interval
@@ -153,6 +155,7 @@ class Settings:
     webhook_overlap_s: float = 86_400.0
     workers: int = 1
     job_threads: int = 4
+    job_lease_s: float = 15.0
     clock_file: str = ""
     public_url: str = ""
     evaluation_interval_s: float = 60.0
@@ -205,6 +208,8 @@ class Settings:
             if not getattr(self, name) > 0:
                 raise ArgumentError(name, "must be greater than 0")
 
+        if not 1 <= self.job_lease_s <= 3600:
+            raise ArgumentError("job_lease_s", "must be from 1 to 3600")
         if self.webhook_timeout_s > 60:
             raise ArgumentError("webhook_timeout_s", "must be at most 60")
         if self.webhook_overlap_s < 0:

@@ -27,8 +27,8 @@ from novaql.rules.evaluation.recording import record
 from novaql.rules.evaluation.restore import (
     GRACE_PERIOD_MS,
     OUTAGE_TOLERANCE_MS,
-    set_back,
 )
+from novaql.rules.evaluation.restore import set_back as set_back_alert
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import AlertingRule, Group, RecordingRule
 from tsdb.errors import StoreError
@@ -116,10 +116,9 @@ def evaluate_group(
     before: Sequence[Before],
     moment: Moment,
     context: RuleContext,
-    between: Callable[[], None] = lambda: None,
     intend: Intend = lambda *_: None,
 ) -> list[After]:
-    """Evaluate every rule in order; `between` is called after each.
+    """Evaluate every rule in order.
 
     intend  called before series are written that were not there before, with the place of the rule
     """
@@ -129,7 +128,6 @@ def evaluate_group(
         began = time.perf_counter()
         after = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
         outcomes.append(replace(after, seconds=time.perf_counter() - began))
-        between()
     return outcomes
 
 
@@ -197,7 +195,9 @@ class _Evaluation:
                 if gap > OUTAGE_TOLERANCE_MS:
                     alert.active_since_ms = moment.time_ms
                 elif hold_ms >= GRACE_PERIOD_MS:
-                    set_back(alert, hold_ms, moment.time_ms, moment.last_ms, since, GRACE_PERIOD_MS)
+                    set_back_alert(
+                        alert, hold_ms, moment.time_ms, moment.last_ms, since, GRACE_PERIOD_MS
+                    )
                 else:
                     alert.active_since_ms = since + gap
             elif (
@@ -276,15 +276,41 @@ class Slots:
         return self.anchor_ms + (wait or self.interval_ms)
 
     def last(self, now_ms: int) -> int:
-        """The last one that is not later than now; the first if all are."""
+        """The last one that is not later than now; the first if all are.
+
+        When the first is further away than it can be, the clock was set back: the others begin
+        earlier then.
+        """
         second = self._second_ms
-        if now_ms < second:
+        if self.anchor_ms - self.interval_ms <= now_ms < second:
             return self.anchor_ms
         return second + (now_ms - second) // self.interval_ms * self.interval_ms
 
     def after(self, slot_ms: int) -> int:
         """The one that follows another."""
         return self._second_ms if slot_ms == self.anchor_ms else slot_ms + self.interval_ms
+
+
+def set_back(before: Before, time_ms: int, by_ms: int) -> Before:
+    """What is known of a rule, by a clock that has been set back by so much, and is at `time_ms`.
+
+    An alert that began later than now has lasted as long as before; others began when they began.
+    """
+
+    def moved(alert: ActiveAlert) -> ActiveAlert:
+        back = by_ms if alert.active_since_ms > time_ms else 0
+
+        def at(ms: int | None) -> int | None:
+            return None if ms is None else min(ms - back, time_ms)
+
+        return replace(
+            alert,
+            active_since_ms=min(alert.active_since_ms - back, time_ms),
+            fired_ms=at(alert.fired_ms),
+            keep_firing_since_ms=at(alert.keep_firing_since_ms),
+        )
+
+    return replace(before, alerts={key: moved(alert) for key, alert in before.alerts.items()})
 
 
 def _sentence(problem: Exception) -> str:

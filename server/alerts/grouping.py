@@ -92,4 +92,4 @@ def reason_to_tell(
         return Why.RESOLVED if told.firing and send_resolved else None
     if send_resolved and not resolved <= told.resolved:
         return Why.SOME_RESOLVED
-    return Why.REPEAT if told.at <= now - repeat_interval else None
+    return Why.REPEAT if told.at <= now - repeat_interval or told.at > now else None

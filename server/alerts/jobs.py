@@ -14,7 +14,7 @@ from novaql.rules.evaluation import DatabaseStore, RuleContext
 from novaql.rules.evaluation.alerting import series_of
 from novaql.rules.evaluation.vector import Vector
 from server.alerts import delivering, for_incidents, kept, telling
-from server.alerts.evaluation import Before, Moment, Slots, evaluate_group, is_outage
+from server.alerts.evaluation import Before, Moment, Slots, evaluate_group, is_outage, set_back
 from server.alerts.kept import Change, Moved
 from server.alerts.rule_model import library_group
 from server.alerts.silencing import lift_of_resolved
@@ -29,7 +29,6 @@ from tsdb.labels import SeriesTable
 
 EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"
 FORGET = "alerts.forget"
-LEASE = timedelta(seconds=20)
 LONGEST_WAIT = timedelta(seconds=30)
 """Between two attempts to evaluate a group that failed."""
 
@@ -67,21 +66,18 @@ def evaluate(job: JobRun) -> None:
     slot = slots.last(now_ms)
     last = None if group.evaluated_at is None else to_ms(group.evaluated_at)
     again = from_ms(slots.after(slot))
+    if last is not None and last > max(slot, now_ms):  # the clock was set back
+        loaded.before = [set_back(one, slot, last - slot) for one in loaded.before]
+        last = None
     if last is not None and slot <= last:  # asked for once more within one interval
         with job.finish(again_at=again):
             return
     outage = is_outage(slot, last, group.interval_ms)
     resumed = from_ms(slot) if outage else group.resumed_at
+    if resumed is not None and to_ms(resumed) > slot:
+        resumed = None
     moment = Moment(slot, group.interval_ms, last, None if resumed is None else to_ms(resumed))
     began = time.perf_counter()
-    renewed = began
-
-    def renew() -> None:
-        nonlocal renewed
-        if time.perf_counter() - renewed > LEASE.total_seconds() / 3:
-            job.renew(LEASE)
-            renewed = time.perf_counter()
-
     library = library_group(group, loaded.rules)
     known = {key: list(series) for key, series in group.intended.items()}
 
@@ -93,7 +89,7 @@ def evaluate(job: JobRun) -> None:
             if current is not None:
                 current.intended = dict(known)
 
-    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), renew, intend)
+    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), intend)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
         current = unit.find(RuleGroup, group.id, lock=True)
@@ -224,16 +220,10 @@ def _rules(unit: Unit, group_id: str) -> Sequence[AlertRule]:
 
 
 KINDS = (
-    JobKind(EVALUATE, evaluate, lease=LEASE, retry=_again_soon, failed=not_evaluated),
+    JobKind(EVALUATE, evaluate, retry=_again_soon, failed=not_evaluated),
     JobKind(RETIRE, retire),
     JobKind(REGROUP, regroup),
     JobKind(FORGET, forget),
     JobKind(telling.FLUSH, flush),
-    JobKind(
-        telling.DELIVER,
-        delivering.deliver,
-        lease=timedelta(seconds=60),
-        lane="channel_id",
-        waits=True,
-    ),
+    JobKind(telling.DELIVER, delivering.deliver, lane="channel_id", waits=True),
 )

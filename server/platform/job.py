@@ -25,7 +25,7 @@ _LONGEST_REASON = 1000
 
 
 class LeaseLost(Exception):
-    """The job was cancelled, or took longer than its lease and is somebody else's now."""
+    """The job was cancelled, or its lease ran out and it is another worker's now."""
 
 
 def reason_of(error: BaseException) -> str:
@@ -48,7 +48,7 @@ class JobKind:
     """What to do for jobs of a name.
 
     run       does one; it ends by `with run.finish()`, or by returning
-    lease     how long it may take before another worker takes it over
+    longest   its lease is renewed for so long; then another worker takes it over
     retry     wait after so many failed attempts
     failed    what else a failed attempt changes, given the key of the job and the reason: so that
               whoever looks at what the job is about sees it. Done in the transaction that gives
@@ -61,7 +61,7 @@ class JobKind:
 
     name: str
     run: Callable[[JobRun], None]
-    lease: timedelta = timedelta(seconds=60)
+    longest: timedelta = timedelta(minutes=10)
     retry: Callable[[int], timedelta] = backoff
     failed: Callable[[Unit, str, str], None] | None = None
     lane: str | None = None
@@ -75,6 +75,7 @@ class JobRun:
 
     context   the server, scoped to the job's tenant (`context.store` is its samples)
     attempts  how often it was tried before
+    began     when it was leased
     """
 
     context: ServerContext
@@ -85,6 +86,7 @@ class JobRun:
     attempts: int
     run_at: datetime
     lease: str
+    began: datetime
     ended: bool = field(default=False)
 
     @contextmanager
@@ -109,10 +111,13 @@ class JobRun:
             if again_at is None and row.run_at == self.run_at:
                 unit.session.delete(row)
             else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
-                row.lease = row.lease_until = row.last_error = None
+                row.last_error = None
                 row.attempts = 0
                 if again_at is not None and row.run_at == self.run_at:
-                    row.run_at = again_at
+                    # Of a clock that was set back while the job ran it waits as long as before.
+                    turned = max(self.began - unit.now(), timedelta())
+                    _wait_until(row, again_at - turned, unit.now())
+                _give_back(row)
                 unit.wakes = True
         self.ended = True
 
@@ -123,20 +128,15 @@ class JobRun:
             self._own(unit.session)
             yield unit
 
-    def renew(self, lease: timedelta) -> None:
-        """Keep the job for that much longer from now. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
-            self._own(unit.session).lease_until = unit.now() + lease
-
     def fail(self, error: BaseException, kind: JobKind) -> None:
         """Give the job back after a failure, to be tried again."""
         with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
             row = self._own(unit.session)
-            row.lease = row.lease_until = None
+            _give_back(row)
             row.attempts = self.attempts + 1
             row.last_error = f"{type(error).__name__}: {error}"[:1000]
             if row.run_at == self.run_at:
-                row.run_at = unit.now() + kind.retry(row.attempts)
+                _wait_until(row, unit.now() + kind.retry(row.attempts), unit.now())
             if kind.failed is not None:
                 try:
                     with unit.session.begin_nested():
@@ -155,3 +155,11 @@ class JobRun:
 
     def _origin(self) -> tuple[Any, Origin]:
         return system_actor(self.kind), Origin(self.id)
+
+
+def _wait_until(row: Job, at: datetime, now: datetime) -> None:
+    row.run_at, row.set_at = at, now
+
+
+def _give_back(row: Job) -> None:
+    row.lease = row.lease_until = row.leased_by = None

@@ -3,8 +3,9 @@
 A job is a row, made in the transaction of the change that wants it. A worker leases it, does what
 cannot be done in a transaction (a request to somebody else, a query), and then finishes: what the
 job changes and the end of the job are one transaction, which is made only while the lease is still
-its own. So a killed worker loses nothing, since the lease runs out and another takes the job, and
-doubles nothing that is in the database. What a job does outside may happen twice: it must bear it.
+its own. So a killed worker loses nothing, since the lease runs out and another takes the job
+(`leases.py`: within seconds), and doubles nothing that is in the database. What a job does outside
+may happen twice: it must bear it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from server.platform.context import ServerContext
 from server.platform.errors import Unavailable
 from server.platform.ids import new_id
 from server.platform.job import JobKind, JobRun, LeaseLost
+from server.platform.leases import Leases
 from server.platform.scopes import Principal, Role
 from server.platform.state.rows import Tenant
 from server.platform.tables import Job
@@ -52,6 +54,7 @@ class JobRunner:
     waiting   so many more of the kinds that wait for others
     poll_s    how often to look for jobs that nobody in this process has announced; one that is
               known then runs when it is due, not at the next look
+    holder    the name of this server (`leases.holder_of`); None: one of its own
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class JobRunner:
         waiting: int = 16,
         poll_s: float = 0.5,
         housekeeping: Callable[[], None] = lambda: None,
+        holder: str | None = None,
     ) -> None:
         self._context = context
         self._kinds = {kind.name: kind for kind in kinds}
@@ -80,18 +84,32 @@ class JobRunner:
         self._waiting: Counter[str] = Counter()
         self._share = max(1, waiting // 2)
         self._loop: threading.Thread | None = None
+        self._keeper: threading.Thread | None = None
+        self._leases = Leases(
+            context.database,
+            context.clock,
+            new_id("run") if holder is None else holder,
+            timedelta(seconds=context.settings.job_lease_s),
+        )
 
     def start(self) -> None:
-        if self._works:
+        if not self._works:
+            return
+        self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
+        self._keeper.start()
+        if self._kinds:
+            self._leases.start()
             self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
             self._loop.start()
 
     def stop(self) -> None:
-        """Running jobs end; leased ones that have not begun are given back by their lease."""
+        """Running jobs end; leased ones that have not begun are given back."""
         self._stop.set()
         self._wake.set()
-        if self._loop is not None:
-            self._loop.join()
+        for thread in (self._loop, self._keeper):
+            if thread is not None:
+                thread.join()
+        self._leases.stop()
 
     def wake(self) -> None:
         """Look for due jobs now."""
@@ -104,12 +122,16 @@ class JobRunner:
         """
         done = 0
         while done < most:
+            self._leases.mend_times()
             claimed = self._claim(1, list(self._kinds))
             if not claimed:
                 self._context.database.changes.show()
                 return done
             for run in claimed:
-                self._run(run)
+                try:
+                    self._run(run)
+                finally:
+                    self._leave(run)
                 done += 1
         raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
 
@@ -122,7 +144,7 @@ class JobRunner:
             while not self._stop.is_set():
                 claimed, wait_s = 0, self._poll_s
                 try:
-                    self._housekeeping()
+                    self._leases.mend_times()
                     looked = self._context.clock.now()
                     for bench, pool in zip(self._benches, pools, strict=True):
                         claimed += self._fill(bench, pool)
@@ -135,6 +157,17 @@ class JobRunner:
                 if not claimed:
                     self._wake.wait(wait_s)
                     self._wake.clear()
+
+    def _keep(self) -> None:
+        """In a thread of its own: what it does for long must not hold up jobs that are due."""
+        while not self._stop.is_set():
+            try:
+                self._housekeeping()
+            except Unavailable as problem:
+                log.warning("housekeeping waits: %s", problem)
+            except Exception:
+                log.exception("housekeeping failed")
+            self._stop.wait(self._poll_s)
 
     def _until_due_s(self, looked: datetime) -> float:
         """Until a job is due that was not at the last look, if that is before the next one."""
@@ -166,7 +199,7 @@ class JobRunner:
         finally:
             with self._lock:
                 bench.inside -= 1
-            self._leave_lane(run)
+            self._leave(run)
             self._wake.set()
 
     def _run(self, run: JobRun) -> None:
@@ -201,6 +234,7 @@ class JobRunner:
                 Job.run_at <= now,
                 Job.kind.in_(kinds),
                 or_(Job.lease_until.is_(None), Job.lease_until <= now),
+                Job.id.not_in(self._leases.held_jobs()),
                 *self._outside_full_lanes(kinds),
                 *self._of_other_tenants(kinds),
             )
@@ -211,16 +245,23 @@ class JobRunner:
             if session.execute(due.limit(1)).first() is None:
                 return []
         found: list[JobRun] = []
-        with self._context.database.write(None, durability="relaxed", quiet=True) as session:
-            rows = session.execute(due.with_for_update(skip_locked=True, of=Job)).all()
-            for job, tenant in rows:
-                if len(found) >= most:
-                    break
-                kind = self._kinds[job.kind]
-                if not self._enter_lane(kind, job.payload, tenant.id):
-                    continue
-                job.lease, job.lease_until = new_id("lease"), now + kind.lease
-                found.append(self._leased(job, tenant))
+        try:
+            with self._context.database.write(None, durability="relaxed", quiet=True) as session:
+                rows = session.execute(due.with_for_update(skip_locked=True, of=Job)).all()
+                for job, tenant in rows:
+                    if len(found) >= most:
+                        break
+                    kind = self._kinds[job.kind]
+                    if not self._enter_lane(kind, job.payload, tenant.id):
+                        continue
+                    job.lease = self._leases.hold(job.id, kind.longest)
+                    job.lease_until = now + self._leases.lasts
+                    job.leased_by = self._leases.holder
+                    found.append(self._leased(job, tenant, now))
+        except BaseException:  # nothing is leased: places in lanes are free again
+            for run in found:
+                self._leave(run)
+            raise
         return found
 
     def _outside_full_lanes(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -243,7 +284,7 @@ class JobRunner:
         wait = [name for name in kinds if self._kinds[name].waits]
         return [or_(Job.kind.not_in(wait), Job.tenant_id.not_in(full))] if full and wait else []
 
-    def _leased(self, job: Job, tenant: Tenant) -> JobRun:
+    def _leased(self, job: Job, tenant: Tenant, now: datetime) -> JobRun:
         assert job.lease is not None
         principal = Principal(
             id=job.kind,
@@ -265,6 +306,7 @@ class JobRunner:
             job.attempts,
             job.run_at,
             job.lease,
+            now,
         )
 
     def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any], tenant_id: str) -> bool:
@@ -282,7 +324,8 @@ class JobRunner:
                 self._waiting[tenant_id] += 1
         return True
 
-    def _leave_lane(self, run: JobRun) -> None:
+    def _leave(self, run: JobRun) -> None:
+        self._leases.let_go(run.lease)
         kind = self._kinds[run.kind]
         if self._loop is None:
             return

@@ -30,6 +30,9 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64
 _SPEND_MS = 2_000
+_SKEW_MS = 5_000
+"""Clocks of processes are apart by this at most. What was counted later than that was counted
+before the clock was set back, and counts no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Quotas:
         slice_ms = quota.slice_ms
         here = now_ms // slice_ms
         oldest = (now_ms - quota.window_s * 1000) // slice_ms + 1
+        latest = (now_ms + _SKEW_MS) // slice_ms
         try:
             with self._database.write(None, durability="relaxed") as session:
                 row = _locked(session, key)
@@ -161,7 +165,7 @@ class Quotas:
                     row = RateWindow(key=key, counts=[], updated_at=from_ms(now_ms))
                     session.add(row)
                 counts = _less(row.counts, taken.slice, taken.spare)
-                counts = [pair for pair in counts if pair[0] >= oldest]
+                counts = [pair for pair in counts if oldest <= pair[0] <= latest]
                 free = max(0, quota.limit - sum(count for _, count in counts))
                 got = min(free, wanted)
                 if got:

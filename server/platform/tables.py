@@ -111,7 +111,9 @@ class Job(TenantRow, Base):
     """Something to be done at a time, and perhaps again. A job that is done has no row.
 
     key           what it is about; a kind has one job for each key
+    set_at        when `run_at` was chosen
     lease         fencing token of the worker that has it, until `lease_until`
+    leased_by     the server of that worker (`leases.py`)
     """
 
     __tablename__ = "jobs"
@@ -127,9 +129,11 @@ class Job(TenantRow, Base):
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     run_at: Mapped[datetime]
+    set_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     lease: Mapped[str | None] = mapped_column(Id)
     lease_until: Mapped[datetime | None]
+    leased_by: Mapped[str | None]
     last_error: Mapped[str | None] = mapped_column(Text)
 
 

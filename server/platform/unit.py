@@ -179,7 +179,8 @@ class Unit:
                 select(Job).where(Job.kind == kind, Job.key == key).with_for_update()
             ).scalar_one_or_none()
             if known is not None:
-                known.run_at, known.payload = at, dict(payload or {})
+                known.run_at, known.set_at = at, self.now()
+                known.payload = dict(payload or {})
                 known.attempts = 0
                 self.wakes = True
                 return known.id
@@ -190,6 +191,7 @@ class Unit:
             payload=dict(payload or {}),
             created_at=self.now(),
             run_at=at,
+            set_at=self.now(),
             attempts=0,
         )
         job.key = job.id if key is None else key

@@ -85,8 +85,9 @@ class ScrapeLoop:
                 # A full store is one reason; the next scrape goes on when there is room.
                 log.exception("samples of %s could not be stored", self.target.url)
             due += interval
-            if due < self._clock():  # scrapes that were missed are left out
-                due = self._next_due(self._clock())
+            now = self._clock()
+            if not now <= due <= now + 2 * interval:  # some were missed, or the clock was set back
+                due = self._next_due(now)
 
     def _next_due(self, now: float) -> float:
         interval, offset = self.target.interval_s, self.target.offset_s

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import update
 
@@ -153,6 +153,4 @@ def _end_unsent(job: JobRun) -> None:
             unit.touch(delivery)
 
 
-DELIVERIES = JobKind(
-    JOB, _deliver, lease=timedelta(seconds=90), lane="webhook_id", lane_width=2, waits=True
-)
+DELIVERIES = JobKind(JOB, _deliver, lane="webhook_id", lane_width=2, waits=True)

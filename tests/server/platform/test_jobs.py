@@ -128,7 +128,7 @@ def test_a_killed_workers_job_is_taken_over_and_it_can_change_nothing_more(
 ) -> None:
     in_unit(served, lambda unit: unit.enqueue("count"))
     stuck: list[JobRun] = []
-    kind = JobKind("count", stuck.append, lease=timedelta(seconds=30))
+    kind = JobKind("count", stuck.append)
     dead = runner(served, kind)
     stuck += dead._claim(1, ["count"])  # leased, and never heard of again
     second = runner(served, JobKind("count", count))

@@ -32,6 +32,19 @@ def spend(quotas: Quotas, quota: Quota = MINUTE, key: str = "tok_1") -> bool:
         return False
 
 
+def test_a_clock_that_is_set_back_locks_nobody_out(
+    database: StateDatabase, clock: SteppedClock
+) -> None:
+    quotas = Quotas(database, clock)
+    used = [spend(quotas) for _ in range(101)]
+    clock.step(timedelta(hours=-1))
+    after = [spend(quotas) for _ in range(101)]
+    restarted = [spend(Quotas(database, clock)) for _ in range(2)]
+
+    assert used == after == [True] * 100 + [False]
+    assert restarted == [False, False]
+
+
 def test_the_limit_is_exact_and_comes_back_after_the_window(
     database: StateDatabase, clock: SteppedClock
 ) -> None:
