@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sync", choices=["always", "interval", "os"])
     parser.add_argument("--scrape-config", type=Path, help="configuration file of Prometheus")
     parser.add_argument("--workers", type=int, help="processes that answer requests")
+    parser.add_argument("--tls-cert", type=Path, help="certificate in PEM, with its chain")
+    parser.add_argument("--tls-key", type=Path, help="its key in PEM")
     parser.add_argument("--config", type=Path, help="TOML file with settings")
     parser.add_argument("--log-level", default="info")
     given = parser.parse_args(arguments)
@@ -37,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             sync=given.sync,
             scrape_config=given.scrape_config,
             workers=given.workers,
+            tls_cert=given.tls_cert,
+            tls_key=given.tls_key,
             config=given.config,
         )
         serve(settings, log_level=given.log_level)

@@ -7,6 +7,8 @@ import ipaddress
 
 from novaql.errors import ArgumentError
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 def parse_listen(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT` (this machine only) or `[IPV6]:PORT` as host and port."""
@@ -25,3 +27,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """CIDRs separated by commas. Raises `ValueError`."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def parse_server(text: str, port: int) -> tuple[str, int]:
+    """`ADDRESS`, `ADDRESS:PORT` or `[IPV6]:PORT` as address and port. Raises `ValueError`.
+
+    port  the one that is meant where none is given
+    """
+    host, given = text, str(port)
+    if text.startswith("["):
+        host, _, given = text[1:].partition("]")
+        given = given.removeprefix(":") or str(port)
+    elif text.count(":") == 1:
+        host, _, given = text.partition(":")
+    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65536):
+        raise ValueError(f"{given!r} is not a port")
+    return str(ipaddress.ip_address(host)), int(given)

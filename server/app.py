@@ -29,6 +29,7 @@ from server.platform.leases import holder_of
 from server.platform.openapi import openapi_document
 from server.platform.problem import problem_response
 from server.platform.scrapes import ScrapeReport
+from server.platform.site import Site
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.table import RouteTable
@@ -117,7 +118,7 @@ def create_app(
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
     app.add_middleware(Compression, smallest=settings.compress_bytes)
-    app.add_middleware(Edge, telemetry=context.telemetry, loopback_only=not settings.auth)
+    app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import tsdb
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms
-from server.addresses import is_loopback
+from server.addresses import is_loopback, parse_networks, parse_server
 from server.settings_sources import of_environment, of_file
 
 SyncMode = Literal["always", "interval", "os"]
@@ -28,6 +28,8 @@ TENANT_LIMITS: Mapping[str, type] = {
     "prometheus_per_minute": int,
 }
 """Settings that a tenant may have otherwise: `novaql admin limits`."""
+
+_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?/?[^\s?#]*")
 
 Limits = tuple[tuple[str, float], ...]
 """Those of a tenant: names and values."""
@@ -51,6 +53,14 @@ class Settings:
     data                directory of the store; what the server itself keeps is in `data/server`
     host, port          where to listen; port 0 takes a free one
     auth                ask for tokens. Without, only a loopback address is accepted
+    tls_cert, tls_key   PEM files of a certificate (its chain included) and its key; the server then
+                        speaks TLS alone. SIGHUP reads them again. None: it speaks plain HTTP
+    trusted_proxies     networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are
+                        believed: CIDRs separated by commas; "": nobody's are
+    max_connections     open connections of all clients, at most half of the files that the system
+                        lets a process open; 0: no limit
+    max_connections_per_address   and of one address (one /64 network of IPv6), a trusted proxy
+                        excepted; of clients behind one, requests at a time; 0: no limit
     sync                when a write reaches the disk: before it is acknowledged (`always`), at
                         least every `sync_interval_s` (`interval`), or when the system likes (`os`)
     retention           how long samples are kept, such as `90d`; "": for ever
@@ -92,6 +102,8 @@ class Settings:
     strangers_per_minute            requests without a good token from one address, then 429
     egress_allow        networks that outgoing requests may reach though they are not public:
                         CIDRs separated by commas (also `NOVA_EGRESS_ALLOW`)
+    dns_server          DNS server that names of outgoing requests are looked up at, such as
+                        `10.0.0.2` or `127.0.0.1:5353`; "": as the system does
     webhook_http        whether webhooks may have URLs that begin with `http://`
     webhook_retries     waits between attempts to deliver a message
     webhook_timeout_s   how long a receiver may take
@@ -102,7 +114,8 @@ class Settings:
     job_lease_s         a job is taken over by another server when the one that runs it has not been
                         heard of for so long; a server that starts again takes back its own at once
     clock_file          a file that tells the time, for tests of a whole server; "" for none
-    public_url          how clients reach the server, in links that it sends out
+    public_url          how clients reach the server: in links that it sends out, and the origin
+                        whose pages may write, beside the address that it listens on
     evaluation_interval_s   between evaluations of rules whose group names no interval
     evaluations_spread  each group of rules is evaluated at a moment of its own within its interval;
                         False: at whole intervals after it was made
@@ -115,6 +128,11 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 9490
     auth: bool = True
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: str = ""
+    max_connections: int = 4096
+    max_connections_per_address: int = 256
     sync: SyncMode = "interval"
     sync_interval_s: float = 1.0
     retention: str = ""
@@ -149,6 +167,7 @@ class Settings:
     prometheus_per_minute: int = 60_000
     strangers_per_minute: int = 120
     egress_allow: str = ""
+    dns_server: str = ""
     webhook_http: bool = False
     webhook_retries: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
     webhook_timeout_s: float = 15.0
@@ -183,17 +202,32 @@ class Settings:
         ):
             if getattr(self, name) < 1:
                 raise ArgumentError(name, "must be at least 1")
+        for name in ("egress_allow", "trusted_proxies"):
+            try:
+                parse_networks(getattr(self, name))
+            except ValueError as problem:
+                raise ArgumentError(name, str(problem)) from None
         try:
-            for network in self.egress_allow.split(","):
-                if network.strip():
-                    ipaddress.ip_network(network.strip())
+            if self.dns_server:
+                parse_server(self.dns_server, 53)
         except ValueError as problem:
-            raise ArgumentError("egress_allow", str(problem)) from None
+            raise ArgumentError(
+                "dns_server", f"must be ADDRESS or ADDRESS:PORT: {problem}"
+            ) from None
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_cert" if self.tls_cert is None else "tls_key"
+            raise ArgumentError(missing, "is needed, too: TLS has a certificate and a key")
+        if self.public_url and not _URL.fullmatch(self.public_url):
+            raise ArgumentError(
+                "public_url", "must be http:// or https://, a host, and at most a path"
+            )
         for name in (
             "rate_per_minute",
             "rate_per_day",
             "prometheus_per_minute",
             "strangers_per_minute",
+            "max_connections",
+            "max_connections_per_address",
             "job_threads",
             "retention_bytes",
         ):

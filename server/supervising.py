@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from server.connections import SharedCounts
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,11 @@ class ApiWorkers:
     _stop: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
     _pipe: tuple[int, int] | None = None
+    _counts: SharedCounts | None = None
 
     def start(self) -> None:
         self._pipe = os.pipe()
+        self._counts = SharedCounts.made(self.settings.workers)
         self._places = [_Place() for _ in range(self.settings.workers)]
         self._watcher = threading.Thread(target=self._watch, name="workers", daemon=True)
         self._watcher.start()
@@ -73,6 +76,15 @@ class ApiWorkers:
             for descriptor in self._pipe:
                 os.close(descriptor)
             self._pipe = None
+        if self._counts is not None:
+            os.close(self._counts.descriptor)
+
+    def read_certificate(self) -> None:
+        """Have all of them show the certificate that the settings' files hold now."""
+        for place in self._places:
+            process = place.process
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGHUP)
 
     def pids(self) -> list[int]:
         """The processes that run now."""
@@ -80,11 +92,11 @@ class ApiWorkers:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            for place in self._places:
-                self._look_after(place)
+            for row, place in enumerate(self._places):
+                self._look_after(row, place)
             self._stop.wait(0.1)
 
-    def _look_after(self, place: _Place) -> None:
+    def _look_after(self, row: int, place: _Place) -> None:
         now = time.monotonic()
         if place.process is not None:
             code = place.process.poll()
@@ -94,25 +106,30 @@ class ApiWorkers:
                 return
             log.warning("a worker ended", extra={"pid": place.process.pid, "code": code})
             place.process = None
+            if self._counts is not None:
+                self._counts.clear(row)
             place.start_at = now + place.wait_s
             place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
         if now >= place.start_at:
-            place.process, place.began = self._started(), now
+            place.process, place.began = self._started(row), now
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, row: int) -> subprocess.Popen[bytes]:
         assert self._pipe is not None
+        assert self._counts is not None
         reading, number = self._pipe[0], self.sock.fileno()
         process = subprocess.Popen(
             [sys.executable, "-m", "server.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            pass_fds=(number, reading),
+            pass_fds=(number, reading, self._counts.descriptor),
         )
         told = {
             "settings": self.settings.as_text(),
             "socket": number,
             "alive": reading,
             "owner": self.owner,
+            "counts": (self._counts.descriptor, self._counts.rows, self._counts.key),
+            "row": row,
             "log_level": self.log_level,
         }
         assert process.stdin is not None

@@ -17,15 +17,18 @@ from starlette.types import Receive, Scope, Send
 
 from server.app import create_app
 from server.collecting import settle
+from server.connections import Connections, SharedCounts, most_connections
 from server.counting import Reporter
 from server.file_modes import create_private_files
 from server.platform.edge import Edge
 from server.platform.errors import Unavailable
 from server.platform.forwarding import Forwarding
 from server.platform.logs import log_to_stderr
+from server.platform.site import Site
 from server.routes import ROUTES
-from server.run import PoliteServer, server_for
+from server.run import PoliteServer, public_server
 from server.settings import Settings
+from server.tls import tls_context
 
 
 def main() -> int:
@@ -39,7 +42,14 @@ def main() -> int:
     app.add_middleware(
         Forwarding, owner=told["owner"], rows=ROUTES, unreached=_unreached(app, settings)
     )
-    server = server_for(app)
+    counts = SharedCounts(*told["counts"])
+    connections = Connections(
+        most=most_connections(settings),
+        most_an_address=settings.max_connections_per_address,
+        shared=counts,
+        row=told["row"],
+    )
+    server = public_server(app, tls=tls_context(settings), connections=connections)
     threading.Thread(target=_stop_with_owner, args=(told["alive"], server), daemon=True).start()
     reporter.start()
     settle()
@@ -57,7 +67,7 @@ def _unreached(app: FastAPI, settings: Settings) -> Edge:
         )
 
     telemetry = app.state.context.telemetry
-    return Edge(refuse, telemetry=telemetry, loopback_only=not settings.auth)
+    return Edge(refuse, telemetry=telemetry, site=Site.of(settings))
 
 
 def _stop_with_owner(pipe: int, server: PoliteServer) -> None:

@@ -57,6 +57,18 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     help="Processes that answer requests. 1, the default: this one does everything.",
 )
 @click.option(
+    "--tls-cert",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Speak TLS with this certificate (PEM, with its chain). SIGHUP reads it again.",
+)
+@click.option(
+    "--tls-key",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The certificate's key (PEM, without a password).",
+)
+@click.option(
     "--config",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -75,6 +87,8 @@ def command(
     rollup_retention: str | None,
     scrape_config: Path | None,
     workers: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     config: Path | None,
     log_level: str,
 ) -> None:
@@ -94,6 +108,8 @@ def command(
         "rollup_retention": rollup_retention,
         "scrape_config": scrape_config,
         "workers": workers,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "config": config,
     }
     if listen is not None:

@@ -62,7 +62,7 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
         if found is not None:
             return found
     await context.strangers.count(request)
-    raise unauthenticated(request, given=bool(secret))
+    raise unauthenticated(given=bool(secret))
 
 
 async def _spend(

@@ -6,12 +6,13 @@ from novaql import __version__
 from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
+from server.addresses import parse_networks
 from server.platform.accounts import Accounts
 from server.platform.api_version import CURRENT
 from server.platform.bootstrap import correct_first_place, ensure_first_tenant
 from server.platform.clock import Clock
 from server.platform.context import ServerContext
-from server.platform.egress import Dialer, parse_networks
+from server.platform.egress import Dialer
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores

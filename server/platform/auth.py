@@ -28,11 +28,11 @@ def secret_of(request: Request) -> str:
     return ""
 
 
-def unauthenticated(request: Request, *, given: bool) -> Unauthenticated:
+def unauthenticated(*, given: bool) -> Unauthenticated:
     """The refusal; `given`: there was a token, and it opens nothing."""
     challenge = 'Bearer error="invalid_token"' if given else "Bearer"
-    if is_prometheus(request.scope["path"]):
-        challenge += ', Basic realm="NovaQL"'
+    # Basic is taken on Prometheus's base, and not offered: a browser would ask for a password,
+    # keep it, and send it with requests of any page.
     message = (
         "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
     )

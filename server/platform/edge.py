@@ -9,15 +9,14 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.addresses import is_loopback
 from server.platform.api_version import CURRENT
-from server.platform.errors import INTERNAL, Forbidden, kind_of
+from server.platform.errors import INTERNAL, kind_of
 from server.platform.ids import new_id
 from server.platform.problem import problem_response
+from server.platform.site import Site
 from server.platform.telemetry import Observation, Telemetry
 
 log = logging.getLogger("novaql.server")
@@ -32,16 +31,15 @@ _SAFE_HEADERS = (
 
 
 class Edge:
-    """Wraps the whole application.
+    """Wraps the whole application. HEAD is answered as GET is, without the body.
 
-    loopback_only  refuse requests whose Host is not this machine: without authentication a web
-                   page must not reach the server through a name of its own
+    site  decides about requests that other sites make in a browser
     """
 
-    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, loopback_only: bool) -> None:
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, site: Site) -> None:
         self._app = app
         self._telemetry = telemetry
-        self._loopback_only = loopback_only
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,18 +50,23 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status = 0
+        only_head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if only_head else scope
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _completed(message.get("headers", ()), scope)
+            elif only_head:  # the answer is complete, and what makes more of it stops
+                return
             await send(message)
+            if only_head:
+                await send({"type": "http.response.body", "body": b""})
 
         try:
-            if self._loopback_only:
-                _need_loopback_host(scope)
-            await self._app(scope, receive, answer)
+            self._site.check(scope)
+            await self._app(inner, receive, answer)
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
@@ -74,12 +77,14 @@ class Edge:
             problem = problem_response(error, scope["path"], request_id)
             await problem(scope, receive, answer)
         finally:
-            self._tell(scope, status or 499, time.perf_counter() - began, request_id)
+            self._tell(inner, scope["method"], status or 499, began, request_id)
 
-    def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    def _tell(self, scope: Scope, asked: str, status: int, began: float, request_id: str) -> None:
+        seconds = time.perf_counter() - began
         route = scope.get("route")
+        # The route's template, never the path: some paths and queries bear a secret.
         path = getattr(route, "path", None) or "unmatched"
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = asked if asked in _METHODS else "other"
         refused = scope["state"].get("refused", "")
         self._telemetry.count(Observation(path, method, status, seconds, refused))
         if log.isEnabledFor(logging.INFO):
@@ -87,8 +92,8 @@ class Edge:
                 "request",
                 extra={
                     "request_id": request_id,
-                    "method": scope["method"],
-                    "path": scope["path"],
+                    "method": asked,
+                    "path": path,
                     "status": status,
                     "ms": round(seconds * 1000, 2),
                 },
@@ -109,13 +114,6 @@ def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tup
         given = [(name.lower().encode(), value.encode()) for name, value in quotas.items()]
         own += [pair for pair in given if pair[0] not in named]
     return own
-
-
-def _need_loopback_host(scope: Scope) -> None:
-    host = Headers(scope=scope).get("host", "")
-    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.split(":")[0]
-    if not is_loopback(name):
-        raise Forbidden("without authentication this server answers to localhost only")
 
 
 def request_id_of(request: Request) -> str:

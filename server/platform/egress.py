@@ -19,10 +19,10 @@ from typing import Any
 import httpcore
 import httpx
 
+from server.addresses import Network
 from server.platform.errors import Impossible
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
 
 _DENIED: tuple[Network, ...] = tuple(
@@ -75,11 +75,6 @@ class Unreachable(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """CIDRs separated by commas. Raises `ValueError`."""
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def resolve(host: str, port: int) -> Sequence[str]:

@@ -11,10 +11,13 @@ ServerError
 ├── Conflict              409  the state of things does not allow it; `code` says which state
 │   └── VersionConflict   409  somebody else changed it first
 ├── Gone                  410  it was here, and its time is over
+├── TooSlow               408  a head or a body took too long to arrive
 ├── BodyTooLarge          413
+├── UriTooLong            414
 ├── UnsupportedMedia      415
 ├── Impossible            422  well-formed, but it cannot be carried out; `code` says why
 ├── RateLimited           429
+├── HeadTooLarge          431
 ├── Busy                  503  too many queries at once, or not ready
 └── Unavailable           503  this server or its store cannot do that
 
@@ -108,8 +111,20 @@ class Gone(ServerError):
     """It is over for good."""
 
 
+class TooSlow(ServerError):
+    """A request that did not arrive in time."""
+
+
 class BodyTooLarge(ServerError):
     """The body is larger than the limit."""
+
+
+class UriTooLong(ServerError):
+    """The request line is longer than the limit."""
+
+
+class HeadTooLarge(ServerError):
+    """The headers are more, or longer, than the limit."""
 
 
 class UnsupportedMedia(ServerError):
@@ -165,10 +180,13 @@ KINDS: Mapping[type[Exception], Kind] = {
     Conflict: Kind(409, "conflict", "bad_data"),
     VersionConflict: Kind(409, "version_conflict", "bad_data"),
     Gone: Kind(410, "gone", "not_found"),
+    TooSlow: Kind(408, "request_timeout", "bad_data"),
     BodyTooLarge: Kind(413, "body_too_large", "bad_data"),
+    UriTooLong: Kind(414, "uri_too_long", "bad_data"),
     UnsupportedMedia: Kind(415, "unsupported_media_type", "bad_data"),
     Impossible: Kind(422, "unprocessable", "execution"),
     RateLimited: Kind(429, "rate_limited", "too_many_requests"),
+    HeadTooLarge: Kind(431, "head_too_large", "bad_data"),
     Busy: Kind(503, "busy", "unavailable"),
     Unavailable: Kind(503, "unavailable", "unavailable"),
     ArgumentError: Kind(400, "validation_error", "bad_data"),

@@ -38,6 +38,9 @@ class RouteTable:
         for row in rows:
             for method in row.methods:
                 by_path.setdefault(row.path, {})[method] = row
+        for found in by_path.values():
+            if "GET" in found:
+                found.setdefault("HEAD", found["GET"])
         self._fixed = {path: found for path, found in by_path.items() if "{" not in path}
         self._templates: dict[int, list[_Template]] = {}
         for path, found in by_path.items():

@@ -84,7 +84,7 @@ def test_the_frameworks_own_refusals_have_the_envelope(
 
 
 def test_allow_lists_all_methods(server: LocalServer) -> None:
-    assert server.client.put("/prometheus/api/v1/query").headers["allow"] == "GET, POST"
+    assert server.client.put("/prometheus/api/v1/query").headers["allow"] == "GET, HEAD, POST"
     assert server.client.put("/v1/novaql").headers["allow"] == "POST"
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 import tsdb
 from server.app import Job, create_app
+from server.limited import Limits
 from server.platform.bootstrap import add_admin
 from server.platform.clock import Clock, SystemClock
 from server.platform.context import ServerContext
@@ -32,7 +32,7 @@ from server.platform.scopes import Role
 from server.platform.state.database import StateDatabase
 from server.platform.state.migrate import migrate
 from server.platform.store import Store
-from server.run import address_of, listen
+from server.run import address_of, listen, public_server
 from server.settings import Settings
 from tests.support.remote_write_messages import Series, message_of, packed
 
@@ -89,6 +89,7 @@ def local_server(
     clock: Clock | None = None,
     database: StateDatabase | None = None,
     jobs: Sequence[Job] = (),
+    limits: Limits | None = None,
     **settings: Any,
 ) -> Iterator[LocalServer]:
     """A server over an empty store in memory, or over the given one, without quotas.
@@ -114,7 +115,10 @@ def local_server(
         secrets = {role: token_of(state, tenant, role) for role in Role}
         # The server closes what was idle for five seconds; a client must not try it at that moment.
         idle = httpx.Limits(keepalive_expiry=1)
-        with serving(app) as url, httpx.Client(base_url=url, timeout=30, limits=idle) as client:
+        with (
+            serving(app, limits) as url,
+            httpx.Client(base_url=url, timeout=30, limits=idle) as client,
+        ):
             yield LocalServer(client, samples, secrets, app)
 
 
@@ -147,10 +151,11 @@ def _template() -> Path:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
     """The application behind a real socket, in a thread; its URL."""
     sock = listen(Settings(port=0))
-    running = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+    running = public_server(app, limits=limits)
+    running.config.timeout_graceful_shutdown = 5
     thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     try:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.platform.egress import Dialer, TargetNotAllowed, Unreachable, parse_networks
+from server.addresses import parse_networks
+from server.platform.egress import Dialer, TargetNotAllowed, Unreachable
 from server.platform.errors import Impossible
 
 DENIED = [

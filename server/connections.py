@@ -1,0 +1,140 @@
+"""How many connections are open, in all and for each address, over all processes of a server.
+
+The counts are in memory that the workers share. Each worker writes a row of its own and adds up the
+rows to decide, so no lock is needed, and the row of a worker that was killed is cleared by the
+process that starts the next one. Addresses are counted by a keyed hash: two of them may share a
+cell, and then share its limit, but a client cannot choose which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import mmap
+import os
+import resource
+from dataclasses import dataclass
+
+import numpy as np
+
+from server.settings import Settings
+
+_CELLS = 1 << 14
+_IN_ALL = _CELLS
+"""The cell after those of the addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCounts:
+    """A file in memory with a row of counts for each process; its descriptor and the hash's key.
+
+    Raises `OSError` when it is made and the system gives no memory.
+    """
+
+    descriptor: int
+    rows: int
+    key: str
+
+    @classmethod
+    def made(cls, rows: int) -> SharedCounts:
+        """Counts that are all 0, for so many processes."""
+        descriptor = os.memfd_create("novaql-connections")
+        os.ftruncate(descriptor, rows * (_CELLS + 1) * 4)
+        return cls(descriptor, rows, os.urandom(16).hex())
+
+    def table(self) -> np.ndarray:
+        """The counts: rows of processes, columns of cells."""
+        memory = mmap.mmap(self.descriptor, self.rows * (_CELLS + 1) * 4)
+        return np.frombuffer(memory, np.int32).reshape(self.rows, _CELLS + 1)
+
+    def clear(self, row: int) -> None:
+        """Forget what a process has counted that is gone."""
+        self.table()[row] = 0
+
+
+class Connections:
+    """Admits connections of one process up to the limits of the whole server.
+
+    shared           counts of all processes; None: this process is the only one
+    row              which of the rows is this process's
+    most             connections in all; 0: no limit
+    most_an_address  connections of one address (of one /64 network of IPv6); 0: no limit
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int,
+        most_an_address: int,
+        shared: SharedCounts | None = None,
+        row: int = 0,
+    ) -> None:
+        self._most = most
+        self._most_an_address = most_an_address
+        if shared is None:
+            self._all = np.zeros((1, _CELLS + 1), np.int32)
+            self._key = os.urandom(16)
+        else:
+            self._all = shared.table()
+            self._key = bytes.fromhex(shared.key)
+        self._own = self._all[row]
+        self._own[:] = 0
+
+    def enter(self, address: str | None) -> bool:
+        """Count a connection, unless it is one too many; then False.
+
+        address  None: no limit for its address holds, as for a proxy that many clients use
+        """
+        if self._most and int(self._all[:, _IN_ALL].sum()) >= self._most:
+            return False
+        if address is not None and not self.enter_address(address):
+            return False
+        self._own[_IN_ALL] += 1
+        return True
+
+    def leave(self, address: str | None) -> None:
+        """The end of a connection that was admitted."""
+        self._own[_IN_ALL] -= 1
+        if address is not None:
+            self.leave_address(address)
+
+    def enter_address(self, address: str) -> bool:
+        """Count for an address alone: a request that a proxy passes on. False: one too many."""
+        cell = self._cell(address)
+        if self._most_an_address and int(self._all[:, cell].sum()) >= self._most_an_address:
+            return False
+        self._own[cell] += 1
+        return True
+
+    def leave_address(self, address: str) -> None:
+        """The end of what `enter_address` admitted."""
+        self._own[self._cell(address)] -= 1
+
+    def _cell(self, address: str) -> int:
+        digest = hashlib.blake2b(_network(address), digest_size=4, key=self._key).digest()
+        return int.from_bytes(digest, "big") % _CELLS
+
+
+def most_connections(settings: Settings) -> int:
+    """`max_connections`, or half of the files that a process may open where that is less.
+
+    The limit of open files is raised as far as the system lets the process. 0: no limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if not settings.max_connections or hard == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return min(settings.max_connections, hard // 2)
+
+
+def _network(address: str) -> bytes:
+    """An IPv4 address, or the /64 network of an IPv6 address: one client may have all of it."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address.encode()
+    if parsed.version == 6:
+        mapped = parsed.ipv4_mapped
+        return parsed.packed[:8] if mapped is None else mapped.packed
+    return parsed.packed
