@@ -6,15 +6,16 @@ from novaql import __version__
 from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
-from server.addresses import parse_networks
+from server.addresses import parse_networks, parse_server
 from server.platform.accounts import Accounts
 from server.platform.api_version import CURRENT
 from server.platform.bootstrap import correct_first_place, ensure_first_tenant
 from server.platform.clock import Clock
 from server.platform.context import ServerContext
-from server.platform.egress import Dialer
+from server.platform.egress import Dialer, Resolver
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
+from server.platform.names import resolver_at
 from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
 from server.platform.quotas import Quotas, quota_plan
 from server.platform.scopes import Principal, Role
@@ -92,7 +93,7 @@ def _around(
         keys=open_keys(settings, state),
         quotas=Quotas(state, time),
         quota_plan=quota_plan(settings),
-        dialer=Dialer(parse_networks(settings.egress_allow)),
+        dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
         strangers=Strangers(settings.strangers_per_minute),
         telemetry=Telemetry(__version__, stores.stats),
         threads=StateThreads(),
@@ -107,6 +108,11 @@ def _around(
         decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
         scrapes=scrapes,
     )
+
+
+def _resolver(settings: Settings) -> Resolver:
+    named = settings.dns_server
+    return resolver_at(parse_server(named, 53) if named else None)
 
 
 def close(context: ServerContext) -> None:
