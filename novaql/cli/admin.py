@@ -26,6 +26,7 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
     )
     from server.platform.clock import Clock
     from server.platform.errors import ServerError
+    from server.platform.master_keys import rotate_key_file
     from server.platform.opening import open_clock, open_state, open_store
     from server.platform.scopes import Role
     from server.platform.state.database import StateDatabase
@@ -112,8 +113,7 @@ def limits(data: Path | None, tenant: str | None, changes: tuple[str, ...]) -> N
     """
     with _database(data) as (database, clock):
         tenant_id = _tenant_id(database, clock, tenant)
-        arguments: dict[str, Any] = {"data": data}
-        settings = Settings.from_environment(os.environ, **arguments)
+        settings = _settings(data)
         found = set_limits(database, tenant_id, _read_limits(changes), settings)
     for name, value in found:
         click.echo(f"{name}\t{value:g}")
@@ -162,8 +162,7 @@ def backup(target: Path, data: Path | None) -> None:
     novaql admin backup /mnt/backup/nova --data fleet
     novaql admin restore /mnt/backup/nova fleet
     """
-    arguments: dict[str, Any] = {"data": data}
-    settings = Settings.from_environment(os.environ, **arguments)
+    settings = _settings(data)
     if not settings.data.is_dir():
         raise click.ClickException(f"there is no data directory {settings.data}")
     done = back_up(settings, target)
@@ -186,10 +185,28 @@ def _summary(stores: Sequence[StoreCount]) -> str:
     return f"tenants with samples: {len(stores)}, samples: {samples}"
 
 
+@command.command("rotate-key")
+@_DATA
+def rotate_key(data: Path | None) -> None:
+    """Make a new master key and seal every secret anew with it. The server must not be running.
+
+    For a key in NOVAQL_MASTER_KEY: put the new key before the old one, separated by a comma, and
+    restart the server, which seals every secret anew. Then remove the old key.
+    """
+    settings = _settings(data)
+    with _database(data) as (database, _), open_store(settings):
+        count = rotate_key_file(settings, database)
+    click.echo(f"the master key is a new one; secrets that were sealed anew: {count}")
+
+
+def _settings(data: Path | None) -> Settings:
+    arguments: dict[str, Any] = {"data": data}
+    return Settings.from_environment(os.environ, **arguments)
+
+
 @contextmanager
 def _database(data: Path | None) -> Iterator[tuple[StateDatabase, Clock]]:
-    arguments: dict[str, Any] = {"data": data}
-    settings = Settings.from_environment(os.environ, **arguments)
+    settings = _settings(data)
     if not settings.data.exists() or not any(settings.data.iterdir()):
         open_store(settings).close()  # as the server would: a directory with a store in it
     database = open_state(settings)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.platform.state.columns import Id, String, Text
+from server.platform.state.columns import Id, String, Text, sealed_for
 from server.platform.state.rows import Base, Row, TenantRow
 
 
@@ -178,7 +178,7 @@ class Channel(Row, Base):
     name: Mapped[str] = mapped_column(String(100))
     type: Mapped[str] = mapped_column(String(16))
     settings: Mapped[dict[str, Any]]
-    sealed: Mapped[str] = mapped_column(Text, default="")
+    sealed: Mapped[str] = mapped_column(Text, default="", info=sealed_for("channel:{id}:secrets"))
     send_resolved: Mapped[bool] = mapped_column(default=True)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from novaql import __version__
+from novaql.errors import ArgumentError
 from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
@@ -14,12 +17,14 @@ from server.platform.clock import Clock
 from server.platform.context import ServerContext
 from server.platform.egress import Dialer, Resolver
 from server.platform.kept_answers import KeptAnswers
+from server.platform.master_keys import open_keys, passing_keys
 from server.platform.measurements import MeasurementsKept
 from server.platform.names import resolver_at
-from server.platform.opening import open_clock, open_keys, open_state, open_store, open_stores
+from server.platform.opening import open_clock, open_state, open_store, open_stores
 from server.platform.quotas import Quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
+from server.platform.sealing import SealingKeys
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.stores import Stores, not_here
@@ -28,6 +33,8 @@ from server.platform.telemetry import Telemetry
 from server.platform.threads import StateThreads, readers_of
 from server.platform.workers import QueryWorkers, Writers
 from server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def assemble(
@@ -90,7 +97,7 @@ def _around(
             user_name="anyone",
         ),
         clock=time,
-        keys=open_keys(settings, state),
+        keys=_keys(settings, state),
         quotas=Quotas(state, time),
         quota_plan=quota_plan(settings),
         dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
@@ -113,6 +120,20 @@ def _around(
 def _resolver(settings: Settings) -> Resolver:
     named = settings.dns_server
     return resolver_at(parse_server(named, 53) if named else None)
+
+
+def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:
+    """The master keys; without them a server that asks for no tokens runs, but changes nothing."""
+    if state.ends_with_process:
+        return passing_keys()
+    try:
+        return open_keys(settings, state)
+    except ArgumentError as problem:
+        if settings.auth:
+            raise
+        log.warning("%s; changes of anything but samples are refused", problem)
+        state.refuse_changes("the server runs without its master key")
+        return passing_keys()
 
 
 def close(context: ServerContext) -> None:

@@ -12,45 +12,48 @@ from sqlalchemy.exc import OperationalError
 
 import tsdb
 from novaql.errors import ArgumentError
+from server.file_modes import make_private
 from server.platform.bootstrap import ensure_first_tenant
 from server.platform.clock import Clock, FileClock, SystemClock
-from server.platform.sealing import (
-    CannotUnseal,
-    SealingKeys,
-    load_or_make_keys,
-    parse_keys,
-)
+from server.platform.state.damage import DamagedState, need_not_lost, need_sound
 from server.platform.state.database import StateDatabase
 from server.platform.state.migrate import migrate
 from server.platform.state.rows import Tenant
 from server.platform.state.stand_in import copy_of, need_writable
 from server.platform.store import Store
 from server.platform.stores import Stores
-from server.platform.tables import Fact
 from server.settings import Settings
 from tsdb.errors import ReadOnlyDisk
 
 log = logging.getLogger(__name__)
-_CANARY = "master_key_canary"
-_WORD = "canary"
+_WAY_BACK = (
+    "Stop the server, remove server/state.db-wal and server/state.db-shm, and put back the copy "
+    "of a backup (BACKUP/server/state.db); samples are not affected. Until then "
+    "`novaql serve --no-auth` answers queries and takes samples on this machine"
+)
 _OWN_FOLDERS = ("server", "tenants")
 """What the server keeps in a data directory beside the samples of the first tenant."""
 
 
 def open_state(settings: Settings) -> StateDatabase:
-    """The server's database, migrated to this version.
+    """The server's database, verified, and migrated to this version.
 
     On a disk that is full or read-only a copy stands in for it, so that queries are served; see
-    `StateDatabase`. Raises `ArgumentError` if it cannot be opened.
+    `StateDatabase`. In place of a damaged one an empty one stands in, but only where no tokens are
+    asked for. Raises `ArgumentError` if it cannot be opened.
     """
     url = settings.database_url or f"sqlite:///{settings.data / 'server' / 'state.db'}"
     durable = settings.sync != "os"
     database = None
     try:
         if not settings.database_url:
-            (settings.data / "server").mkdir(parents=True, exist_ok=True)
-            need_writable(settings.data / "server" / "state.db")
+            folder = settings.data / "server"
+            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
+            need_writable(folder / "state.db")
+            need_not_lost(settings.data)
         database = StateDatabase(url, durable=durable)
+        need_sound(database)
         migrate(database)
     except (OSError, OperationalError) as problem:
         if settings.database_url or _is_busy(problem):
@@ -58,8 +61,29 @@ def open_state(settings: Settings) -> StateDatabase:
         if database is not None:
             database.close()
         return _standing_in(settings, url, problem)
+    except DamagedState as problem:
+        if database is not None:
+            database.close()
+        if settings.auth or settings.database_url:
+            raise ArgumentError("data", f"{problem}. {_WAY_BACK}") from problem
+        log.warning(
+            "%s; an empty database stands in, and changes of anything but samples are refused. %s",
+            problem,
+            _WAY_BACK,
+        )
+        return _empty_stand_in(settings)
     except Exception as problem:
         raise _unusable(url, problem) from problem
+    return database
+
+
+def _empty_stand_in(settings: Settings) -> StateDatabase:
+    """A database that ends with this process and that nothing can be changed in."""
+    database = StateDatabase(f"sqlite:///{copy_of(None)}", durable=False)
+    migrate(database)
+    ensure_first_tenant(database, open_clock(settings))
+    database.refuse_changes("the server runs without its database")
+    database.ends_with_process = True
     return database
 
 
@@ -85,20 +109,13 @@ def _standing_in(settings: Settings, url: str, problem: Exception) -> StateDatab
             "by NOVAQL_DATABASE_URL, or serve without authentication",
         ) from problem
     try:
-        copy = copy_of(path)
+        if is_new:
+            database = _empty_stand_in(settings)
+        else:
+            database = StateDatabase(url, stand_in=copy_of(path))
+            migrate(database)
     except OSError as full:
         raise _unusable(url, full) from problem
-    # What an empty database is given when it is made will not be that of another start.
-    database = (
-        StateDatabase(f"sqlite:///{copy}", durable=False)
-        if is_new
-        else StateDatabase(url, stand_in=copy)
-    )
-    migrate(database)
-    if is_new:
-        ensure_first_tenant(database, open_clock(settings))
-        open_keys(settings, database)
-        database.stands_in, database.may_come_back = True, False
     log.warning(
         "the server's database cannot be written (%s): %s; queries are served, changes of anything "
         "but samples are refused",
@@ -110,38 +127,6 @@ def _standing_in(settings: Settings, url: str, problem: Exception) -> StateDatab
 
 def _reason(problem: Exception) -> str:
     return str(getattr(problem, "orig", None) or getattr(problem, "strerror", None) or problem)
-
-
-def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
-    """The keys that this database's secrets are sealed with.
-
-    Raises `ArgumentError` if they were sealed with another key: better no start than secrets that
-    nobody can read and new ones beside them.
-    """
-    try:
-        keys = (
-            SealingKeys(parse_keys(settings.master_key))
-            if settings.master_key
-            else load_or_make_keys(_folder_of(database, settings) / "master.key")
-        )
-    except (ValueError, OSError) as problem:
-        raise ArgumentError("master_key", str(problem)) from None
-    with database.read(None) as session:
-        fact = session.get(Fact, _CANARY)
-    if fact is not None:
-        try:
-            keys.unseal(fact.value, purpose=_CANARY)
-        except CannotUnseal as problem:
-            raise ArgumentError(
-                "master_key", f"this is not the key that the database was made with: {problem}"
-            ) from None
-        if keys.is_current(fact.value):
-            return keys
-        if database.stands_in:  # sealed with an older key, which is known, too
-            return keys
-    with database.write(None) as session:
-        session.merge(Fact(name=_CANARY, value=keys.seal(_WORD, purpose=_CANARY)))
-    return keys
 
 
 def open_clock(settings: Settings) -> Clock:
@@ -179,9 +164,3 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
             raise
         log.warning("%s: queries are served, writes are refused", problem)
         return tsdb.open(place, read_only=True)
-
-
-def _folder_of(database: StateDatabase, settings: Settings) -> Path:
-    if database.is_sqlite and database.url.database:
-        return Path(database.url.database).parent
-    return settings.data / "server"

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -84,20 +85,31 @@ def parse_keys(text: str) -> list[bytes]:
         raise ValueError("a master key is 32 bytes, written in base64") from None
 
 
-def load_or_make_keys(path: Path) -> SealingKeys:
-    """The keys in a file that only its owner may read; made on the first start."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(os.urandom(_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)  # of two processes that start at once, one makes the key
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return SealingKeys(parse_keys(path.read_text("ascii").strip()))
+def new_key() -> bytes:
+    """A master key by chance."""
+    return os.urandom(_BYTES)
+
+
+def write_keys(path: Path, keys: Sequence[bytes], *, replace: bool = True) -> None:
+    """Write a key file that only its owner may read, the newest key first.
+
+    replace  False: of two processes that start at once, one writes it and both read that one
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new-{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b",".join(base64.b64encode(key) for key in keys) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if replace:
+        fresh.replace(path)
+    else:
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

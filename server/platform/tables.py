@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.platform.state.columns import Id, String, Text
+from server.platform.state.columns import Id, String, Text, sealed_for
 from server.platform.state.rows import Base, Row, TenantRow
 
 
@@ -154,7 +154,7 @@ class IdempotencyKey(TenantRow, Base):
     created_at: Mapped[datetime]
     status: Mapped[int]
     headers: Mapped[dict[str, Any]]
-    body: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text, info=sealed_for("idempotency:{id}"))
 
 
 class RateWindow(Base):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.platform.state.columns import Id, String, Text
+from server.platform.state.columns import Id, String, Text, sealed_for
 from server.platform.state.rows import Base, Row, TenantRow
 
 
@@ -30,8 +30,10 @@ class Webhook(Row, Base):
     events: Mapped[list[str]]
     description: Mapped[str] = mapped_column(Text, default="")
     api_version: Mapped[str] = mapped_column(String(10))
-    secret: Mapped[str] = mapped_column(Text)
-    previous_secret: Mapped[str | None] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(Text, info=sealed_for("webhook:{id}:secret"))
+    previous_secret: Mapped[str | None] = mapped_column(
+        Text, info=sealed_for("webhook:{id}:secret")
+    )
     previous_valid_until: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))
     disabled_reason: Mapped[str | None] = mapped_column(String(16))

@@ -58,6 +58,17 @@ class String(_AnyText):
     cache_ok = True
 
 
+SEALED_AS = "sealed_as"
+"""In `info` of a column of sealed texts: the place that they are sealed for; `{id}` is the row's.
+
+A rotation of the master key finds the columns by it."""
+
+
+def sealed_for(place: str) -> dict[str, str]:
+    """`info` of a column whose texts are sealed for that place."""
+    return {SEALED_AS: place}
+
+
 Id = String(64)
 """`prefix_` and a ULID, or what a domain derives."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from server.platform.errors import ServerError, Unavailable
@@ -33,6 +33,7 @@ BUSY_MS = 30_000
 RETRY_AFTER_S = 1
 """How often a database that could not be used is tried again."""
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
 _POOL = 24
 _JSON: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": json_value}
@@ -64,6 +65,8 @@ class StateDatabase:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.stands_in = stand_in is not None
         self.may_come_back = True
+        self.ends_with_process = False
+        self._why_unchanged = "the disk is full or read-only"
         self._durable = durable
         self._turn = threading.Lock()
         self._tried_s = time.monotonic()
@@ -109,7 +112,7 @@ class StateDatabase:
         with self._turn if self.is_sqlite else nullcontext():
             if self.stands_in and not self._came_back() and durability == "full":
                 raise Unavailable(
-                    "nothing can be changed now: the disk is full or read-only; try again later",
+                    f"nothing can be changed now: {self._why_unchanged}; try again later",
                     headers={"Retry-After": str(RETRY_AFTER_S)},
                 )
             engine = self._engine if durability == "full" else self._relaxed
@@ -126,6 +129,10 @@ class StateDatabase:
                         session.commit()
         for call in after:
             call()
+
+    def refuse_changes(self, why: str) -> None:
+        """From now on until this process ends, units that change things are refused."""
+        self.stands_in, self.may_come_back, self._why_unchanged = True, False, why
 
     def try_to_come_back(self) -> None:
         """If a copy stands in: use the database itself, if that works again."""
@@ -267,11 +274,18 @@ def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
 
 @contextmanager
 def _told_as_unavailable() -> Iterator[None]:
-    """A database that is locked, full or gone is a 503 that tells nothing of its inside."""
+    """A database that is locked, full, damaged or gone is a 503 without details of the database."""
     try:
         yield
-    except OperationalError as problem:
-        if getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+    except DatabaseError as problem:
+        if not isinstance(problem, OperationalError) and not is_damage(problem):
+            raise
+        if is_damage(problem):
+            log.error(  # noqa: TRY400 - the traceback says nothing more
+                "the state database is damaged (%s); restart the server to see the way back",
+                problem.orig,
+            )
+        elif getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
             log.warning("the state database cannot be written: %s", problem.orig)
         else:
             log.exception("the state database failed")
@@ -279,6 +293,12 @@ def _told_as_unavailable() -> Iterator[None]:
             "the server's database cannot be used now; try again",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         ) from problem
+
+
+def is_damage(problem: BaseException) -> bool:
+    """Whether an error of SQLite says that the file is no sound database."""
+    code = getattr(getattr(problem, "orig", problem), "sqlite_errorcode", 0)
+    return (code & 0xFF) in _DAMAGED
 
 
 def _with_driver(url: URL) -> URL:

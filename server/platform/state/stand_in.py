@@ -21,15 +21,17 @@ _PLACES = (None, "/dev/shm")  # noqa: S108 - a directory of our own is made ther
 """Where a copy goes: the usual place for temporary files, or memory if that is on the same disk."""
 
 
-def copy_of(path: Path) -> Path:
-    """A copy of the database, if there is one, at a path in a new directory that goes with this
-    process. Raises `OSError` if there is room nowhere."""
+def copy_of(path: Path | None) -> Path:
+    """A copy of the database, if there is one, in a new directory that this process removes.
+
+    None: the path of such a copy, with nothing at it. Raises `OSError` if no place takes it.
+    """
     for number, place in enumerate(_PLACES):
         folder: Path | None = None
         try:
             folder = Path(tempfile.mkdtemp(prefix="novaql-state-", dir=place))
             copy = folder / "state.db"
-            if path.exists():
+            if path is not None and path.exists():
                 _copy(path, copy)
         except OSError:
             if folder is not None:
