@@ -23,6 +23,7 @@ TENANT_LIMITS: Mapping[str, type] = {
     "max_query_samples": int,
     "max_query_points": int,
     "max_read_samples": int,
+    "max_concurrent_queries": int,
     "rate_per_minute": int,
     "rate_per_day": int,
     "prometheus_per_minute": int,
@@ -68,7 +69,10 @@ class Settings:
     rollups             resolutions that samples are summed up by, such as `5m,1h`; "": none
     rollup_retention    how long rollups stay when their samples have gone, such as `2y`; "": no
                         longer than these
-    query_threads       queries that run at one time; `query_queue` more may wait, the rest get 503
+    query_threads       queries that run at one time; `query_queue` more may wait, half of them of
+                        one tenant; the rest get 503
+    max_concurrent_queries   queries of one tenant that run or wait at one time, then 429; 0: as
+                        many as the queue takes
     write_queue         remote-write bodies held at one time; the rest get 503 and come again
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
@@ -141,6 +145,7 @@ class Settings:
     rollup_retention: str = ""
     query_threads: int = 2
     query_queue: int = 64
+    max_concurrent_queries: int = 64
     write_queue: int = 32
     query_timeout_s: float = 120.0
     max_query_samples: int = 500_000_000
@@ -230,6 +235,7 @@ class Settings:
             "max_connections_per_address",
             "job_threads",
             "retention_bytes",
+            "max_concurrent_queries",
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")

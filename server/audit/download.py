@@ -40,7 +40,8 @@ async def download_export(request: Request) -> Response:
     export = await context.threads.run(lambda: _opened(context, export_id, query))
     if export.content is None:
         raise Conflict("the export is still being written", code="export_pending")
-    content = gzip.decompress(export.content)
+    packed = export.content
+    content = await context.threads.run(lambda: gzip.decompress(packed), tenant=export.tenant_id)
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{export.id}.{export.format}"',

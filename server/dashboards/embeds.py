@@ -196,10 +196,11 @@ async def _opened(request: Request, token: str) -> tuple[ServerContext, ShownPan
     except Forbidden:
         await context.strangers.count(request)
         raise
+    request.scope["state"]["context"] = opened[0]  # in this tenant's turn from here on
     # As many a minute as a token may, for everybody who has the URL together.
     wanted = [(q, key) for q in context.quota_plan.get("api", ()) if q.window_s == 60]
     if wanted and context.quotas.spend_at_once(wanted) is None:
-        await context.threads.run(lambda: context.quotas.spend(wanted))
+        await context.threads.run(lambda: context.quotas.spend(wanted), tenant=opened[0].tenant_id)
     return opened
 
 

@@ -44,10 +44,13 @@ async def admit(
         authorize(principal, role, path)
     except Forbidden:
         if writes and action is not None:
-            await context.threads.run(lambda: _record_denial(request, scoped, action))
+            await context.threads.run(
+                lambda: _record_denial(request, scoped, action), tenant=principal.tenant_id
+            )
         raise
     if samples and not context.stores.is_open(principal.tenant_id):
-        await context.threads.run(lambda: context.stores.of(principal.tenant_id))
+        tenant = principal.tenant_id
+        await context.threads.run(lambda: context.stores.of(tenant), tenant=tenant)
 
 
 async def _principal(request: Request, context: ServerContext) -> Principal:
@@ -77,7 +80,9 @@ async def _spend(
     standings = context.quotas.spend_at_once(wanted)
     if standings is None:
         try:
-            standings = await context.threads.run(lambda: context.quotas.spend(wanted))
+            standings = await context.threads.run(
+                lambda: context.quotas.spend(wanted), tenant=principal.tenant_id
+            )
         except RateLimited as refusal:
             # A client that is over its quota is not to fill the audit log or the database.
             request.state.refused = "quota"

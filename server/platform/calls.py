@@ -198,7 +198,8 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
         with context.unit(actor, origin, writes=writes) as unit:
             return work(unit)
 
-    return await (context.threads if writes else context.readers).run(run)
+    threads = context.threads if writes else context.readers
+    return await threads.run(run, tenant=principal_of(request).tenant_id)
 
 
 async def read_once(request: Request, key: str, work: Callable[[Unit], Done]) -> Done:
@@ -243,7 +244,7 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
         async def read() -> tuple[Kept, Set[str]]:
             # What measures takes its time; what only reads does not wait for it.
             threads = context.measurers if endpoint.measured else context.readers
-            return await threads.run(noted)
+            return await threads.run(noted, tenant=principal.tenant_id)
 
         kept = await read_again(request, endpoint, version, read)
         return Response(kept.body, kept.status, kept.headers)
@@ -257,11 +258,13 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
     )
     with held:
         work = _Work(request, endpoint, raw, key, version, route, check)
-        done = await context.threads.run(partial(work.run, use))
+        done = await context.threads.run(partial(work.run, use), tenant=principal.tenant_id)
         if isinstance(done, Outside):
             met = await asyncio.to_thread(done.act)
             finish = done.finish
-            done = await context.threads.run(partial(work.run, lambda call: finish(call, met)))
+            done = await context.threads.run(
+                partial(work.run, lambda call: finish(call, met)), tenant=principal.tenant_id
+            )
     assert isinstance(done, Kept)
     return Response(done.body, done.status, done.headers)
 

@@ -116,6 +116,13 @@ class ServerContext:
             raise LookupError("outside of a request there is no tenant to have a store")
         return self.stores.of(self.principal.tenant_id)
 
+    @property
+    def tenant_id(self) -> str:
+        """The tenant of the request."""
+        if self.principal is None:
+            raise LookupError("outside of a request there is no tenant")
+        return self.principal.tenant_id
+
     @contextmanager
     def unit(
         self, actor: Actor, origin: Origin, *, writes: bool, quiet: bool = False

@@ -11,6 +11,7 @@ from novaql.result import ResultKind
 from server.platform.clock import to_ms
 from server.platform.context import ServerContext
 from server.platform.measurements import Found, Measured, Measurements
+from server.platform.precedence import InTurn
 from server.platform.query_run import within_budget
 
 __all__ = ["Measured", "Meter"]
@@ -54,8 +55,10 @@ def measurements_of(context: ServerContext, now: datetime) -> Measurements:
 def measured(context: ServerContext, expr: str, at: datetime) -> Found:
     """What an expression gives, and warnings. Raises what `novaql.evaluate` raises."""
     at_ms = to_ms(at)
-    options = QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS)
-    result = evaluate(expr, context.store, within_budget(context, options))
+    options = within_budget(context, QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS))
+    in_turn = InTurn()
+    in_turn.begin()
+    result = evaluate(expr, context.store, options, cancellation=in_turn)
     found: list[Measured] = []
     if result.kind not in (ResultKind.VECTOR, ResultKind.SCALAR) or result.raw is not None:
         return found, result.warnings

@@ -100,7 +100,7 @@ class PiecesResponse(Response):
         if begun.rest is None:
             self.headers["content-length"] = str(sum(map(len, begun.pieces)))
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message = {
             "type": "http.response.start",
             "status": self.status_code,
@@ -116,7 +116,7 @@ class PiecesResponse(Response):
             while rest is not None:
                 if gone.done():
                     raise ClientDisconnect
-                made = await self._workers.next_piece(rest)
+                made = await self._workers.next_piece(scope, rest)
                 if made is None:
                     break
                 await _send(send, made)

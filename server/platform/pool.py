@@ -1,8 +1,13 @@
-"""Threads for work off the event loop, with as little ado as there can be.
+"""Threads for work off the event loop, which tenants share.
 
 Most requests go to a thread and back, and most of what a thread does for them is short.
 `run_in_executor` makes two futures, a lock and a handful of callbacks for each piece of work; here
 it is one future, one look at a queue and one call back.
+
+A pool has places: so many pieces of work run at one time. They are given to tenants in turn
+(`fair_queue.py`). A piece that has run for a while gives its place back at its next checkpoint if
+a tenant with less in work waits, and goes on when its turn comes. A piece without checkpoints
+cannot do so: a tenant that has nothing in work then gets a place beyond the others.
 """
 
 from __future__ import annotations
@@ -10,103 +15,252 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, TypeVar
+
+from server.platform.fair_queue import FairQueue, QueueFull
 
 Answer = TypeVar("Answer")
 
+QUANTUM_S = 0.05
+"""How long a piece of work keeps its place while others wait."""
 
-class _Piece(NamedTuple):
-    """Work, who waits for it, and whom to tell that it has ended."""
+_LOOK_S = 0.05
+_here = threading.local()
 
-    work: Callable[[], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    ended: Callable[[], None] | None
+
+class Place:
+    """A piece of work of a tenant: what to do, and the place that it has or waits for.
+
+    work, future, loop, ended   of `Pool.run`
+    began    when it got its place, in seconds of `monotonic`
+    """
+
+    __slots__ = ("_pool", "began", "ended", "future", "go", "loop", "paused", "tenant", "work")
+
+    def __init__(
+        self,
+        pool: Pool,
+        tenant: str,
+        work: Callable[[], Any],
+        future: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[], None] | None,
+    ) -> None:
+        self._pool = pool
+        self.tenant = tenant
+        self.work = work
+        self.future = future
+        self.loop = loop
+        self.ended = ended
+        self.began = 0.0
+        self.paused = False
+        self.go: threading.Event | None = None
+
+    def let_others_by(self, over: Callable[[], bool] = lambda: False) -> None:
+        """A checkpoint: if other tenants wait and it is their turn, give the place to them and
+        wait until it is ours again. On any thread that does this work.
+
+        over  whether the work is to end: then it does not wait
+        """
+        if self.paused or (self._pool.waiting and monotonic() - self.began > QUANTUM_S):
+            self._pool.pause(self, over)
+
+
+def place_here() -> Place | None:
+    """The place of the work that this thread does; None on a thread of no pool."""
+    place: Place | None = getattr(_here, "place", None)
+    return place
 
 
 class Pool:
-    """At most so many threads, each begun when it is first needed.
+    """Runs at most `threads` pieces of work at one time, each thread begun when first needed.
 
     name    of the threads, with a number behind it
     begin   what a thread does before its first work
+    queue   the work that waits; unbounded unless one with bounds is given
     inside  pieces of work that run or wait; changes on the event loop only
     """
 
-    def __init__(self, threads: int, name: str, begin: Callable[[], None] | None = None) -> None:
-        self._most = threads
+    def __init__(
+        self,
+        threads: int,
+        name: str,
+        begin: Callable[[], None] | None = None,
+        *,
+        queue: FairQueue[Place] | None = None,
+    ) -> None:
+        self._places = threads
         self._name = name
         self._begin = begin
         self._lock = threading.Lock()
-        self._waiting: SimpleQueue[_Piece | None] = SimpleQueue()
+        self._queue: FairQueue[Place] = FairQueue() if queue is None else queue
+        self._ready: SimpleQueue[Place | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._idle = 0  # threads without work
+        self._running = 0  # pieces that have a place
+        self._paused = 0  # pieces that gave theirs to others
+        self._most_paused = 2 * threads
+        self._most_beyond = threads
         self._closed = False
         self.inside = 0
 
+    @property
+    def waiting(self) -> int:
+        """Pieces that wait for a place."""
+        return len(self._queue)
+
     def run(
-        self, work: Callable[[], Answer], *, ended: Callable[[], None] | None = None
+        self,
+        work: Callable[[], Answer],
+        *,
+        tenant: str = "",
+        admitted: bool = False,
+        ended: Callable[[], None] | None = None,
     ) -> asyncio.Future[Answer]:
         """Have work done; on the event loop only. The future has its answer or its error.
 
-        ended  called on the event loop when the work has ended, before the future is done
+        tenant    in whose turn; "" is that of the server itself
+        admitted  it continues work that was admitted before: the bounds do not apply
+        ended     called on the event loop when the work has ended, before the future is done
 
         Whoever has enough of waiting may cancel the future, or give it another outcome: the work
-        goes on, and what comes of it is forgotten. Raises `RuntimeError` after `close`.
+        goes on, and what comes of it is forgotten. Raises `QueueFull` where the queue is bounded,
+        here or, if others displaced the work, from the future; `RuntimeError` after `close`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        place = Place(self, tenant, work, future, loop, ended)
+        displaced = None
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"no work is taken any more by the threads of {self._name}")
+            if self._running < self._places and not self._queue:
+                self._queue.enter(tenant)
+                self._begin_work(place)
+            else:
+                if admitted:
+                    self._queue.put_first(tenant, place)
+                else:
+                    displaced = self._queue.put(tenant, place)
+                if displaced is not None and displaced.item.paused:  # it cannot be refused now
+                    self._queue.enter(displaced.tenant)
+                    self._queue.put_back(*displaced)
+                    displaced = None
+                if not self._queue.active(tenant):
+                    loop.call_later(QUANTUM_S, self._begin_beyond, place)
             self.inside += 1
-            if len(self._threads) < min(self._most, self.inside):
-                self._begin_thread()
-            self._waiting.put(_Piece(work, future, loop, ended))
+        if displaced is not None:
+            self._settle(displaced.item, None, QueueFull())
         return future
+
+    def pause(self, place: Place, over: Callable[[], bool]) -> None:
+        """As of `Place.let_others_by`, for which this is."""
+        with self._lock:
+            if not place.paused:
+                if self._paused >= self._most_paused or not self._queue.is_due_to(place.tenant):
+                    return
+                place.paused, place.go = True, threading.Event()
+                self._paused += 1
+                self._running -= 1
+                self._queue.put_back(place.tenant, place)
+                self._dispatch()
+            go = place.go
+        assert go is not None
+        while not go.wait(_LOOK_S):
+            if over():
+                with self._lock:
+                    if place.paused and self._queue.remove(place.tenant, place):
+                        self._resume(place)  # to its end, which is near
+                return
 
     def close(self, *, forget: bool) -> None:
         """Take no more, and wait for what runs; `forget` what waits, or do that, too."""
         with self._lock:
             self._closed = True
-            if forget:
-                self._forget_waiting()
-            for _ in self._threads:
-                self._waiting.put(None)
-        for thread in self._threads:
+            for place in self._queue.clear() if forget else ():
+                if place.paused:
+                    self._resume(place)
+                else:
+                    _call(place.loop, place.future.cancel)
+            self._end_if_over()
+        for thread in self._threads:  # others may be added meanwhile
             thread.join()
 
-    def _forget_waiting(self) -> None:
-        while True:
-            try:
-                piece = self._waiting.get_nowait()
-            except Empty:
+    def _begin_beyond(self, place: Place) -> None:
+        """Give a tenant that got no place in time one beyond the others."""
+        with self._lock:
+            if self._queue.active(place.tenant) or self._closed:
                 return
-            if piece is not None:
-                _call(piece.loop, piece.future.cancel)
+            if self._running < self._places + self._most_beyond and self._queue.remove(
+                place.tenant, place
+            ):
+                self._queue.enter(place.tenant)
+                self._begin_work(place)
 
-    def _begin_thread(self) -> None:
-        name = f"{self._name}_{len(self._threads)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _dispatch(self) -> None:
+        """With the lock: fill free places."""
+        while self._running < self._places and (taken := self._queue.take()) is not None:
+            if taken.item.paused:
+                self._queue.leave(taken.tenant)
+                self._resume(taken.item)
+            else:
+                self._begin_work(taken.item)
+
+    def _begin_work(self, place: Place) -> None:
+        """With the lock: give work that counts as active already to a thread."""
+        self._running += 1
+        if self._idle:
+            self._idle -= 1
+        else:
+            thread = threading.Thread(
+                target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        self._ready.put(place)
+
+    def _resume(self, place: Place) -> None:
+        """With the lock: have work go on that has left the queue."""
+        self._queue.enter(place.tenant)
+        self._running += 1
+        self._paused -= 1
+        place.began, place.paused = monotonic(), False
+        assert place.go is not None
+        place.go.set()
+
+    def _end_if_over(self) -> None:
+        """With the lock: after the last work, end the threads."""
+        if self._closed and not self._running and not self._queue and not self._paused:
+            for _ in self._threads:
+                self._ready.put(None)
 
     def _work(self) -> None:
         if self._begin is not None:
             self._begin()
-        while (piece := self._waiting.get()) is not None:
+        while (place := self._ready.get()) is not None:
             answer = error = None
+            place.began, _here.place = monotonic(), place
             try:
-                answer = piece.work()
+                answer = place.work()
             except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
                 error = problem
-            _call(piece.loop, self._settle, piece, answer, error)
-            del piece, answer, error  # nothing is kept until there is other work
+            _here.place = None
+            with self._lock:
+                self._idle += 1
+                self._running -= 1
+                self._queue.leave(place.tenant)
+                self._dispatch()
+                self._end_if_over()
+            _call(place.loop, self._settle, place, answer, error)
+            del place, answer, error  # nothing is kept until there is other work
 
-    def _settle(self, piece: _Piece, answer: object, error: BaseException | None) -> None:
+    def _settle(self, place: Place, answer: object, error: BaseException | None) -> None:
         self.inside -= 1
-        if piece.ended is not None:
-            piece.ended()
-        future = piece.future
+        if place.ended is not None:
+            place.ended()
+        future = place.future
         if future.done():
             return
         if isinstance(error, StopIteration):  # a future refuses it, and would never be done

@@ -11,6 +11,7 @@ import threading
 from time import monotonic
 
 from novaql.api import Cancellation
+from server.platform.pool import Place, place_here
 
 MOST_WAIT_S = 0.005
 """At one checkpoint; most small queries have ended sooner."""
@@ -42,7 +43,26 @@ class SmallOnes:
         self._none.wait(seconds)
 
 
-class LettingBy(Cancellation):
+class InTurn(Cancellation):
+    """That of a query, which looks at it at each checkpoint: other tenants get its place there,
+    when it is their turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._place: Place | None = None
+
+    def begin(self) -> None:
+        """The thread that calls this has the query's place."""
+        self._place = place_here()
+
+    @property
+    def cancelled(self) -> bool:
+        if self._place is not None and not self._cancelled:
+            self._place.let_others_by(lambda: self._cancelled)
+        return self._cancelled
+
+
+class LettingBy(InTurn):
     """That of a large query, which looks at it at each checkpoint.
 
     Where small ones are at work it waits for them then, in all no longer than it computes itself:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from server.platform.errors import Busy
+from server.platform.fair_queue import FairQueue, QueueFull
 from server.platform.pool import Pool
 from server.platform.state.database import StateDatabase
 
@@ -23,17 +24,19 @@ def readers_of(database: StateDatabase) -> int:
 
 
 class StateThreads:
-    """Runs at most `threads` pieces of work; `queue` more wait; the next is refused with `Busy`."""
+    """Runs at most `threads` pieces of work, tenants in turn; `queue` more wait, of one tenant half
+    of them at most. The next is refused with `Busy`."""
 
     def __init__(self, *, threads: int = 8, queue: int = 512) -> None:
-        self._pool = Pool(threads, "state")
-        self._room = threads + queue
+        self._pool = Pool(threads, "state", queue=FairQueue(queue))
 
-    async def run(self, work: Callable[[], Answer]) -> Answer:
-        """The answer of work done in a thread. It ends even when the client leaves."""
-        if self._pool.inside >= self._room:
-            raise Busy("too many requests at once", headers={"Retry-After": "1"})
-        return await self._pool.run(work)
+    async def run(self, work: Callable[[], Answer], *, tenant: str = "") -> Answer:
+        """The answer of work done in a thread, in a tenant's turn ("" is the server's own). It ends
+        even when the client leaves."""
+        try:
+            return await self._pool.run(work, tenant=tenant)
+        except QueueFull:
+            raise Busy("too many requests at once", headers={"Retry-After": "1"}) from None
 
     def close(self) -> None:
         """Wait for what runs; forget what waits."""

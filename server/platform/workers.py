@@ -6,18 +6,21 @@ import asyncio
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from novaql.api import Cancellation
 from novaql.errors import QueryCancelled, QueryTimeout
-from server.platform.errors import Busy
+from server.platform.errors import Busy, RateLimited
+from server.platform.fair_queue import FairQueue, QueueFull
 from server.platform.pool import Pool
-from server.platform.precedence import LettingBy, SmallOnes
+from server.platform.precedence import InTurn, LettingBy, SmallOnes
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +37,10 @@ class TooLargeHere(Exception):
 
 class QueryWorkers:
     """Runs tasks on threads: `threads` for small ones, and as many for large ones. At most `queue`
-    more than `threads` run or wait; the next is refused with `Busy`.
+    more wait for either, of one tenant half of them; the next is refused with `Busy`.
+
+    Tenants are served in turn. One that has less at work than another gets its place at the next
+    checkpoint of a task of that one (`pool.py`).
 
     Every task begins among the small ones. One that raises `TooLargeHere` is begun again among the
     large ones, so small ones wait for each other alone. Large ones let them by at their checkpoints
@@ -46,12 +52,16 @@ class QueryWorkers:
     """
 
     def __init__(self, *, threads: int, queue: int) -> None:
-        self._small = Pool(threads, "query")
-        self._large = Pool(threads, "large-query", _yield_to_others)
+        self._small = Pool(threads, "query", queue=FairQueue(queue))
+        self._large = Pool(threads, "large-query", _yield_to_others, queue=FairQueue(queue))
         self._watching: set[asyncio.Task[None]] = set()
         self.small_ones = SmallOnes()  # those at work and those that wait for a thread
-        self._room = threads + queue
-        self.running = 0
+        self._of_tenants: Counter[str] = Counter()
+
+    @property
+    def running(self) -> int:
+        """Tasks that run or wait."""
+        return self._of_tenants.total()
 
     async def run(
         self,
@@ -64,42 +74,57 @@ class QueryWorkers:
         """The task's answer. The request's body must have been read before.
 
         large  what to do if `work` raises `TooLargeHere`
+
+        Raises `Busy`, or `RateLimited` for a tenant that has as many tasks as it may have.
         """
-        if self.running >= self._room:
-            raise Busy("too many queries at once", headers={"Retry-After": "1"})
-        cancellation = Cancellation()
-        self.running += 1
+        tenant, most = _tenant_of(request.scope)
+        if 0 < most <= self._of_tenants[tenant]:
+            raise RateLimited(
+                f"the tenant has {most} queries at once, which is its limit "
+                "(max_concurrent_queries); try again",
+                code="limit_reached",
+                headers={"Retry-After": "1"},
+            )
+        cancellation = InTurn()
         ends = asyncio.get_running_loop().time() + timeout_s
         try:
             try:
-                return await self._watched(self._small, work, cancellation, request, ends)
+                return await self._watched(self._small, tenant, work, cancellation, request, ends)
             except TooLargeHere:
-                self.running += 1  # it has ended among the small ones
+                pass  # it has ended among the small ones
             cancellation = LettingBy(self.small_ones)
-            return await self._watched(self._large, large or work, cancellation, request, ends)
+            return await self._watched(
+                self._large, tenant, large or work, cancellation, request, ends
+            )
         except TimeoutError:
             raise QueryTimeout(
                 f"the query took longer than its timeout of {timeout_s:g} s"
             ) from None
+        except QueueFull:
+            raise Busy("too many queries at once", headers={"Retry-After": "1"}) from None
         finally:
             cancellation.cancel()
 
     async def _watched(
         self,
         pool: Pool,
+        tenant: str,
         work: Callable[[Cancellation], Answer],
-        cancellation: Cancellation,
+        cancellation: InTurn,
         request: Request,
         ends: float,
     ) -> Answer:
         """The task's answer; raises `TimeoutError` or `QueryCancelled` if there is none in time."""
         loop = asyncio.get_running_loop()
         small = pool is self._small
+        task = pool.run(
+            partial(_begin, work, cancellation),
+            tenant=tenant,
+            ended=partial(self._left, tenant, small=small),
+        )
+        self._of_tenants[tenant] += 1
         if small:
             self.small_ones.come()
-        task = pool.run(
-            partial(work, cancellation), ended=self._small_left if small else self._left
-        )
         # Most queries end before it is worth a look whether their client is still there.
         soon = min(loop.time() + _UNWATCHED_S, ends)
         later = loop.call_at(soon, self._begin_to_watch, task, request, ends)
@@ -113,24 +138,39 @@ class QueryWorkers:
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 
-    async def next_piece(self, pieces: Iterator[Answer]) -> Answer | None:
+    async def next_piece(self, scope: Scope, pieces: Iterator[Answer]) -> Answer | None:
         """The next of the pieces of an answer, made among the large queries; None after the last.
 
         No thread waits for the client between two of them.
         """
-        return await self._large.run(lambda: next(pieces, None))
+        tenant, _ = _tenant_of(scope)
+        return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
 
-    def _left(self) -> None:
-        self.running -= 1
-
-    def _small_left(self) -> None:
-        self.running -= 1
-        self.small_ones.go()
+    def _left(self, tenant: str, *, small: bool) -> None:
+        self._of_tenants[tenant] -= 1
+        if not self._of_tenants[tenant]:
+            del self._of_tenants[tenant]
+        if small:
+            self.small_ones.go()
 
     def close(self) -> None:
         """Forget waiting tasks, wait for running ones."""
         self._small.close(forget=True)
         self._large.close(forget=True)
+
+
+def _begin(work: Callable[[Cancellation], Answer], cancellation: InTurn) -> Answer:
+    cancellation.begin()
+    return work(cancellation)
+
+
+def _tenant_of(scope: Scope) -> tuple[str, int]:
+    """The tenant of a request that was let in, and how many tasks it may have at once; 0: as many
+    as there are places for."""
+    context = scope.get("state", {}).get("context")
+    if context is None or context.principal is None:
+        return "", 0
+    return context.principal.tenant_id, context.settings.max_concurrent_queries
 
 
 def _yield_to_others() -> None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.platform.bodies import read_body
-from server.platform.context import ServerContext, context_of
+from server.platform.context import ServerContext, context_of, principal_of
 from server.platform.endpoint import Endpoint
 from server.platform.problem import SCIM_BASES
 from server.platform.scopes import Role
@@ -37,7 +37,9 @@ async def scim(request: Request) -> Response:
         "headers": list(request.headers.items()),
         "body": body,
     }
-    done = await context.threads.run(lambda: _answered(request, context, told))
+    done = await context.threads.run(
+        lambda: _answered(request, context, told), tenant=principal_of(request).tenant_id
+    )
     content = b"" if done.body is None else json.dumps(done.body).encode()
     return Response(content, int(done.status), dict(done.headers))
 

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from novaql.api import Cancellation
 from server.platform import precedence
-from server.platform.precedence import MOST_WAIT_S, LettingBy, SmallOnes
+from server.platform.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
 from server.platform.workers import QueryWorkers, TooLargeHere
 
 
@@ -123,4 +123,4 @@ def test_small_ones_are_known_while_they_run_and_large_ones_let_them_by() -> Non
         workers.close()
         return found
 
-    assert asyncio.run(run()) == [(Cancellation, True), (LettingBy, False)]
+    assert asyncio.run(run()) == [(InTurn, True), (LettingBy, False)]
