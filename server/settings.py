@@ -18,12 +18,19 @@ from server.settings_sources import of_environment, of_file
 
 SyncMode = Literal["always", "interval", "os"]
 _AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
+_RESOURCE_LIMITS = (
+    *("max_rules", "max_rule_groups", "max_silences", "max_channels", "max_webhooks"),
+    *("max_dashboards", "max_embeds", "max_tokens", "max_users", "max_user_groups"),
+    *("max_services", "max_slos", "max_open_incidents", "max_audit_exports"),
+)
 TENANT_LIMITS: Mapping[str, type] = {
     "query_timeout_s": float,
     "max_query_samples": int,
     "max_query_points": int,
     "max_read_samples": int,
     "max_concurrent_queries": int,
+    "min_evaluation_interval_s": float,
+    **dict.fromkeys(_RESOURCE_LIMITS, int),
     "rate_per_minute": int,
     "rate_per_day": int,
     "prometheus_per_minute": int,
@@ -124,6 +131,11 @@ class Settings:
     evaluations_spread  each group of rules is evaluated at a moment of its own within its interval;
                         False: at whole intervals after it was made
     notify_gap_s        an alert is told by hand once in so many seconds
+    min_evaluation_interval_s   shortest interval of a tenant's groups of rules
+    max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
+    max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
+    max_audit_exports   resources of a tenant at one time, then 409 `limit_reached`; 0: no limit.
+                        Rules of objectives do not count; what has ended does not count
     calls_selector      counter of calls with labels `client` and `server`, from which edges between
                         services are discovered
     """
@@ -185,6 +197,21 @@ class Settings:
     evaluation_interval_s: float = 60.0
     evaluations_spread: bool = True
     notify_gap_s: float = 30.0
+    min_evaluation_interval_s: float = 1.0
+    max_rules: int = 5_000
+    max_rule_groups: int = 1_000
+    max_silences: int = 1_000
+    max_channels: int = 500
+    max_webhooks: int = 100
+    max_dashboards: int = 2_000
+    max_embeds: int = 2_000
+    max_tokens: int = 2_000
+    max_users: int = 10_000
+    max_user_groups: int = 1_000
+    max_services: int = 2_000
+    max_slos: int = 1_000
+    max_open_incidents: int = 2_000
+    max_audit_exports: int = 50
     calls_selector: str = "traces_service_graph_request_total"
 
     def __post_init__(self) -> None:
@@ -236,6 +263,8 @@ class Settings:
             "job_threads",
             "retention_bytes",
             "max_concurrent_queries",
+            "min_evaluation_interval_s",
+            *_RESOURCE_LIMITS,
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from novaql.errors import QueryError
@@ -35,11 +36,20 @@ def read_text(path: str | Path) -> str:
         raise FileProblems([Problem(str(path), place, "not UTF-8")]) from None
 
 
-def read_rules(text: str, file: str, *, names: Names = Names.UTF8) -> RuleFile:
-    """The rules of a text; `file` is its name in messages. Raises `FileProblems`."""
+def read_rules(
+    text: str,
+    file: str,
+    *,
+    names: Names = Names.UTF8,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> RuleFile:
+    """The rules of a text; `file` is its name in messages. Raises `FileProblems`.
+
+    checkpoint  called before each rule; what it raises ends the reading
+    """
     source = YamlText(text, file)
     root = source.first_document()
-    reading = _Reading(source, names)
+    reading = _Reading(source, names, checkpoint)
     groups = reading.groups(root)
     if reading.yaml.problems:
         raise FileProblems(reading.yaml.problems)
@@ -47,9 +57,10 @@ def read_rules(text: str, file: str, *, names: Names = Names.UTF8) -> RuleFile:
 
 
 class _Reading:
-    def __init__(self, source: YamlText, names: Names) -> None:
+    def __init__(self, source: YamlText, names: Names, checkpoint: Callable[[], None]) -> None:
         self.yaml = YamlReader(source)
         self.names = names
+        self.checkpoint = checkpoint
 
     def groups(self, root: Node | None) -> tuple[Group, ...]:
         found: list[Group] = []
@@ -87,6 +98,7 @@ class _Reading:
         )
 
     def rule(self, node: Node, where: str) -> Rule:
+        self.checkpoint()
         yaml = self.yaml
         fields = yaml.fields(node, RULE_FIELDS, "a rule")
         record = yaml.text(fields.get("record"), "record")

@@ -31,8 +31,10 @@ from server.platform.egress import Unreachable
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, invalid
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
@@ -63,6 +65,7 @@ def make_channel(call: Call) -> Answer:
 
 def new_channel(call: Call, body: MakeChannel) -> Channel:
     """A new channel, whose targets have been checked. Raises `Conflict` for a name that is."""
+    need_room(call, "max_channels", Channel)
     row = Channel(
         id=new_id("chan"),
         created_at=call.now(),
@@ -216,6 +219,10 @@ def check_channel(context: ServerContext, body: MakeChannel | ChangeChannel) -> 
         return  # it may get an address
 
 
+def _check_channel(asked: Preparation) -> None:
+    check_channel(asked.context, asked.body)
+
+
 def _snapshot(call: Call, row: Channel) -> dict[str, Any]:
     """A channel as the audit log shows it: that a secret changed, not what it is."""
     shown = channel_out(call, row).model_dump(mode="json")
@@ -248,7 +255,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="channel.create",
         body=MakeChannel,
-        check=check_channel,
+        prepare=_check_channel,
         answer=ChannelOut,
         success=201,
         example={"name": "log", "type": "sink"},
@@ -270,7 +277,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="channel.update",
         body=ChangeChannel,
-        check=check_channel,
+        prepare=_check_channel,
         answer=ChannelOut,
         errors=(409, 422),
         example={"version": 1, "send_resolved": False},

@@ -27,9 +27,10 @@ from novaql.rules.evaluation.vector import Vector
 from novaql.rules.model import AlertingRule, Group
 from server.alerts.jobs import rule_context
 from server.alerts.kept import value_text
-from server.alerts.rule_model import SERVICE, SEVERITY, check_expression
+from server.alerts.rule_checks import check_rule, ms
+from server.alerts.rule_model import SERVICE, SEVERITY
 from server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
-from server.alerts.rules_service import check, ms
+from server.alerts.rules_service import check_channels
 from server.platform.calls import in_unit
 from server.platform.clock import from_ms, rfc3339, to_ms
 from server.platform.context import ServerContext, context_of
@@ -112,8 +113,8 @@ async def try_rule(request: Request) -> Response:
     rule = body.rule
     if rule.type != "alerting":
         raise invalid("/rule/type", "alerting rules are tried; query a recording rule instead")
-    await in_unit(request, lambda unit: check(unit, rule))
-    check_expression(rule.expr)
+    await context.workers.check(request, lambda _: check_rule(rule, context.settings))
+    await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
     interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
     start_ms, end_ms = to_ms(body.start), to_ms(body.end)
     if end_ms < start_ms:

@@ -123,7 +123,7 @@ def plan_of(config: Mapping[str, Any] | None) -> RoutingPlan:
     return RoutingPlan() if config is None else _plan_of(orjson.dumps(config))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _plan_of(document: bytes) -> RoutingPlan:
     return understood(RoutingBody.model_validate(orjson.loads(document)))
 

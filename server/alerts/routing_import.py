@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,16 +12,17 @@ from server.alerts import telling
 from server.alerts.alertmanager_config import Converted, converted
 from server.alerts.channel_schema import MakeChannel, RoutingShown, SetRouting
 from server.alerts.channels_router import check_channel, new_channel
-from server.alerts.routing_config import channels_in, understood
+from server.alerts.routing_config import channels_in, plan_of, understood
 from server.alerts.routing_router import config_of, save, shown
 from server.alerts.rules_service import check_channels
 from server.platform.calls import Answer, Call, ok, operation
-from server.platform.context import ServerContext
 from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest
+from server.platform.errors import Conflict, InvalidRequest
+from server.platform.preparing import Preparation
 from server.platform.scopes import Role
 from server.platform.shapes import Body, Shown
 from server.platform.strict_json import validate
+from server.platform.tenant_limits import limit_reached
 
 
 class ImportRouting(Body):
@@ -54,14 +56,12 @@ def import_routing(call: Call) -> Answer:
     has no counterpart is told in `dropped`, a channel that cannot be made in `missing`.
     """
     body = call.body(ImportRouting)
-    found = converted(body.document)
-    wanted = [*found.channels, *found.problems]
-    used = [channel.name for channel in telling.channels_named(call, wanted)]
-    made, missing = _makeable(found, used)
-    config = {**found.routing, "route": _without(found.routing["route"], missing)}
-    routing = validate(SetRouting, {**config, "version": body.version})
-    named = channels_in(understood(routing).root)
-    check_channels(call, [name for name in named if name not in made], "/document/route")
+    read: _Read = call.prepared
+    found, made, missing, routing = read.found, read.made, read.missing, read.routing
+    used = [c.name for c in telling.channels_named(call, [*found.channels, *found.problems])]
+    if sorted(used) != sorted(read.used):
+        raise Conflict("channels were made or removed just now; try again", code="channels_changed")
+    check_channels(call, [name for name in read.named if name not in made], "/document/route")
     before, out = None, shown(None, config_of(routing))
     if not body.dry_run:
         for one in made.values():
@@ -91,11 +91,42 @@ def import_routing(call: Call) -> Answer:
     )
 
 
-def check_targets(context: ServerContext, body: ImportRouting) -> None:
-    """Raises what is wrong with where the channels lead."""
-    made, _ = _makeable(converted(body.document), ())
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file that was read, and what can be made of it.
+
+    used    channels that are there already
+    named   channels that the tree names
+    """
+
+    found: Converted
+    used: list[str]
+    made: dict[str, MakeChannel]
+    missing: dict[str, str]
+    routing: SetRouting
+    named: list[str]
+
+
+def prepare_import(asked: Preparation) -> _Read:
+    """Read a file, and look up where its channels lead. Raises what is wrong with it."""
+    body: ImportRouting = asked.body
+    found = converted(body.document)
+    with asked.read() as unit:
+        rows = telling.channels_named(unit, [*found.channels, *found.problems])
+        used = [channel.name for channel in rows]
+    made, missing = _makeable(found, used)
+    most = asked.context.settings.max_channels
+    if 0 < most < len(made):
+        what = f"the file makes {len(made)} channels, the tenant may have {most}"
+        raise limit_reached("max_channels", what, most, "/document")
     for one in made.values():
-        check_channel(context, one)
+        asked.checkpoint()
+        check_channel(asked.context, one)
+    config = {**found.routing, "route": _without(found.routing["route"], missing)}
+    routing = validate(SetRouting, {**config, "version": body.version})
+    plan = understood(routing)
+    plan_of(config_of(routing))  # kept for who reads it afterwards
+    return _Read(found, used, made, missing, routing, list(channels_in(plan.root)))
 
 
 def _makeable(
@@ -144,7 +175,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="alert_routing.import",
         body=ImportRouting,
-        check=check_targets,
+        prepare=prepare_import,
         answer=ImportedRouting,
         example={"document": _FILE, "dry_run": True},
     ),

@@ -15,7 +15,13 @@ from server.alerts.channel_schema import (
     TryRouting,
 )
 from server.alerts.jobs import REGROUP
-from server.alerts.routing_config import RouteBody, channels_in, understood
+from server.alerts.routing_config import (
+    RouteBody,
+    RoutingPlan,
+    channels_in,
+    plan_of,
+    understood,
+)
 from server.alerts.rules_router import destination_out
 from server.alerts.rules_service import check_channels
 from server.alerts.tables import Routing
@@ -23,6 +29,7 @@ from server.platform.calls import Answer, Call, created, ok, operation
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
 
@@ -40,7 +47,8 @@ def set_routing(call: Call) -> Answer:
     `receiver`. Alerts that fire go where the new tree sends them.
     """
     body = call.body(SetRouting)
-    check_channels(call, channels_in(understood(body).root), "/route")
+    plan: RoutingPlan = call.prepared
+    check_channels(call, channels_in(plan.root), "/route")
     row, before = save(call, body)
     after = {"version": row.version, **row.config}
     call.audit("alert_routing.set", ("alert_routing", row.id), before=before, after=after)
@@ -68,6 +76,19 @@ def save(call: Call, body: SetRouting) -> tuple[Routing, dict[str, Any] | None]:
     return row, before
 
 
+def prepare_routing(asked: Preparation) -> RoutingPlan:
+    """The plan of a routing that is to be set."""
+    body: SetRouting = asked.body
+    plan = understood(body)
+    plan_of(config_of(body))  # kept for who reads it afterwards
+    return plan
+
+
+def _prepare_trial(asked: Preparation) -> RoutingPlan | None:
+    body: TryRouting = asked.body
+    return None if body.config is None else understood(body.config)
+
+
 def config_of(body: SetRouting) -> dict[str, Any]:
     """The document as it is kept."""
     return body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
@@ -76,7 +97,8 @@ def config_of(body: SetRouting) -> dict[str, Any]:
 def try_routing(call: Call) -> Answer:
     """Where an alert with these labels would go, by the routing that is set or by another."""
     body = call.body(TryRouting)
-    plan = telling.routing_plan(call) if body.config is None else understood(body.config)
+    proposed: RoutingPlan | None = call.prepared
+    plan = telling.routing_plan(call) if proposed is None else proposed
     found = telling.routed(plan, body.labels)
     return ok(TriedRouting(destinations=[destination_out(one) for one in found]))
 
@@ -133,6 +155,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="alert_routing.set",
         body=SetRouting,
+        prepare=prepare_routing,
         answer=RoutingShown,
         success=201,
         answers={200: RoutingShown},
@@ -145,6 +168,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         role=Role.READ_ONLY,
         tag="alerts",
         body=TryRouting,
+        prepare=_prepare_trial,
         answer=TriedRouting,
         example={"labels": {"alertname": "InstanceDown", "severity": "page"}},
     ),

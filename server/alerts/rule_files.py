@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import yaml
@@ -15,28 +16,65 @@ from novaql.rules.model import AlertingRule, Group, Rule
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rules
 from server.alerts.jobs import EVALUATE
+from server.alerts.rule_checks import check_interval_ms
 from server.alerts.rule_model import SERVICE, SEVERITY, labels_of_rule
 from server.alerts.rule_schema import ImportedOut, ImportRules
 from server.alerts.rules_service import (
+    OF_THE_TENANT,
     default_interval_ms,
     drop,
-    new_group,
+    forget_soon,
+    group_row,
     new_rule,
 )
 from server.alerts.tables import AlertRule, RuleGroup
 from server.platform.calls import Call
 from server.platform.errors import Detail, Impossible, invalid, not_found
+from server.platform.preparing import Preparation
+from server.platform.tenant_limits import limit_reached, need_room
 from server.platform.unit import Unit
 
 OWN = ("api/", "slo/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
 
 
-def take_in(call: Call, body: ImportRules) -> ImportedOut:
-    """Replace the rules of a file. Raises `Impossible` with everything that is wrong with it."""
+def prepare_import(asked: Preparation) -> tuple[Group, ...]:
+    """The groups of a file. Raises `Impossible` with everything that is wrong with it, and
+    `Conflict` for more than the tenant may have."""
+    body, settings = asked.body, asked.context.settings
     if body.file.startswith(OWN):
         raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
-    groups = read(body.document, body.file)
+    groups = read(body.document, body.file, asked.checkpoint)
+    most = settings.max_rule_groups
+    if 0 < most < len(groups):
+        what = f"the file has {len(groups)} rule groups, the tenant may have {most}"
+        raise limit_reached("max_rule_groups", what, most, "/document")
+    for group in groups:
+        if group.interval_ms:
+            check_interval_ms(group.interval_ms, settings, f"group {group.name!r}", "/document")
+    return groups
+
+
+def take_in(call: Call, body: ImportRules) -> ImportedOut:
+    """Replace the rules of a file by those that were read."""
+    groups: tuple[Group, ...] = call.prepared
+    others = RuleGroup.file != body.file
+    need_room(
+        call,
+        "max_rule_groups",
+        RuleGroup,
+        others,
+        ~RuleGroup.file.startswith("slo/"),
+        adds=len(groups),
+    )
+    need_room(
+        call,
+        "max_rules",
+        AlertRule,
+        OF_THE_TENANT,
+        AlertRule.group_id.in_(select(RuleGroup.id).where(others)),
+        adds=sum(len(group.rules) for group in groups),
+    )
     done = replace(call, body.file, groups, default_ms=default_interval_ms(call), managed="file")
     again = [
         f"{one.name} {dict(one.labels)} stands more than once" for one in duplicate_rules(groups)
@@ -50,10 +88,12 @@ def take_in(call: Call, body: ImportRules) -> ImportedOut:
     return out
 
 
-def read(document: str, file: str) -> tuple[Group, ...]:
+def read(
+    document: str, file: str, checkpoint: Callable[[], None] = lambda: None
+) -> tuple[Group, ...]:
     """The groups of a document. Raises `Impossible`, a detail for each problem."""
     try:
-        return read_rules(document, file).groups
+        return read_rules(document, file, checkpoint=checkpoint).groups
     except FileProblems as found:
         details = [
             Detail("/document", f"line {p.place.line}, column {p.place.column}: {p.message}")
@@ -75,36 +115,36 @@ def replace(
         select(RuleGroup).where(RuleGroup.file == file).with_for_update()
     ).scalars()
     known = {row.name: row for row in rows}
-    made: list[str] = []
-    changed: list[str] = []
-    unchanged, gone = 0, []
+    there = _rules_of_file(unit, file)
+    pairs: list[tuple[Group, RuleGroup]] = []
+    times: dict[str, datetime] = {}
     for number, group in enumerate(groups):
         row = known.pop(group.name, None)
         interval = group.interval_ms or default_ms
         if row is None:
             # Groups of a file take turns, so that they do not all run at one moment.
-            turn = number * interval // max(len(groups), 1)
-            row = new_group(
-                unit,
-                file=file,
-                name=group.name,
-                interval_ms=interval,
-                query_offset_ms=group.query_offset_ms,
-                limit=group.limit,
-                labels=dict(group.labels),
-                later_ms=min(turn, 5_000),
-            )
+            turn = min(number * interval // max(len(groups), 1), 5_000)
+            row = group_row(unit, file=file, name=group.name, interval_ms=interval, later_ms=turn)
+            times[row.id] = row.anchor
         else:
             if row.interval_ms != interval:
                 row.interval_ms, row.anchor = interval, unit.now()
-            row.query_offset_ms, row.limit = group.query_offset_ms, group.limit
-            row.labels = dict(group.labels)
             unit.touch(row)
-            unit.enqueue(EVALUATE, key=row.id)
-        there = dict(zip(_keys_of_rows(_rules(unit, row)), _rules(unit, row), strict=True))
+            times[row.id] = unit.now()
+        row.query_offset_ms, row.limit = group.query_offset_ms, group.limit
+        row.labels = dict(group.labels)
+        pairs.append((group, row))
+    unit.session.add_all(row for _, row in pairs)
+    unit.session.flush()  # before the rules, which refer to them
+    made: list[str] = []
+    changed: list[str] = []
+    unchanged, gone = 0, []
+    for group, row in pairs:
+        olds = there.pop(row.id, [])
+        left = dict(zip(_keys_of_rows(olds), olds, strict=True))
         for position, (key, rule) in enumerate(zip(_keys(group.rules), group.rules, strict=True)):
             name = f"{group.name}/{rule.name}"
-            old = there.pop(key, None)
+            old = left.pop(key, None)
             fields = _fields(rule)
             if old is None:
                 new_rule(unit, row, position=position, managed=managed, **fields)
@@ -119,9 +159,12 @@ def replace(
                 setattr(old, field, value)
             unit.touch(old)
             changed.append(name)
-        gone += [(f"{group.name}/{rule.name}", rule) for rule in there.values()]
+        gone += [(f"{group.name}/{rule.name}", rule) for rule in left.values()]
     for row in known.values():
-        gone += [(f"{row.name}/{rule.name}", rule) for rule in _rules(unit, row)]
+        gone += [(f"{row.name}/{rule.name}", rule) for rule in there.get(row.id, ())]
+    unit.enqueue_all(EVALUATE, times)
+    if pairs:
+        forget_soon(unit)
     unit.session.flush()
     if gone:
         drop(unit, [rule for _, rule in gone], note=f"{file} has the rule no more")
@@ -223,6 +266,16 @@ def _counted(found: Iterable[tuple[str, str, Any]]) -> list[_Key]:
         keys.append((*key, seen[key]))
         seen[key] += 1
     return keys
+
+
+def _rules_of_file(unit: Unit, file: str) -> dict[str, list[AlertRule]]:
+    """The rules of a file by group, each in its order."""
+    groups = select(RuleGroup.id).where(RuleGroup.file == file)
+    statement = select(AlertRule).where(AlertRule.group_id.in_(groups))
+    found: dict[str, list[AlertRule]] = {}
+    for rule in unit.session.execute(statement.order_by(AlertRule.position)).scalars():
+        found.setdefault(rule.group_id, []).append(rule)
+    return found
 
 
 def _rules(unit: Unit, group: RuleGroup) -> Sequence[AlertRule]:

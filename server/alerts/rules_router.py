@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import lru_cache
 
 from sqlalchemy import bindparam, func, select
 
-from novaql.language import parse
-from novaql.language.ast import Binary, Number, Paren, Unary
-from server.alerts import rule_files, rules_service, telling
+from server.alerts import rule_checks, rule_files, rules_service, telling
 from server.alerts.dry_run import TEST_RULE
 from server.alerts.routing import Destination
 from server.alerts.routing_config import RoutingPlan
@@ -26,9 +23,9 @@ from server.alerts.rule_schema import (
     RulePatch,
     RuleQuery,
     RulesOut,
-    ThresholdOut,
 )
 from server.alerts.tables import Alert, AlertRule, RuleGroup
+from server.alerts.thresholds import thresholds_of
 from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
 from server.platform.cursors import Key
 from server.platform.endpoint import Endpoint
@@ -38,7 +35,6 @@ from server.platform.unit import Unit
 
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
 _MS = timedelta(milliseconds=1)
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _FILTERS = ("type", "name", "service", "severity", "health", "paused")
 _GROUPS = Prepared(select(RuleGroup).where(RuleGroup.id.in_(bindparam("ids", expanding=True))))
 _COUNTS = Prepared(
@@ -147,36 +143,6 @@ def destination_out(one: Destination) -> DestinationOut:
     )
 
 
-def thresholds_of(expr: str) -> list[ThresholdOut]:
-    """The numbers that the comparisons of an expression compare with, in their order."""
-    return [ThresholdOut(op=op, value=value) for op, value in _comparisons(expr)]
-
-
-@lru_cache(maxsize=4096)
-def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
-    found: list[tuple[str, float]] = []
-    waiting = [parse(expr)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Paren):
-            waiting.append(node.inner)
-        if not isinstance(node, Binary):
-            continue
-        if str(node.op) in _COMPARISONS:
-            number = _number(node.right)
-            if number is not None:
-                found.append((str(node.op), number))
-                continue
-        waiting += [node.right, node.left]
-    return tuple(found)
-
-
-def _number(node: object) -> float | None:
-    if isinstance(node, Unary) and isinstance(node.operand, Number):
-        return -float(node.operand.value)
-    return float(node.value) if isinstance(node, Number) else None
-
-
 def _one(unit: Unit, rule: AlertRule) -> RuleOut:
     (out,) = shown_rules(unit, [rule])
     return out
@@ -260,6 +226,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="alert_rule.create",
         body=RuleBody,
+        prepare=rule_checks.prepare_rule,
         answer=RuleOut,
         success=201,
         example=_EXAMPLE,
@@ -273,6 +240,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="alert_rule.import",
         body=ImportRules,
+        prepare=rule_files.prepare_import,
         answer=ImportedOut,
         example={"file": "node.yml", "document": _FILE},
     ),
@@ -304,6 +272,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="alerts",
         action="alert_rule.update",
         body=RulePatch,
+        prepare=rule_checks.prepare_patch,
         answer=RuleOut,
         errors=(409, 422),
         example={"version": 1, "for": "10m"},

@@ -6,35 +6,28 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from server.alerts import kept, telling
-from server.alerts.jobs import EVALUATE, FORGET, REGROUP, RETIRE, consequences, written_by
-from server.alerts.rule_model import check_expression, check_labels, check_name, check_templates
+from server.alerts.jobs import EVALUATE, FORGET, REGROUP, RETIRE, SLO, consequences, written_by
+from server.alerts.rule_checks import PLAIN, ms, patched
 from server.alerts.rule_schema import RuleBody, RulePatch
 from server.alerts.tables import Alert, AlertRule, RuleGroup
 from server.platform.calls import Call
-from server.platform.errors import Conflict, Detail, Impossible, invalid
+from server.platform.errors import Conflict, Detail, Impossible, VersionConflict
 from server.platform.ids import new_id
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 
-_MS = timedelta(milliseconds=1)
-SHORTEST_INTERVAL = timedelta(seconds=1)
-LONGEST_INTERVAL = timedelta(days=1)
-_PLAIN = (
-    "severity",
-    "service",
-    "no_data",
-    "on_error",
-    "escalation_policy_id",
-    "auto_incident",
-    "paused",
-)
+OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
+"""Rules that the tenant wrote, which its limit counts; those of objectives come with these."""
 
 
 def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
-    """A new rule, in a group of its own, evaluated from now on."""
-    check(call, body)
+    """A new rule, in a group of its own, evaluated from now on. It has been checked."""
+    check_channels(call, body.channels, "/channels")
+    need_room(call, "max_rules", AlertRule, OF_THE_TENANT)
+    need_room(call, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
     rule_id = new_id("rule")
     group = new_group(
         call,
@@ -56,7 +49,7 @@ def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
         labels=dict(body.labels),
         annotations=dict(body.annotations),
         channels=list(body.channels),
-        **{name: getattr(body, name) for name in _PLAIN},
+        **{name: getattr(body, name) for name in PLAIN},
     )
     call.session.flush()
     call.audit("alert_rule.create", ("alert_rule", rule.id), after=snapshot(rule, group))
@@ -68,12 +61,12 @@ def change(call: Call, rule_id: str, body: RulePatch) -> tuple[AlertRule, RuleGr
     rule = call.get(AlertRule, rule_id, "alert_rule", lock=True)
     group = call.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
     call.expect(rule, call.expected_version(body.version))
-    if rule.managed.startswith("slo:"):
-        raise Conflict("the rule belongs to an objective; change that", code="rule_is_managed")
+    if rule.version != call.prepared:
+        raise VersionConflict(f"{rule.id} was changed while the request was checked")
     before = snapshot(rule, group)
     given = body.model_fields_set
-    whole = RuleBody.model_validate({**_as_body(rule, group), **_given(body)}, by_name=True)
-    check(call, whole)
+    whole = patched(rule, group, body)
+    check_channels(call, whole.channels, "/channels")
     rule.name, rule.expr = whole.name, whole.expr
     rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
     rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
@@ -81,7 +74,7 @@ def change(call: Call, rule_id: str, body: RulePatch) -> tuple[AlertRule, RuleGr
     if whole.paused and not rule.paused:
         end(call, [rule], note="the rule was paused")
         rule.series = 0
-    for name in _PLAIN:
+    for name in PLAIN:
         setattr(rule, name, getattr(whole, name))
     if "interval" in given:
         group.interval_ms = ms(whole.interval) or default_interval_ms(call)
@@ -117,17 +110,14 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
     ids = [rule.id for rule in rules]
     groups = sorted({rule.group_id for rule in rules})
     unit.session.execute(delete(AlertRule).where(AlertRule.id.in_(ids)))
-    for group_id in groups:
-        left = unit.session.execute(
-            select(func.count()).select_from(AlertRule).where(AlertRule.group_id == group_id)
-        ).scalar_one()
-        if left == 0:
-            unit.cancel(EVALUATE, [group_id])
-            unit.session.execute(delete(RuleGroup).where(RuleGroup.id == group_id))
-        else:
-            group = unit.find(RuleGroup, group_id, lock=True)
-            if group is not None:
-                unit.touch(group)
+    still = select(AlertRule.group_id).where(AlertRule.group_id.in_(groups)).distinct()
+    left = set(unit.session.execute(still).scalars())
+    over = [group_id for group_id in groups if group_id not in left]
+    unit.cancel(EVALUATE, over)
+    unit.session.execute(delete(RuleGroup).where(RuleGroup.id.in_(over)))
+    held = select(RuleGroup).where(RuleGroup.id.in_(left)).order_by(RuleGroup.id)
+    for group in unit.session.execute(held.with_for_update()).scalars():
+        unit.touch(group)
 
 
 def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
@@ -137,9 +127,9 @@ def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
         select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(kept.LIVE))
     ).scalars()
     series = [*written_by(list(live)), *kept.forget_recorded(unit, ids)]
-    groups = {group_id: unit.find(RuleGroup, group_id) for group_id in {r.group_id for r in rules}}
-    for group in groups.values():
-        if group is not None and group.intended:
+    of_rules = RuleGroup.id.in_({rule.group_id for rule in rules})
+    for group in unit.session.execute(select(RuleGroup).where(of_rules)).scalars():
+        if group.intended:
             series += [labels for rule_id in ids for labels in group.intended.get(rule_id, ())]
             group.intended = {k: v for k, v in group.intended.items() if k not in ids}
     moved = kept.end_all(unit, ids, unit.now(), note)
@@ -157,12 +147,23 @@ def new_group(
     interval_ms: int,
     query_offset_ms: int | None = None,
     limit: int = 0,
-    labels: dict[str, str] | None = None,
-    later_ms: int = 0,
 ) -> RuleGroup:
-    """A group, whose first evaluation is `later_ms` from now."""
+    """A group that is evaluated from now on."""
+    group = group_row(unit, file=file, name=name, interval_ms=interval_ms)
+    group.query_offset_ms, group.limit = query_offset_ms, limit
+    unit.session.add(group)
+    unit.session.flush()
+    unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
+    forget_soon(unit)
+    return group
+
+
+def group_row(
+    unit: Unit, *, file: str, name: str, interval_ms: int, later_ms: int = 0
+) -> RuleGroup:
+    """The row of a new group, whose first evaluation is `later_ms` from now."""
     now = unit.now()
-    group = RuleGroup(
+    return RuleGroup(
         id=new_id("grp"),
         created_at=now,
         updated_at=now,
@@ -170,16 +171,16 @@ def new_group(
         file=file,
         name=name,
         interval_ms=interval_ms,
-        query_offset_ms=query_offset_ms,
-        limit=limit,
-        labels=dict(labels or {}),
-        anchor=now + later_ms * _MS,
+        query_offset_ms=None,
+        limit=0,
+        labels={},
+        anchor=now + timedelta(milliseconds=later_ms),
     )
-    unit.session.add(group)
-    unit.session.flush()
-    unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
-    unit.enqueue(FORGET, key="all", run_at=now + timedelta(hours=1))
-    return group
+
+
+def forget_soon(unit: Unit) -> None:
+    """Have alerts that are long over deleted every hour from now on."""
+    unit.enqueue(FORGET, key="all", run_at=unit.now() + timedelta(hours=1))
 
 
 def new_rule(
@@ -199,28 +200,6 @@ def new_rule(
     return rule
 
 
-def check(unit: Unit, body: RuleBody) -> None:
-    """Raises what is wrong with a rule: `InvalidRequest`, `QueryError` or `Impossible`."""
-    recording = body.type == "recording"
-    check_name(body.name, recording=recording)
-    check_labels(body.labels)
-    for name in ("severity", "service"):
-        if name in body.labels and getattr(body, name) is not None:
-            raise invalid(f"/labels/{name}", f"the field {name} says it already")
-    if not recording:
-        check_templates(body.labels, "/labels")
-        check_templates(body.annotations, "/annotations")
-        check_expression(body.expr)
-    else:
-        check_expression(body.expr)
-        for name in ("for_", "keep_firing_for", "annotations", "channels"):
-            if getattr(body, name):
-                raise invalid(f"/{name.rstrip('_')}", "a recording rule has none")
-    if body.interval is not None and not SHORTEST_INTERVAL <= body.interval <= LONGEST_INTERVAL:
-        raise invalid("/interval", "an interval is from 1s to 1d")
-    check_channels(unit, body.channels, "/channels")
-
-
 def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
     """Raises `Impossible` for a channel that there is not."""
     wanted = list(dict.fromkeys(names))
@@ -233,12 +212,9 @@ def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
 
 def default_interval_ms(call: Call) -> int:
     """The interval of groups that name none."""
-    return round(call.context.settings.evaluation_interval_s * 1000)
-
-
-def ms(duration: timedelta | None) -> int:
-    """Milliseconds; None is 0."""
-    return 0 if duration is None else duration // _MS
+    settings = call.settings
+    usual_s = max(settings.evaluation_interval_s, settings.min_evaluation_interval_s)
+    return round(usual_s * 1000)
 
 
 def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
@@ -248,7 +224,7 @@ def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
             name: getattr(rule, name)
             for name in (
                 *("id", "type", "name", "expr", "for_ms", "keep_firing_for_ms", "labels"),
-                *("annotations", "channels", "managed", "version", *_PLAIN),
+                *("annotations", "channels", "managed", "version", *PLAIN),
             )
         },
         "file": group.file,
@@ -256,33 +232,4 @@ def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
         "interval_ms": group.interval_ms,
         "query_offset_ms": group.query_offset_ms,
         "limit": group.limit,
-    }
-
-
-def _as_body(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
-    offset = group.query_offset_ms
-    return {
-        "name": rule.name,
-        "type": rule.type,
-        "expr": rule.expr,
-        "for_": rule.for_ms * _MS,
-        "keep_firing_for": rule.keep_firing_for_ms * _MS,
-        "interval": group.interval_ms * _MS,
-        "query_offset": None if offset is None else offset * _MS,
-        "limit": group.limit,
-        "labels": dict(rule.labels),
-        "annotations": dict(rule.annotations),
-        "channels": list(rule.channels),
-        **{name: getattr(rule, name) for name in _PLAIN},
-    }
-
-
-def _given(body: RulePatch) -> dict[str, Any]:
-    """The fields of a patch. null takes away what may be missing, else it says nothing."""
-    optional = {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
-    optional.add("escalation_policy_id")
-    return {
-        name: getattr(body, name)
-        for name in body.model_fields_set - {"version"}
-        if getattr(body, name) is not None or name in optional
     }

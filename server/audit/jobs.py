@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
-from server.audit.service import JOB, write
+from server.audit.service import JOB, file_of, keep
 from server.audit.tables import AuditExport
 from server.platform.jobs import JobKind, JobRun
 
 
 def _run(job: JobRun) -> None:
+    with job.read() as unit:
+        asked = unit.find(AuditExport, job.key)
+        if asked is None or asked.status != "pending":
+            return
+        file = file_of(unit, asked)
     with job.finish() as unit:
-        export = unit.session.execute(
-            select(AuditExport).where(AuditExport.id == job.key)
-        ).scalar_one_or_none()
+        export = unit.find(AuditExport, job.key, lock=True)
         if export is not None and export.status == "pending":
-            write(unit, export)
+            keep(export, file)
 
 
 EXPORTS = JobKind(JOB, _run)

@@ -74,6 +74,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="audit",
         action="audit.export",
         body=AskExport,
+        prepare=service.prepare,
         answer=ExportOut,
         success=201,
         answers={202: ExportOut},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +20,9 @@ from server.platform.clock import to_ms
 from server.platform.cursors import Key, Page
 from server.platform.errors import invalid, not_found
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
 from server.platform.tables import AuditEntry
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
@@ -49,13 +53,34 @@ def get(unit: Unit, entry_id: str) -> AuditEntry:
     return found
 
 
-def ask(call: Call, body: AskExport) -> AuditExport:
-    """An export, ready or being written. It is an audit event itself."""
+@dataclass(frozen=True, slots=True)
+class File:
+    """The file of an export: gzipped, with the digest and the number of the entries in it."""
+
+    content: bytes
+    sha256: str
+    entries: int
+
+
+def prepare(asked: Preparation) -> File | None:
+    """The file of an export that is small enough to be written while the client waits."""
+    body: AskExport = asked.body
     if body.from_ >= body.to:
         raise invalid("/to", "must be later than from")
     if body.to - body.from_ > LONGEST:
         raise invalid("/to", "an export covers at most 366 days")
-    now = call.now()
+    wanted = _entries(body.filters.model_dump(exclude_none=True), body.from_, body.to)
+    with asked.read() as unit:
+        counted = wanted.with_only_columns(func.count()).order_by(None)
+        if unit.session.execute(counted).scalar_one() > AT_ONCE:
+            return None
+        return _file(unit, wanted, body.format, asked.checkpoint)
+
+
+def ask(call: Call, body: AskExport) -> AuditExport:
+    """An export, ready or being written. It is an audit event itself."""
+    now, file = call.now(), call.prepared
+    need_room(call, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
     export = AuditExport(
         id=new_id("exp"),
         created_at=now,
@@ -70,10 +95,8 @@ def ask(call: Call, body: AskExport) -> AuditExport:
         token_id=call.principal.id,
         creator_id=call.principal.user_id,
     )
-    statement = _entries(export).with_only_columns(func.count())
-    count = call.session.execute(statement.order_by(None)).scalar_one()
-    if count <= AT_ONCE:
-        write(call, export)
+    if file is not None:
+        keep(export, file)
     else:
         call.enqueue(JOB, key=export.id)
     call.session.add(export)
@@ -81,14 +104,37 @@ def ask(call: Call, body: AskExport) -> AuditExport:
     return export
 
 
-def write(unit: Unit, export: AuditExport) -> None:
-    """Write the file: the entries as they are in this transaction."""
-    entries = unit.session.execute(_entries(export)).scalars().all()
-    content = (as_csv if export.format == "csv" else as_json)(entries)
-    export.content = gzip.compress(content, mtime=0)
-    export.sha256 = hashlib.sha256(content).hexdigest()
-    export.entries = len(entries)
+def file_of(unit: Unit, export: AuditExport) -> File:
+    """The file of an export: the entries as they are in this transaction, which should only read:
+    it takes as long as there are entries."""
+    wanted = _entries(export.filters, export.from_at, export.to_at)
+    return _file(unit, wanted, export.format, lambda: None)
+
+
+def keep(export: AuditExport, file: File) -> None:
+    """Keep the file of an export, which is ready then."""
+    export.content, export.sha256, export.entries = file.content, file.sha256, file.entries
     export.status = "ready"
+
+
+def _file(
+    unit: Unit, wanted: Select[AuditEntry], form: str, checkpoint: Callable[[], None]
+) -> File:
+    count, digest, out = 0, hashlib.sha256(), io.BytesIO()
+
+    def counted() -> Iterator[AuditEntry]:
+        nonlocal count
+        for entry in unit.session.execute(wanted.execution_options(yield_per=500)).scalars():
+            count += 1
+            if not count % 100:
+                checkpoint()
+            yield entry
+
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed:
+        for piece in (as_csv if form == "csv" else as_json)(counted()):
+            digest.update(piece)
+            packed.write(piece)
+    return File(out.getvalue(), digest.hexdigest(), count)
 
 
 def snapshot(export: AuditExport) -> dict[str, Any]:
@@ -106,10 +152,10 @@ def signed_part(tenant_id: str, export_id: str, expires: datetime) -> bytes:
     return f"GET\n{tenant_id}\n{export_id}\n{to_ms(expires)}".encode()
 
 
-def _entries(export: AuditExport) -> Select[AuditEntry]:
+def _entries(filters: Mapping[str, Any], begin: datetime, end: datetime) -> Select[AuditEntry]:
     return (
-        _filtered(export.filters)
-        .where(AuditEntry.at >= export.from_at, AuditEntry.at < export.to_at)
+        _filtered(filters)
+        .where(AuditEntry.at >= begin, AuditEntry.at < end)
         .order_by(AuditEntry.at, AuditEntry.id)
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -34,22 +34,29 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MEDIA = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}
 
 
-def as_json(entries: Iterable[AuditEntry]) -> bytes:
-    """{"data": [entry, …]}, the shape of the list."""
-    return orjson.dumps({"data": [_plain(entry) for entry in entries]})
+def as_json(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
+    """{"data": [entry, …]}, the shape of the list, in pieces."""
+    before = b'{"data":['
+    for entry in entries:
+        yield before + orjson.dumps(_plain(entry))
+        before = b","
+    yield b"]}" if before == b"," else before + b"]}"
 
 
-def as_csv(entries: Iterable[AuditEntry]) -> bytes:
-    """RFC 4180 with a header. Snapshots and differences are JSON in their cells.
+def as_csv(entries: Iterable[AuditEntry]) -> Iterator[bytes]:
+    """RFC 4180 with a header, in pieces. Snapshots and differences are JSON in their cells.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    yield _row(COLUMNS)
     for entry in entries:
         plain = _plain(entry)
-        writer.writerow([_cell(plain[name]) for name in COLUMNS])
+        yield _row([_cell(plain[name]) for name in COLUMNS])
+
+
+def _row(cells: Iterable[str]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(cells)
     return out.getvalue().encode()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import re2
 
@@ -13,13 +13,45 @@ from server.dashboards.interpolation import check, references
 from server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
 from server.dashboards.variable_queries import VariableQuery, read_variable_query
 from server.platform.errors import Detail, Impossible, invalid
+from server.platform.preparing import Preparation
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")
 BUILT_IN_NUMBERS = ("__interval_ms", "__range_s", "__range_ms", "__from", "__to")
 _INTERVAL = re.compile(r"(?:\d{1,9}(?:ms|[smhdwy]))+", re.ASCII)
 
 
-def check_dashboard(body: SaveDashboard) -> None:
+MOST_TRIES = 5_000
+"""So many times queries of one dashboard are parsed, each with several kinds of values."""
+
+
+class Tries:
+    """How often queries of a dashboard have been parsed.
+
+    checkpoint  called before each of them
+    """
+
+    def __init__(self, checkpoint: Callable[[], None] = lambda: None) -> None:
+        self._checkpoint = checkpoint
+        self._count = 0
+
+    def one(self) -> None:
+        """Count one more. Raises `Impossible` `dashboard_too_large`."""
+        self._count += 1
+        if self._count > MOST_TRIES:
+            raise Impossible(
+                f"the queries of the dashboard would have to be parsed more than {MOST_TRIES} "
+                "times, with each kind of values for their variables: make it several dashboards",
+                code="dashboard_too_large",
+            )
+        self._checkpoint()
+
+
+def prepare_dashboard(asked: Preparation) -> None:
+    """Check a dashboard that is to be saved."""
+    check_dashboard(asked.body, Tries(asked.checkpoint))
+
+
+def check_dashboard(body: SaveDashboard, tries: Tries) -> None:
     """Raise `InvalidRequest` or `Impossible` for the first thing that is wrong."""
     _check_layout([panel.grid for panel in body.panels])
     ids = [panel.id for panel in body.panels]
@@ -32,20 +64,20 @@ def check_dashboard(body: SaveDashboard) -> None:
         except ArgumentError as problem:
             raise invalid(f"/time_range/{name}", str(problem)) from None
     for number, variable in enumerate(body.variables):
-        _check_variable(number, variable, body.variables[:number])
+        _check_variable(number, variable, body.variables[:number], tries)
     for pointer, text in _queries(body):
-        check_query(pointer, text, body.variables)
+        check_query(pointer, text, body.variables, tries)
     for number, panel in enumerate(body.panels):
         if panel.type != "text" and not panel.queries:
             raise invalid(f"/panels/{number}/queries", "a panel that is no text needs a query")
 
 
-def check_query(pointer: str, text: str, variables: Sequence[VariableIn]) -> None:
+def check_query(pointer: str, text: str, variables: Sequence[VariableIn], tries: Tries) -> None:
     """Raise `Impossible` with line and column unless the query parses whatever is chosen."""
     names = [v.name for v in variables]
     durations = [*BUILT_IN_DURATIONS, *(v.name for v in variables if v.type == "interval")]
     try:
-        check(text, [*names, *BUILT_IN_DURATIONS, *BUILT_IN_NUMBERS], durations)
+        check(text, [*names, *BUILT_IN_DURATIONS, *BUILT_IN_NUMBERS], durations, tries.one)
     except QueryError as problem:
         place = f"line {problem.line}, column {problem.column}"
         message = f"{problem.sentence} at {place}"
@@ -74,7 +106,9 @@ def _check_layout(grids: Sequence[Grid]) -> None:
                     raise invalid(f"/panels/{number}/grid", f"overlaps panel {other}")
 
 
-def _check_variable(number: int, variable: VariableIn, before: Sequence[VariableIn]) -> None:
+def _check_variable(
+    number: int, variable: VariableIn, before: Sequence[VariableIn], tries: Tries
+) -> None:
     at = f"/variables/{number}"
     if variable.name.startswith("__"):
         raise invalid(f"{at}/name", "names that begin with __ are taken")
@@ -94,7 +128,7 @@ def _check_variable(number: int, variable: VariableIn, before: Sequence[Variable
             raise invalid(f"{at}/query", "a variable of type query needs one")
         if variable.values:
             raise invalid(f"{at}/values", "a variable of type query has none of its own")
-        _check_variable_query(at, variable.query, before)
+        _check_variable_query(at, variable.query, before, tries)
         return
     if variable.query is not None:
         raise invalid(f"{at}/query", f"a variable of type {variable.type} has values instead")
@@ -108,7 +142,7 @@ def _check_variable(number: int, variable: VariableIn, before: Sequence[Variable
             raise invalid(f"{at}/default", f"{text!r} is none of the values")
 
 
-def _check_variable_query(at: str, text: str, before: Sequence[VariableIn]) -> None:
+def _check_variable_query(at: str, text: str, before: Sequence[VariableIn], tries: Tries) -> None:
     query: VariableQuery | None = read_variable_query(text)
     if query is None:
         raise invalid(
@@ -117,7 +151,7 @@ def _check_variable_query(at: str, text: str, before: Sequence[VariableIn]) -> N
             "metrics(regex) or query_result(expr) is wanted",
         )
     if query.expr:
-        check_query(f"{at}/query", query.expr, before)
+        check_query(f"{at}/query", query.expr, before, tries)
     names = {variable.name for variable in before}
     for reference in references(query.expr):
         if reference.name not in names and not reference.name.startswith("__"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -30,8 +30,13 @@ class Report:
         self.notes.append(Note(path=path, action=action, reason=reason))
 
 
-def imported(dashboard: Mapping[str, Any]) -> tuple[SaveDashboard, list[Note]]:
-    """A dashboard that can be saved, and the report. Raises `InvalidRequest` if it is none."""
+def imported(
+    dashboard: Mapping[str, Any], before_try: Callable[[], None] = lambda: None
+) -> tuple[SaveDashboard, list[Note]]:
+    """A dashboard that can be saved, and the report. Raises `InvalidRequest` if it is none.
+
+    before_try  as of `interpolation.check`
+    """
     inner = dashboard.get("dashboard")
     if isinstance(inner, Mapping) and "panels" not in dashboard:
         dashboard = inner  # as GET /api/dashboards/uid/… of Grafana wraps it
@@ -45,7 +50,7 @@ def imported(dashboard: Mapping[str, Any]) -> tuple[SaveDashboard, list[Note]]:
 
     def parses(path: str, expr: str) -> bool:
         try:
-            check(expr, names, durations)
+            check(expr, names, durations, before_try)
         except QueryError as problem:
             place = f"line {problem.line}, column {problem.column}"
             report.add(path, "dropped", f"the query does not parse: {problem.sentence} at {place}")

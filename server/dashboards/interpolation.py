@@ -16,7 +16,7 @@ belong to label_replace.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -211,11 +211,17 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def check(text: str, declared: Iterable[str], durations: Iterable[str]) -> None:
+def check(
+    text: str,
+    declared: Iterable[str],
+    durations: Iterable[str],
+    before_try: Callable[[], None] = lambda: None,
+) -> None:
     """Raise the `QueryError` of a query that parses with no value of its variables.
 
     declared   names of variables; others are left as they are
     durations  those of them that are durations
+    before_try called before each kind of values is tried; what it raises ends the check
 
     What stands for a variable is as long as the variable, so the error's place is one in `text`.
     """
@@ -225,6 +231,7 @@ def check(text: str, declared: Iterable[str], durations: Iterable[str]) -> None:
     worst: QueryError | None = None
     for kinds in product(_KINDS, repeat=min(len(free), _MOST_FREE)):
         chosen = dict(zip(free, kinds, strict=False))
+        before_try()
         try:
             parse(_with_placeholders(text, found, chosen, always))
         except QueryError as problem:

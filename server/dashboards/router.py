@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from server.dashboards import service
-from server.dashboards.checks import check_dashboard
+from server.dashboards.checks import Tries, check_dashboard, prepare_dashboard
 from server.dashboards.embeds import ENDPOINTS as EMBEDS
 from server.dashboards.grafana_in import imported
 from server.dashboards.grafana_out import exported
@@ -19,6 +19,7 @@ from server.dashboards.schema import (
     ExportQuery,
     ImportDashboard,
     ImportedOut,
+    Note,
     SaveDashboard,
     VersionInFull,
     VersionOut,
@@ -28,6 +29,7 @@ from server.dashboards.tables import Dashboard, DashboardVersion
 from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
 from server.platform.endpoint import Endpoint
 from server.platform.errors import InvalidRequest, invalid
+from server.platform.preparing import Preparation
 from server.platform.scopes import Role
 
 
@@ -51,7 +53,6 @@ def save_dashboard(call: Call) -> Answer:
     variables; the first that does not is a 422 with its line and column.
     """
     body = call.body(SaveDashboard)
-    check_dashboard(body)
     dashboard, fresh = service.save(call, body)
     shown = service.shown(call, dashboard)
     if fresh:
@@ -90,12 +91,8 @@ def get_version(call: Call) -> Answer:
 def import_dashboard(call: Call) -> Answer:
     """Import a dashboard of Grafana. The report names everything that was dropped or changed."""
     body = call.body(ImportDashboard)
-    found, report = imported(body.dashboard)
-    found = found.model_copy(update={"id": body.id, "version": body.version})
-    try:
-        check_dashboard(found)
-    except InvalidRequest as problem:
-        raise invalid("/dashboard", problem.message) from None
+    found: SaveDashboard
+    found, report = call.prepared
     dashboard, fresh = None, True
     if body.dry_run:
         call.audit("dashboard.import", ("dashboard", body.id or ""), after={"dry_run": True})
@@ -125,6 +122,18 @@ def export_dashboard(call: Call) -> Answer:
             del panel["id"]
     name = f'attachment; filename="{dashboard.id}.json"'
     return Answer(200, content, {"Content-Disposition": name})
+
+
+def _prepare_import(asked: Preparation) -> tuple[SaveDashboard, list[Note]]:
+    body: ImportDashboard = asked.body
+    tries = Tries(asked.checkpoint)
+    found, report = imported(body.dashboard, tries.one)
+    found = found.model_copy(update={"id": body.id, "version": body.version})
+    try:
+        check_dashboard(found, Tries(asked.checkpoint))
+    except InvalidRequest as problem:
+        raise invalid("/dashboard", problem.message) from None
+    return found, report
 
 
 def _version(version: DashboardVersion, people: dict[str, Any]) -> dict[str, Any]:
@@ -191,6 +200,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="dashboards",
         action="dashboard.create",
         body=SaveDashboard,
+        prepare=prepare_dashboard,
         answer=DashboardOut,
         success=201,
         answers={200: DashboardOut},
@@ -205,6 +215,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="dashboards",
         action="dashboard.import",
         body=ImportDashboard,
+        prepare=_prepare_import,
         answer=ImportedOut,
         success=201,
         answers={200: ImportedOut},

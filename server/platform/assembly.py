@@ -106,6 +106,7 @@ def _around(
         threads=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),
+        outside=StateThreads(threads=8, queue=128),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         writers=Writers(threads=2, room=settings.write_queue),
         answers=ResultCache(settings.result_cache_bytes),
@@ -143,6 +144,7 @@ def close(context: ServerContext) -> None:
     context.threads.close()
     context.readers.close()
     context.measurers.close()
+    context.outside.close()
     context.measurements.close()
     if context.accounts is not None:
         context.accounts.write_uses()

@@ -7,11 +7,11 @@ POST with an Idempotency-Key is done once, and the answer goes out in the client
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.cancellation import Cancellation
 from server.platform.answering import (
     Answer,
     Outside,
@@ -37,6 +38,7 @@ from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
 from server.platform.endpoint import Endpoint
 from server.platform.errors import InvalidRequest, UnsupportedMedia, not_found
 from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
+from server.platform.preparing import Preparation, Prepare
 from server.platform.query_parameters import read_query
 from server.platform.reading_again import read_again
 from server.platform.scopes import Principal, Role
@@ -72,6 +74,7 @@ class Call(Unit):
     route      the path as the table has it; `path` as it was asked for
     names      what stands in the path's braces
     version    the API version of the request
+    prepared   what the endpoint's `prepare` returned
     """
 
     principal: Principal = field(kw_only=True)
@@ -83,6 +86,7 @@ class Call(Unit):
     version: str = field(kw_only=True)
     parsed_body: BaseModel | None = field(kw_only=True)
     parsed_query: BaseModel | None = field(kw_only=True)
+    prepared: Any = field(kw_only=True)
 
     def name(self, key: str) -> str:
         """What stands in the path's `{key}`."""
@@ -122,7 +126,6 @@ class Call(Unit):
 
 
 Use = Callable[[Call], "Answer | Outside"]
-Check = Callable[[ServerContext, Any], None]
 
 
 def operation(
@@ -142,7 +145,7 @@ def operation(
     answers: Mapping[int, type[BaseModel] | None] | None = None,
     media: tuple[str, ...] = (),
     samples: bool = False,
-    check: Check | None = None,
+    prepare: Prepare | None = None,
     steady: bool = False,
     measured: bool = False,
 ) -> Endpoint:
@@ -153,11 +156,12 @@ def operation(
     errors   statuses beside those that the kind of the endpoint brings by itself
     steady   of a GET: its answer depends on the database and the request alone, not on the time
     measured of a GET: likewise, and on what a `Meter` of now finds
-    check    of the body, before the transaction begins: for what takes time, as looking up a name
+    prepare  done before the transaction begins: whatever takes time, as parsing, or looking up a
+             name. What it returns is `call.prepared`
     """
 
     async def handle(request: Request) -> Response:
-        return await _handle(request, row, use, check)
+        return await _handle(request, row, use, prepare)
 
     usual = {400, 429, 503}
     if "{" in path:
@@ -226,14 +230,16 @@ async def read_once(request: Request, key: str, work: Callable[[Unit], Done]) ->
     return done
 
 
-async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check | None) -> Response:
+async def _handle(
+    request: Request, endpoint: Endpoint, use: Use, prepare: Prepare | None
+) -> Response:
     context, principal = context_of(request), principal_of(request)
     method = endpoint.methods[0]
     raw = await _read_raw(request, context, endpoint)
     if method == "GET" and (not endpoint.samples or endpoint.measured):
         version = _version_of(request, principal)
         route = f"GET {endpoint.path} {version}"
-        work = _Work(request, endpoint, b"", None, version, route, None)
+        work = _Work(request, endpoint, b"", None, version, route)
 
         def noted() -> tuple[Kept, Set[str]]:
             with tables_read() as tables:
@@ -257,10 +263,12 @@ async def _handle(request: Request, endpoint: Endpoint, use: Use, check: Check |
         else context.keys_in_flight.holding(principal.tenant_id, principal.id, route, key)
     )
     with held:
-        work = _Work(request, endpoint, raw, key, version, route, check)
+        work = _Work(request, endpoint, raw, key, version, route)
+        if prepare is not None:
+            await context.workers.check(request, partial(work.prepare, prepare))
         done = await context.threads.run(partial(work.run, use), tenant=principal.tenant_id)
         if isinstance(done, Outside):
-            met = await asyncio.to_thread(done.act)
+            met = await context.outside.run(done.act, tenant=principal.tenant_id)
             finish = done.finish
             done = await context.threads.run(
                 partial(work.run, lambda call: finish(call, met)), tenant=principal.tenant_id
@@ -295,19 +303,33 @@ class _Work:
     key: str | None
     version: str
     route: str
-    check: Check | None
     audited: bool = False
+    body: BaseModel | None = None
+    prepared: Any = None
+
+    def prepare(self, prepare: Prepare, cancellation: Cancellation) -> None:
+        """Before the transaction, on a thread for that."""
+        request, context = self.request, context_of(self.request)
+        self.body = self._parsed_body()
+        self.prepared = prepare(
+            Preparation(
+                context,
+                self.body,
+                self._names(),
+                context.actor_of(principal_of(request)),
+                origin_of(request),
+                monotonic(),
+                cancellation,
+            )
+        )
 
     def run(self, use: Use) -> Kept | Outside:
         """A transaction: the answer, or what is to be done outside before there is one."""
         request, endpoint, version = self.request, self.endpoint, self.version
         context, principal = context_of(request), principal_of(request)
-        names = {name: str(value) for name, value in request.path_params.items()}
-        for name, value in names.items():
-            if "\0" in value or len(value) > 512:
-                raise not_found(endpoint.tag, f"{name} of that form", principal.tenant_name)
+        names = self._names()
         parsed_query = None if endpoint.query is None else read_query(request, endpoint.query)
-        parsed_body = self._parsed_body()
+        parsed_body = self._parsed_body() if self.body is None else self.body
         method = endpoint.methods[0]
         actor, origin = context.actor_of(principal), origin_of(request)
         with context.unit(actor, origin, writes=method != "GET") as unit:
@@ -322,6 +344,7 @@ class _Work:
                 version=version,
                 parsed_body=parsed_body,
                 parsed_query=parsed_query,
+                prepared=self.prepared,
             )
             print_ = ""
             if self.key is not None:
@@ -337,25 +360,32 @@ class _Work:
                 return answer
             if endpoint.action is not None and not self.audited:
                 raise AssertionError(f"{self.route} changed something without audit entry")
-            done = encoded(answer, version, endpoint.path)
             if self.key is not None:
+                done = encoded(answer, version, endpoint.path)
                 remember(call, principal.id, self.route, self.key, print_, done)
-        return done
+                return done
+        return encoded(answer, version, endpoint.path)
+
+    def _names(self) -> dict[str, str]:
+        names = {name: str(value) for name, value in self.request.path_params.items()}
+        for name, value in names.items():
+            if "\0" in value or len(value) > 512:
+                tenant = principal_of(self.request).tenant_name
+                raise not_found(self.endpoint.tag, f"{name} of that form", tenant)
+        return names
 
     def _parsed_body(self) -> BaseModel | None:
         if self.endpoint.body is None:
             return None
         value = parse_json(self.raw) if self.raw.strip() else {}
-        body = validate(self.endpoint.body, to_current(self.version, self.endpoint.path, value))
-        if self.check is not None:
-            self.check(context_of(self.request), body)
-        return body
+        return validate(self.endpoint.body, to_current(self.version, self.endpoint.path, value))
 
 
 _UNIT_FIELDS = (
     "session",
     "clock",
     "keys",
+    "settings",
     "tenant_id",
     "tenant_name",
     "actor",

@@ -49,6 +49,7 @@ class ServerContext:
     dialer     for requests to others; never into a network that is not public
     threads    for work on the database
     readers    for reading it alone
+    outside    threads that wait for others: receivers of webhooks and the like
     measurers  likewise, where samples are measured for the answer
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
@@ -78,6 +79,7 @@ class ServerContext:
     threads: StateThreads
     readers: StateThreads
     measurers: StateThreads
+    outside: StateThreads
     workers: QueryWorkers
     writers: Writers
     decoder: RemoteWriteDecoder
@@ -137,7 +139,14 @@ class ServerContext:
         database = self.database
         with database.write(tenant, quiet=quiet) if writes else database.read(tenant) as session:
             unit = Unit(
-                session, self.clock, self.keys, tenant, self.principal.tenant_name, actor, origin
+                session,
+                self.clock,
+                self.keys,
+                self.settings,
+                tenant,
+                self.principal.tenant_name,
+                actor,
+                origin,
             )
             yield unit
         if unit.wakes:

@@ -22,8 +22,10 @@ from server.platform.sealing import SealingKeys
 from server.platform.state.rows import Row
 from server.platform.state.scoped import by_id
 from server.platform.tables import AuditEntry, Event, Job
+from server.settings import Settings
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Unit:
     """A transaction of one tenant.
 
     session  scoped to the tenant: sees and makes its rows only
+    settings those of the tenant, with its own limits
     audited  actions of the audit entries written so far
     wakes    whether jobs were added that the runner should look at after the commit
     """
@@ -56,6 +59,7 @@ class Unit:
     session: Session
     clock: Clock
     keys: SealingKeys
+    settings: Settings
     tenant_id: str
     tenant_name: str
     actor: Actor
@@ -199,9 +203,39 @@ class Unit:
         self.wakes = True
         return job.id
 
+    def enqueue_all(self, kind: str, times: Mapping[str, datetime]) -> None:
+        """`enqueue` for many keys, each at its time, without payloads."""
+        keys = list(times)
+        known: set[str] = set()
+        for start in range(0, len(keys), _AT_ONCE):
+            wanted = Job.key.in_(keys[start : start + _AT_ONCE])
+            jobs = self.session.execute(
+                select(Job).where(Job.kind == kind, wanted).order_by(Job.key).with_for_update()
+            ).scalars()
+            for job in jobs:
+                job.run_at, job.payload, job.attempts = times[job.key], {}, 0
+                known.add(job.key)
+        now = self.now()
+        self.session.add_all(
+            Job(
+                id=new_id("job"),
+                kind=kind,
+                key=key,
+                payload={},
+                created_at=now,
+                run_at=times[key],
+                attempts=0,
+            )
+            for key in keys
+            if key not in known
+        )
+        self.wakes = self.wakes or bool(keys)
+
     def cancel(self, kind: str, keys: Sequence[str]) -> None:
         """Forget jobs. One that runs now finds its lease gone, and its changes are not made."""
-        self.session.execute(delete(Job).where(Job.kind == kind, Job.key.in_(keys)))
+        for start in range(0, len(keys), _AT_ONCE):
+            some = Job.key.in_(keys[start : start + _AT_ONCE])
+            self.session.execute(delete(Job).where(Job.kind == kind, some))
 
     def seal(self, secret: str, place: str) -> str:
         """A secret, encrypted for a column. `place` names it: `webhook:wh_…:secret`."""

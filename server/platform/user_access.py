@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from server.platform.errors import Conflict
 from server.platform.scopes import Role
 from server.platform.tables import User
+from server.platform.tenant_limits import need_room
 from server.platform.tokens import revoke_all_of
 from server.platform.unit import Unit
 
@@ -18,11 +19,14 @@ def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
     """Give a user a role and a status, with all that follows.
 
     Who is deactivated loses every token at once, and an invitation. Raises `Conflict` `last_admin`
-    if the tenant would have no active administrator left.
+    if the tenant would have no active administrator left, `limit_reached` if it has as many users
+    as it may.
     """
     was, becomes = _looks_after(user.status, user.role), _looks_after(status, role)
     if was and not becomes and not _other_admins(unit.session, user.id):
         raise Conflict("the tenant needs one active administrator", code="last_admin")
+    if user.status == DEACTIVATED and status != DEACTIVATED:
+        need_room(unit, "max_users", User, User.status != DEACTIVATED)
     leaves = status == DEACTIVATED and user.status != DEACTIVATED
     user.role, user.status = role, status
     if leaves:

@@ -54,6 +54,7 @@ class QueryWorkers:
     def __init__(self, *, threads: int, queue: int) -> None:
         self._small = Pool(threads, "query", queue=FairQueue(queue))
         self._large = Pool(threads, "large-query", _yield_to_others, queue=FairQueue(queue))
+        self._checks = Pool(threads, "check", _yield_to_others, queue=FairQueue(queue))
         self._watching: set[asyncio.Task[None]] = set()
         self.small_ones = SmallOnes()  # those at work and those that wait for a thread
         self._of_tenants: Counter[str] = Counter()
@@ -146,6 +147,19 @@ class QueryWorkers:
         tenant, _ = _tenant_of(scope)
         return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
 
+    async def check(self, request: Request, work: Callable[[Cancellation], Answer]) -> Answer:
+        """What work finds out about a request before it is carried out. It lets small queries and
+        other tenants by at its checkpoints, and ends even when the client leaves.
+
+        Raises `Busy`.
+        """
+        tenant, _ = _tenant_of(request.scope)
+        letting_by = LettingBy(self.small_ones)
+        try:
+            return await self._checks.run(partial(_begin, work, letting_by), tenant=tenant)
+        except QueueFull:
+            raise Busy("too many requests at once", headers={"Retry-After": "1"}) from None
+
     def _left(self, tenant: str, *, small: bool) -> None:
         self._of_tenants[tenant] -= 1
         if not self._of_tenants[tenant]:
@@ -157,6 +171,7 @@ class QueryWorkers:
         """Forget waiting tasks, wait for running ones."""
         self._small.close(forget=True)
         self._large.close(forget=True)
+        self._checks.close(forget=True)
 
 
 def _begin(work: Callable[[Cancellation], Answer], cancellation: InTurn) -> Answer:

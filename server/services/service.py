@@ -14,7 +14,9 @@ from server.platform.catalog.tables import Service
 from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, Impossible
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
 from server.platform.state.database import flushed_or
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.services.schema import (
     ChangeService,
@@ -43,7 +45,7 @@ def find(call: Call, query: ServiceQuery) -> Page[Service]:
 def register(unit: Unit, body: RegisterService) -> Service:
     """A new service. Raises `Conflict` `service_exists`, and what a wrong expression raises."""
     signals = body.signals.settings()
-    _check(body.name, signals)
+    need_room(unit, "max_services", Service)
     now = unit.now()
     service = Service(
         id=new_id("svc"),
@@ -80,9 +82,7 @@ def change(call: Call, name: str, body: ChangeService) -> Service:
     if body.depends_on is not None:
         service.depends_on = sorted(set(body.depends_on))
     if body.signals is not None:
-        signals = body.signals.settings()
-        _check(name, signals)
-        service.signals = signals
+        service.signals = body.signals.settings()
     call.touch(service)
     call.audit("service.update", ("service", service.id), before=before, after=snapshot(service))
     return service
@@ -122,6 +122,14 @@ def shown(service: Service) -> ServiceOut:
 def snapshot(service: Service) -> dict[str, Any]:
     """A service as the audit log shows it."""
     return shown(service).model_dump(mode="json")
+
+
+def prepare(asked: Preparation) -> None:
+    """Check the signals of a service that is to be made or changed."""
+    body: RegisterService | ChangeService = asked.body
+    if body.signals is not None:
+        name = body.name if isinstance(body, RegisterService) else asked.names["name"]
+        _check(name, body.signals.settings())
 
 
 def _check(name: str, settings: dict[str, dict[str, object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -15,9 +16,11 @@ from server.platform.cursors import Key
 from server.platform.endpoint import Endpoint
 from server.platform.errors import InvalidRequest, ServerError, not_found
 from server.platform.measuring import Meter
+from server.platform.preparing import Preparation
 from server.platform.scopes import Role
+from server.platform.tenant_limits import limit_reached
 from server.slo import service as slos
-from server.slo.openslo import NotTaken, read_documents
+from server.slo.openslo import NotTaken, Read, read_documents
 from server.slo.posture import Posture, posture, postures
 from server.slo.rules import prometheus_rules
 from server.slo.schema import (
@@ -73,7 +76,7 @@ def get_slo(call: Call) -> Answer:
 def set_slo(call: Call) -> Outside:
     """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
     service = call.name("service")
-    slo, new = slos.set_slo(call, service, call.body(SetSlo))
+    slo, new = slos.set_slo(call, service, call.prepared)
     call.session.flush()
     # Measured after the transaction: queries over a month of samples are not to hold up writers.
     apart, meter = slos.apart(slo), Meter(call.context, call.now())
@@ -113,21 +116,18 @@ def import_slos(call: Call) -> Answer:
     changed: list[str] = []
     skipped: list[dict[str, str]] = []
     notes: list[dict[str, str]] = []
-    try:
-        documents = list(read_documents(call.body(ImportSlos).document))
-    except NotTaken as problem:
-        raise InvalidRequest(f"document: {problem}") from None
-    for document in documents:
-        if document.slo is None:
+    documents: list[tuple[Read, slos.Checked | None]] = call.prepared
+    for document, objective in documents:
+        if objective is None:
             skipped.append({"name": document.name, "reason": document.problem})
             continue
-        name = f"{document.service}/{document.slo.name}"
-        known = slos.named(call, document.service, document.slo.name)
+        name = f"{document.service}/{objective.name}"
+        known = slos.named(call, document.service, objective.name)
         if known is not None:
-            document.slo.version = known.version
+            objective = replace(objective, version=known.version)
         try:
-            _, new = slos.set_slo(call, document.service, document.slo)
-        except (ServerError, QueryError) as problem:
+            _, new = slos.set_slo(call, document.service, objective)
+        except ServerError as problem:
             skipped.append({"name": document.name, "reason": problem.message})
             continue
         (made if new else changed).append(name)
@@ -138,6 +138,28 @@ def import_slos(call: Call) -> Answer:
         after={"created": made, "updated": changed, "skipped": skipped},
     )
     return ok(ImportedOut(created=made, updated=changed, skipped=skipped, notes=notes))
+
+
+def _prepare_import(asked: Preparation) -> list[tuple[Read, slos.Checked | None]]:
+    """Every document, and the objective that it is."""
+    found: list[tuple[Read, slos.Checked | None]] = []
+    most = asked.context.settings.max_slos
+    try:
+        for document in read_documents(asked.body.document):
+            asked.checkpoint()
+            objective = None
+            if document.slo is not None:
+                try:
+                    objective = slos.checked(document.service, document.slo)
+                except (ServerError, QueryError) as problem:
+                    document = replace(document, problem=problem.message)
+            found.append((document, objective))
+            if 0 < most < len(found):
+                what = f"the document has more than {most} objectives"
+                raise limit_reached("max_slos", what, most, "/document")
+    except NotTaken as problem:
+        raise InvalidRequest(f"document: {problem}") from None
+    return found
 
 
 def _one(call: Call) -> Slo:
@@ -226,6 +248,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="slo",
         action="slo.import",
         body=ImportSlos,
+        prepare=_prepare_import,
         answer=ImportedOut,
         example={"document": "apiVersion: openslo/v1\nkind: SLO\n"},
     ),
@@ -249,6 +272,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="slo",
         action="slo.save",
         body=SetSlo,
+        prepare=slos.prepare,
         answer=SloOut,
         success=201,
         answers={200: SloOut},

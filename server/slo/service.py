@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -11,7 +12,9 @@ from server.platform.calls import Call
 from server.platform.catalog.lookup import service_named
 from server.platform.errors import Conflict, Detail, InvalidRequest, not_found
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
 from server.platform.state.database import flushed_or
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.slo.indicator import InvalidIndicator, read_indicator
 from server.slo.objective import InvalidObjective, Objective
@@ -30,13 +33,33 @@ def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | N
     return unit.session.execute(statement).scalar_one_or_none()
 
 
-def set_slo(call: Call, service: str, body: SetSlo) -> tuple[Slo, bool]:
-    """Make or change an objective; whether it is new.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An objective that was checked, as it is kept.
 
-    Raises `InvalidRequest` for fields that make no objective, `VersionConflict` for a change from
-    an older version, and what an expression that does not parse raises.
+    rules  its burn alerts
     """
-    service_named(call, service)
+
+    name: str
+    objective: str
+    window: dict[str, Any]
+    indicator: dict[str, Any]
+    min_events: int
+    version: int | None
+    rules: list[dict[str, Any]]
+
+
+def prepare(asked: Preparation) -> Checked:
+    """Check the objective that a request sets."""
+    return checked(asked.names["service"], asked.body)
+
+
+def checked(service: str, body: SetSlo) -> Checked:
+    """An objective with its rules, which takes long to find out: not in a transaction.
+
+    Raises `InvalidRequest` for fields that make no objective, and what an expression that does not
+    parse raises.
+    """
     window = (
         body.window.model_dump()
         if isinstance(body.window, CalendarBody)
@@ -44,9 +67,35 @@ def set_slo(call: Call, service: str, body: SetSlo) -> tuple[Slo, bool]:
     )
     indicator = body.indicator.model_dump(exclude_none=True)
     check(body.objective, window, indicator)
+    row = Slo(
+        service=service,
+        name=body.name,
+        objective=body.objective,
+        window=window,
+        indicator=indicator,
+        min_events=body.min_events,
+    )
+    return Checked(
+        body.name,
+        body.objective,
+        window,
+        indicator,
+        body.min_events,
+        body.version,
+        alert_rules(row),
+    )
+
+
+def set_slo(call: Call, service: str, body: Checked) -> tuple[Slo, bool]:
+    """Make or change an objective that was checked; whether it is new.
+
+    Raises `VersionConflict` for a change from an older version.
+    """
+    service_named(call, service)
+    window, indicator = body.window, body.indicator
     known = named(call, service, body.name, lock=True)
     if known is None:
-        return _create(call, service, body, window, indicator), True
+        return _create(call, service, body), True
     call.expect(known, call.expected_version(body.version))
     before = snapshot(known)
     changed = (known.objective, known.window, known.indicator) != (
@@ -61,7 +110,7 @@ def set_slo(call: Call, service: str, body: SetSlo) -> tuple[Slo, bool]:
         _end_term(call, known)
         _begin_term(call, known)
     call.audit("slo.update", ("slo", known.id), before=before, after=snapshot(known))
-    _announce(call, known)
+    _announce(call, known, body.rules)
     return known, False
 
 
@@ -121,9 +170,8 @@ def apart(slo: Slo) -> Slo:
     return Slo(**{column.key: getattr(slo, column.key) for column in Slo.__table__.columns})
 
 
-def _create(
-    unit: Unit, service: str, body: SetSlo, window: dict[str, Any], indicator: dict[str, Any]
-) -> Slo:
+def _create(unit: Unit, service: str, body: Checked) -> Slo:
+    need_room(unit, "max_slos", Slo, Slo.archived_at.is_(None))
     now = unit.now()
     slo = Slo(
         id=new_id("slo"),
@@ -134,8 +182,8 @@ def _create(
         name=body.name,
         key=_key(service, body.name),
         objective=body.objective,
-        window=window,
-        indicator=indicator,
+        window=body.window,
+        indicator=body.indicator,
         min_events=body.min_events,
     )
     taken = Conflict("somebody else made it just now", code="version_conflict")
@@ -143,7 +191,7 @@ def _create(
         unit.session.add(slo)
     _begin_term(unit, slo)
     unit.audit("slo.create", ("slo", slo.id), after=snapshot(slo))
-    _announce(unit, slo)
+    _announce(unit, slo, body.rules)
     return slo
 
 
@@ -157,8 +205,8 @@ def _archive(unit: Unit, slo: Slo) -> None:
     unit.publish("slo.archived", {"slo": before})
 
 
-def _announce(unit: Unit, slo: Slo) -> None:
-    unit.publish("slo.saved", {"slo": snapshot(slo), "alert_rules": alert_rules(slo)})
+def _announce(unit: Unit, slo: Slo, rules: list[dict[str, Any]]) -> None:
+    unit.publish("slo.saved", {"slo": snapshot(slo), "alert_rules": rules})
 
 
 def _begin_term(unit: Unit, slo: Slo) -> None:

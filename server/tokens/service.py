@@ -11,6 +11,7 @@ from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, Impossible, not_found
 from server.platform.scopes import Role
 from server.platform.tables import Token, User
+from server.platform.tenant_limits import need_room
 from server.platform.tokens import issue, revoke, rotate
 from server.platform.unit import Unit
 from server.tokens.schema import IssueToken, TokenOut, TokenQuery
@@ -48,6 +49,11 @@ def create(call: Call, body: IssueToken) -> tuple[Token, str]:
         raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
     if body.expires_at is not None and body.expires_at <= call.now():
         raise Conflict("expires_at is over already", code="expired_already")
+    live = (
+        Token.revoked_at.is_(None),
+        Token.expires_at.is_(None) | (Token.expires_at > call.now()),
+    )
+    need_room(call, "max_tokens", Token, *live)
     token, secret = issue(
         call.session,
         owner,

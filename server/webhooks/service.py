@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from server.platform.calls import Call
-from server.platform.context import ServerContext
 from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, invalid, not_found
 from server.platform.ids import new_id
+from server.platform.preparing import Preparation
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.webhooks import secrets
 from server.webhooks.events import UnknownEvent, checked_filters
@@ -44,8 +45,10 @@ def find(call: Call, query: WebhookQuery) -> Page[Webhook]:
     return call.page(statement, KEYS)
 
 
-def check_target(context: ServerContext, body: CreateWebhook | ChangeWebhook) -> None:
+def check_target(asked: Preparation) -> None:
     """Refuse a URL that will never be dialed; before the transaction, since it looks up a name."""
+    body: CreateWebhook | ChangeWebhook = asked.body
+    context = asked.context
     if body.url is None:
         return
     schemes = ("https", "http") if context.settings.webhook_http else ("https",)
@@ -56,6 +59,7 @@ def check_target(context: ServerContext, body: CreateWebhook | ChangeWebhook) ->
 
 def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
     """A new subscription and its secret."""
+    need_room(call, "max_webhooks", Webhook)
     secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), call.now()
     webhook = Webhook(
         id=webhook_id,

@@ -226,7 +226,7 @@ def test_a_url_of_a_deactivated_user_opens_nothing(server: LocalServer) -> None:
 def test_no_text_of_a_client_is_a_formula(start: str) -> None:
     """The user agent is whatever a client says."""
     entry = AuditEntry(at=NOW, user_agent=f"{start}1+1")
-    (row,) = csv.DictReader(io.StringIO(as_csv([entry]).decode(), newline=""))
+    (row,) = csv.DictReader(io.StringIO(b"".join(as_csv([entry])).decode(), newline=""))
     assert row["user_agent"] == f"'{start}1+1"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dashboards.checks import check_dashboard
+from server.dashboards.checks import Tries, check_dashboard
 from server.dashboards.grafana_in import imported
 from server.dashboards.grafana_out import exported
 from server.dashboards.layout import packed
@@ -278,7 +278,7 @@ def test_whatever_is_imported_can_be_saved_or_is_refused(data: st.DataObject) ->
             break
     try:
         found, _ = imported(dashboard)
-        check_dashboard(found)
+        check_dashboard(found, Tries())
     except InvalidRequest:
         return
     content = found.model_dump(mode="json", by_alias=True, exclude={"id", "version"})
