@@ -21,7 +21,7 @@ from server.platform.master_keys import open_keys, passing_keys
 from server.platform.measurements import MeasurementsKept
 from server.platform.names import resolver_at
 from server.platform.opening import open_clock, open_state, open_store, open_stores
-from server.platform.quotas import Quotas, quota_plan
+from server.platform.quotas import open_quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
 from server.platform.sealing import SealingKeys
@@ -98,7 +98,7 @@ def _around(
         ),
         clock=time,
         keys=_keys(settings, state),
-        quotas=Quotas(state, time),
+        quotas=open_quotas(state, time),
         quota_plan=quota_plan(settings),
         dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
         strangers=Strangers(settings.strangers_per_minute),
@@ -148,6 +148,6 @@ def close(context: ServerContext) -> None:
     context.measurements.close()
     if context.accounts is not None:
         context.accounts.write_uses()
-    context.quotas.give_back()
+    context.quotas.close()
     context.stores.close()
     context.database.close()

@@ -7,6 +7,9 @@ slice.
 Counting does not write for every request. A process that sees a key busy takes several requests
 from the quota at a time and spends them within a slice or a few seconds; what it does not spend it
 gives back. A process that is killed has lost what it had taken, never gained.
+
+SQLite has one writer at a time, so the counts are in a file of their own there: a request that is
+counted does not wait for another tenant's transaction. PostgreSQL locks the key's row alone.
 """
 
 from __future__ import annotations
@@ -16,10 +19,14 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
+from sqlalchemy.schema import CreateTable
 
 from server.platform.clock import Clock, from_ms, to_ms
 from server.platform.errors import RateLimited, Unavailable
@@ -82,10 +89,15 @@ class Standing:
 
 
 class Quotas:
-    """Spends requests of quotas. Safe to use from several threads."""
+    """Spends requests of quotas. Safe to use from several threads.
 
-    def __init__(self, database: StateDatabase, clock: Clock) -> None:
+    database  where they are counted, with a table of `RateWindow`
+    owned     `close` closes it, too
+    """
+
+    def __init__(self, database: StateDatabase, clock: Clock, *, owned: bool = False) -> None:
         self._database = database
+        self._owned = owned
         self._clock = clock
         self._lock = threading.Lock()
         self._taken: dict[tuple[str, str], _Taken] = {}
@@ -126,6 +138,17 @@ class Quotas:
             policy = [one for one, _ in wanted]
             raise limited([*standings, _standing(quota, taken, now)], policy)
         return [_standing(quota, taken, now) for quota, taken in spent]
+
+    def forget(self, before: datetime) -> None:
+        """Delete what was counted for keys that nobody has used since."""
+        with self._database.write(None, durability="relaxed") as session:
+            session.execute(delete(RateWindow).where(RateWindow.updated_at <= before))
+
+    def close(self) -> None:
+        """Give back what was not spent, and close the database if it is the quotas' own."""
+        self.give_back()
+        if self._owned:
+            self._database.close()
 
     def give_back(self) -> None:
         """Give back what was taken and not spent, before the process ends."""
@@ -182,6 +205,26 @@ class Quotas:
         taken.last_ms = now_ms
         taken.until_ms = now_ms + min(_SPEND_MS, slice_ms * 4)
         taken.reset_ms = first * slice_ms + quota.window_s * 1000
+
+
+def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
+    """The quotas of a server, counted beside its database. Without a place for a file of their own
+    they are counted in the database itself."""
+    if not state.is_sqlite or state.stands_in or not state.url.database:
+        return Quotas(state, clock)
+    beside = Path(state.url.database)
+    database = StateDatabase(
+        f"sqlite:///{beside.with_name(f'{beside.stem}-quotas.db')}", durable=False
+    )
+    try:
+        with database.engine.execution_options(immediate=True).begin() as connection:
+            table = RateWindow.metadata.tables[RateWindow.__tablename__]
+            connection.execute(CreateTable(table, if_not_exists=True))  # others start as well
+    except DatabaseError as problem:
+        database.close()
+        log.warning("quotas are counted in the server's database: %s", problem.orig)
+        return Quotas(state, clock)
+    return Quotas(database, clock, owned=True)
 
 
 def limited(standings: Sequence[Standing], policy: Sequence[Quota] = ()) -> RateLimited:

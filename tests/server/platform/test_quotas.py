@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -194,3 +195,27 @@ def test_guessing_tokens_is_slow(database: StateDatabase) -> None:
 
     assert statuses == [401] * 5 + [429] * 2
     assert right == 200
+
+
+def test_a_request_is_counted_while_another_tenants_transaction_is_open() -> None:
+    with local_server(rate_per_minute=100) as server:
+        header = server.bearer()
+        begun, end = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with server.context.database.write(None):
+                begun.set()
+                end.wait(30)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        assert begun.wait(30)
+        try:
+            done = [
+                server.client.get("/v1/dashboards", headers=header, timeout=20).status_code
+                for _ in range(3)
+            ]
+        finally:
+            end.set()
+            holding.join()
+    assert done == [200, 200, 200]
