@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from server.platform.context import ServerContext
 from server.platform.errors import Unavailable
+from server.platform.fair_claims import FairClaims
 from server.platform.ids import new_id
 from server.platform.job import JobKind, JobRun, LeaseLost
 from server.platform.leases import Leases
@@ -40,11 +41,16 @@ _SOONEST_S = 0.001
 
 @dataclass(slots=True)
 class _Bench:
-    """Threads for some kinds of jobs, and how many of them work now."""
+    """Threads for some kinds of jobs, and how many jobs of each tenant they run now."""
 
     kinds: Sequence[str]
     threads: int
-    inside: int = 0
+    active: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def most(self) -> int:
+        """Jobs that run at one time if tenants without any got theirs beyond the others'."""
+        return 2 * self.threads
 
 
 class JobRunner:
@@ -83,6 +89,7 @@ class JobRunner:
         self._lanes: Counter[tuple[str, str]] = Counter()
         self._waiting: Counter[str] = Counter()
         self._share = max(1, waiting // 2)
+        self._fair = FairClaims()
         self._loop: threading.Thread | None = None
         self._keeper: threading.Thread | None = None
         self._leases = Leases(
@@ -138,7 +145,7 @@ class JobRunner:
     def _work(self) -> None:
         with ExitStack() as stack:
             pools = [
-                stack.enter_context(ThreadPoolExecutor(b.threads, thread_name_prefix="job"))
+                stack.enter_context(ThreadPoolExecutor(b.most, thread_name_prefix="job"))
                 for b in self._benches
             ]
             while not self._stop.is_set():
@@ -183,12 +190,18 @@ class JobRunner:
         return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
     def _fill(self, bench: _Bench, pool: ThreadPoolExecutor) -> int:
-        """Give due jobs to a bench's free threads; how many."""
-        room = bench.threads - bench.inside
-        runs = self._claim(min(room, _AT_ONCE), bench.kinds) if room > 0 else []
+        """Give due jobs to a bench's free threads, and those of tenants without a job at work to
+        threads beyond these; how many."""
+        with self._lock:
+            active = Counter(bench.active)
+        room = bench.threads - active.total()
+        if room > 0:
+            runs = self._claim(min(room, _AT_ONCE), bench.kinds, active)
+        else:
+            runs = self._claim(bench.most - active.total(), bench.kinds, active, first_only=True)
         for run in runs:
             with self._lock:
-                bench.inside += 1
+                bench.active[run.context.tenant_id] += 1
             pool.submit(self._run_and_leave, run, bench)
         return len(runs)
 
@@ -198,7 +211,7 @@ class JobRunner:
                 self._run(run)
         finally:
             with self._lock:
-                bench.inside -= 1
+                _less(bench.active, run.context.tenant_id)
             self._leave(run)
             self._wake.set()
 
@@ -223,34 +236,56 @@ class JobRunner:
                 log.exception("a failed job could not be given back", extra={"job": run.id})
         self._context.telemetry.jobs.labels(run.kind, outcome).inc()
 
-    def _claim(self, most: int, kinds: Sequence[str]) -> list[JobRun]:
-        if not kinds or self._context.database.stands_in:  # its leases would be forgotten
+    def _claim(
+        self,
+        most: int,
+        kinds: Sequence[str],
+        active: Counter[str] | None = None,
+        *,
+        first_only: bool = False,
+    ) -> list[JobRun]:
+        """Lease so many due jobs at most, tenants in turn.
+
+        active      how many jobs of each tenant run
+        first_only  of tenants without any, one each
+        """
+        if (
+            not kinds or most <= 0 or self._context.database.stands_in
+        ):  # its leases would be forgotten
             return []
         now = self._context.clock.now()
-        due = (
+        active = Counter() if active is None else active
+        due = [
+            Job.run_at <= now,
+            Job.kind.in_(kinds),
+            or_(Job.lease_until.is_(None), Job.lease_until <= now),
+            Job.id.not_in(self._leases.held_jobs()),
+            *self._outside_full_lanes(kinds),
+            *self._of_other_tenants(kinds),
+        ]
+        if first_only:
+            due.append(Job.tenant_id.not_in(list(active)))
+        with self._context.database.read(None) as session:
+            ids = self._fair.next(session, due, active)[: most * 4]
+        if not ids:
+            return []
+        wanted = (
             select(Job, Tenant)
             .join(Tenant, Tenant.id == Job.tenant_id)
-            .where(
-                Job.run_at <= now,
-                Job.kind.in_(kinds),
-                or_(Job.lease_until.is_(None), Job.lease_until <= now),
-                Job.id.not_in(self._leases.held_jobs()),
-                *self._outside_full_lanes(kinds),
-                *self._of_other_tenants(kinds),
-            )
-            .order_by(Job.run_at, Job.id)
-            .limit(_AT_ONCE * 4)
+            .where(Job.id.in_(ids), *due)
+            .with_for_update(skip_locked=True, of=Job)
         )
-        with self._context.database.read(None) as session:
-            if session.execute(due.limit(1)).first() is None:
-                return []
         found: list[JobRun] = []
         try:
             with self._context.database.write(None, durability="relaxed", quiet=True) as session:
-                rows = session.execute(due.with_for_update(skip_locked=True, of=Job)).all()
-                for job, tenant in rows:
+                rows = {job.id: (job, tenant) for job, tenant in session.execute(wanted)}
+                seen: set[str] = set()
+                for job, tenant in (rows[key] for key in ids if key in rows):
                     if len(found) >= most:
                         break
+                    if first_only and tenant.id in seen:
+                        continue
+                    seen.add(tenant.id)
                     kind = self._kinds[job.kind]
                     if not self._enter_lane(kind, job.payload, tenant.id):
                         continue

@@ -1,0 +1,105 @@
+"""Floods: requests of a tenant that takes all it can get, for tests and for measurements."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+
+from server.platform.scopes import Role
+from tests.support.abuse import AbuseRig
+
+Ask = Callable[[httpx.Client, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """What a number of clients ask again and again, each when it has its answer.
+
+    ask    one request of the client with a number; its status
+    after  what the abuser does when it leaves
+    """
+
+    ask: Ask
+    role: Role
+    clients: int
+    after: Ask | None = None
+
+    def run(self, rig: AbuseRig, seconds: float) -> Counter[int]:
+        """Flood a server for a while; the statuses, 0 for requests without an answer."""
+        end = time.monotonic() + seconds
+
+        def one(number: int) -> Counter[int]:
+            seen: Counter[int] = Counter()
+            with rig.client(self.role) as client:
+                while time.monotonic() < end:
+                    try:
+                        seen[self.ask(client, number)] += 1
+                    except httpx.HTTPError:
+                        seen[0] += 1
+                if self.after is not None:
+                    self.after(client, number)
+            return seen
+
+        with ThreadPoolExecutor(self.clients) as pool:
+            return sum(pool.map(one, range(self.clients)), Counter())
+
+
+def query(client: httpx.Client, _: int) -> int:
+    # Some seconds of steps, none of which is small.
+    heavy = "count(rate(x[5m]) + on() group_left() vector(1)) or vector(0)"
+    body = {"query": heavy, "start": 0, "end": 10_000 * 60, "step": 60, "nocache": True}
+    return client.post("/v1/novaql", json=body).status_code
+
+
+def small_query(client: httpx.Client, _: int) -> int:
+    return client.post("/v1/novaql", json={"query": "1 + 1"}).status_code
+
+
+def dashboard(client: httpx.Client, number: int) -> int:
+    names = ["a", "b", "c", "d"]
+    values = [{"name": name, "type": "custom", "values": ["1"]} for name in names]
+    wrong = " + ".join(f"${name}" for name in names) + " + sum(x)(" * 20
+    panels = [
+        {
+            "title": f"P{n}",
+            "type": "timeseries",
+            "queries": [{"expr": f"{wrong}{n}.{m}"} for m in range(26)],
+            "grid": {"x": 0, "y": n, "w": 1, "h": 1},
+        }
+        for n in range(60)
+    ]
+    body = {"title": f"D{number}", "variables": values, "panels": panels}
+    return client.post("/v1/dashboards", json=body).status_code
+
+
+def rule_file(client: httpx.Client, number: int) -> int:
+    groups = "".join(
+        f"- {{name: g{n}, interval: 1s, rules: [{{record: 'a:b', expr: 'sum(rate(x[5m]))'}}]}}\n"
+        for n in range(400)
+    )
+    body = {"file": f"f{number}.yml", "document": "groups:\n" + groups}
+    return client.post("/v1/alert-rules/import", json=body).status_code
+
+
+def no_rules(client: httpx.Client, number: int) -> int:
+    body = {"file": f"f{number}.yml", "document": "groups: []"}
+    return client.post("/v1/alert-rules/import", json=body).status_code
+
+
+def written(client: httpx.Client, number: int) -> int:
+    lines = "".join(f'noise{{n="{number}",i="{i}"}} 1\n' for i in range(20_000))
+    return client.post("/api/v1/import/prometheus", content=lines).status_code
+
+
+FLOODS = {
+    "large queries": Flood(query, Role.READ_ONLY, 80),
+    "small queries": Flood(small_query, Role.READ_ONLY, 80),
+    "dashboards": Flood(dashboard, Role.OPERATOR, 8),
+    "rule files": Flood(rule_file, Role.OPERATOR, 6, no_rules),
+    "writes": Flood(written, Role.OPERATOR, 8),
+}
