@@ -17,7 +17,7 @@ import numpy as np
 from novaql.evaluator.block import Block
 from novaql.evaluator.context import Context, allocate
 from novaql.evaluator.kernels import dispatch
-from novaql.evaluator.kernels.group_reduce import Accumulator, Mean
+from novaql.evaluator.kernels.group_reduce import Accumulator, Sum
 from novaql.evaluator.kernels.strip_folds import Fold, OverflowingSum, fold_for, spread
 from novaql.evaluator.kernels.strips import (
     Asked,
@@ -221,7 +221,7 @@ def fold_bundles(
         with np.errstate(all="ignore"):
             _each_bundle(leaf, context, part, accumulator.merge, sketched=sketched)
     except OverflowingSum:
-        assert isinstance(accumulator, Mean)
+        assert isinstance(accumulator, Sum)
         accumulator.restart()
         return False
     return True

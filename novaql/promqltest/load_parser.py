@@ -12,6 +12,7 @@ from novaql.promqltest.series_notation import Labels, parse_values, split_series
 
 _LOAD = re.compile(r"load(_with_nhcb)?\s+(\S+)")
 _GAP = re.compile(r"_(?:x([0-9]+))?")
+_AGAIN = re.compile(r"\*(?:x([0-9]+))?")
 _START_RUN = re.compile(r"([+-]?[0-9ywdhms]+)(?:([+-])([0-9ywdhms]+))?(?:x([0-9]+))?")
 
 Starts = tuple[int | None, ...]
@@ -38,14 +39,22 @@ def read_load(number: int, head: str, block: Sequence[tuple[int, str]]) -> Load:
 
 
 class _Draft:
-    """A load while its lines are read; `waiting` is an @st line that its series must follow."""
+    """A load while its lines are read.
+
+    waiting  an @st line that its series must follow
+    default  starts of the samples of the series below that have none of their own, again and again
+    """
 
     def __init__(self) -> None:
         self.series: list[SeriesValues] = []
         self.waiting: tuple[Labels, Starts] | None = None
         self.waiting_line = 0
+        self.default: Starts = ()
 
     def take(self, line: int, text: str) -> None:
+        if text.startswith("@st"):
+            self.default = parse_starts(text.removeprefix("@st"))
+            return
         labels, rest = split_series(text)
         if rest.startswith("@st"):
             if self.waiting is not None:
@@ -62,6 +71,8 @@ class _Draft:
             if len(starts) != len(items):
                 raise NotationProblem(f"{len(items)} values, but {len(starts)} starts above")
             self.waiting = None
+        elif self.default:
+            starts = tuple(self.default[i % len(self.default)] for i in range(len(items)))
         self.series.append(SeriesValues(labels, items, line, starts))
 
 
@@ -71,6 +82,10 @@ def parse_starts(text: str) -> Starts:
     for word in text.split():
         if gap := _GAP.fullmatch(word):
             out.extend([None] * int(gap[1] or 1))
+            continue
+        if again := _AGAIN.fullmatch(word):
+            newest = next((start for start in reversed(out) if start is not None), 0)
+            out.extend([newest] * (int(again[1] or 0) + 1))
             continue
         run = _START_RUN.fullmatch(word)
         if run is None:

@@ -96,11 +96,9 @@ def bucket_quantile(
     counts = repaired.counts
     top = used - 1
     total = _pick(counts, top)
-    good = (used >= 2) & np.isposinf(_pick(bounds, top)) & (total != 0) & ~np.isnan(total)
+    good = (used >= 2) & np.isposinf(_pick(bounds, top)) & (total != 0)
     rank = q * total
-    place = np.arange(bounds.shape[0])[:, None, None]
-    reached = (counts >= rank) | (place >= top)
-    bucket = np.argmax(reached, axis=0)
+    bucket = _first_reaching(rank, counts, top)
     upper = _pick(bounds, bucket)
     lower = np.where(bucket > 0, _pick(bounds, bucket - 1), 0.0)
     below = np.where(bucket > 0, _pick(counts, bucket - 1), 0.0)
@@ -113,36 +111,58 @@ def bucket_quantile(
     return np.where(np.isnan(q), np.nan, np.broadcast_to(out, shape)), repaired
 
 
+def _first_reaching(rank: Floats, counts: Floats, top: Ints) -> Ints:
+    """The first bucket below `top` whose count reaches the rank, else `top`.
+
+    A binary search, as Prometheus's: with NaN among the counts the order of the probes decides.
+    """
+    low, high = np.zeros_like(top), top.copy()
+    while (open_ := low < high).any():
+        middle = (low + high) >> 1
+        reached = _pick(counts, middle) >= rank
+        high = np.where(open_ & reached, middle, high)
+        low = np.where(open_ & ~reached, middle + 1, low)
+    return low
+
+
 def bucket_fraction(
     low: Floats, high: Floats, bounds: Floats, counts: Floats, used: Ints
-) -> tuple[Floats, Repaired]:
-    """Fraction of the observations between low and high, linear inside buckets. Shapes as above."""
+) -> Floats:
+    """Fraction of the observations between low and high, linear inside buckets.
+
+    Shapes as above. Counts are taken as they are: unlike a quantile, a fraction does not need them
+    to be monotonic.
+    """
     bounds, counts, used = merge_equal_bounds(bounds, counts, used)
-    repaired = make_monotonic(bounds, counts, used)
-    counts = repaired.counts
-    top = used - 1
-    total = _pick(counts, top)
-    good = (used >= 2) & np.isposinf(_pick(bounds, top)) & (total != 0) & ~np.isnan(total)
-
-    def rank_of(x: Floats) -> Floats:
-        place = np.arange(bounds.shape[0])[:, None, None]
-        above = (bounds >= x) | (place >= top)  # first bucket that reaches x
-        bucket = np.argmax(above, axis=0)
-        upper = _pick(bounds, bucket)
-        # The lowest bucket starts at 0 if its bound is positive, else at -Inf.
-        lower = np.where(bucket > 0, _pick(bounds, bucket - 1), np.where(upper > 0, 0.0, -np.inf))
-        below = np.where(bucket > 0, _pick(counts, bucket - 1), 0.0)
-        inside = _pick(counts, bucket) - below
-        share = (x - lower) / (upper - lower)
-        rank = below + inside * share
-        rank = np.where(x <= lower, below, rank)
-        rank = np.where(x == upper, below + inside, rank)
-        # Nothing is known of where observations lie in an infinitely wide bucket: its observations
-        # count as lying towards the infinite end, so that they add nothing beside a finite bound.
-        wide = np.isinf(upper - lower) & (x > lower) & (x < upper)
-        return np.where(wide, np.where(np.isinf(lower), below + inside, below), rank)
-
-    fraction = (rank_of(high) - rank_of(low)) / total
+    total = _pick(counts, used - 1)
+    good = np.isposinf(_pick(bounds, used - 1)) & (total != 0)
+    fraction = (
+        _rank_below(high, bounds, counts, used, total)
+        - _rank_below(low, bounds, counts, used, total)
+    ) / total
     out = np.where(low >= high, 0.0, fraction)
     out = np.where(good, out, np.nan)
-    return np.where(np.isnan(low) | np.isnan(high), np.nan, out), repaired
+    return np.where(np.isnan(low) | np.isnan(high), np.nan, out)
+
+
+def _rank_below(x: Floats, bounds: Floats, counts: Floats, used: Ints, total: Floats) -> Floats:
+    """[H, J] observations below x; all of them where x lies above every bucket.
+
+    Nothing is known of where observations lie in an infinitely wide bucket: those of the lowest one
+    count as lying at its lower end, those of the highest one at its upper end.
+    """
+    shape = counts.shape[1:]
+    found, rank, below = np.zeros(shape, np.bool_), np.zeros(shape), np.zeros(shape)
+    # The lowest bucket starts at 0 if its bound is positive, else at -Inf.
+    lower = np.where(bounds[0] > 0, 0.0, -np.inf)
+    for b in range(bounds.shape[0]):
+        upper, inside = bounds[b], b < used
+        starts = ~found & inside & (lower >= x)
+        rank = np.where(starts, below, rank)
+        found |= starts
+        holds = ~found & inside & (lower < x) & (upper > x)
+        linear = below + (counts[b] - below) * (x - lower) / (upper - lower)
+        rank = np.where(holds, np.where(np.isneginf(lower), counts[b], linear), rank)
+        found |= holds
+        below, lower = counts[b], upper
+    return np.where(found & ~(rank > total), rank, total)

@@ -1,8 +1,13 @@
-"""Calendar parts of Unix seconds, in UTC."""
+"""Calendar parts of Unix seconds, in UTC: the Gregorian calendar, carried on in both directions.
+
+A second belongs to the calendar if Go's `time` has it: it fits 64 bits with a sign, and lies in the
+year -292277022399 or later. The parts of anything else (NaN, infinities, numbers beyond) are NaN.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,43 +16,85 @@ from novaql.evaluator.kernels.windows import Bools, Floats
 
 Whole = NDArray[np.int64]
 
-# numpy's datetime64[s] holds any int64, but its calendar is only sure within these years.
-EARLIEST, LATEST = -62_167_219_200, 253_402_300_799  # 0000-01-01 … 9999-12-31
+EARLIEST = -9_223_372_028_715_321_600
+"""The first second of the year -292277022399. The double next to it lies in that year, too."""
+BEYOND = 2.0**63
+"""The first number that 64 bits do not hold. The last year is 292277026596."""
+
+DAY = 86_400
+DAYS_OF_400_YEARS = 146_097
+MARCH_OF_YEAR_0 = 719_468
+"""Days from 1 March of the year 0 to 1970-01-01."""
 
 
-def _day(seconds: Whole) -> NDArray[np.datetime64]:
-    return seconds.astype("datetime64[s]").astype("datetime64[D]")
+@dataclass(frozen=True, slots=True, eq=False)
+class Civil:
+    """year, month (1 to 12), day (from 1); since_march: days since 1 March before (or on) it."""
+
+    year: Whole
+    month: Whole
+    day: Whole
+    since_march: Whole
 
 
-def _month(seconds: Whole) -> NDArray[np.datetime64]:
-    return seconds.astype("datetime64[s]").astype("datetime64[M]")
+def civil(seconds: Whole) -> Civil:
+    """The date of Unix seconds.
+
+    Years are counted from 1 March, so that a leap day is the last day of its year, in cycles of 400
+    years of equal length.
+    """
+    days = seconds // DAY + MARCH_OF_YEAR_0
+    cycle, day = np.divmod(days, DAYS_OF_400_YEARS)
+    # Leap days before this day in the cycle are taken off, and what remains are years of 365 days.
+    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
+    since_march = day - (365 * year + year // 4 - year // 100)
+    month = (5 * since_march + 2) // 153  # 0: March
+    first = (153 * month + 2) // 5
+    january_on = month >= 10
+    return Civil(
+        cycle * 400 + year + january_on,
+        np.where(january_on, month - 9, month + 3),
+        since_march - first + 1,
+        since_march,
+    )
 
 
-def _year(seconds: Whole) -> NDArray[np.datetime64]:
-    return seconds.astype("datetime64[s]").astype("datetime64[Y]")
+def _is_leap(year: Whole) -> Bools:
+    leap: Bools = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    return leap
+
+
+def _day_of_year(seconds: Whole) -> Whole:
+    date = civil(seconds)
+    of_march_year: Whole = np.where(
+        date.month > 2, date.since_march + 60 + _is_leap(date.year), date.since_march - 305
+    )
+    return of_march_year
+
+
+_LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
 def _days_in_month(seconds: Whole) -> Whole:
-    month = _month(seconds)
-    first = month.astype("datetime64[D]")
-    days: Whole = ((month + 1).astype("datetime64[D]") - first).astype(np.int64)
+    date = civil(seconds)
+    days: Whole = _LENGTHS[date.month] + ((date.month == 2) & _is_leap(date.year))
     return days
 
 
 PARTS: Mapping[str, Callable[[Whole], Whole]] = {
     "minute": lambda s: s // 60 % 60,
     "hour": lambda s: s // 3600 % 24,
-    "day_of_week": lambda s: (s // 86400 + 4) % 7,  # 1970-01-01 was a Thursday; Sunday is 0
-    "day_of_month": lambda s: (_day(s) - _month(s).astype("datetime64[D]")).astype(np.int64) + 1,
-    "day_of_year": lambda s: (_day(s) - _year(s).astype("datetime64[D]")).astype(np.int64) + 1,
+    "day_of_week": lambda s: (s // DAY + 4) % 7,  # 1970-01-01 was a Thursday; Sunday is 0
+    "day_of_month": lambda s: civil(s).day,
+    "day_of_year": _day_of_year,
     "days_in_month": _days_in_month,
-    "month": lambda s: _month(s).astype(np.int64) % 12 + 1,
-    "year": lambda s: _year(s).astype(np.int64) + 1970,
+    "month": lambda s: civil(s).month,
+    "year": lambda s: civil(s).year,
 }
 
 
 def date_part(name: str, seconds: Floats) -> Floats:
     """One calendar part; fractions of a second are cut off. NaN for what is no date."""
-    no_date: Bools = ~((seconds >= EARLIEST) & (seconds <= LATEST))
-    whole = np.where(no_date, 0.0, np.trunc(seconds)).astype(np.int64)
+    no_date: Bools = ~((seconds >= EARLIEST) & (seconds < BEYOND))
+    whole = np.where(no_date, 0.0, seconds).astype(np.int64)
     return np.where(no_date, np.nan, PARTS[name](whole).astype(np.float64))

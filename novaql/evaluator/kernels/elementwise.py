@@ -66,8 +66,18 @@ def round_to(x: Floats, nearest: Floats) -> Floats:
     return np.floor(x * inverse + 0.5) / inverse
 
 
+def maximum(x: Floats, y: Floats) -> Floats:
+    """The larger one, as Go's `math.Max`: +Inf beats NaN, NaN beats numbers, 0 beats -0."""
+    out = np.maximum(x, y)
+    out = np.where((x == 0) & (y == 0), x + y, out)
+    return np.where(np.isposinf(x) | np.isposinf(y), np.inf, out)
+
+
+def minimum(x: Floats, y: Floats) -> Floats:
+    """The smaller one, as Go's `math.Min`: -Inf beats NaN, NaN beats numbers, -0 beats 0."""
+    return -maximum(-x, -y)
+
+
 def clamp(x: Floats, low: Floats, high: Floats) -> Floats:
-    """Between low and high; NaN where any of the three is. A zero bound loses to a zero value."""
-    out = np.where(x < low, low, x)
-    out = np.where(out > high, high, out)
-    return np.where(np.isnan(low) | np.isnan(high), np.nan, out)
+    """Between low and high. Of NaN among the three and infinities, see `maximum` and `minimum`."""
+    return maximum(low, minimum(high, x))

@@ -40,7 +40,7 @@ class Ends:
     first, last  positions: the values at the ends are theirs, or lie between them and what is next
     left_share   how far the left end lies from `first` towards the sample behind it; 0: first's
     right_share  how far the right end lies from the sample before `last` towards it; 1: last's
-    valid        where there is a sample in the window
+    valid        where the samples reach into the window: none of them lies wholly beyond one end
     """
 
     first: Ints
@@ -61,8 +61,8 @@ def find_ends(base: Windows, wide: Windows, before_end: Ints, *, smoothed: bool)
     newest = np.maximum(wide.hi - 1, wide.lo)
     first = np.maximum(wide.lo, np.minimum(base.lo, newest) - 1)
     last = np.minimum(before_end, newest) if smoothed else newest
-    valid = (wide.hi > wide.lo) & (base.times_at(last) > start_ms)
     first_ms, last_ms = base.times_at(first), base.times_at(last)
+    valid = (wide.hi > wide.lo) & (last_ms > start_ms) & (first_ms <= base.ends_ms)
     left = np.zeros(first.shape)
     right = np.ones(first.shape)
     if smoothed:
@@ -84,8 +84,8 @@ def extend(
     start_ms = base.ends_ms - base.range_ms
     left, right = base.at(first), base.at(last)
     if smoothed:
-        before = _interpolate(base, first, start_ms, reset_left=True, counter=counter)
-        after = _interpolate(base, last - 1, base.ends_ms, reset_left=False, counter=counter)
+        before = _interpolate(base, first, start_ms, counter=counter)
+        after = _interpolate(base, last - 1, base.ends_ms, counter=counter)
         left = np.where(ends.left_share > 0, before, left)
         right = np.where(ends.right_share < 1, after, right)
     inner_lo = first + (base.times_at(first) <= start_ms)
@@ -93,22 +93,17 @@ def extend(
     return Extended(left, right, replace(base, lo=inner_lo, hi=inner_hi), ends.valid)
 
 
-def _interpolate(
-    windows: Windows, before: Ints, at_ms: Ints, *, reset_left: bool, counter: bool
-) -> Floats:
+def _interpolate(windows: Windows, before: Ints, at_ms: Ints, *, counter: bool) -> Floats:
     """Value at `at_ms` on the line from a sample to its successor.
 
-    A counter that fell between the two restarted: it is taken to rise from zero, or, seen from
-    its left, to go on rising by its new value.
+    A counter that fell between the two restarted: it is taken to rise from zero. What it lost
+    before is added where the reset shows between the ends (`extended_rate`); where both ends lie on
+    the same rise, nothing is.
     """
     low, high = windows.at(before), windows.at(before + 1)
     low_ms, high_ms = windows.times_at(before), windows.times_at(before + 1)
     if counter:
-        fell = high < low
-        if reset_left:
-            low = np.where(fell, 0.0, low)
-        else:
-            high = np.where(fell, high + low, high)
+        low = np.where(high < low, 0.0, low)
     between: Floats = low + (high - low) * (at_ms - low_ms) / (high_ms - low_ms)
     return between
 

@@ -179,26 +179,10 @@ class _Sums:
 
 
 class Sum(Accumulator):
-    """Compensated sum."""
+    """Compensated sum. Beside it a sum of scaled values, for where it overflows on the way.
 
-    def __init__(self, groups: int, steps: int) -> None:
-        self._sums = _Sums(groups, steps)
-
-    def reduce(self, group: Ints, values: Floats, present: Bools | None) -> Sums:
-        return _sums(group, values, present)[0]
-
-    def merge(self, partial: Sums) -> None:
-        self._sums.merge(partial)
-
-    def adopt(self, partial: Sums) -> None:
-        self._sums.adopt(partial)
-
-    def finish(self) -> tuple[Floats, Bools]:
-        return self._sums.total + self._sums.lost, self._sums.counts > 0
-
-
-class Mean(Accumulator):
-    """Sum divided by count. Beside it a sum of scaled values, for where the sum overflows."""
+    Series have no order. So a sum is that of an order in which nothing overflows before the end.
+    """
 
     SCALE = 2.0**-64
 
@@ -231,14 +215,31 @@ class Mean(Accumulator):
             small = at, total * self.SCALE, lost * self.SCALE, counts
             self._scaled.merge(small if scaled is None else scaled)
 
+    def adopt(self, partial: ScaledSums) -> None:
+        sums, scaled = partial
+        if scaled is not None:
+            self.merge(partial)
+        else:
+            self._sums.adopt(sums)
+
+    def finish(self) -> tuple[Floats, Bools]:
+        return self._repaired(self._sums.total + self._sums.lost, 1), self._sums.counts > 0
+
+    def _repaired(self, found: Floats, n: Ints | int) -> Floats:
+        """What was found, or where it is of an overflowed sum, what the scaled one gives."""
+        if self._scaled is None:
+            return found
+        spare = (self._scaled.total / n + self._scaled.lost / n) / self.SCALE
+        return np.where(np.isfinite(self._sums.total), found, spare)
+
+
+class Mean(Sum):
+    """Sum divided by count; also where the sum overflows."""
+
     def finish(self) -> tuple[Floats, Bools]:
         total, counts = self._sums.total, self._sums.counts
         n = np.maximum(counts, 1)
-        mean = total / n + self._sums.lost / n
-        if self._scaled is not None:
-            spare = (self._scaled.total / n + self._scaled.lost / n) / self.SCALE
-            mean = np.where(np.isfinite(total), mean, spare)
-        return mean, counts > 0
+        return self._repaired(total / n + self._sums.lost / n, n), counts > 0
 
 
 class Extreme(Accumulator):

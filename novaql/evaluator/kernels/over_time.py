@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import add_compensated
-from novaql.evaluator.kernels.pieces import pieces, sums
+from novaql.evaluator.kernels.pieces import flat, pieces, sums
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, each_position
 
 
@@ -39,9 +39,13 @@ def _sums_in_order(windows: Windows) -> tuple[Floats, Floats]:
     return total, lost
 
 
+LARGEST_SUM = 5e307
+"""Where the absolute values of a window add up to less, no order of adding them overflows."""
+
+
 def sum_over_time(windows: Windows) -> tuple[Floats, Bools]:
     total, lost = _sums(windows)
-    return total + lost, windows.counts > 0
+    return _large_in_order(windows, total + lost, _sum_in_order), windows.counts > 0
 
 
 def avg_over_time(windows: Windows) -> tuple[Floats, Bools]:
@@ -50,22 +54,52 @@ def avg_over_time(windows: Windows) -> tuple[Floats, Bools]:
     total, lost = _sums(windows)
     with_count = np.maximum(counts, 1)
     mean = total / with_count + lost / with_count
-    overflown = np.isinf(total)
-    if overflown.any():
-        mean = np.where(overflown, _mean_of_large(windows), mean)
-    return mean, counts > 0
+    return _large_in_order(windows, mean, _mean_in_order), counts > 0
 
 
-def _mean_of_large(windows: Windows) -> Floats:
-    """Mean of values whose sum may overflow: each is divided before it is added."""
-    counts = np.maximum(windows.counts, 1)
-    total, lost = np.zeros(windows.shape), np.zeros(windows.shape)
-    for index, inside in each_position(windows):
-        value = windows.at(index) / counts
-        if inside is not None:
-            value = np.where(inside, value, 0.0)
-        total, lost = add_compensated(total, lost, value)
+def _large_in_order(windows: Windows, found: Floats, kernel: Callable[[Windows], Floats]) -> Floats:
+    """What was found, but for windows that may overflow: there the order of time decides."""
+    limit = LARGEST_SUM / max(windows.longest, 1)
+    values = windows.values
+    if max(values.max(initial=0.0), -values.min(initial=0.0)) <= limit:  # NaN is not
+        return found
+    marks = np.abs(values) > limit
+    if not marks.any():
+        return found
+    windows = flat(windows)
+    so_far = np.append(0, np.cumsum(marks))
+    some = np.flatnonzero(so_far[windows.hi] > so_far[windows.lo])
+    found.reshape(-1)[some] = kernel(windows.some(some))
+    return found
+
+
+def _sum_in_order(windows: Windows) -> Floats:
+    """A sum that was infinite once stays so, or becomes NaN."""
+    total, lost = _sums_in_order(windows)
     return total + lost
+
+
+def _mean_in_order(windows: Windows) -> Floats:
+    """Means as Prometheus finds them: a sum, until it would overflow, then a mean that moves."""
+    total, lost = windows.first(), np.zeros(windows.shape)
+    mean, moving = np.zeros(windows.shape), np.zeros(windows.shape, np.bool_)
+    for count, (index, inside) in enumerate(each_position(windows)[1:], start=2):
+        value = windows.at(index)
+        there = np.ones(windows.shape, np.bool_) if inside is None else inside
+        added, added_lost = add_compensated(total, lost, value)
+        begins = there & ~moving & np.isinf(added)
+        mean = np.where(begins, total / (count - 1), mean)
+        lost = np.where(begins, lost / (count - 1), lost)
+        moving = moving | begins
+        share = (count - 1) / count
+        moved, moved_lost = add_compensated(share * mean, share * lost, value / count)
+        sums = there & ~moving
+        moves = there & moving
+        total = np.where(sums, added, total)
+        mean = np.where(moves, moved, mean)
+        lost = np.where(moves, moved_lost, np.where(sums, added_lost, lost))
+    counts = windows.counts
+    return np.where(moving, mean + lost, total / counts + lost / counts)
 
 
 def count_over_time(windows: Windows) -> tuple[Floats, Bools]:

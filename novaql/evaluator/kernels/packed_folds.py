@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from novaql.evaluator.kernels.compensated import splittable, sum_split
-from novaql.evaluator.kernels.group_reduce import LARGE, Accumulator, Count, Mean, Sum
+from novaql.evaluator.kernels.group_reduce import Accumulator, Count, Sum
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 
 
@@ -23,12 +23,10 @@ def reduce_packed(
 
     group: [S]; cells: [C] in a flat [S × steps], none twice; values, valid: [C]
     """
-    if not isinstance(accumulator, Count | Sum | Mean):
+    if not isinstance(accumulator, Count | Sum):
         return None
     if valid is not None and not valid.all():
         cells, values = cells[valid], values[valid]
-    if isinstance(accumulator, Mean) and np.abs(values).max(initial=0.0) > LARGE:
-        return None
     groups, place = np.unique(group, return_inverse=True)
     shift = (place - np.arange(len(group))) * steps
     key = cells + shift[cells // steps]
@@ -46,5 +44,4 @@ def reduce_packed(
         len(group),
         lambda part: np.bincount(key, part, minlength=size).astype(np.float64, copy=False),
     )
-    sums = groups, total.reshape(shape), lost.reshape(shape), counts
-    return sums if isinstance(accumulator, Sum) else (sums, None)
+    return (groups, total.reshape(shape), lost.reshape(shape), counts), None

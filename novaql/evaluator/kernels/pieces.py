@@ -57,8 +57,7 @@ class Pieces:
             yield np.where(has, block, 0), has
 
     def windows_alone(self) -> Windows:
-        some, w = self.alone, self.windows
-        return replace(w, lo=w.lo[some], hi=w.hi[some], ends_ms=w.ends_ms[some], cells=some)
+        return self.windows.some(self.alone)
 
 
 LEAST = 8
@@ -78,14 +77,14 @@ def pieces(windows: Windows, *, size: int | None = None) -> Pieces | None:
         if mean < LEAST or mean * windows.size < 4 * windows.values.size:
             return None
         size = int(mean) // 2
-    flat = _flat(windows)
-    here, there = flat.lo // size, (flat.hi - 1) // size
+    ragged = flat(windows)
+    here, there = ragged.lo // size, (ragged.hi - 1) // size
     inside = here == there
-    whole = inside & (flat.lo == here * size)
-    return Pieces(flat, size, here, there, whole, np.flatnonzero(inside & ~whole))
+    whole = inside & (ragged.lo == here * size)
+    return Pieces(ragged, size, here, there, whole, np.flatnonzero(inside & ~whole))
 
 
-def _flat(windows: Windows) -> Windows:
+def flat(windows: Windows) -> Windows:
     """The same windows in the ragged layout, empty ones as the first sample alone."""
     if windows.cells is not None:
         return replace(windows, hi=np.maximum(windows.hi, windows.lo + 1))

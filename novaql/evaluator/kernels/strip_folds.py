@@ -14,7 +14,6 @@ from novaql.evaluator.kernels.group_reduce import (
     Counts,
     Extreme,
     Extremes,
-    Mean,
     ScaledSums,
     Sum,
     Sums,
@@ -61,19 +60,12 @@ class _Sums:
         return groups, self.total, self.lost, self.counts
 
 
-class SumFold(_Sums):
-    """For `Sum`."""
-
-    def partial(self, groups: Ints) -> Sums:
-        return self._sums(groups)
-
-
 class OverflowingSum(Exception):
-    """A mean's sum may overflow: it has to be computed beside one of scaled values."""
+    """A sum may overflow: it has to be computed beside one of scaled values."""
 
 
-class MeanFold(_Sums):
-    """For `Mean`. Raises `OverflowingSum`."""
+class SumFold(_Sums):
+    """For `Sum` and `Mean`. Raises `OverflowingSum`."""
 
     def partial(self, groups: Ints) -> ScaledSums:
         if not (np.abs(self.total) <= LARGE).all():
@@ -134,8 +126,6 @@ def fold_for(accumulator: Accumulator, groups: int, steps: int) -> Fold | None:
     match accumulator:
         case Sum():
             return SumFold(groups, steps)
-        case Mean():
-            return MeanFold(groups, steps)
         case Count():
             return CountFold(groups, steps)
         case Extreme(largest=largest):

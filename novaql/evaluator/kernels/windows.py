@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,16 @@ class Windows:
 
     def last(self) -> Floats:
         return self.at(self.hi - 1)
+
+    def some(self, numbers: Ints) -> Windows:
+        """These of ragged windows; they need not be in order."""
+        return replace(
+            self,
+            lo=self.lo[numbers],
+            hi=self.hi[numbers],
+            ends_ms=self.ends_ms[numbers],
+            cells=numbers,
+        )
 
     def per_step(self, of_step: NDArray[Any]) -> NDArray[Any]:
         """[J] (one item per step) brought to the shape of `lo`."""

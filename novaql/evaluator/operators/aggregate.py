@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.annotation_text import quote, shortest_decimal
+from novaql.evaluator.annotation_text import go_number, quote, shortest_decimal
+from novaql.evaluator.context import Context
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
@@ -18,13 +19,12 @@ from novaql.evaluator.operators.native_aggregate import (
     without_histograms,
 )
 from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
-from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
 from novaql.export.histogram_text import histogram_texts
 from novaql.language.literals import is_utf8
-from novaql.planner.logical import Aggregation
+from novaql.planner.logical import Aggregation, Plan
 from tsdb.labels import METRIC_NAME, LabelColumn
 
 ROW_CHOOSERS = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
@@ -48,20 +48,30 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     assert node.parameter is not None
     parameter = run.scalar(node.parameter, steps)
     if node.op == "quantile":
-        if operand.rows:
-            warn_quantiles(run.context, parameter, operand.steps_present(), node.parameter)
+        _warn_extremes(run.context, parameter, node.parameter)
         return _quantile(operand, groups, parameter)
     match node.op:
-        case "topk" | "bottomk" if operand.rows:
+        case "topk" | "bottomk":
             return top_k(
                 operand, groups, parameter, largest=node.op == "topk", instant=steps.count == 1
             )
-        case "limitk" if operand.rows:
+        case "limitk":
             return limit_k(operand, groups, parameter)
-        case "limit_ratio":
-            return limit_ratio(run.context, operand, parameter, node.parameter.span)
         case _:
-            return operand
+            return limit_ratio(run.context, operand, parameter, node.parameter.span)
+
+
+def _warn_extremes(context: Context, q: Floats, plan: Plan) -> None:
+    """Warn of NaN, the greatest and the least of the steps' quantiles, data or no data."""
+    greatest = np.inf if np.isposinf(q).any() else q.max(initial=0.0)
+    least = -np.inf if np.isneginf(q).any() else q.min(initial=0.0)
+    odd = [np.nan] if np.isnan(q).any() else []
+    odd += [greatest] if greatest > 1 else []
+    odd += [least] if least < 0 else []
+    for value in odd:
+        context.annotations.warn(
+            f"quantile value should be between 0 and 1, got {go_number(float(value))}", plan.span
+        )
 
 
 def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:

@@ -16,8 +16,8 @@ from novaql.evaluator.steps import Steps
 from novaql.span import Span
 from tsdb.labels import METRIC_NAME, LabelColumn
 
-Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired]]
-"""(bounds [B, H, J], counts [B, H, J], used [H, J]) → (values [H, J], repairs)."""
+Measure = Callable[[Floats, Floats, Ints], tuple[Floats, Repaired | None]]
+"""(bounds [B, H, J], counts [B, H, J], used [H, J]) → (values [H, J], repairs if any are made)."""
 
 MONOTONICITY_HELP = "https://prometheus.io/docs/practices/histograms/#errors-of-quantile-estimation"
 
@@ -76,7 +76,8 @@ def classic_histograms(
         with np.errstate(all="ignore"):
             values[of_size], repaired = measure(edges, counts, np.maximum(used, 1))
         valid[of_size] = used > 0
-        repairs.append((of_size, repaired))
+        if repaired is not None:
+            repairs.append((of_size, repaired))
     _tell_repairs(context, labels.column(METRIC_NAME), first, repairs, valid, steps, span)
     found = matrix(labels.take(first), values, valid)
     return StepMatrix(found.series, values, valid, np.ones(found.rows, np.bool_))

@@ -61,8 +61,8 @@ def histogram_fraction_call(run: Runner, call: FunctionCall, steps: Steps) -> St
     low, high = (run.scalar(argument, steps) for argument in call.arguments[:2])
     operand_plan = call.arguments[2]
 
-    def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, buckets.Repaired]:
-        return buckets.bucket_fraction(low, high, bounds, counts, used)
+    def classic(bounds: Floats, counts: Floats, used: Ints) -> tuple[Floats, None]:
+        return buckets.bucket_fraction(low, high, bounds, counts, used), None
 
     def native(histograms: Histograms, step: Ints) -> tuple[Floats, list[tuple[str, Bools]]]:
         found = quantile.histogram_fraction(histograms, low[step], high[step])

@@ -10,11 +10,12 @@ from novaql.errors import EvaluationError
 from novaql.evaluator.kernels.windows import Bools, Ints
 from novaql.evaluator.label_text import label_text
 from novaql.evaluator.matrix import StepMatrix, join_equal_rows, stack
+from novaql.evaluator.operators.info_reference import reference_of
 from novaql.evaluator.operators.selector import timestamp_fragment
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
-from novaql.planner.logical import FunctionCall, Plan, Select, SubqueryWindow, children
+from novaql.planner.logical import FunctionCall, Select
 from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
 from tsdb.matchers import Matcher, MatchOp, select_rows
 
@@ -61,29 +62,14 @@ def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     base = run.vector(call.arguments[0], steps)
     wanted = _Wanted.of(call)
     is_info = select_rows(base.series, wanted.names)
-    offset_ms, at_ms = _time_shift(call.arguments[0])
-    select = Select((*wanted.names, *wanted.labels), offset_ms, at_ms, span=call.span)
+    when = reference_of(call.arguments[0])
+    select = Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)
     fragment = timestamp_fragment(run.context, select, steps)
     if fragment.has_histograms:
         raise EvaluationError("info metrics are floats, but the selector matches native histograms")
     found = collect(fragment, run.context)
     enriched = _enrich(base.take(~is_info), found, wanted)
     return stack([base.take(is_info), enriched]) if is_info.any() else enriched
-
-
-def _time_shift(plan: Plan) -> tuple[int, int | None]:
-    """Offset and `@` with which the first selector below reads that has any."""
-    waiting = [(plan, 0)]
-    while waiting:
-        node, offset_ms = waiting.pop()
-        if isinstance(node, (Select, SubqueryWindow)):
-            offset_ms += node.offset_ms
-            if node.at_ms is not None:
-                return offset_ms, node.at_ms
-            if isinstance(node, Select) and offset_ms:
-                return offset_ms, None
-        waiting.extend((child, offset_ms) for child in reversed(children(node)))
-    return 0, None
 
 
 def _enrich(base: StepMatrix, found: StepMatrix, wanted: _Wanted) -> StepMatrix:

@@ -15,12 +15,23 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.span import Span
 from tsdb.labels import SeriesTable
 
+LEAST_INT64, GREATEST_INT64 = -(2.0**63), 2.0**63 - 1024
+"""The whole numbers of a double that fit 64 bits lie strictly between these."""
+
 
 def _whole(k: Floats) -> Ints:
-    """The parameter per step as a count. Raises where it is no count at all."""
+    """The parameter per step as a count. Raises where it is no count at all, data or no data.
+
+    As in Prometheus the steps are judged together: where none of them asks for a row, none is
+    refused.
+    """
+    if (k < 1).all():
+        return np.zeros(k.shape, np.int64)
     if np.isnan(k).any():
         raise EvaluationError("Parameter value is NaN")
-    if (k >= 2.0**63).any():
+    if k.min() <= LEAST_INT64:
+        raise EvaluationError(f"Scalar value {go_number(float(k.min()))} underflows int64")
+    if k.max() >= GREATEST_INT64:
         raise EvaluationError(f"Scalar value {go_number(float(k.max()))} overflows int64")
     return np.clip(k, 0, 2.0**62).astype(np.int64)
 
@@ -69,15 +80,17 @@ def limit_k(operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
 
 def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:
     """Rows whose label hash lies below the ratio; for a negative one, the complement's rows."""
+    if not ratio.any():  # asks for nothing
+        return operand.take(np.zeros(operand.rows, np.bool_))
     if np.isnan(ratio).any():
         raise EvaluationError("Ratio value is NaN")
-    for value in dict.fromkeys(ratio[np.abs(ratio) > 1].tolist()):
-        capped = 1.0 if value > 0 else -1.0
-        context.annotations.warn(
-            f"ratio value should be between -1 and 1, got {go_number(value)}, "
-            f"capping to {go_number(capped)}",
-            span,
-        )
+    for value, capped in ((ratio.max(), 1.0), (ratio.min(), -1.0)):
+        if abs(value) > 1 and value * capped > 0:
+            context.annotations.warn(
+                f"ratio value should be between -1 and 1, got {go_number(float(value))}, "
+                f"capping to {go_number(capped)}",
+                span,
+            )
     ratio = np.clip(ratio, -1.0, 1.0)
     share = label_hashes(operand.series)[:, None]
     keep = np.where(ratio >= 0, share < ratio, share >= 1.0 + ratio)

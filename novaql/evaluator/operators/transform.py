@@ -8,7 +8,7 @@ import numpy as np
 
 from novaql.evaluator.fragment import Stage
 from novaql.evaluator.kernels.dates import PARTS, date_part
-from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, round_to
+from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, matrix
@@ -186,11 +186,10 @@ def _query_range(run: Runner, steps: Steps) -> float:  # noqa: ARG001 - one sign
     return 0.0 if options.instant else (options.end_ms - options.start_ms) / 1000.0
 
 
-def _pair(choose: np.ufunc) -> ScalarFunction:
+def _pair(choose: Callable[[Floats, Floats], Floats]) -> ScalarFunction:
     def function(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
         left, right = (run.scalar(argument, steps) for argument in call.arguments)
-        out: Floats = choose(left, right)
-        return out
+        return choose(left, right)
 
     return function
 
@@ -203,6 +202,6 @@ SCALAR_FUNCTIONS: Mapping[str, ScalarFunction] = {
     "end": _constant(lambda run, steps: run.context.options.end_ms / 1000.0),
     "range": _constant(_query_range),
     "step": _constant(lambda run, steps: run.context.options.step_ms / 1000.0),
-    "min_of": _pair(np.minimum),
-    "max_of": _pair(np.maximum),
+    "min_of": _pair(minimum),
+    "max_of": _pair(maximum),
 }

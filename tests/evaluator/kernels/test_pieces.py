@@ -152,3 +152,50 @@ def test_long_windows_equal_sample_by_sample() -> None:
     assert flat.cells is not None
     np.testing.assert_allclose(again, line.reshape(-1)[flat.cells], rtol=1e-13)
     np.testing.assert_allclose(mean_again, mean.reshape(-1)[flat.cells], rtol=1e-15)
+
+
+overflowing_values = st.sampled_from([0.0, 1.0, 9e307, 1.5e308, -1.5e308, math.inf, -math.inf])
+
+
+@given(cases(overflowing_values))
+def test_sums_that_overflow_are_taken_in_the_order_of_time(case: Case) -> None:
+    with np.errstate(all="ignore"):
+        found = over_time.sum_over_time(case.windows)[0].reshape(-1)
+    for number, samples in enumerate(_contents(case)):
+        total = 0.0
+        for _, value in samples:
+            total += value
+        if samples:
+            np.testing.assert_equal(found[number], total)
+
+
+@given(cases(overflowing_values))
+def test_means_go_on_where_sums_overflow(case: Case) -> None:
+    with np.errstate(all="ignore"):
+        found = over_time.avg_over_time(case.windows)[0].reshape(-1)
+    for number, samples in enumerate(_contents(case)):
+        if not samples:
+            continue
+        values = [value for _, value in samples]
+        if all(math.isfinite(value) for value in values):
+            mean = float(sum(map(Fraction, values)) / len(values))
+            assert math.isclose(found[number], mean, rel_tol=1e-14, abs_tol=1e293)
+        else:
+            odd = {value for value in values if math.isinf(value)}
+            assert math.isnan(found[number]) if len(odd) > 1 else found[number] == odd.pop()
+
+
+@pytest.mark.parametrize("samples", [40, 500])
+def test_long_windows_that_overflow(samples: int) -> None:
+    """Long enough for pieces: an overflow in one of them shows in the windows that hold it."""
+    values = np.ones(samples)
+    values[samples // 2 : samples // 2 + 3] = 1.5e308, 1.5e308, -1.5e308
+    times = np.arange(samples, dtype=np.int64)
+    windows = regular_windows(values[None, :], times, times, 20)
+    with np.errstate(all="ignore"):
+        found = over_time.sum_over_time(windows)[0][0]
+    for end in range(samples):
+        total = 0.0
+        for value in values[max(end - 19, 0) : end + 1].tolist():
+            total += value
+        assert found[end] == pytest.approx(total)

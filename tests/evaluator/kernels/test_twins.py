@@ -25,9 +25,9 @@ pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'n
 MAGNITUDES = (
     st.one_of(plain_values, st.sampled_from([1e100, -1e100])),
     st.one_of(finite_values, st.sampled_from([1.5e308, 1.6e308, float("nan")])),
+    st.sampled_from([1.0, 9e307, 1.5e308, -1.5e308, float("inf"), float("-inf"), float("nan")]),
 )
-"""Sums that need compensation and sums that overflow. Not infinities that meet overflowing sums:
-whether those are infinite or NaN depends on what is added first."""
+"""Sums that need compensation, sums that overflow, and sums that infinities meet on their way."""
 
 SUMS = ("sum_over_time", "avg_over_time")
 LINES = ("deriv", "predict_linear")

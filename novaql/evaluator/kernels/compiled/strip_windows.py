@@ -25,6 +25,9 @@ from novaql.evaluator.kernels.compiled.jit import (
     kernel,
 )
 
+LARGEST = 5e307
+"""Of sums up to a sample of which the larger parts add up to less, none overflows."""
+
 
 @kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
 def strip_sums(
@@ -39,7 +42,11 @@ def strip_sums(
     mean: bool,
     out: Any,
 ) -> None:
-    """Compensated sums, or means, which are found also where the sum overflows."""
+    """Compensated sums, or means, which are found also where the sum overflows.
+
+    The sum up to a sample is, but for rounding, a difference of sums that are in the front, or the
+    sum of one and of the back. Where none of those is large, no order of adding overflows.
+    """
     front, front_lost = np.empty(0), np.empty(0)
     at = 0
     for s in range(begin, end):
@@ -48,6 +55,7 @@ def strip_sums(
             front, front_lost = np.empty(len(row)), np.empty(len(row))
         middle, entered = 0, 0
         back, back_lost = 0.0, 0.0
+        front_peak, back_peak = 0.0, 0.0
         for cell in range(strip[grid[s]], strip[grid[s] + 1]):
             start, stop = lo[cell], hi[cell]
             if stop <= start:
@@ -59,12 +67,15 @@ def strip_sums(
                 middle, entered = stop, stop
                 back, back_lost = 0.0, 0.0
                 sum_, error = 0.0, 0.0
+                front_peak, back_peak = 0.0, 0.0
                 for k in range(stop - 1, start - 1, -1):
                     value = row[k]
                     grown = sum_ + value
                     of_value = grown - sum_
                     error += (sum_ - (grown - of_value)) + (value - of_value)
                     sum_ = grown
+                    if abs(sum_) > front_peak:
+                        front_peak = abs(sum_)
                     front[k], front_lost[k] = sum_, error
             else:
                 for k in range(entered, stop):
@@ -73,7 +84,13 @@ def strip_sums(
                     of_value = grown - back
                     back_lost += (back - (grown - of_value)) + (value - of_value)
                     back = grown
+                    if abs(back) > back_peak:
+                        back_peak = abs(back)
                 entered = stop
+            if front_peak + back_peak >= LARGEST:
+                out[at] = _in_order(row, start, stop, mean)
+                at += 1
+                continue
             sum_ = front[start]
             total = sum_ + back
             of_back = total - sum_
@@ -82,27 +99,32 @@ def strip_sums(
             if not np.isfinite(total):
                 lost = 0.0
             count = stop - start
-            if not mean:
-                out[at] = total + lost
-            elif np.isinf(total):
-                out[at] = _mean_of_large(row, start, stop)
-            else:
-                out[at] = total / count + lost / count
+            out[at] = total / count + lost / count if mean else total + lost
             at += 1
 
 
 @inner
-def _mean_of_large(row: Any, start: int, stop: int) -> float:
-    """Mean of values whose sum may overflow: each is divided before it is added."""
-    total, lost = 0.0, 0.0
-    for k in range(start, stop):
-        value = row[k] / (stop - start)
-        grown = total + value
-        of_value = grown - total
-        error = (total - (grown - of_value)) + (value - of_value)
+def _in_order(row: Any, start: int, stop: int, mean: bool) -> float:
+    """The sum or mean in the order of time, as `over_time._sum_in_order` and `_mean_in_order`."""
+    total, lost, moving = row[start], 0.0, False
+    for k in range(start + 1, stop):
+        count = k - start + 1.0
+        base, value = total, row[k]
+        grown = base + value
+        if mean and not moving and np.isinf(grown):
+            moving = True
+            total, lost = total / (count - 1), lost / (count - 1)
+        if moving:
+            share = (count - 1) / count
+            base, value, lost = share * total, value / count, share * lost
+            grown = base + value
+        of_value = grown - base
+        error = (base - (grown - of_value)) + (value - of_value)
         lost = lost + error if np.isfinite(grown) else 0.0
         total = grown
-    return total + lost
+    divisor = stop - start if mean and not moving else 1
+    found: float = total / divisor + lost / divisor
+    return found
 
 
 @kernel(VECTOR, INTS, INTS, INTS, BOUNDS, BOUNDS, INT, INT, FLAG, OUT_VECTOR)
