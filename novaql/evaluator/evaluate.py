@@ -41,10 +41,8 @@ from novaql.evaluator.operators.native_binary import (
     vector_scalar_native,
 )
 from novaql.evaluator.operators.rollup import (
-    check_smoothing,
     range_argument,
     rollup_fragment,
-    scalar_arguments,
 )
 from novaql.evaluator.operators.selector import select_fragment, timestamp_fragment
 from novaql.evaluator.operators.subquery import subquery_rollup
@@ -230,8 +228,6 @@ class Evaluator:
 
     def _call(self, plan: FunctionCall, steps: Steps) -> StepMatrix:
         name = plan.function
-        if name == "double_exponential_smoothing":
-            check_smoothing(scalar_arguments(self, plan, steps))
         if name in ROLLUPS:
             window = range_argument(plan)
             if isinstance(window, SubqueryWindow):
@@ -270,8 +266,6 @@ class Evaluator:
             case Select():
                 return select_fragment(self._context, plan, steps)
             case FunctionCall(function=name) if name in ROLLUPS:
-                if name == "double_exponential_smoothing":
-                    check_smoothing(scalar_arguments(self, plan, steps))
                 return rollup_fragment(self, plan, steps)
             case FunctionCall(function="timestamp", arguments=(operand,)):
                 select = unwrap(operand)

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novaql.errors import EvaluationError
+from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
+from novaql.evaluator.operators.extended import extended_tile
+from novaql.evaluator.operators.mixed_select import load_histograms
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
@@ -27,12 +31,37 @@ def range_vector(
         series = drop_names(points.inner.series, points.inner.nameless)
         return _points(series, [points.floats], points.natives)
     ends_ms = window_ends(plan.select, steps)
+    if plan.select.anchored or plan.select.smoothed:
+        return _with_exact_ends(run, plan, ends_ms)
     selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
     tiles = []
     for ref in selection.tiles:
         run.context.checkpoint()
         tiles.append(ref.load().without_stale())
     return _points(selection.series, tiles, [ref.load() for ref in selection.histograms])
+
+
+def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTable, Points]:
+    select, lookback_ms = plan.select, run.context.options.lookback_ms
+    ahead_ms = lookback_ms if select.smoothed else 0
+    reach_ms = plan.range_ms + lookback_ms + ahead_ms
+    selection = read(run.context, select, ends_ms + ahead_ms, reach_ms)
+    if any(len(load_histograms(ref, select).timestamps) for ref in selection.histograms):
+        modifier = "smoothed" if select.smoothed else "anchored"
+        raise EvaluationError(f"{modifier} modifier is not supported with histograms")
+    tiles = []
+    for ref in selection.tiles:
+        run.context.checkpoint()
+        tiles.append(
+            extended_tile(
+                ref.load(),
+                int(ends_ms[0]),
+                plan.range_ms,
+                lookback_ms,
+                smoothed=select.smoothed,
+            )
+        )
+    return _points(selection.series, tiles, [])
 
 
 def _points(

@@ -115,9 +115,11 @@ def extended_rate(window: Extended, *, is_counter: bool, is_rate: bool) -> tuple
         inner, empty = window.inner, window.empty
         newest = np.where(empty, window.left, inner.at(inner.hi - 1))
         oldest = np.where(empty, window.right, inner.at(inner.lo))
-        result = result + np.where(oldest < window.left, window.left, 0.0)
-        result = result + np.where(~empty & (window.right < newest), newest, 0.0)
-        add_reset_values(inner, result)
+        # In the order of time, so that infinities meet as in Prometheus.
+        fallen = np.where(oldest < window.left, window.left, 0.0)
+        add_reset_values(inner, fallen)
+        fallen = fallen + np.where(~empty & (window.right < newest), newest, 0.0)
+        result = result + fallen
     if is_rate:
         result = result / (window.inner.range_ms / 1000.0)
     return result, window.valid

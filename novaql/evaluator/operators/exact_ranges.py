@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from novaql.evaluator.kernels.extended import Ends, find_ends
@@ -165,7 +167,16 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     )
     notes = Notes(context, selection.series, select.span)
     both = behind.there & ahead.there & (behind.times_ms < ends_ms)
-    differs = both & ((behind.which >= 0) != (ahead.which >= 0))
+    around = Ranges(
+        selection.series,
+        [ref.load().without_stale() for ref in selection.tiles],
+        natives,
+        ends_ms + lookback_ms,
+        steps.times_ms,
+        2 * lookback_ms,
+        2 * lookback_ms,
+    )
+    differs = (around.float_counts > 0) & (around.native_counts > 0)
     notes.warn(MIXED_FLOATS, differs)
     floats = collect_all(smoothed_fragment(context, select, steps), context)
     is_native = behind.there & (behind.which >= 0) & ~differs
@@ -179,7 +190,12 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
         after = np.where(follow, ahead.times_ms.reshape(-1)[cells], before + 1)
         at = np.broadcast_to(ends_ms, is_native.shape).reshape(-1)[cells]
         share = np.where(follow, (at - before) / np.maximum(after - before, 1), 0.0)
-        found = between(lower, upper, share, counter=lower.hint != ResetHint.GAUGE)
+        gauges = (lower.hint == ResetHint.GAUGE) & (upper.hint == ResetHint.GAUGE)
+        found = between(lower, upper, share, counter=~gauges)
+    # A hint is about two samples in a row. One that is carried along says nothing.
+    carried = ~follow & (before < at)
+    hints = np.where(carried, ResetHint.UNKNOWN, found.histograms.hint).astype(np.int8)
+    histograms = replace(found.histograms, hint=hints)
     clash = np.zeros(is_native.shape, np.bool_)
     clash.reshape(-1)[cells[~found.compatible]] = True
     notes.warn(MIXED_SCHEMAS, clash)
@@ -192,6 +208,6 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
         values,
         visible,
         np.zeros(len(selection.series), np.bool_),
-        native=NativeCells(found.histograms, which),
+        native=NativeCells(histograms, which),
     )
     return whole.without_empty_rows()

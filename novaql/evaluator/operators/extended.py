@@ -91,6 +91,41 @@ def extended_fragment(
     )
 
 
+def extended_tile(
+    tile: Tile, end_ms: int, range_ms: int, lookback_ms: int, *, smoothed: bool
+) -> Tile:
+    """The samples of one window between two points that are its exact ends.
+
+    A range vector does not know whether it is one of counters: its ends are those of gauges.
+    """
+    tile = tile.without_stale()
+    if tile.sample_count == 0:
+        return tile
+    found = extended_windows(
+        tile, np.array([end_ms]), range_ms, lookback_ms, smoothed=smoothed, counter=False
+    )
+    inner = found.inner
+    shape, width = inner.shape, inner.values.shape[-1]
+    lo, hi = (np.broadcast_to(bound, shape).reshape(-1) for bound in (inner.lo, inner.hi))
+    row = np.arange(len(lo)) if inner.cells is None else inner.cells
+    base = row * width if inner.cells is None else np.zeros(len(row), np.int64)
+    some = np.flatnonzero(np.broadcast_to(found.valid, shape).reshape(-1))
+    sizes = (hi - lo)[some] + 2
+    offsets = np.append(0, np.cumsum(sizes)).astype(np.int64)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
+    of = np.repeat(some, sizes)
+    sample = np.clip(lo[of] + place - 1, 0, width - 1)
+    times = inner.times[sample]
+    values = inner.values.reshape(-1)[base[of] + sample]
+    for at, moment, value in (
+        (offsets[:-1], end_ms - range_ms, found.left),
+        (offsets[1:] - 1, end_ms, found.right),
+    ):
+        times[at] = moment
+        values[at] = np.broadcast_to(value, shape).reshape(-1)[some]
+    return Tile(tile.rows[row[some]], times, values, offsets)
+
+
 def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragment:
     """`m smoothed`: interpolated at each step; the last value where nothing follows."""
     lookback_ms = context.options.lookback_ms
@@ -105,9 +140,10 @@ def smoothed_fragment(context: Context, select: Select, steps: Steps) -> Fragmen
         ahead = tile_windows(tile, ends_ms + lookback_ms, lookback_ms, like=behind)
         low, high = behind.last(), behind.at(behind.hi)
         low_ms, high_ms = behind.times_at(behind.hi - 1), behind.times_at(behind.hi)
-        share = (behind.ends_ms - low_ms) / np.maximum(high_ms - low_ms, 1)
+        gap = np.maximum(high_ms - low_ms, 1)
         followed = (ahead.hi > ahead.lo) & (low_ms < behind.ends_ms)
-        values = np.where(followed, low + (high - low) * share, low)
+        between = low + (high - low) * (behind.ends_ms - low_ms) / gap
+        values = np.where(followed, between, low)
         return Block.of(tile.rows, behind, values, behind.counts > 0)
 
     return Fragment(

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from novaql.evaluator.kernels.bindings import ROLLUPS
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
+from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
 from novaql.evaluator.operators.selector import tile_windows
 from tsdb.histograms import concat_histograms
@@ -96,6 +96,7 @@ class Ranges:
 
     def rolled(self, function: str, scalars: Sequence[Floats]) -> tuple[Floats, Bools]:
         """A float kernel over the floats: values and validity, [S, J]."""
+        kernel = window_kernel(function)
         values, valid = np.zeros(self.shape), np.zeros(self.shape, np.bool_)
         for tile in self.floats:
             if tile.sample_count == 0:
@@ -103,7 +104,7 @@ class Ranges:
             windows = tile_windows(tile, self.ends_ms, self.reach_ms)
             windows = replace(windows, range_ms=self.range_ms)
             per_window = [windows.per_step(scalar) for scalar in scalars]
-            out, there = ROLLUPS[function](windows, per_window, windows.per_step(self.eval_ms))
+            out, there = kernel(windows, per_window, windows.per_step(self.eval_ms))
             values[tile.rows], valid[tile.rows] = windows.on_grid(out, there)
         return values, valid
 

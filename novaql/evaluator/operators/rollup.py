@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote
 from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import STARTS_MATTER, BundleLeaf, bundles_of
@@ -16,7 +15,6 @@ from novaql.evaluator.fragment import Fragment
 from novaql.evaluator.kernels.bindings import (
     COUNTER_ONLY,
     KEEP_NAME,
-    ROLLUPS,
     WindowKernel,
 )
 from novaql.evaluator.kernels.started import warned_windows
@@ -32,6 +30,7 @@ from novaql.evaluator.operators.cell_rollup import (
     moved_fragment,
     windows_read,
 )
+from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.extended import extended_fragment
 from novaql.evaluator.operators.selector import read, tile_windows, window_ends
 from novaql.evaluator.protocol import Runner
@@ -134,7 +133,7 @@ def windows_fragment(
         reach_ms = context.reach_ms(range_ms)
     # Only windows of functions that look at nothing but samples are ever moved.
     eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
-    kernel = ROLLUPS[call.function]
+    kernel = window_kernel(call.function)
 
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
@@ -263,13 +262,3 @@ def warn_quantiles(context: Context, q: Floats, steps_with_data: Bools, plan: Pl
         context.annotations.warn(
             f"quantile value should be between 0 and 1, got {go_number(value)}", plan.span
         )
-
-
-def check_smoothing(scalars: Sequence[Floats]) -> None:
-    """Factors of double_exponential_smoothing lie strictly between 0 and 1."""
-    for values, what, short in zip(scalars, ("smoothing", "trend"), ("sf", "tf"), strict=True):
-        wrong = values[~((values > 0) & (values < 1))]
-        if len(wrong):
-            raise EvaluationError(
-                f"invalid {what} factor. Expected: 0 < {short} < 1, got: {wrong[0]:f}"
-            )

@@ -51,6 +51,9 @@ def aggregate(
         ]
         names = names if drop else (*names, parameter)
         op = "count"
+    if op in ("topk", "bottomk"):
+        assert isinstance(parameter, float)
+        _check_count(parameter)
     groups: dict[LabelSet, Vector] = {}
     for element in vector:
         kept = without(element.labels, NAME, *names) if drop else only(element.labels, names)
@@ -97,15 +100,21 @@ def _summed(op: str, labels: dict[str, str], members: Vector, notes: Notes) -> V
     return [] if found is None else [Element(labels, found)]
 
 
-def _ranked(op: str, members: Vector, parameter: float) -> Vector:
+def _check_count(parameter: float) -> None:
+    """Data or no data. (A range query looks at the parameters of all steps together.)"""
     if math.isnan(parameter):
         raise RefusedError("Parameter value is NaN")
+    if parameter >= 2.0**63 - 1024:
+        raise RefusedError("the parameter overflows")
+
+
+def _ranked(op: str, members: Vector, parameter: float) -> Vector:
     sign = -1 if op == "topk" else 1
     best = sorted(
         members,
         key=lambda e: (math.isnan(e.number), 0.0 if math.isnan(e.number) else sign * e.number),
     )
-    return best[: max(0, int(parameter))]
+    return best[: int(parameter) if parameter >= 1 else 0]
 
 
 def decimal_text(value: float) -> str:

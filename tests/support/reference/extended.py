@@ -18,12 +18,18 @@ def smoothed_at(samples: list[Sample], at_ms: int, lookback_ms: int) -> float | 
         if moment <= at_ms:
             before = (moment, value) if moment > at_ms - lookback_ms else None
         elif moment <= at_ms + lookback_ms:
-            return None if before is None else _between(before, (moment, value), at_ms)
+            if before is None or before[0] == at_ms:
+                break
+            return _between(before, (moment, value), at_ms)
     return None if before is None else before[1]
 
 
-def _between(a: tuple[int, float], b: tuple[int, float], at_ms: int) -> float:
-    return a[1] + (b[1] - a[1]) * (at_ms - a[0]) / (b[0] - a[0])
+def _between(
+    a: tuple[int, float], b: tuple[int, float], at_ms: int, *, counter: bool = False
+) -> float:
+    """The value on the line; a counter that fell rises from zero."""
+    low = 0.0 if counter and b[1] < a[1] else a[1]
+    return low + (b[1] - low) * (at_ms - a[0]) / (b[0] - a[0])
 
 
 def rolled(
@@ -37,22 +43,19 @@ def rolled(
     before = [s for s in seen if s[0] <= start]
     inside = [s for s in seen if start < s[0] <= end_ms]
     after = [s for s in seen if s[0] > end_ms]
-    if not inside and not (smoothed and after):
+    if not inside and not (before and after):
         return None
-    chain = [value for _, value in inside]
+    chain = [value for _, value in inside if _ < end_ms] if smoothed else [v for _, v in inside]
     if before:
-        first = before[-1][1]
-        follower = (inside or after)[0]
+        left = before[-1][1]
         if smoothed and before[-1][0] < start:
-            begin = 0.0 if counter and follower[1] < first else first
-            first = _between((before[-1][0], begin), follower, start)
-        chain = [first, *chain]
-    elif not inside:  # Prometheus takes the value that follows for both ends
-        chain = [after[0][1], after[0][1]]
-    if smoothed and after and (before or inside) and (not inside or inside[-1][0] < end_ms):
-        last = (inside or before)[-1]
-        top = after[0][1] + (last[1] if counter and after[0][1] < last[1] else 0.0)
-        chain = [*chain, _between(last, (after[0][0], top), end_ms)]
+            left = _between(before[-1], (inside or after)[0], start, counter=counter)
+    else:
+        left = inside[0][1]
+    right = inside[-1][1] if inside else left
+    if smoothed and after and (not inside or inside[-1][0] < end_ms):
+        right = _between((inside or before)[-1], after[0], end_ms, counter=counter)
+    chain = [left, *chain, right]
     if name == "resets":
         return float(sum(b < a for a, b in pairwise(chain)))
     if name == "changes":

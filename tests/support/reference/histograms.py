@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 from tests.support import plain_histograms
 from tests.support.reference import native
+from tests.support.reference.numbers import divide
 from tests.support.reference.values import NAME, Element, Notes, Vector, floats, without
 
 Buckets = list[tuple[float, float]]
@@ -63,28 +65,25 @@ def _histograms(vector: Vector) -> list[tuple[dict[str, str], bool, Buckets]]:
         labels = without(element.labels, "le")
         key = tuple(sorted(labels.items()))
         groups.setdefault(key, (labels, []))[1].append((bound, element.number))
-    return [(labels, NAME in labels, _tidy(buckets)) for labels, buckets in groups.values()]
+    return [(labels, NAME in labels, _merged(buckets)) for labels, buckets in groups.values()]
 
 
-def _tidy(buckets: Buckets) -> Buckets:
-    """Sorted, equal bounds added up, counts never decreasing."""
+def _merged(buckets: Buckets) -> Buckets:
+    """Sorted, equal bounds added up."""
     merged: dict[float, float] = {}
-    for bound, count in buckets:
-        merged[bound] = merged.get(bound, 0.0) + count
-    out: Buckets = []
-    for bound, count in sorted(merged.items()):
-        if out:
-            before = out[-1][1]
-            noise = abs(before - count) <= 1e-12 * (abs(before) + abs(count))
-            if noise or count < before:
-                count = before
-        out.append((bound, count))
+    for bound, count in sorted(buckets):
+        merged[bound] = merged[bound] + count if bound in merged else count
+    return list(merged.items())
+
+
+def _monotonic(buckets: Buckets) -> Buckets:
+    """Counts that never decrease; NaN is no decrease."""
+    out = buckets[:1]
+    for bound, count in buckets[1:]:
+        before = out[-1][1]
+        noise = abs(before - count) <= 1e-12 * min(abs(before) + abs(count), sys.float_info.max)
+        out.append((bound, before if noise or count < before else count))
     return out
-
-
-def _usable(buckets: Buckets) -> bool:
-    whole = len(buckets) >= 2 and buckets[-1][0] == math.inf
-    return whole and buckets[-1][1] != 0 and not math.isnan(buckets[-1][1])
 
 
 def quantile_of(q: float, buckets: Buckets) -> float:
@@ -94,41 +93,47 @@ def quantile_of(q: float, buckets: Buckets) -> float:
         return -math.inf
     if q > 1:
         return math.inf
-    if not _usable(buckets):
+    buckets = _monotonic(buckets)
+    if len(buckets) < 2 or buckets[-1][0] != math.inf or buckets[-1][1] == 0:
         return math.nan
     rank = q * buckets[-1][1]
-    place = next(i for i, (_, count) in enumerate(buckets) if count >= rank)
+    place, end = 0, len(buckets) - 1
+    while place < end:  # by halving: with NaN it matters where is looked
+        middle = (place + end) // 2
+        if buckets[middle][1] >= rank:
+            end = middle
+        else:
+            place = middle + 1
     bound, count = buckets[place]
     if place == len(buckets) - 1:
         return buckets[-2][0]
     if place == 0 and bound <= 0:
         return bound
     low, below = buckets[place - 1] if place else (0.0, 0.0)
-    inside = count - below
-    if inside == 0:
-        return math.nan if rank == below else math.inf
-    return low + (bound - low) * (rank - below) / inside
+    return low + (bound - low) * divide(rank - below, count - below)
 
 
 def fraction_of(low: float, high: float, buckets: Buckets) -> float:
-    if not _usable(buckets) or math.isnan(low) or math.isnan(high):
+    count = buckets[-1][1]
+    if buckets[-1][0] != math.inf or count == 0 or math.isnan(low) or math.isnan(high):
         return math.nan
     if low >= high:
         return 0.0
-    return (_rank(high, buckets) - _rank(low, buckets)) / buckets[-1][1]
+    return divide(_rank(high, buckets) - _rank(low, buckets), count)
 
 
 def _rank(x: float, buckets: Buckets) -> float:
     """How many observations lie below x, linear inside a bucket of finite width."""
     below, low = 0.0, (-math.inf if buckets[0][0] <= 0 else 0.0)
+    rank = buckets[-1][1]
     for bound, count in buckets:
-        if x <= low:
-            return below
-        if x < bound:
-            if math.isinf(low):
-                return count
-            if math.isinf(bound):
-                return below
-            return below + (count - below) * (x - low) / (bound - low)
+        if low >= x:
+            rank = below
+            break
+        if low < x < bound:
+            wide = math.isinf(bound)
+            share = 0.0 if wide else (x - low) / (bound - low)
+            rank = count if math.isinf(low) else below + (count - below) * share
+            break
         below, low = count, bound
-    return below
+    return buckets[-1][1] if rank > buckets[-1][1] else rank

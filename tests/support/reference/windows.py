@@ -10,7 +10,7 @@ from itertools import pairwise
 from novaql.promqltest.histogram import FloatHistogram
 from tests.support.native_histograms import was_reset
 from tests.support.reference import native, numbers
-from tests.support.reference.values import Notes, Number, RefusedError, Sample
+from tests.support.reference.values import Notes, Number, RefusedError, Sample, UnsureError
 
 FloatSample = tuple[int, float]
 
@@ -151,6 +151,8 @@ def _line(window: Window, origin_ms: int) -> tuple[float, float]:
     ys = window.values
     if all(y == ys[0] for y in ys):
         return (math.nan, math.nan) if math.isinf(ys[0]) else (0.0, ys[0])
+    if any(math.isfinite(y) and abs(y) > 1e150 for y in ys):
+        raise UnsureError("products that overflow")
     xs = [(moment - origin_ms) / 1000 for moment, _ in window.samples]
     if not all(math.isfinite(y) for y in ys):
         return math.nan, math.nan
@@ -204,7 +206,8 @@ def _summed(window: Window, *, mean: bool) -> Number | None:
     if window.histograms:
         of = native.mean if mean else native.total
         return of(window.histograms, window.name, window.notes)
-    return (numbers.mean if mean else numbers.total)(window.values) if window.samples else None
+    of_floats = numbers.mean_in_order if mean else numbers.total_in_order
+    return of_floats(window.values) if window.samples else None
 
 
 def _of_any(function: Callable[[list[Sample]], Number]) -> Callable[[Window], Number | None]:
@@ -254,7 +257,7 @@ def quantile_over_time(window: Window, q: float) -> float | None:
 
 def smoothed(window: Window, level: float, trend: float) -> float | None:
     """Double exponential smoothing: a level and a trend, both carried along."""
-    if not (0 < level < 1 and 0 < trend < 1):
+    if any(factor <= 0 or factor >= 1 for factor in (level, trend)):  # NaN is neither
         raise RefusedError("invalid smoothing factor")
     window.tell_ignored()
     values = window.values

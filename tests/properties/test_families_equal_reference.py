@@ -1,0 +1,27 @@
+"""Families of functions at their edges: the engine equals the reference evaluator."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaql.evaluator.kernels.dispatch import Mode, forced
+from tests.support.odd_families import odd_query, odd_series
+from tests.support.random_samples import batch_of
+from tests.support.reference.trial import FIRST_MS, agree, random_options
+from tests.support.reference.values import Series
+
+MINUTES = 24
+
+
+@given(st.integers(0, 2**32), st.booleans(), st.booleans(), st.sampled_from(Mode))
+def test_families_equal_reference(seed: int, instant: bool, optimized: bool, mode: Mode) -> None:
+    rng = random.Random(seed)
+    series = odd_series(rng, FIRST_MS - 5 * 60_000, MINUTES)
+    query = odd_query(rng, FIRST_MS // 1000 + 120)
+    options = random_options(rng, instant, most_steps=5)
+    data = [Series(labels, samples) for labels, samples in series]
+    with forced(mode):
+        agree(query, data, batch_of(series), options, optimized=optimized)
