@@ -1,8 +1,8 @@
 """Our own cases hold on a real Prometheus 2.53, too: what they expect is not our invention.
 
-`cases/today/` is left out: there Prometheus has changed since 2.53. Each state of a script's data
-is written some days after the one before, and its queries run there; those whose value depends on
-the time itself are only asked in the first state.
+`cases/today/` and `families/` itself are left out: there Prometheus has changed since 2.53. Each
+state of a script's data is written some days after the one before, and its queries run there; those
+whose value depends on the time itself are only asked in the first state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from tests.support.prometheus_server import PrometheusServer, QueryRefused, runn
 from tests.support.query_answers import answer_of_prometheus
 from tests.support.remote_write_messages import Series
 
-CASES = sorted((Path(__file__).parent / "cases").glob("*.test"))
+HERE = Path(__file__).parent
+CASES = sorted([*(HERE / "cases").glob("*.test"), *(HERE / "families" / "both").glob("*.test")])
 SHIFT_MS = 10 * 86_400_000
 
 

@@ -27,7 +27,8 @@ FEW = ("start_timestamps.test", "staleness.test", "extended_vectors.test", "coun
 
 
 def scripts() -> list[Path]:
-    own = sorted((Path(__file__).parent / "cases").glob("**/*.test"))
+    here = Path(__file__).parent
+    own = sorted([*(here / "cases").glob("**/*.test"), *(here / "families").glob("**/*.test")])
     every = [*own, *sorted(known_failures.CONFORMANCE.glob("*.test"))]
     if os.environ.get("NOVAQL_STORED_SCRIPTS") == "all":
         return every

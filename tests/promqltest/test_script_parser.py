@@ -87,6 +87,24 @@ def test_start_timestamps_stand_before_their_series() -> None:
     assert load.series[0].starts_ms == (None, -30_000)
 
 
+def test_a_start_line_of_no_series_is_for_all_below_that_have_none() -> None:
+    (load,) = commands("load 1m\n  a 1 2\n  @st -30s _\n  b 1 2 3\n  c@st 0s 0s\n  c 1 2\n")
+
+    assert isinstance(load, Load)
+    assert [series.starts_ms for series in load.series] == [
+        None,
+        (-30_000, None, -30_000),
+        (0, 0),
+    ]
+
+
+def test_a_star_repeats_the_start_before() -> None:
+    (load,) = commands("load 1m\n  a@st * -1m-1mx1 _ *x1\n  a 1 2 3 4 5 6\n")
+
+    assert isinstance(load, Load)
+    assert load.series[0].starts_ms == (0, -60_000, -120_000, None, -120_000, -120_000)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [

@@ -149,9 +149,9 @@ def _count_values(
 
 def _value_texts(operand: StepMatrix, present: Bools, made: MadeLabels) -> LabelColumn:
     """The text of every present cell, in order of rows and steps."""
-    values = operand.values[present]
-    distinct, text_of = np.unique(values, return_inverse=True)
-    texts = [made.text(shortest_decimal(v)) for v in distinct.tolist()]
+    bits = operand.values[present].view(np.int64)  # 0 and -0 are equal, but not their texts
+    distinct, text_of = np.unique(bits, return_inverse=True)
+    texts = [made.text(shortest_decimal(v)) for v in distinct.view(np.float64).tolist()]
     if operand.native is not None:
         which = operand.native.which[present]
         used, place = np.unique(which, return_inverse=True)

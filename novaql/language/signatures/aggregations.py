@@ -8,7 +8,8 @@ _ROWS = (
     Aggregator(
         "sum",
         "Sum of the values of each group, with compensation for rounding. NaN if any is NaN. "
-        "A group that mixes floats and histograms is dropped with a warning.",
+        "A group that mixes floats and histograms is dropped with a warning. Infinite only where "
+        "the sum itself is, whatever overflows on the way.",
         "sum by (job) (rate(http_requests_total[5m]))",
     ),
     Aggregator(
@@ -60,7 +61,8 @@ _ROWS = (
     Aggregator(
         "topk",
         "The k series with the largest values of each group, labels unchanged. Chosen anew at "
-        "every step. NaN comes last. Nothing for k < 1.",
+        "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
+        "query, data or no data.",
         "topk(5, rate(http_requests_total[5m]))",
         parameter=SCALAR,
         parameter_name="k",
@@ -69,7 +71,8 @@ _ROWS = (
     Aggregator(
         "bottomk",
         "The k series with the smallest values of each group, labels unchanged. Chosen anew at "
-        "every step. NaN comes last. Nothing for k < 1.",
+        "every step. NaN comes last. Nothing for k < 1; a k of NaN, or beyond 64 bits, fails the "
+        "query, data or no data.",
         "bottomk(3, node_filesystem_avail_bytes)",
         parameter=SCALAR,
         parameter_name="k",

@@ -10,7 +10,9 @@ def _part(name: str, doc: str) -> Signature:
     return Row(
         name, (VECTOR,), VECTOR,
         f"{doc} The values are Unix seconds, read in UTC and cut to whole seconds; without an "
-        "argument, the evaluation time.",
+        "argument, the evaluation time. Every second that fits a signed 64-bit integer has a date, "
+        "from the year -292277022399 to 292277026596; any other value (NaN, an infinity, a number "
+        "beyond) gives NaN.",
         f"{name}(process_start_time_seconds)",
         optional=1,
     )  # fmt: skip

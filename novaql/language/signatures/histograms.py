@@ -42,7 +42,7 @@ HISTOGRAMS = _NATIVE | by_name(
     Row(
         "histogram_fraction", (SCALAR, SCALAR, VECTOR), VECTOR,
         "Share of the observations between two bounds, 0 to 1, of native or classic histograms. "
-        "NaN without observations.",
+        "NaN without observations. Those of an infinitely wide bucket lie at its infinite end.",
         "histogram_fraction(0, 0.2, rate(http_request_duration_seconds[5m]))",
     ),
 )  # fmt: skip

@@ -44,7 +44,9 @@ LABELS = by_name(
         "Each series with further labels of the info series (target_info, if the second argument "
         "names no other) that has the same instance and job. The second argument is written as a "
         "selector without a name: its matchers choose which labels to add, and one that rejects "
-        "the empty value drops series without it.",
+        "the empty value drops series without it. The info series are those of the time that the "
+        "first argument's selectors read: offsets of selectors and subqueries count, and @. Where "
+        "selectors differ in it, it is the time of the step.",
         'info(rate(http_requests_total[5m]), {k8s_cluster=~".+"})',
         optional=1,
         experimental=True,

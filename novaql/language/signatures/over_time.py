@@ -8,12 +8,14 @@ from novaql.language.signatures.signature import Signature as Row
 OVER_TIME = by_name(
     Row(
         "avg_over_time", (MATRIX,), VECTOR,
-        "Mean of the values in the range, each sample counting alike. NaN if any is NaN.",
+        "Mean of the values in the range, each sample counting alike. NaN if any is NaN; found "
+        "also where their sum overflows.",
         "avg_over_time(go_goroutines[1h])",
     ),
     Row(
         "sum_over_time", (MATRIX,), VECTOR,
-        "Sum of the values in the range, with compensation for rounding. NaN if any is NaN.",
+        "Sum of the values in the range, with compensation for rounding. NaN if any is NaN. "
+        "Values are added in the order of time, so a sum that is infinite once stays so.",
         "sum_over_time(errors[1h])",
     ),
     Row(

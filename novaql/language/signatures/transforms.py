@@ -51,18 +51,21 @@ TRANSFORMS = _ELEMENTWISE | by_name(
     ),
     Row(
         "clamp", (VECTOR, SCALAR, SCALAR), VECTOR,
-        "Each value moved into the given bounds. Nothing if the lower one is the larger; NaN if "
-        "a bound is NaN.",
+        "Each value moved into the given bounds. Nothing if the lower one is the larger. If a "
+        "value or a bound is NaN, the result is NaN, unless a bound alone decides: a lower one "
+        "of +Inf, an upper one of -Inf.",
         "clamp(node_load1, 0, 10)",
     ),
     Row(
         "clamp_min", (VECTOR, SCALAR), VECTOR,
-        "Each value, or the bound where the value is smaller. NaN if the bound is NaN.",
+        "Each value, or the bound where the value is smaller. NaN if either is NaN, unless the "
+        "other is +Inf.",
         "clamp_min(node_load1, 0)",
     ),
     Row(
         "clamp_max", (VECTOR, SCALAR), VECTOR,
-        "Each value, or the bound where the value is larger. NaN if the bound is NaN.",
+        "Each value, or the bound where the value is larger. NaN if either is NaN, unless the "
+        "other is -Inf.",
         "clamp_max(node_load1, 10)",
     ),
     Row(

@@ -43,6 +43,8 @@ def aggregate(
     """`op by (names)`, or with `drop` `op without (names)`."""
     if op == "count_values":
         assert isinstance(parameter, str)
+        if not parameter:
+            raise RefusedError("no label name")
         if len(floats(vector)) < len(vector):
             raise UnsureError("histograms as text")
         # The value becomes a label first; then the elements are counted by that label, too.

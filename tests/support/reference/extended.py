@@ -11,10 +11,16 @@ Floats = list[tuple[int, float]]
 
 def smoothed_at(samples: list[Sample], at_ms: int, lookback_ms: int) -> float | None:
     """The value on the line between the neighbours, or the last one where none follows."""
+    around = [v for t, v in samples if at_ms - lookback_ms < t <= at_ms + lookback_ms]
+    kinds = {isinstance(value, float) for value in around}
+    if len(kinds) == 2:
+        return None
+    if False in kinds:
+        raise UnsureError("a line between histograms")
     before: tuple[int, float] | None = None
     for moment, value in samples:
         if not isinstance(value, float):
-            raise UnsureError("a line between histograms")
+            continue
         if moment <= at_ms:
             before = (moment, value) if moment > at_ms - lookback_ms else None
         elif moment <= at_ms + lookback_ms:
