@@ -89,7 +89,9 @@ def query(
     # A wrong query is told before any data is opened; one without selectors needs none.
     selects = selects_data(expr)
     source = as_source(data, now_ms=asked_ms) if selects or data is not None else NO_DATA
-    return evaluate(expr, source, options, cache=cache)
+    result = evaluate(expr, source, options, cache=cache)
+    notes: tuple[str, ...] = getattr(source, "notes", ())
+    return replace(result, warnings=(*result.warnings, *notes)) if notes else result
 
 
 def query_options(

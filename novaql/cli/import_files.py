@@ -78,8 +78,10 @@ def command(
     novaql import http://localhost:9100/metrics
     curl -s http://localhost:8428/api/v1/export -d 'match[]={job!=""}' | novaql import -
 
-    A folder means the metric files in it. Tables hold one row a sample (long form) or one column a
-    metric (wide form). A file that cannot be read as a whole leaves the database as it was.
+    A folder means the metric files in it, and in its folders that are called label=value, as
+    DuckDB, polars and Hive divide data: those names become labels. Tables hold one row a sample
+    (long form) or one column a metric (wide form). A file that cannot be read as a whole leaves
+    the database as it was.
     """
     values = list(value_column)
     columns = Columns(
@@ -107,6 +109,8 @@ def command(
                 )
             samples, series = samples + report.samples, series + report.series
             files, seconds = files + report.files, seconds + report.seconds
+            for warning in report.warnings:
+                click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"imported {samples} samples of {series} series from {files} "
         f"{'file' if files == 1 else 'files'} into {target} in {seconds:.1f} s"

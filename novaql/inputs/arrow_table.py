@@ -59,11 +59,13 @@ class ArrowReader:
                 if label in columns:
                     raise InputError(f"column {name}: the label {label} is given twice")
                 columns[label] = column
+        for label, value in self.layout.folders.items():
+            columns[label] = LabelColumn.constant(value, part.num_rows)
         if self.layout.name is not None:
             columns[METRIC_NAME] = label_column(part.column(self.layout.name), self.layout.name)
         elif self.layout.metric:
             columns[METRIC_NAME] = LabelColumn.constant(self.layout.metric, part.num_rows)
-        elif self.layout.long and not self.layout.labels:
+        elif self.layout.long and not self.layout.labels and not any(self.layout.folders.values()):
             # A time and a value and nothing else: a series needs some label.
             columns[METRIC_NAME] = LabelColumn.constant(self.layout.values[0], part.num_rows)
         return columns

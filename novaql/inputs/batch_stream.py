@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from novaql.inputs.overwritten import overwritten, warnings_of
 from novaql.inputs.table_source import TableSource
 from tsdb.histograms import concat_histograms
 from tsdb.labels import Ints, SeriesTable, concat_tables
@@ -34,8 +35,9 @@ class BatchStream:
 
     def collect(self) -> TableSource:
         """Everything, as a source in memory. Raises `InputError`."""
-        batch = concat_batches(list(self.batches))
-        return TableSource(batch, self.metadata)
+        batches = list(self.batches)
+        notes = warnings_of(overwritten(batches), "the data")
+        return TableSource(concat_batches(batches), self.metadata, notes=notes)
 
 
 def concat_batches(batches: Iterable[Batch]) -> Batch:

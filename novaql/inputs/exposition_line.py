@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 
+from novaql.excerpt import excerpt
 from novaql.inputs.series_text import (
     SeriesTextProblem,
     parse_series_start,
@@ -31,8 +32,8 @@ class LineProblem(ValueError):
 
     def __init__(self, column: int, reason: str) -> None:
         self.column = column
-        self.reason = reason
-        super().__init__(reason)
+        self.reason = excerpt(reason)
+        super().__init__(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

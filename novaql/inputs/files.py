@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from novaql.errors import InputError
@@ -20,6 +20,7 @@ from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.line_files import read_influx, read_json_lines
 from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.parquet_file import read_parquet
+from novaql.inputs.partitions import is_partition, partition_of, with_partition
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.refined import Refinement
@@ -58,6 +59,9 @@ def read_paths(
     files: FileOptions = AS_THEY_LOOK,
 ) -> BatchStream:
     """Batches of all files that the paths, folders and patterns (`*.parquet`) name, in order.
+
+    Folders called `label=value` give their files' series that label, see `partitions`; such
+    folders are read with the folder that holds them.
 
     default_time_ms  time of samples that text files give none (None: now)
     exposed          what is made of the samples of text and protobuf files
@@ -165,8 +169,18 @@ def _steps(path: Path, manner: _Manner) -> list[_Step]:
 
 
 def _folder_steps(folder: Path, manner: _Manner) -> list[_Step]:
+    steps = _found_in(folder, manner)
+    if not steps:
+        raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
+    return steps
+
+
+def _found_in(folder: Path, manner: _Manner) -> list[_Step]:
     steps = []
     for path in sorted(folder.iterdir()):
+        if is_partition(path.name) and path.is_dir():
+            steps.extend(_found_in(path, manner))
+            continue
         pair = pair_of(path)
         if pair is not None:
             if path.name.endswith(SERIES_SUFFIX):
@@ -175,8 +189,6 @@ def _folder_steps(folder: Path, manner: _Manner) -> list[_Step]:
         suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
         if path.is_file() and suffixes and (kind := _BY_SUFFIX.get(suffixes[-1])):
             steps.append(_file_step(path, manner.files.kind or kind, manner))
-    if not steps:
-        raise InputError(f"{folder}: the folder is no database and holds no file of metrics")
     return steps
 
 
@@ -197,13 +209,14 @@ def _prometheus_step(folder: Path) -> _Step:
 
 def _pair_step(series: Path, samples: Path) -> _Step:
     def read(_: BatchStream, __: int | None, progress: Progress) -> Iterator[Batch]:
-        return read_pair(series, samples, progress)
+        return with_partition(read_pair(series, samples, progress), partition_of(samples))
 
     return _Step(samples.stat().st_size, read)
 
 
 def _file_step(path: Path, kind: FileKind, manner: _Manner) -> _Step:
-    columns, precision = manner.columns, manner.files.precision
+    partition, precision = partition_of(path), manner.files.precision
+    columns = replace(manner.columns, folders=partition)
 
     def read(stream: BatchStream, time_ms: int | None, progress: Progress) -> Iterator[Batch]:
         match kind:
@@ -214,11 +227,12 @@ def _file_step(path: Path, kind: FileKind, manner: _Manner) -> _Step:
             case FileKind.ARROW:
                 return read_arrow_file(path, columns, progress, stream.metadata)
             case FileKind.JSON_LINES:
-                return read_json_lines(path, time_ms, progress)
+                found = read_json_lines(path, time_ms, progress)
             case FileKind.INFLUX:
-                return read_influx(path, time_ms, precision, progress)
+                found = read_influx(path, time_ms, precision, progress)
             case FileKind.TEXT | FileKind.PROTOBUF:
-                return _read_exposed(path, kind, stream, manner.exposed, time_ms, progress)
+                found = _read_exposed(path, kind, stream, manner.exposed, time_ms, progress)
+        return with_partition(found, partition)
 
     return _Step(path.stat().st_size, read)
 

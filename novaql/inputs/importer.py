@@ -15,12 +15,16 @@ from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
+from novaql.inputs.overwritten import overwritten, warnings_of
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
 
 HELD_SAMPLES = 20_000_000
 """How many samples may wait in memory until the end of the input is known to be sound."""
+
+RECENT_SAMPLES = 5_000_000
+"""Of an input that does not wait in memory: samples that are compared with each other."""
 
 _TABLE_ROWS_HELD = 1_000_000
 
@@ -34,12 +38,22 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was imported, and how long it took."""
+    """What was imported, and how long it took.
+
+    overwritten  samples that a later one of the same import replaced with another value; counted
+                 among up to five million samples that come together, beyond 20 million in all
+    """
 
     samples: int
     series: int
     files: int
     seconds: float
+    overwritten: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader of the report should look into, in sentences."""
+        return warnings_of(self.overwritten, "this import")
 
 
 def import_into(
@@ -102,14 +116,22 @@ def import_into(
         rest = stream.batches
     samples = 0
     series = _SeriesCount()
+    replaced = overwritten(held)
     while held:
         samples += _append(database, held.pop(0), series)
+    recent: list[Batch] = []
     for batch in rest:
         samples += _append(database, batch, series)
+        recent.append(batch)
+        if sum(map(len, recent)) > RECENT_SAMPLES:
+            replaced += overwritten(recent)
+            recent.clear()
+    replaced += overwritten(recent)
     if stream.metadata:
         database.set_metadata(stream.metadata)
     report(total_bytes, total_bytes)
-    return ImportReport(samples, series.distinct(), stream.files, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return ImportReport(samples, series.distinct(), stream.files, seconds, replaced)
 
 
 def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from novaql.excerpt import excerpt
 from tsdb.labels import METRIC_NAME
 
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -20,7 +21,7 @@ class InfluxProblem(ValueError):
 
     def __init__(self, column: int, reason: str) -> None:
         self.column = column
-        self.reason = f"column {column + 1}: {reason}"
+        self.reason = f"column {column + 1}: {excerpt(reason)}"
         super().__init__(self.reason)
 
 

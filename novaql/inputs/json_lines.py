@@ -20,6 +20,7 @@ import numpy as np
 import orjson
 
 from novaql.errors import InputError
+from novaql.excerpt import excerpt
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from tsdb.labels import METRIC_NAME, Ints
@@ -132,7 +133,7 @@ class JsonLinesParser:
                 number = self._series.known.number(labels)
             except (ValueError, InputError) as problem:
                 where = f"{self._what}:{lines_before + at + 1}"
-                raise InputError(f"{where}: {problem}") from problem
+                raise InputError(f"{where}: {excerpt(str(problem))}") from problem
             numbers.append(np.full(len(stamps), number))
             times.append(stamps)
             values.append(floats)

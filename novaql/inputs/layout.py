@@ -11,8 +11,8 @@ start timestamps, as files of samples have them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ class Columns:
     labels     columns that are labels; the other ones are not read
     name       column with the metric name, or, when there is no such column, the name itself
     time_unit  unit of a numeric time column
+    folders    label → value that the folders above a file say (`partitions`); beside a column of
+               the file with the same name they count
     """
 
     time: str | None = None
@@ -47,6 +49,7 @@ class Columns:
     labels: Sequence[str] | None = None
     name: str | None = None
     time_unit: TimeUnit | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 BY_NAME = Columns()
@@ -62,6 +65,7 @@ class Layout:
     metric  name for samples whose columns give none, "" for none
     native  column of native histograms (long form), None if there is none
     start   column of start timestamps (long form) as NovaQL writes it, None if there is none
+    folders label → value of every series, from the folders above the file
     """
 
     time: str
@@ -72,6 +76,7 @@ class Layout:
     metric: str = ""
     native: str | None = None
     start: str | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def used(self) -> list[str]:
@@ -85,20 +90,26 @@ def find_layout(schema: pa.Schema, columns: Columns, what: str) -> Layout:
         twice = next(name for name in schema.names if schema.names.count(name) > 1)
         raise InputError(f"{what}: there are several columns called {twice!r}")
     time = _time_column(schema, columns, what)
-    rest = [name for name in schema.names if name != time]
+    folders = dict(columns.folders)
+    covered = folders.keys() - set(VALUE_NAMES)
+    rest = [name for name in schema.names if name != time and name not in covered]
     values, long = _value_columns(schema, columns, rest, what)
     native = _native_column(schema, columns) if long else None
     start = _start_column(schema, columns) if long else None
     rest = [n for n in rest if n not in (native, start)]
     name, metric = _metric_name(schema, columns, [n for n in rest if n not in values])
+    if name is None:
+        metric = _folder_of_name(columns, folders, metric, long=long)
     if columns.labels is not None:
         for label in columns.labels:
-            _must_exist(schema, label, "labels", what)
-        labels = [n for n in columns.labels if n not in (time, name)]
+            if label not in columns.folders:
+                _must_exist(schema, label, "labels", what)
+        labels = [n for n in columns.labels if n not in (time, name, *columns.folders)]
+        folders = {n: value for n, value in folders.items() if n in columns.labels}
     else:
         others = [n for n in rest if n not in values and n != name]
         labels = others if long else [n for n in others if not _is_number(schema, n)]
-    return Layout(time, tuple(values), tuple(labels), long, name, metric, native, start)
+    return Layout(time, tuple(values), tuple(labels), long, name, metric, native, start, folders)
 
 
 def _time_column(schema: pa.Schema, columns: Columns, what: str) -> str:
@@ -167,7 +178,7 @@ def _start_column(schema: pa.Schema, columns: Columns) -> str | None:
 
 def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[str | None, str]:
     if columns.name is not None:
-        if columns.name in schema.names:
+        if columns.name in schema.names and columns.name not in columns.folders:
             return columns.name, ""
         return None, columns.name
     by_name = {name.lower(): name for name in reversed(rest)}
@@ -176,6 +187,15 @@ def _metric_name(schema: pa.Schema, columns: Columns, rest: list[str]) -> tuple[
         if found is not None and not holds_labels(schema.field(found).type):
             return found, ""
     return None, ""
+
+
+def _folder_of_name(columns: Columns, folders: dict[str, str], metric: str, *, long: bool) -> str:
+    """The metric name, which a folder says if no column does; that folder is no label then."""
+    if columns.name is not None:
+        return folders.pop(columns.name, metric)
+    by_name = {name.lower(): name for name in folders}
+    found = next((by_name[known] for known in NAME_NAMES if known in by_name), None)
+    return folders.pop(found) if long and found is not None else metric
 
 
 def _is_number(schema: pa.Schema, name: str) -> bool:

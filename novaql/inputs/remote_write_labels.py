@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novaql.errors import InputError
+from novaql.excerpt import excerpt
 from novaql.inputs.protobuf_wire import BYTES, fields, text
 from tsdb.labels import METRIC_NAME
 
@@ -27,13 +28,13 @@ def read_labels(data: bytes, most: int = 1 << 62) -> dict[str, str]:
         if not name:
             raise InputError(f"byte {first}: a label has no name")
         if name in labels:
-            raise InputError(f"byte {first}: the label {name} is given twice")
+            raise InputError(f"byte {first}: the label {excerpt(name)} is given twice")
         labels[name] = value
         if len(labels) > most:
             raise InputError(f"it has more than {most} labels")
     labels = {name: value for name, value in labels.items() if value}
     if METRIC_NAME not in labels:
-        raise InputError(f"it has no metric name, its labels are {labels}")
+        raise InputError(f"it has no metric name, its labels are {', '.join(map(excerpt, labels))}")
     return labels
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from novaql.excerpt import excerpt
 from tsdb.labels import METRIC_NAME
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -35,8 +36,8 @@ class SeriesTextProblem(ValueError):
 
     def __init__(self, position: int, reason: str) -> None:
         self.position = position
-        self.reason = reason
-        super().__init__(reason)
+        self.reason = excerpt(reason)
+        super().__init__(self.reason)
 
 
 def parse_series(text: str, *, query_notation: bool = False) -> dict[str, str]:

@@ -19,9 +19,20 @@ class TableSource:
 
     The batch may be in any order and may name a label set twice; of two samples with the same
     series and time the later one in the batch counts.
+
+    notes  warnings that every result of a query over it has
     """
 
-    def __init__(self, batch: Batch, metadata: Mapping[str, Metadata] | None = None) -> None:
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        batch: Batch,
+        metadata: Mapping[str, Metadata] | None = None,
+        *,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.notes = notes
         tidy = tidy_batch(batch)
         tiles = tiles_from_flat(tidy.series_index, tidy.timestamps, tidy.values, tidy.starts)
         native = [] if tidy.native is None else [_histogram_tile(tidy.native)]

@@ -12,11 +12,9 @@ from bisect import bisect_right
 import yaml
 
 from novaql.rules.problems import FileProblems, Place, Problem
+from novaql.rules.yaml_bounds import LOADER, YamlProblem, check_bounds, worded
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_DEPTH = 60
-_MOST_CHARACTERS = 20_000_000
 
 Node = yaml.Node
 Scalar = yaml.ScalarNode
@@ -37,29 +35,22 @@ class YamlText:
 
         Raises `FileProblems`.
         """
-        if len(self.text) > _MOST_CHARACTERS:
-            raise self._problem(Place(1, 1), f"longer than {_MOST_CHARACTERS} characters")
-        loader = _LOADER(self.text)
         try:
-            if not loader.check_node():
-                return None
-            node: Node = loader.get_node()
-        except yaml.MarkedYAMLError as problem:
-            mark = problem.problem_mark or problem.context_mark
-            place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
-            context = f" {problem.context}" if problem.context else ""
-            raise self._problem(place, f"not YAML: {problem.problem}{context}") from None
-        except yaml.YAMLError as problem:
-            position = getattr(problem, "position", 0)
-            first = str(problem).splitlines()[0]
-            raise self._problem(self.place(position), f"not YAML: {first}") from None
-        except RecursionError:
-            raise self._problem(Place(1, 1), "nested too deeply") from None
+            check_bounds(self.text, first_only=True)
+            node: Node | None = worded(self.text, self._composed)
+        except YamlProblem as problem:
+            place = Place(problem.line, problem.column)
+            if problem.position is not None:
+                place = self.place(problem.position)
+            raise self._problem(place, problem.reason) from None
+        return node
+
+    def _composed(self) -> Node | None:
+        loader = LOADER(self.text)
+        try:
+            return loader.get_node() if loader.check_node() else None
         finally:
             loader.dispose()
-        if deep := _too_deep(node):
-            raise self._problem(place_of(deep), "nested too deeply")
-        return node
 
     def _problem(self, place: Place, message: str) -> FileProblems:
         return FileProblems([Problem(self.file, place, message)])
@@ -136,17 +127,3 @@ def below(node: Node) -> list[Node]:
     if isinstance(node, Mapping):
         return [part for pair in node.value for part in pair]
     return list(node.value) if isinstance(node, Sequence) else []
-
-
-def _too_deep(root: Node) -> Node | None:
-    """A node below too many others, or None. Aliases that contain themselves are too deep."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        if depth > _MOST_DEPTH:
-            return node
-        if (id(node), depth) not in seen:
-            seen.add((id(node), depth))
-            waiting.extend((part, depth + 1) for part in below(node))
-    return None

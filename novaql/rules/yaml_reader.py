@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import TypeVar
 
+from novaql.excerpt import excerpt
 from novaql.rules.durations import file_duration_ms
 from novaql.rules.problems import Place, Problem
 from novaql.rules.yaml_nodes import Mapping, Node, Scalar, Sequence, YamlText, is_null, place_of
@@ -33,7 +34,7 @@ class YamlReader:
 
     def complain(self, at: Node | Place, message: str) -> None:
         place = at if isinstance(at, Place) else place_of(at)
-        self.problems.append(Problem(self.source.file, place, message))
+        self.problems.append(Problem(self.source.file, place, excerpt(message)))
 
     def fields(
         self, node: Node | None, known: Collection[str] | None, what: str

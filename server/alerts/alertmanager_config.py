@@ -15,9 +15,10 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import orjson
-import yaml
 
 from novaql.rules.durations import file_duration_ms
+from novaql.rules.yaml_bounds import YamlProblem
+from novaql.rules.yaml_values import read_yaml
 from server.platform.errors import Detail, Impossible
 from server.platform.shapes import duration_text
 
@@ -61,12 +62,8 @@ class Converted:
 def converted(document: str) -> Converted:
     """The file, read. Raises `Impossible` for what is no such file."""
     try:
-        config = yaml.safe_load(document)
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        place = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
-        _refuse("", f"this is no YAML{place}: {getattr(problem, 'problem', None) or problem}")
-    except (ValueError, RecursionError) as problem:
+        config = read_yaml(document)
+    except YamlProblem as problem:
         _refuse("", f"this cannot be read: {problem}")
     if _size(config) > MOST_VALUES:
         _refuse("", f"with its aliases it has more than {MOST_VALUES} values")

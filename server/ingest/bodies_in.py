@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 
 import orjson
@@ -41,12 +42,7 @@ async def ingest(request: Request) -> Response:
             f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
         )
     taken = await _store(request, reader, _told(request))
-    return Response(
-        orjson.dumps(
-            {"samples": taken.samples, "histograms": taken.histograms, "series": taken.series}
-        ),
-        media_type="application/json",
-    )
+    return Response(orjson.dumps(asdict(taken)), media_type="application/json")
 
 
 async def influx(request: Request) -> Response:

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from novaql.errors import InputError
+from novaql.excerpt import excerpt
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
 from server.ingest.delta import DeltaProblem, DeltaRequest
@@ -94,7 +95,8 @@ def convert(
     except _SHAPELESS as problem:
         if isinstance(problem, InputError):
             raise
-        raise InputError(f"the request is not of OTLP's shape: {problem}") from problem
+        said = excerpt(str(problem))
+        raise InputError(f"the request is not of OTLP's shape: {said}") from problem
     return out
 
 
@@ -289,4 +291,4 @@ def _data(value: Message) -> Any:
 
 def _reject(out: Converted, points: int, reason: str) -> None:
     out.rejected += points
-    out.reason = out.reason or reason
+    out.reason = out.reason or excerpt(reason)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.excerpt import excerpt
 from novaql.inputs.protobuf_wire import BYTES, fields
 from novaql.inputs.write_request import WriteRequest
 
@@ -59,7 +60,7 @@ def sound_part(data: bytes, series_field: int, decode: Decode, whole_fault: Inpu
             raise
         except InputError as problem:
             if end - begin == 1:
-                faults.append(f"number {begin + 1}: {_PLACE.sub('', str(problem))}")
+                faults.append(f"number {begin + 1}: {_PLACE.sub('', excerpt(str(problem)))}")
             else:
                 middle = (begin + end) // 2
                 waiting += [(middle, end), (begin, middle)]

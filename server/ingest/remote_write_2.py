@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from novaql.errors import InputError
+from novaql.excerpt import excerpt
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
@@ -173,11 +174,11 @@ def _labels(references: list[int], symbols: list[str]) -> dict[str, str]:
         if not name:
             raise InputError("a label has no name")
         if name in labels:
-            raise InputError(f"the label {name} is given twice")
+            raise InputError(f"the label {excerpt(name)} is given twice")
         labels[name] = value
     labels = {name: value for name, value in labels.items() if value}
     if METRIC_NAME not in labels:
-        raise InputError(f"it has no metric name, its labels are {labels}")
+        raise InputError(f"it has no metric name, its labels are {', '.join(map(excerpt, labels))}")
     return labels
 
 

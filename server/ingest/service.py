@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.overwritten import overwritten
 from novaql.inputs.write_request import WriteRequest
 from server.ingest.formats import Reader, Told
 from server.ingest.intake import intake_of
@@ -51,11 +52,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a body brought and the store took."""
+    """What a body brought and the store took; how many of its samples others of it replaced."""
 
     samples: int
     histograms: int
     series: int
+    overwritten: int = 0
 
 
 class Store(Protocol):
@@ -145,7 +147,8 @@ def store_body(
     used = [batch.series_index] if native is None else [batch.series_index, native.series_index]
     series = len(np.unique(np.concatenate(used)))
     histograms = len(batch) - len(batch.values) - stored.rejected_histograms
-    return Taken(len(batch) - stored.rejected - histograms, histograms, series)
+    samples = len(batch) - stored.rejected - histograms
+    return Taken(samples, histograms, series, overwritten([batch]))
 
 
 def unpacked(context: ServerContext, body: bytes, encoding: str) -> bytes:

@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from novaql.errors import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
+from novaql.excerpt import excerpt
 from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
 SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
@@ -17,6 +18,7 @@ _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
     QueryTimeout: "query timed out in expression evaluation",
     QueryCancelled: "query was canceled in expression evaluation",
 }
+_MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
 _NOTHING = re.compile(r"(?:\s|#.*)*")
 SORRY = "something went wrong on our side; quote the request id when you report it"
 
@@ -37,6 +39,7 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
     prometheus = is_prometheus(path)
     media = "application/json"
     message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
+    message = excerpt(message, _MOST_OF_A_MESSAGE)
     if prometheus:
         body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
     elif is_scim(path):
@@ -52,7 +55,8 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
         body["error"].update(_place(error))
         if details := _details(error):
             body["error"]["details"] = [
-                {"pointer": d.pointer, "message": d.message} for d in details
+                {"pointer": excerpt(d.pointer), "message": excerpt(d.message, _MOST_OF_A_DETAIL)}
+                for d in details[:_MOST_DETAILS]
             ]
     return Response(
         orjson.dumps(body),

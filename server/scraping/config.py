@@ -22,6 +22,8 @@ from novaql.rules.config.reading import read_config_file
 from novaql.rules.durations import file_duration_ms
 from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems, Place, Problem
+from novaql.rules.yaml_bounds import YamlProblem
+from novaql.rules.yaml_values import read_yaml
 from server.scraping.model import (
     Client,
     FileDiscovery,
@@ -68,7 +70,11 @@ def read_scrape_jobs(path: str | Path) -> list[ScrapeJob]:
 
 def _load(file: str) -> dict[str, Any]:
     with open(file, encoding="utf-8") as text:
-        found = yaml.load(text, yaml.CSafeLoader)
+        try:
+            found = read_yaml(text.read())
+        except YamlProblem as problem:
+            place = Place(problem.line, problem.column)
+            raise FileProblems([Problem(file, place, problem.reason)]) from None
     return found or {}
 
 

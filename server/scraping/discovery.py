@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-import yaml
 
+from novaql.rules.yaml_bounds import YamlProblem
+from novaql.rules.yaml_values import read_yaml
 from server.scraping.fetch import Fetcher, FetchProblem
 from server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
 
@@ -77,7 +78,13 @@ class FileWatch:
             try:
                 groups = _groups_in(path)
                 changed = True
-            except (OSError, BadGroups, yaml.YAMLError, orjson.JSONDecodeError) as problem:
+            except (
+                OSError,
+                BadGroups,
+                YamlProblem,
+                UnicodeError,
+                orjson.JSONDecodeError,
+            ) as problem:
                 log.warning("target file %s: %s", path, problem)
                 groups = [] if old is None else old[1]
             self._read[path] = (state, groups)
@@ -98,7 +105,7 @@ def _state_of(path: str) -> object:
 def _groups_in(path: str) -> list[TargetGroup]:
     with open(path, "rb") as file:
         text = file.read()
-    found = orjson.loads(text) if path.endswith(".json") else yaml.load(text, yaml.CSafeLoader)
+    found = orjson.loads(text) if path.endswith(".json") else read_yaml(text.decode())
     return groups_of(found, path, ("__meta_filepath", path))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from novaql.errors import InputError
+from novaql.excerpt import excerpt
 from server.platform.scrapes import TargetView
 from server.platform.store import Store
 from server.scraping.fetch import Fetched, Fetcher, FetchProblem
@@ -105,7 +106,7 @@ class ScrapeLoop:
             await self._in_thread(self._store_success, found.body, kind, at_ms, duration)
             error = ""
         except (FetchProblem, InputError, RefusedScrape) as problem:
-            error = str(problem)
+            error = excerpt(str(problem), 1000)
             duration = time.perf_counter() - began
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from novaql.errors import QueryError
+from novaql.excerpt import excerpt
 from novaql.language import format_expr, parse
 from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, Paren, VectorSelector
+from novaql.rules.yaml_bounds import YamlProblem
+from novaql.rules.yaml_values import read_yaml_documents
 from server.platform.wording import worded
 from server.slo.schema import SetSlo
 
@@ -31,6 +33,9 @@ _PERIODS = {"1d": "day", "1w": "week", "1M": "month", "1Q": "quarter", "1Y": "ye
 
 class NotTaken(ValueError):
     """A document that is no objective here. The message says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(excerpt(reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,9 @@ class Read:
 def read_documents(text: str) -> Iterator[Read]:
     """Every document of a YAML text. Raises `NotTaken` if it is no YAML."""
     try:
-        documents = list(yaml.safe_load_all(text))
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # 2026-13-01 is no date
-        raise NotTaken(f"this is no YAML: {str(problem).splitlines()[0]}") from None
+        documents = read_yaml_documents(text)
+    except YamlProblem as problem:
+        raise NotTaken(str(problem)) from None
     indicators = {_name(d): d for d in documents if _kind(d) == "SLI" and _name(d)}
     for number, document in enumerate(documents, 1):
         if document is None or _kind(document) == "SLI":

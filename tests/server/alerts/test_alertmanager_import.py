@@ -111,7 +111,7 @@ def test_what_a_file_becomes() -> None:
 @pytest.mark.parametrize(
     ("document", "place"),
     [
-        ("a: [", "line 1"),
+        ("a: [", "line 2, column 1"),
         ("- 1", "/route"),
         ("route: {receiver: x}", "/route/receiver"),
         ("route: {}\nreceivers: []", "/route/receiver"),

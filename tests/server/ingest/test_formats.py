@@ -88,7 +88,7 @@ def test_every_format_through_one_door(server: LocalServer, kind: str, encoding:
     answer = post(server, "/v1/ingest?precision=s", body, kind, **headers)
 
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2}
+    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2, "overwritten": 0}
     name = "m_v" if "influx" in kind else "m"
     assert [value(server, f'{name}{{job="{job}"}}') for job in "ab"] == ["1", "2"]
 
@@ -98,7 +98,7 @@ def test_arrow_with_packed_buffers(server: LocalServer, compression: str) -> Non
     kind = "application/vnd.apache.arrow.stream"
     answer = post(server, "/v1/ingest", arrow_body(compression=compression), kind)
 
-    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2}
+    assert answer.json() == {"samples": 2, "histograms": 0, "series": 2, "overwritten": 0}
 
 
 @pytest.mark.parametrize("kind", BODIES)

@@ -1,0 +1,76 @@
+"""`read_yaml`: a YAML text as plain values, bounded before they are made, with each key once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from novaql.rules.yaml_bounds import LOADER, YamlProblem, check_bounds, worded
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def read_yaml(text: str) -> Any:
+    """The value of a text with one document, None for an empty one. Raises `YamlProblem`."""
+    found = read_yaml_documents(text)
+    if len(found) > 1:
+        raise YamlProblem("not YAML: there is more than one document")
+    return found[0] if found else None
+
+
+def read_yaml_documents(text: str) -> list[Any]:
+    """The value of each document. Raises `YamlProblem` for what is no YAML, for a key that a
+    mapping has twice, and for a text beyond the bounds of `yaml_bounds`."""
+    check_bounds(text)
+
+    def made() -> list[Any]:
+        loader = LOADER(text)
+        try:
+            documents = []
+            while loader.check_node():
+                node = loader.get_node()
+                _need_single_keys(node)
+                documents.append(_constructed(loader, node))
+            return documents
+        finally:
+            loader.dispose()
+
+    documents: list[Any] = worded(text, made)
+    return documents
+
+
+def _constructed(loader: Any, node: yaml.Node) -> Any:
+    try:
+        return loader.construct_document(node)
+    except (ValueError, OverflowError, TypeError, LookupError, AttributeError) as problem:
+        # 2026-13-01 is no date, and PyYAML converts `!!bool x` by looking it up.
+        mark = node.start_mark
+        raise YamlProblem(
+            f"a value is none of its kind: {problem}", mark.line + 1, mark.column + 1
+        ) from None
+
+
+def _need_single_keys(root: yaml.Node) -> None:
+    """What `<<` brings may be there already; PyYAML takes the last of equal keys in silence."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            names: set[tuple[str, str]] = set()
+            for key, value in node.value:
+                waiting += (key, value)
+                if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                    continue
+                name = (key.tag, key.value)
+                if name in names:
+                    mark = key.start_mark
+                    reason = f"the key {key.value[:40]!r} is given twice"
+                    raise YamlProblem(reason, mark.line + 1, mark.column + 1)
+                names.add(name)
