@@ -227,12 +227,12 @@ def _file_step(path: Path, kind: FileKind, manner: _Manner) -> _Step:
             case FileKind.ARROW:
                 return read_arrow_file(path, columns, progress, stream.metadata)
             case FileKind.JSON_LINES:
-                found = read_json_lines(path, time_ms, progress)
+                return with_partition(read_json_lines(path, time_ms, progress), partition)
             case FileKind.INFLUX:
-                found = read_influx(path, time_ms, precision, progress)
+                return with_partition(read_influx(path, time_ms, precision, progress), partition)
             case FileKind.TEXT | FileKind.PROTOBUF:
                 found = _read_exposed(path, kind, stream, manner.exposed, time_ms, progress)
-        return with_partition(found, partition)
+                return with_partition(found, partition)
 
     return _Step(path.stat().st_size, read)
 

@@ -94,7 +94,7 @@ class _Bounds:
     """Counts events. A frame for each open list or mapping: values, characters and depth in it."""
 
     def __init__(self) -> None:
-        self._of_anchor: dict[str, tuple[int, int, int]] = {}
+        self._of_anchor: dict[str | None, tuple[int, int, int]] = {}
         self._open: list[tuple[str | None, list[int]]] = []
         self._done = [0, 0, 0]
 
@@ -116,7 +116,7 @@ class _Bounds:
             if size is None:
                 inside = any(anchor == event.anchor for anchor, _ in self._open)
                 reason = "nested too deeply: it contains itself" if inside else (
-                    f"not YAML: found undefined alias {event.anchor[:40]!r}"
+                    f"not YAML: found undefined alias {str(event.anchor)[:40]!r}"
                 )  # fmt: skip
                 raise _at(event, reason)
             self._add(event, None, size)
