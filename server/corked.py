@@ -30,8 +30,10 @@ class Cork:
         self._head = b""
 
     def write(self, data: bytes | memoryview) -> None:
-        """As a transport's; a head alone is written later."""
+        """As a transport's; a head alone is written later. A closed connection drops it."""
         head, self._head = self._head, b""
+        if self._transport.is_closing():
+            return
         if head:
             self._transport.writelines((head, data))
         elif isinstance(data, bytes) and data.startswith(_BEGIN) and data.endswith(_END):
@@ -47,7 +49,7 @@ class Cork:
 
     def _let_go(self) -> None:
         head, self._head = self._head, b""
-        if head:
+        if head and not self._transport.is_closing():
             self._transport.write(head)
 
     def __getattr__(self, name: str) -> Any:

@@ -87,6 +87,7 @@ class Call(Unit):
     parsed_body: BaseModel | None = field(kw_only=True)
     parsed_query: BaseModel | None = field(kw_only=True)
     prepared: Any = field(kw_only=True)
+    scheme: str = field(default="http", kw_only=True)
 
     def name(self, key: str) -> str:
         """What stands in the path's `{key}`."""
@@ -112,7 +113,7 @@ class Call(Unit):
     def url_of(self, path: str) -> str:
         """A path of this server as a URL that the client can use."""
         base = self.context.settings.public_url
-        return f"{base or 'http://' + self.headers.get('host', 'localhost')}{path}"
+        return f"{base or f'{self.scheme}://' + self.headers.get('host', 'localhost')}{path}"
 
     def expected_version(self, in_body: int | None = None) -> int | None:
         """The version that an update was made from: of the body, or of If-Match."""
@@ -345,6 +346,7 @@ class _Work:
                 parsed_body=parsed_body,
                 parsed_query=parsed_query,
                 prepared=self.prepared,
+                scheme=request.scope["scheme"],
             )
             print_ = ""
             if self.key is not None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import orjson
 import pytest
 
+from server.connections import Connections, SharedCounts
 from server.limited import Limits
 from tests.support.http_server import LocalServer, local_server
 from tests.support.raw_http import Heard, answer_to, connected, until_closed
@@ -250,21 +253,54 @@ def test_a_client_that_takes_no_answer_is_cut_off(server: LocalServer) -> None:
 
 
 def test_one_address_has_so_many_connections() -> None:
-    with local_server(max_connections_per_address=5, max_connections=8) as server:
-        server.client.close()
-        held = [connected(url(server)) for _ in range(5)]
+    with (
+        local_server(max_connections_per_address=5, max_connections=8) as server,
+        ExitStack() as stack,
+    ):
+
+        def is_admitted(source: str) -> bool:
+            """Whether a connection from there, which is left open, has a request answered."""
+            connection = stack.enter_context(connected(url(server), source=source))
+            with suppress(ConnectionError):
+                connection.sendall(GET + b"\r\n")
+            answer = connection.recv(65536)
+            assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")), answer
+            return answer.startswith(b"HTTP/1.1 200 ")
+
+        assert [is_admitted("127.0.0.1") for _ in range(6)] == [True] * 5 + [False]
         refused = answer_to(url(server), GET + CLOSE)
         assert (refused.status, code(refused)) == (503, "busy")
         assert refused.headers["retry-after"] == "1"
+        others = [is_admitted(f"127.0.0.{number}") for number in range(2, 7)]
+        assert others == [True] * 3 + [False] * 2
 
-        others = [connected(url(server), source=f"127.0.0.{n}") for n in range(2, 8)]
-        for connection in others[:3]:
-            connection.sendall(GET + CLOSE)
-            assert until_closed(connection).startswith(b"HTTP/1.1 200 ")
-        assert until_closed(others[4]).startswith(b"HTTP/1.1 503 ")
-
-        for connection in (*held, *others):
-            connection.close()
-        end = time.monotonic() + 10
+        stack.close()
+        end = time.monotonic() + 30
         while answer_to(url(server), GET + CLOSE).status != 200:
             assert time.monotonic() < end
+
+
+def test_processes_share_their_counts() -> None:
+    shared = SharedCounts.made(2)
+    one, two = (Connections(most=4, most_an_address=3, shared=shared, row=row) for row in range(2))
+    assert [one.enter("127.0.0.1"), two.enter("127.0.0.1"), one.enter("127.0.0.1")] == [True] * 3
+    assert not two.enter("127.0.0.1")
+    assert two.enter("127.0.0.2")
+    assert not one.enter("127.0.0.3")
+    two.leave("127.0.0.2")
+    assert one.enter(None)
+    shared.clear(0)  # a process that was killed
+    assert [two.enter("127.0.0.1"), two.enter("127.0.0.1")] == [True, True]
+    assert not two.enter("127.0.0.1")
+    os.close(shared.descriptor)
+
+
+def test_one_client_has_a_network_of_ipv6() -> None:
+    counts = Connections(most=0, most_an_address=2)
+    assert counts.enter("2001:db8::1")
+    assert counts.enter("2001:db8::ffff:2")
+    assert not counts.enter("2001:db8::3")
+    assert counts.enter("2001:db8:0:1::3")
+    assert counts.enter("::ffff:10.0.0.1")
+    assert counts.enter("10.0.0.1")
+    assert not counts.enter("10.0.0.1")
