@@ -139,6 +139,7 @@ def server_for(
     )
     config = uvicorn.Config(
         app,
+        timeout_keep_alive=round(guard.limits.kept_s),
         http=partial(LimitedProtocol, guard=guard),  # type: ignore[arg-type]  # called, no more
         ws="none",
         log_config=None,
