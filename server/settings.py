@@ -80,7 +80,10 @@ class Settings:
                         one tenant; the rest get 503
     max_concurrent_queries   queries of one tenant that run or wait at one time, then 429; 0: as
                         many as the queue takes
-    write_queue         remote-write bodies held at one time; the rest get 503 and come again
+    write_queue         bodies with samples that are decoded or wait for it at one time, shared
+                        fairly by the tenants; the rest get 503 and come again
+    max_bodies_bytes    memory for the bodies with samples that are in work, of all tenants; while
+                        another tenant needs it, one tenant has at most half
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
@@ -159,6 +162,7 @@ class Settings:
     query_queue: int = 64
     max_concurrent_queries: int = 64
     write_queue: int = 32
+    max_bodies_bytes: int = 256 << 20
     query_timeout_s: float = 120.0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
@@ -228,6 +232,7 @@ class Settings:
         for name in (
             "query_threads",
             "write_queue",
+            "max_bodies_bytes",
             "max_body_bytes",
             "workers",
             *_LIMITS_OF_WRITES,
@@ -279,6 +284,8 @@ class Settings:
 
         if not 1 <= self.job_lease_s <= 3600:
             raise ArgumentError("job_lease_s", "must be from 1 to 3600")
+        if self.max_bodies_bytes < self.max_write_bytes:
+            raise ArgumentError("max_bodies_bytes", "must be at least max_write_bytes")
         if self.webhook_timeout_s > 60:
             raise ArgumentError("webhook_timeout_s", "must be at most 60")
         if self.webhook_overlap_s < 0:

@@ -29,6 +29,11 @@ def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
     else:
         encoded = _as_text(array, column).dictionary_encode()
         indices, dictionary = encoded.indices, encoded.dictionary
+    codes = indices.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False)
+    if len(dictionary) > 2 * len(codes):  # mostly texts of other rows
+        used, place = np.unique(codes, return_inverse=True)
+        dictionary = dictionary.take(pa.array(used[used >= 0]))
+        codes = place - (1 if len(used) and used[0] < 0 else 0)
     try:
         texts = _as_text(dictionary, column).to_pylist()
     except UnicodeDecodeError as problem:
@@ -37,7 +42,6 @@ def label_column(array: pa.Array[Any], column: str) -> LabelColumn:
     translate = np.zeros(len(texts) + 1, np.int32)  # the last place is for null, index -1
     for number, text in enumerate(texts):
         translate[number] = ids.setdefault(text or "", len(ids))
-    codes = indices.cast(pa.int64(), safe=False).fill_null(-1).to_numpy(zero_copy_only=False)
     return LabelColumn(translate[codes], tuple(ids))
 
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.line_blocks import without_free_comments
 from novaql.inputs.series_text import parse_series
 from novaql.inputs.wire.compiling import prepare_in_background, ready
 from novaql.inputs.wire.text_lines import TextWalker
@@ -48,6 +50,18 @@ _WITH_EXEMPLAR = re.compile(
 )
 _EOF = b"# EOF"
 _BOUNDS = ("le", "quantile")
+
+
+@dataclass(frozen=True, slots=True)
+class TextState:
+    """How far a text has been read."""
+
+    default_time_ms: int
+    openmetrics: bool
+    metadata: dict[str, Metadata] = field(default_factory=dict)
+    exemplars: int = 0
+    lines_before: int = 0
+    ended: bool = False
 
 
 class ExpositionParser:
@@ -95,9 +109,13 @@ class ExpositionParser:
         self._lines_before = 0
         self._ended = False
         if len(self._series) > MOST_SERIES_KEPT:
-            self._series.forget()
-            if self._walker is not None:
-                self._walker.forget()
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget the series. A text that was paused can be resumed all the same."""
+        self._series.forget()
+        if self._walker is not None:
+            self._walker.forget()
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -117,6 +135,25 @@ class ExpositionParser:
             self._walker = walker
             raise
 
+    def pause(self) -> TextState:
+        """How far the text has been read, for `resume` once another one was read meanwhile."""
+        return TextState(
+            self.default_time_ms,
+            self.openmetrics,
+            self.metadata,
+            self.exemplars,
+            self._lines_before,
+            self._ended,
+        )
+
+    def resume(self, state: TextState) -> None:
+        """Go on with a text that was paused."""
+        self.start(state.default_time_ms, openmetrics=state.openmetrics)
+        self.metadata = state.metadata
+        self.exemplars = state.exemplars
+        self._lines_before = state.lines_before
+        self._ended = state.ended
+
     def feed(self, block: bytes) -> Batch:
         """Samples of whole lines; each line ends in a newline. Raises `InputError`, and then
         remembers nothing of the block.
@@ -129,6 +166,20 @@ class ExpositionParser:
     def _feed(self, block: bytes) -> Batch:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
+        if not (self.openmetrics or self._skip):
+            bare = without_free_comments(block)
+            if len(bare) < len(block):
+                before = self._lines_before
+                try:
+                    batch = self._fed(bare)
+                except InputError:
+                    self._lines_before = before  # read again below, which names the line
+                else:
+                    self._lines_before = before + block.count(b"\n")
+                    return batch
+        return self._fed(block)
+
+    def _fed(self, block: bytes) -> Batch:
         walked = self._walked(block)
         if walked is not None:
             return walked

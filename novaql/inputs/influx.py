@@ -20,6 +20,7 @@ from novaql.errors import InputError
 from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
+from novaql.inputs.line_blocks import without_comments
 from tsdb.labels import Ints
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Batch, Floats
@@ -37,6 +38,7 @@ PRECISIONS = (*_PER_MS, *_MS_PER)
 """Units of time that a line's timestamp may be in."""
 _SPELLINGS = {"n": "ns", "u": "us", "µ": "us", "µs": "us", "": "ns"}
 _MOST_PROBLEMS = 10
+_MOST_LEFT_OUT = 100_000
 _MOST_TIME = 2**63 - 1
 NO_LABELS: Mapping[str, str] = {}
 
@@ -56,8 +58,16 @@ class LineProblems:
     count: int = 0
     first: list[str] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Begin anew."""
+        self.count = 0
+        self.first.clear()
+
     def add(self, line: int, reason: str) -> None:
+        """Raises `InputError` for more lines than are left out."""
         self.count += 1
+        if self.count > _MOST_LEFT_OUT:
+            raise InputError(f"more than {_MOST_LEFT_OUT} lines are at fault; {self.first[0]}")
         if len(self.first) < _MOST_PROBLEMS:
             self.first.append(f"line {line}: {reason}")
 
@@ -74,6 +84,12 @@ class InfluxParser:
         self._known = KnownSeries(limits)
         self._shapes: dict[bytes, tuple[int, ...]] = {}
         self._times_forgotten = 0
+
+    def forget(self) -> None:
+        """Forget the series."""
+        self._known.forget()
+        self._shapes.clear()
+        self._times_forgotten += 1
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -111,16 +127,14 @@ class InfluxParser:
         lines_before     how many lines of the text stood before the block
         """
         if len(self._known) > MOST_SERIES_KEPT or len(self._shapes) > MOST_SERIES_KEPT:
-            self._known.forget()
-            self._shapes.clear()
-            self._times_forgotten += 1
+            self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         found = _Found(default_time_ms, precision)
         with self.all_or_nothing():
             try:
                 with self.all_or_nothing():
-                    self._quickly(_LINE.findall(block), extra, found)
+                    self._quickly(_LINE.findall(without_comments(block)), extra, found)
             except (ValueError, OverflowError, InputError):
                 # Some line is at fault. The slow way finds and names it.
                 found = _Found(default_time_ms, precision)

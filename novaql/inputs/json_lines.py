@@ -19,19 +19,23 @@ from typing import Any
 import numpy as np
 import orjson
 
-from novaql.errors import InputError
+from novaql.errors import InputError, LimitExceeded
 from novaql.excerpt import excerpt
+from novaql.inputs.json_room import need_room
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from tsdb.labels import METRIC_NAME, Ints
+from novaql.inputs.line_blocks import without_blank_lines
+from tsdb.labels import METRIC_NAME, Bools, Ints
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Batch, Floats
 
 MOST_SERIES_KEPT = 1_000_000
+_PART_BYTES = 1 << 20
 _NUMBERS = rb"([-+.0-9eE,]++)"
+_VALUES = rb'((?:[-+.0-9eE,]++|null|"[-+A-Za-z]{2,9}")++)'
 _LINE = re.compile(
     rb'\{"metric":(\{[^{}\n]*+\}),'
-    rb'(?:"values":\[' + _NUMBERS + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
+    rb'(?:"values":\[' + _VALUES + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
     rb'|"value":([-+.0-9eE]++),"timestamp":([-+.0-9eE]++))\}[ \t]*+\n|([^\n]*+)\n'
 )
 _NEGATIVE_ZERO = re.compile(rb"(?<![-+.0-9eE])-0(?![.0-9eE])")
@@ -60,6 +64,10 @@ class JsonLinesParser:
         self._what = what
         self._series = SeriesTexts(_labels_of_text, KnownSeries(limits))
 
+    def forget(self) -> None:
+        """Forget the series."""
+        self._series.forget()
+
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """Series that are met inside the block are forgotten if it ends in an error.
@@ -81,10 +89,10 @@ class JsonLinesParser:
 
     def _feed(self, block: bytes, default_time_ms: int, lines_before: int) -> Batch:
         if len(self._series) > MOST_SERIES_KEPT or len(self._series.known) > MOST_SERIES_KEPT:
-            self._series.forget()
+            self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        lines = _LINE.findall(block)
+        lines = _LINE.findall(without_blank_lines(block))
         columns = None
         if all(line[0] for line in lines):
             columns = self._quickly(lines)
@@ -104,20 +112,30 @@ class JsonLinesParser:
             return None
         try:
             numbers = np.array([self._series[line[0]] for line in lines], np.int64)
-            said = b"[" + b",".join(values) + b"]"
-            if b"-0" in said:
-                said = _NEGATIVE_ZERO.sub(b"-0.0", said)
-            floats = np.array(orjson.loads(said), np.float64)
-            times = np.array(orjson.loads(b"[" + b",".join(stamps) + b"]"))
+            parts = [_quick_floats(part) for part in _parts(values)]
+            stamp_parts = [np.array(orjson.loads(b"[%b]" % part)) for part in _parts(stamps)]
         except (ValueError, OverflowError, InputError):
             return None
         if not len(lines):
-            return numbers, times.astype(np.int64), floats
-        if times.dtype != np.int64 or len(times) != len(floats) or len(floats) != counts.sum():
+            return numbers, np.zeros(0, np.int64), np.zeros(0)
+        if any(part.dtype != np.int64 for part in stamp_parts):
+            return None
+        times = np.concatenate(stamp_parts)
+        floats = np.concatenate([floats for floats, _ in parts])
+        if len(times) != len(floats) or len(floats) != counts.sum():
             return None
         if not MIN_TIME_MS <= int(times.min()) <= int(times.max()) <= MAX_TIME_MS:
             return None
-        return np.repeat(numbers, counts), times, floats
+        numbers = np.repeat(numbers, counts)
+        if any(absent is not None for _, absent in parts):
+            there = np.concatenate(
+                [
+                    np.ones(len(part), np.bool_) if absent is None else ~absent
+                    for part, absent in parts
+                ]
+            )
+            numbers, times, floats = numbers[there], times[there], floats[there]
+        return numbers, times, floats
 
     def _slowly(
         self, block: bytes, default_time_ms: int, lines_before: int
@@ -131,6 +149,8 @@ class JsonLinesParser:
             try:
                 labels, stamps, floats = _read_line(line, default_time_ms)
                 number = self._series.known.number(labels)
+            except LimitExceeded:
+                raise
             except (ValueError, InputError) as problem:
                 where = f"{self._what}:{lines_before + at + 1}"
                 raise InputError(f"{where}: {excerpt(str(problem))}") from problem
@@ -140,8 +160,42 @@ class JsonLinesParser:
         return np.concatenate(numbers), np.concatenate(times), np.concatenate(values)
 
 
+def _parts(texts: list[bytes]) -> Iterator[bytes]:
+    """Lists of numbers as one text with commas, in parts that are not too long to be read."""
+    waiting: list[bytes] = []
+    size = 0
+    for text in texts:
+        at = 0
+        while len(text) - at > _PART_BYTES:
+            end = text.find(b",", at + _PART_BYTES)
+            if end < 0:
+                break
+            yield b",".join([*waiting, text[at:end]])
+            waiting, size, at = [], 0, end + 1
+        waiting.append(text[at:] if at else text)
+        size += len(waiting[-1])
+        if size > _PART_BYTES:
+            yield b",".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b",".join(waiting)
+
+
+def _quick_floats(text: bytes) -> tuple[Floats, Bools | None]:
+    """Numbers, and which of them are null (None: not one). Raises `ValueError`."""
+    if b"-0" in text:
+        text = _NEGATIVE_ZERO.sub(b"-0.0", text)
+    values = orjson.loads(b"[%b]" % text)
+    absent = None
+    if b"null" in text:
+        absent = np.array([value is None for value in values], np.bool_)
+        values = [0.0 if value is None else value for value in values]
+    return (_floats(values) if b'"' in text else np.array(values, np.float64)), absent
+
+
 def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints, Floats]:
-    """Raises `ValueError`."""
+    """Raises `ValueError`, `LimitExceeded`."""
+    need_room(line, "the line")
     said = orjson.loads(line)
     if not isinstance(said, dict):
         raise ValueError("a line is one JSON object")  # noqa: TRY004 - of the text, not of a call

@@ -11,7 +11,8 @@ from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from tsdb.labels import Ints, SeriesTable
 
-_MOST_TABLES_KEPT = 16
+_MOST_TABLES_KEPT = 256
+_MOST_CELLS_KEPT = 1 << 23
 
 
 class KnownSeries:
@@ -28,6 +29,7 @@ class KnownSeries:
         self._number_of: dict[frozenset[tuple[str, str]], int] = {}
         self._tables: dict[bytes, SeriesTable] = {}
         self._times_forgotten = 0
+        self._cells = 0
 
     def __len__(self) -> int:
         return len(self._label_sets)
@@ -57,8 +59,11 @@ class KnownSeries:
             if self._limits is not NO_LIMITS:
                 self._limits.check_table(len(sets), len({name for one in sets for name in one}))
             table = SeriesTable.from_dicts(sets)
-            if len(self._tables) >= _MOST_TABLES_KEPT:
-                del self._tables[next(iter(self._tables))]
+            self._cells += _cells(table)
+            while self._tables and (
+                len(self._tables) >= _MOST_TABLES_KEPT or self._cells > _MOST_CELLS_KEPT
+            ):
+                self._cells -= _cells(self._tables.pop(next(iter(self._tables))))
         self._tables[key] = table  # the youngest stands last
         return table, index.astype(np.int64, copy=False)
 
@@ -77,7 +82,7 @@ class KnownSeries:
             self._number_of.popitem()  # the youngest
         del self._label_sets[count:]
         for key in [key for key in self._tables if _highest(key) >= count]:
-            del self._tables[key]
+            self._cells -= _cells(self._tables.pop(key))
 
     def forget(self) -> None:
         """Begin anew; numbers given before mean nothing any more."""
@@ -85,11 +90,16 @@ class KnownSeries:
         self._number_of.clear()
         self._tables.clear()
         self._times_forgotten += 1
+        self._cells = 0
 
 
 def _highest(key: bytes) -> int:
     """The highest number of a table's series, from the ordered numbers that it is kept under."""
     return int(np.frombuffer(key[-8:], np.int64)[0]) if key else -1
+
+
+def _cells(table: SeriesTable) -> int:
+    return table.rows * (len(table.columns) + 2)  # and the numbers that it is found by
 
 
 class SeriesTexts(dict[bytes, int]):

@@ -8,7 +8,7 @@ from novaql.errors import InputError
 from novaql.inputs.exposition import canonical_bound
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.metric_message import read_labels
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, varint
 from tsdb.labels import METRIC_NAME
 
 _CONTENT = {"gauge": 2, "counter": 3, "summary": 4, "unknown": 5}  # field of `Metric`; else 7
@@ -45,7 +45,7 @@ class MetricFamily:
                 # 0 stands for no time: one of the two protobuf dialects cannot tell them apart.
                 time_ms = signed(read_varint(data, start, stop)[0]) or None
             elif number == 1 and kind == BYTES:
-                names += b"\x0a" + _varint_bytes(stop - start) + data[start:stop]
+                names += b"\x0a" + varint(stop - start) + data[start:stop]
         if place is None:
             raise InputError(f"byte {at}: a metric of type {self.kind} has no such content")
         return place, time_ms, names
@@ -101,12 +101,3 @@ def end_of_labels(data: bytes, at: int, end: int) -> int:
             raise InputError(f"byte {at}: a label ends behind its metric")
         at = start + size
     return at
-
-
-def _varint_bytes(number: int) -> bytes:
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

@@ -11,12 +11,13 @@ import math
 import re
 import struct
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from novaql.errors import InputError
+from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.batch_stream import Progress, no_progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
@@ -37,6 +38,9 @@ from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tsdb.tile import Batch, HistogramSamples
 
 MOST_FAMILY_BYTES = 256 << 20
+_MOST_METRIC_BYTES = 256 << 10
+"""Of a sender with limits: what one metric makes is in memory as a whole."""
+_BATCH_SAMPLES, _BATCH_MESSAGES = 32 << 10, 4096
 _TYPES = ("counter", "gauge", "summary", "unknown", "histogram", "gaugehistogram")
 _VALUE_TAG, _VALUE_SIZE = 0x09, 9
 _MOST_TIMES_KEPT = 100_000
@@ -75,6 +79,7 @@ class ProtobufParser:
         self._times: dict[bytes, int] = {}
         self._rest = b""
         self._bytes_before = 0
+        self._most_metric_bytes = MOST_FAMILY_BYTES if limits is NO_LIMITS else _MOST_METRIC_BYTES
 
     def start(self, default_time_ms: int) -> None:
         """Begin another text with the same series, such as the next scrape of a target."""
@@ -103,22 +108,44 @@ class ProtobufParser:
             raise
 
     def _feed(self, block: bytes) -> Batch:
-        data = self._rest + block if self._rest else block
         found = _Samples(self.default_time_ms)
-        at = 0
+        for _ in self._read(block, found):
+            pass
+        return self._batch(found)
+
+    def slices(self, block: bytes) -> Iterator[Batch | None]:
+        """The same in batches that are not large; None now and then where there is nothing yet."""
+        found = _Samples(self.default_time_ms)
+        for _ in self._read(block, found):
+            if len(found) < _BATCH_SAMPLES:
+                yield None
+                continue
+            yield self._batch(found)
+            found.clear()
+        yield self._batch(found)
+
+    def _batch(self, found: _Samples) -> Batch:
+        if (outside := found.time_out_of_range()) is not None:
+            raise InputError(f"{self._what}: the time {outside} ms is out of range")
+        return found.batch(self._known)
+
+    def _read(self, block: bytes, found: _Samples) -> Iterator[None]:
+        """Adds to `found`; comes back after some thousands of samples or messages."""
+        data = self._rest + block if self._rest else block
+        at = messages = 0
         try:
             while (place := self._next_message(data, at)) is not None:
-                self._family(data[place[0] : place[1]], found)
+                yield from self._family(data[place[0] : place[1]], found)
                 at = place[1]
+                messages += 1
+                if messages % _BATCH_MESSAGES == 0:
+                    yield
         except InputError as problem:
             raise InputError(
                 f"{self._what}: message at byte {self._bytes_before + at}: {problem}"
             ) from problem
         self._rest = data[at:]
         self._bytes_before += at
-        if (outside := found.time_out_of_range()) is not None:
-            raise InputError(f"{self._what}: the time {outside} ms is out of range")
-        return found.batch(self._known)
 
     def finish(self) -> None:
         """Say that there is no more. Raises `InputError` if the last message is cut off."""
@@ -136,13 +163,17 @@ class ProtobufParser:
             raise InputError(f"it claims to have {size} bytes; this is no metric family")
         return None if start + size > end else (start, start + size)
 
-    def _family(self, data: bytes, found: _Samples) -> None:
+    def _family(self, data: bytes, found: _Samples) -> Iterator[None]:
         texts = {1: "", 2: "", 5: ""}
         code = 0
-        metrics: list[tuple[int, int]] = []
+        # Places in 16 bytes each, since a metric may have two.
+        begins, ends = array("q"), array("q")
         for number, kind, start, stop in fields(data, 0, len(data)):
             if number == 4 and kind == BYTES:
-                metrics.append((start, stop))
+                begins.append(start)
+                ends.append(stop)
+                if stop - start > self._most_metric_bytes:
+                    raise LimitExceeded(f"a metric has more than {self._most_metric_bytes} bytes")
             elif number in texts and kind == BYTES:
                 texts[number] = text(data, start, stop)
             elif number == 3 and kind == VARINT:
@@ -160,15 +191,15 @@ class ProtobufParser:
         if family is None or family.kind != kind_name:
             family = self._families[name] = MetricFamily(name, kind_name, self._known)
         try:
+            read = self._point
             if kind_name in ("histogram", "gaugehistogram"):
-                for start, stop in metrics:
-                    self._histogram(family, data, start, stop, found)
+                read = self._histogram
             elif kind_name == "summary":
-                for start, stop in metrics:
-                    self._summary(family, data, start, stop, found)
-            else:
-                for start, stop in metrics:
-                    self._point(family, data, start, stop, found)
+                read = self._summary
+            for start, stop in zip(begins, ends, strict=True):
+                read(family, data, start, stop, found)
+                if len(found) >= _BATCH_SAMPLES:
+                    yield
         except (InputError, HistogramProblem) as problem:
             raise InputError(f"{name}: {problem}") from problem
 
@@ -250,6 +281,13 @@ class _Samples:
 
     def __init__(self, default_time_ms: int) -> None:
         self._default = default_time_ms
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._numbers) + len(self._native_numbers)
+
+    def clear(self) -> None:
+        """Begin anew."""
         self._numbers: list[int] = []
         self._values: list[float] = []
         self._times: list[int] = []

@@ -62,3 +62,13 @@ def text(data: bytes, start: int, stop: int) -> str:
 def signed(number: int) -> int:
     """A 64-bit varint as the signed number it stands for."""
     return number - (1 << 64) if number >> 63 else number
+
+
+def varint(number: int) -> bytes:
+    """A number from 0 on, as the wire has it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

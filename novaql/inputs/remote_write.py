@@ -63,18 +63,37 @@ class RemoteWriteDecoder:
         """Read a message that is not packed. Raises `InputError`."""
         return self._decode(np.frombuffer(data, np.uint8))
 
+    def decode_quickly(self, data: bytes) -> WriteRequest | None:
+        """The same by compiled code alone; None if that is not ready, or cannot read it.
+
+        It takes little memory beside the message, whatever the message is.
+        """
+        with self._lock:
+            compiled = self._compiled_decoder()
+            return None if compiled is None else compiled.decode(np.frombuffer(data, np.uint8))
+
+    def forget(self) -> None:
+        """Forget the series."""
+        with self._lock:
+            self._compiled = None
+            self._plain = PlainDecoder(most_series=self._most_series, limits=self._limits)
+
+    def _compiled_decoder(self) -> CompiledDecoder | None:
+        kernels = ready()
+        if kernels is not None and self._compiled is None:
+            self._compiled = CompiledDecoder(
+                kernels, most_series=self._most_series, limits=self._limits
+            )
+        return self._compiled
+
     def _decode(self, data: Octets) -> WriteRequest:
         with self._lock:
-            kernels = ready()
-            if kernels is not None:
-                if self._compiled is None:
-                    self._compiled = CompiledDecoder(
-                        kernels, most_series=self._most_series, limits=self._limits
-                    )
-                found = self._compiled.decode(data)
+            compiled = self._compiled_decoder()
+            if compiled is not None:
+                found = compiled.decode(data)
                 if found is not None:
                     return found
-            if kernels is None:
+            else:
                 self._plain_bytes += len(data)
                 if self._plain_bytes >= WORTH_COMPILING:
                     prepare_in_background()

@@ -8,55 +8,179 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.frames import read_frame
+from novaql.inputs.arrow_table import ArrowReader
 from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.layout import BY_NAME, Layout
 from tsdb.tile import Batch
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _CONTINUES = b"\xff\xff\xff\xff"
-_DICTIONARY, _RECORDS = 2, 3
+_SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
 _HEADER_TYPE, _HEADER, _BODY_LENGTH = 1, 2, 3
-_LENGTH, _BUFFERS, _COMPRESSION = 0, 2, 3
+_LENGTH, _NODES, _BUFFERS, _COMPRESSION = 0, 1, 2, 3
 _DICTIONARY_DATA = 1
 _TIME_BYTES = 8
+_MOST_SCHEMA_BYTES = 2 << 20
+_MOST_COLUMNS = 10_000
+_CELLS = 256 << 10
+_MOST_WAITING = 1024
+_OFTEN = 1024
+"""So many messages are looked at before others have a turn."""
 
 
-def read_arrow_stream(body: bytes, limits: LabelLimits, *, most_bytes: int) -> list[Batch]:
-    """Every batch of the stream. Raises `InputError`, `LimitExceeded`.
+def read_arrow_stream(
+    body: bytes, limits: LabelLimits, *, most_bytes: int
+) -> Iterator[Batch | None]:
+    """Batches of at most some hundred thousand cells; None now and then where there is nothing yet.
 
     most_bytes  of all buffers together, when unpacked
+
+    Raises `InputError`, `LimitExceeded`.
     """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
-    _need_room(body, most_bytes)
+    for _ in _need_room(body, most_bytes):
+        yield None
     try:
         with pa.ipc.open_stream(body) as stream:
-            parts = list(stream)
-            for part in parts:
-                part.validate(full=True)
             schema = stream.schema
-        found = list(read_frame(pa.Table.from_batches(parts, schema), what="body").batches)
+            if len(schema) > _MOST_COLUMNS:
+                raise LimitExceeded(f"the table has {len(schema)} columns, {_MOST_COLUMNS} is most")
+            _need_flat_texts(schema)
+            reader = ArrowReader(schema, BY_NAME, "body")
+            for part in _parts(stream, reader.layout, limits, most_bytes):
+                if part is None:
+                    yield None
+                    continue
+                batch = reader.read(part)
+                limits.check_columns(batch.series)
+                yield batch
     except (pa.ArrowException, OSError, ValueError) as problem:
+        if isinstance(problem, InputError):
+            raise
         raise InputError(f"body: {problem}") from problem
-    for batch in found:
-        limits.check_columns(batch.series)
-    return found
 
 
-def _need_room(body: bytes, most_bytes: int) -> None:
-    total = 0
+def _parts(
+    stream: pa.RecordBatchStreamReader, layout: Layout, limits: LabelLimits, most_bytes: int
+) -> Iterator[pa.RecordBatch | None]:
+    """Checked record batches of the columns that are used: small ones joined, large ones cut."""
+    waiting: list[pa.RecordBatch] = []
+    rows = texts = 0
+    for number, whole in enumerate(stream):
+        whole.validate(full=True)
+        part = whole.select(layout.used)
+        texts += sum(_octets_of_views(column) for column in part.columns)
+        if texts > most_bytes:
+            raise LimitExceeded(f"the body is larger than {most_bytes} bytes when unpacked")
+        if part.num_rows:
+            waiting.append(part)
+            rows += part.num_rows
+        if rows >= _CELLS or len(waiting) >= _MOST_WAITING:
+            yield from _cut(waiting, layout, limits)
+            waiting, rows = [], 0
+        elif number % _OFTEN == 0:
+            yield None
+    yield from _cut(waiting, layout, limits)
+
+
+def _cut(
+    parts: list[pa.RecordBatch], layout: Layout, limits: LabelLimits
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
+
+    joined = parts
+    if len(parts) > 1:
+        joined = pa.Table.from_batches(parts).combine_chunks().to_batches()
+    for part in joined:
+        entries = max((_most_entries(column, limits) for column in part.columns), default=1)
+        rows = max(1, _CELLS // max(entries, len(layout.values)))
+        for at in range(0, part.num_rows, rows):
+            yield part.slice(at, rows)
+
+
+def _most_entries(column: pa.Array[Any], limits: LabelLimits) -> int:
+    """Of the lists and maps of a column; 1 for others."""
+    offsets = getattr(column, "offsets", None)
+    if offsets is None or len(column) == 0:
+        return 1
+    most = int(np.diff(offsets.to_numpy(zero_copy_only=False)).max())
+    if most > limits.labels:
+        raise InputError(f"a series has {most} labels, the limit is {limits.labels}")
+    return max(1, most)
+
+
+def _octets_of_views(column: pa.Array[Any]) -> int:
+    """Of the texts of a column that may all be the same bytes, when each has bytes of its own."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
+
+    if not pa.types.is_string_view(column.type):
+        return 0
+    buffer = column.buffers()[1]
+    if buffer is None:
+        return 0
+    views = np.frombuffer(memoryview(buffer), "<i4")[4 * column.offset :: 4]
+    return int(views[: len(column)].astype(np.int64).sum())
+
+
+def _need_flat_texts(schema: pa.Schema) -> None:
+    """Raises `InputError` for types whose texts take no bytes of their own, inside others."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
+
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        inside = [kind.field(at).type for at in range(kind.num_fields)]
+        if isinstance(kind, pa.DictionaryType):
+            inside.append(kind.value_type)
+            if isinstance(kind.value_type, pa.DictionaryType):
+                raise InputError(f"body: column {name}: {kind} cannot be read")
+        while inside:
+            one = inside.pop()
+            if pa.types.is_string_view(one) or pa.types.is_binary_view(one):
+                raise InputError(f"body: column {name}: {kind} cannot be read")
+            inside += [one.field(at).type for at in range(one.num_fields)]
+
+
+def _need_room(body: bytes, most_bytes: int) -> Iterator[None]:
+    total = rows = 0
     try:
-        for at, header_type, body_at in _messages(body):
+        for number, (at, header_type, body_at) in enumerate(_messages(body)):
             header = _table(body, at, _HEADER)
             if header_type == _DICTIONARY:
                 header = _table(body, header, _DICTIONARY_DATA)
-            rows = _scalar(body, header, _LENGTH, "<q")
+            else:
+                rows += _scalar(body, header, _LENGTH, "<q")
+            longest = max(_scalar(body, header, _LENGTH, "<q"), *_lengths(body, header))
             total += sum(_unpacked_sizes(body, header, body_at))
-            if total > most_bytes or rows * _TIME_BYTES > most_bytes:
+            if total > most_bytes or max(rows, longest) * _TIME_BYTES > most_bytes:
                 raise LimitExceeded(f"the body is larger than {most_bytes} bytes when unpacked")
+            if number % _OFTEN == 0:
+                yield
     except (struct.error, IndexError) as problem:
         raise InputError("body: this is no Arrow IPC stream") from problem
+
+
+def _lengths(body: bytes, records: int) -> Iterator[int]:
+    """Of all arrays, those inside others among them; some take no bytes at all."""
+    yield 0
+    place = _field(body, records, _NODES)
+    if place is None:
+        return
+    vector = place + struct.unpack_from("<I", body, place)[0]
+    (count,) = struct.unpack_from("<I", body, vector)
+    if vector + 4 + 16 * count > len(body):
+        raise InputError("body: the Arrow IPC stream is cut off")
+    lengths = np.frombuffer(body, "<i8", 2 * count, vector + 4)[::2]
+    if len(lengths):
+        yield int(lengths.max())
+        if int(lengths.min()) < 0:
+            raise InputError("body: an array of the Arrow IPC stream has no length")
 
 
 def _messages(body: bytes) -> Iterator[tuple[int, int, int]]:
@@ -74,6 +198,8 @@ def _messages(body: bytes) -> Iterator[tuple[int, int, int]]:
         root = at + struct.unpack_from("<I", body, at)[0]
         kind = _scalar(body, root, _HEADER_TYPE, "<B")
         length = _scalar(body, root, _BODY_LENGTH, "<q")
+        if kind == _SCHEMA and size > _MOST_SCHEMA_BYTES:
+            raise LimitExceeded(f"the schema has {size} bytes, {_MOST_SCHEMA_BYTES} is most")
         at += size
         if not 0 <= length <= len(body) - at:
             raise InputError("body: the Arrow IPC stream is cut off")
@@ -89,6 +215,8 @@ def _unpacked_sizes(body: bytes, records: int, body_at: int) -> Iterator[int]:
     packed = _field(body, records, _COMPRESSION) is not None
     vector = place + struct.unpack_from("<I", body, place)[0]
     (count,) = struct.unpack_from("<I", body, vector)
+    if vector + 4 + 16 * count > len(body):
+        raise InputError("body: the Arrow IPC stream is cut off")
     for number in range(count):
         offset, length = struct.unpack_from("<qq", body, vector + 4 + 16 * number)
         if offset < 0 or length < 0:

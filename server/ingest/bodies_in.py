@@ -20,7 +20,7 @@ from server.ingest.formats import (
 )
 from server.ingest.service import Taken, store_body
 from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.errors import UnsupportedMedia
 
 _ENCODINGS = ("gzip", "zstd")
@@ -88,8 +88,8 @@ def _told(request: Request, problems: LineProblems | None = None) -> Told:
 async def _store(request: Request, read: Reader, told: Told) -> Taken:
     context = context_of(request)
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.writers.place():
+    with context.writers.body(principal_of(request).tenant_id) as held:
         limit = context.settings.max_write_bytes
-        body = await read_body(request, limit=limit, encodings=_ENCODINGS)
-        work = partial(store_body, context, body, encoding=encoding, read=read, told=told)
-        return await context.writers.run(work)
+        body = await read_body(request, limit=limit, encodings=_ENCODINGS, held=held)
+        steps = store_body(context, body, encoding=encoding, read=read, told=told)
+        return await context.writers.store(held, steps)

@@ -31,6 +31,10 @@ class DeltaProblem(ValueError):
     """The point cannot be added to its series."""
 
 
+class TurnNeeded(Exception):
+    """The point is a delta, and the request does not have its turn yet."""
+
+
 class DeltaSums:
     """The sums of one store.
 
@@ -46,13 +50,21 @@ class DeltaSums:
     def __len__(self) -> int:
         return len(self._sums)
 
+    def begin(self) -> DeltaRequest:
+        """A request that does not wait for its turn, but raises `TurnNeeded`.
+
+        It ends with `leave`; before that `keep` if its points are stored.
+        """
+        return DeltaRequest(self._sums, self._most_series, self._turn)
+
     @contextmanager
     def request(self) -> Iterator[DeltaRequest]:
         """The points of one request, which are forgotten if the block ends in an error.
 
         Requests with deltas wait for each other; others do not.
         """
-        request = DeltaRequest(self._sums, self._most_series, self._turn)
+        request = self.begin()
+        request.waits = True
         try:
             yield request
             request.keep()
@@ -70,17 +82,22 @@ class DeltaRequest:
         self._most_series = most_series
         self._turn = turn
         self._holds_turn = False
+        self.waits = False
         self._changed: dict[Key, Message | None] = {}  # None: not kept any more
         self._growth = 0
         self._by_age: Iterator[Key] | None = None
         self._oldest: Key | None = None
 
     def cumulative(self, key: Key, kind: str, point: Message) -> Message:
-        """The point as a cumulative one. Raises `DeltaProblem`; nothing is added then.
+        """The point as a cumulative one.
+
+        Raises `DeltaProblem` and `TurnNeeded`; nothing is added then.
 
         kind  sum, histogram or exponentialHistogram
         """
         if not self._holds_turn:
+            if not self.waits:
+                raise TurnNeeded
             self._turn.acquire()
             self._holds_turn = True
         time = int(point.get("timeUnixNano", 0))
@@ -103,6 +120,12 @@ class DeltaRequest:
             total = _ADD[kind](before, _anew(point, began))
         self._changed[key] = total
         return total
+
+    def try_turn(self, timeout_s: float = 0.05) -> bool:
+        """Whether the request has its turn, perhaps after waiting for it a little."""
+        if not self._holds_turn:
+            self._holds_turn = self._turn.acquire(timeout=timeout_s)
+        return self._holds_turn
 
     def _make_room(self, now: int) -> None:
         if len(self._sums) + self._growth < self._most_series:
@@ -131,6 +154,7 @@ class DeltaRequest:
     def leave(self) -> None:
         """Let the next request in."""
         if self._holds_turn:
+            self._holds_turn = False
             self._turn.release()
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.exposition import TextState
 from novaql.inputs.influx import LineProblems, precision_of
+from novaql.inputs.line_blocks import line_blocks
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from server.ingest.arrow_stream import read_arrow_stream
+from server.ingest.body import Body
 from server.ingest.intake import Intake
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from server.ingest.spool import Incoming, Slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,69 +33,110 @@ class Told:
     now_ms: int = field(default_factory=lambda: round(time.time() * 1000))
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """What a body brings."""
-
-    batch: Batch
-    metadata: Mapping[str, Metadata] = field(default_factory=dict)
+Reader = Callable[[Intake, Body, Told], Slices]
+"""Reads a body in a writer thread. Raises `InputError`, `LimitExceeded`, and what `Body` raises."""
 
 
-Reader = Callable[[Intake, bytes, Told], Incoming]
-"""Reads an unpacked body in a writer thread. Raises `InputError`, `LimitExceeded`."""
-
-
-def read_influx(intake: Intake, body: bytes, told: Told) -> Incoming:
+def read_influx(intake: Intake, body: Body, told: Told) -> Slices:
     """Influx line protocol."""
-    with intake.turn, intake.influx.all_or_nothing():
-        return Incoming(
-            intake.influx.feed(
-                _whole_lines(body),
-                default_time_ms=told.now_ms,
-                precision=precision_of(told.precision),
-                extra=told.extra,
-                problems=told.problems,
-            )
+    precision = precision_of(told.precision)
+    if told.problems is not None:
+        told.problems.clear()
+
+    def feed(block: bytes, lines: int) -> Incoming:
+        batch = intake.influx.feed(
+            block,
+            default_time_ms=told.now_ms,
+            precision=precision,
+            extra=told.extra,
+            problems=told.problems,
+            lines_before=lines,
         )
+        return Incoming(batch, octets=len(block))
+
+    return _in_blocks(intake, body, feed, intake.influx.forget)
 
 
-def read_json_lines(intake: Intake, body: bytes, told: Told) -> Incoming:
+def read_json_lines(intake: Intake, body: Body, told: Told) -> Slices:
     """JSON lines, those that VictoriaMetrics exports among them."""
-    with intake.turn, intake.json_lines.all_or_nothing():
-        found = intake.json_lines.feed(_whole_lines(body), default_time_ms=told.now_ms)
-        return Incoming(found)
+
+    def feed(block: bytes, lines: int) -> Incoming:
+        parser = intake.json_lines
+        batch = parser.feed(block, default_time_ms=told.now_ms, lines_before=lines)
+        return Incoming(batch, octets=len(block))
+
+    return _in_blocks(intake, body, feed, intake.json_lines.forget)
 
 
-def read_text(intake: Intake, body: bytes, told: Told, *, openmetrics: bool) -> Incoming:
+def read_text(intake: Intake, body: Body, told: Told, *, openmetrics: bool) -> Slices:
     """Prometheus text, or OpenMetrics."""
-    with intake.turn:
-        parser = intake.text
-        parser.start(told.now_ms, openmetrics=openmetrics)
-        with parser.all_or_nothing():
-            batch = parser.feed(_whole_lines(body))
-            parser.finish()
-            return Incoming(batch, dict(parser.metadata))
+    parser = intake.text
+    state = TextState(told.now_ms, openmetrics=openmetrics)
+
+    def feed(block: bytes, _: int) -> Incoming:
+        nonlocal state
+        parser.resume(state)
+        batch = parser.feed(block)
+        state = parser.pause()
+        return Incoming(batch, state.metadata, len(block))
+
+    def finish() -> None:
+        parser.resume(state)
+        parser.finish()
+
+    return _in_blocks(intake, body, feed, parser.forget, finish)
 
 
-def read_protobuf(intake: Intake, body: bytes, told: Told) -> Incoming:
+def _in_blocks(
+    intake: Intake,
+    body: Body,
+    feed: Callable[[bytes, int], Incoming],
+    forget: Callable[[], None],
+    finish: Callable[[], None] = lambda: None,
+) -> Slices:
+    """Bodies of a store are read side by side, their blocks in turn.
+
+    feed    reads a block; the number is of the lines before it
+    forget  forgets the series, after a body that is refused though some blocks of it were read
+    """
+    lines, some = 0, False
+    try:
+        for block in line_blocks(body.slices()):
+            with intake.turn:
+                found = feed(block, lines)
+            some = True
+            lines += block.count(b"\n")
+            yield found
+        with intake.turn:
+            finish()
+    except BaseException:
+        if some:
+            with intake.turn:
+                forget()
+        raise
+
+
+def read_protobuf(intake: Intake, body: Body, told: Told) -> Slices:
     """Metric families as Prometheus's client libraries write them, one after the other."""
     parser = ProtobufParser(
         default_time_ms=told.now_ms, what="body", always_classic=True, limits=intake.limits
     )
-    batch = parser.feed(body)
+    for piece in body.slices():
+        octets = len(piece)
+        for batch in parser.slices(piece):
+            if batch is None:
+                yield None
+                continue
+            yield Incoming(batch, parser.metadata, octets)
+            octets = 0
     parser.finish()
-    return Incoming(batch, parser.metadata)
 
 
-def read_arrow(intake: Intake, body: bytes, _: Told) -> Incoming:
+def read_arrow(intake: Intake, body: Body, _: Told) -> Slices:
     """An Arrow IPC stream: a table with a row a sample, or a column a metric."""
-    return Incoming(
-        concat_batches(read_arrow_stream(body, intake.limits, most_bytes=intake.most_bytes))
-    )
-
-
-def _whole_lines(body: bytes) -> bytes:
-    return body if not body or body.endswith(b"\n") else body + b"\n"
+    data = body.whole()
+    for batch in read_arrow_stream(data, intake.limits, most_bytes=intake.most_bytes):
+        yield None if batch is None else Incoming(batch, octets=8 * len(batch))
 
 
 INFLUX, JSON_LINES, TEXT, OPENMETRICS, PROTOBUF, ARROW = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import orjson
 
+from novaql.inputs.protobuf_wire import varint
+
 
 def otlp_answer(rejected: int, reason: str, *, as_json: bool) -> bytes:
     """An `ExportMetricsServiceResponse`."""
@@ -13,14 +15,5 @@ def otlp_answer(rejected: int, reason: str, *, as_json: bool) -> bytes:
         partial = {"rejectedDataPoints": str(rejected), "errorMessage": reason}
         return orjson.dumps({"partialSuccess": partial})
     words = reason.encode()
-    inside = b"\x08" + _varint(rejected) + b"\x12" + _varint(len(words)) + words
-    return b"\x0a" + _varint(len(inside)) + inside
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    inside = b"\x08" + varint(rejected) + b"\x12" + varint(len(words)) + words
+    return b"\x0a" + varint(len(inside)) + inside

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.ingest.otlp_answer import otlp_answer
 from server.ingest.service import store_otlp
 from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.errors import UnsupportedMedia
 
 _PROTO = "application/x-protobuf"
@@ -30,9 +28,9 @@ async def otlp(request: Request) -> Response:
     context = context_of(request)
     limit = context.settings.max_write_bytes
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.writers.place():
-        body = await read_body(request, limit=limit, encodings=("gzip",))
+    with context.writers.body(principal_of(request).tenant_id) as held:
+        body = await read_body(request, limit=limit, encodings=("gzip",), held=held)
         packed = encoding == "gzip"
-        work = partial(store_otlp, context, body, packed=packed, as_json=kind == _JSON)
-        rejected, reason = await context.writers.run(work)
+        steps = store_otlp(context, body, packed=packed, as_json=kind == _JSON)
+        rejected, reason = await context.writers.store(held, steps)
     return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)

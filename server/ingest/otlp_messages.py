@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any
 
-from novaql.errors import InputError
+from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
 
 Message = dict[str, Any]
@@ -31,7 +31,7 @@ _POINT: dict[int, tuple[str, Any]] = {
     4: ("count", "fixed"),
     5: ("sum", "double"),
 }
-_SCHEMA: dict[str, dict[int, tuple[str, Any]]] = {
+SCHEMA: dict[str, dict[int, tuple[str, Any]]] = {
     "Request": {1: ("resourceMetrics", ["ResourceMetrics"])},
     "ResourceMetrics": {1: ("resource", "Resource"), 2: ("scopeMetrics", ["ScopeMetrics"])},
     "Resource": {1: ("attributes", ["KeyValue"])},
@@ -100,7 +100,7 @@ _SCHEMA: dict[str, dict[int, tuple[str, Any]]] = {
 
 def from_protobuf(data: bytes) -> Message:
     """An `ExportMetricsServiceRequest`. Raises `InputError`."""
-    return _message(data, 0, len(data), "Request", 0)
+    return message_of(data, 0, len(data), "Request", 0)
 
 
 def from_json(data: bytes) -> Message:
@@ -114,15 +114,32 @@ def from_json(data: bytes) -> Message:
     return found
 
 
-def _message(data: bytes, at: int, stop: int, kind: str, depth: int) -> Message:
+def message_of(
+    data: bytes,
+    at: int,
+    stop: int,
+    kind: str,
+    depth: int,
+    *,
+    without: tuple[int, ...] = (),
+    most_bytes: int = 1 << 62,
+) -> Message:
+    """The message in data[at:stop]. Raises `InputError`, `LimitExceeded`.
+
+    without     numbers of fields that are passed over
+    most_bytes  of the other fields
+    """
     if depth > _DEEPEST:
         raise InputError(f"byte {at}: messages are nested too deeply")
-    schema = _SCHEMA[kind]
+    schema = SCHEMA[kind]
     out: Message = {}
     for number, wire, first, last in fields(data, at, stop):
         known = schema.get(number)
-        if known is None:
+        if known is None or number in without:
             continue
+        most_bytes -= last - first + 2
+        if most_bytes < 0:
+            raise LimitExceeded("a message in it has too many bytes")
         name, of = known
         if not isinstance(of, list):
             out[name] = _one(data, first, last, wire, of, depth)
@@ -147,7 +164,7 @@ def _one(data: bytes, first: int, last: int, wire: int, kind: str, depth: int) -
         number = int(_FIXED.unpack_from(data, first)[0])
         return signed(number) if kind == "sfixed" else number
     if wanted == BYTES:
-        return _message(data, first, last, kind, depth + 1)
+        return message_of(data, first, last, kind, depth + 1)
     number = read_varint(data, first, last)[0]
     if kind == "sint":
         return (number >> 1) ^ -(number & 1)

@@ -5,7 +5,10 @@ Samples are decoded as arrays, as those of 1.0 are, native histograms and exempl
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 
@@ -26,6 +29,9 @@ _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5
 _SAMPLE_KEY, _SAMPLE_START, _HISTOGRAM_START = 0x12, 3, 17
 _SIZE_WITHOUT_START = 16
 """Bytes of a sample of today without a start timestamp; a longer one is looked into."""
+_SMALL = 256 << 10
+"""Messages of so many bytes have their symbols as texts at once."""
+_MOST_KNOWN = 1 << 14
 _TYPES = (
     "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
 )  # fmt: skip
@@ -59,33 +65,141 @@ class _Found:
     names: set[str] = field(default_factory=set)
 
 
+Places = list[tuple[int, int]]
+"""Where fields lie in a message: first and one past the last byte."""
+
+
+class Message2:
+    """A message whose time series are decoded some at a time. `walk` comes first."""
+
+    def __init__(self, data: bytes, limits: LabelLimits = USUAL_LIMITS) -> None:
+        self._data = data
+        self._limits = limits
+        self._symbols: Sequence[str] = []
+        self._starts, self._stops = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def walk(self, often: int = 1 << 30) -> Iterator[None]:
+        """Find symbols and time series; comes back after so many fields.
+
+        Raises `InputError`, `LimitExceeded`.
+        """
+        data, starts, stops = self._data, self._starts, self._stops
+        symbols: list[str] | Symbols = [] if len(data) <= _SMALL else Symbols(data)
+        for walked, (number, kind, start, stop) in enumerate(fields(data, 0, len(data))):
+            if number == _SYMBOL and kind == BYTES:
+                said = text(data, start, stop)
+                if isinstance(symbols, list):
+                    symbols.append(said)
+                else:
+                    symbols.put(start, stop)
+            elif number == _SERIES and kind == BYTES:
+                starts.append(start)
+                stops.append(stop)
+                if len(starts) > self._limits.series:
+                    self._limits.check_series(len(starts))
+            elif number in (1, 2, 3):
+                raise InputError(
+                    f"byte {start}: field {number} is one of remote write 1.0, not 2.0"
+                )
+            if walked % often == often - 1:
+                yield
+        if symbols and symbols[0]:
+            raise InputError("the first symbol is not the empty text")
+        self._symbols = symbols
+
+    def groups(self, octets: int) -> Iterator[tuple[int, int]]:
+        """Numbers of time series: from one up to another, of so many bytes or one series alone."""
+        first = size = 0
+        for number in range(len(self)):
+            own = self._stops[number] - self._starts[number]
+            if size and size + own > octets:
+                yield first, number
+                first, size = number, 0
+            size += own + 2
+        if first < len(self) or not len(self):
+            yield first, len(self)
+
+    def octets(self, first: int, last: int) -> int:
+        """Bytes of some time series."""
+        return sum(self._stops[first:last]) - sum(self._starts[first:last])
+
+    def places(self, first: int, last: int) -> Places:
+        """Where they lie."""
+        return list(zip(self._starts[first:last], self._stops[first:last], strict=True))
+
+    def decode(self, first: int, last: int) -> WriteRequest:
+        """Decode some time series. Raises `InputError`, `LimitExceeded`."""
+        return self._decode(self._data, self.places(first, last))
+
+    def decode_one(self, data: bytes) -> WriteRequest:
+        """Decode the content of one time series."""
+        return self._decode(data, [(0, len(data))])
+
+    def opened(self, number: int) -> tuple[bytes, bytes, int, int]:
+        """The message, the label references of a time series, and where its other fields lie."""
+        start, stop = self._starts[number], self._stops[number]
+        which, kind, _, after = next(fields(self._data, start, stop))
+        if which != _REFS or kind not in (BYTES, VARINT):
+            raise InputError(f"time series at byte {start}: its labels do not come first")
+        return self._data, self._data[start:after], after, stop
+
+    def _decode(self, data: bytes, places: Places) -> WriteRequest:
+        found = _Found(self._limits)
+        for start, stop in places:
+            try:
+                _read_series(data, start, stop, self._symbols, found)
+            except InputError as problem:
+                raise InputError(f"time series at byte {start}: {problem}") from problem
+        batch = _batch(data, found)
+        whole = 0 if batch.native is None else len(batch.native.timestamps)
+        return WriteRequest(batch, found.metadata, whole)
+
+
+class Symbols(Sequence[str]):
+    """Texts of a large message, as places; each is decoded when it is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._starts, self._sizes = array("I"), array("I")
+        self._known: dict[int, str] = {}
+
+    def put(self, start: int, stop: int) -> None:
+        """One more."""
+        self._starts.append(start)
+        self._sizes.append(stop - start)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[str]: ...
+    def __getitem__(self, number: int | slice) -> str | Sequence[str]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        known = self._known.get(number)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            start = self._starts[number]
+            known = self._known[number] = self._data[start : start + self._sizes[number]].decode()
+        return known
+
+
 def decode_request(data: bytes, limits: LabelLimits = USUAL_LIMITS) -> WriteRequest:
     """Decode an unpacked message. Raises `InputError`, `LimitExceeded`; a bad message is refused
     as a whole."""
-    symbols: list[str] = []
-    series: list[tuple[int, int]] = []
-    for number, kind, start, stop in fields(data, 0, len(data)):
-        if number == _SYMBOL and kind == BYTES:
-            symbols.append(text(data, start, stop))
-        elif number == _SERIES and kind == BYTES:
-            series.append((start, stop))
-        elif number in (1, 2, 3):
-            raise InputError(f"byte {start}: field {number} is one of remote write 1.0, not 2.0")
-    if symbols and symbols[0]:
-        raise InputError("the first symbol is not the empty text")
-    limits.check_series(len(series))
-    found = _Found(limits)
-    for start, stop in series:
-        try:
-            _read_series(data, start, stop, symbols, found)
-        except InputError as problem:
-            raise InputError(f"time series at byte {start}: {problem}") from problem
-    batch = _batch(data, found)
-    whole = 0 if batch.native is None else len(batch.native.timestamps)
-    return WriteRequest(batch, found.metadata, whole)
+    message = Message2(data, limits)
+    for _ in message.walk():
+        pass
+    return message.decode(0, len(message))
 
 
-def _read_series(data: bytes, at: int, stop: int, symbols: list[str], found: _Found) -> None:
+def _read_series(data: bytes, at: int, stop: int, symbols: Sequence[str], found: _Found) -> None:
     number = -1
     metadata: Metadata | None = None
     regions: list[tuple[int, int]] = []
@@ -141,7 +255,7 @@ def _number_field(data: bytes, at: int, stop: int, wanted: int) -> int:
     return value
 
 
-def _series_number(refs: bytes, symbols: list[str], found: _Found) -> int:
+def _series_number(refs: bytes, symbols: Sequence[str], found: _Found) -> int:
     known = found.number_of.get(refs)
     if known is None:
         known = found.number_of[refs] = len(found.labels)
@@ -165,7 +279,7 @@ def _references(refs: bytes, most: int) -> list[int]:
     return numbers
 
 
-def _labels(references: list[int], symbols: list[str]) -> dict[str, str]:
+def _labels(references: list[int], symbols: Sequence[str]) -> dict[str, str]:
     if len(references) % 2:
         raise InputError("a label name has no value")
     labels: dict[str, str] = {}
@@ -182,13 +296,13 @@ def _labels(references: list[int], symbols: list[str]) -> dict[str, str]:
     return labels
 
 
-def _symbol(reference: int, symbols: list[str]) -> str:
+def _symbol(reference: int, symbols: Sequence[str]) -> str:
     if reference >= len(symbols):
         raise InputError(f"symbol {reference} is beyond the table of {len(symbols)}")
     return symbols[reference]
 
 
-def _read_metadata(data: bytes, start: int, stop: int, symbols: list[str]) -> Metadata:
+def _read_metadata(data: bytes, start: int, stop: int, symbols: Sequence[str]) -> Metadata:
     values = {1: 0, 3: 0, 4: 0}
     for number, kind, first, last in fields(data, start, stop):
         if number in values and kind == VARINT:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.ingest.service import Store, Written, store_message, store_message_2
 from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.edge import request_id_of
 from server.platform.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
 from server.platform.problem import problem_response
@@ -38,10 +36,10 @@ async def write(request: Request) -> Response:
     context = context_of(request)
     limit = context.settings.max_write_bytes
     try:
-        with context.writers.place():
-            body = await read_body(request, limit=limit, encodings=("snappy", "zstd"))
+        with context.writers.body(principal_of(request).tenant_id) as held:
+            body = await read_body(request, limit=limit, encodings=("snappy", "zstd"), held=held)
             zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
-            written = await context.writers.run(partial(store, context, body, zstd=zstd))
+            written = await context.writers.store(held, store(context, body, zstd=zstd))
         if written.left_out:
             return _refusal(request, InvalidRequest(written.left_out), written)
     except Exception as problem:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-
-from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.overwritten import overwritten
-from novaql.inputs.write_request import WriteRequest
+from novaql.errors import LimitExceeded
+from server.ingest.body import Body
 from server.ingest.formats import Reader, Told
 from server.ingest.intake import intake_of
-from server.ingest.otlp import convert
-from server.ingest.otlp_messages import from_json, from_protobuf
-from server.ingest.partial_write import Decode, sound_part
-from server.ingest.remote_write_2 import decode_request
-from server.platform.bodies import unpack_gzip, unpack_snappy, unpack_zstd
+from server.ingest.otlp_slices import OtlpReading
+from server.ingest.partial_write import SoundSeries
+from server.ingest.series_count import SeriesCount
+from server.ingest.spool import Incoming, Slices, spooled
+from server.ingest.write_parts import Parts, parts_1, parts_2
+from server.platform.bodies import unpack_snappy
 from server.platform.context import ServerContext
-from server.platform.errors import BodyTooLarge, InvalidRequest
-from tsdb.options import AppendResult
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
-
-log = logging.getLogger("novaql.ingest")
-_SERIES_1, _SERIES_2 = 1, 5
-"""Numbers of the field that a time series is, in a message of either version."""
+from server.platform.errors import BodyTooLarge
+from server.platform.writers import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,131 +55,91 @@ class Taken:
 class Store(Protocol):
     """Stores a message; `zstd`: it is packed with that, else with snappy."""
 
-    def __call__(self, context: ServerContext, body: bytes, *, zstd: bool = False) -> Written: ...
+    def __call__(
+        self, context: ServerContext, body: bytes, *, zstd: bool = False
+    ) -> Steps[Written]: ...
 
 
-def store_message(context: ServerContext, body: bytes, *, zstd: bool = False) -> Written:
-    """Decode remote write 1.0 and store what is sound in it. Runs in a writer thread.
+def store_message(context: ServerContext, body: bytes, *, zstd: bool = False) -> Steps[Written]:
+    """Decode remote write 1.0 and store what is sound in it. Runs in writer threads.
 
     Raises `InputError`, `BodyTooLarge` or a `StoreError`; no sample of the message is stored then.
     """
     decoder = intake_of(context).remote_write
-    limit = context.settings.max_unpacked_bytes
-    try:
-        if zstd:
-            request = decoder.decode_message(unpack_zstd(body, limit=limit))
-        else:
-            request = decoder.decode(body)
-    except LimitExceeded as problem:
-        raise BodyTooLarge(str(problem)) from None
-    except InputError as problem:
-        unpack = unpack_zstd if zstd else unpack_snappy
-        data = unpack(body, limit=limit)
-        return _store_part(context, data, _SERIES_1, decoder.decode_message, problem)
-    return _store_request(context, request)
+    limits = intake_of(context).limits
+    return (
+        yield from _store_parts(context, body, zstd, lambda data: parts_1(data, decoder, limits))
+    )
 
 
-def store_message_2(context: ServerContext, body: bytes, *, zstd: bool = False) -> Written:
+def store_message_2(context: ServerContext, body: bytes, *, zstd: bool = False) -> Steps[Written]:
     """The same for remote write 2.0."""
-    unpack = unpack_zstd if zstd else unpack_snappy
-    data = unpack(body, limit=context.settings.max_unpacked_bytes)
-    decode = partial(decode_request, limits=intake_of(context).limits)
-    try:
-        request = decode(data)
-    except LimitExceeded as problem:
-        raise BodyTooLarge(str(problem)) from None
-    except InputError as problem:
-        return _store_part(context, data, _SERIES_2, decode, problem)
-    return _store_request(context, request)
+    limits = intake_of(context).limits
+    return (yield from _store_parts(context, body, zstd, lambda data: parts_2(data, limits)))
 
 
-def _store_part(
-    context: ServerContext, data: bytes, series_field: int, decode: Decode, fault: InputError
-) -> Written:
+def _store_parts(
+    context: ServerContext, body: bytes, zstd: bool, parts: Callable[[bytes], Parts]
+) -> Steps[Written]:
+    limit = context.settings.max_unpacked_bytes
+    data = Body(body, "zstd", limit=limit).whole() if zstd else unpack_snappy(body, limit=limit)
+    sound: SoundSeries | None = None
+
+    def read() -> Slices:
+        nonlocal sound
+        sound = SoundSeries()
+        with closing(parts(data)) as every:
+            for part in sound.of(every):
+                if part is None:
+                    yield None
+                else:
+                    yield Incoming(part.batch, part.metadata, part.octets)
+            sound.need_some()
+
     try:
-        part = sound_part(data, series_field, decode, fault)
+        stored = yield from spooled(context, read)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
-    return _store_request(context, part.request, part.left_out)
+    assert sound is not None
+    left_out = sound.left_out()
+    if stored.late:
+        many = "1 sample is" if stored.late == 1 else f"{stored.late} samples are"
+        of_samples = f"{many} older than this store takes"
+        left_out = f"{left_out}; {of_samples}" if left_out else f"partial write: {of_samples}"
+    return Written(stored.samples, stored.histograms, stored.exemplars, left_out)
 
 
 def store_otlp(
     context: ServerContext, body: bytes, *, packed: bool, as_json: bool
-) -> tuple[int, str]:
+) -> Steps[tuple[int, str]]:
     """Decode an OTLP export and store it; how many points were left out, and why."""
-    data = unpacked(context, body, "gzip" if packed else "")
-    request = from_json(data) if as_json else from_protobuf(data)
     intake = intake_of(context)
-    with intake.deltas.request() as deltas:
-        try:
-            converted = convert(request, deltas, intake.limits)
-        except LimitExceeded as problem:
-            raise BodyTooLarge(str(problem)) from None
-        stored = store_batch(context, converted.batch(), converted.metadata)
-    if stored.rejected and not converted.rejected:
-        return stored.rejected, "older than this store takes"
-    return converted.rejected + stored.rejected, converted.reason
+    data = Body(body, "gzip" if packed else "", limit=context.settings.max_unpacked_bytes).whole()
+    reading = OtlpReading(data, intake.deltas, intake.limits, as_json=as_json)
+    try:
+        stored = yield from spooled(context, reading.slices)
+        reading.keep()
+    except LimitExceeded as problem:
+        raise BodyTooLarge(str(problem)) from None
+    finally:
+        reading.leave()
+    if stored.late and not reading.rejected:
+        return stored.late, "older than this store takes"
+    return reading.rejected + stored.late, reading.reason
 
 
 def store_body(
     context: ServerContext, body: bytes, *, encoding: str, read: Reader, told: Told
-) -> Taken:
+) -> Steps[Taken]:
     """Read a body of any format and store what it brings.
 
     Raises `InputError`, a `ServerError` or a `StoreError`; nothing is stored then.
     """
-    data = unpacked(context, body, encoding)
+    intake = intake_of(context)
+    whole = Body(body, encoding, limit=context.settings.max_unpacked_bytes)
+    series = SeriesCount(intake.limits)
     try:
-        found = read(intake_of(context), data, told)
+        stored = yield from spooled(context, partial(read, intake, whole, told), series)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
-    batch = found.batch
-    stored = store_batch(context, batch, found.metadata)
-    native = batch.native
-    used = [batch.series_index] if native is None else [batch.series_index, native.series_index]
-    series = len(np.unique(np.concatenate(used)))
-    histograms = len(batch) - len(batch.values) - stored.rejected_histograms
-    samples = len(batch) - stored.rejected - histograms
-    return Taken(samples, histograms, series, overwritten([batch]))
-
-
-def unpacked(context: ServerContext, body: bytes, encoding: str) -> bytes:
-    """A body without its content encoding. Raises `BodyTooLarge`, `InvalidRequest`."""
-    limit = context.settings.max_unpacked_bytes
-    if encoding in ("", "identity"):
-        return body
-    if encoding == "gzip":
-        return unpack_gzip(body, limit=limit)
-    if encoding == "zstd":
-        return unpack_zstd(body, limit=limit)
-    raise InvalidRequest(f"there is no content encoding {encoding!r}")
-
-
-def _store_request(context: ServerContext, request: WriteRequest, left_out: str = "") -> Written:
-    stored = store_batch(context, request.batch, request.metadata)
-    native = request.batch.native
-    histograms = 0 if native is None else len(native.timestamps)
-    late = stored.rejected
-    if late:
-        many = "1 sample is" if late == 1 else f"{late} samples are"
-        of_samples = f"{many} older than this store takes"
-        left_out = f"{left_out}; {of_samples}" if left_out else f"partial write: {of_samples}"
-    return Written(
-        samples=len(request.batch) - histograms - (late - stored.rejected_histograms),
-        histograms=histograms - stored.rejected_histograms,
-        exemplars=stored.exemplars,
-        left_out=left_out,
-    )
-
-
-def store_batch(
-    context: ServerContext, batch: Batch, metadata: Mapping[str, Metadata]
-) -> AppendResult:
-    """Metadata first: should that fail, no sample is stored, and the sender comes again."""
-    if metadata:
-        context.store.set_metadata(metadata)
-    if len(batch) == 0 and batch.exemplars is None:
-        return AppendResult()
-    stored = context.store.append(batch)
-    context.telemetry.ingested_samples.inc(len(batch) - stored.rejected)
-    return stored
+    return Taken(stored.samples, stored.histograms, series.total())

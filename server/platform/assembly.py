@@ -31,7 +31,8 @@ from server.platform.stores import Stores, not_here
 from server.platform.strangers import Strangers
 from server.platform.telemetry import Telemetry
 from server.platform.threads import StateThreads, readers_of
-from server.platform.workers import QueryWorkers, Writers
+from server.platform.workers import QueryWorkers
+from server.platform.writers import Writers
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def _around(
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
-        writers=Writers(threads=2, room=settings.write_queue),
+        writers=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
         answers=ResultCache(settings.result_cache_bytes),
         texts=KeptTexts(settings.result_cache_bytes),
         kept_answers=KeptAnswers(settings.state_cache_bytes),

@@ -31,7 +31,8 @@ from server.platform.strangers import Strangers
 from server.platform.telemetry import Telemetry
 from server.platform.threads import StateThreads
 from server.platform.unit import Actor, Origin, Unit
-from server.platform.workers import QueryWorkers, Writers
+from server.platform.workers import QueryWorkers
+from server.platform.writers import Writers
 from server.settings import Settings
 
 _MOST_VIEWS = 4096

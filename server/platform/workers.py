@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -193,34 +193,6 @@ def _yield_to_others() -> None:
     if sys.platform == "linux":  # elsewhere this would be that of the whole process
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
-
-
-class Writers:
-    """Threads that decode and store. More than `room` bodies at once are refused with `Busy`."""
-
-    def __init__(self, *, threads: int, room: int) -> None:
-        self._pool = Pool(threads, "write")
-        self._room = room
-        self._taken = 0
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one body; taken before it is read, so that memory stays bounded."""
-        if self._taken >= self._room:
-            raise Busy("too many writes at once", headers={"Retry-After": "1"})
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
-
-    async def run(self, work: Callable[[], Answer]) -> Answer:
-        """The answer of work done in a thread. It ends even when the client leaves."""
-        return await self._pool.run(work)
-
-    def close(self) -> None:
-        """Wait for what is being stored."""
-        self._pool.close(forget=False)
 
 
 async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:

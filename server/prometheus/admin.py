@@ -10,7 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.context import context_of
+from server.platform.context import context_of, principal_of
 from server.platform.errors import InvalidRequest, Unavailable
 from server.platform.store import Store
 from server.prometheus.envelope import success
@@ -34,7 +34,10 @@ async def snapshot(request: Request) -> Response:
     context = context_of(request)
     if context.store.path is None:
         raise Unavailable("admin APIs disabled: the store is in memory, there is no snapshot of it")
-    name = await context.writers.run(lambda: take_snapshot(context.store, skip_head=skip_head))
+    tenant = principal_of(request).tenant_id
+    name = await context.writers.run(
+        tenant, lambda: take_snapshot(context.store, skip_head=skip_head)
+    )
     return success(orjson.dumps({"name": name}))
 
 
@@ -55,7 +58,9 @@ async def delete_series(request: Request) -> Response:
         raise bad_parameter("match[]", problem.message) from None
     context = context_of(request)
     if start_ms <= end_ms:
-        found = await context.writers.run(lambda: context.store.delete(sets, start_ms, end_ms))
+        found = await context.writers.run(
+            principal_of(request).tenant_id, lambda: context.store.delete(sets, start_ms, end_ms)
+        )
         log.info("deleted", extra={"series": found.series, "samples": found.samples})
     return Response(status_code=204)
 
@@ -63,7 +68,9 @@ async def delete_series(request: Request) -> Response:
 async def clean_tombstones(request: Request) -> Response:
     """Take deleted samples off the disk: blocks that have any are written anew."""
     context = context_of(request)
-    cleaned = await context.writers.run(context.store.clean_tombstones)
+    cleaned = await context.writers.run(
+        principal_of(request).tenant_id, context.store.clean_tombstones
+    )
     log.info("tombstones cleaned", extra={"blocks": cleaned})
     return Response(status_code=204)
 

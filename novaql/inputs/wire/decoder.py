@@ -25,7 +25,7 @@ from tsdb.selection import Metadata
 from tsdb.tile import STALE, Batch, Floats, HistogramSamples
 
 _METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
-_SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 8
+_SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32
 _OCTETS_KEPT = 16 << 20
 _MOST_CELLS = 1 << 27
 _MOST_OCTETS = 256 << 20

@@ -25,12 +25,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
+from novaql.inputs.batch_stream import concat_batches
+from server.ingest.body import Body
 from server.ingest.delta import DeltaSums
 from server.ingest.formats import READERS, Told
 from server.ingest.intake import Intake
 from server.ingest.otlp import convert
 from server.ingest.otlp_messages import from_json, from_protobuf
 from server.ingest.remote_write_2 import decode_request
+from server.ingest.spool import Incoming
 from server.platform.errors import ServerError
 from server.platform.scopes import Role
 from server.settings import Settings
@@ -65,7 +68,14 @@ class Format:
 
 def _reader(kind: str) -> Callable[[bytes], Batch]:
     intake = Intake(SMALL)
-    return lambda data: READERS[kind.partition(";")[0]](intake, data, Told()).batch
+    read = READERS[kind.partition(";")[0]]
+
+    def batch_of(data: bytes) -> Batch:
+        body = Body(data, limit=SMALL.max_unpacked_bytes)
+        parts = read(intake, body, Told())
+        return concat_batches([part.batch for part in parts if isinstance(part, Incoming)])
+
+    return batch_of
 
 
 def _remote_write(data: bytes) -> Batch:

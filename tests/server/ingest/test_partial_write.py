@@ -6,20 +6,21 @@ from collections.abc import Callable, Iterator
 
 import cramjam
 import hypothesis.strategies as st
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 import tsdb
 from novaql.errors import InputError
+from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.inputs.write_request import WriteRequest
-from server.ingest.partial_write import MOST_AT_FAULT, sound_part
-from server.ingest.remote_write_2 import decode_request
+from server.ingest import write_parts
+from server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
+from server.ingest.write_parts import Parts, parts_1, parts_2
 from server.platform.scopes import Role
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import write_2_message
 from tests.support.remote_write_messages import message_of
+from tsdb.tile import Batch
 
 Series = tuple[dict[str, str], list[tuple[int, float]]]
 FIRST = {
@@ -50,44 +51,63 @@ def second(some: list[Series]) -> bytes:
     return bytes(write_2_message(some).SerializeToString())
 
 
-DECODERS: dict[
-    str, tuple[int, Callable[[list[Series]], bytes], Callable[[bytes], WriteRequest]]
-] = {
-    "1.0": (1, first, RemoteWriteDecoder().decode_message),
-    "2.0": (5, second, decode_request),
+VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes], Parts]]] = {
+    "1.0": (first, lambda data: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS)),
+    "2.0": (second, lambda data: parts_2(data, USUAL_LIMITS)),
 }
 
 
-@pytest.mark.parametrize("version", DECODERS)
+def sound(parts: Parts) -> tuple[SoundSeries, list[Batch]]:
+    reading = SoundSeries()
+    batches = [read.batch for read in reading.of(parts) if read is not None]
+    reading.need_some()
+    return reading, batches
+
+
+@pytest.mark.parametrize("part_bytes", [64, 1 << 17])
+@pytest.mark.parametrize("version", VERSIONS)
 @given(
     faults=st.lists(
         st.sampled_from(["", "", "", NAMELESS, TIMELESS]), min_size=2, max_size=40
-    ).filter(lambda some: any(some) and not all(some))
+    ).filter(lambda some: not all(some))
 )
-@settings(max_examples=40, deadline=None)
-def test_what_is_sound_is_what_is_not_at_fault(version: str, faults: list[str]) -> None:
-    number, write, decode = DECODERS[version]
-    data = write([series_of(n, fault) for n, fault in enumerate(faults)])
-    with pytest.raises(InputError) as caught:
-        decode(data)
-    part = sound_part(data, number, decode, caught.value)
-    batch = part.request.batch
-    found = [batch.series.column("no").values[code] for code in batch.series.column("no").codes]
-    used = {found[row] for row in np.unique(batch.series_index).tolist()}
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_what_is_sound_is_what_is_not_at_fault(
+    version: str, part_bytes: int, faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the message is read at once, or a series or two at a time."""
+    monkeypatch.setattr(write_parts, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(write_parts, "QUICK_BYTES", 2 * part_bytes)
+    write, parts = VERSIONS[version]
+    reading, batches = sound(parts(write([series_of(n, f) for n, f in enumerate(faults)])))
+    used = set()
+    for batch in batches:
+        if len(batch):
+            codes = batch.series.column("no").codes[batch.series_index]
+            used |= {batch.series.column("no").values[code] for code in codes.tolist()}
     assert used == {str(n) for n, fault in enumerate(faults) if not fault}
-    assert f"of {len(faults)} time series {sum(map(bool, faults))} " in part.left_out
+    if any(faults):
+        told = f"of {len(faults)} time series {sum(map(bool, faults))} "
+        assert told in reading.left_out()
+        named = [f"number {n + 1}:" for n, fault in enumerate(faults) if fault]
+        assert all(name in reading.left_out() for name in named[:3])
+    else:
+        assert reading.left_out() == ""
 
 
-@pytest.mark.parametrize("version", DECODERS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_message_of_which_too_much_is_at_fault_is_refused(version: str) -> None:
-    number, write, decode = DECODERS[version]
+    write, parts = VERSIONS[version]
     at_fault = [NAMELESS] * (MOST_AT_FAULT + 1)
     data = write([series_of(n, fault) for n, fault in enumerate([*at_fault, *[""] * 5000])])
-    problem = InputError("all of it")
-    with pytest.raises(InputError, match="all of it"):
-        sound_part(data, number, decode, problem)
+    with pytest.raises(InputError, match="no metric name"):
+        sound(parts(data))
     few = write([series_of(n, fault) for n, fault in enumerate([NAMELESS] * 3 + [""] * 5000)])
-    assert len(sound_part(few, number, decode, problem).request.batch) == 10_000
+    assert sum(map(len, sound(parts(few))[1])) == 10_000
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,76 @@
+"""Bytes that come in pieces → blocks of whole lines that are small enough to be read at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+BLOCK_BYTES = 2 << 20
+BLOCK_LINES = 32 << 10
+"""A line of one byte takes hundreds of bytes while it is read, so lines are counted, too."""
+
+_NEWLINE = 0x0A
+_FEW = 64
+_BLANK = re.compile(rb"^(?:[ \t]*+\n)++", re.MULTILINE)
+_BLANK_OR_COMMENT = re.compile(rb"^(?:[ \t]*+(?:#[^\n]*+)?+\n)++", re.MULTILINE)
+_BLANK_OR_FREE_COMMENT = re.compile(
+    rb"^(?:[ \t]*+(?:#(?![ \t]++(?:HELP|TYPE|UNIT)[ \t])[^\n]*+)?+\n)++", re.MULTILINE
+)
+
+
+def line_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Blocks that end in a newline, one of which is added to the last line if need be.
+
+    A line that is longer than a block is a block of its own.
+    """
+    whole: list[bytes] = []  # parts of whole lines
+    tail: list[bytes] = []  # … and of the line behind them, whose end has not come
+    size = tail_size = lines = 0
+    for piece in pieces:
+        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == _NEWLINE) + 1
+        last = int(ends[-1]) if len(ends) else 0
+        at = done = 0
+        while at < last:
+            fit = int(np.searchsorted(ends, at + BLOCK_BYTES - size - tail_size, "right"))
+            fit = min(fit, done + BLOCK_LINES - lines)
+            if fit <= done and whole:
+                yield b"".join(whole)
+                whole, size, lines = [], 0, 0
+                continue
+            fit = max(fit, done + 1)
+            cut = int(ends[fit - 1])
+            whole += (*tail, piece[at:cut])
+            size += tail_size + cut - at
+            lines += fit - done
+            tail, tail_size, at, done = [], 0, cut, fit
+        if last < len(piece):
+            tail.append(piece[last:])
+            tail_size += len(piece) - last
+    if tail:
+        whole += (*tail, b"\n")
+    if whole:
+        yield b"".join(whole)
+
+
+def without_blank_lines(block: bytes) -> bytes:
+    """Whole lines, without the blank ones if they are many."""
+    return _BLANK.sub(b"", block) if _are_many(block, (b"\n\n",)) else block
+
+
+def without_comments(block: bytes) -> bytes:
+    """Whole lines, without blank ones and comments if they are many."""
+    return _BLANK_OR_COMMENT.sub(b"", block) if _are_many(block, (b"\n\n", b"\n#")) else block
+
+
+def without_free_comments(block: bytes) -> bytes:
+    """The same of Prometheus text, whose comments may be metadata, which stays."""
+    if not _are_many(block, (b"\n\n", b"\n#")):
+        return block
+    return _BLANK_OR_FREE_COMMENT.sub(b"", block)
+
+
+def _are_many(block: bytes, beginnings: tuple[bytes, ...]) -> bool:
+    found = sum(block.count(beginning) for beginning in beginnings)
+    return found > _FEW and 4 * found > block.count(b"\n")

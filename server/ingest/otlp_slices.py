@@ -1,0 +1,150 @@
+"""An OTLP export in requests that are small enough to be decoded and converted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from novaql.errors import InputError, LimitExceeded
+from novaql.inputs.json_room import need_room
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.protobuf_wire import BYTES, fields
+from server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
+from server.ingest.otlp import Converted, convert
+from server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
+from server.ingest.spool import Incoming, Slices
+from server.platform.writers import BLOCKED
+
+SLICE_BYTES = 128 << 10
+MOST_MESSAGE_BYTES = 1 << 20
+"""Of a data point, a resource, or whatever else is decoded as a whole."""
+MOST_MESSAGES = 2_000_000
+"""Resources, scopes, metrics and points of one export."""
+_OFTEN = 1 << 14
+_MANY = {
+    "Request": (1,),
+    "ResourceMetrics": (2,),
+    "ScopeMetrics": (2,),
+    "Metric": (5, 7, 9, 10, 11),
+    **dict.fromkeys(("Gauge", "Sum", "Histogram", "ExponentialHistogram", "Summary"), (1,)),
+}
+"""Messages that may be cut, and the fields that are the parts of them."""
+
+_Sized = tuple[Message | None, int]
+
+
+class OtlpReading:
+    """Reads one export, as often as it is needed.
+
+    rejected, reason  how many points were left out by the last reading, and why the first was
+    """
+
+    def __init__(
+        self, data: bytes, deltas: DeltaSums, limits: LabelLimits, *, as_json: bool
+    ) -> None:
+        self._data = data
+        self._deltas = deltas
+        self._limits = limits
+        self._as_json = as_json
+        self._request: DeltaRequest | None = None
+        self.rejected = 0
+        self.reason = ""
+
+    def slices(self) -> Slices:
+        """What the export brings. Raises `InputError`, `LimitExceeded`."""
+        self.leave()
+        self.rejected, self.reason = 0, ""
+        request = self._request = self._deltas.begin()
+        for message, octets in self._messages():
+            if message is None:
+                yield None
+                continue
+            try:
+                converted = convert(message, request, self._limits)
+            except TurnNeeded:
+                while not request.try_turn():
+                    yield BLOCKED
+                converted = convert(message, request, self._limits)
+            self._note(converted)
+            yield Incoming(converted.batch(), converted.metadata, octets)
+
+    def _messages(self) -> Iterator[_Sized]:
+        if self._as_json:
+            need_room(self._data, "the body")
+            yield from_json(self._data), len(self._data)
+            return
+        yield from cut(self._data)
+
+    def _note(self, converted: Converted) -> None:
+        self.rejected += converted.rejected
+        self.reason = self.reason or converted.reason
+
+    def keep(self) -> None:
+        """The points are stored: later deltas are added to them."""
+        if self._request is not None:
+            self._request.keep()
+
+    def leave(self) -> None:
+        """Let other requests with deltas in."""
+        if self._request is not None:
+            self._request.leave()
+            self._request = None
+
+
+def cut(data: bytes) -> Iterator[_Sized]:
+    """Requests of about `SLICE_BYTES`, and the bytes of each; None now and then.
+
+    A resource, scope or metric whose parts are in several requests is in each of them.
+    Raises `InputError`, `LimitExceeded`.
+    """
+    yield from _cut(data, 0, len(data), "Request", 0, [0])
+
+
+def _cut(
+    data: bytes, at: int, stop: int, kind: str, depth: int, count: list[int]
+) -> Iterator[_Sized]:
+    many = _MANY.get(kind)
+    if stop - at <= SLICE_BYTES or many is None:
+        _need_small(stop - at)
+        yield message_of(data, at, stop, kind, depth), stop - at
+        return
+    schema = SCHEMA[kind]
+    head = message_of(data, at, stop, kind, depth, without=many, most_bytes=MOST_MESSAGE_BYTES)
+    parts: list[Message] = []
+    size, empty = 0, True
+    for number, wire, first, last in fields(data, at, stop):
+        count[0] += 1
+        if count[0] % _OFTEN == 0:
+            yield None, 0
+        if number not in many:
+            continue
+        if count[0] > MOST_MESSAGES:
+            raise LimitExceeded(f"the export has more than {MOST_MESSAGES} messages in it")
+        name, of = schema[number]
+        inner = of[0] if isinstance(of, list) else of
+        if wire != BYTES:
+            raise InputError(f"byte {first}: a field has wire type {wire}, not {BYTES}")
+        if last - first <= SLICE_BYTES and isinstance(of, list):
+            parts.append(message_of(data, first, last, inner, depth + 1))
+            size += last - first + 2
+            if size < SLICE_BYTES:
+                continue
+        if parts:
+            yield {**head, name: parts}, size
+            parts, size, empty = [], 0, False
+        if last - first <= SLICE_BYTES and isinstance(of, list):
+            continue
+        for part, octets in _cut(data, first, last, inner, depth + 1, count):
+            if part is None:
+                yield None, 0
+            else:
+                yield {**head, name: [part] if isinstance(of, list) else part}, octets
+                empty = False
+    if parts:
+        yield {**head, schema[many[0]][0]: parts}, size
+    elif empty:
+        yield head, 0
+
+
+def _need_small(size: int) -> None:
+    if size > MOST_MESSAGE_BYTES:
+        raise LimitExceeded(f"a message in it has more than {MOST_MESSAGE_BYTES} bytes")

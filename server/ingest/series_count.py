@@ -1,0 +1,71 @@
+"""How many different series the batches of one body have, counted while they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novaql.inputs.label_limits import LabelLimits
+from tsdb.labels import Ints, SeriesTable
+from tsdb.tile import Batch
+
+_Hashes = NDArray[np.uint64]
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_FEW = 1 << 16
+
+
+class SeriesCount:
+    """Counts series by hashes of 64 bits. A body of one batch is counted without them.
+
+    limits  `series` of them are the most
+    """
+
+    def __init__(self, limits: LabelLimits) -> None:
+        self._limits = limits
+        self._first: tuple[SeriesTable, Ints] | None = None
+        self._seen: _Hashes = np.zeros(0, np.uint64)
+        self._fresh: list[_Hashes] = []
+        self._waiting = 0
+
+    def add(self, batch: Batch) -> None:
+        """Raises `LimitExceeded` for too many series."""
+        native = batch.native
+        rows = [batch.series_index] if native is None else [batch.series_index, native.series_index]
+        used = np.unique(np.concatenate(rows))
+        self._limits.check_series(len(used))
+        if self._first is None and not len(self._seen) and not self._fresh:
+            self._first = batch.series, used
+            return
+        if self._first is not None:
+            self._put(_hashes(*self._first))
+            self._first = None
+        self._put(_hashes(batch.series, used))
+
+    def _put(self, hashes: _Hashes) -> None:
+        self._fresh.append(hashes)
+        self._waiting += len(hashes)
+        if self._waiting > max(_FEW, len(self._seen)):
+            self._limits.check_series(self.total())
+
+    def total(self) -> int:
+        """How many there are."""
+        if self._first is not None:
+            return len(self._first[1])
+        if self._fresh:
+            self._seen = np.unique(np.concatenate([self._seen, *self._fresh]))
+            self._fresh, self._waiting = [], 0
+        return len(self._seen)
+
+
+def _hashes(table: SeriesTable, rows: Ints) -> _Hashes:
+    """A hash of each label set, whatever columns its table has."""
+    found: _Hashes = np.zeros(len(rows), np.uint64)
+    for name, column in table.columns.items():
+        codes, place = np.unique(column.codes[rows], return_inverse=True)
+        of_values = np.fromiter(
+            (hash((name, column.values[code])) if code else 0 for code in codes.tolist()),
+            np.int64,
+            len(codes),
+        ).view(np.uint64)
+        found += ((of_values ^ (of_values >> np.uint64(29))) * _MIX)[place]
+    return found

@@ -1,0 +1,247 @@
+"""A remote-write message in parts that are small enough to be decoded at once.
+
+Messages of usual size are one part. Of a larger one the time series are walked over, and counted,
+before they are decoded. A single time series that is larger than a part is cut into several with
+the same labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from novaql.errors import InputError
+from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs.protobuf_wire import BYTES, fields, read_varint, varint
+from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.write_request import WriteRequest
+from server.ingest.remote_write_2 import Message2, Places
+
+QUICK_BYTES = 1 << 20
+"""Of parts for compiled code, which needs little memory beside the message."""
+PART_BYTES = 128 << 10
+"""Of parts for Python, where a field of two bytes makes objects of hundreds of bytes."""
+
+_SERIES_KEY = 0x0A
+_OFTEN = 1 << 14
+"""So many fields are walked over before others have a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some time series of a message, one after the other.
+
+    read    decodes them; raises `InputError`, `LimitExceeded`
+    places  where each lies, in bytes, for the size of each
+    some    decodes those of `places` from one number up to another
+    rest    decodes what is no time series; None: there is nothing to decode
+    octets  of the message
+    series  how many; 0: not counted, since there is no other part
+    whole   its series are whole ones; else a fault in it is one of the message
+    """
+
+    read: Callable[[], WriteRequest]
+    places: Callable[[], Places]
+    some: Callable[[int, int], WriteRequest]
+    octets: int
+    series: int = 0
+    rest: Callable[[], WriteRequest] | None = None
+    whole: bool = True
+
+
+Parts = Generator[Part | None, None, None]
+"""None now and then where there is nothing yet."""
+
+
+def parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
+    """Those of a message of remote write 1.0. Raises `InputError`, `LimitExceeded`.
+
+    The decoder forgets its series if a message of several parts is refused.
+    """
+    if len(data) <= PART_BYTES:
+        yield _part_1(data, decoder)
+        return
+    try:
+        yield from _quick_parts_1(data, decoder, limits)
+    except BaseException:
+        decoder.forget()
+        raise
+
+
+def _quick_parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
+    for piece in _pieces_1(data, QUICK_BYTES, limits):
+        if piece is None:
+            yield None
+            continue
+        request = None if piece.is_large else decoder.decode_quickly(piece.of(data))
+        if request is not None:
+            yield Part(partial(_same, request), list, _none, piece.octets, piece.series)
+        elif piece.is_large:
+            yield from _cut_series_1(data, piece, decoder, limits)
+        else:
+            yield from _small_parts_1(piece.of(data), decoder, limits)
+
+
+def _small_parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
+    for piece in _pieces_1(data, PART_BYTES, limits):
+        if piece is None:
+            yield None
+        elif piece.is_large:
+            yield from _cut_series_1(data, piece, decoder, limits)
+        else:
+            yield _part_1(piece.of(data), decoder, piece.series)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Where some fields of a message lie; is_large: the content of one time series alone."""
+
+    begin: int
+    end: int
+    series: int
+    is_large: bool = False
+
+    @property
+    def octets(self) -> int:
+        return self.end - self.begin
+
+    def of(self, data: bytes) -> bytes:
+        return data[self.begin : self.end]
+
+
+def _pieces_1(data: bytes, most: int, limits: LabelLimits) -> Iterator[_Piece | None]:
+    """Pieces of a message of about `most` bytes."""
+    at = begin = series = before = walked = 0
+    end = len(data)
+    while at < end:
+        first = at
+        if data[at] == _SERIES_KEY:
+            size, start = read_varint(data, at + 1, end)
+            at = start + size
+            if at > end:
+                raise InputError(f"byte {first}: a time series ends behind the message")
+            series += 1
+            if series > limits.series:
+                limits.check_series(series)
+            if at - first > most:
+                if begin < first:
+                    yield _Piece(begin, first, series - 1 - before)
+                yield _Piece(start, at, 1, is_large=True)
+                begin, before = at, series
+        else:
+            *_, at = next(fields(data, at, end))
+        if at - begin >= most:
+            yield _Piece(begin, at, series - before)
+            begin, before = at, series
+        walked += 1
+        if walked % _OFTEN == 0:
+            yield None
+    if begin < end:
+        yield _Piece(begin, end, series - before)
+
+
+def _part_1(data: bytes, decoder: RemoteWriteDecoder, count: int = 0) -> Part:
+    places: Places = []
+
+    def series() -> Places:
+        if not places:
+            at = 0
+            for number, kind, _, stop in fields(data, 0, len(data)):
+                if number == 1 and kind == BYTES:
+                    places.append((at, stop))
+                at = stop
+        return places
+
+    def some(begin: int, end: int) -> WriteRequest:
+        return decoder.decode_message(b"".join(data[a:b] for a, b in series()[begin:end]))
+
+    def rest() -> WriteRequest:
+        found, at = [], 0
+        for number, kind, _, stop in fields(data, 0, len(data)):
+            if number != 1 or kind != BYTES:
+                found.append(data[at:stop])
+            at = stop
+        return decoder.decode_message(b"".join(found))
+
+    return Part(partial(decoder.decode_message, data), series, some, len(data), count, rest)
+
+
+def _cut_series_1(
+    data: bytes, piece: _Piece, decoder: RemoteWriteDecoder, limits: LabelLimits
+) -> Parts:
+    """A time series in parts that have its labels and some of its samples each."""
+    at, stop = piece.begin, piece.end
+    behind, labels, count = at, 0, 1
+    while behind < stop and data[behind] == _SERIES_KEY:
+        size, start = read_varint(data, behind + 1, stop)
+        behind = start + size
+        labels += 1
+        if labels > limits.labels or behind > stop:
+            raise InputError(f"time series at byte {at}: it has more than {limits.labels} labels")
+    head = data[at:behind]
+    for first, last in _runs(data, behind, stop):
+        if last == 0:
+            yield None
+            continue
+        inside = head + data[first:last]
+        message = bytes([_SERIES_KEY]) + varint(len(inside)) + inside
+        read = partial(decoder.decode_message, message)
+        yield Part(read, list, _none, last - first, count, whole=False)
+        count = 0
+
+
+def _runs(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Where fields lie, as many as are read at once; (0, 0) where there is nothing yet."""
+    begin = at
+    for walked, (*_, after) in enumerate(fields(data, at, stop)):
+        if after - begin >= PART_BYTES:
+            yield begin, after
+            begin = after
+        if walked % _OFTEN == _OFTEN - 1:
+            yield 0, 0
+    if begin < stop or at == stop:
+        yield begin, stop
+
+
+def parts_2(data: bytes, limits: LabelLimits) -> Parts:
+    """Those of a message of remote write 2.0. Raises `InputError`, `LimitExceeded`."""
+    message = Message2(data, limits)
+    for _ in message.walk(_OFTEN):
+        yield None
+    for first, last in message.groups(PART_BYTES):
+        size = message.octets(first, last)
+        if last - first == 1 and size > PART_BYTES:
+            yield from _cut_series_2(message, first)
+            continue
+        yield Part(
+            partial(message.decode, first, last),
+            partial(message.places, first, last),
+            partial(_some_2, message, first),
+            size,
+            last - first,
+        )
+
+
+def _some_2(message: Message2, first: int, begin: int, end: int) -> WriteRequest:
+    return message.decode(first + begin, first + end)
+
+
+def _cut_series_2(message: Message2, number: int) -> Parts:
+    data, head, at, stop = message.opened(number)
+    count = 1
+    for first, last in _runs(data, at, stop):
+        if last == 0:
+            yield None
+            continue
+        read = partial(message.decode_one, head + data[first:last])
+        yield Part(read, list, _none, last - first, count, whole=False)
+        count = 0
+
+
+def _same(request: WriteRequest) -> WriteRequest:
+    return request
+
+
+def _none(_begin: int, _end: int) -> WriteRequest:
+    raise LookupError("a part without a fault is not read in halves")
