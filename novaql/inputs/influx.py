@@ -37,6 +37,9 @@ _MS_PER = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 PRECISIONS = (*_PER_MS, *_MS_PER)
 """Units of time that a line's timestamp may be in."""
 _SPELLINGS = {"n": "ns", "u": "us", "µ": "us", "µs": "us", "": "ns"}
+MOST_PARTS = 10_000
+"""Tags and fields of one line, where there are limits."""
+_NEWLINE, _COMMA = 0x0A, 0x2C
 _MOST_PROBLEMS = 10
 _MOST_LEFT_OUT = 100_000
 _MOST_TIME = 2**63 - 1
@@ -81,6 +84,7 @@ class InfluxParser:
 
     def __init__(self, *, what: str = "text", limits: LabelLimits = NO_LIMITS) -> None:
         self._what = what
+        self._limits = limits
         self._known = KnownSeries(limits)
         self._shapes: dict[bytes, tuple[int, ...]] = {}
         self._times_forgotten = 0
@@ -130,6 +134,8 @@ class InfluxParser:
             self.forget()
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
+        if self._limits is not NO_LIMITS and block.count(b",") > MOST_PARTS:
+            _need_short_lines(block, self._what, lines_before)
         found = _Found(default_time_ms, precision)
         with self.all_or_nothing():
             try:
@@ -225,6 +231,17 @@ class InfluxParser:
             np.full(len(numbers), time),
             np.array([value for _, value in pairs], np.float64),
         )
+
+
+def _need_short_lines(block: bytes, what: str, lines_before: int) -> None:
+    """Raises `InputError` for a line that has too many tags and fields."""
+    octets = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(octets == _NEWLINE)
+    commas = np.flatnonzero(octets == _COMMA)
+    of_lines = np.diff(np.searchsorted(commas, ends), prepend=0)
+    if int(of_lines.max(initial=0)) > MOST_PARTS:
+        line = lines_before + int(of_lines.argmax()) + 1
+        raise InputError(f"{what}:{line}: a line has more than {MOST_PARTS} tags and fields")
 
 
 class _Found:

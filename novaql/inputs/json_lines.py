@@ -24,7 +24,7 @@ from novaql.excerpt import excerpt
 from novaql.inputs.json_room import need_room
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.line_blocks import without_blank_lines
+from novaql.inputs.line_blocks import BLOCK_BYTES, without_blank_lines
 from tsdb.labels import METRIC_NAME, Bools, Ints
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tsdb.tile import Batch, Floats
@@ -38,6 +38,9 @@ _LINE = re.compile(
     rb'(?:"values":\[' + _VALUES + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
     rb'|"value":([-+.0-9eE]++),"timestamp":([-+.0-9eE]++))\}[ \t]*+\n|([^\n]*+)\n'
 )
+_LONG = re.compile(rb'\{"metric":\{[^{}\n]*+\},"values":\[')
+_BETWEEN = b'],"timestamps":['
+_LINE_SAMPLES = 64 << 10
 _NEGATIVE_ZERO = re.compile(rb"(?<![-+.0-9eE])-0(?![.0-9eE])")
 """As a whole number, which the reader of JSON takes for a plain zero."""
 _TEXT_OR_ZERO = re.compile(rb'("(?:[^"\\]|\\.)*+")|' + _NEGATIVE_ZERO.pattern)
@@ -51,6 +54,38 @@ _TEXTS = {
     "-Inf": float("-inf"),
 }
 _KEYS = frozenset(["metric", "labels", "name", "values", "timestamps", "value", "timestamp"])
+
+
+def short_lines(block: bytes) -> Iterator[bytes]:
+    """A block of lines; a long line as programs write it is cut into several of its series.
+
+    Raises `InputError` if such a line has more values than timestamps, or fewer.
+    """
+    head = _LONG.match(block) if len(block) > BLOCK_BYTES else None
+    middle = -1 if head is None else block.find(_BETWEEN, head.end())
+    end = block.rfind(b"]}")
+    if head is None or middle < 0 or block.count(b"\n") != 1 or block[end + 2 :].strip():
+        yield block
+        return
+    value, stamp = head.end(), middle + len(_BETWEEN)
+    while value < middle and stamp < end:
+        values, next_value = _some(block, value, middle)
+        stamps, next_stamp = _some(block, stamp, end, values.count(b",") + 1)
+        if (next_value < middle) != (next_stamp < end):
+            raise InputError("a line has not as many timestamps as values")
+        yield b"%b%b%b%b]}\n" % (head[0], values, _BETWEEN, stamps)
+        value, stamp = next_value, next_stamp
+
+
+def _some(text: bytes, at: int, end: int, most: int = _LINE_SAMPLES) -> tuple[bytes, int]:
+    """Up to so many items of a list, and where the next one begins."""
+    stop = at
+    for _ in range(most):
+        stop = text.find(b",", stop, end)
+        if stop < 0:
+            return text[at:end], end
+        stop += 1
+    return text[at : stop - 1], stop
 
 
 class JsonLinesParser:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from novaql.inputs.exposition import TextState
 from novaql.inputs.influx import LineProblems, precision_of
+from novaql.inputs.json_lines import short_lines
 from novaql.inputs.line_blocks import line_blocks
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from server.ingest.arrow_stream import read_arrow_stream
@@ -65,7 +66,7 @@ def read_json_lines(intake: Intake, body: Body, told: Told) -> Slices:
         batch = parser.feed(block, default_time_ms=told.now_ms, lines_before=lines)
         return Incoming(batch, octets=len(block))
 
-    return _in_blocks(intake, body, feed, intake.json_lines.forget)
+    return _in_blocks(intake, body, feed, intake.json_lines.forget, cut=short_lines)
 
 
 def read_text(intake: Intake, body: Body, told: Told, *, openmetrics: bool) -> Slices:
@@ -93,20 +94,23 @@ def _in_blocks(
     feed: Callable[[bytes, int], Incoming],
     forget: Callable[[], None],
     finish: Callable[[], None] = lambda: None,
+    cut: Callable[[bytes], Iterable[bytes]] = lambda block: (block,),
 ) -> Slices:
     """Bodies of a store are read side by side, their blocks in turn.
 
     feed    reads a block; the number is of the lines before it
+    cut     a block in parts that take less memory
     forget  forgets the series, after a body that is refused though some blocks of it were read
     """
     lines, some = 0, False
     try:
         for block in line_blocks(body.slices()):
-            with intake.turn:
-                found = feed(block, lines)
-            some = True
+            for part in cut(block):
+                with intake.turn:
+                    found = feed(part, lines)
+                some = True
+                yield found
             lines += block.count(b"\n")
-            yield found
         with intake.turn:
             finish()
     except BaseException:
