@@ -127,6 +127,11 @@ def _octets(batch: Batch, tables: set[int]) -> int:
         size += 16 * len(batch.native.timestamps) + sum(
             getattr(getattr(buckets, name), "nbytes", 0) for name in buckets.__slots__
         )
+    if batch.exemplars is not None:
+        size += 24 * len(batch.exemplars) + sum(
+            column.codes.nbytes + 80 * len(column.values)
+            for column in batch.exemplars.labels.columns.values()
+        )
     if id(batch.series) not in tables:
         tables.add(id(batch.series))
         for column in batch.series.columns.values():

@@ -25,6 +25,7 @@ from novaql.inputs.wire.compiling import prepare
 from server.app import create_app
 from server.settings import Settings
 from tests.support import hostile_bodies
+from tests.support.hostile_arrow import FULL
 from tests.support.hostile_bodies import KINDS, Hostile
 from tests.support.http_server import fresh_state
 
@@ -68,7 +69,7 @@ async def _measured(hostile: Hostile) -> dict[str, Any]:
             auth=False,
             rate_per_minute=0,
             rate_per_day=0,
-            max_unpacked_bytes=hostile_bodies.FULL,
+            max_unpacked_bytes=FULL,
         )
         app = create_app(settings, store=store, database=fresh_state(Path(folder)))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
