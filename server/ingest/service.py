@@ -142,4 +142,4 @@ def store_body(
         stored = yield from spooled(context, partial(read, intake, whole, told), series)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
-    return Taken(stored.samples, stored.histograms, series.total())
+    return Taken(stored.samples, stored.histograms, series.total(), stored.overwritten)

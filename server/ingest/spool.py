@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from novaql.errors import LimitExceeded
+from novaql.inputs.overwritten import overwritten
 from server.ingest.series_count import SeriesCount
 from server.platform.context import ServerContext
 from server.platform.writers import Blocked, Steps
@@ -23,6 +24,7 @@ from tsdb.tile import Batch
 HELD_BYTES = 32 << 20
 """Bytes of batches that are held for any body; as many as it has unpacked are held beside."""
 
+_COMPARED = 1 << 18
 MOST_METADATA = 1 << 16
 """Metrics that one body may have metadata of."""
 
@@ -45,12 +47,16 @@ Slices = Generator[Incoming | Blocked | None, None, None]
 
 @dataclass(slots=True)
 class Stored:
-    """What the store took of a body. Samples are floats; late ones are older than it takes."""
+    """What the store took of a body. Samples are floats; late ones are older than it takes.
+
+    overwritten  samples that a later one of the same quarter of a million or so replaced
+    """
 
     samples: int = 0
     histograms: int = 0
     exemplars: int = 0
     late: int = 0
+    overwritten: int = 0
 
     def add(self, batch: Batch, result: AppendResult) -> None:
         histograms = len(batch) - len(batch.values)
@@ -97,12 +103,19 @@ def spooled(
     if metadata:
         # Metadata first: should that fail, no sample is stored, and the sender comes again.
         context.store.set_metadata(metadata)
-    stored = Stored()
+    stored, some, samples = Stored(), list[Batch](), 0
     with closing(read() if held is None else _each(held)) as parts:
         for part in parts:
             if isinstance(part, Incoming):
                 stored.add(part.batch, append(context, part.batch))
+                some.append(part.batch)
+                samples += len(part.batch)
+            if samples > _COMPARED and series is not None:
+                stored.overwritten += overwritten(some)
+            if samples > _COMPARED or series is None:
+                some, samples = [], 0
             yield part if isinstance(part, Blocked) else None
+    stored.overwritten += overwritten(some)
     return stored
 
 
