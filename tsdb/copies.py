@@ -30,7 +30,9 @@ from tsdb.fsio import Disk, RealDisk
 from tsdb.manifest import Manifest
 from tsdb.selection import Metadata
 from tsdb.verify import check_blocks, check_log
+from tsdb.wal.extent import FILE, expected
 from tsdb.wal.record import (
+    SEGMENT_HEADER,
     Damage,
     MetadataRecord,
     decode,
@@ -111,6 +113,7 @@ class _Copy:
         self.disk, self.source, self.target = disk, source, target
         self.link, self.log = link, log
         self.metadata: dict[str, Metadata] = {}
+        self.sizes: dict[int, int] = {}  # of the segments that are there; 0: nothing is in it
         self.done = Copied()
 
     def make(self, *, new: bool) -> Copied:
@@ -128,13 +131,20 @@ class _Copy:
             raise write_failure(problem, f"copying to {self.target}") from problem
 
     def _made(self, new: bool, manifest: Manifest) -> Copied:
-        fresh = self._prepare(new, manifest)
+        fresh, before = self._prepare(new, manifest), None
         try:
             for _ in range(_ATTEMPTS):
                 try:
                     return self._finish(manifest, self._copy_files(manifest))
-                except FileNotFoundError:  # its writer has put another block or segment in place
-                    manifest = manifests.read(self.disk, self.source) or manifest
+                except FileNotFoundError as problem:
+                    seen = manifests.read(self.disk, self.source) or manifest
+                    if problem.filename is not None and seen == manifest and seen == before:
+                        raise Corrupted(
+                            Path(problem.filename),
+                            FILE,
+                            "it is missing; `novaql repair` goes on without it",
+                        ) from None
+                    before, manifest = manifest, seen  # its writer has put others in their place
             changing = f"{self.source}: its writer changed it {_ATTEMPTS} times meanwhile"
             raise ReadFailed(changing)  # noqa: TRY301 - cleaned up after, as any error
         except BaseException:
@@ -149,9 +159,11 @@ class _Copy:
         if disk.is_file(target) or target.resolve() == self.source.resolve():
             raise TargetInUse(target, "it is no place for a copy")
         names = set(disk.names(target))
-        if names - {BLOCKS, LOG, manifests.NAME, manifests.NAME + ".new"}:
+        for name in (manifests.NAME, manifests.COPY):
+            names -= {name + ".new"}
+        if names - {BLOCKS, LOG, manifests.NAME, manifests.COPY}:
             raise TargetInUse(target, "it holds other files, or is a store in use")
-        there = manifests.read(disk, target) if manifests.NAME in names else None
+        there = manifests.read(disk, target)
         if there is not None and (new or there.store != manifest.store):
             raise TargetInUse(target, "it holds a store" if new else "it holds another store")
         for folder in (target, target / BLOCKS, target / LOG):
@@ -169,9 +181,14 @@ class _Copy:
         if self.log:
             names = self.disk.names(self.source / LOG)
             numbers = sorted(n for name in names if (n := segment_number(name)) is not None)
-            owed = [number for number in numbers if manifest.owes(number)]
-            segments += [number for number in owed if self._copy_segment(manifest.store, number)]
-            if manifests.read(self.disk, self.source) != manifest:
+            self.sizes = {}
+            for number in numbers:
+                if manifest.owes(number):
+                    size = self._copy_segment(manifest.store, number)
+                    if size:
+                        segments.append(number)
+                    self.sizes[number] = size
+            if not manifest.is_as(manifests.read(self.disk, self.source)):
                 raise FileNotFoundError("the manifest is another one now")
         self._count(
             blocks=len(manifest.blocks),
@@ -198,14 +215,14 @@ class _Copy:
         finally:
             file.close()
 
-    def _copy_segment(self, store: bytes, number: int) -> bool:
-        """Whether there was anything in it."""
+    def _copy_segment(self, store: bytes, number: int) -> int:
+        """Bytes of the copy; 0 where there was nothing in it."""
         name = segment_name(number)
         source, target = self.source / LOG / name, self.target / LOG / name
         data = self.disk.read_all(source)
         end, ended, damaged = _extent(data, store, number)
         if not data or (end == 0 and not damaged):
-            return False
+            return 0
         self._count(bytes=len(data))
         if ended and self.disk.exists(target) and self.disk.read_all(target) == data:
             self._count(kept=1)
@@ -216,7 +233,8 @@ class _Copy:
                 end_record = encode_record(store, number, end, *encode_end())
                 write_file(self.disk, temporary, [data[:end], *end_record])
             self._count(copied=len(data))
-        return True
+            return end + sum(len(piece) for piece in end_record)
+        return len(data)
 
     def _put(self, source: Path, target: Path) -> None:
         with self._writing(target) as temporary:
@@ -243,11 +261,13 @@ class _Copy:
         for folder in (BLOCKS, LOG):
             self.disk.fsync_dir(self.target / folder)
         if not self.log:
-            manifest = replace(manifest, log_start=self._log_end() + 1)
+            manifest = replace(manifest, log_start=self._log_end(manifest) + 1)
+        named = self._segments(manifest)
         manifest = replace(
             manifest,
-            log_end=max(segments, default=manifest.log_start - 1),
+            log_end=max([*segments, *named], default=manifest.log_start - 1),
             metadata={**manifest.metadata, **self.metadata},
+            segments=named,
         )
         manifests.write(self.disk, self.target, manifest)
         self._remove_but(
@@ -255,14 +275,26 @@ class _Copy:
         )
         return self.done
 
-    def _log_end(self) -> int:
+    def _segments(self, manifest: Manifest) -> dict[int, int]:
+        """Segments of the copy: those that are there, and what the source has lost of others."""
+        least = expected(manifest.segments, self.sizes, manifest.log_start)
+        named = {number: size for number, size in least.items() if manifest.owes(number)}
+        for number, size in self.sizes.items():
+            named[number] = max(size, named.get(number, 0))
+            if size == 0 and named[number] <= SEGMENT_HEADER.size:
+                del named[number]
+        return {number: size for number, size in named.items() if manifest.owes(number)}
+
+    def _log_end(self, manifest: Manifest) -> int:
         numbers = [segment_number(name) for name in self.disk.names(self.source / LOG)]
-        return max((number for number in numbers if number is not None), default=0)
+        there = (number for number in numbers if number is not None)
+        return max([*there, *(manifest.segments or ())], default=0)
 
     def _undo(self) -> None:
         """Without its manifest it is no store any more, so that goes first."""
-        if self.disk.exists(self.target / manifests.NAME):
-            self.disk.unlink(self.target / manifests.NAME)
+        for name in (manifests.COPY, manifests.NAME):
+            if self.disk.exists(self.target / name):
+                self.disk.unlink(self.target / name)
         self._remove_but(())
 
     def _remove_but(self, wanted: Collection[str]) -> None:

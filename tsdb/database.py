@@ -36,7 +36,7 @@ class Database(Writes):
             return []
         workers = [Repeater(self, "flush_if_due", 5.0), Repeater(self, "maintain", 30.0)]
         if self.options.sync is Sync.INTERVAL:
-            workers.append(Repeater(self, "sync", self.options.sync_interval_s))
+            workers.append(Repeater(self, "sync_if_due", self.options.sync_interval_s / 4))
         return workers
 
     def hold(self) -> bool:

@@ -21,7 +21,7 @@ from tsdb.options import OpenReport
 from tsdb.selection import Metadata
 from tsdb.tombstones import Tombstone, carried, needed
 from tsdb.wal.record import encode_metadata
-from tsdb.wal.writer import Log, segment_name, segment_number
+from tsdb.wal.writer import Log, Position, segment_name, segment_number
 
 LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
 
@@ -69,24 +69,38 @@ class Files:
     def _replace_manifest(self, **changes: Any) -> None:
         """Raises `OSError`; the old one stands then."""
         with self.replacing:
-            changed = replace(self.manifest, **changes, version=manifests.SEALED_FORMAT)
+            changed = replace(self.manifest, **changes)
             left = needed(changed.tombstones, changed.log_start)
-            changed = replace(changed, tombstones=left)
-            manifests.write(self.disk, self.path, changed)
+            segments = self._owed_segments(changed.log_start)
+            changed = replace(changed, tombstones=left, segments=segments)
+            written = manifests.write(self.disk, self.path, changed)
             with self.changing:  # metadata may have come meanwhile; the log has it
-                self.manifest = replace(changed, metadata=self.manifest.metadata)
+                self.manifest = replace(written, metadata=self.manifest.metadata)
 
-    def allow(self, version: int) -> None:
-        """Before the first segment of a format is written: older programs must refuse the store.
+    def _owed_segments(self, log_start: int) -> dict[int, int]:
+        assert self.log is not None
+        return {n: size for n, size in dict(self.log.safe).items() if n >= log_start}
+
+    def name_segments(self) -> None:
+        """Before a segment is written to the manifest names it, so that its loss is noticed; and so
+        that older programs refuse the store before there is something in its log that they do not
+        know.
 
         Raises `WriteFailed`.
         """
-        if self.manifest.version >= version:
-            return
         try:
             self._replace_manifest()
         except OSError as problem:
             raise write_failure(problem, "replacing the manifest") from problem
+
+    def _name_all_of_the_log(self) -> bool:
+        """At the end. False: what the manifest says of the log is not all that there is."""
+        if self.manifest.segments != self._owed_segments(self.manifest.log_start):
+            try:
+                self._replace_manifest()
+            except OSError:
+                return False
+        return True
 
     def commit_tombstone(self, tombstone: Tombstone) -> None:
         """Make a deletion durable, whole or not at all. Raises `WriteFailed`."""
@@ -132,13 +146,14 @@ class Files:
                 file.close()
         return size
 
-    def commit_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+    def commit_metadata(self, metadata: Mapping[str, Metadata]) -> Position:
         """Metadata goes into the log at once, and into the manifest whenever that is written."""
         assert self.log is not None
-        self.log.append_payload(encode_metadata(metadata))
+        position = self.log.append_payload(encode_metadata(metadata))
         with self.changing:
             known = self.manifest.metadata
             self.manifest = replace(self.manifest, metadata={**known, **metadata})
+        return position
 
     def drop_log(self) -> None:
         """Remove segments whose samples are in blocks. What cannot be removed goes another time."""
@@ -166,10 +181,12 @@ class Files:
         return sorted(n for name in names if (n := segment_number(name)) is not None)
 
     def close(self) -> None:
+        named = True
         if self.log is not None:
             self.log.close()
+            named = self._name_all_of_the_log()
         if self.lock is not None:
-            if self.log is None or (self.log.is_safe and not self.log.unended):
+            if self.log is None or (self.log.is_safe and not self.log.unended and named):
                 self.lock.finish()
             else:  # the next one must not take the log for one that was cut off
                 self.lock.release()

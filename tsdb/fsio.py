@@ -46,7 +46,7 @@ class Lock(Protocol):
     """An exclusive claim on a directory; goes away with the process that made it.
 
     left_behind  what the holder before this one wrote, if it never came to `finish`
-    is_new       there was no such file before
+    is_new       there was no such file before, or nothing in it
     """
 
     left_behind: str
@@ -98,6 +98,10 @@ class Disk(Protocol):
         ...
 
     def exists(self, path: Path) -> bool: ...
+    def size(self, path: Path) -> int:
+        """Bytes of a file. `FileNotFoundError` if there is none."""
+        ...
+
     def is_file(self, path: Path) -> bool: ...
     def lock(self, path: Path, holder: str) -> Lock:
         """Claim a file for this process. `BlockingIOError` if another holds it; its args[0] is what
@@ -186,7 +190,7 @@ class RealLock:
     _fd = -1
 
     def __init__(self, path: Path, holder: str) -> None:
-        self.is_new = not path.exists()
+        self.is_new = not (path.exists() and path.stat().st_size)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._close = os.close
         try:
@@ -278,6 +282,9 @@ class RealDisk:
 
     def exists(self, path: Path) -> bool:
         return path.exists()
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
 
     def is_file(self, path: Path) -> bool:
         return path.is_file()

@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,15 +31,22 @@ from tsdb.errors import (
 )
 from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG, Files
+from tsdb.flush import SUFFIX
 from tsdb.fsio import Disk, Lock, replace_file
 from tsdb.head.head import Head
-from tsdb.manifest import Manifest
+from tsdb.manifest import Found, Manifest
 from tsdb.options import OpenReport, StoreOptions, Sync
+from tsdb.wal.extent import expected, shortfalls
+from tsdb.wal.pace import Pace
 from tsdb.wal.reader import Replay, replay
-from tsdb.wal.record import encode_end, encode_record
+from tsdb.wal.record import SEGMENT_HEADER, encode_end, encode_record
+from tsdb.wal.writer import SUFFIX as LOG_SUFFIX
 from tsdb.wal.writer import Log, segment_name
 
-_OURS = {LOCK, LOG, BLOCKS, DAMAGED, manifests.NAME, manifests.NAME + ".new", "lost+found"}
+_MANIFESTS = {manifests.NAME, manifests.COPY}
+_UNFINISHED = {name + ".new" for name in _MANIFESTS}
+_OURS = {LOCK, LOG, BLOCKS, DAMAGED, *_MANIFESTS, *_UNFINISHED, "lost+found"}
+_NO_COPY = (manifests.COPY, manifests.MISSING)
 _READ_ATTEMPTS = 50
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 _UNSYNCED = "the log was not synced"
@@ -56,28 +63,27 @@ def open_files(
     head = Head()
     lock = claim(disk, path, options.guests)
     try:
-        manifest = manifests.read(disk, path)
-        if manifest is None:
-            manifest = Manifest(secrets.token_bytes(16))
-            manifests.write(disk, path, manifest)
+        closed = not lock.left_behind and not lock.is_new
+        manifest, degraded = _manifest_to_write(disk, path, closed=closed, new_lock=lock.is_new)
         ring = ExemplarRing(options.max_exemplars)
         files = Files(disk, path, manifest, lock, None, OpenReport(), exemplars=ring)
         if manifest.log_end is not None:  # a copy becomes a store that is written to
             manifest = _without_log_end(files)
-        removed = _remove_strays(files)
-        found = replay(
-            disk, path / LOG, manifest.store,
-            [n for n in files.segments() if manifest.owes(n)], head, manifest.tombstones,
-            ring,
-        )  # fmt: skip
-        closed = not lock.left_behind and not lock.is_new
+        absent = absent_blocks(disk, path, manifest)
+        removed = _remove_strays(files, keep=bool(degraded or absent))
+        there = [n for n in files.segments() if manifest.owes(n)]
+        found = replay(disk, path / LOG, manifest.store, there, head, manifest.tombstones, ring)
+        least = expected(manifest.segments, there, manifest.log_start)
         unended = {n for n, size in _ends(found) if not _tidy(files, n, size, found, closed)}
-        next_segment = max([manifest.log_start - 1, *files.segments()]) + 1
+        next_segment = max([manifest.log_start - 1, *files.segments(), *least]) + 1
         files.log = Log(
             disk, path / LOG, manifest.store, next_segment,
             segment_bytes=options.segment_bytes, sync_when_full=options.sync is not Sync.OS,
+            pace=Pace(options.sync_interval_s if options.sync is Sync.INTERVAL else None),
         )  # fmt: skip
         files.log.unended = unended
+        files.log.safe = {n: size for n, size in least.items() if manifest.owes(n)}
+        files.log.on_created = files.name_segments
         files.drop_log()
         if _UNSYNCED in lock.left_behind:
             files.log.distrust(files.segments())
@@ -93,8 +99,71 @@ def open_files(
     except BaseException:
         lock.release()
         raise
-    _take_replay(files, found, removed, began, closed=closed)
+    _take_replay(files, found, removed, began, closed=closed, absent=absent, degraded=degraded)
     return files, head
+
+
+def _manifest_to_write(
+    disk: Disk, path: Path, *, closed: bool, new_lock: bool
+) -> tuple[Manifest, list[str]]:
+    """The manifest, in two equal copies from now on, and what was wrong with one of them.
+
+    Raises `Corrupted` where there is none for what is in the directory: it must not be taken for a
+    new store, whose first writer removes everything that it does not know.
+    """
+    found = manifests.find(disk, path)
+    if found is None:
+        if holds_data(disk, path):
+            raise manifests.unreadable(path, None)
+        return manifests.write(disk, path, Manifest(secrets.token_bytes(16))), []
+    manifest = found.manifest
+    degraded = [": ".join(one) for one in degraded_of(found, closed=closed)]
+    if manifest.version > manifests.SEALED_FORMAT:
+        if new_lock and manifest.log_end is None:
+            degraded.append(f"{LOCK}: it is missing or empty")
+        if not found.equal:
+            with contextlib.suppress(OSError):  # on a full disk the next one does it
+                manifest = manifests.write(disk, path, manifest)
+    return manifest, degraded
+
+
+def degraded_of(found: Found, *, closed: bool) -> list[tuple[str, str, str]]:
+    """What is wrong with the manifest although one copy of it is sound: (file, place, problem).
+
+    After a crash the second copy may be older, or missing if the store was just made.
+    """
+    fresh = found.manifest.generation <= 1 or found.manifest.log_end is not None
+    told = [
+        (one.path.name, one.place, one.reason)
+        for one in found.problems
+        if closed or not fresh or (one.path.name, one.reason) != _NO_COPY
+    ]
+    if closed and not found.problems and not found.equal:
+        told.append((manifests.COPY, "generation", "it is an earlier one"))
+    return told
+
+
+def holds_data(disk: Disk, path: Path) -> bool:
+    """Whether there are blocks, or segments of a log."""
+    names = [*disk.names(path / BLOCKS), *disk.names(path / LOG)]
+    return any(name.endswith((SUFFIX, LOG_SUFFIX)) for name in names)
+
+
+def absent_blocks(disk: Disk, path: Path, manifest: Manifest) -> list[str]:
+    """Blocks that are not there, or of another size than they were written with, in words."""
+    found = []
+    for entry in manifest.blocks:
+        try:
+            size = disk.size(path / BLOCKS / entry.name)
+        except FileNotFoundError:
+            found.append(f"{BLOCKS}/{entry.name}: it is missing")
+            continue
+        except OSError as problem:
+            found.append(f"{BLOCKS}/{entry.name}: {problem.strerror}")
+            continue
+        if size != entry.bytes:
+            found.append(f"{BLOCKS}/{entry.name}: {size} bytes instead of {entry.bytes}")
+    return found
 
 
 def _without_log_end(files: Files) -> Manifest:
@@ -103,8 +172,7 @@ def _without_log_end(files: Files) -> Manifest:
         if number >= files.manifest.log_start and not files.manifest.owes(number):
             files.disk.unlink(files.path / LOG / segment_name(number))
     files.disk.fsync_dir(files.path / LOG)
-    files.manifest = replace(files.manifest, log_end=None)
-    manifests.write(files.disk, files.path, files.manifest)
+    files.manifest = manifests.write(files.disk, files.path, replace(files.manifest, log_end=None))
     return files.manifest
 
 
@@ -120,7 +188,11 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
     On a disk that takes nothing the segment stays as it is. Returns whether it is in order.
     """
     disk, path = files.disk, files.path / LOG / segment_name(number)
+    named = files.manifest.segments
     try:
+        if named is not None and number not in named and found.ends[number] <= SEGMENT_HEADER.size:
+            disk.unlink(path)  # nothing is written to a segment before the manifest names it
+            return True
         if number in found.torn:
             tail = disk.read_all(path)[size:]
             if tail:
@@ -128,7 +200,8 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
                 kept = files.path / DAMAGED / f"{path.name}.from-{size}"
                 replace_file(disk, kept, tail)
             if size == 0:
-                disk.unlink(path)
+                if named is None:
+                    disk.unlink(path)
                 return True
             disk.truncate(path, size)
         if closed or number not in found.unended:
@@ -149,30 +222,45 @@ def _tidy(files: Files, number: int, size: int, found: Replay, closed: bool) -> 
 
 
 def _take_replay(
-    files: Files, found: Replay, removed: Sequence[str], began: float, *, closed: bool
+    files: Files,
+    found: Replay,
+    removed: Sequence[str],
+    began: float,
+    *,
+    closed: bool,
+    absent: Sequence[str],
+    degraded: Sequence[str],
 ) -> None:
     """closed: the last writer closed the store, so every segment should have a closing record."""
-    places = dict(found.damaged)
+    manifest = files.manifest
+    places = {n: [(place, problem) for place, problem in found.damaged[n]] for n in found.damaged}
+    short = log_shortfalls(manifest, found.ends)
     if closed:
         for number, size in found.unended.items():
-            cut_off = f"offset {size}: cut off; what followed is lost"
-            places[number] = [*places.get(number, ()), cut_off]
+            if manifest.segments is None or number in manifest.segments:
+                short.setdefault(number, (f"offset {size}", "cut off; what followed is lost"))
+    for number, one in short.items():
+        places.setdefault(number, []).append(one)
+    lost = [
+        (f"{LOG}/{segment_name(number)}", place, problem)
+        for number, several in sorted(places.items())
+        for place, problem in several
+    ]
     files.damaged_segments = frozenset(places)
-    files.manifest = replace(files.manifest, metadata={**files.manifest.metadata, **found.metadata})
+    files.manifest = replace(
+        manifest.with_lost(lost), metadata={**manifest.metadata, **found.metadata}
+    )
     files.report = OpenReport(
         replayed=found.samples,
         torn_bytes=found.torn_bytes,
-        damaged=tuple(
-            f"{LOG}/{segment_name(number)}: {place}"
-            for number, several in sorted(places.items())
-            for place in several
-        ),
+        damaged=(*(": ".join(one) for one in files.manifest.lost), *absent),
+        degraded=tuple(degraded),
         orphans=found.orphans,
         removed=tuple(removed),
         interrupted=files.lock.left_behind if files.lock is not None else "",
         seconds=time.monotonic() - began,
     )
-    if files.report.interrupted or not files.report.clean:
+    if files.report.interrupted or files.report.degraded or not files.report.clean:
         log.warning("%s: %s", files.path, files.report)
 
 
@@ -184,8 +272,8 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
     Raises `NotAStore`, `StoreLocked`, `WriteFailed`."""
     try:
         names = set() if disk.is_file(path) else set(disk.names(path))
-        expected = _OURS.union(guests)
-        if disk.is_file(path) or (manifests.NAME not in names and not names <= expected):
+        allowed = _OURS.union(guests)
+        if disk.is_file(path) or (not names & _MANIFESTS and not names <= allowed):
             raise NotAStore(path)
         for folder in (path, path / LOG, path / BLOCKS):
             disk.make_dir(folder)
@@ -209,14 +297,22 @@ def claim(disk: Disk, path: Path, guests: Collection[str] = ()) -> Lock:
         raise write_failure(problem, f"opening {path}") from problem
 
 
-def _remove_strays(files: Files) -> list[str]:
-    """Remove what a flush left that did not come to its end. What cannot be removed may stay."""
+def _remove_strays(files: Files, *, keep: bool) -> list[str]:
+    """Remove what a flush left that did not come to its end. What cannot be removed may stay.
+
+    keep: move it to `damaged/` instead; the manifest may not be the one that names it
+    """
     listed = {entry.name for entry in files.manifest.blocks}
     strays = [name for name in files.disk.names(files.blocks_path) if name not in listed]
     removed = []
     for name in strays:
+        path = files.blocks_path / name
         with contextlib.suppress(OSError):
-            files.disk.unlink(files.blocks_path / name)
+            if keep:
+                files.disk.make_dir(files.path / DAMAGED)
+                files.disk.rename(path, files.path / DAMAGED / name)
+            else:
+                files.disk.unlink(path)
             removed.append(f"{BLOCKS}/{name}")
     return removed
 
@@ -228,15 +324,22 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
         head = Head()
         try:
             closed = was_closed(disk, path)
-            manifest = manifests.read(disk, path)
-            if manifest is None:
+            seen = manifests.find(disk, path)
+            if seen is None:
+                if holds_data(disk, path):
+                    raise manifests.unreadable(path, None)
                 raise StoreNotFound(path)
+            manifest = seen.manifest
             ring = ExemplarRing(max_exemplars)
             files = Files(disk, path, manifest, None, None, OpenReport(), exemplars=ring)
             owed = [n for n in files.segments() if manifest.owes(n)]
             found = replay(disk, path / LOG, manifest.store, owed, head, manifest.tombstones, ring)
-            unchanged = manifests.read(disk, path) == manifest
+            absent = absent_blocks(disk, path, manifest)
+            unchanged = manifest.is_as(manifests.read(disk, path))
             closed = closed and was_closed(disk, path)
+            degraded = [": ".join(one) for one in degraded_of(seen, closed=closed)]
+            if lock_is_missing(disk, path, manifest):
+                degraded.append(f"{LOCK}: it is missing or empty")
         except FileNotFoundError:
             continue  # a flush removed a segment meanwhile; the manifest is another one now
         except NotADirectoryError:
@@ -247,7 +350,7 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
             suspected = found.unended  # a writer may have come and gone: look once more
             continue
         if unchanged:
-            _take_replay(files, found, [], began, closed=closed)
+            _take_replay(files, found, [], began, closed=closed, absent=absent, degraded=degraded)
             return files, head
     raise ReadFailed(f"opening {path}: its writer changed it {_READ_ATTEMPTS} times meanwhile")
 
@@ -255,6 +358,22 @@ def _open_to_read(disk: Disk, path: Path, max_exemplars: int, began: float) -> t
 def was_closed(disk: Disk, path: Path) -> bool:
     """Whether the last writer closed the store, and none has it now. Raises `OSError`."""
     try:
-        return not disk.read_all(path / LOCK).strip(b" \n\0")
+        content = disk.read_all(path / LOCK)
+        return bool(content) and not content.strip(b" \n\0")
     except FileNotFoundError:
         return False
+
+
+def lock_is_missing(disk: Disk, path: Path, manifest: Manifest) -> bool:
+    """Every store has a lock's file since its first writer, but for a copy that none opened yet."""
+    named = manifest.version > manifests.SEALED_FORMAT and manifest.log_end is None
+    return named and not (disk.exists(path / LOCK) and disk.size(path / LOCK))
+
+
+def log_shortfalls(manifest: Manifest, ends: Mapping[int, int]) -> dict[int, tuple[str, str]]:
+    """Segments of the log that are missing or too short: number → (place, problem).
+
+    ends: where the last whole record ends of each that is there
+    """
+    least = expected(manifest.segments, ends, manifest.log_start)
+    return shortfalls({n: size for n, size in least.items() if manifest.owes(n)}, ends)

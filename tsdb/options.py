@@ -17,7 +17,7 @@ class Sync(StrEnum):
     """When an append is safe from a power cut. A killed process loses nothing in any mode.
 
     ALWAYS    when `append` returns; appends that wait together share one fsync
-    INTERVAL  at most `sync_interval_s` later
+    INTERVAL  at most `sync_interval_s` later; an append waits for a sync where it would be more
     OS        when the kernel writes it out
     """
 
@@ -148,7 +148,10 @@ class OpenReport:
 
     replayed    samples read back from the log
     torn_bytes  bytes after the last whole record of the log: a write that was under way at a crash
-    damaged     places in the log that cannot be read although more follows: bytes were changed
+    damaged     what was lost until the store is repaired: places in the log that cannot be read
+                although more follows, segments of the log that are missing or cut off, blocks that
+                are missing or of a wrong size
+    degraded    files that are damaged or missing without a loss, such as one of the two manifests
     orphans     samples lost because the record that names their series is damaged
     removed     files that belonged to no block: a flush that was under way at a crash
     interrupted who had the store last, if that one did not close it: killed, or a power cut
@@ -161,6 +164,7 @@ class OpenReport:
     removed: tuple[str, ...] = ()
     seconds: float = 0.0
     interrupted: str = ""
+    degraded: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -175,7 +179,9 @@ class OpenReport:
         if self.torn_bytes:
             told.append(f"{self.torn_bytes} bytes of an unfinished write cut off")
         if self.damaged:
-            told.append(f"unreadable places in the log: {', '.join(self.damaged)}")
+            told.append(f"lost or unreadable: {', '.join(self.damaged)}")
+        if self.degraded:
+            told.append(f"damaged without a loss: {', '.join(self.degraded)}")
         if self.orphans:
             told.append(f"{self.orphans} samples lost with the names of their series")
         if self.removed:

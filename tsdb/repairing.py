@@ -27,21 +27,25 @@ from tsdb.cache import ByteCache
 from tsdb.copies import link_or_copy
 from tsdb.damage import DAMAGE, Losses
 from tsdb.database import Database, memory_database, open_database
-from tsdb.errors import Corrupted, ReadFailed, StoreNotFound, write_failure
-from tsdb.files import BLOCKS, DAMAGED, LOG
+from tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG
 from tsdb.flush import SUFFIX, rewritten_name, sequence_of, write_content
 from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
 from tsdb.labels import SeriesTable
-from tsdb.manifest import Manifest
-from tsdb.opening import claim
+from tsdb.manifest import SEALED_FORMAT, Found, Manifest
+from tsdb.opening import claim, degraded_of, holds_data
 from tsdb.options import Sync
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
 from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
 from tsdb.tombstones import Tombstone
 from tsdb.union import union_bytes
 from tsdb.verify import Violation, block_violations, check_blocks, check_log
+from tsdb.wal.extent import FILE
 from tsdb.wal.record import segment_store
+from tsdb.wal.writer import segment_number
+
+_MANIFESTS = (manifests.NAME, manifests.COPY)
 
 
 @dataclass(slots=True)
@@ -75,11 +79,17 @@ class _Repair:
         self.disk, self.path, self.done = disk, path, Repaired()
 
     def run(self) -> Repaired:
-        if not self.disk.exists(self.path / manifests.NAME) and not self._block_files():
+        if not self._is_store():
             raise StoreNotFound(self.path)
         lock = claim(self.disk, self.path)
+        closed = not lock.left_behind and not lock.is_new
         try:
-            self._repair_blocks(self._readable_manifest())
+            manifest = self._readable_manifest(closed=closed)
+            if lock.is_new and manifest.log_end is None and manifest.version > SEALED_FORMAT:
+                self.done.found.append(Violation(self.path / LOCK, FILE, "it is missing or empty"))
+            self._repair_blocks(manifest)
+            if closed:
+                lock.finish()
         except OSError as problem:
             raise write_failure(problem, f"repairing {self.path}") from problem
         finally:
@@ -88,20 +98,29 @@ class _Repair:
         self.done.left = check_blocks(self.disk, self.path) + check_log(self.disk, self.path)
         return self.done
 
+    def _is_store(self) -> bool:
+        named = any(self.disk.exists(self.path / name) for name in _MANIFESTS)
+        return named or holds_data(self.disk, self.path)
+
     def _block_files(self) -> list[str]:
         return [name for name in self.disk.names(self.path / BLOCKS) if name.endswith(SUFFIX)]
 
     # The manifest
 
-    def _readable_manifest(self) -> Manifest:
+    def _readable_manifest(self, *, closed: bool) -> Manifest:
         try:
-            manifest = manifests.read(self.disk, self.path)
+            found = manifests.find(self.disk, self.path)
+        except UnknownFormat:
+            raise
         except Corrupted as problem:
             self.done.found.append(Violation(problem.path, problem.place, problem.reason))
-            self._keep(self.path / manifests.NAME)
-            manifest = None
-        if manifest is not None:
-            return manifest
+            for name in _MANIFESTS:
+                self._keep(self.path / name)
+        else:
+            if found is not None:
+                return self._sound(found, closed=closed)
+            missing = Violation(self.path / manifests.NAME, FILE, manifests.MISSING)
+            self.done.found.append(missing)
         entries: dict[int, BlockEntry] = {}
         for name in sorted(
             self._block_files(), key=lambda name: "-" in name
@@ -115,13 +134,29 @@ class _Repair:
             self._store_of_log() or secrets.token_bytes(16),
             next_block=max(entries, default=0) + 1,
             blocks=tuple(entry for _, entry in sorted(entries.items())),
+            segments=self._segments_there(),
         )
-        manifests.write(self.disk, self.path, made)
         self.done.missing.append(
             "the manifest: it was made anew from the blocks and the log. Deletions that were not "
-            "carried out yet are forgotten, and so is metadata that stood there alone"
+            "carried out yet are forgotten, so the samples that they hid are back; so is metadata "
+            "that stood there alone. Blocks and segments that were missing are not noticed"
         )
-        return made
+        return manifests.write(self.disk, self.path, made)
+
+    def _sound(self, found: Found, *, closed: bool) -> Manifest:
+        """The manifest, of which one copy is sound, in two copies again."""
+        wrong = degraded_of(found, closed=closed)
+        for name, place, problem in wrong:
+            self.done.found.append(Violation(self.path / name, place, problem))
+            if problem != manifests.MISSING:
+                self._keep(self.path / name)
+        if not wrong:
+            return found.manifest
+        return manifests.write(self.disk, self.path, found.manifest)
+
+    def _segments_there(self) -> dict[int, int]:
+        numbers = (segment_number(name) for name in self.disk.names(self.path / LOG))
+        return {number: 0 for number in numbers if number is not None}
 
     def _entry_of(self, name: str) -> BlockEntry | None:
         """What a block says of itself. One that cannot say it is kept, and no part of the store."""
@@ -280,7 +315,10 @@ class _Repair:
         try:
             manifest = manifests.read(self.disk, self.path)
             assert manifest is not None, "it was opened just now"
-            manifests.write(self.disk, self.path, replace(manifest, metadata=metadata))
+            gone = {segment_number(path.name) for path in damaged}
+            left = {n: size for n, size in (manifest.segments or {}).items() if n not in gone}
+            changed = replace(manifest, metadata=metadata, segments=left, lost=())
+            manifests.write(self.disk, self.path, changed)
             for path in sorted(damaged):
                 self._keep(path)
         except OSError as problem:

@@ -16,14 +16,28 @@ from tsdb.cache import ByteCache
 from tsdb.codec.columns import Undecodable
 from tsdb.directory import whole
 from tsdb.errors import Corrupted, ReadFailed, StoreNotFound
-from tsdb.files import BLOCKS, LOG
+from tsdb.files import BLOCKS, LOCK, LOG
 from tsdb.fsio import Disk, RealDisk
 from tsdb.index.match import label_table
 from tsdb.labels import Ints
-from tsdb.opening import was_closed
+from tsdb.opening import (
+    degraded_of,
+    holds_data,
+    lock_is_missing,
+    log_shortfalls,
+    was_closed,
+)
 from tsdb.part import Layer, Rollup
 from tsdb.stratum import Grids, NativeStratum, Stratum
-from tsdb.wal.record import Damage, MetadataRecord, decode, read_records
+from tsdb.wal.extent import FILE
+from tsdb.wal.record import (
+    RECORD,
+    SEGMENT_HEADER,
+    Damage,
+    MetadataRecord,
+    decode,
+    read_records,
+)
 from tsdb.wal.writer import segment_name, segment_number
 
 
@@ -52,12 +66,21 @@ def check(path: str | Path) -> list[Violation]:
 def check_blocks(disk: Disk, path: Path) -> list[Violation]:
     """Manifest and blocks."""
     try:
-        manifest = manifests.read(disk, path)
+        seen = manifests.find(disk, path)
     except Corrupted as problem:
         return [Violation(problem.path, problem.place, problem.reason)]
-    if manifest is None:
+    if seen is None:
+        if holds_data(disk, path):
+            missing = manifests.unreadable(path, None)
+            return [Violation(missing.path, missing.place, missing.reason)]
         raise StoreNotFound(path)
-    found: list[Violation] = []
+    manifest = seen.manifest
+    found = [
+        Violation(path / name, place, problem)
+        for name, place, problem in degraded_of(seen, closed=was_closed(disk, path))
+    ]
+    if lock_is_missing(disk, path, manifest):
+        found.append(Violation(path / LOCK, FILE, "it is missing or empty"))
     sequences = [entry.sequence for entry in manifest.blocks]
     if sequences != sorted(set(sequences)) or any(n >= manifest.next_block for n in sequences):
         found.append(Violation(path / manifests.NAME, "blocks", "their sequence is not increasing"))
@@ -76,10 +99,20 @@ def check_log(disk: Disk, path: Path) -> list[Violation]:
     if manifest is None:
         return found
     closed = was_closed(disk, path)
+    ends: dict[int, int] = {}
     for name in disk.names(path / LOG):
         number = segment_number(name)
         if number is not None and manifest.owes(number):
-            found.extend(_check_segment(disk, path / LOG, number, manifest.store, closed))
+            ended = closed and (manifest.segments is None or number in manifest.segments)
+            found.extend(_check_segment(disk, path / LOG, number, manifest.store, ended, ends))
+    log_start = getattr(manifests.read(disk, path), "log_start", 0)  # a flush may have moved it
+    for number, (place, problem) in log_shortfalls(manifest, ends).items():
+        if number >= log_start:
+            found.append(Violation(path / LOG / segment_name(number), place, problem))
+    named = {(str(one.path), one.place) for one in found}
+    for file, place, problem in manifest.lost:
+        if (str(path / file), place) not in named:
+            found.append(Violation(path / file, place, f"{problem} (until the store is repaired)"))
     return found
 
 
@@ -203,8 +236,9 @@ def _time_problems(stratum: Grids) -> Iterator[tuple[str, str]]:
 
 
 def _check_segment(
-    disk: Disk, folder: Path, number: int, store: bytes, closed: bool
+    disk: Disk, folder: Path, number: int, store: bytes, closed: bool, ends: dict[int, int]
 ) -> Iterator[Violation]:
+    """ends: gets where the last whole record ends."""
     path = folder / segment_name(number)
     try:
         data = disk.read_all(path)
@@ -212,11 +246,15 @@ def _check_segment(
         yield Violation(path, "file", str(problem))
         return
     ended = False
+    ends[number] = min(len(data), SEGMENT_HEADER.size)
     for item in read_records(data, store, number):
         if isinstance(item, Damage):
+            if item.offset == 0:
+                ends[number] = 0
             what = "after the last whole record" if item.tail else "that are not a record"
             yield Violation(path, f"offset {item.offset}", f"{item.length} bytes {what}")
             continue
+        ends[number] = item[0] + RECORD.size + len(item[1])
         try:
             record = decode(item[1])
         except Undecodable as problem:

@@ -44,12 +44,14 @@ def command() -> None:
 
 
 def opened(directory: Path | None) -> Database:
-    """To be read. What the log lost is told on standard error."""
+    """To be read. What is damaged is printed to standard error."""
     import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     database = tsdb.open(directory or default_path(), read_only=True)
     for place in database.open_report.damaged:
-        note("warning", f"the log cannot be read at {place}")
+        note("warning", f"damaged: {place}")
+    for place in database.open_report.degraded:
+        note("warning", f"damaged without a loss: {place}")
     return database
 
 

@@ -22,7 +22,7 @@ DEFAULT_DATABASE = "novaql-data"
 DATABASE_VARIABLE = "NOVAQL_DATA"
 _SAME_EVERY_TIME = (".parquet", ".pq", ".csv")  # text may take the time of reading
 _MOST_SAMPLES_HELD = 10_000_000
-_MANIFEST = "MANIFEST"  # every database has one
+_MANIFESTS = ("MANIFEST", "MANIFEST.copy")  # every database has the first, unless it is damaged
 
 
 def as_source(data: Data = None, *, now_ms: int | None = None) -> Source:
@@ -68,7 +68,9 @@ def default_path() -> Path:
 
 def is_database(path: Path) -> bool:
     """Whether a path is the folder of a database."""
-    return (path / _MANIFEST).is_file()
+    if any((path / name).is_file() for name in _MANIFESTS):
+        return True
+    return (path / "LOCK").is_file() and all((path / name).is_dir() for name in ("wal", "blocks"))
 
 
 def _default() -> Source:

@@ -122,6 +122,10 @@ class SimulatedDisk:
         self._need_power()
         return path in self.image.names or path in self.image.folders
 
+    def size(self, path: Path) -> int:
+        self._need_power()
+        return len(self.image.inodes[self._inode(path)].data)
+
     def is_file(self, path: Path) -> bool:
         self._need_power()
         return path in self.image.names
@@ -135,6 +139,7 @@ class SimulatedDisk:
             self._need_folder(path.parent)
             self._new_inode(path)
         number = self._inode(path)
+        is_new = not self.image.inodes[number].data
         left = self.image.inodes[number].data.decode(errors="replace").strip()
         lock = _SimulatedLock(self, path, number, left, is_new)
         self.locked[path] = lock
@@ -303,7 +308,8 @@ class _SimulatedLock:
 
     def finish(self) -> None:
         if self._disk.locked.get(self._path) is self and not self._disk.dead:
-            self._disk.image.inodes[self._inode] = Inode()
+            blank = b"\n".rjust(64)
+            self._disk.image.inodes[self._inode] = Inode(blank, blank)
         self.release()
 
     def release(self) -> None:

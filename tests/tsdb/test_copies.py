@@ -238,3 +238,23 @@ def test_a_copy_that_fails_leaves_nothing_behind() -> None:
             tsdb.snapshot(STORE, target, disk=failing)
         with tsdb.open(target, disk=failing, read_only=True) as kept:
             assert len(read_all(kept)[(("__name__", "h"),)]) == 4
+
+
+def test_a_copy_of_a_store_that_lost_files_fails_or_carries_the_loss(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with tsdb.open(store, segment_bytes=300) as database:
+        database.append(batch_of([({"__name__": "m"}, n, 1.0) for n in range(50)]))
+        database.flush()
+        for start in (100, 200, 300):
+            database.append(batch_of([({"__name__": "m"}, start + n, 1.0) for n in range(50)]))
+    segment = sorted((store / "wal").iterdir())[0]
+    segment.unlink()
+    tsdb.backup(store, tmp_path / "backup")
+    for one in (store, tmp_path / "backup"):
+        assert [v.path.name for v in tsdb.check(one)] == [segment.name]
+    with pytest.raises(tsdb.Corrupted, match=segment.name):
+        tsdb.restore(tmp_path / "backup", tmp_path / "restored")
+    (block,) = (store / "blocks").iterdir()
+    block.unlink()
+    with pytest.raises(tsdb.Corrupted, match="it is missing; `novaql repair`"):
+        tsdb.backup(store, tmp_path / "another")

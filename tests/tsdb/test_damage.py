@@ -1,7 +1,8 @@
 """Damaged bytes cost what stands in them and nothing else, and every answer says so.
 
 The sweep flips one bit of every byte of every file of a small store, cuts every file at every
-length, and swaps blocks. By default it takes a part of the places; all of them with
+length, and swaps blocks. (`test_missing_files.py` takes whole files away.) By default it takes a
+part of the places; all of them with
 
     NOVAQL_SWEEP=1 pytest -q tests/tsdb/test_damage.py
 """
@@ -80,7 +81,9 @@ def answer(disk: SimulatedDisk) -> tuple[Answer, tuple[str, ...]]:
         losses = Losses()
         found = read_all(database, losses=losses)
         report = database.open_report
-        told = losses.warnings() + (() if report.clean else (str(report),))
+        told = losses.warnings()
+        if report.degraded or not report.clean:
+            told += (str(report),)
     return found, told
 
 

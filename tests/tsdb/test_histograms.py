@@ -34,20 +34,20 @@ def test_segments_have_the_lowest_format_that_can_hold_what_is_in_them(tmp_path:
         database.append(batch_of([(UP, 1, 1.0)]))
         database.flush()
         database.append(batch_of([(UP, 2, 1.0)]))
-        assert formats(tmp_path) == {"MANIFEST": 5, "0000000001.block": 5, "0000000002.wal": 1}
+        assert formats(tmp_path) == {"MANIFEST": 6, "0000000001.block": 5, "0000000002.wal": 1}
         database.append(batch_of([(LATENCY, 2, simple(1, b0=1))]))
         database.append(batch_of([(UP, 3, 1.0)]))
         assert formats(tmp_path) == {
-            "MANIFEST": 5, "0000000001.block": 5, "0000000002.wal": 1, "0000000003.wal": 2,
+            "MANIFEST": 6, "0000000001.block": 5, "0000000002.wal": 1, "0000000003.wal": 2,
         }  # fmt: skip
         database.flush()
         database.append(batch_of([(UP, 4, 1.0)]))
         database.flush()
         blocks = {f"000000000{number}.block": 5 for number in (1, 2, 3)}
-        assert formats(tmp_path) == {"MANIFEST": 5, **blocks}
+        assert formats(tmp_path) == {"MANIFEST": 6, **blocks}
     with tsdb.open(tmp_path) as database:
         database.append(batch_of([(UP, 5, 1.0)]))
-        assert formats(tmp_path) == {"MANIFEST": 5, **blocks, "0000000005.wal": 1}
+        assert formats(tmp_path) == {"MANIFEST": 6, **blocks, "0000000005.wal": 1}
 
 
 def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_formats_of_the_future_are_refused(tmp_path: Path) -> None:
     ):
         read_all(database)
     manifest = tmp_path / "MANIFEST"
-    manifest.write_bytes(manifest.read_bytes().replace(b"novaql-store 5 ", b"novaql-store 6 "))
-    with pytest.raises(tsdb.UnknownFormat, match="format 6; this program knows 1 to 5"):
+    manifest.write_bytes(b"novaql-store 7 " + b"0" * 32 + b" 00000000\n{}")
+    with pytest.raises(tsdb.UnknownFormat, match="format 7; this program knows 1 to 6"):
         tsdb.open(tmp_path)
 
 

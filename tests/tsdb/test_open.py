@@ -142,9 +142,11 @@ def test_a_closed_database_refuses(tmp_path: Path) -> None:
 def test_a_newer_format_is_named(tmp_path: Path) -> None:
     tsdb.open(tmp_path).close()
     manifest = tmp_path / "MANIFEST"
-    manifest.write_bytes(manifest.read_bytes().replace(b"novaql-store 5 ", b"novaql-store 7 "))
+    future = b"novaql-store 7 " + bytes(32).hex().encode()[:32] + b" 00000000\n{}"
+    manifest.write_bytes(future)
     with pytest.raises(tsdb.UnknownFormat, match="format 7"):
         tsdb.open(tmp_path)
+    assert manifest.read_bytes() == future
     with pytest.raises(tsdb.UnknownFormat):
         tsdb.open(tmp_path, read_only=True)
 
@@ -265,11 +267,19 @@ def test_metadata_is_kept(tmp_path: Path) -> None:
 
 def test_metadata_that_comes_during_a_flush_is_kept(tmp_path: Path) -> None:
     class Telling(RealDisk):
-        """Sets metadata at the moment when the manifest is replaced."""
+        """Sets metadata at the moment when the manifest is replaced by a flush."""
+
+        block_is_there = False
 
         def rename(self, old: Path, new: Path) -> None:
             super().rename(old, new)
-            if new.name == "MANIFEST" and database is not None:
+            if database is None:
+                return
+            if new.suffix == ".block":  # the next segment of the log begins with this
+                database.set_metadata({"early": Metadata("counter")})
+                self.block_is_there = True
+            elif new.name == "MANIFEST" and self.block_is_there:
+                self.block_is_there = False
                 database.set_metadata({"late": Metadata("gauge")})
 
     database: Database | None = None
@@ -279,7 +289,7 @@ def test_metadata_that_comes_during_a_flush_is_kept(tmp_path: Path) -> None:
         database.flush()
     database.close()
     with tsdb.open(tmp_path) as reopened:
-        assert reopened.metadata() == {"late": Metadata("gauge")}
+        assert reopened.metadata() == {"early": Metadata("counter"), "late": Metadata("gauge")}
 
 
 def test_a_damaged_page_is_named_and_the_rest_is_read(tmp_path: Path) -> None:

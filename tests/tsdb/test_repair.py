@@ -126,6 +126,7 @@ def test_a_missing_block_is_told() -> None:
 def test_a_manifest_is_made_anew_from_blocks_and_log(place: float) -> None:
     disk, expected = store()
     damaged = flip(disk, "MANIFEST", place)
+    flip(disk, "MANIFEST.copy", place)
     with pytest.raises(tsdb.Corrupted, match="MANIFEST"):
         tsdb.open(STORE, disk=disk)
     done = tsdb.repair(STORE, disk=disk)
@@ -146,7 +147,8 @@ def test_a_manifest_is_made_anew_after_compaction() -> None:
         assert read_all(database) == expected
     left = [path for path in disk.content() if path.suffix == ".block"]
     flushed = SimulatedDisk(disk.image).content()
-    disk.put(STORE / "MANIFEST", b"")
+    for name in ("MANIFEST", "MANIFEST.copy"):
+        disk.put(STORE / name, b"")
     # What a compaction that was cut off right after its manifest leaves beside its block.
     old = store()[0].content()[STORE / "blocks" / "0000000002.block"]
     sequence = max(path.name for path in left)[:10]

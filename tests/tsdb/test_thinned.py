@@ -166,7 +166,8 @@ def test_they_survive_reopening_copies_and_repair(kept: tsdb.Database, tmp_path:
     kept.apply_retention(10 * DAY)
     assert answers(kept) == wanted
     kept.close()
-    (tmp_path / "store" / "MANIFEST").unlink()
+    for name in ("MANIFEST", "MANIFEST.copy"):
+        (tmp_path / "store" / name).unlink()
     tsdb.repair(tmp_path / "store")
     with tsdb.open(tmp_path / "store", sync="os") as again:
         assert any(block.thinned_ms for block in again.blocks())

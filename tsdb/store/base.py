@@ -15,7 +15,8 @@ from tsdb.block.pages import PageCache, page_bytes
 from tsdb.block.reader import Block, BlockEntry
 from tsdb.cache import ByteCache
 from tsdb.changes import Changes
-from tsdb.errors import ReadOnly, StoreClosed
+from tsdb.damage import Losses
+from tsdb.errors import Corrupted, ReadOnly, StoreClosed
 from tsdb.exemplar_ring import ExemplarRing
 from tsdb.files import Files
 from tsdb.head.head import Head
@@ -58,6 +59,9 @@ class Store:
         self._metadata: dict[str, Metadata] = {}
         if files is not None:
             self._metadata.update(files.manifest.metadata)
+        self._lost: tuple[Corrupted, ...] = ()  # samples of the log that no read finds any more
+        if files is not None:
+            self._lost = tuple(Corrupted(files.path / f, *why) for f, *why in files.manifest.lost)
         self._version = 1 if head.appended or blocks else 0
         self._identity = object()
         self._changes = Changes()  # since it was opened
@@ -84,6 +88,14 @@ class Store:
             raise StoreClosed
         if self._read_only:
             raise ReadOnly
+
+    def _tell_lost(self, losses: Losses | None) -> None:
+        """Note what is missing from every answer, until the store is repaired. Raises it without
+        a place to note it."""
+        for problem in self._lost:
+            if losses is None:
+                raise problem
+            losses.note(problem)
 
     def _parts(self) -> list[Part]:
         if self._closed:

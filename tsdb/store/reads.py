@@ -41,6 +41,7 @@ class Reads(Store):
         This, or loading a tile, raises `Corrupted` or `ReadFailed` where a block or a page of it
         cannot be read, or notes it in `hints.losses` and goes around it.
         """
+        self._tell_lost(hints.losses)
         parts, windows = self._parts(), hints.windows
         if windows is None or windows.statistic != "cells":
             return reader.select(
@@ -68,6 +69,8 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> SeriesTable:
         """See `Source.series`; and `losses` in `Hints`, here and in the next two."""
+        if losses is not None:
+            self._tell_lost(losses)
         return self._lookups.series(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_names(
@@ -78,6 +81,8 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_names`."""
+        if losses is not None:
+            self._tell_lost(losses)
         return self._lookups.label_names(self._parts(), matcher_sets, start_ms, end_ms, losses)
 
     def label_values(
@@ -89,6 +94,8 @@ class Reads(Store):
         losses: Losses | None = None,
     ) -> list[str]:
         """See `Source.label_values`."""
+        if losses is not None:
+            self._tell_lost(losses)
         return self._lookups.label_values(
             self._parts(), name, matcher_sets, start_ms, end_ms, losses
         )
@@ -120,6 +127,7 @@ class Reads(Store):
 
         Raises `ValueError` if an end of the range is no multiple of the resolution.
         """
+        self._tell_lost(losses)
         parts = self._parts()
         return roll_up(parts, matchers, resolution_ms, start_ms, end_ms, self._caches, losses)
 

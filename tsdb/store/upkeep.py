@@ -24,6 +24,12 @@ class Upkeep(Reads):
         if files is not None and files.log is not None and not self._closed:
             files.log.sync()
 
+    def sync_if_due(self) -> None:
+        """Sync the log if its oldest record that is not safe is half of `sync_interval_s` old."""
+        files = self._files
+        if files is not None and files.log is not None and files.log.pace.due:
+            self.sync()
+
     def flush_if_due(self) -> None:
         """Flush a head that is full, or old, or whose log the disk could not sync."""
         head = self._state.head

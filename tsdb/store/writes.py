@@ -15,7 +15,7 @@ from tsdb.options import AppendResult, Sync
 from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from tsdb.store.keeping import Keeping
 from tsdb.tile import Batch
-from tsdb.wal.writer import Position, format_of
+from tsdb.wal.writer import Position
 
 
 class Writes(Keeping):
@@ -72,7 +72,6 @@ class Writes(Keeping):
             )
             position = None
             if self._files is not None and self._files.log is not None:
-                self._files.allow(format_of(floats, native, exemplars))
                 position = self._files.log.append(head.registry, floats, native, exemplars)
             if head.appended == 0:
                 self._first_append = time.monotonic()
@@ -99,20 +98,23 @@ class Writes(Keeping):
         assert log is not None
         if self._state.head.weight >= self.options.flush_samples:
             self._workers[0].wake()
-        if self.options.sync is Sync.ALWAYS:
+        if self.options.sync is Sync.ALWAYS or log.pace.late:
             log.sync(position)
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Remember type, help and unit of metrics; later ones replace earlier ones."""
+        """Remember type, help and unit of metrics; later ones replace earlier ones. When this
+        returns they are as safe as `sync` promises. Raises as `append` does."""
+        position = None
         with self._writing:
             self._need_writable()
             changed = {n: m for n, m in metadata.items() if self._metadata.get(n) != m}
             if not changed:
                 return
             if self._files is not None:
-                self._files.commit_metadata(changed)
+                position = self._files.commit_metadata(changed)
             self._metadata = {**self._metadata, **changed}
             self._version += 1
+        self._after_append(position)
 
 
 def _times(times: Ints, native: NativeSamples | None) -> list[Ints]:

@@ -42,8 +42,9 @@ class Replay:
     """What the log gave.
 
     torn     segment → size at which its last whole record ends, where more bytes follow
-    damaged  segment → places that were unreadable although records follow, in words
+    damaged  segment → (place, problem) of what was unreadable although records follow
     orphans  samples whose series were in a damaged record; they are lost
+    ends     segment → where its last whole record ends; 0 where not even the header is whole
     unended  segments without a closing record at their end, and where they end: their writer was
              killed, or they were cut off since
     """
@@ -54,8 +55,9 @@ class Replay:
     bytes: int = 0
     torn: dict[int, int] = field(default_factory=dict)
     torn_bytes: int = 0
-    damaged: dict[int, list[str]] = field(default_factory=dict)
+    damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     orphans: int = 0
+    ends: dict[int, int] = field(default_factory=dict)
     unended: dict[int, int] = field(default_factory=dict)
     metadata: dict[str, Metadata] = field(default_factory=dict)
 
@@ -117,7 +119,7 @@ def _replay_segment(
         try:
             record = decode(payload)
         except Undecodable as problem:
-            result.damaged.setdefault(number, []).append(f"offset {offset}: {problem}")
+            result.damaged.setdefault(number, []).append((f"offset {offset}", str(problem)))
             continue
         result.records += 1
         ended = isinstance(record, MetadataRecord) and not record.metadata
@@ -139,6 +141,7 @@ def _replay_segment(
             case MetadataRecord(metadata=metadata):
                 result.metadata.update(metadata)
     pool.empty(known)
+    result.ends[number] = result.torn.get(number, end)
     if not ended:
         result.unended[number] = end
 
@@ -206,7 +209,7 @@ def _note_damage(damage: Damage, number: int, end: int, result: Replay) -> None:
         result.torn[number] = end if damage.offset else 0
         result.torn_bytes += damage.length
     else:
-        place = f"offset {damage.offset}: {damage.length} bytes are not a record"
+        place = f"offset {damage.offset}", f"{damage.length} bytes are not a record"
         result.damaged.setdefault(number, []).append(place)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tsdb.head.registry import Registry
 from tsdb.head.run import Floating
 from tsdb.index.match import label_table
 from tsdb.labels import Bools
+from tsdb.wal.pace import Pace
 from tsdb.wal.record import (
     FORMAT,
     MOST_SAMPLES,
@@ -95,6 +97,7 @@ class Log:
         *,
         segment_bytes: int = SEGMENT_BYTES,
         sync_when_full: bool = True,
+        pace: Pace | None = None,
     ) -> None:
         self._disk, self._folder, self._store = disk, folder, store
         self._next = first_segment
@@ -107,6 +110,13 @@ class Log:
         self._synced = Position(0, 0)
         self._unsynced_segments: set[int] = set()
         self._left_unsynced: dict[int, AppendFile] = {}
+        self._unlisted: tuple[int, _Tail] | None = None
+        self.pace = Pace(None) if pace is None else pace
+        self.safe: dict[int, int] = {}
+        """Segment → bytes of it that are safe, of all that are owed."""
+        self.on_created: Callable[[], None] = _nothing
+        """Called when a segment exists, before anything is written to it: the manifest is to name
+        it. May raise `WriteFailed`; then the segment is not used yet."""
         self.sync_failed = False
         """Set when the disk could not keep a promise; the samples should go to a block soon."""
         self.unended: set[int] = set()
@@ -185,6 +195,7 @@ class Log:
         with self._moving:
             if at.segment not in self._unsynced_segments:  # forsaken while we wrote
                 self._tail = _Tail(tail.file, position)
+            self.pace.wrote()
         return position
 
     def _cut_back(self, tail: _Tail) -> None:
@@ -217,6 +228,20 @@ class Log:
         return self._tail
 
     def _create(self, number: int) -> _Tail:
+        """A segment whose name and header are safe, and which the manifest names."""
+        if self._unlisted is None or self._unlisted[0] != self._format:
+            self._unlisted = self._format, self._new_file(number)
+        tail = self._unlisted[1]
+        self.safe[number] = tail.position.offset
+        try:
+            self.on_created()
+        except WriteFailed:
+            del self.safe[number]
+            raise
+        self._unlisted = None
+        return tail
+
+    def _new_file(self, number: int) -> _Tail:
         path = self._folder / segment_name(number)
         try:
             if self._disk.exists(path):  # what an earlier failed attempt left
@@ -224,6 +249,7 @@ class Log:
             file = self._disk.create(path)
             try:
                 file.append([encode_segment_header(self._store, number, self._format)])
+                file.fsync()
                 self._disk.fsync_dir(self._folder)
             except OSError:
                 file.close()
@@ -239,25 +265,46 @@ class Log:
         disk does not confirm; a failed fsync is never tried again on the same file.
         """
         with self._syncing:
-            tail = self._tail
             lost = self._unsynced_segments
             if lost if position is None else position.segment in lost:
                 raise WriteFailed("the log could not be synced")
-            self._sync_left()
-            if tail is None or self._synced >= (position or tail.position):
-                return
+            if position is not None and self._synced >= position and not self._left_unsynced:
+                return  # by the sync that this one waited for
+            with self._moving:
+                tail = self._tail
+                self.pace.begin()
             try:
-                tail.file.fsync()
-            except OSError as problem:
-                self._forsake(tail)
-                raise write_failure(problem, "syncing the log") from problem
-            self._synced = tail.position
+                self._sync_left()
+                if tail is not None and self._synced < tail.position:
+                    self._sync_file(tail)
+            finally:
+                with self._moving:
+                    self.pace.end(everything=True)
+
+    def _sync_file(self, tail: _Tail) -> None:
+        try:
+            tail.file.fsync()
+        except OSError as problem:
+            self._forsake(tail)
+            raise write_failure(problem, "syncing the log") from problem
+        self._note_synced(tail.position)
+
+    def _note_synced(self, position: Position) -> None:
+        self._synced = max(self._synced, position)
+        with self._moving:
+            if position.offset > self.safe.get(position.segment, position.offset):
+                self.safe[position.segment] = position.offset
+
+    def _note_synced_file(self, number: int, size: int) -> None:
+        if number not in self.unended:  # what may follow its last whole record does not count
+            self._note_synced(Position(number, size))
 
     def _sync_left(self) -> None:
         for number, file in list(self._left_unsynced.items()):
             del self._left_unsynced[number]
             try:
                 file.fsync()
+                self._note_synced_file(number, file.size)
             except OSError as problem:
                 with self._moving:
                     self.distrust([number])
@@ -287,12 +334,14 @@ class Log:
     def adopt(self, number: int) -> None:
         """A segment of an earlier writer, who may not have synced it: the next `sync` does."""
         self._left_unsynced[number] = self._disk.extend(self._folder / segment_name(number))
+        self.pace.wrote()
 
     def forget(self, before_segment: int) -> None:
         """Samples in earlier segments are in blocks: nothing of the log's is owed for them."""
         with self._syncing, self._moving:
             self._unsynced_segments = {n for n in self._unsynced_segments if n >= before_segment}
             self.unended = {n for n in self.unended if n >= before_segment}
+            self.safe = {n: size for n, size in self.safe.items() if n >= before_segment}
             for number in [n for n in self._left_unsynced if n < before_segment]:
                 self._left_unsynced.pop(number).close()
 
@@ -304,8 +353,12 @@ class Log:
         with self._syncing:
             tail = self._ended_tail()
             if tail is not None:
+                with self._moving:
+                    self.pace.begin()
                 self._leave(tail)
                 self._tail = None
+                with self._moving:
+                    self.pace.end(everything=not self._left_unsynced)
         return self._next
 
     def _leave(self, tail: _Tail) -> None:
@@ -313,10 +366,8 @@ class Log:
             if not self._sync_when_full:
                 self._left_unsynced[tail.position.segment] = tail.file
                 return
-            try:
-                tail.file.fsync()
-            except OSError:
-                self._forsake(tail)
+            with contextlib.suppress(WriteFailed):
+                self._sync_file(tail)
         self._synced = max(self._synced, tail.position)
         tail.file.close()
 

@@ -5,6 +5,9 @@ appended step by step, with a flush after each but the last, which stays in the 
 brought start timestamps and deletions: each of its steps was followed by `begun()` of the same
 number, and what `DELETED` names was deleted at the end. From format 4 on `write.py` says how they
 came to be: there are a merged block with rollups, an exemplar and metadata, too.
+
+`closed5` was closed as it should be by the last program that knew one manifest, and none of whose
+manifests named the segments of the log; it has three of these.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ from tsdb.index.match import match_rows
 from tsdb.labels import SeriesTable
 
 HERE = Path(__file__).parent
-FORMATS = (1, 2, 3, 4, 5)
-WITH_STARTS = (3, 4, 5)
+FORMATS = (1, 2, 3, 4, 5, 6)
+WITH_STARTS = (3, 4, 5, 6)
 START = 1_700_000_000_000
 
 
@@ -152,3 +155,42 @@ def test_rollups_exemplars_and_metadata_are_read(tmp_path: Path, formats: int) -
     assert found[ROLLUP_MS]["sum"].sum() == pytest.approx(values.sum(), rel=1e-12)
     assert exemplars.exemplars.labels.dicts() == [{"trace_id": "abc"}]
     assert metadata == METADATA
+
+
+def closed_steps() -> list[list[Sample]]:
+    """What was appended to `closed5`. The first two steps are in one block, the third in another,
+    the others in a segment of the log each."""
+    return [
+        [({"__name__": "m", "i": str(n % 2)}, start + n * 10_000, float(n)) for n in range(40)]
+        for start in (minute * 60_000 for minute in (0, 20, 40, 60, 70, 80))
+    ]
+
+
+CLOSED_DELETED = ("1", 120_000, 240_000)
+
+
+def test_a_store_with_one_manifest_is_read_and_written_on(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(HERE / "closed5", store)
+    model = Model()
+    number, first, last = CLOSED_DELETED
+    for step in closed_steps():
+        model.append([one for one in step if one[0]["i"] != number or not first <= one[1] <= last])
+    assert tsdb.check(store) == []
+    for name in (store, HERE / "closed5"):
+        with tsdb.open(name, read_only=True) as database:
+            assert read_all(database) == model.select()
+            assert database.metadata() == {"m": tsdb.Metadata("gauge", "A number.")}
+            assert database.open_report.clean
+            assert database.open_report.degraded == ()
+            assert database.open_report.interrupted == ""
+    for _ in range(2):
+        with tsdb.open(store) as database:
+            assert database.open_report.clean
+            assert database.open_report.degraded == ()
+            assert read_all(database) == model.select()
+            database.append(batch_of([({"__name__": "new"}, START, 1.0)]))
+            model.append([({"__name__": "new"}, START, 1.0)])
+            assert read_all(database) == model.select()
+    assert (store / "MANIFEST").read_bytes() == (store / "MANIFEST.copy").read_bytes()
+    assert tsdb.check(store) == []

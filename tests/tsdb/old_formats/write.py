@@ -1,6 +1,6 @@
 """Writes the store that `test_old_formats.py` expects, with the program as it is.
 
-    python -m tests.tsdb.old_formats.write tests/tsdb/old_formats/format5
+    python -m tests.tsdb.old_formats.write tests/tsdb/old_formats/format6
 
 To be run once for each format, by the first program that writes it, before a later one is begun.
 """
@@ -36,7 +36,6 @@ def write(folder: Path, formats: int) -> None:
         database.append(traced())
         database.set_metadata(METADATA)
         database.delete([DELETED])
-    (folder / "LOCK").unlink()
 
 
 if __name__ == "__main__":

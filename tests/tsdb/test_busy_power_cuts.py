@@ -1,0 +1,185 @@
+"""Power cuts while other processes keep the processors busy: what was acknowledged is there.
+
+Real threads, the real clock, and a disk whose fsync takes a while. With `interval` a power cut may
+take what was acknowledged within the last `sync_interval_s`; with `always` nothing. The bound is a
+matter of time, so it is checked only where it is asked for:
+
+    NOVAQL_BUSY_CUTS=500 pytest -q --log-cli-level=INFO tests/tsdb/test_busy_power_cuts.py
+
+runs 500 cuts in each mode beside four busy processes, and logs how old the oldest lost sample was.
+It takes a quarter of an hour. Without the variable a few cuts are made with `always`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+import tsdb
+from tests.support.disk_image import Cut, Image
+from tests.support.simulated_disk import STORE, SimulatedDisk
+from tests.support.store_model import batch_of
+from tests.support.store_workload import contents
+from tsdb.fsio import AppendFile, Buffer
+
+CUTS = int(os.environ.get("NOVAQL_BUSY_CUTS", "0"))
+CUTS_PER_LIFE = 25
+BUSY_PROCESSES = 4
+INTERVAL_S = 1.0
+BOUND_S = {"interval": 1.2, "always": 0.0}
+FSYNC_S = 0.03
+"""A sync takes up to this long."""
+log = logging.getLogger(__name__)
+
+
+class SharedDisk(SimulatedDisk):
+    """For several threads: one call at a time, but a sync lets the others go on meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guard = threading.RLock()
+
+    def create(self, path: Path) -> AppendFile:
+        with self.guard:
+            return _SharedFile(self, super().create(path), self.image.names[path])
+
+    def extend(self, path: Path) -> AppendFile:
+        with self.guard:
+            return _SharedFile(self, super().extend(path), self.image.names[path])
+
+    def rename(self, old: Path, new: Path) -> None:
+        with self.guard:
+            super().rename(old, new)
+
+    def unlink(self, path: Path) -> None:
+        with self.guard:
+            super().unlink(path)
+
+    def fsync_dir(self, path: Path) -> None:
+        with self.guard:
+            super().fsync_dir(path)
+
+    def moment(self) -> tuple[float, Image]:
+        """The state of the disk, and a time that is no later."""
+        with self.guard:
+            return time.monotonic(), self.image.copy()
+
+
+class _SharedFile:
+    def __init__(self, disk: SharedDisk, file: AppendFile, inode: int) -> None:
+        self._disk, self._file, self._inode = disk, file, inode
+        self.size = file.size
+
+    def append(self, pieces: Sequence[Buffer]) -> None:
+        with self._disk.guard:
+            self._file.append(pieces)
+            self.size = self._file.size
+
+    def truncate(self, size: int) -> None:
+        with self._disk.guard:
+            self._file.truncate(size)
+            self.size = size
+
+    def fsync(self) -> None:
+        """Safe is what was written before it began."""
+        inodes = self._disk.image.inodes
+        with self._disk.guard:
+            written = inodes[self._inode].data
+        time.sleep(random.uniform(0, FSYNC_S))
+        with self._disk.guard:
+            inodes[self._inode] = replace(inodes[self._inode], safe=written)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Other processes that do nothing but compute."""
+    running = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)
+    ]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Life:
+    """A store that is written to until `stop`, and when each sample was acknowledged."""
+
+    mode: str
+    disk: SharedDisk = field(default_factory=SharedDisk)
+    acknowledged: list[float] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def write(self) -> None:
+        rng = random.Random(self.mode)
+        with tsdb.open(
+            STORE, disk=self.disk, sync=self.mode, sync_interval_s=INTERVAL_S, segment_bytes=50_000
+        ) as database:
+            for step in range(10**9):
+                if self.stop.is_set():
+                    return
+                database.append(batch_of([({"__name__": "m"}, step, float(step))]))
+                self.acknowledged.append(time.monotonic())
+                time.sleep(rng.uniform(0, 0.01))
+
+
+def cuts(mode: str, count: int) -> Iterator[tuple[float, int]]:
+    """Of each cut: the age of the oldest acknowledged sample that is lost, 0 if none is; and how
+    many are."""
+    rng = random.Random(f"busy {mode}")
+    while count > 0:
+        life = Life(mode)
+        writer = threading.Thread(target=life.write)
+        writer.start()
+        moments: list[tuple[float, Image, int]] = []
+        try:
+            for _ in range(min(count, CUTS_PER_LIFE)):
+                time.sleep(rng.uniform(0.1, 1.5) if mode == "interval" else rng.uniform(0.02, 0.2))
+                moments.append((*life.disk.moment(), len(life.acknowledged)))
+        finally:
+            life.stop.set()
+            writer.join()
+        for when, image, known in moments:
+            left = SimulatedDisk(image.after(Cut.LOST, rng))
+            held = {step for samples in contents(left).values() for step, _ in samples}
+            lost = [
+                step
+                for step, at in enumerate(life.acknowledged[:known])
+                if at <= when and step not in held
+            ]
+            yield (when - life.acknowledged[lost[0]] if lost else 0.0), len(lost)
+        count -= len(moments)
+
+
+def test_always_loses_nothing() -> None:
+    with busy(BUSY_PROCESSES if CUTS else 0):
+        ages = [age for age, _ in cuts("always", CUTS or 10)]
+    log.info("always: %d cuts, %d with a loss", len(ages), sum(age > 0 for age in ages))
+    assert max(ages) == 0.0
+
+
+@pytest.mark.skipif(not CUTS, reason="takes minutes and real time: set NOVAQL_BUSY_CUTS=500")
+def test_interval_loses_no_more_than_the_last_second() -> None:
+    with busy(BUSY_PROCESSES):
+        ages = sorted(age for age, _ in cuts("interval", CUTS))
+    middle, most, load = ages[len(ages) // 2], ages[-1], os.getloadavg()[0]
+    told = "interval: %d cuts, oldest loss %.2f s, median %.2f s, load %.1f"
+    log.info(told, len(ages), most, middle, load)
+    assert most <= BOUND_S["interval"]
