@@ -30,6 +30,7 @@ TENANT_LIMITS: Mapping[str, type] = {
     "max_read_samples": int,
     "max_concurrent_queries": int,
     "min_evaluation_interval_s": float,
+    "max_rule_series": int,
     **dict.fromkeys(_RESOURCE_LIMITS, int),
     "rate_per_minute": int,
     "rate_per_day": int,
@@ -135,6 +136,7 @@ class Settings:
                         False: at whole intervals after it was made
     notify_gap_s        an alert is told by hand once in so many seconds
     min_evaluation_interval_s   shortest interval of a tenant's groups of rules
+    max_rule_series     alerts or series of one rule; with more its evaluation fails; 0: no limit
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
     max_audit_exports   resources of a tenant at one time, then 409 `limit_reached`; 0: no limit.
@@ -202,6 +204,7 @@ class Settings:
     evaluations_spread: bool = True
     notify_gap_s: float = 30.0
     min_evaluation_interval_s: float = 1.0
+    max_rule_series: int = 20_000
     max_rules: int = 5_000
     max_rule_groups: int = 1_000
     max_silences: int = 1_000
@@ -269,6 +272,7 @@ class Settings:
             "retention_bytes",
             "max_concurrent_queries",
             "min_evaluation_interval_s",
+            "max_rule_series",
             *_RESOURCE_LIMITS,
         ):
             if getattr(self, name) < 0:

@@ -78,7 +78,7 @@ def evaluate(job: JobRun) -> None:
         resumed = None
     moment = Moment(slot, group.interval_ms, last, None if resumed is None else to_ms(resumed))
     began = time.perf_counter()
-    library = library_group(group, loaded.rules)
+    library = library_group(group, loaded.rules, job.context.settings.max_rule_series)
     known = {key: list(series) for key, series in group.intended.items()}
 
     def intend(place: int, series: list[dict[str, str]]) -> None:

@@ -29,14 +29,18 @@ def library_rule(row: AlertRule) -> Rule:
     )
 
 
-def library_group(group: RuleGroup, rules: Sequence[AlertRule]) -> Group:
-    """A group and its rules, in their order, as the library's."""
+def library_group(group: RuleGroup, rules: Sequence[AlertRule], most: int = 0) -> Group:
+    """A group and its rules, in their order, as the library's.
+
+    most  alerts or series of a rule, if the group does not say less; 0: no limit
+    """
+    limits = [limit for limit in (group.limit, most) if limit]
     return Group(
         name=group.name,
         rules=tuple(map(library_rule, rules)),
         interval_ms=group.interval_ms,
         query_offset_ms=group.query_offset_ms,
-        limit=group.limit,
+        limit=min(limits, default=0),
         labels=dict(group.labels),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,6 +24,16 @@ def readers_of(database: StateDatabase) -> int:
     return 2 if database.is_sqlite else 8
 
 
+REFUSED_AFTER_S = 0.1
+"""A client that asks again at once when it is refused must not keep the event loop busy."""
+
+
+async def refused(message: str) -> Busy:
+    """The refusal of a tenant whose places are taken, which waits a little before it goes out."""
+    await asyncio.sleep(REFUSED_AFTER_S)
+    return Busy(message, headers={"Retry-After": "1"})
+
+
 class StateThreads:
     """Runs at most `threads` pieces of work, tenants in turn; `queue` more wait, of one tenant half
     of them at most. The next is refused with `Busy`."""
@@ -36,7 +47,7 @@ class StateThreads:
         try:
             return await self._pool.run(work, tenant=tenant)
         except QueueFull:
-            raise Busy("too many requests at once", headers={"Retry-After": "1"}) from None
+            raise await refused("too many requests at once") from None
 
     def close(self) -> None:
         """Wait for what runs; forget what waits."""

@@ -21,6 +21,7 @@ from server.platform.errors import Busy, RateLimited
 from server.platform.fair_queue import FairQueue, QueueFull
 from server.platform.pool import Pool
 from server.platform.precedence import InTurn, LettingBy, SmallOnes
+from server.platform.threads import REFUSED_AFTER_S, refused
 
 Answer = TypeVar("Answer")
 
@@ -80,6 +81,7 @@ class QueryWorkers:
         """
         tenant, most = _tenant_of(request.scope)
         if 0 < most <= self._of_tenants[tenant]:
+            await asyncio.sleep(REFUSED_AFTER_S)
             raise RateLimited(
                 f"the tenant has {most} queries at once, which is its limit "
                 "(max_concurrent_queries); try again",
@@ -102,7 +104,7 @@ class QueryWorkers:
                 f"the query took longer than its timeout of {timeout_s:g} s"
             ) from None
         except QueueFull:
-            raise Busy("too many queries at once", headers={"Retry-After": "1"}) from None
+            raise await refused("too many queries at once") from None
         finally:
             cancellation.cancel()
 
@@ -158,7 +160,7 @@ class QueryWorkers:
         try:
             return await self._checks.run(partial(_begin, work, letting_by), tenant=tenant)
         except QueueFull:
-            raise Busy("too many requests at once", headers={"Retry-After": "1"}) from None
+            raise await refused("too many requests at once") from None
 
     def _left(self, tenant: str, *, small: bool) -> None:
         self._of_tenants[tenant] -= 1

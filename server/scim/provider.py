@@ -27,7 +27,7 @@ def scim_service() -> ScimService:
     """The protocol, without storage; the same for every tenant."""
     config = ServiceProviderConfig(
         patch=Patch(supported=True),
-        bulk=Bulk(supported=True, max_operations=1000, max_payload_size=1 << 20),
+        bulk=Bulk(supported=True, max_operations=100, max_payload_size=1 << 20),
         filter=Filter(supported=True, max_results=MOST_RESULTS),
         change_password=ChangePassword(supported=False),
         sort=Sort(supported=True),

@@ -190,3 +190,23 @@ def test_a_limit_below_nothing_is_refused_and_nothing_is_no_limit(setting: str) 
     with pytest.raises(ArgumentError, match="0 or more"):
         replace(Settings(), **below)
     assert getattr(replace(Settings(), **none), setting) == 0
+
+
+def test_a_rule_gives_as_many_series_as_the_tenant_may_have_of_one(tmp_path: Path) -> None:
+    with limited("sqlite", tmp_path / "state", max_rule_series=1) as (server, walk):
+        server.client.post(
+            "/v1/ingest",
+            content='up{n="1"} 1\nup{n="2"} 1\n',
+            headers={"Authorization": f"Bearer {walk.token}", "Content-Type": "text/plain"},
+        )
+        for name, expr in (("few:up", 'up{n="1"}'), ("many:up", "up")):
+            rule = {"name": name, "type": "recording", "expr": expr}
+            assert walk.request("POST", "/v1/alert-rules", rule).status_code == 201
+        server.run_jobs()
+        rules = walk.request("GET", "/v1/alert-rules").json()["data"]
+
+    assert [(rule["name"], rule["health"]) for rule in rules] == [
+        ("few:up", "ok"),
+        ("many:up", "err"),
+    ]
+    assert rules[1]["last_error"] == "exceeded limit of 1 with 2 series"
