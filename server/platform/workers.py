@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from novaql.api import Cancellation
 from novaql.errors import QueryCancelled, QueryTimeout
-from server.platform.errors import Busy, RateLimited
+from server.platform.errors import RateLimited
 from server.platform.fair_queue import FairQueue, QueueFull
 from server.platform.pool import Pool
 from server.platform.precedence import InTurn, LettingBy, SmallOnes
