@@ -240,7 +240,12 @@ _THINNED: dict[type, bool] = {}
 NO_HINTS = Hints()
 MIN_TIME_MS = -(2**62)
 MAX_TIME_MS = 2**62
+FIRST_SAMPLE_MS = -62_135_596_800_000
+LAST_SAMPLE_MS = 253_402_300_799_999
+"""Times that samples are taken in with: years 1 to 9999, those that every format can write."""
 __all__ = [
+    "FIRST_SAMPLE_MS",
+    "LAST_SAMPLE_MS",
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NO_HINTS",

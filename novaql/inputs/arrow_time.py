@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.errors import InputError
+from novaql.inputs.sample_times import REASON, first_outside
 from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,14 @@ class TimeColumn:
 
     def milliseconds(self, array: pa.Array[Any], first_row: int = 0) -> Ints:
         """[N] milliseconds. `first_row` is only for messages. Raises `InputError`."""
+        times = self._milliseconds(array, first_row)
+        if (at := first_outside(times)) is not None:
+            raise InputError(
+                f"column {self.column}: the time in row {first_row + at} is out of range: {REASON}"
+            )
+        return times
+
+    def _milliseconds(self, array: pa.Array[Any], first_row: int) -> Ints:
         import pyarrow as pa  # noqa: PLC0415 - heavy, and only Arrow input needs it
 
         if array.null_count:
@@ -63,7 +72,7 @@ class TimeColumn:
     def _scaled(self, numbers: Ints, unit: str, first_row: int) -> Ints:
         per_second = _PER_SECOND[unit]
         factor = 1000 // per_second if per_second < 1000 else 1
-        outside = (numbers > MAX_TIME_MS // factor) | (numbers < MIN_TIME_MS // factor)
+        outside = (numbers > LAST_SAMPLE_MS // factor) | (numbers < FIRST_SAMPLE_MS // factor)
         if per_second <= 1000 and outside.any():
             row = first_row + int(np.argmax(outside))
             raise InputError(f"column {self.column}: the time in row {row} is out of range")

@@ -12,7 +12,7 @@ from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
 from tsdb.exemplars import Exemplars
 from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = Struct("<d")
 
@@ -70,7 +70,7 @@ def exemplar_columns(rows: Ints, found: Sequence[Exemplar]) -> Exemplars | None:
     if not found:
         return None
     for one in found:
-        if not MIN_TIME_MS <= one.time <= MAX_TIME_MS:
+        if not FIRST_SAMPLE_MS <= one.time <= LAST_SAMPLE_MS:
             raise InputError(f"the time {one.time} of an exemplar is out of range")
     return Exemplars(
         np.asarray(rows, np.int64),

@@ -25,6 +25,7 @@ from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine,
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import without_free_comments
+from novaql.inputs.sample_times import first_outside
 from novaql.inputs.series_text import parse_series
 from novaql.inputs.wire.compiling import prepare_in_background, ready
 from novaql.inputs.wire.text_lines import TextWalker
@@ -230,6 +231,8 @@ class ExpositionParser:
             found = self._walker.walk(block, self.default_time_ms, openmetrics=self.openmetrics)
         except (ValueError, OverflowError):
             return None
+        if first_outside(found.times) is not None:
+            return None
         try:
             for at, line in found.odd:
                 if self._slowly(at, line, last=at == found.lines - 1) is not None:
@@ -257,6 +260,12 @@ class ExpositionParser:
         return numbers, self._stamps(times), floats
 
     def _stamps(self, times: list[bytes]) -> Ints:
+        stamps = self._read_stamps(times)
+        if first_outside(stamps) is not None:
+            raise ValueError("a time is out of range")
+        return stamps
+
+    def _read_stamps(self, times: list[bytes]) -> Ints:
         if not any(times):
             return np.full(len(times), self.default_time_ms, np.int64)
         if not self.openmetrics:

@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass, replace
 
 from novaql.excerpt import excerpt
+from novaql.inputs.sample_times import REASON
 from novaql.inputs.series_text import (
     SeriesTextProblem,
     parse_series_start,
     unescape,
 )
-from tsdb.selection import Metadata
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 TYPES = frozenset(
     ["counter", "gauge", "histogram", "gaugehistogram", "summary", "stateset", "info", "unknown"]
@@ -119,6 +120,9 @@ def _sample(text: str, openmetrics: bool) -> SampleLine:
         if not _is_time(time, openmetrics):
             wanted = "seconds" if openmetrics else "whole milliseconds"
             raise LineProblem(stamp.start(1), f"{time!r} is no time in {wanted}")
+        scale = 1000 if openmetrics else 1
+        if not FIRST_SAMPLE_MS <= float(time) * scale < LAST_SAMPLE_MS + 1:
+            raise LineProblem(stamp.start(1), f"the time {time} is out of range: {REASON}")
     if text[at:].strip(" \t") and not (openmetrics and _EXEMPLAR.fullmatch(text, at)):
         column = at + len(text[at:]) - len(text[at:].lstrip(" \t"))
         raise LineProblem(column, "unexpected text behind the sample")

@@ -16,6 +16,7 @@ from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
 from novaql.inputs.overwritten import overwritten, warnings_of
+from novaql.inputs.sample_times import need_calendar
 from tsdb.labels import Ints, SeriesTable, concat_tables
 from tsdb.selection import Metadata
 from tsdb.tile import Batch
@@ -104,6 +105,7 @@ def import_into(
     waiting = 0
     for batch in stream.batches:
         _need_labels(batch)
+        need_calendar(batch)
         held.append(batch)
         waiting += len(batch)
         if waiting > HELD_SAMPLES:
@@ -112,6 +114,7 @@ def import_into(
         held.clear()
         for batch in stream.batches:
             _need_labels(batch)
+            need_calendar(batch)
         stream = open_(second_half)
         rest = stream.batches
     samples = 0
@@ -135,6 +138,7 @@ def import_into(
 
 
 def _append(database: Store, batch: Batch, series: _SeriesCount) -> int:
+    need_calendar(batch)
     database.append(batch)
     series.add(batch)
     return len(batch)

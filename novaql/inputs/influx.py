@@ -21,8 +21,9 @@ from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import without_comments
+from novaql.inputs.sample_times import REASON, out_of_range
 from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tsdb.tile import Batch, Floats
 
 MOST_SERIES_KEPT = 1_000_000
@@ -223,7 +224,7 @@ class InfluxParser:
         time = found.default_time_ms
         if line.time is not None:
             if abs(line.time) > _MOST_TIME:
-                raise InputError(f"the time {line.time} is out of range")
+                raise out_of_range(line.time)
             time = int(found.in_ms(np.array([line.time], np.int64))[0])
         found.add(
             np.full(len(numbers), at),
@@ -258,13 +259,16 @@ class _Found:
         factor = _MS_PER.get(self._precision)
         if factor is None:
             return times // _PER_MS[self._precision]
-        if len(times) and int(np.abs(times).max()) > MAX_TIME_MS // factor:
-            raise InputError(f"the time {times[np.abs(times).argmax()]} is out of range")
+        if len(times) and int(np.abs(times).max()) > LAST_SAMPLE_MS // factor:
+            raise out_of_range(times[np.abs(times).argmax()])
         return times * factor
 
     def add(self, lines: Ints, series: Ints, times: Ints, values: Floats) -> None:
-        if len(times) and not MIN_TIME_MS <= int(times.min()) <= int(times.max()) <= MAX_TIME_MS:
-            raise InputError("a time is out of range")
+        if (
+            len(times)
+            and not FIRST_SAMPLE_MS <= int(times.min()) <= int(times.max()) <= LAST_SAMPLE_MS
+        ):
+            raise InputError(f"a time is out of range: {REASON}")
         self._pieces.append((lines, series, times, values))
 
     def columns(self) -> tuple[Ints, Ints, Floats]:

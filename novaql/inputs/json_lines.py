@@ -25,8 +25,9 @@ from novaql.inputs.json_room import need_room
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import BLOCK_BYTES, without_blank_lines
+from novaql.inputs.sample_times import out_of_range
 from tsdb.labels import METRIC_NAME, Bools, Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tsdb.tile import Batch, Floats
 
 MOST_SERIES_KEPT = 1_000_000
@@ -159,7 +160,7 @@ class JsonLinesParser:
         floats = np.concatenate([floats for floats, _ in parts])
         if len(times) != len(floats) or len(floats) != counts.sum():
             return None
-        if not MIN_TIME_MS <= int(times.min()) <= int(times.max()) <= MAX_TIME_MS:
+        if not FIRST_SAMPLE_MS <= int(times.min()) <= int(times.max()) <= LAST_SAMPLE_MS:
             return None
         numbers = np.repeat(numbers, counts)
         if any(absent is not None for _, absent in parts):
@@ -294,7 +295,9 @@ def _floats(values: list[Any]) -> Floats:
 def _times(stamps: list[Any]) -> Ints:
     if not all(isinstance(stamp, int) and not isinstance(stamp, bool) for stamp in stamps):
         raise ValueError("timestamps are whole numbers of milliseconds")
-    outside = next((stamp for stamp in stamps if not MIN_TIME_MS <= stamp <= MAX_TIME_MS), None)
+    outside = next(
+        (stamp for stamp in stamps if not FIRST_SAMPLE_MS <= stamp <= LAST_SAMPLE_MS), None
+    )
     if outside is not None:
-        raise ValueError(f"the time {outside} is out of range")
+        raise out_of_range(outside)
     return np.array(stamps, np.int64)

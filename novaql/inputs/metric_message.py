@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from novaql.errors import InputError
 from novaql.inputs.native_rows import NativeRow, SpannedBuckets
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = struct.Struct("<d")
 _KINDS = {VARINT: "a varint", FIXED64: "eight bytes", BYTES: "a length and bytes"}
@@ -149,7 +149,7 @@ def read_time_ms(data: bytes, at: int, end: int, kind: int) -> int:
         if number in parts:
             parts[number] = signed(_varint(data, start, stop, inner))
     time_ms = parts[1] * 1000 + parts[2] // 1_000_000
-    if not MIN_TIME_MS <= time_ms <= MAX_TIME_MS:
+    if not FIRST_SAMPLE_MS <= time_ms <= LAST_SAMPLE_MS:
         raise InputError(f"byte {at}: the time {parts[1]} s is out of range")
     return time_ms
 

@@ -32,9 +32,10 @@ from novaql.inputs.metric_message import (
 )
 from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.sample_times import REASON
 from tsdb.histograms import ResetHint
 from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tsdb.tile import Batch, HistogramSamples
 
 MOST_FAMILY_BYTES = 256 << 20
@@ -126,7 +127,7 @@ class ProtobufParser:
 
     def _batch(self, found: _Samples) -> Batch:
         if (outside := found.time_out_of_range()) is not None:
-            raise InputError(f"{self._what}: the time {outside} ms is out of range")
+            raise InputError(f"{self._what}: the time {outside} ms is out of range: {REASON}")
         return found.batch(self._known)
 
     def _read(self, block: bytes, found: _Samples) -> Iterator[None]:
@@ -312,8 +313,8 @@ class _Samples:
     def time_out_of_range(self) -> int | None:
         """A time that no database could hold, if there is one."""
         for times in (self._times, self._native_times):
-            if times and not MIN_TIME_MS <= min(times) <= max(times) <= MAX_TIME_MS:
-                return next(at for at in times if not MIN_TIME_MS <= at <= MAX_TIME_MS)
+            if times and not FIRST_SAMPLE_MS <= min(times) <= max(times) <= LAST_SAMPLE_MS:
+                return next(at for at in times if not FIRST_SAMPLE_MS <= at <= LAST_SAMPLE_MS)
         return None
 
     def batch(self, known: KnownSeries) -> Batch:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from novaql.errors import InputError
+from novaql.inputs.sample_times import first_outside, out_of_range
 from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tsdb.tile import Batch
 
 
@@ -25,9 +25,8 @@ class WriteRequest:
 
 def need_storable(times: Ints, of_histograms: Sequence[int] = ()) -> None:
     """Raises `InputError` for a time that no sample can have."""
-    if len(times) and not MIN_TIME_MS <= int(times.min()) <= int(times.max()) <= MAX_TIME_MS:
-        outside = times[(times > MAX_TIME_MS) | (times < MIN_TIME_MS)]
-        raise InputError(f"the time {outside[0]} is out of range")
+    if (at := first_outside(times)) is not None:
+        raise out_of_range(int(times[at]))
     for time in of_histograms:
-        if not MIN_TIME_MS <= time <= MAX_TIME_MS:
-            raise InputError(f"the time {time} is out of range")
+        if not FIRST_SAMPLE_MS <= time <= LAST_SAMPLE_MS:
+            raise out_of_range(time)

@@ -14,12 +14,13 @@ from novaql.errors import InputError
 from novaql.excerpt import excerpt
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
+from novaql.inputs.sample_times import out_of_range
 from server.ingest.delta import DeltaProblem, DeltaRequest
 from server.ingest.otlp_messages import Message
 from server.ingest.otlp_names import label_name, metric_name, unit_words
 from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
 from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.selection import MAX_TIME_MS, Metadata
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tsdb.tile import STALE, Batch, HistogramSamples
 
 _NO_VALUE = 1
@@ -222,6 +223,8 @@ def _exponential(name: str, point: Message, labels: Labels, out: Converted) -> N
 def _side(buckets: Message, coarser: int) -> Side:
     """Prometheus counts a bucket by its upper bound, OTLP by its lower one."""
     offset = int(buckets.get("offset", 0))
+    if not -(2**31) <= offset < 2**31 - len(buckets.get("bucketCounts", ())):
+        raise InputError(f"the offset {offset} of buckets is out of range")
     found: dict[int, float] = {}
     for place, count in enumerate(buckets.get("bucketCounts", ())):
         if int(count):
@@ -234,8 +237,9 @@ def _timed(point: Message, value: Any) -> tuple[int, float, int]:
     """Time, value and start; the staleness marker for a point without a value."""
     time_ms = int(point.get("timeUnixNano", 0)) // 1_000_000
     start_ms = int(point.get("startTimeUnixNano", 0)) // 1_000_000
-    if not max(time_ms, start_ms) <= MAX_TIME_MS:
-        raise InputError(f"the time {time_ms} is out of range")
+    for one in (time_ms, start_ms):
+        if not FIRST_SAMPLE_MS <= one <= LAST_SAMPLE_MS:
+            raise out_of_range(one)
     return time_ms, STALE if _unrecorded(point) else _float(value), start_ms
 
 

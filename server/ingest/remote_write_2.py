@@ -19,9 +19,9 @@ from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
-from novaql.inputs.write_request import WriteRequest
-from tsdb.labels import METRIC_NAME, Ints, SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from novaql.inputs.write_request import WriteRequest, need_storable
+from tsdb.labels import METRIC_NAME, SeriesTable
+from tsdb.selection import Metadata
 from tsdb.tile import STALE, Batch, HistogramSamples
 
 _SYMBOL, _SERIES = 4, 5
@@ -326,6 +326,7 @@ def _batch(data: bytes, found: _Found) -> Batch:
     decoded = decode_samples(data, regions[:, 1], regions[:, 2])
     starts = np.zeros(found.samples, np.int64)
     starts[list(found.starts)] = list(found.starts.values())
+    need_storable(starts, [began for _, began, _ in found.histograms])
     ended = [(number, one.time, 0) for number, _, one in found.histograms if one.stale]
     markers = np.array(ended, np.int64).reshape(-1, 3)
     whole = [(number, began, one) for number, began, one in found.histograms if not one.stale]
@@ -334,7 +335,7 @@ def _batch(data: bytes, found: _Found) -> Batch:
     starts = np.concatenate([starts, markers[:, 2]])
     rows = np.concatenate([np.repeat(regions[:, 0], decoded.counts), markers[:, 0]])
     native_times = np.array([one.time for _, _, one in whole], np.int64)
-    _need_storable(np.concatenate([times, native_times]))
+    need_storable(np.concatenate([times, native_times]))
     table = SeriesTable.from_dicts(found.labels)
     number_to_row = np.arange(len(table))
     keys = table.keys()
@@ -354,9 +355,3 @@ def _batch(data: bytes, found: _Found) -> Batch:
     owners = number_to_row[np.array([number for number, _ in found.exemplars], np.int64)]
     exemplars = exemplar_columns(owners, [one for _, one in found.exemplars])
     return Batch(table, number_to_row[rows], times, values, native, known, exemplars)
-
-
-def _need_storable(times: Ints) -> None:
-    outside = (times > MAX_TIME_MS) | (times < MIN_TIME_MS)
-    if outside.any():
-        raise InputError(f"the time {times[outside][0]} is out of range")

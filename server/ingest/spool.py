@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from novaql.errors import LimitExceeded
 from novaql.inputs.overwritten import overwritten
+from novaql.inputs.sample_times import need_calendar
 from server.ingest.series_count import SeriesCount
 from server.platform.context import ServerContext
 from server.platform.writers import Blocked, Steps
@@ -86,6 +87,7 @@ def spooled(
     with closing(read()) as parts:
         for part in parts:
             if isinstance(part, Incoming):
+                need_calendar(part.batch)
                 metadata.update(part.metadata)
                 if len(metadata) > MOST_METADATA:
                     raise LimitExceeded(

@@ -16,9 +16,10 @@ from novaql.inputs.label_limits import LabelLimits
 from tests.support.batches import Plain, bits, label_sets, plain
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 NOW = 1_700_000_000_000
-times = st.integers(-(2**62), 2**62) | st.integers(NOW, NOW + 10_000)
+times = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(NOW, NOW + 10_000)
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 values = numbers | st.sampled_from([None, "NaN", "Infinity", "-Infinity"])
 

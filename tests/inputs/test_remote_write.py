@@ -17,10 +17,12 @@ from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from novaql.inputs.remote_write_plain import PlainDecoder
 from tests.support.batches import Plain, bits, floats, label_sets, plain
 from tests.support.remote_write_messages import Series, message_of, packed
-from tsdb.selection import Metadata
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from tsdb.tile import STALE, STALE_BITS, Batch
 
-any_time = st.integers(-(2**62), 2**62) | st.integers(1_700_000_000_000, 1_700_000_009_000)
+any_time = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(
+    1_700_000_000_000, 1_700_000_009_000
+)
 series_lists = st.lists(
     st.tuples(label_sets(), st.lists(st.tuples(any_time, floats | st.just(0.0)), max_size=4)),
     max_size=6,
@@ -201,7 +203,7 @@ def test_a_label_given_twice_is_refused() -> None:
         RemoteWriteDecoder().decode(packed(message))
 
 
-@pytest.mark.parametrize("time", [2**62 + 1, -(2**62) - 1])
+@pytest.mark.parametrize("time", [2**62 + 1, -(2**62) - 1, LAST_SAMPLE_MS + 1, FIRST_SAMPLE_MS - 1])
 def test_times_out_of_range_are_refused(time: int) -> None:
     with pytest.raises(InputError, match=f"the time {time} is out of range"):
         RemoteWriteDecoder().decode(packed(message_of([node(0, 1), node(1, time)])))

@@ -21,8 +21,11 @@ from tests.support.batches import floats, label_sets, plain
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
 from tests.support.remote_write_messages import Series, message_of
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
-times = st.integers(-(2**62), 2**62) | st.integers(1_700_000_000_000, 1_700_000_009_000)
+times = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(
+    1_700_000_000_000, 1_700_000_009_000
+)
 samples = st.lists(st.tuples(times, floats | st.just(0.0)), max_size=4)
 messages = st.lists(st.tuples(label_sets(), samples), max_size=8)
 

@@ -15,6 +15,7 @@ import pytest
 
 from server.platform.scopes import Role
 from tests.support.http_server import LocalServer, local_server
+from tests.support.remote_write_messages import message_of, packed
 
 T = 1_700_000_000
 
@@ -163,3 +164,40 @@ def test_lines_of_an_export(server: LocalServer) -> None:
         assert post(server, path, body).status_code == 204
     assert value(server, 'exported{i="2"}') == "2"
     assert value(server, 'exported{i="2"}', T + 0.002) == "+Inf"
+
+
+@pytest.mark.parametrize("time", [-62_135_596_800_001, 253_402_300_800_000, -(10**17), 10**18 - 1])
+def test_times_beyond_the_calendar_are_a_400_and_nothing_is_stored(
+    empty: LocalServer, time: int
+) -> None:
+    """Years before 1 and after 9999, in every format whose times reach so far."""
+    lines = f'{{"metric":{{"__name__":"m"}},"values":[1,1],"timestamps":[{time},1]}}\n'
+    point = {"asDouble": 1, "timeUnixNano": str(time * 10**6)}
+    sum_ = {"dataPoints": [point], "aggregationTemporality": 2}
+    otlp = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "m", "sum": sum_}]}]}]}
+    write = message_of([({"__name__": "m"}, [(time, 1.0), (1, 1.0)])])
+    for path, kind, body in (
+        ("/v1/ingest", "text/plain", f"m 1 {time}\nm 1 1\n".encode()),
+        ("/v1/ingest", "application/openmetrics-text", f"m 1 {time / 1000}\n# EOF\n".encode()),
+        ("/v1/ingest", "application/x-ndjson", lines.encode()),
+        ("/v1/ingest?precision=ms", "text/x-influx-line-protocol", f"a m=1 {time}\n".encode()),
+        ("/api/v1/write", "application/x-protobuf", packed(write)),
+        ("/api/v1/otlp/v1/metrics", "application/json", json.dumps(otlp).encode()),
+    ):  # fmt: skip
+        answer = post(empty, path, body, kind)
+        assert answer.status_code == 400, (path, kind, answer.text)
+        assert "out of range" in answer.text, (path, kind, answer.text)
+    assert empty.prometheus("labels").json()["data"] == []
+
+
+def test_an_offset_of_buckets_beyond_any_is_a_400(empty: LocalServer) -> None:
+    point = {
+        "timeUnixNano": str(T * 10**9),
+        "count": 1,
+        "positive": {"offset": 10**12, "bucketCounts": [1]},
+    }
+    data = {"dataPoints": [point], "aggregationTemporality": 2}
+    metric = {"name": "m", "exponentialHistogram": data}
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    answer = post(empty, "/api/v1/otlp/v1/metrics", json.dumps(body).encode(), "application/json")
+    assert answer.status_code == 400

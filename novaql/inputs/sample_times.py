@@ -1,0 +1,36 @@
+"""Which times a sample may have: of the years 1 to 9999, which every format can write."""
+
+from __future__ import annotations
+
+from novaql.errors import InputError
+from tsdb.labels import Ints
+from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from tsdb.tile import Batch
+
+REASON = "samples have times from year 1 to 9999"
+
+
+def first_outside(times: Ints) -> int | None:
+    """The place of the first time beyond the calendar, None if there is none."""
+    if len(times) == 0 or (
+        int(times.min()) >= FIRST_SAMPLE_MS and int(times.max()) <= LAST_SAMPLE_MS
+    ):
+        return None
+    return int(((times < FIRST_SAMPLE_MS) | (times > LAST_SAMPLE_MS)).argmax())
+
+
+def out_of_range(time_ms: object) -> InputError:
+    """The error for a time in milliseconds."""
+    return InputError(f"the time {time_ms} is out of range: {REASON}")
+
+
+def need_calendar(batch: Batch) -> None:
+    """Raises `InputError` for a batch with a time, or a start, beyond the calendar."""
+    columns = [batch.timestamps, batch.starts]
+    if batch.native is not None:
+        columns += [batch.native.timestamps, batch.native.starts]
+    if batch.exemplars is not None:
+        columns.append(batch.exemplars.timestamps)
+    for times in columns:
+        if times is not None and (at := first_outside(times)) is not None:
+            raise out_of_range(int(times[at]))
