@@ -38,7 +38,7 @@ TENANT_LIMITS: Mapping[str, type] = {
 }
 """Settings that a tenant may have otherwise: `novaql admin limits`."""
 
-_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?/?[^\s?#]*")
+_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
 Limits = tuple[tuple[str, float], ...]
 """Those of a tenant: names and values."""

@@ -41,7 +41,7 @@ class Site:
         """As the settings say; `port` must be the one that is listened on."""
         scheme = "http" if settings.tls_cert is None else "https"
         hosts = {settings.host}
-        if is_loopback(settings.host) or settings.host in ("0.0.0.0", "::"):  # noqa: S104
+        if is_loopback(settings.host) or settings.host in ("", "0.0.0.0", "::"):  # noqa: S104
             hosts.update(_LOOPBACK)
         own = {(scheme, host.lower(), settings.port) for host in hosts}
         public = _parsed(settings.public_url)

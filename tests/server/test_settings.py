@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +109,40 @@ def test_the_file_that_is_shipped_is_read() -> None:
     shipped = Path(__file__).parents[2] / "server" / "deploy" / "novaql.toml"
 
     assert Settings.from_environment({}, config=shipped).data == Path("/var/lib/novaql")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trusted_proxies": "10.0.0.1/8"},
+        {"trusted_proxies": "*"},
+        {"trusted_proxies": "proxy.example"},
+        {"dns_server": "dns.example"},
+        {"dns_server": "10.0.0.2:0"},
+        {"dns_server": "10.0.0.2:x"},
+        {"max_connections": -1},
+        {"max_connections_per_address": -1},
+        {"tls_cert": Path("cert.pem")},
+        {"tls_key": Path("key.pem")},
+        {"public_url": "nova.example.com"},
+        {"public_url": "ftp://nova.example.com"},
+        {"public_url": "https://nova.example.com/?x=1"},
+        {"public_url": "https://ok@nova.example.com"},
+    ],
+)
+def test_what_the_edge_of_the_server_cannot_be_told(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError):
+        Settings(**wrong)
+
+
+def test_what_the_edge_of_the_server_can_be_told() -> None:
+    Settings(
+        trusted_proxies="10.0.0.0/8, fd00::/8,127.0.0.1",
+        dns_server="[::1]:5353",
+        max_connections=0,
+        max_connections_per_address=0,
+        tls_cert=Path("cert.pem"),
+        tls_key=Path("key.pem"),
+        public_url="https://nova.example.com:8443/nova",
+    )
+    assert Settings(dns_server="10.0.0.2").dns_server == "10.0.0.2"
