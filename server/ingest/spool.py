@@ -129,7 +129,10 @@ def append(context: ServerContext, batch: Batch) -> AppendResult:
     """Store a batch, and count its samples."""
     if len(batch) == 0 and batch.exemplars is None:
         return AppendResult()
-    result = context.store.append(batch)
+    try:
+        result = context.store.append(batch)
+    finally:
+        context.note_write()
     context.telemetry.ingested_samples.inc(len(batch) - result.rejected)
     return result
 

@@ -126,6 +126,11 @@ class ServerContext:
             raise LookupError("outside of a request there is no tenant")
         return self.principal.tenant_id
 
+    def note_write(self) -> None:
+        """The tenant's samples were changed by a request: figures from before count no longer."""
+        if self.principal is not None:
+            self.measurements.note_write(self.principal.tenant_id)
+
     @contextmanager
     def unit(
         self, actor: Actor, origin: Origin, *, writes: bool, quiet: bool = False

@@ -10,6 +10,7 @@ within a second (`state/changes.py`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Hashable, Set
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +37,24 @@ class _Entry:
     time: object
 
 
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A measuring answer on its way.
+
+    number  greater than those of the requests that had come when it began
+    done    the answer, or what it failed with; cancelled with its request
+    """
+
+    number: int
+    done: asyncio.Future[Any]
+
+
 class KeptAnswers:
     """Answers of up to `most_bytes`; 0: none are kept. The oldest go when there are more.
 
     running  done when what is being read of a state, by its key, has been read
+    flights  what is being measured, by its key
+    numbers  of requests and flights, in the order in which they come
 
     Used on the event loop only.
     """
@@ -49,6 +64,8 @@ class KeptAnswers:
         self._bytes = 0
         self._known: dict[Hashable, _Entry] = {}
         self.running: dict[Hashable, asyncio.Future[None]] = {}
+        self.flights: dict[Hashable, Flight] = {}
+        self.numbers = itertools.count()
 
     def find(self, key: Hashable, changes: Changes, time: object = None) -> Any:
         """What was read at that time, if it would be the same now; None if nothing is kept."""

@@ -1,10 +1,16 @@
-"""What was measured of the tenants' samples a moment ago, measured again before anybody waits."""
+"""What was measured of the tenants' samples a moment ago, while no client has written any since.
+
+Samples that a client has written count in every figure that is asked for after its answer: each
+acknowledged write ends what was measured of the tenant before. Samples of scrapes and of rules,
+which nobody waits for, do not.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,19 +41,28 @@ Measure = Callable[[str, datetime], Found]
 class Measurements:
     """What was measured of a tenant's samples at one time.
 
-    worth  how often each expression is to be measured again, unless it is asked for
+    writes  acknowledged writes of the tenant before it
+    worth   how often each expression is to be measured again, unless it is asked for
     """
 
     at: datetime
+    writes: int = 0
     known: dict[str, Found] = field(default_factory=dict)
     worth: dict[str, int] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
+    _turns: dict[str, threading.Lock] = field(default_factory=dict)
 
     def of(self, expr: str, measure: Measure) -> Found:
-        """What an expression gave at this time; it is measured if nobody has asked before."""
+        """What an expression gave at this time; it is measured if nobody has asked before.
+
+        Threads that ask for the same wait for the first of them.
+        """
         known = self.known.get(expr)
         if known is None:
-            known = self.known[expr] = measure(expr, self.at)
+            with self._turns.setdefault(expr, threading.Lock()):
+                known = self.known.get(expr)
+                if known is None:
+                    known = self.known[expr] = measure(expr, self.at)
         if expr not in self._asked:
             self._asked.add(expr)
             self.worth[expr] = min(self.worth.get(expr, 0) + 2, _MOST_WORTH)
@@ -55,7 +70,7 @@ class Measurements:
 
 
 class MeasurementsKept:
-    """The last measurements of each tenant, told again for `seconds`.
+    """The last measurements of each tenant, told again for `seconds`, or until samples are written.
 
     One look at an objective is a score of queries, and what polls objectives and health does so
     more often than they change. Within the time everything is as it was at its beginning, so that
@@ -74,7 +89,13 @@ class MeasurementsKept:
         self._last: dict[str, Measurements] = {}
         self._measure: dict[str, Measure] = {}
         self._renewing: set[str] = set()
+        self._writes: Counter[str] = Counter()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="measure")
+
+    def note_write(self, tenant_id: str) -> None:
+        """Samples of a client were stored, or deleted; to be called before the client is told."""
+        with self._lock:
+            self._writes[tenant_id] += 1
 
     def at(self, tenant_id: str, now: datetime, measure: Measure) -> Measurements:
         """Those that count now; perhaps none yet. Never waits.
@@ -85,8 +106,9 @@ class MeasurementsKept:
             return Measurements(now)
         with self._lock:
             last = self._last.get(tenant_id)
-            if last is None or not self._counts(last, now):
-                last = self._last[tenant_id] = Measurements(now)
+            writes = self._writes[tenant_id]
+            if last is None or last.writes != writes or not self._counts(last, now):
+                last = self._last[tenant_id] = Measurements(now, writes)
             else:
                 self._renew_if_over(tenant_id, last, now, measure)
             self._measure[tenant_id] = measure
@@ -96,7 +118,12 @@ class MeasurementsKept:
         """Have measured again what is over and is worth it, before anybody asks. Never waits."""
         with self._lock:
             for tenant_id, last in self._last.items():
-                if self._counts(last, now) and any(n > 0 for n in last.worth.copy().values()):
+                is_newest = last.writes == self._writes[tenant_id]
+                if (
+                    is_newest
+                    and self._counts(last, now)
+                    and any(n > 0 for n in last.worth.copy().values())
+                ):
                     self._renew_if_over(tenant_id, last, now, self._measure[tenant_id])
 
     def _renew_if_over(
@@ -104,7 +131,8 @@ class MeasurementsKept:
     ) -> None:
         if now >= last.at + self._for and tenant_id not in self._renewing:
             self._renewing.add(tenant_id)
-            self._thread.submit(self._renew, tenant_id, last, Measurements(now), measure)
+            new = Measurements(now, last.writes)
+            self._thread.submit(self._renew, tenant_id, last, new, measure)
 
     def _counts(self, last: Measurements, now: datetime) -> bool:
         """Whether measurements are told at that time, or would be if there were any."""
@@ -139,7 +167,7 @@ class MeasurementsKept:
         finally:
             with self._lock:
                 self._renewing.discard(tenant_id)
-                if self._last.get(tenant_id) is old:
+                if self._last.get(tenant_id) is old and old.writes == self._writes[tenant_id]:
                     self._last[tenant_id] = new
 
     def _pause(self, began: float, took: float) -> None:

@@ -10,15 +10,15 @@ from starlette.requests import Request
 from server.platform.context import ServerContext, context_of, principal_of
 from server.platform.endpoint import Endpoint
 from server.platform.idempotency import Kept
+from server.platform.kept_answers import Flight
 from server.platform.measuring import measurements_of
 
 _NEVER = object()
 Read = tuple[Kept, Set[str]]
+Reader = Callable[[], Awaitable[Read]]
 
 
-async def read_again(
-    request: Request, endpoint: Endpoint, version: str, read: Callable[[], Awaitable[Read]]
-) -> Kept:
+async def read_again(request: Request, endpoint: Endpoint, version: str, read: Reader) -> Kept:
     """The answer to a GET that is kept, or that `read` gives.
 
     read  the answer, and the tables that it was read from
@@ -31,6 +31,8 @@ async def read_again(
     scope, headers = request.scope, request.headers
     asked = (scope["path"], scope["query_string"], headers.get("host"), headers.get("accept"))
     key = (principal, version, *asked)
+    if endpoint.measured:
+        return await _measured(context, endpoint, key, read)
     kept_answers, changes = context.kept_answers, context.database.changes
     waited = False
     while True:
@@ -47,12 +49,55 @@ async def read_again(
         waited = True
 
 
+async def _measured(
+    context: ServerContext, endpoint: Endpoint, key: Hashable, read: Reader
+) -> Kept:
+    """One request at a time measures the same. Who comes meanwhile waits, and then one of those
+    measures for all of them: what they get was begun after the last of them had come.
+
+    So a client sees what it has written before it asked, and a stream of writes makes nobody
+    measure side by side.
+    """
+    answers, changes = context.kept_answers, context.database.changes
+    arrived = next(answers.numbers)
+    while True:
+        moment = _moment_of(endpoint, context)
+        kept: Kept | None = None if moment is _NEVER else answers.find(key, changes, moment)
+        if kept is not None:
+            return kept
+        flight = answers.flights.get(key)
+        if flight is None:
+            break
+        await asyncio.wait({flight.done})
+        if flight.number > arrived and not flight.done.cancelled():
+            return flight.done.result()
+    return await _fly(context, moment, key, read)
+
+
+async def _fly(context: ServerContext, moment: object, key: Hashable, read: Reader) -> Kept:
+    answers = context.kept_answers
+    mine = Flight(next(answers.numbers), asyncio.get_running_loop().create_future())
+    answers.flights[key] = mine
+    since = None if moment is _NEVER else context.database.changes.moment()
+    try:
+        done, tables = await read()
+    except Exception as problem:
+        mine.done.set_exception(problem)
+        mine.done.exception()  # nobody may have waited for it
+        raise
+    else:
+        mine.done.set_result(done)
+        if done.status == 200 and since is not None:
+            size = len(done.body)
+            answers.keep(key, done, size, since=since, tables=tables, time=moment)
+        return done
+    finally:
+        mine.done.cancel()  # if the request was
+        del answers.flights[key]
+
+
 async def _read(
-    context: ServerContext,
-    since: int,
-    moment: object,
-    key: Hashable,
-    read: Callable[[], Awaitable[Read]],
+    context: ServerContext, since: int, moment: object, key: Hashable, read: Reader
 ) -> Kept:
     running = context.kept_answers.running
     mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,4 +123,5 @@ def _moment_of(endpoint: Endpoint, context: ServerContext) -> object:
         return int(now.timestamp())
     if not context.settings.measured_for_s:
         return _NEVER
-    return measurements_of(context, now).at
+    found = measurements_of(context, now)
+    return found.at, found.writes

@@ -61,6 +61,7 @@ async def delete_series(request: Request) -> Response:
         found = await context.writers.run(
             principal_of(request).tenant_id, lambda: context.store.delete(sets, start_ms, end_ms)
         )
+        context.note_write()
         log.info("deleted", extra={"series": found.series, "samples": found.samples})
     return Response(status_code=204)
 

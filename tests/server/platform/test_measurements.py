@@ -154,3 +154,43 @@ def test_tenants_are_apart_and_zero_keeps_nothing(asked: Asked) -> None:
 def test_a_clock_that_is_set_back_is_believed(asked: Asked) -> None:
     assert asked.value(8) == 8
     assert asked.value(7) == 7
+
+
+def test_what_was_measured_before_a_write_is_not_told_after_it(asked: Asked) -> None:
+    assert asked.value(0) == 0
+    asked.kept.note_write("t")
+    assert asked.value(1) == 1
+    assert asked.value(2) == 1
+    asked.samples.go_on.clear()
+    assert asked.value(7) == 1  # measured again in the background …
+    asked.kept.note_write("t")
+    asked.samples.go_on.set()
+    asked.kept.settled()
+    assert asked.value(8) == 8  # … which was before the write
+    asked.kept.note_write("other")
+    assert asked.value(9) == 8
+    asked.kept.note_write("t")
+    asked.kept.keep_up(BEGIN + timedelta(seconds=20))
+    asked.kept.settled()
+    assert asked.samples.measured[-1] == ("a", 8)
+
+
+def test_threads_that_ask_for_the_same_measure_once() -> None:
+    known, both = Measurements(BEGIN), threading.Barrier(4)
+    measured = []
+
+    def measure(expr: str, _: datetime) -> Found:
+        measured.append(expr)
+        threading.Event().wait(0.05)
+        return [], ()
+
+    def ask() -> None:
+        both.wait(10)
+        known.of("a", measure)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert measured == ["a"]

@@ -1,0 +1,177 @@
+"""An answer about samples is never from before a write that was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from server.platform import measuring
+from server.platform.clock import SteppedClock, to_ms
+from server.platform.idempotency import Kept
+from server.platform.kept_answers import KeptAnswers
+from server.platform.measurements import MeasurementsKept
+from server.platform.reading_again import _measured
+from server.platform.scopes import Role
+from server.platform.state.changes import Changes
+from tests.support.http_server import LocalServer, local_server
+
+NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
+SLO = {
+    "objective": "0.99",
+    "window": "1h",
+    "indicator": {"type": "ratio", "bad": 'calls_total{code="500"}', "total": "calls_total"},
+    "min_events": 0,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """Figures are told again for an hour."""
+    clock = SteppedClock(NOW)
+    with local_server(clock=clock, measured_for_s=3600) as made:
+        body = {"name": "api", "owner": "a", "tier": "1"}
+        body |= {"signals": {"traffic": "sum(rate(calls_total[5m]))"}}
+        made.client.post("/v1/services", json=body, headers=made.bearer()).raise_for_status()
+        yield made
+
+
+def write(server: LocalServer, bad: float) -> None:
+    """An hour of calls, of which a share is bad, that end now."""
+    now = to_ms(server.context.clock.now())
+    series = [
+        (
+            {"__name__": "calls_total", "code": code},
+            [(now - 60_000 * n, 1000.0 * share * (60 - n)) for n in range(60, -1, -1)],
+        )
+        for code, share in (("200", 1 - bad), ("500", bad))
+    ]
+    assert server.write(series).status_code == 204
+
+
+def get(server: LocalServer, path: str) -> Any:
+    answer = server.client.get(path, headers=server.bearer(Role.READ_ONLY))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_objectives_are_measured_after_the_samples_were_written(server: LocalServer) -> None:
+    for name in ("a", "b"):
+        if name == "b":
+            write(server, 0.0)
+        made = server.client.post(
+            "/v1/slo/api", json={**SLO, "name": name}, headers=server.bearer()
+        )
+        assert made.status_code == 201, made.text
+        assert made.json()["status"] == ("no_data" if name == "a" else "ok")
+    assert [slo["status"] for slo in get(server, "/v1/slo/api")["slos"]] == ["ok", "ok"]
+    assert get(server, "/v1/services/api/health")["signals"]["traffic"]["value"] > 0
+    cast(SteppedClock, server.context.clock).step(timedelta(hours=2))
+    write(server, 0.5)
+    assert [slo["status"] for slo in get(server, "/v1/slo/api")["slos"]] == ["breached"] * 2
+    assert [slo["status"] for slo in get(server, "/v1/slo")["data"]] == ["breached"] * 2
+
+    gone = server.client.post(
+        "/prometheus/api/v1/admin/tsdb/delete_series",
+        params={"match[]": "calls_total"},
+        headers=server.bearer(),
+    )
+    assert gone.status_code == 204
+    assert [slo["status"] for slo in get(server, "/v1/slo")["data"]] == ["no_data"] * 2
+    assert get(server, "/v1/services/api/health")["signals"]["traffic"]["value"] is None
+
+
+def test_without_writes_nothing_is_measured_again(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.client.post("/v1/slo/api", json={**SLO, "name": "a"}, headers=server.bearer())
+    first = get(server, "/v1/slo/api")
+    looks: list[str] = []
+    real = measuring.measured
+
+    def noted(context: Any, expr: str, at: datetime) -> Any:
+        looks.append(expr)
+        return real(context, expr, at)
+
+    monkeypatch.setattr(measuring, "measured", noted)
+    assert get(server, "/v1/slo/api") == first
+    assert looks == []
+    write(server, 0.0)
+    get(server, "/v1/slo/api")
+    assert looks
+
+
+def test_of_a_crowd_beside_a_stream_of_writes_one_measures_at_a_time() -> None:
+    """Each sees what was written before it asked; most wait for what another measures."""
+    kept = MeasurementsKept(3600)
+    written = 0
+    began: list[int] = []
+    at_work = most_at_work = 0
+    context: Any = SimpleNamespace(
+        kept_answers=KeptAnswers(1 << 20),
+        database=SimpleNamespace(changes=Changes(lambda: None)),
+        clock=SteppedClock(NOW),
+        settings=SimpleNamespace(measured_for_s=3600),
+        principal=SimpleNamespace(tenant_id="t"),
+        measurements=kept,
+    )
+    endpoint: Any = SimpleNamespace(steady=False, measured=True)
+
+    async def read() -> tuple[Kept, set[str]]:
+        nonlocal at_work, most_at_work
+        seen = written
+        began.append(seen)
+        at_work += 1
+        most_at_work = max(most_at_work, at_work)
+        await asyncio.sleep(0.01)
+        at_work -= 1
+        return Kept(200, {}, str(seen).encode()), set()
+
+    async def client() -> None:
+        nonlocal written
+        for _ in range(10):
+            written += 1
+            kept.note_write("t")
+            mine = written
+            answer = await _measured(context, endpoint, "key", read)
+            assert int(answer.body) >= mine
+
+    async def crowd() -> None:
+        await asyncio.gather(*(client() for _ in range(30)))
+
+    asyncio.run(crowd())
+    kept.close()
+    assert most_at_work == 1
+    assert len(began) <= 30  # of 300 answers
+
+
+def test_who_waits_for_one_that_leaves_measures_by_itself() -> None:
+    context: Any = SimpleNamespace(
+        kept_answers=KeptAnswers(1 << 20),
+        database=SimpleNamespace(changes=Changes(lambda: None)),
+        clock=SteppedClock(NOW),
+        settings=SimpleNamespace(measured_for_s=0),
+    )
+    endpoint: Any = SimpleNamespace(steady=False, measured=True)
+    reads = 0
+
+    async def read() -> tuple[Kept, set[str]]:
+        nonlocal reads
+        reads += 1
+        await asyncio.sleep(0.05)
+        return Kept(200, {}, b"x"), set()
+
+    async def run() -> list[Any]:
+        asks = [asyncio.ensure_future(_measured(context, endpoint, "key", read)) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        asks[0].cancel()
+        return await asyncio.gather(*asks, return_exceptions=True)
+
+    found = asyncio.run(run())
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert [getattr(one, "body", None) for one in found[1:]] == [b"x"] * 3
+    assert reads == 2
