@@ -93,8 +93,9 @@ class Settings:
                         `nocache=1` uses none and adds none
     state_cache_bytes   memory for answers to reads of the database, used while nobody changes it
     measured_for_s      what was measured for an objective or a service's health is told again for
-                        so long, and as long again at most while it is measured anew; 0: it is
-                        measured each time it is asked for
+                        so long, and as long again at most while it is measured anew, unless a
+                        client has written samples since; 0: it is measured each time it is asked
+                        for
     max_read_samples    most samples in one answer to a remote read
     max_body_bytes      largest request body to a JSON endpoint
     max_write_bytes     largest body with samples, as it is sent

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, Name, Shown, Timestamp
+from server.platform.shapes import Body, Duration, Name, PolicyId, Shown, Timestamp
 
 Text = Annotated[str, Field(max_length=10_000)]
 Labels = Annotated[
@@ -17,8 +17,7 @@ ChannelNames = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)
 ]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
-PolicyId = Annotated[str, Field(min_length=1, max_length=64)]
-POLICY = "kept, shown, and passed on to incidents; nobody is paged by it"
+POLICY = "of an escalation policy that there is; there are none yet, so any id is a 422"
 RuleType = Literal["alerting", "recording"]
 NoData = Literal["ok", "alerting", "keep"]
 OnError = Literal["keep", "alerting"]
@@ -47,7 +46,7 @@ class RuleBody(Body):
     labels: Labels = Field(default_factory=dict)
     annotations: Labels = Field(default_factory=dict)
     severity: ShortText | None = None
-    service: ShortText | None = None
+    service: ShortText | None = Field(None, description="a service of the catalog")
     no_data: NoData = Field("ok", description="when no selector of the expression finds a series")
     on_error: OnError = Field("keep", description="when the expression cannot be evaluated")
     channels: ChannelNames = Field(
@@ -78,7 +77,7 @@ class RulePatch(Body):
     labels: Labels | None = None
     annotations: Labels | None = None
     severity: ShortText | None = None
-    service: ShortText | None = None
+    service: ShortText | None = Field(None, description="a service of the catalog")
     no_data: NoData | None = None
     on_error: OnError | None = None
     channels: ChannelNames | None = None

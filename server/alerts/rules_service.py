@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from server.alerts.rule_checks import PLAIN, ms, patched
 from server.alerts.rule_schema import RuleBody, RulePatch
 from server.alerts.tables import Alert, AlertRule, RuleGroup
 from server.platform.calls import Call
+from server.platform.catalog.lookup import check_policy, check_service
 from server.platform.errors import Conflict, Detail, Impossible, VersionConflict
 from server.platform.ids import new_id
 from server.platform.tenant_limits import need_room
@@ -26,6 +27,7 @@ OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
 def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
     """A new rule, in a group of its own, evaluated from now on. It has been checked."""
     check_channels(call, body.channels, "/channels")
+    check_references(call, body, body.model_fields_set)
     need_room(call, "max_rules", AlertRule, OF_THE_TENANT)
     need_room(call, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
     rule_id = new_id("rule")
@@ -67,6 +69,8 @@ def change(call: Call, rule_id: str, body: RulePatch) -> tuple[AlertRule, RuleGr
     given = body.model_fields_set
     whole = patched(rule, group, body)
     check_channels(call, whole.channels, "/channels")
+    changed = [name for name in PLAIN if getattr(whole, name) != getattr(rule, name)]
+    check_references(call, whole, changed)
     rule.name, rule.expr = whole.name, whole.expr
     rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
     rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
@@ -198,6 +202,17 @@ def new_rule(
     )
     unit.session.add(rule)
     return rule
+
+
+def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> None:
+    """Raises `Impossible` for a service or a policy that there is not, of the fields that change.
+
+    What has left the catalog since stays in rules that name it.
+    """
+    if "service" in changed and body.service is not None:
+        check_service(unit, body.service, "/service")
+    if "escalation_policy_id" in changed and body.escalation_policy_id is not None:
+        check_policy(body.escalation_policy_id, "/escalation_policy_id")
 
 
 def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from server.incidents.model import EntryType
 from server.incidents.tables import Entry
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Name, Shown, Timestamp
+from server.platform.shapes import Body, Name, PolicyId, Shown, Timestamp
 
 MOST_ALERTS = 100
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
@@ -37,8 +37,9 @@ class CreateIncident(Body):
         description="while an incident with this key is open, the request adds an entry to its "
         "timeline and changes nothing else of it",
     )
-    escalation_policy_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="kept and shown, like that of an alert rule; nobody is paged by it"
+    escalation_policy_id: PolicyId | None = Field(
+        None,
+        description="of an escalation policy that there is; there are none yet, so any id is a 422",
     )
     assignees: UserIds = Field(default_factory=list, description="ids of users")
 

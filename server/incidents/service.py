@@ -14,7 +14,7 @@ from server.incidents.showing import snapshot
 from server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
 from server.incidents.timeline import actor_of, append
 from server.platform.calls import Call
-from server.platform.catalog.lookup import services_held
+from server.platform.catalog.lookup import check_policy, services_held
 from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, Detail, Impossible
 from server.platform.ids import new_id
@@ -247,6 +247,8 @@ def _last_with(unit: Unit, key: str | None) -> str | None:
 
 
 def _refuse_unknown(unit: Unit, body: CreateIncident) -> None:
+    if body.escalation_policy_id is not None:
+        check_policy(body.escalation_policy_id, "/escalation_policy_id")
     there = services_held(unit, body.services)
     for number, name in enumerate(body.services):
         if name not in there:

@@ -49,6 +49,8 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
             "status": str(kind.status),
             "detail": message,
         }
+        if kind.status == 400:
+            body["scimType"] = "invalidValue"
     else:
         code = (error.code if isinstance(error, ServerError) else None) or kind.code
         body = {"error": {"code": code, "message": message, "request_id": request_id}}

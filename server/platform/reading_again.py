@@ -70,7 +70,8 @@ async def _measured(
             break
         await asyncio.wait({flight.done})
         if flight.number > arrived and not flight.done.cancelled():
-            return flight.done.result()
+            shared: Kept = flight.done.result()
+            return shared
     return await _fly(context, moment, key, read)
 
 

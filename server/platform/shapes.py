@@ -97,3 +97,11 @@ Duration = Annotated[
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 """A line of text for people, not blank."""
+
+PathName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+]
+"""A name that is part of a path, as those of services and objectives."""
+
+PolicyId = Annotated[str, Field(max_length=64, pattern=r"^esc_[0-9A-Za-z]+$")]
+"""The id of an escalation policy."""

@@ -48,8 +48,7 @@ def parse_json(body: bytes) -> Any:
 
 def validate(model: type[Model], value: Any) -> Model:
     """The value as a model, without any conversion of types."""
-    if (unusable := _unusable(value)) is not None:
-        raise _invalid(*unusable)
+    check_texts(value)
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
@@ -60,6 +59,12 @@ def validate(model: type[Model], value: Any) -> Model:
         details = [Detail(pointer, message) for pointer, message in told.items()]
         where = details[0].pointer or "the body"
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
+
+
+def check_texts(value: Any) -> None:
+    """Raises `InvalidRequest` for texts that no field takes, and for what is nested too deeply."""
+    if (unusable := _unusable(value)) is not None:
+        raise _invalid(*unusable)
 
 
 def _invalid(pointer: str, message: str) -> InvalidRequest:

@@ -12,7 +12,7 @@ from server.platform.ids import new_id
 from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.scim.tables import ScimGroup, ScimMember
-from server.scim.users import etag, meta
+from server.scim.users import check_length, etag, meta
 
 _OWN = ("id", "meta", "members", "schemas")
 
@@ -122,6 +122,7 @@ class ScimGroups:
     def add_members(self, group_id: str, members: Iterable[dict[str, Any]]) -> None:
         """Add members; each at most once in the call, and not there yet."""
         for member in members:
+            check_length("members.value", str(member["value"]))
             shown = {k: v for k, v in member.items() if k not in ("value", "$ref")}
             self._unit.session.add(
                 ScimMember(group_id=group_id, member_id=str(member["value"]), attributes=shown)
@@ -186,6 +187,7 @@ def _parts(resource: Resource[Any]) -> tuple[dict[str, Any], list[dict[str, Any]
 
 
 def _fill(row: ScimGroup, attributes: dict[str, Any]) -> None:
+    check_length("displayName", attributes.get("displayName"))
     row.name_key = str(attributes.get("displayName", "")).casefold()
     row.attributes = attributes
 

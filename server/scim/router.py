@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,10 +14,12 @@ from server.platform.context import ServerContext, context_of, principal_of
 from server.platform.endpoint import Endpoint
 from server.platform.problem import SCIM_BASES
 from server.platform.scopes import Role
+from server.platform.strict_json import check_texts, parse_json
 
 if TYPE_CHECKING:
     from scim2_server.responses import ScimResponse
 
+_OF_URLS = "%/:?#[]@!$&'()*+,;=~"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -28,6 +30,8 @@ async def scim(request: Request) -> Response:
     """
     context = context_of(request)
     body = await read_body(request, limit=context.settings.max_body_bytes)
+    if body.strip():
+        check_texts(parse_json(body))
     base = next(base for base in SCIM_BASES if request.url.path.startswith(base))
     told = {
         "method": request.method,
@@ -41,7 +45,8 @@ async def scim(request: Request) -> Response:
         lambda: _answered(request, context, told), tenant=principal_of(request).tenant_id
     )
     content = b"" if done.body is None else json.dumps(done.body).encode()
-    return Response(content, int(done.status), dict(done.headers))
+    headers = {**done.headers, "Location": quote(done.headers["Location"], safe=_OF_URLS)}
+    return Response(content, int(done.status), headers)
 
 
 def _answered(request: Request, context: ServerContext, told: dict[str, Any]) -> ScimResponse:

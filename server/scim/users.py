@@ -8,6 +8,7 @@ from typing import Any
 
 from scim2_models import (
     Context,
+    InvalidValueException,
     Meta,
     NotFoundException,
     PreconditionFailedException,
@@ -28,6 +29,9 @@ from server.scim.tables import ScimGroup, ScimMember
 
 _GONE = "deleted:"
 """Of `email_key` of a user who was deleted over SCIM: the name is free again, the row stays."""
+
+MOST_NAME, MOST_KEY = 254, 400
+"""Characters of a userName, and of what else is found by an index, which has no room for more."""
 
 _OWN = ("id", "meta", "groups", "password", "schemas")
 
@@ -161,7 +165,16 @@ def _attributes(resource: Resource[Any]) -> dict[str, Any]:
     return {name: value for name, value in dumped.items() if name not in _OWN}
 
 
+def check_length(name: str, text: str | None, most: int = MOST_KEY) -> None:
+    """Raises SCIM's 400 for a text that is too long to be found by."""
+    if text is not None and len(text) > most:
+        detail = f"{name} has {len(text)} characters; at most {most} are taken"
+        raise InvalidValueException(detail=detail)
+
+
 def _fill(row: User, attributes: dict[str, Any]) -> None:
+    check_length("userName", attributes["userName"], MOST_NAME)
+    check_length("externalId", attributes.get("externalId"))
     row.email = str(attributes["userName"])
     row.email_key = row.email.casefold()
     name = attributes.get("name") or {}

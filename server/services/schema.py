@@ -10,11 +10,8 @@ from pydantic import AfterValidator, Field
 from server.incidents.tables import Incident
 from server.platform.catalog.tables import Service
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Name, Shown, Timestamp
+from server.platform.shapes import Body, Name, PathName, Shown, Timestamp
 
-ServiceName = Annotated[
-    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
-]
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
 
@@ -69,7 +66,7 @@ class Signals(Body):
 class RegisterService(Body):
     """A service and who answers for it."""
 
-    name: ServiceName
+    name: PathName
     owner: Name
     tier: Tier
     description: Annotated[str, Field(max_length=10_000)] = ""
@@ -77,7 +74,7 @@ class RegisterService(Body):
     runbooks: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] = Field(
         default_factory=list
     )
-    depends_on: Annotated[list[ServiceName], Field(max_length=200)] = Field(default_factory=list)
+    depends_on: Annotated[list[PathName], Field(max_length=200)] = Field(default_factory=list)
     signals: Signals = Field(default_factory=Signals)
 
 
@@ -92,7 +89,7 @@ class ChangeService(Body):
     runbooks: (
         Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] | None
     ) = None
-    depends_on: Annotated[list[ServiceName], Field(max_length=200)] | None = None
+    depends_on: Annotated[list[PathName], Field(max_length=200)] | None = None
     signals: Signals | None = None
 
 

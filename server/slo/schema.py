@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Name, Shown, Timestamp
+from server.platform.shapes import Body, PathName, Shown, Timestamp
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]
@@ -52,7 +52,7 @@ class CalendarBody(Body):
 class SetSlo(Body):
     """An objective. With the name of one that is there it changes that, from `version`."""
 
-    name: Name = "availability"
+    name: PathName = "availability"
     objective: Annotated[str, Field(max_length=14)] = Field(
         description="decimal text above 0 and below 1", examples=["0.999"]
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 
 from server.platform.catalog.tables import Service
-from server.platform.errors import not_found
+from server.platform.errors import Detail, Impossible, not_found
 from server.platform.unit import Unit
 
 
@@ -20,6 +20,27 @@ def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
     if found is None:
         raise not_found("service", name, unit.tenant_name)
     return found
+
+
+def check_service(unit: Unit, name: str, pointer: str) -> None:
+    """Raises `Impossible` `unknown_service` for a name in a body that the catalog does not have.
+
+    The service stays in it until the unit ends.
+    """
+    if not services_held(unit, [name]):
+        message = f"no service of the catalog is named {name}"
+        raise _unknown("service", pointer, message)
+
+
+def check_policy(policy_id: str, pointer: str) -> None:
+    """Raises `Impossible` `unknown_escalation_policy`: there are none yet."""
+    message = f"there is no escalation policy with the id {policy_id}"
+    raise _unknown("escalation_policy", pointer, message)
+
+
+def _unknown(kind: str, pointer: str, message: str) -> Impossible:
+    details = [Detail(pointer, message)]
+    return Impossible(f"{pointer}: {message}", code=f"unknown_{kind}", details=details)
 
 
 def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:

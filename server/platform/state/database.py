@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from server.platform.errors import ServerError, Unavailable
+from server.platform.errors import InvalidRequest, ServerError, Unavailable
 from server.platform.state.change_stamp import ChangeStamp
 from server.platform.state.changes import Changes, Stamp
 from server.platform.state.scoped import scope
@@ -35,6 +35,9 @@ RETRY_AFTER_S = 1
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
+_TOO_LARGE = "54000"
+"""PostgreSQL: more than fits a limit, as an entry of an index."""
+
 _POOL = 24
 _JSON: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": json_value}
 log = logging.getLogger(__name__)
@@ -274,10 +277,18 @@ def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
 
 @contextmanager
 def _told_as_unavailable() -> Iterator[None]:
-    """A database that is locked, full, damaged or gone is a 503 without details of the database."""
+    """A database that is locked, full, damaged or gone is a 503 without details of the database.
+
+    A value that it does not take is a 400: the same request would fail again.
+    """
     try:
         yield
     except DatabaseError as problem:
+        if isinstance(problem, DataError) or getattr(problem.orig, "sqlstate", "") == _TOO_LARGE:
+            log.exception("the state database does not take a value")
+            raise InvalidRequest(
+                "a value is too long or too large for the server's database"
+            ) from problem
         if not isinstance(problem, OperationalError) and not is_damage(problem):
             raise
         if is_damage(problem):

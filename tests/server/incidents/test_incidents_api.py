@@ -22,7 +22,7 @@ def test_an_incident_from_beginning_to_end(desk: Desk) -> None:
         "services": ["ledger", "api", "ledger"],
         "description": "since the release",
         "dedup_key": "checkout",
-        "escalation_policy_id": "esc_1",
+        "escalation_policy_id": None,
         "assignees": [me["id"]],
     }
     answer = desk.ask("POST", "/incidents", fields)

@@ -86,6 +86,7 @@ def send(client: TenantClient, value: float) -> None:
 
 def test_an_alert_opens_and_ends_one(acme: TenantClient) -> None:
     send(acme, 0.0)
+    acme.json("POST", "/v1/services", {"name": "web", "owner": "ada", "tier": "1"}, 201)
     rule = {"name": "Down", "expr": "up == 0", "interval": "1s", "service": "web"}
     acme.json("POST", "/v1/alert-rules", {**rule, "auto_incident": True}, 201)
     (made,) = acme.until(lambda: acme.json("GET", "/v1/incidents?service=web")["data"])

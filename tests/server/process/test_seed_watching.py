@@ -74,6 +74,7 @@ def test_alerts_are_silenced_let_go_and_told_by_hand(acme: TenantClient, outside
     route = {"channels": ["hook"], "group_wait": "0s", "group_interval": "1s"}
     acme.json("POST", "/v1/alert-routing", {"route": route}, 201)
     send(acme, "a", 0.0)
+    acme.json("POST", "/v1/services", {"name": "api", "owner": "ada", "tier": "1"}, 201)
     rule = acme.json(
         "POST",
         "/v1/alert-rules",

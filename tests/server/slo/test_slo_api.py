@@ -356,3 +356,21 @@ def test_rules_that_prometheus_reads(server: LocalServer, tmp_path: Path) -> Non
     page = yaml.safe_load(answer.text)["groups"][2]["rules"][0]
     assert "> 0.0144" in page["expr"]
     assert page["labels"] == {"service": "api", "slo": "availability", "severity": "page"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", ".", "..", "", " ", "a b", "-a", "a.", "é", "a%2Fb", "a\n", "x" * 64]
+)
+def test_a_name_that_is_no_part_of_a_path_is_refused(shared: LocalServer, name: str) -> None:
+    answer = _set(shared, {"objective": "0.99", "indicator": RATIO, "name": name})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["details"][0]["pointer"] == "/name"
+
+
+@pytest.mark.parametrize("name", ["a", "A.b-c_d", "x" * 63, "0"])
+def test_every_other_name_can_be_reached(shared: LocalServer, name: str) -> None:
+    made = _set(shared, {"objective": "0.99", "indicator": RATIO, "name": name})
+    assert made.status_code == 201, made.text
+    path, headers = f"/v1/slo/api/{name}", shared.bearer()
+    assert shared.client.get(f"{path}/history", headers=headers).status_code == 200
+    assert shared.client.delete(path, headers=headers).status_code == 204
