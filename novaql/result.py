@@ -252,19 +252,25 @@ class Result:
         return frames.numpy_arrays(self)
 
     @overload
-    def csv(self, path: None = None) -> str: ...
+    def csv(self, path: None = None, *, guard_formulas: bool = False) -> str: ...
     @overload
-    def csv(self, path: str | os.PathLike[str]) -> None: ...
-    def csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """The long layout as CSV: the text, or written to a file (UTF-8)."""
+    def csv(self, path: str | os.PathLike[str], *, guard_formulas: bool = False) -> None: ...
+    def csv(
+        self, path: str | os.PathLike[str] | None = None, *, guard_formulas: bool = False
+    ) -> str | None:
+        """The long layout as CSV: the text, or written to a file (UTF-8).
+
+        guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate: those that
+                        begin with `=`, `+`, `-`, `@`, a tab or a line break
+        """
         from novaql.export.csv_text import write_csv  # noqa: PLC0415 - loads pyarrow
 
         if path is None:
             text = io.BytesIO()
-            write_csv(self, text)
+            write_csv(self, text, guard_formulas=guard_formulas)
             return text.getvalue().decode()
         with open(path, "wb") as file:
-            write_csv(self, file)
+            write_csv(self, file, guard_formulas=guard_formulas)
         return None
 
     def json(self) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import HISTOGRAM, TIME, VALUE, long_form
+from novaql.export.formulas import without_formula
 from novaql.export.histogram_text import histogram_texts
 from novaql.export.series_json import label_bytes
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
@@ -26,30 +27,36 @@ CHUNK_BYTES = 64 << 20
 LINE_END = strings([END])[0]
 
 
-def write_csv(result: Result, out: BinaryIO) -> None:
+def write_csv(result: Result, out: BinaryIO, *, guard_formulas: bool = False) -> None:
     """Write `csv_pieces`."""
-    for piece in csv_pieces(result):
+    for piece in csv_pieces(result, guard_formulas=guard_formulas):
         out.write(piece)
 
 
-def csv_pieces(result: Result) -> Iterator[bytes]:
+def csv_pieces(result: Result, *, guard_formulas: bool = False) -> Iterator[bytes]:
     """A header and one row a sample, piece by piece. RFC 4180 in UTF-8, lines end in CR LF.
 
     Times are RFC 3339 in UTC, values the shortest decimal that reads back as the same float (`NaN`,
     `+Inf`, `-Inf` where it is none), an absent label an empty cell. Native histograms have a column
     of their own, `histogram`, in the form that Prometheus prints them in.
+
+    guard_formulas  an apostrophe stands before texts that a spreadsheet would evaluate
     """
+
+    def cell(text: str) -> str:
+        return csv_cell(without_formula(text) if guard_formulas else text)
+
     form = long_form(result)
     fixed = [TIME, VALUE] if form.native is None else [TIME, VALUE, HISTOGRAM]
-    yield (",".join(map(csv_cell, [*fixed, *form.labels])) + END).encode()
+    yield (",".join(map(cell, [*fixed, *form.labels])) + END).encode()
     if form.text is not None:
-        yield f"{time_texts(form.times_ms)[0]},{csv_cell(form.text)}{END}".encode()
+        yield f"{time_texts(form.times_ms)[0]},{cell(form.text)}{END}".encode()
         return
     # Every distinct text is quoted once; rows are put together by Arrow, column by column.
     distinct, instant = np.unique(form.times_ms, return_inverse=True)
     times = strings(time_texts(distinct))
     labels = [
-        (strings([csv_cell(text) for text in column.values]), column.codes)
+        (strings([cell(text) for text in column.values]), column.codes)
         for _, column in form.labels.values()
     ]
     histograms = [] if form.native is None else [histogram_cells(form.native)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from novaql.export.formulas import without_formula
 from server.platform.clock import rfc3339
 from server.platform.tables import AuditEntry
 
@@ -29,7 +30,6 @@ COLUMNS = (
     "after",
     "diff",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 MEDIA = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}
 
@@ -68,4 +68,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return "'" + text if text.startswith(_FORMULA) else text
+    return without_formula(text)

@@ -1,5 +1,7 @@
 """Panels in pages elsewhere: a URL that opens one panel, until it expires or is revoked.
 
+It opens nothing either while the user who made it is deactivated, deleted, or no operator any more.
+
 Its secret stands in the URL and is kept as a digest. The viewer chooses nothing: what is shown is
 what the dashboard shows unless somebody chooses. Pages of the origins that were named may frame it.
 """
@@ -33,6 +35,7 @@ from server.platform.secrets import digest_of
 from server.platform.shapes import Body, Duration, Shown, Timestamp
 from server.platform.state.rows import Tenant
 from server.platform.tenant_limits import need_room
+from server.platform.tables import User
 from server.platform.unit import Origin, system_actor
 
 USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
@@ -214,14 +217,15 @@ def _open(
     refused = Forbidden("this URL opens nothing", code="invalid_embed")
     with context.database.read(None) as session:
         found = session.execute(
-            select(PanelEmbed, Tenant)
+            select(PanelEmbed, Tenant, User)
             .join(Tenant, Tenant.id == PanelEmbed.tenant_id)
+            .outerjoin(User, User.id == PanelEmbed.created_by)
             .where(PanelEmbed.id == key)
         ).one_or_none()
         if found is None or not hmac.compare_digest(found[0].digest, digest_of(token)):
             raise refused
-        embed, tenant = found
-        if embed.revoked_at is not None:
+        embed, tenant, maker = found
+        if embed.revoked_at is not None or not _may_embed(context, embed, maker):
             raise refused
         _refuse_late(context.clock.now(), embed.expires_at)
         principal = Principal(
@@ -241,6 +245,13 @@ def _open(
         shown = load(unit, panel_id)
     assert scoped.store is not None  # opened here, off the event loop
     return scoped, shown, origins
+
+
+def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) -> bool:
+    """Whether the user who made it could still make it: active, and an operator at least."""
+    if maker is None:  # made while no tokens were asked for
+        return context.accounts is None and embed.created_by == context.anyone.user_id
+    return maker.status == "active" and Role(maker.role).covers(Role.OPERATOR)
 
 
 def _refuse_late(now: datetime, expires: datetime) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from novaql.export.formulas import without_formula
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.export.series_text import series_text
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from server.dashboards.windows import Window
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 HEADER = b"time,series,value\r\n"
 
 
@@ -125,14 +126,14 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
         result = each.result
         if result.text is not None:
             time = time_texts(result.times_ms[:1])[0]
-            parts.append(f"{time},,{csv_cell(_safe(result.text))}\r\n".encode())
+            parts.append(f"{time},,{csv_cell(without_formula(result.text))}\r\n".encode())
             continue
         points = result.points()
         if not len(points.times_ms):
             continue
         distinct, instant = np.unique(points.times_ms, return_inverse=True)
         row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
-        names = [csv_cell(_safe(name)) for name in names_of(each, many=len(answered) > 1)]
+        names = [csv_cell(without_formula(name)) for name in names_of(each, many=len(answered) > 1)]
         values = value_texts(points.values, None)
         if points.native is not None:
             texts, which = histogram_cells(points.native)
@@ -182,8 +183,3 @@ def as_arrow(answered: Sequence[Answered]) -> bytes:
         ]
         batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
     return arrow_stream(pa.Table.from_batches(batches, schema=schema).unify_dictionaries())
-
-
-def _safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(_FORMULA) else text

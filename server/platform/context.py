@@ -21,7 +21,7 @@ from server.platform.idempotency import KeysInFlight
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
 from server.platform.quotas import Quota, Quotas, quota_plan
-from server.platform.scopes import Principal
+from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes, no_scrapes
 from server.platform.sealing import SealingKeys
 from server.platform.state.database import StateDatabase
@@ -181,6 +181,12 @@ def principal_of(request: Request) -> Principal:
     found = request.scope["state"]["principal"]
     assert isinstance(found, Principal)
     return found
+
+
+def runs_the_server(request: Request) -> bool:
+    """Whether a request may see facts of the whole server: an administrator of the first tenant."""
+    principal, context = principal_of(request), context_of(request)
+    return principal.role is Role.ADMIN and principal.tenant_id == context.anyone.tenant_id
 
 
 def origin_of(request: Request) -> Origin:

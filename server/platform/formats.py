@@ -76,8 +76,8 @@ def arrow_pieces(result: Result) -> Iterator[bytes]:
     return long_stream(result)
 
 
-def csv_pieces(result: Result) -> Iterator[bytes]:
-    """The long layout of a result as CSV."""
+def csv_pieces(result: Result, *, guard_formulas: bool) -> Iterator[bytes]:
+    """The long layout of a result as CSV; see `Result.csv`."""
     from novaql.export import csv_text  # noqa: PLC0415 - loads pyarrow
 
-    return csv_text.csv_pieces(result)
+    return csv_text.csv_pieces(result, guard_formulas=guard_formulas)

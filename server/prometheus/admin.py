@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.context import context_of, principal_of
+from server.platform.context import context_of, origin_of, principal_of
 from server.platform.errors import InvalidRequest, Unavailable
 from server.platform.store import Store
 from server.prometheus.envelope import success
@@ -18,6 +20,10 @@ from server.prometheus.parameters import bad_parameter, go_bool, read_parameters
 from server.prometheus.selectors import deletion_matchers
 
 log = logging.getLogger("novaql.server")
+DELETE, CLEAN, SNAPSHOT = "samples.delete", "samples.clean", "samples.snapshot"
+"""What the audit log calls them."""
+
+Answer = TypeVar("Answer")
 
 
 async def snapshot(request: Request) -> Response:
@@ -31,12 +37,13 @@ async def snapshot(request: Request) -> Response:
     if skip_head is None:
         reason = f'strconv.ParseBool: parsing "{text}": invalid syntax'
         raise bad_parameter("skip_head", f"unable to parse boolean: {reason}")
-    context = context_of(request)
-    if context.store.path is None:
+    store = context_of(request).store
+    if store.path is None:
         raise Unavailable("admin APIs disabled: the store is in memory, there is no snapshot of it")
-    tenant = principal_of(request).tenant_id
-    name = await context.writers.run(
-        tenant, lambda: take_snapshot(context.store, skip_head=skip_head)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
+    shown = {"name": name, "skip_head": skip_head}
+    await _recorded(
+        request, SNAPSHOT, shown, lambda: take_snapshot(store, name, skip_head=skip_head)
     )
     return success(orjson.dumps({"name": name}))
 
@@ -56,10 +63,15 @@ async def delete_series(request: Request) -> Response:
         sets = [deletion_matchers(text) for text in texts]
     except InvalidRequest as problem:
         raise bad_parameter("match[]", problem.message) from None
-    context = context_of(request)
     if start_ms <= end_ms:
-        found = await context.writers.run(
-            principal_of(request).tenant_id, lambda: context.store.delete(sets, start_ms, end_ms)
+        store = context_of(request).store
+        shown = {
+            "match": texts,
+            "start": parameters.text("start") or None,
+            "end": parameters.text("end") or None,
+        }
+        found = await _recorded(
+            request, DELETE, shown, lambda: store.delete(sets, start_ms, end_ms)
         )
         context.note_write()
         log.info("deleted", extra={"series": found.series, "samples": found.samples})
@@ -68,18 +80,36 @@ async def delete_series(request: Request) -> Response:
 
 async def clean_tombstones(request: Request) -> Response:
     """Take deleted samples off the disk: blocks that have any are written anew."""
-    context = context_of(request)
-    cleaned = await context.writers.run(
-        principal_of(request).tenant_id, context.store.clean_tombstones
-    )
+    cleaned = await _recorded(request, CLEAN, {}, context_of(request).store.clean_tombstones)
     log.info("tombstones cleaned", extra={"blocks": cleaned})
     return Response(status_code=204)
 
 
-def take_snapshot(store: Store, *, skip_head: bool) -> str:
-    """Copy the store into a new directory; its name. Raises `ReadFailed` and `WriteFailed`."""
+def take_snapshot(store: Store, name: str, *, skip_head: bool) -> None:
+    """Copy the store into a new directory. Raises `ReadFailed` and `WriteFailed`."""
     assert store.path is not None
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
     done = store.snapshot(store.path / "snapshots" / name, skip_head=skip_head)
     log.info("snapshot", extra={"name_of_snapshot": name, "blocks": done.blocks})
-    return name
+
+
+async def _recorded(
+    request: Request, action: str, shown: Mapping[str, Any], work: Callable[[], Answer]
+) -> Answer:
+    """The answer of work on the tenant's samples, with an audit entry.
+
+    The entry is committed before the work begins, since both cannot be one transaction: no change
+    is ever without one. A second entry records that the work failed.
+    """
+    context = context_of(request)
+    actor, origin = context.actor_of(principal_of(request)), origin_of(request)
+
+    def record(outcome: str) -> None:
+        with context.unit(actor, origin, writes=True) as unit:
+            unit.audit(action, ("samples", unit.tenant_id), after=shown, outcome=outcome)
+
+    await context.threads.run(lambda: record("success"))
+    try:
+        return await context.writers.run(principal_of(request).tenant_id, work)
+    except Exception:
+        await context.threads.run(lambda: record("failed"))
+        raise

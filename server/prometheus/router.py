@@ -88,6 +88,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
         media: tuple[str, ...] = (),
         success: int = 200,
         nothing: bool = False,
+        action: str | None = None,
     ) -> Endpoint:
         return Endpoint(
             methods,
@@ -102,6 +103,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             success=success,
             answers={204: None} if nothing else {},
             documented=documented,
+            action=action,
         )
 
     return (
@@ -183,6 +185,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             admin.snapshot,
             {"skip_head": "leave out what is in memory only"},
             role=Role.ADMIN,
+            action=admin.SNAPSHOT,
         ),
         row(
             _WRITES,
@@ -190,6 +193,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             admin.delete_series,
             {"match[]": "a series selector", **_TIMES},
             role=Role.ADMIN,
+            action=admin.DELETE,
             success=204,
         ),
         row(
@@ -198,6 +202,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             admin.clean_tombstones,
             errors=(),
             role=Role.ADMIN,
+            action=admin.CLEAN,
             success=204,
         ),
     )

@@ -13,13 +13,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from server.platform.context import context_of, principal_of
+from server.platform.context import context_of, principal_of, runs_the_server
 from server.platform.errors import InvalidRequest
 from server.platform.query_run import run_in_worker
 from server.platform.store import numeric_stats
 from server.prometheus.envelope import success
 from server.prometheus.parameters import read_parameters
 from server.prometheus.targets import config_yaml
+from server.settings import TENANT_LIMITS, Settings
 from tsdb import manifest as manifests
 from tsdb.cardinality import cardinality
 from tsdb.fsio import RealDisk
@@ -48,7 +49,10 @@ async def buildinfo(request: Request) -> Response:
 
 
 async def runtimeinfo(request: Request) -> Response:
-    """State of the running server. What only a program in Go has is empty or 0."""
+    """State of the running server. What only a program in Go has is empty or 0.
+
+    Directory and name of the machine are shown to administrators of the first tenant only.
+    """
     context = context_of(request)
     started = datetime.fromtimestamp(context.started_at, UTC)
     info = {
@@ -66,6 +70,9 @@ async def runtimeinfo(request: Request) -> Response:
         "GODEBUG": "",
         "storageRetention": "",
     }
+    if not runs_the_server(request):
+        for name in ("CWD", "hostname", "GOMAXPROCS"):
+            info[name] = type(info[name])()
     return success(orjson.dumps(info))
 
 
@@ -81,19 +88,15 @@ async def config(request: Request) -> Response:
 async def flags(request: Request) -> Response:
     """The settings, under Prometheus's names where they mean the same, else under their own.
 
-    Without secrets: everybody with a token may read them.
+    Without secrets. Administrators of the first tenant read all of them, other tokens those that
+    bound their own tenant.
     """
     settings = context_of(request).settings
-    shown = {
-        "query.lookback-delta": "5m",
+    if not runs_the_server(request):
+        return success(orjson.dumps(_bounds(settings), option=orjson.OPT_SORT_KEYS))
+    shown = _bounds(settings) | {
         "query.max-concurrency": str(settings.query_threads),
-        "query.max-samples": str(settings.max_query_samples),
-        "query.timeout": f"{settings.query_timeout_s:g}s",
-        "storage.remote.read-sample-limit": str(settings.max_read_samples),
         "storage.tsdb.path": str(settings.data),
-        "web.enable-admin-api": "true",
-        "web.enable-otlp-receiver": "true",
-        "web.enable-remote-write-receiver": "true",
         "web.listen-address": f"{settings.host}:{settings.port}",
     }
     for field in fields(settings):
@@ -101,6 +104,22 @@ async def flags(request: Request) -> Response:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         shown[f"novaql.{field.name.replace('_', '-')}"] = text
     return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
+
+
+def _bounds(settings: Settings) -> dict[str, str]:
+    """The settings that bound what a tenant may do."""
+    own = {
+        f"novaql.{name.replace('_', '-')}": str(getattr(settings, name)) for name in TENANT_LIMITS
+    }
+    return own | {
+        "query.lookback-delta": "5m",
+        "query.max-samples": str(settings.max_query_samples),
+        "query.timeout": f"{settings.query_timeout_s:g}s",
+        "storage.remote.read-sample-limit": str(settings.max_read_samples),
+        "web.enable-admin-api": "true",
+        "web.enable-otlp-receiver": "true",
+        "web.enable-remote-write-receiver": "true",
+    }
 
 
 async def walreplay(request: Request) -> Response:

@@ -27,17 +27,19 @@ def encode(
     *,
     limit: int,
     plan: str,
+    guard_formulas: bool = False,
     texts: KeptTexts | None = None,
     key: Hashable = None,
 ) -> Iterator[Piece]:
     """The whole answer, piece by piece.
 
     plan        the explanation, or "" if none was asked for
+    guard_formulas  of CSV: see `Result.csv`
     texts, key  as for `result_pieces`
     """
     shown = limited(result, limit)
     if form == "csv":
-        return csv_pieces(shown)
+        return csv_pieces(shown, guard_formulas=guard_formulas)
     if form == "arrow":
         return arrow_pieces(shown)
     return _json_pieces(result, shown, options, plan, texts, key)

@@ -53,7 +53,17 @@ async def novaql(request: Request) -> Response:
         else:
             plan = explain(body.query, options) if body.explain else ""
         limit = body.limit or 0
-        return begin(encode(result, form, options, limit=limit, plan=plan, texts=texts, key=key))
+        pieces = encode(
+            result,
+            form,
+            options,
+            limit=limit,
+            plan=plan,
+            guard_formulas=body.guard_formulas,
+            texts=texts,
+            key=key,
+        )
+        return begin(pieces)
 
     begun = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}

@@ -43,6 +43,10 @@ class NovaqlRequest(BaseModel):
     format: Literal["json", "csv", "arrow"] | None = Field(
         None, description="wins over the Accept header"
     )
+    guard_formulas: bool = Field(
+        False,
+        description="CSV only: an apostrophe stands before texts that a spreadsheet would evaluate",
+    )
 
 
 class QueryStatsOut(BaseModel):

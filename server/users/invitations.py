@@ -1,4 +1,4 @@
-"""/v1/invitations/{token}/accept: the one way in without a token."""
+"""/v1/invitations/accept: the one way in without a token."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from server.users.schema import AcceptedOut, AcceptInvitation, UserOut
 async def accept_invitation(request: Request) -> Response:
     """Accept an invitation: the user becomes active and gets their first token.
 
-    The secret in the path is the permission. It works once, and until it expires.
+    The secret in the body is the permission. It works once, and until it expires.
     """
     context = context_of(request)
     raw = await read_body(request, limit=context.settings.max_body_bytes)
     body = validate(AcceptInvitation, parse_json(raw) if raw.strip() else {})
-    secret = str(request.path_params["token"])
+    secret = body.token
     user = await context.threads.run(lambda: _invited(context, secret))
     if user is None:
         await context.strangers.count(request)
@@ -90,13 +90,13 @@ def _accept(
 ENDPOINTS = (
     Endpoint(
         ("POST",),
-        "/v1/invitations/{token}/accept",
+        "/v1/invitations/accept",
         accept_invitation,
         None,
         "users",
         errors=(400, 404, 410, 413, 429, 503),
         answer=AcceptedOut,
         body=AcceptInvitation,
-        example={},
+        example={"token": "nova_invitation_0000000000000000000000000000000000000000000000000"},
     ),
 )

@@ -26,7 +26,7 @@ def list_users(call: Call) -> Answer:
 def invite_user(call: Call) -> Answer:
     """Invite somebody.
 
-    The answer has the URL that they accept by, which is shown this once and good for seven days.
+    The answer has the secret that they accept by, which is shown this once and good for seven days.
     """
     user, secret = service.invite(call, call.body(InviteUser))
     return created(_invited(call, user, secret), f"/v1/users/{user.id}")
@@ -60,7 +60,8 @@ def _invited(call: Call, user: User, secret: str) -> InvitedOut:
     assert user.invitation_expires_at is not None
     return InvitedOut(
         **UserOut.of(user).model_dump(),
-        invitation_url=call.url_of(f"/v1/invitations/{secret}/accept"),
+        invitation_url=call.url_of(f"/#token={secret}"),
+        invitation_token=secret,
         invitation_expires_at=user.invitation_expires_at,
     )
 

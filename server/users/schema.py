@@ -41,8 +41,9 @@ class ChangeUser(Body):
 
 
 class AcceptInvitation(Body):
-    """How they want to be called."""
+    """The secret of an invitation, and the name that the user wants to have."""
 
+    token: str = Field(min_length=1, max_length=128, description="the invitation's secret")
     name: Name | None = None
 
 
@@ -78,7 +79,10 @@ class UserOut(Shown):
 class InvitedOut(UserOut):
     """A user who was just invited."""
 
-    invitation_url: str
+    invitation_url: str = Field(
+        description="a page; the secret is behind `#token=`, which browsers send to no server"
+    )
+    invitation_token: str = Field(description="for `POST /v1/invitations/accept`")
     invitation_expires_at: Timestamp
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from novaql import query
 from novaql.export.number_text import axis_number, number_text, short_number
 from novaql.export.series_text import printable, quoted, series_text
 from novaql.export.sparkline import BLOCKS, sparkline
@@ -227,3 +228,11 @@ def test_no_text_steers_a_terminal(text: str) -> None:
 @given(st.integers(0, 10**12))
 def test_durations_read_back(ms: int) -> None:
     assert duration_ms(duration_text(ms)) == ms
+
+
+def test_formulas_are_guarded_where_that_is_asked_for() -> None:
+    data = {"__name__": ["m"], "time": [0], "value": [-1.0], "cell": ["=1+1"], "host": ["-a,b"]}
+    result = query("m", pa.table(data), time=0)
+    assert result.csv().splitlines()[1] == '1970-01-01T00:00:00Z,-1,m,=1+1,"-a,b"'
+    guarded = result.csv(guard_formulas=True).splitlines()[1]
+    assert guarded == """1970-01-01T00:00:00Z,-1,m,'=1+1,"'-a,b\""""

@@ -127,7 +127,9 @@ def test_an_export_survives_a_csv_reader_and_a_spreadsheet(server: LocalServer) 
     tricky = '=HYPERLINK("http://x"),\n"quoted" größe'
     _service(server, "api", owner=tricky)
     invited = _post(server, "/v1/users", {"email": "=1+1@example.com", "role": "operator"})
-    accepted = server.client.post(urlsplit(invited.json()["invitation_url"]).path, json={})
+    accepted = server.client.post(
+        "/v1/invitations/accept", json={"token": invited.json()["invitation_token"]}
+    )
     bearer = {"Authorization": f"Bearer {accepted.json()['token']}"}
     body = {"name": "by-x", "owner": "o", "tier": "t"}
     assert _post(server, "/v1/services", body, headers=bearer).status_code == 201
@@ -213,8 +215,9 @@ def test_a_url_of_a_revoked_token_opens_nothing(server: LocalServer) -> None:
 
 def test_a_url_of_a_deactivated_user_opens_nothing(server: LocalServer) -> None:
     invited = _post(server, "/v1/users", {"email": "eve@example.com", "role": "admin"}).json()
-    path = urlsplit(invited["invitation_url"]).path
-    bearer = {"Authorization": f"Bearer {server.client.post(path, json={}).json()['token']}"}
+    accepting = {"token": invited["invitation_token"]}
+    joined = server.client.post("/v1/invitations/accept", json=accepting).json()
+    bearer = {"Authorization": f"Bearer {joined['token']}"}
     answer = _post(server, "/v1/audit/export", {**ALL, "format": "csv"}, headers=bearer)
     url = answer.json()["download_url"]
     assert _open(server, url).status_code == 200

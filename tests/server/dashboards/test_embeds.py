@@ -119,3 +119,24 @@ def test_a_url_has_a_quota_of_its_own_and_guessing_has_one() -> None:
         guesses = [open_url(server, f"/v1/embeds/{made['id']}/data?token={i}") for i in range(4)]
         assert [answer.status_code for answer in guesses] == [403] * 3 + [429]
         assert ask(server, "GET", "/dashboards").status_code == 200
+
+
+def test_it_ends_with_its_maker(served: LocalServer) -> None:
+    made = save(served, panel("up"))
+    body = {"email": "bob@example.com", "role": "operator"}
+    invited = ask(served, "POST", "/users", body).json()
+    accepting = {"token": invited["invitation_token"]}
+    accepted = served.client.post("/v1/invitations/accept", json=accepting)
+    assert accepted.status_code == 200, accepted.text
+    bearer = {"Authorization": f"Bearer {accepted.json()['token']}"}
+    path = f"/v1/panels/{made['panels'][0]['id']}/embeds"
+    url = served.client.post(path, json={}, headers=bearer).json()["data_url"]
+    user = f"/users/{invited['id']}"
+    assert open_url(served, url).status_code == 200
+    for change, opens in (({"role": "read_only"}, 403), ({"role": "operator"}, 200)):
+        version = ask(served, "GET", user).json()["version"]
+        changed = ask(served, "POST", user, {**change, "version": version})
+        assert changed.status_code == 200, changed.text
+        assert open_url(served, url).status_code == opens, change
+    assert ask(served, "DELETE", user).status_code == 204
+    assert open_url(served, url).status_code == 403

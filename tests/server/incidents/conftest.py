@@ -72,8 +72,8 @@ class Desk:
     def colleague(self, email: str) -> tuple[str, str]:
         """Another person who may write: their id, and a token of theirs."""
         invited = self.post("/users", {"email": email, "role": "operator"}, 201)
-        path = httpx.URL(invited["invitation_url"]).path
-        joined = self.server.client.post(path, json={}).json()
+        accepting = {"token": invited["invitation_token"]}
+        joined = self.server.client.post("/v1/invitations/accept", json=accepting).json()
         return invited["id"], joined["token"]
 
 

@@ -125,8 +125,8 @@ def test_objectives(acme: TenantClient) -> None:
 
 def test_users_and_tokens(acme: TenantClient) -> None:
     invited = acme.json("POST", "/v1/users", {"email": "eve@acme.example", "role": "operator"}, 201)
-    path = httpx.URL(invited["invitation_url"]).path
-    joined = patiently.post(f"{acme.server.url}{path}", json={}).json()
+    accepting = {"token": invited["invitation_token"]}
+    joined = patiently.post(f"{acme.server.url}/v1/invitations/accept", json=accepting).json()
     eve = TenantClient(acme.server, joined["token"])
     eve.json("GET", "/v1/services")
     eve.json("GET", "/v1/users", expect=403)

@@ -37,7 +37,7 @@ def invite(server: LocalServer, email: str, role: str = "operator") -> dict[str,
 
 
 def accept(server: LocalServer, invited: dict[str, Any]) -> httpx.Response:
-    return server.client.post(invited["invitation_url"], json={})
+    return server.client.post("/v1/invitations/accept", json={"token": invited["invitation_token"]})
 
 
 def test_an_invitation_is_accepted_once_and_gives_the_first_token(fresh: LocalServer) -> None:
@@ -141,3 +141,15 @@ def test_a_change_from_an_old_version_is_refused(fresh: LocalServer) -> None:
 def test_only_administrators_see_users(fresh: LocalServer) -> None:
     for role in (Role.READ_ONLY, Role.OPERATOR):
         assert fresh.client.get("/v1/users", headers=fresh.bearer(role)).status_code == 403
+
+
+def test_the_secret_of_an_invitation_is_in_no_path_or_query(fresh: LocalServer) -> None:
+    invited = invite(fresh, "grace@example.com")
+    url = httpx.URL(invited["invitation_url"])
+    assert url.fragment == f"token={invited['invitation_token']}"
+    assert invited["invitation_token"] not in url.path + url.query.decode()
+    old = fresh.client.post(f"/v1/invitations/{invited['invitation_token']}/accept", json={})
+    assert old.status_code == 404
+    for body in ({}, {"token": ""}, {"token": 7}):
+        assert fresh.client.post("/v1/invitations/accept", json=body).status_code == 400
+    assert accept(fresh, invited).status_code == 200
