@@ -34,8 +34,8 @@ from server.platform.scopes import Principal, Role
 from server.platform.secrets import digest_of
 from server.platform.shapes import Body, Duration, Shown, Timestamp
 from server.platform.state.rows import Tenant
-from server.platform.tenant_limits import need_room
 from server.platform.tables import User
+from server.platform.tenant_limits import need_room
 from server.platform.unit import Origin, system_actor
 
 USUAL, LONGEST = timedelta(days=30), timedelta(days=366)

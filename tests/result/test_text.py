@@ -231,7 +231,13 @@ def test_durations_read_back(ms: int) -> None:
 
 
 def test_formulas_are_guarded_where_that_is_asked_for() -> None:
-    data = {"__name__": ["m"], "time": [0], "value": [-1.0], "cell": ["=1+1"], "host": ["-a,b"]}
+    data: dict[str, list[object]] = {
+        "__name__": ["m"],
+        "time": [0],
+        "value": [-1.0],
+        "cell": ["=1+1"],
+        "host": ["-a,b"],
+    }
     result = query("m", pa.table(data), time=0)
     assert result.csv().splitlines()[1] == '1970-01-01T00:00:00Z,-1,m,=1+1,"-a,b"'
     guarded = result.csv(guard_formulas=True).splitlines()[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ def entries(server: LocalServer) -> list[dict[str, Any]]:
     return list(reversed(found))
 
 
-def post(server: LocalServer, path: str, role: Role = Role.ADMIN, **parameters: Any) -> Any:
+def post(
+    server: LocalServer, path: str, parameters: Mapping[str, Any], role: Role = Role.ADMIN
+) -> Any:
     return server.client.post(f"{BASE}/{path}", params=parameters, headers=server.bearer(role))
 
 
 def test_a_deletion_is_recorded_with_selectors_and_range(server: LocalServer) -> None:
-    answer = post(server, "delete_series", **{"match[]": ['m{i="a"}', "n"], "start": "1"})
+    answer = post(server, "delete_series", {"match[]": ['m{i="a"}', "n"], "start": "1"})
     assert answer.status_code == 204
     (entry,) = entries(server)
     assert (entry["action"], entry["outcome"]) == ("samples.delete", "success")
@@ -45,8 +47,8 @@ def test_a_deletion_is_recorded_with_selectors_and_range(server: LocalServer) ->
 
 
 def test_snapshots_and_cleaning_are_recorded(server: LocalServer) -> None:
-    name = post(server, "snapshot", skip_head="true").json()["data"]["name"]
-    assert post(server, "clean_tombstones").status_code == 204
+    name = post(server, "snapshot", {"skip_head": "true"}).json()["data"]["name"]
+    assert post(server, "clean_tombstones", {}).status_code == 204
     first, second = entries(server)
     assert first["action"] == "samples.snapshot"
     assert first["after"] == {"name": name, "skip_head": True}
@@ -56,15 +58,15 @@ def test_snapshots_and_cleaning_are_recorded(server: LocalServer) -> None:
 def test_attempts_that_are_refused_or_fail_are_recorded(
     server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    denied = post(server, "delete_series", Role.OPERATOR, **{"match[]": "m"})
+    denied = post(server, "delete_series", {"match[]": "m"}, Role.OPERATOR)
     assert denied.status_code == 403
-    assert post(server, "delete_series", **{"match[]": "m{"}).status_code == 400
+    assert post(server, "delete_series", {"match[]": "m{"}).status_code == 400
 
     def fail(*_: Any) -> None:
         raise WriteFailed("the disk is gone")
 
     monkeypatch.setattr(server.store, "delete", fail)
-    assert post(server, "delete_series", **{"match[]": "m"}).status_code >= 500
+    assert post(server, "delete_series", {"match[]": "m"}).status_code >= 500
     outcomes = [entry["outcome"] for entry in entries(server)]
     assert outcomes == ["denied", "success", "failed"]
     assert len(server.prometheus("series", **{"match[]": "m"}).json()["data"]) == 2

@@ -124,7 +124,7 @@ def test_a_url_has_a_quota_of_its_own_and_guessing_has_one() -> None:
 def test_it_ends_with_its_maker(served: LocalServer) -> None:
     made = save(served, panel("up"))
     body = {"email": "bob@example.com", "role": "operator"}
-    invited = ask(served, "POST", "/users", body).json()
+    invited = ask(served, "POST", "/users", body, Role.ADMIN).json()
     accepting = {"token": invited["invitation_token"]}
     accepted = served.client.post("/v1/invitations/accept", json=accepting)
     assert accepted.status_code == 200, accepted.text
@@ -134,9 +134,9 @@ def test_it_ends_with_its_maker(served: LocalServer) -> None:
     user = f"/users/{invited['id']}"
     assert open_url(served, url).status_code == 200
     for change, opens in (({"role": "read_only"}, 403), ({"role": "operator"}, 200)):
-        version = ask(served, "GET", user).json()["version"]
-        changed = ask(served, "POST", user, {**change, "version": version})
+        version = ask(served, "GET", user, role=Role.ADMIN).json()["version"]
+        changed = ask(served, "POST", user, {**change, "version": version}, Role.ADMIN)
         assert changed.status_code == 200, changed.text
         assert open_url(served, url).status_code == opens, change
-    assert ask(served, "DELETE", user).status_code == 204
+    assert ask(served, "DELETE", user, role=Role.ADMIN).status_code == 204
     assert open_url(served, url).status_code == 403
