@@ -76,6 +76,7 @@ def evaluate(
         estimate = admit_all(context, plan, some)
         if admit is not None:
             admit(estimate)
+        context.memory.expect(estimate.bytes)
         return _run(plan, context, some, options)
 
     try:

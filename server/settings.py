@@ -86,6 +86,8 @@ class Settings:
     max_bodies_bytes    memory for the bodies with samples that are in work, of all tenants; while
                         another tenant needs it, one tenant has at most half
     query_timeout_s     budget of a query that asks for none, and the most it may ask for
+    query_memory_bytes  memory for the queries of all tenants together; 0: a quarter of what the
+                        machine or the control group has. More workers share it
     max_query_samples, max_query_points   budget of one query: samples read, and steps of
                         a range after the first
     result_cache_bytes  memory for answers to range queries, of which a later one uses what has not
@@ -167,6 +169,7 @@ class Settings:
     write_queue: int = 32
     max_bodies_bytes: int = 256 << 20
     query_timeout_s: float = 120.0
+    query_memory_bytes: int = 0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
     result_cache_bytes: int = 64 << 20
@@ -274,6 +277,7 @@ class Settings:
             "max_concurrent_queries",
             "min_evaluation_interval_s",
             "max_rule_series",
+            "query_memory_bytes",
             *_RESOURCE_LIMITS,
         ):
             if getattr(self, name) < 0:

@@ -60,6 +60,7 @@ from novaql.evaluator.operators.vector_vector import (
 )
 from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import STAGED
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import runs_by_tile, unwrap
@@ -176,7 +177,7 @@ class Evaluator:
                 found = self.vector(operand, steps)
                 if found.native is not None:
                     return negate_native(found).mark_nameless()
-                return _staged(found, negate, nameless=True)
+                return self._staged(found, negate, nameless=True)
             case BinaryOp():
                 return self._binary(plan, steps)
             case Aggregation():
@@ -214,7 +215,7 @@ class Evaluator:
             return self._with_scalar(node, left, self.scalar(node.right, steps), on_left=False)
         right = self.vector(node.right, steps)
         if node.op in SET_OPERATORS:
-            return set_operation(node.op, node.matching, left, right)
+            return set_operation(self._context, node.op, node.matching, left, right)
         return vector_vector(self._context, node, left, right)
 
     def _with_scalar(
@@ -222,7 +223,7 @@ class Evaluator:
     ) -> StepMatrix:
         if operand.native is None and node.op not in TRIM_OPERATORS:
             stage = vector_scalar_stage(node, scalar, scalar_is_left=on_left)
-            return _staged(operand, stage, nameless=drops_name(node))
+            return self._staged(operand, stage, nameless=drops_name(node))
         found = vector_scalar_native(self._context, node, operand, scalar, scalar_is_left=on_left)
         return (found.mark_nameless() if drops_name(node) else found).without_empty_rows()
 
@@ -238,8 +239,18 @@ class Evaluator:
         if name in ELEMENTWISE and plan.arguments:
             stage = elementwise_stage(self, plan, steps)
             operand = self.vector(plan.arguments[0], steps).floats_only()
-            return _staged(operand, stage, nameless=True)
+            return self._staged(operand, stage, nameless=True)
         return TRANSFORMS[name](self, plan, steps)
+
+    def _staged(self, operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
+        """A stage over a whole matrix."""
+        self._context.admit_cells(operand.rows, operand.steps, STAGED, "an operator")
+        with np.errstate(all="ignore"):
+            values, valid = stage(operand.values, operand.valid)
+        if valid is not None:
+            valid = np.broadcast_to(valid, values.shape)
+        found = replace(operand, values=values, valid=valid)
+        return (found.mark_nameless() if nameless else found).without_empty_rows()
 
     # --- fragments -----------------------------------------------------------------------
 
@@ -319,16 +330,6 @@ def _with_stage(fragment: Fragment, stage: Stage, *, nameless: bool) -> Fragment
     return replace(
         fragment, stages=(*fragment.stages, stage), nameless=fragment.nameless or nameless
     )
-
-
-def _staged(operand: StepMatrix, stage: Stage, *, nameless: bool) -> StepMatrix:
-    """A stage over a whole matrix."""
-    with np.errstate(all="ignore"):
-        values, valid = stage(operand.values, operand.valid)
-    if valid is not None:
-        valid = np.broadcast_to(valid, values.shape)
-    found = replace(operand, values=values, valid=valid)
-    return (found.mark_nameless() if nameless else found).without_empty_rows()
 
 
 def finish_names(found: StepMatrix) -> StepMatrix:

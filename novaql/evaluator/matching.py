@@ -33,6 +33,13 @@ def match_keys(left: SeriesTable, right: SeriesTable, matching: Matching) -> Mat
     return MatchKeys(keys[: left.rows], keys[left.rows :], int(keys.max(initial=-1)) + 1)
 
 
+def pair_count(keys: MatchKeys) -> int:
+    """How many pairs have equal keys."""
+    left = np.bincount(keys.left, minlength=keys.count)
+    right = np.bincount(keys.right, minlength=keys.count)
+    return int(left @ right)
+
+
 def pairs_of(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     """Row numbers (l, r) of all pairs with equal keys, in order of l."""
     order = np.argsort(right, kind="stable")

@@ -59,11 +59,13 @@ class QueryMemory:
             raise LimitExceeded(
                 f"{purpose} needs {size >> 20} MiB{beside}, the limit is {self.limit >> 20} MiB"
             )
-        if self._shared is not None and wanted > max(self._reserved, RESERVED_AT_ONCE):
-            more = -(-(wanted - self._reserved) // RESERVED_AT_ONCE) * RESERVED_AT_ONCE
-            self._shared.reserve(more)
-            self._reserved += more
+        self._reserve(wanted)
         self.peak = wanted
+
+    def expect(self, size: int) -> None:
+        """Reserve what a query will about take, before it begins: it waits for it here."""
+        limit = self.limit or size
+        self._reserve(min(size, limit))
 
     def keep(self, size: int, purpose: str) -> None:
         """Take `size` bytes until the query ends. Raises `LimitExceeded`."""
@@ -93,6 +95,15 @@ class QueryMemory:
                 reserved -= size
                 _when_freed(array, shared.release, size)
         shared.release(reserved)
+
+    def _reserve(self, size: int) -> None:
+        if self._shared is None or size <= max(self._reserved, RESERVED_AT_ONCE):
+            return
+        more = -(-(size - self._reserved) // RESERVED_AT_ONCE) * RESERVED_AT_ONCE
+        if self.limit:
+            more = min(more, max(self.limit - self._reserved, size - self._reserved))
+        self._shared.reserve(more)
+        self._reserved += more
 
     def _collect(self) -> None:
         while self._freed:

@@ -15,6 +15,7 @@ from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import working_bytes
 from novaql.planner.logical import SubqueryWindow, Window
 from novaql.result import NativeCells, Points
 from tsdb.histograms import concat_histograms
@@ -34,6 +35,7 @@ def range_vector(
     if plan.select.anchored or plan.select.smoothed:
         return _with_exact_ends(run, plan, ends_ms)
     selection = read(run.context, plan.select, ends_ms, run.context.reach_ms(plan.range_ms))
+    run.context.admit_cells(1, selection.samples, working_bytes("range"), "a range vector")
     tiles = []
     for ref in selection.tiles:
         run.context.checkpoint()

@@ -159,7 +159,10 @@ def tried(
         rules.name_removal,
     )
     result = evaluate(
-        body.expr, context.store, within_budget(context, options), cancellation=cancellation
+        body.expr,
+        context.store,
+        within_budget(context, options, cancellation),
+        cancellation=cancellation,
     )
     group = Group("test", (_rule(body),), interval_ms, offset_ms, body.limit)
     state = AlertState(_rule(body), group)

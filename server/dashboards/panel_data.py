@@ -156,7 +156,7 @@ class Run:
         result = evaluate(
             expr,
             context.store,
-            within_budget(context, options),
+            within_budget(context, options, self.cancellation),
             cancellation=self.cancellation,
             cache=context.answers,
             admit=only_small if self.small else None,

@@ -21,6 +21,7 @@ from server.platform.master_keys import open_keys, passing_keys
 from server.platform.measurements import MeasurementsKept
 from server.platform.names import resolver_at
 from server.platform.opening import open_clock, open_state, open_store, open_stores
+from server.platform.query_memory import QueryMemory, memory_for_queries
 from server.platform.quotas import open_quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
@@ -109,6 +110,7 @@ def _around(
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
         workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        query_memory=QueryMemory(memory_for_queries(settings)),
         writers=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
         answers=ResultCache(settings.result_cache_bytes),
         texts=KeptTexts(settings.result_cache_bytes),

@@ -20,6 +20,7 @@ from server.platform.egress import Dialer
 from server.platform.idempotency import KeysInFlight
 from server.platform.kept_answers import KeptAnswers
 from server.platform.measurements import MeasurementsKept
+from server.platform.query_memory import QueryMemory
 from server.platform.quotas import Quota, Quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes, no_scrapes
@@ -52,6 +53,7 @@ class ServerContext:
     readers    for reading it alone
     outside    threads that wait for others: receivers of webhooks and the like
     measurers  likewise, where samples are measured for the answer
+    query_memory   memory for queries, shared by tenants
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
     texts      … and their texts
@@ -82,6 +84,7 @@ class ServerContext:
     measurers: StateThreads
     outside: StateThreads
     workers: QueryWorkers
+    query_memory: QueryMemory
     writers: Writers
     decoder: RemoteWriteDecoder
     answers: ResultCache

@@ -22,6 +22,9 @@ Answer = TypeVar("Answer")
 SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 """What a query may read at most to count as small: some milliseconds."""
 
+SMALL_BYTES = 32 << 20
+"""Memory that it may take."""
+
 
 async def run_query(
     request: Request,
@@ -44,11 +47,12 @@ async def run_query(
     bounded = within_budget(context, options)
 
     def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
+        options = within_budget(context, bounded, cancellation)
         cache = context.answers if cached else None
         result = evaluate(
             text,
             context.store,
-            bounded,
+            options,
             cancellation=cancellation,
             cache=cache,
             admit=admit,
@@ -74,7 +78,11 @@ async def run_query(
 
 def only_small(estimate: Estimate) -> None:
     """Raise `TooLargeHere` for a query that is not small."""
-    if estimate.samples > SMALL_SAMPLES or estimate.series > SMALL_SERIES:
+    if (
+        estimate.samples > SMALL_SAMPLES
+        or estimate.series > SMALL_SERIES
+        or estimate.bytes > SMALL_BYTES
+    ):
         raise TooLargeHere
 
 
@@ -86,16 +94,28 @@ async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
     )
 
 
-def within_budget(context: ServerContext, options: QueryOptions) -> QueryOptions:
-    """The options with the server's limits; a longer timeout than its own is cut to that."""
+def within_budget(
+    context: ServerContext, options: QueryOptions, cancellation: Cancellation | None = None
+) -> QueryOptions:
+    """The options with the server's limits; a longer timeout than its own is cut to that.
+
+    cancellation  ends a wait for memory
+    """
     settings = context.settings
     asked = options.timeout_s
     timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
-    return replace(options, timeout_s=timeout, limits=limits_of(context))
+    return replace(options, timeout_s=timeout, limits=limits_of(context, cancellation))
 
 
-def limits_of(context: ServerContext) -> Limits:
-    """What one query may read and give."""
-    settings = context.settings
-    # Prometheus counts the intervals between steps, of which there is one less.
-    return Limits(samples=settings.max_query_samples, points=settings.max_query_points + 1)
+def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:
+    """What one query may read and give, and where it reserves memory."""
+    settings, memory = context.settings, context.query_memory
+    tenant = "" if context.principal is None else context.principal.tenant_id
+    return Limits(
+        samples=settings.max_query_samples,
+        # Prometheus counts the intervals between steps, of which there is one less.
+        points=settings.max_query_points + 1,
+        bytes=min(Limits().bytes, memory.most_of_one),
+        label_value_bytes=settings.max_label_value_bytes,
+        shared=memory.of(tenant, cancellation),
+    )

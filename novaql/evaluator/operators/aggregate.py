@@ -22,6 +22,7 @@ from novaql.evaluator.operators.ranking import limit_k, limit_ratio, top_k
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import fold, fold_matrix
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import admit_work
 from novaql.export.histogram_text import histogram_texts
 from novaql.language.literals import is_utf8
 from novaql.planner.logical import Aggregation, Plan
@@ -38,6 +39,7 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     operand = run.vector(node.operand, steps)
     if node.op in IGNORING:
         operand = without_histograms(run.context, node.op, operand, node.operand.span)
+    admit_work(run.context, node.op, operand.rows, steps.count)
     groups = group_rows(operand.series, node.grouping, without=node.without)
     if node.op == "count_values":
         assert node.parameter is not None
@@ -78,6 +80,7 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     fragment = run.fragment(node.operand, steps) if node.by_tile else None
     if fragment is not None:
         groups = group_rows(fragment.series, node.grouping, without=node.without)
+        admit_work(run.context, "fold", len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
         found = fold(fragment, groups, fresh, run.context)
@@ -87,6 +90,7 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
         if node.op in IGNORING:
             operand = without_histograms(run.context, node.op, operand, node.operand.span)
         groups = group_rows(operand.series, node.grouping, without=node.without)
+        admit_work(run.context, "fold", len(groups), steps.count)
         fresh = accumulator(node.op, len(groups), steps.count)
         assert fresh is not None
         if operand.native is not None and node.op in ("sum", "avg"):

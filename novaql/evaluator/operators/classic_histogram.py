@@ -13,6 +13,7 @@ from novaql.evaluator.kernels.buckets import Repaired
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import admit_work
 from novaql.span import Span
 from tsdb.labels import METRIC_NAME, LabelColumn
 
@@ -48,6 +49,7 @@ def classic_histograms(
         operand, bounds = operand.take(~malformed), bounds[~malformed]
     if operand.rows == 0:
         return matrix(operand.series.drop(["le"]), operand.values, operand.valid)
+    admit_work(context, "histogram_quantile", operand.rows, operand.steps)
     labels = operand.series.drop(["le"])
     keys = labels.keys() * 2 + operand.nameless
     distinct, first, group = np.unique(keys, return_index=True, return_inverse=True)

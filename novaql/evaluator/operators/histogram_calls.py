@@ -133,7 +133,7 @@ def histogram_quantiles_call(run: Runner, call: FunctionCall, steps: Steps) -> S
     MadeLabels(run.context, call.function, label_plan.span).check_name(label)
     operand = run.vector(operand_plan, steps)
     run.context.admit_cells(
-        operand.rows, steps.count, CELL_BYTES * len(q_plans) + JOINED_BYTES, f"{call.function}()"
+        operand.rows, steps.count, CELL_BYTES * len(q_plans) + JOINED_BYTES, call.function
     )
     parts = []
     for q_plan in q_plans:

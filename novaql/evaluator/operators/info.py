@@ -15,6 +15,7 @@ from novaql.evaluator.operators.selector import timestamp_fragment
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, Select
 from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable, concat_tables
 from tsdb.matchers import Matcher, MatchOp, select_rows
@@ -61,6 +62,7 @@ def info(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     """`info(v, {…})`."""
     base = run.vector(call.arguments[0], steps)
     wanted = _Wanted.of(call)
+    admit_work(run.context, "info", base.rows, steps.count)
     is_info = select_rows(base.series, wanted.names)
     when = reference_of(call.arguments[0])
     select = Select((*wanted.names, *wanted.labels), when.offset_ms, when.at_ms, span=call.span)

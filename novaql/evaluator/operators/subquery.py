@@ -21,6 +21,7 @@ from novaql.evaluator.operators.rollup import (
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow
 from tsdb.bundle import BundleRef
 from tsdb.bundling import bundle_of_tile
@@ -52,7 +53,9 @@ def inner_steps(context: Context, window: SubqueryWindow, steps: Steps) -> Steps
     ends_ms = subquery_ends(window, steps)
     left_ms = int(ends_ms[0]) - context.reach_ms(window.range_ms)
     first = left_ms // window.step_ms * window.step_ms + window.step_ms
-    return Steps.between(first, int(ends_ms[-1]), window.step_ms)
+    inside = Steps.between(first, int(ends_ms[-1]), window.step_ms)
+    context.admit_times(inside)  # the points alone may be too many
+    return inside
 
 
 def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> SubqueryPoints:
@@ -63,8 +66,8 @@ def subquery_points(run: Runner, window: SubqueryWindow, steps: Steps) -> Subque
         return SubqueryPoints(
             empty_matrix(0), Tile(none, none, np.zeros(0), np.zeros(1, np.int64)), ()
         )
-    run.context.admit_matrix(1, inside.count)  # the points alone may be too many
     inner = run.vector(window.inner, inside)
+    admit_work(run.context, "subquery", inner.rows, inside.count)
     rows = np.arange(inner.rows, dtype=np.int64)
     times = inside.times_ms
     there = inner.floats()

@@ -11,7 +11,7 @@ from novaql.evaluator.kernels.dates import PARTS, date_part
 from novaql.evaluator.kernels.elementwise import FUNCTIONS, clamp, maximum, minimum, round_to
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.made_labels import MadeLabels
-from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, matrix
+from novaql.evaluator.matrix import StepMatrix, matrix
 from novaql.evaluator.operators.absent import absent, absent_over_time
 from novaql.evaluator.operators.histogram_calls import (
     STATISTICS,
@@ -32,6 +32,7 @@ from novaql.evaluator.operators.mixed_select import start_timestamps
 from novaql.evaluator.operators.ranking import sort_rows
 from novaql.evaluator.protocol import Runner
 from novaql.evaluator.steps import Steps
+from novaql.evaluator.working_memory import admit_work
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import FunctionCall, Select, type_of
@@ -97,7 +98,7 @@ def _label_replace(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     check_destination(destination, call.function, at.span)
     made = MadeLabels(run.context, call.function, call.span)
     found = run.vector(operand, steps)
-    _admit_rows(run, call, found)
+    admit_work(run.context, call.function, found.rows, found.steps)
     return label_replace(found, destination, template, source, regex, made)
 
 
@@ -106,13 +107,8 @@ def _label_join(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:
     check_destination(destination, call.function, call.arguments[1].span)
     made = MadeLabels(run.context, call.function, call.span)
     found = run.vector(call.arguments[0], steps)
-    _admit_rows(run, call, found)
+    admit_work(run.context, call.function, found.rows, found.steps)
     return label_join(found, destination, separator, sources, made)
-
-
-def _admit_rows(run: Runner, call: FunctionCall, found: StepMatrix) -> None:
-    """Rows whose labels become equal are joined."""
-    run.context.admit_cells(found.rows, found.steps, JOINED_BYTES, f"{call.function}()")
 
 
 def _sort(run: Runner, call: FunctionCall, steps: Steps) -> StepMatrix:

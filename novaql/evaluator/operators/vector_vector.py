@@ -11,10 +11,11 @@ from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.elementwise import ARITHMETIC, COMPARISON
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.label_text import label_text
-from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pairs_of
+from novaql.evaluator.matching import MatchKeys, match_keys, match_labels, pair_count, pairs_of
 from novaql.evaluator.matrix import NAME_LABELS, StepMatrix, join_equal_rows, matrix, stack
 from novaql.evaluator.operators.arithmetic import drops_name
 from novaql.evaluator.operators.native_binary import combine_matrices
+from novaql.evaluator.working_memory import admit_work
 from novaql.language.ast import Cardinality, Matching
 from novaql.language.precedence import TRIM_OPERATORS
 from novaql.planner.logical import BinaryOp
@@ -37,8 +38,11 @@ def present_by_key(keys: Ints, present: Bools, count: int) -> Bools:
     return out
 
 
-def set_operation(op: str, matching: Matching, left: StepMatrix, right: StepMatrix) -> StepMatrix:
+def set_operation(
+    context: Context, op: str, matching: Matching, left: StepMatrix, right: StepMatrix
+) -> StepMatrix:
     """and, unless: rows of the left by whether the right has a partner; or: left, then the rest."""
+    admit_work(context, op, left.rows + right.rows, left.steps)
     keys = match_keys(left.series, right.series, matching)
     in_left, in_right = left.presence(), right.presence()
     if op == "or":
@@ -76,6 +80,8 @@ def vector_vector(
 ) -> StepMatrix:
     """The operator between rows that match."""
     matching = node.matching
+    rows = max(left.rows, right.rows)
+    admit_work(context, node.op, rows, left.steps)
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
     many, one = (right, left) if swapped else (left, right)
     # Prometheus swaps the sides under group_right, but not the fills: there fill_left fills in the
@@ -89,6 +95,9 @@ def vector_vector(
         many_there, one_there = many_there & active, one_there & active
     many, one = replace(many, valid=many_there), replace(one, valid=one_there)
     _check_unique(one, keys.right, matching, side="left" if swapped else "right")
+    pairs_found = pair_count(keys)
+    if pairs_found > rows:  # series of one key that take turns
+        admit_work(context, node.op, pairs_found, left.steps)
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one)
     return _apply(context, node, pairs, swapped=swapped)
 

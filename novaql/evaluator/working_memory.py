@@ -1,0 +1,50 @@
+"""What operators take beside their operands and their result while they work, for each cell.
+
+Measured as the peak of allocations of queries over matrices of a hundred megabytes
+(`tests/evaluator/test_memory_peaks.py`), with something to spare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from novaql.evaluator.context import Context
+
+WORKING_BYTES: Mapping[str, int] = {
+    "topk": 45,
+    "bottomk": 45,
+    "limitk": 45,
+    "limit_ratio": 20,
+    "quantile": 45,
+    "count_values": 100,
+    "histogram_quantile": 190,
+    "histogram_fraction": 190,
+    "histogram_quantiles": 190,
+    "and": 30,
+    "unless": 30,
+    "or": 45,
+    "info": 60,
+    "label_replace": 40,
+    "label_join": 40,
+    "subquery": 40,
+    "fold": 35,
+    "range": 80,
+}
+"""By aggregation, function or operator; `subquery`: of a point; `fold`: of a cell of the groups;
+`range`: of a sample that is answered as it is."""
+
+BETWEEN_VECTORS = 45
+"""Of operators between vectors that are not named."""
+
+STAGED = 30
+"""Of what changes each value by itself."""
+
+
+def working_bytes(name: str) -> int:
+    """Of a cell of the larger operand."""
+    return WORKING_BYTES.get(name, BETWEEN_VECTORS)
+
+
+def admit_work(context: Context, name: str, rows: int, steps: int) -> None:
+    """Refuse an operator's work before it begins. Raises `LimitExceeded`."""
+    context.admit_cells(rows, steps, working_bytes(name), f"{name}")

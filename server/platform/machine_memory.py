@@ -1,0 +1,62 @@
+"""How much memory this process may use: the machine's, its control group's or its own limit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path("/")
+_UNLIMITED = 1 << 60
+
+
+def usable_memory(root: Path = ROOT) -> int:
+    """Bytes: the least of the machine's memory, the limits of the control groups (version 1 or 2)
+    that this process is in, and its limits of address space and data.
+
+    root  where `proc` and `sys` are
+    """
+    return min([_machine(), *_of_control_groups(root), *_of_process()])
+
+
+def _machine() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4 << 30
+
+
+def _of_process() -> Iterator[int]:
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on every system
+
+    for name in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        limit, _ = resource.getrlimit(name)
+        if limit not in (resource.RLIM_INFINITY, -1):
+            yield limit
+
+
+def _of_control_groups(root: Path) -> Iterator[int]:
+    """Each group's limit, and those of the groups around it."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                mount, name = root / "sys/fs/cgroup", "memory.max"
+            elif "memory" in controllers.split(","):
+                mount, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+            else:
+                continue
+            yield from _limits(mount, Path(path.lstrip("/")), name)
+
+
+def _limits(mount: Path, path: Path, name: str) -> Iterator[int]:
+    # In a container the path may be that outside of it, and its own group is the mount itself.
+    for group in (path, *path.parents, Path()):
+        with suppress(OSError, ValueError):
+            limit = int((mount / group / name).read_text())  # "max" is no number
+            if limit < _UNLIMITED:
+                yield limit
