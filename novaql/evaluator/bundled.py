@@ -28,6 +28,7 @@ from novaql.evaluator.kernels.strips import (
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
+from novaql.evaluator.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.matrix import StepMatrix
 from tsdb.bundle import Bundle, BundleRef
 from tsdb.bundling import bundle_of_tile
@@ -42,9 +43,6 @@ T = TypeVar("T")
 
 CELLS_AT_ONCE = 1 << 16
 """Values computed before they are used: 512 KiB."""
-
-COST_AT_ONCE = 1 << 25
-"""Samples looked at between two checkpoints: some tenths of a second of work at most."""
 
 FOLDED_IN_PLACE = 1 << 19
 """With more cells than this in all groups they are kept once, and bundles are taken in turn."""
@@ -63,6 +61,7 @@ class BundleLeaf:
 
     bundles  of the same samples as the fragment's tiles
     visible  a staleness marker after its newest sample hides a window
+    whole_windows  the rollup looks at all samples of each window
     watch    is told rows that have any value, in order
     """
 
@@ -70,6 +69,7 @@ class BundleLeaf:
     asked: Asked
     rollup: StripRollup
     visible: bool = False
+    whole_windows: bool = False
     watch: Callable[[Ints], None] | None = None
 
 
@@ -98,23 +98,22 @@ def usable(leaf: BundleLeaf | None) -> bool:
 class _Portions:
     """A bundle, some series at a time."""
 
-    def __init__(self, leaf: BundleLeaf, bundle: Bundle) -> None:
-        self.leaf, self.bundle = leaf, bundle
+    def __init__(self, leaf: BundleLeaf, bundle: Bundle, context: Context) -> None:
+        self.leaf, self.bundle, self.context = leaf, bundle, context
         self.strips = strips_of(bundle, leaf.asked)
+        self.longest = int((self.strips.hi - self.strips.lo).max(initial=1))
         marked = leaf.visible and bundle.markers is not None
         self.shared = None if marked else holding(self.strips, leaf.rollup.samples)
 
     def presence(self, begin: int, end: int) -> Presence:
         return alive(self.strips, begin, end) if self.shared is None else self.shared
 
-    def split(self, cells: Ints, context: Context) -> Iterator[tuple[int, int]]:
+    def split(self, cells: Ints) -> Iterator[tuple[int, int]]:
         """Stretches of series with about `CELLS_AT_ONCE` cells. cells: [S + 1] running count."""
-        strips = self.strips
-        longest = int((strips.hi - strips.lo).max(initial=1))
-        most = max(1, min(CELLS_AT_ONCE, COST_AT_ONCE // longest))
+        most = max(1, min(CELLS_AT_ONCE, COST_AT_ONCE // self.longest))
         begin, series = 0, self.bundle.series_count
         while begin < series:
-            context.checkpoint()
+            self.context.checkpoint()
             end = int(cells.searchsorted(cells[begin] + most, side="right")) - 1
             end = min(max(end, begin + 1), series)
             yield begin, end
@@ -125,8 +124,17 @@ class _Portions:
         wanted = int(self.strips.cells[end] - self.strips.cells[begin])
         if not buffer or len(buffer[0]) < wanted:
             buffer[:] = [np.empty(max(wanted, CELLS_AT_ONCE))]
-        self.leaf.rollup.fill(self.strips, begin, end, buffer[0])
+        self.fill(begin, end, buffer[0])
         return buffer[0]
+
+    def fill(self, begin: int, end: int, out: Floats) -> None:
+        """Write the cells of these series, one of them by steps where its windows are long."""
+        strips, rollup = self.strips, self.leaf.rollup
+        cost = int(strips.cells[end] - strips.cells[begin]) * self.longest
+        if self.leaf.whole_windows and end - begin == 1 and cost > COST_AT_ONCE:
+            fill_by_steps(self.context, rollup, strips, begin, cost, out)
+        else:
+            rollup.fill(strips, begin, end, out)
 
     def rows_with_values(self) -> Ints:
         """Rows of the selection that have a value at any step."""
@@ -157,7 +165,7 @@ def _each_bundle(
 
     def run(bundle: Bundle) -> tuple[T, Ints | None]:
         context.checkpoint()
-        portions = _Portions(leaf, bundle)
+        portions = _Portions(leaf, bundle, context)
         rows = None if leaf.watch is None else portions.rows_with_values()
         return work(portions), rows
 
@@ -203,7 +211,7 @@ def fold_bundles(
             _each_bundle(
                 leaf,
                 context,
-                lambda portions: _add(everything, portions, groups.of_row, context),
+                lambda portions: _add(everything, portions, groups.of_row),
                 lambda _: None,
                 alone=True,
                 sketched=sketched,
@@ -215,7 +223,7 @@ def fold_bundles(
             found, place = _groups_of(portions.bundle, groups)
             fold = fold_for(accumulator, len(found), steps)
             assert fold is not None
-            _add(fold, portions, place, context, local=True)
+            _add(fold, portions, place, local=True)
             return fold.partial(found)
 
         with np.errstate(all="ignore"):
@@ -244,15 +252,13 @@ def _numbered(group: Ints, groups: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[group]
 
 
-def _add(
-    fold: Fold, portions: _Portions, place: Ints, context: Context, *, local: bool = False
-) -> None:
+def _add(fold: Fold, portions: _Portions, place: Ints, *, local: bool = False) -> None:
     """place: [S] of the bundle (`local`), or of all rows of the selection."""
     if not local:
         place = place[portions.bundle.rows]
     buffer: list[Floats] = []
     nothing = np.zeros(0)
-    for begin, end in portions.split(portions.strips.cells, context):
+    for begin, end in portions.split(portions.strips.cells):
         values = nothing if fold.counts_only else portions.filled(begin, end, buffer)
         fold.add(portions.strips, values, portions.presence(begin, end), place, begin, end)
 
@@ -271,10 +277,10 @@ def collect_bundles(fragment: Fragment, context: Context) -> StepMatrix:
         in_place = portions.strips.whole() and _in_order(rows)
         buffer: list[Floats] = []
         complete = portions.strips.whole()
-        for begin, end in portions.split(portions.strips.cells, context):
+        for begin, end in portions.split(portions.strips.cells):
             if in_place:
                 filled = values[rows[begin] : rows[begin] + end - begin].reshape(-1)
-                portions.leaf.rollup.fill(portions.strips, begin, end, filled)
+                portions.fill(begin, end, filled)
             else:
                 filled = portions.filled(begin, end, buffer)
             presence = portions.presence(begin, end)
@@ -311,7 +317,7 @@ def bundle_blocks(fragment: Fragment, context: Context, work: Callable[[Block], 
         buffer: list[Floats] = []
         done: list[T] = []
         with np.errstate(all="ignore"):
-            for begin, end in portions.split(dense, context):
+            for begin, end in portions.split(dense):
                 out, there = _dense(portions, begin, end, buffer)
                 block = Block(portions.bundle.rows[begin:end], out, there)
                 done.append(work(fragment.staged(block)))
@@ -328,7 +334,7 @@ def _dense(
     presence = portions.presence(begin, end)
     if presence.whole and int(strips.cells[end] - strips.cells[begin]) == shape[0] * shape[1]:
         out = np.empty(shape)
-        portions.leaf.rollup.fill(strips, begin, end, out.reshape(-1))
+        portions.fill(begin, end, out.reshape(-1))
         return out, None
     out, there = np.zeros(shape), np.zeros(shape, np.bool_)
     place = np.zeros(portions.bundle.series_count, np.int64)

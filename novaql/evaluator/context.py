@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,9 @@ CELL_BYTES = 9
 
 STEP_BYTES = 40
 """A time, and what an operator between scalars has at work."""
+
+CELLS_AT_ONCE = 1 << 19
+"""Sorted or joined between two checkpoints: some tenths of a second."""
 
 SMALL_BYTES = 1 << 16
 """Less is not worth counting."""
@@ -98,6 +101,13 @@ class Context:
             raise QueryTimeout(
                 f"the query took longer than its timeout of {self.options.timeout_s:g} s"
             )
+
+    def stretches(self, rows: int, steps: int) -> Iterator[slice]:
+        """Steps in stretches of about `CELLS_AT_ONCE` cells of `rows`, a checkpoint before each."""
+        wide = max(1, CELLS_AT_ONCE // max(rows, 1))
+        for first in range(0, steps, wide):
+            self.checkpoint()
+            yield slice(first, min(first + wide, steps))
 
     def select(
         self,

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from novaql.evaluator.block import Block
-from novaql.evaluator.bundled import COST_AT_ONCE, BundleLeaf, bundle_blocks, usable
+from novaql.evaluator.bundled import BundleLeaf, bundle_blocks, usable
 from novaql.evaluator.context import Context
 from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.kernels.windows import Bools, Floats
+from novaql.evaluator.long_windows import COST_AT_ONCE, row_cost
 from novaql.evaluator.steps import Steps
 from tsdb.labels import SeriesTable
 from tsdb.selection import TileRef
@@ -47,8 +48,9 @@ class Fragment:
     """series: labels of all rows; nameless: whether the name is marked to go.
 
     observe  is told each block after the leaf, before the stages (for annotations)
-    row_cost  about how many samples the leaf looks at for one series; a tile that asks for too many
-              is worked off in pieces, so that a checkpoint is never far
+    window_ms  of windows whose samples the leaf looks at, all of them at each step; a tile that
+               has too many is worked off in pieces, so that a checkpoint is never far. 0: it does
+               not
     has_histograms  the selection holds native histograms, which a fragment cannot take
     bundled  the same over bundles, for compiled kernels; None: there are none for it
     """
@@ -61,7 +63,7 @@ class Fragment:
     nameless: bool
     observe: Callable[[Block], None] | None = None
     has_histograms: bool = False
-    row_cost: int = 0
+    window_ms: int = 0
     bundled: BundleLeaf | None = None
 
     def staged(self, leaf: Block) -> Block:
@@ -102,7 +104,7 @@ def blocks(
 
 
 def _blocks(fragment: Fragment, context: Context) -> Iterator[Block]:
-    for tile in _pieces(_read(fragment.tiles), fragment.row_cost):
+    for tile in _pieces(_read(fragment.tiles), fragment):
         context.checkpoint()
         with np.errstate(all="ignore"):
             leaf = fragment.leaf(tile)
@@ -129,9 +131,13 @@ def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
         yield Block.joined(small)
 
 
-def _pieces(tiles: Iterator[Tile], row_cost: int) -> Iterator[Tile]:
+def _pieces(tiles: Iterator[Tile], fragment: Fragment) -> Iterator[Tile]:
+    window_ms, steps = fragment.window_ms, fragment.steps.count
     for tile in tiles:
-        tall = max(1, COST_AT_ONCE // max(row_cost, 1))
+        if not window_ms:
+            yield tile
+            continue
+        tall = max(1, COST_AT_ONCE // max(row_cost(tile, steps, window_ms), 1))
         if tile.series_count <= tall:
             yield tile
             continue

@@ -27,7 +27,7 @@ WORKING_BYTES: Mapping[str, int] = {
     "label_replace": 40,
     "label_join": 40,
     "subquery": 40,
-    "fold": 35,
+    "fold": 50,
     "range": 80,
 }
 """By aggregation, function or operator; `subquery`: of a point; `fold`: of a cell of the groups;

@@ -6,7 +6,8 @@ import numpy as np
 
 from novaql.errors import EvaluationError
 from novaql.evaluator.annotation_text import go_number, quote, shortest_decimal
-from novaql.evaluator.context import Context
+from novaql.evaluator.context import CELLS_AT_ONCE, Context
+from novaql.evaluator.distinct import distinct
 from novaql.evaluator.grouping import Groups, group_rows
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.quantiles import sort_nan_first, sorted_quantile
@@ -46,19 +47,24 @@ def aggregate(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
         label = run.text(node.parameter)
         made = MadeLabels(run.context, node.op, node.parameter.span)
         made.check_name(label)
-        return _count_values(operand, groups, node, label, made)
+        return _count_values(run.context, operand, groups, node, label, made)
     assert node.parameter is not None
     parameter = run.scalar(node.parameter, steps)
     if node.op == "quantile":
         _warn_extremes(run.context, parameter, node.parameter)
-        return _quantile(operand, groups, parameter)
+        return _quantile(run.context, operand, groups, parameter)
     match node.op:
         case "topk" | "bottomk":
             return top_k(
-                operand, groups, parameter, largest=node.op == "topk", instant=steps.count == 1
+                run.context,
+                operand,
+                groups,
+                parameter,
+                largest=node.op == "topk",
+                instant=steps.count == 1,
             )
         case "limitk":
-            return limit_k(operand, groups, parameter)
+            return limit_k(run.context, operand, groups, parameter)
         case _:
             return limit_ratio(run.context, operand, parameter, node.parameter.span)
 
@@ -105,7 +111,7 @@ def _folded(run: Runner, node: Aggregation, steps: Steps) -> StepMatrix:
     return found
 
 
-def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
+def _quantile(context: Context, operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
     """Exact quantiles; groups of one size are sorted together."""
     values = np.zeros((len(groups), operand.steps))
     valid = np.zeros(values.shape, np.bool_)
@@ -117,28 +123,35 @@ def _quantile(operand: StepMatrix, groups: Groups, q: Floats) -> StepMatrix:
         for size in np.unique(sizes[sizes > 0]).tolist():
             of_size = np.flatnonzero(sizes == size)
             rows = order[starts[of_size] + np.arange(size)[:, None]]  # [size, groups]
-            here = present[rows]
-            counts = here.sum(axis=0)
-            # Present values first, so that the rest is padding.
-            packed = np.take_along_axis(
-                operand.values[rows], np.argsort(~here, axis=0, kind="stable"), 0
-            )
-            values[of_size] = sorted_quantile(sort_nan_first(packed, counts), counts, q)
-            valid[of_size] = counts > 0
+            for some in context.stretches(rows.size, operand.steps):
+                here = present[rows, some]
+                counts = here.sum(axis=0)
+                # Present values first, so that the rest is padding.
+                packed = np.take_along_axis(
+                    operand.values[rows, some], np.argsort(~here, axis=0, kind="stable"), 0
+                )
+                found = sorted_quantile(sort_nan_first(packed, counts), counts, q[some])
+                values[of_size, some] = found
+                valid[of_size, some] = counts > 0
     return matrix(groups.labels, values, valid).without_empty_rows()
 
 
 def _count_values(
-    operand: StepMatrix, groups: Groups, node: Aggregation, label: str, made: MadeLabels
+    context: Context,
+    operand: StepMatrix,
+    groups: Groups,
+    node: Aggregation,
+    label: str,
+    made: MadeLabels,
 ) -> StepMatrix:
     """One row per group and distinct value; its text is written into `label`."""
     if label == "" or not is_utf8(label):
         raise EvaluationError(f"invalid label name {quote(label)}")
     present = operand.presence()
     rows, steps = np.nonzero(present)
-    texts = _value_texts(operand, present, made)
+    texts = _value_texts(context, operand, present, made)
     cells = groups.of_row[rows] * len(texts.values) + texts.codes
-    pairs, pair_of = np.unique(cells, return_inverse=True)
+    pairs, pair_of = distinct(context, cells)
     group, code = np.divmod(pairs, len(texts.values))
     texts = LabelColumn(code.astype(np.int32), texts.values)
     labels = groups.labels.take(group).with_column(label, texts)
@@ -146,16 +159,23 @@ def _count_values(
         labels = labels.drop([label])
     # Groups that differed in what `label` was before are one.
     _, first, row_of = np.unique(labels.keys(), return_index=True, return_inverse=True)
+    context.admit_matrix(len(first), operand.steps)
     counts = np.zeros((len(first), operand.steps))
-    np.add.at(counts, (row_of[pair_of], steps), 1.0)
+    flat = counts.reshape(-1)
+    for begin in range(0, len(steps), CELLS_AT_ONCE):
+        context.checkpoint()
+        some = slice(begin, begin + CELLS_AT_ONCE)
+        np.add.at(flat, row_of[pair_of[some]] * operand.steps + steps[some], 1.0)
     return matrix(labels.take(first), counts, counts > 0)
 
 
-def _value_texts(operand: StepMatrix, present: Bools, made: MadeLabels) -> LabelColumn:
+def _value_texts(
+    context: Context, operand: StepMatrix, present: Bools, made: MadeLabels
+) -> LabelColumn:
     """The text of every present cell, in order of rows and steps."""
     bits = operand.values[present].view(np.int64)  # 0 and -0 are equal, but not their texts
-    distinct, text_of = np.unique(bits, return_inverse=True)
-    texts = [made.text(shortest_decimal(v)) for v in distinct.view(np.float64).tolist()]
+    numbers, text_of = distinct(context, bits)
+    texts = [made.text(shortest_decimal(v)) for v in numbers.view(np.float64).tolist()]
     if operand.native is not None:
         which = operand.native.which[present]
         used, place = np.unique(which, return_inverse=True)

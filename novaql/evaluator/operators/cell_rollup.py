@@ -131,7 +131,7 @@ def cell_fragment(
         return Block(tile.rows, tile.values, ~absent if absent.any() else None)
 
     tiles = [TileRef(partial(answer, a, b), b - a) for a, b in cells.portions()]
-    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, row_cost=0, bundled=None)
+    return replace(plain, series=cells.series, tiles=tiles, leaf=leaf, window_ms=0, bundled=None)
 
 
 def _by_samples(

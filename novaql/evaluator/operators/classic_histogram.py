@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from novaql.evaluator.annotation_text import go_number, quote
-from novaql.evaluator.context import Context
+from novaql.evaluator.context import CELLS_AT_ONCE, Context
 from novaql.evaluator.kernels.buckets import Repaired
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix, matrix
@@ -61,25 +61,29 @@ def classic_histograms(
     present = operand.presence()
     repairs: list[tuple[Ints, Repaired]] = []
     for size in np.unique(sizes).tolist():
-        of_size = np.flatnonzero(sizes == size)
-        rows = order[starts[of_size] + np.arange(size)[:, None]]  # [B, H]
-        here = present[rows]
-        used = here.sum(axis=0)
-        counts = operand.values[rows]
-        edges = np.broadcast_to(bounds[rows][:, :, None], counts.shape)
-        if not ((used == size) | (used == 0)).all():
-            # Some buckets are absent at some steps: present ones first, the rest is padding.
-            packed = np.argsort(~here, axis=0, kind="stable")
-            counts = np.take_along_axis(counts, packed, 0)
-            edges = np.take_along_axis(edges, packed, 0)
-            padding = np.arange(size)[:, None, None] >= used
-            edges = np.where(padding, np.inf, edges)
-            counts = np.where(padding, 0.0, counts)
-        with np.errstate(all="ignore"):
-            values[of_size], repaired = measure(edges, counts, np.maximum(used, 1))
-        valid[of_size] = used > 0
-        if repaired is not None:
-            repairs.append((of_size, repaired))
+        all_of_size = np.flatnonzero(sizes == size)
+        at_once = max(1, CELLS_AT_ONCE // max(1, size * operand.steps))
+        for begin in range(0, len(all_of_size), at_once):
+            context.checkpoint()
+            of_size = all_of_size[begin : begin + at_once]
+            rows = order[starts[of_size] + np.arange(size)[:, None]]  # [B, H]
+            here = present[rows]
+            used = here.sum(axis=0)
+            counts = operand.values[rows]
+            edges = np.broadcast_to(bounds[rows][:, :, None], counts.shape)
+            if not ((used == size) | (used == 0)).all():
+                # Some buckets are absent at some steps: present ones first, the rest is padding.
+                packed = np.argsort(~here, axis=0, kind="stable")
+                counts = np.take_along_axis(counts, packed, 0)
+                edges = np.take_along_axis(edges, packed, 0)
+                padding = np.arange(size)[:, None, None] >= used
+                edges = np.where(padding, np.inf, edges)
+                counts = np.where(padding, 0.0, counts)
+            with np.errstate(all="ignore"):
+                values[of_size], repaired = measure(edges, counts, np.maximum(used, 1))
+            valid[of_size] = used > 0
+            if repaired is not None:
+                repairs.append((of_size, repaired))
     _tell_repairs(context, labels.column(METRIC_NAME), first, repairs, valid, steps, span)
     found = matrix(labels.take(first), values, valid)
     return StepMatrix(found.series, values, valid, np.ones(found.rows, np.bool_))

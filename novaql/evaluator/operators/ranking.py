@@ -37,7 +37,13 @@ def _whole(k: Floats) -> Ints:
 
 
 def top_k(
-    operand: StepMatrix, groups: Groups, k: Floats, *, largest: bool, instant: bool
+    context: Context,
+    operand: StepMatrix,
+    groups: Groups,
+    k: Floats,
+    *,
+    largest: bool,
+    instant: bool,
 ) -> StepMatrix:
     """The k rows of each group that are farthest out, step by step; NaN is never preferred.
 
@@ -46,36 +52,39 @@ def top_k(
     wanted = _whole(k)
     present = operand.presence()
     group = groups.of_row
-    nan = np.isnan(operand.values)
-    size = -operand.values if largest else operand.values
-    by_rank = np.lexsort(
-        (np.where(nan, 0.0, size), nan, ~present, np.broadcast_to(group[:, None], size.shape)),
-        axis=0,
-    )
     sizes = np.bincount(group, minlength=len(groups))
     place = np.arange(operand.rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     chosen = np.zeros(present.shape, np.bool_)
-    np.put_along_axis(chosen, by_rank, place[:, None] < wanted, axis=0)
-    chosen &= present
-    found = replace(operand, valid=chosen)
-    if instant:
-        ranked = by_rank[:, 0]
-        return replace(found.take(ranked[chosen[ranked, 0]]), ordered=True)
-    return found.without_empty_rows()
+    for some in context.stretches(operand.rows, operand.steps):
+        values, here = operand.values[:, some], present[:, some]
+        nan = np.isnan(values)
+        size = np.where(nan, 0.0, -values if largest else values)
+        of_row = np.broadcast_to(group[:, None], size.shape)
+        by_rank = np.lexsort((size, nan, ~here, of_row), axis=0)
+        best = np.zeros(here.shape, np.bool_)
+        np.put_along_axis(best, by_rank, place[:, None] < wanted[some], axis=0)
+        chosen[:, some] = best & here
+        if instant:
+            ranked = by_rank[:, 0]
+            rows = ranked[chosen[ranked, 0]]
+            return replace(replace(operand, valid=chosen).take(rows), ordered=True)
+    return replace(operand, valid=chosen).without_empty_rows()
 
 
-def limit_k(operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
+def limit_k(context: Context, operand: StepMatrix, groups: Groups, k: Floats) -> StepMatrix:
     """The first k rows of each group that are there, step by step."""
     wanted = _whole(k)
     present = operand.presence()
     order = np.argsort(groups.of_row, kind="stable")
-    running = np.cumsum(present[order], axis=0)
     sizes = np.bincount(groups.of_row, minlength=len(groups))
     first = np.cumsum(sizes) - sizes
-    before = np.where((first > 0)[:, None], running[np.maximum(first - 1, 0)], 0)
-    number = np.empty(present.shape, np.int64)
-    number[order] = running - np.repeat(before, sizes, axis=0)
-    return replace(operand, valid=present & (number <= wanted)).without_empty_rows()
+    chosen = np.zeros(present.shape, np.bool_)
+    for some in context.stretches(operand.rows, operand.steps):
+        running = np.cumsum(present[order, some], axis=0)
+        before = np.where((first > 0)[:, None], running[np.maximum(first - 1, 0)], 0)
+        number = running - np.repeat(before, sizes, axis=0)
+        chosen[order, some] = present[order, some] & (number <= wanted[some])
+    return replace(operand, valid=chosen).without_empty_rows()
 
 
 def limit_ratio(context: Context, operand: StepMatrix, ratio: Floats, span: Span) -> StepMatrix:

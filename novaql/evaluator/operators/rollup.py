@@ -20,6 +20,7 @@ from novaql.evaluator.kernels.bindings import (
 from novaql.evaluator.kernels.started import warned_windows
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
+from novaql.evaluator.long_windows import COST_AT_ONCE, leaf_by_steps, row_cost
 from novaql.evaluator.native_notes import OVERLAPPING, Notes
 from novaql.evaluator.operators.cell_rollup import (
     CELL_FUNCTIONS,
@@ -54,6 +55,9 @@ WHOLE_WINDOW = frozenset(
     }
 )  # fmt: skip
 """Rollups whose work grows with the number of samples in a window."""
+
+SLIDING = frozenset({"avg_over_time", "sum_over_time"})
+"""Those whose compiled kernels look at each sample once."""
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -135,10 +139,24 @@ def windows_fragment(
     eval_ms = steps.times_ms if len(ends_ms) == steps.count else ends_ms
     kernel = window_kernel(call.function)
 
+    # All samples of a window are looked at.
+    window_ms = reach_ms if call.function in WHOLE_WINDOW else 0
+
     def leaf(tile: Tile) -> Block:
         tile = tile.without_stale()
         if tile.sample_count == 0:
             return Block.empty(tile.rows, len(ends_ms))
+        if window_ms and len(ends_ms) > 1:
+            cost = tile.series_count * row_cost(tile, len(ends_ms), window_ms)
+            if cost > 2 * COST_AT_ONCE:
+
+                def part(some: slice) -> Block:
+                    return of_steps(tile, ends_ms[some], eval_ms[some], [s[some] for s in scalars])
+
+                return leaf_by_steps(context, tile, len(ends_ms), cost, part)
+        return of_steps(tile, ends_ms, eval_ms, scalars)
+
+    def of_steps(tile: Tile, ends_ms: Ints, eval_ms: Ints, scalars: Sequence[Floats]) -> Block:
         windows = tile_windows(tile, ends_ms, reach_ms)
         if reach_ms != range_ms:
             windows = replace(windows, range_ms=range_ms)
@@ -151,16 +169,18 @@ def windows_fragment(
 
     nameless = call.function not in KEEP_NAME
     observe = observed(context, call, series, scalars)
-    # As if a sample came every second: a bound on the work, not a guess of it.
-    row_cost = steps.count * max(1, min(range_ms // 1000, 1 << 20))
-    if call.function not in WHOLE_WINDOW:
-        row_cost = 0
     bundled = None
     rollup = STRIP_ROLLUPS.get(call.function)
     if rollup is not None and bundles is not None and (observe is None or observe.by_rows):
         watch = None if observe is None else observe.rows
         asked = Asked(ends_ms, reach_ms, range_ms, eval_ms, scalars)
-        bundled = BundleLeaf(bundles, asked, rollup, watch=watch)
+        bundled = BundleLeaf(
+            bundles,
+            asked,
+            rollup,
+            whole_windows=call.function in WHOLE_WINDOW - SLIDING,
+            watch=watch,
+        )
     return Fragment(
         series,
         steps,
@@ -169,7 +189,7 @@ def windows_fragment(
         (),
         nameless,
         observe,
-        row_cost=row_cost,
+        window_ms=window_ms,
         bundled=bundled,
     )
 
