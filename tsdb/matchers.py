@@ -12,6 +12,14 @@ import re2
 
 from tsdb.labels import Bools, LabelColumn, SeriesTable
 
+MOST_STATES = 1 << 24
+"""States of a pattern × characters of a text: at its worst a match looks at each state at each
+character, and it cannot be interrupted. Half a second."""
+
+
+class PatternTooCostly(ValueError):
+    """A pattern and a text that it is matched with are too long together."""
+
 
 class MatchOp(StrEnum):
     EQUAL = "="
@@ -42,7 +50,7 @@ class Matcher:
 
     def matches(self, text: str) -> bool:
         if self.op.is_regex:
-            hit = compile_regex(self.value).fullmatch(text) is not None
+            hit = full_match(compile_regex(self.value), text) is not None
         else:
             hit = text == self.value
         return hit is not self.op.is_negative
@@ -50,7 +58,11 @@ class Matcher:
     def matching_codes(self, values: Sequence[str]) -> Bools:
         """Which of a dictionary's values match; one test per distinct value."""
         if self.op.is_regex:
-            fullmatch = compile_regex(self.value).fullmatch
+            pattern = compile_regex(self.value)
+            most = MOST_STATES // max(pattern.programsize, 1)
+            if max(map(len, values), default=0) > most:
+                raise _too_costly(self.value)
+            fullmatch = pattern.fullmatch
             hits = np.fromiter((fullmatch(v) is not None for v in values), np.bool_, len(values))
         else:
             hits = np.fromiter((v == self.value for v in values), np.bool_, len(values))
@@ -76,6 +88,21 @@ def compile_regex(pattern: str) -> re2._Regexp[str]:
         reason = problem.args[0] if problem.args else problem
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise ValueError(text) from None
+
+
+def full_match(pattern: re2._Regexp[str], text: str) -> re2._Match[str] | None:
+    """The match of a whole text. Raises `PatternTooCostly`."""
+    if pattern.programsize * len(text) > MOST_STATES:
+        raise _too_costly(pattern.pattern)
+    return pattern.fullmatch(text)
+
+
+def _too_costly(pattern: str) -> PatternTooCostly:
+    shown = pattern if len(pattern) <= 100 else pattern[:100] + "…"
+    return PatternTooCostly(
+        f"the regular expression {shown!r} and the label values it is matched with are too long "
+        "together"
+    )
 
 
 def select_rows(table: SeriesTable, matchers: Sequence[Matcher]) -> Bools:

@@ -18,7 +18,7 @@ from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
 from tsdb.damage import Losses
 from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
+from tsdb.matchers import Matcher, PatternTooCostly
 from tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
 
 CELL_BYTES = 9
@@ -133,7 +133,10 @@ class Context:
             if windows is not None:
                 plain = self._selections.get((matchers, start_ms, end_ms, None, labels))
             hints = Hints(labels=labels, losses=self.losses, windows=windows, plain=plain)
-            selection = self.source.select(matchers, start_ms, end_ms, hints)
+            try:
+                selection = self.source.select(matchers, start_ms, end_ms, hints)
+            except PatternTooCostly as problem:
+                raise LimitExceeded(str(problem)) from None
             self._note_thinned(start_ms, end_ms)
             # Another use of the same samples costs no more, nor do rollups that were asked for.
             rolled = windows is not None and windows.must

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from novaql.evaluator.context import Context
-from novaql.evaluator.memory_estimate import memory_needed
+from novaql.evaluator.memory_estimate import Need, memory_needed
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import inner_steps
 from novaql.evaluator.steps import Steps
@@ -36,21 +36,22 @@ from novaql.planner.logical import (
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Series that are selected, samples that are read of them, selection by selection, and about
-    how many bytes of memory are taken at one time."""
+    """Series that are selected, samples that are read of them, selection by selection, about how
+    many bytes of memory are taken at one time, and how many values are looked at."""
 
     series: int = 0
     samples: int = 0
     bytes: int = 0
+    work: int = 0
 
 
 def admit_all(context: Context, plan: Plan, steps: Steps) -> Estimate:
     """Ask for every selection of a plan at these steps. Raises `LimitExceeded`."""
-    needed = 0
+    needed = Need()
     if steps.count:
         _admit(context, plan, steps, set())
-        needed = memory_needed(context, plan, steps).peak
-    return Estimate(context.series_selected, context.samples_read, needed)
+        needed = memory_needed(context, plan, steps)
+    return Estimate(context.series_selected, context.samples_read, needed.peak, needed.work)
 
 
 def _admit(context: Context, plan: Plan, steps: Steps, seen: set[tuple[int, Steps]]) -> None:

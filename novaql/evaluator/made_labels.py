@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import re2
+
 from novaql.errors import LimitExceeded
 from novaql.evaluator.context import Context
 from novaql.span import Span
+from tsdb.matchers import PatternTooCostly, full_match
 
 TEXT_BYTES = 150
 """Of an object for a text, and of its places in a dictionary and in a column."""
 
 COUNTED_AT_ONCE = 1 << 20
 """Bytes of texts that are made between two checkpoints."""
+
+
+MATCHED_AT_ONCE = 1 << 20
+"""States of a pattern × characters that are matched between two checkpoints, or one value."""
 
 
 class MadeLabels:
@@ -24,7 +31,7 @@ class MadeLabels:
     def __init__(self, context: Context, function: str, span: Span) -> None:
         self._context, self._function, self._span = context, function, span
         self._limit = context.options.limits.label_value_bytes
-        self._waiting = 0
+        self._waiting = self._matched = 0
 
     def check_name(self, name: str) -> None:
         """Refuse a label name that is too long. Raises `LimitExceeded`."""
@@ -49,6 +56,17 @@ class MadeLabels:
     def text(self, text: str) -> str:
         """A text that is there already. Raises `LimitExceeded` where it is too long."""
         return self.joined((text,))
+
+    def match(self, regex: re2._Regexp[str], value: str) -> re2._Match[str] | None:
+        """The match of a whole value. Raises `LimitExceeded` where it may take too long."""
+        self._matched += regex.programsize * len(value) + 100
+        if self._matched > MATCHED_AT_ONCE:
+            self._matched = 0
+            self._context.checkpoint()
+        try:
+            return full_match(regex, value)
+        except PatternTooCostly as problem:
+            raise LimitExceeded(str(problem), self._span) from None
 
     def column(self, rows: int) -> None:
         """Count a column of `rows` codes and the texts that are not counted yet."""

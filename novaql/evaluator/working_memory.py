@@ -26,7 +26,7 @@ WORKING_BYTES: Mapping[str, int] = {
     "info": 60,
     "label_replace": 40,
     "label_join": 40,
-    "subquery": 40,
+    "subquery": 60,
     "fold": 50,
     "range": 80,
 }

@@ -43,6 +43,7 @@ from novaql.errors import (
     UnknownName,
 )
 from tsdb.errors import InvalidBatch, ReadOnly, StorageFull, StoreError, WriteFailed
+from tsdb.matchers import PatternTooCostly
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,8 @@ KINDS: Mapping[type[Exception], Kind] = {
     QueryError: Kind(422, "query_error", "bad_data", 400),
     EvaluationError: Kind(422, "execution_error", "execution"),
     LimitExceeded: Kind(422, "query_limit", "execution"),
+    PatternTooCostly: Kind(422, "query_limit", "execution"),
+    MemoryError: Kind(503, "busy", "unavailable", retry_after_s=1),
     QueryTimeout: Kind(422, "query_limit", "timeout", 503),
     QueryCancelled: Kind(499, "cancelled", "canceled"),
     InputError: Kind(400, "invalid_input", "bad_data"),

@@ -41,7 +41,7 @@ def _of_process() -> Iterator[int]:
 
 def _of_control_groups(root: Path) -> Iterator[int]:
     """Each group's limit, and those of the groups around it."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers == "":

@@ -25,6 +25,9 @@ SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
 SMALL_BYTES = 32 << 20
 """Memory that it may take."""
 
+SMALL_WORK = 4_000_000
+"""Values that its operators may look at."""
+
 
 async def run_query(
     request: Request,
@@ -82,6 +85,7 @@ def only_small(estimate: Estimate) -> None:
         estimate.samples > SMALL_SAMPLES
         or estimate.series > SMALL_SERIES
         or estimate.bytes > SMALL_BYTES
+        or estimate.work > SMALL_WORK
     ):
         raise TooLargeHere
 

@@ -85,7 +85,7 @@ def test_values_that_are_no_longer_needed_do_not_count() -> None:
     rows = 2000
     table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(rows)])
     numbers = np.arange(rows)
-    data = TableSource(Batch(table, numbers, numbers * 0, numbers * 1.0))
+    data = TableSource(Batch(table, numbers, numbers * 0, np.arange(rows, dtype=np.float64)))
     chain = " + on (i) ".join(["m"] * 40)
 
     steps = QueryOptions(0, 299_000, 1000, limits=Limits(bytes=64 << 20))

@@ -38,7 +38,7 @@ def label_replace(
     parts = _template_parts(template, regex)
     texts: list[str | None] = []
     for value in source_column.values:  # distinct values only
-        match = regex.fullmatch(value)
+        match = made.match(regex, value)
         texts.append(None if match is None else made.joined(_filled(parts, match)))
     made.column(0)
     changed = np.array([text is not None for text in texts], np.bool_)[source_column.codes]

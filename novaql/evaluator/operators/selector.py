@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.errors import LimitExceeded
 from novaql.evaluator.block import Block
 from novaql.evaluator.bundled import BundleLeaf, bundles_of
 from novaql.evaluator.context import Context
@@ -43,7 +44,11 @@ def read(
     windows: all that is wanted of the floats, if that is known.
     """
     first, last = int(ends_ms[0]) - reach_ms + 1, int(ends_ms[-1])
-    return context.select(select.matchers, first, last, windows, select.labels)
+    try:
+        return context.select(select.matchers, first, last, windows, select.labels)
+    except LimitExceeded as problem:
+        problem.span = problem.span or select.span
+        raise
 
 
 def tile_windows(

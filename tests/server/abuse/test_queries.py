@@ -30,7 +30,7 @@ INSTANT = {
     "shared": 'label_replace(wide, "b", "{}", "", "")'.format("s" * 60_000),
     "subquery": "count_over_time(vector(1)[10y:1ms])",
     "points": "sum_over_time((vector(1) + time())[5d:1ms])",
-    "raw": "wide[1h] or vector(1)",
+    "raw": "wide[1h]",
     "inner": "max_over_time(wide[2h:1s])",
     "quantiles": "quantile_over_time(0.5, vector(time())[20h:1ms])",
     "smoothing": "double_exponential_smoothing(vector(time())[20h:1ms], 0.5, 0.5)",
@@ -57,7 +57,7 @@ def fill(rig: AbuseRig) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_hostile_queries_harm_no_other_tenant(tmp_path: Path, workers: int) -> None:
-    with abuse_rig(tmp_path / "data", workers=workers, query_timeout_s="5") as rig:
+    with abuse_rig(tmp_path / "data", workers=workers, query_timeout_s="30") as rig:
         fill(rig)
         end = int(time.time())
         bodies = [{"query": text, "time": end} for text in INSTANT.values()]
