@@ -24,7 +24,7 @@ from novaql.excerpt import excerpt
 from novaql.inputs.json_room import need_room
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.line_blocks import BLOCK_BYTES, without_blank_lines
+from novaql.inputs.line_blocks import without_blank_lines
 from novaql.inputs.sample_times import out_of_range
 from tsdb.labels import METRIC_NAME, Bools, Ints
 from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
@@ -41,7 +41,7 @@ _LINE = re.compile(
 )
 _LONG = re.compile(rb'\{"metric":\{[^{}\n]*+\},"values":\[')
 _BETWEEN = b'],"timestamps":['
-_LINE_SAMPLES = 64 << 10
+_LINE_SAMPLES, _LONG_BYTES = 64 << 10, 256 << 10
 _NEGATIVE_ZERO = re.compile(rb"(?<![-+.0-9eE])-0(?![.0-9eE])")
 """As a whole number, which the reader of JSON takes for a plain zero."""
 _TEXT_OR_ZERO = re.compile(rb'("(?:[^"\\]|\\.)*+")|' + _NEGATIVE_ZERO.pattern)
@@ -62,7 +62,7 @@ def short_lines(block: bytes) -> Iterator[bytes]:
 
     Raises `InputError` if such a line has more values than timestamps, or fewer.
     """
-    head = _LONG.match(block) if len(block) > BLOCK_BYTES else None
+    head = _LONG.match(block) if len(block) > _LONG_BYTES else None
     middle = -1 if head is None else block.find(_BETWEEN, head.end())
     end = block.rfind(b"]}")
     if head is None or middle < 0 or block.count(b"\n") != 1 or block[end + 2 :].strip():
