@@ -73,7 +73,7 @@ async def delete_series(request: Request) -> Response:
         found = await _recorded(
             request, DELETE, shown, lambda: store.delete(sets, start_ms, end_ms)
         )
-        context.note_write()
+        context_of(request).note_write()
         log.info("deleted", extra={"series": found.series, "samples": found.samples})
     return Response(status_code=204)
 
