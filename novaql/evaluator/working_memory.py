@@ -26,8 +26,8 @@ WORKING_BYTES: Mapping[str, int] = {
     "info": 60,
     "label_replace": 40,
     "label_join": 40,
-    "subquery": 60,
-    "fold": 50,
+    "subquery": 140,
+    "fold": 95,
     "range": 80,
 }
 """By aggregation, function or operator; `subquery`: of a point; `fold`: of a cell of the groups;
