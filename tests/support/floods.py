@@ -8,11 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import httpx
 
-from server.platform.scopes import Role
-from tests.support.abuse import AbuseRig
+if TYPE_CHECKING:  # the process of the clients needs neither, and begins sooner
+    from tests.support.abuse import AbuseRig
 
 Ask = Callable[[httpx.Client, int], int]
 _PATIENCE_S = 10.0
@@ -27,7 +28,7 @@ class Flood:
     """
 
     ask: Ask
-    role: Role
+    role: str
     clients: int
     after: Ask | None = None
 
@@ -36,7 +37,10 @@ class Flood:
 
         The clients are in a process of their own: the quiet tenant's does not wait for them.
         """
-        url, secret = rig.server.url, rig.noisy[self.role]
+        url, secret = (
+            rig.server.url,
+            {role.value: secret for role, secret in rig.noisy.items()}[self.role],
+        )
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
             return other.submit(self._flood, url, secret, seconds).result()
 
@@ -109,9 +113,9 @@ def written(client: httpx.Client, number: int) -> int:
 
 
 FLOODS = {
-    "large queries": Flood(query, Role.READ_ONLY, 80),
-    "small queries": Flood(small_query, Role.READ_ONLY, 80),
-    "dashboards": Flood(dashboard, Role.OPERATOR, 8),
-    "rule files": Flood(rule_file, Role.OPERATOR, 6, no_rules),
-    "writes": Flood(written, Role.OPERATOR, 8),
+    "large queries": Flood(query, "read_only", 80),
+    "small queries": Flood(small_query, "read_only", 80),
+    "dashboards": Flood(dashboard, "operator", 8),
+    "rule files": Flood(rule_file, "operator", 6, no_rules),
+    "writes": Flood(written, "operator", 8),
 }
