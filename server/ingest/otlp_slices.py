@@ -14,7 +14,7 @@ from server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
 from server.ingest.spool import Incoming, Slices
 from server.platform.writers import BLOCKED
 
-SLICE_BYTES = 128 << 10
+SLICE_BYTES = 64 << 10
 MOST_MESSAGE_BYTES = 1 << 20
 """Of a data point, a resource, or whatever else is decoded as a whole."""
 MOST_MESSAGES = 2_000_000

@@ -107,12 +107,15 @@ async def _good_one(client: httpx.AsyncClient, hostile: Hostile) -> bool:
         message = write_2_message(series) if second else message_of(series)
         body, kind, encoding = packed(message), hostile.kind, "snappy"
     elif hostile.path == hostile_bodies.OTLP:
-        point = {"timeUnixNano": str(1_700_000_000 * 10**9), "asInt": "7"}
-        point["attributes"] = [  # type: ignore[assignment]
-            {"key": key, "value": {"stringValue": labels[key]}} for key in ("job", "instance")
-        ]
-        metric = {"name": "afterwards", "gauge": {"dataPoints": [point]}}
-        request = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+        named = {"service.name": labels["job"], "service.instance.id": labels["instance"]}
+        attributes = [{"key": key, "value": {"stringValue": text}} for key, text in named.items()]
+        points = [{"timeUnixNano": str(1_700_000_000 * 10**9), "asInt": "7"}]
+        metric = {"name": "afterwards", "gauge": {"dataPoints": points}}
+        of_resource = {
+            "resource": {"attributes": attributes},
+            "scopeMetrics": [{"metrics": [metric]}],
+        }
+        request = {"resourceMetrics": [of_resource]}
         body, kind, encoding = json.dumps(request).encode(), "application/json", ""
     else:
         body = b'afterwards{instance="b",job="a"} 7 1700000000000\n'
