@@ -11,7 +11,14 @@ from server.alerts.rule_schema import DestinationOut, Labels, ShortText
 from server.platform.cursors import PageQuery
 from server.platform.shapes import Body, Duration, Shown, Timestamp
 
-Url = Annotated[str, Field(min_length=8, max_length=2000)]
+Url = Annotated[
+    str,
+    Field(
+        min_length=8,
+        max_length=2000,
+        description="write-only: kept sealed, and shown as scheme and host",
+    ),
+]
 Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>@]+@[^\s,;<>@]+$")]
 ChannelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s,@][^,@]*$")]
 ChannelType = Literal["webhook", "slack", "email", "sink"]
@@ -30,10 +37,22 @@ class WebhookSettings(Body):
 class SlackSettings(Body):
     """An incoming webhook of Slack, or of what understands the same."""
 
-    url: Url = Field(description="kept sealed, never shown")
+    url: Url
     channel: ShortText | None = None
     username: ShortText | None = None
     icon_emoji: ShortText | None = None
+
+
+class ChangedWebhook(WebhookSettings):
+    """The same; the URL that is set stays if none is given."""
+
+    url: Url | None = None  # type: ignore[assignment]
+
+
+class ChangedSlack(SlackSettings):
+    """The same; the URL that is set stays if none is given."""
+
+    url: Url | None = None  # type: ignore[assignment]
 
 
 class EmailSettings(Body):
@@ -64,12 +83,15 @@ class MakeChannel(Body):
 
 
 class ChangeChannel(Body):
-    """What is to change, made from `version`. Settings are replaced whole."""
+    """What is to change, made from `version`.
+
+    Settings are replaced whole, but for a URL, which stays if none is given.
+    """
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     send_resolved: bool | None = None
-    webhook: WebhookSettings | None = None
-    slack: SlackSettings | None = None
+    webhook: ChangedWebhook | None = None
+    slack: ChangedSlack | None = None
     email: EmailSettings | None = None
 
 

@@ -20,7 +20,7 @@ from server.alerts.channel_schema import (
     NotificationsOut,
     TestedOut,
 )
-from server.alerts.delivering import sealed_place, secrets_of
+from server.alerts.delivering import channel_url, sealed_place, secrets_of, url_place
 from server.alerts.grouping import Why
 from server.alerts.routing_config import channels_in
 from server.alerts.tables import AlertRule, Channel, Notification
@@ -32,6 +32,7 @@ from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, invalid
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
+from server.platform.redaction import is_shown_url, shown_url
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
 from server.platform.tenant_limits import need_room
@@ -75,6 +76,7 @@ def new_channel(call: Call, body: MakeChannel) -> Channel:
         type=body.type,
         settings={},
         sealed="",
+        url="",
         send_resolved=body.send_resolved,
     )
     _set(call, row, body, needed=True)
@@ -153,13 +155,15 @@ def get_notification(call: Call) -> Answer:
 
 def channel_out(unit: Unit, row: Channel) -> ChannelOut:
     """A channel as clients see it."""
+    secrets = secrets_of(unit, row)
+    url = channel_url(unit, row, secrets)
     return ChannelOut(
         id=row.id,
         name=row.name,
         type=row.type,  # type: ignore[arg-type]  # one of the four
         send_resolved=row.send_resolved,
-        settings=dict(row.settings),
-        secrets=sorted(secrets_of(unit, row)),
+        settings=dict(row.settings) if url is None else {**row.settings, "url": shown_url(url)},
+        secrets=sorted(secrets),
         created_at=row.created_at,
         updated_at=row.updated_at,
         version=row.version,
@@ -196,6 +200,10 @@ def _set(call: Call, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
             continue
         settings = given.model_dump(mode="json", exclude_none=True)
         secrets = {name: settings.pop(name) for name in _SECRETS[kind] if name in settings}
+        if kind == "webhook" and "url" in settings:
+            row.url = call.seal_url(settings.pop("url"), url_place(row.id), row.url)
+        if kind == "slack" and "url" not in secrets:
+            secrets["url"] = secrets_of(call, row)["url"]
         row.settings = settings
         row.sealed = (
             call.seal(orjson.dumps(secrets).decode(), sealed_place(row.id)) if secrets else ""
@@ -206,8 +214,12 @@ def check_channel(context: ServerContext, body: MakeChannel | ChangeChannel) -> 
     """Raises what is wrong with where a channel leads. It looks names up: not in a transaction."""
     dialer = context.dialer
     for one in (body.webhook, body.slack):
-        if one is not None:
-            dialer.check_url(one.url)
+        if one is None or one.url is None:
+            continue
+        if is_shown_url(one.url):
+            kind = "slack" if one is body.slack else "webhook"
+            raise invalid(f"/{kind}/url", "this is how a URL is shown; leave it out to keep it")
+        dialer.check_url(one.url)
     mail = body.email
     if mail is None:
         return
@@ -226,7 +238,7 @@ def _check_channel(asked: Preparation) -> None:
 def _snapshot(call: Call, row: Channel) -> dict[str, Any]:
     """A channel as the audit log shows it: that a secret changed, not what it is."""
     shown = channel_out(call, row).model_dump(mode="json")
-    return {**shown, "secret": row.sealed}
+    return {**shown, "secret": row.sealed, "secret_url": row.url}
 
 
 _SAME = (

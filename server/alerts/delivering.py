@@ -38,7 +38,7 @@ def deliver(job: JobRun) -> None:
     with job.read() as unit:
         row = unit.find(Notification, job.key)
         channel = None if row is None else _channel(unit, row.channel)
-        secrets = {} if channel is None else secrets_of(unit, channel)
+        secrets = {} if channel is None else _all_secrets(unit, channel)
         expressions = {} if row is None else _expressions(unit, row)
     if row is None or row.status != "pending":
         return
@@ -109,7 +109,7 @@ def send(
             headers = {"X-Notification-Id": row.id}
             if token := secrets.get("bearer_token"):
                 headers["Authorization"] = f"Bearer {token}"
-            _post(context.dialer, settings["url"], body, headers)
+            _post(context.dialer, secrets["url"], body, headers)
         case "slack":
             text = slack_body(row.payload, row.firing, row.resolved, settings, url, row.id)
             _post(context.dialer, secrets["url"], text, {"X-Notification-Id": row.id})
@@ -129,11 +129,29 @@ def send(
 
 
 def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
-    """What is sealed of a channel: Slack's URL, a token, a password."""
+    """What is sealed of a channel beside a webhook's URL: Slack's URL, a token, a password."""
     if not channel.sealed:
         return {}
     found: dict[str, str] = orjson.loads(unit.unseal(channel.sealed, sealed_place(channel.id)))
     return found
+
+
+def _all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
+    secrets = secrets_of(unit, channel)
+    url = channel_url(unit, channel, secrets)
+    return secrets if url is None else {**secrets, "url": url}
+
+
+def channel_url(unit: Unit, channel: Channel, secrets: Mapping[str, str]) -> str | None:
+    """The whole URL that a channel posts to; None for one that has none."""
+    if channel.url:
+        return unit.open_url(channel.url, url_place(channel.id))
+    return secrets.get("url")
+
+
+def url_place(channel_id: str) -> str:
+    """The name of the place of a webhook's URL."""
+    return f"channel:{channel_id}:url"
 
 
 def sealed_place(channel_id: str) -> str:

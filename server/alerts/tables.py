@@ -170,6 +170,7 @@ class Channel(Row, Base):
 
     settings  what is no secret
     sealed    the secrets, sealed JSON; "" for none
+    url       of a webhook, sealed; "" for others
     """
 
     __tablename__ = "notification_channels"
@@ -179,6 +180,9 @@ class Channel(Row, Base):
     type: Mapped[str] = mapped_column(String(16))
     settings: Mapped[dict[str, Any]]
     sealed: Mapped[str] = mapped_column(Text, default="", info=sealed_for("channel:{id}:secrets"))
+    url: Mapped[str] = mapped_column(
+        Text, default="", server_default="", info=sealed_for("channel:{id}:url", was_plain=True)
+    )
     send_resolved: Mapped[bool] = mapped_column(default=True)
 
 

@@ -19,12 +19,13 @@ from server.platform.scopes import Role
 
 def list_entries(call: Call) -> Answer:
     """Search the audit log, the newest first."""
-    return listed(service.find(call, call.query(AuditQuery)), EntryOut.of)
+    role = call.principal.role
+    return listed(service.find(call, call.query(AuditQuery)), lambda row: EntryOut.of(row, role))
 
 
 def get_entry(call: Call) -> Answer:
     """One entry with its difference and the request it came from."""
-    return ok(EntryOut.of(service.get(call, call.name("id"))))
+    return ok(EntryOut.of(service.get(call, call.name("id")), call.principal.role))
 
 
 def ask_export(call: Call) -> Answer:

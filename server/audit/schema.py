@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from server.audit.readable import reader_of
 from server.platform.cursors import PageQuery
+from server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
+from server.platform.scopes import Role
 from server.platform.shapes import Body, Shown, Timestamp
 from server.platform.tables import AuditEntry
 
@@ -41,7 +44,10 @@ class TargetOut(Shown):
 
 
 class EntryOut(Shown):
-    """One entry. Secrets in snapshots are hidden; that they changed is shown."""
+    """One entry. Secrets in snapshots are hidden; that they changed is shown.
+
+    `before`, `after` and `diff` are empty for a role that may not read the target.
+    """
 
     id: str
     at: Timestamp
@@ -57,13 +63,17 @@ class EntryOut(Shown):
     outcome: str
 
     @classmethod
-    def of(cls, entry: AuditEntry) -> EntryOut:
-        """A row as clients see it."""
+    def of(cls, entry: AuditEntry, role: Role) -> EntryOut:
+        """A row as clients of a role see it."""
         shown = {
             name: getattr(entry, name)
             for name in cls.model_fields
             if name not in ("actor", "target")
         }
+        if not role.covers(reader_of(entry.target_type)):
+            shown |= {"before": None, "after": None, "diff": []}
+        elif entry.target_type in WRITE_ONLY_URLS:
+            shown |= {name: with_short_urls(shown[name]) for name in ("before", "after", "diff")}
         return cls.model_validate(
             {
                 **shown,

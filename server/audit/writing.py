@@ -11,6 +11,7 @@ import orjson
 
 from novaql.export.formulas import without_formula
 from server.platform.clock import rfc3339
+from server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
 from server.platform.tables import AuditEntry
 
 COLUMNS = (
@@ -61,7 +62,10 @@ def _row(cells: Iterable[str]) -> bytes:
 
 
 def _plain(entry: AuditEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in COLUMNS} | {"at": rfc3339(entry.at)}
+    plain = {name: getattr(entry, name) for name in COLUMNS} | {"at": rfc3339(entry.at)}
+    if entry.target_type in WRITE_ONLY_URLS:
+        plain |= {name: with_short_urls(plain[name]) for name in ("before", "after", "diff")}
+    return plain
 
 
 def _cell(value: Any) -> str:

@@ -8,8 +8,15 @@ from pathlib import Path
 from sqlalchemy import Column, Table, select, update
 
 from novaql.errors import ArgumentError
-from server.platform.sealing import CannotUnseal, SealingKeys, new_key, parse_keys, write_keys
-from server.platform.state.columns import SEALED_AS
+from server.platform.sealing import (
+    CannotUnseal,
+    SealingKeys,
+    is_sealed,
+    new_key,
+    parse_keys,
+    write_keys,
+)
+from server.platform.state.columns import SEALED_AS, WAS_PLAIN
 from server.platform.state.database import StateDatabase
 from server.platform.state.rows import Base
 from server.platform.tables import Fact
@@ -28,7 +35,8 @@ _WITHOUT = (
 def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
     """The keys that this database's secrets are sealed with.
 
-    Values that an older key sealed are sealed anew with the first one. Raises `ArgumentError`,
+    Values that an older key sealed are sealed anew with the first one, values that an earlier
+    version stored in clear are sealed. Raises `ArgumentError`,
     with the way back, if a key is damaged, missing or not one of this database.
     """
     with database.read(None) as session:
@@ -44,7 +52,10 @@ def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
                 f"the database were sealed with; start with that one, or with both: the new one, "
                 f"a comma, the old one. {_WITHOUT}",
             ) from None
-        if keys.is_current(fact.value) or database.stands_in:
+        if database.stands_in:
+            return keys
+        if keys.is_current(fact.value):
+            seal_plain(database, keys)
             return keys
         count = seal_anew(database, keys)
         log.warning("the master key is another one: %d secrets were sealed anew", count)
@@ -96,6 +107,14 @@ def seal_anew(database: StateDatabase, keys: SealingKeys) -> int:
     )
 
 
+def seal_plain(database: StateDatabase, keys: SealingKeys) -> None:
+    """Seal the values that an earlier version stored in clear."""
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if column.info.get(WAS_PLAIN):
+                _seal_column(database, keys, table, column)
+
+
 def key_file(settings: Settings, database: StateDatabase) -> Path:
     """Where the key is if it is not in the environment: beside the database, if that is a file."""
     if database.is_sqlite and database.url.database:
@@ -136,9 +155,9 @@ def _seal_column(
 ) -> int:
     place: str = column.info[SEALED_AS]
     key, tenant = table.c.id, table.c.tenant_id
-    stale = column.startswith("v1.", autoescape=True) & ~column.startswith(
-        f"v1.{keys.current}.", autoescape=True
-    )
+    stale = (column != "") & ~column.startswith(f"v1.{keys.current}.", autoescape=True)
+    if not column.info.get(WAS_PLAIN):
+        stale &= column.startswith("v1.", autoescape=True)
     count = 0
     while True:
         with database.write(None) as session:
@@ -146,7 +165,8 @@ def _seal_column(
             for row_id, tenant_id, sealed in rows:
                 purpose = f"{tenant_id}:{place.format(id=row_id)}"
                 try:
-                    value = keys.seal(keys.unseal(sealed, purpose=purpose), purpose=purpose)
+                    plain = keys.unseal(sealed, purpose=purpose) if is_sealed(sealed) else sealed
+                    value = keys.seal(plain, purpose=purpose)
                 except CannotUnseal as problem:
                     raise ArgumentError(
                         "master_key", f"{table.name}.{column.name} of {row_id}: {problem}"

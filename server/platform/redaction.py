@@ -5,18 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 HIDDEN = "[hidden]"
 HIDDEN_CHANGED = "[hidden, changed]"
 _SECRET_WORDS = ("secret", "password", "credential", "authorization", "api_key", "private_key")
 _SECRET_NAMES = frozenset({"token", "digest", "access_token", "refresh_token", "code_verifier"})
 
 Snapshot = Mapping[str, Any]
+WRITE_ONLY_URLS = frozenset({"webhook", "channel"})
+"""Types of resources whose URLs are write-only."""
 
 
 def is_secret(name: str) -> bool:
     """Whether a field of this name is never shown."""
     lower = name.lower()
     return lower in _SECRET_NAMES or any(word in lower for word in _SECRET_WORDS)
+
+
+def shown_url(url: str) -> str:
+    """Scheme and host of a URL, and an ellipsis for the rest: `https://hooks.example/…`."""
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return "…"
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    return f"{parsed.scheme}://{host}/…" if parsed.scheme and host else "…"
+
+
+def is_shown_url(url: str) -> bool:
+    """Whether a text is what `shown_url` returns, which a client may send back by mistake."""
+    return url.endswith("…")
+
+
+def with_short_urls(value: Any, name: str = "") -> Any:
+    """JSON data in which every `url` is shown as scheme and host.
+
+    For entries of the audit log that an earlier version wrote with whole URLs.
+    """
+    if isinstance(value, Mapping):
+        at = str(value.get("path", ""))  # of an operation of a JSON Patch
+        return {
+            key: with_short_urls(
+                inside, at.rpartition("/")[2] if key == "value" and "op" in value else key
+            )
+            for key, inside in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [with_short_urls(inside) for inside in value]
+    return shown_url(value) if name == "url" and isinstance(value, str) else value
 
 
 def hidden(

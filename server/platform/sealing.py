@@ -72,6 +72,11 @@ class SealingKeys:
         return [hmac.digest(k, b"sign:" + purpose.encode(), "sha256") for k in self._keys.values()]
 
 
+def is_sealed(text: str) -> bool:
+    """Whether a text has the form of sealed ones."""
+    return text.startswith("v1.")
+
+
 def key_id(key: bytes) -> str:
     """A short name of a key that does not give it away."""
     return hashlib.sha256(b"novaql key id" + key).hexdigest()[:8]

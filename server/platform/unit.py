@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from server.platform.clock import Clock, rfc3339
 from server.platform.errors import VersionConflict, not_found
 from server.platform.ids import new_id
-from server.platform.redaction import Snapshot, hidden, patch
-from server.platform.sealing import SealingKeys
+from server.platform.redaction import Snapshot, hidden, patch, shown_url
+from server.platform.sealing import CannotUnseal, SealingKeys, is_sealed
 from server.platform.state.rows import Row
 from server.platform.state.scoped import by_id
 from server.platform.tables import AuditEntry, Event, Job
@@ -244,6 +244,23 @@ class Unit:
     def unseal(self, sealed: str, place: str) -> str:
         """The secret again. Raises `CannotUnseal`."""
         return self.keys.unseal(sealed, purpose=f"{self.tenant_id}:{place}")
+
+    def seal_url(self, url: str, place: str, current: str = "") -> str:
+        """A write-only URL, sealed for a column; `current` itself if it is the same URL."""
+        same = current and self.open_url(current, place) == url
+        return current if same else self.seal(url, place)
+
+    def open_url(self, sealed: str, place: str) -> str:
+        """The URL again. One that an earlier version stored in clear is returned as it is: it is
+        sealed at the next start with a database that can be written. Raises `CannotUnseal`."""
+        return self.unseal(sealed, place) if is_sealed(sealed) else sealed
+
+    def shown_url(self, sealed: str, place: str) -> str:
+        """Scheme and host of a write-only URL: all that any answer, event or log shows of it."""
+        try:
+            return shown_url(self.open_url(sealed, place))
+        except CannotUnseal:  # a server that runs without its keys, and only shows things
+            return shown_url("")
 
 
 def system_actor(job_kind: str) -> Actor:

@@ -22,6 +22,7 @@ from server.webhooks.messages import JOB, forget_old
 from server.webhooks.retries import Verdict, next_attempt, verdict
 from server.webhooks.secrets import valid_secrets
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from server.webhooks.urls import shown_url_of, url_of
 
 AGENT = "NovaQL-Webhooks/1"
 
@@ -41,7 +42,7 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
     now, body = unit.now(), delivery.body.encode()
     signed = headers(delivery.id, int(now.timestamp()), body, valid_secrets(unit, webhook))
     more = {"Content-Type": "application/json", "User-Agent": AGENT}
-    return Sending(webhook.url, body, {**signed, **more}, now)
+    return Sending(url_of(unit, webhook), body, {**signed, **more}, now)
 
 
 def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, met: Met) -> None:
@@ -84,7 +85,8 @@ def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
     )
     after = {"status": "disabled", "disabled_reason": reason}
     unit.audit("webhook.disable", ("webhook", webhook.id), before=before, after=after)
-    unit.publish("webhook.disabled", {"id": webhook.id, "url": webhook.url, "reason": reason})
+    url = shown_url_of(unit, webhook)
+    unit.publish("webhook.disabled", {"id": webhook.id, "url": url, "reason": reason})
 
 
 def _deliver(job: JobRun) -> None:

@@ -44,7 +44,9 @@ from server.webhooks.tables import Webhook, WebhookDelivery
 
 def list_webhooks(call: Call) -> Answer:
     """The subscriptions with their filters and how the last delivery went."""
-    return listed(service.find(call, call.query(WebhookQuery)), WebhookOut.of)
+    return listed(
+        service.find(call, call.query(WebhookQuery)), lambda row: WebhookOut.of(call, row)
+    )
 
 
 def create_webhook(call: Call) -> Answer:
@@ -58,18 +60,18 @@ def create_webhook(call: Call) -> Answer:
     The URL must begin with `https://` and lead to a public address.
     """
     webhook, secret = service.create(call, call.body(CreateWebhook))
-    shown = CreatedWebhook(**WebhookOut.of(webhook).model_dump(), secret=secret)
+    shown = CreatedWebhook(**WebhookOut.of(call, webhook).model_dump(), secret=secret)
     return created(shown, f"/v1/webhooks/{webhook.id}")
 
 
 def get_webhook(call: Call) -> Answer:
     """One subscription, without its secret."""
-    return ok(WebhookOut.of(call.get(Webhook, call.name("id"), "webhook")))
+    return ok(WebhookOut.of(call, call.get(Webhook, call.name("id"), "webhook")))
 
 
 def change_webhook(call: Call) -> Answer:
     """Change a subscription, or enable or disable it."""
-    return ok(WebhookOut.of(service.change(call, call.name("id"), call.body(ChangeWebhook))))
+    return ok(WebhookOut.of(call, service.change(call, call.name("id"), call.body(ChangeWebhook))))
 
 
 def rotate_secret(call: Call) -> Answer:

@@ -9,10 +9,21 @@ from pydantic import Field
 
 from server.platform.api_version import SUPPORTED
 from server.platform.cursors import PageQuery
+from server.platform.redaction import with_short_urls
 from server.platform.shapes import Body, Shown, Timestamp
+from server.platform.unit import Unit
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from server.webhooks.urls import shown_url_of
 
-Url = Annotated[str, Field(min_length=1, max_length=2048, examples=["https://example.com/hook"])]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        examples=["https://example.com/hook"],
+        description="write-only: stored sealed, and shown as scheme and host",
+    ),
+]
 Filter = Annotated[str, Field(min_length=1, max_length=100, examples=["incident.*"])]
 Filters = Annotated[
     list[Filter],
@@ -110,7 +121,7 @@ class WebhookOut(Shown):
     """A subscription, without its secret."""
 
     id: str
-    url: str
+    url: str = Field(description="scheme and host: the rest is never shown")
     events: list[str]
     description: str
     api_version: str
@@ -130,9 +141,10 @@ class WebhookOut(Shown):
     version: int
 
     @classmethod
-    def of(cls, webhook: Webhook) -> WebhookOut:
+    def of(cls, unit: Unit, webhook: Webhook) -> WebhookOut:
         """A row as clients see it."""
-        return cls.model_validate({name: getattr(webhook, name) for name in cls.model_fields})
+        shown = {name: getattr(webhook, name) for name in cls.model_fields}
+        return cls.model_validate({**shown, "url": shown_url_of(unit, webhook)})
 
 
 class CreatedWebhook(WebhookOut):
@@ -216,8 +228,11 @@ class DeliveryInFull(DeliveryOut):
     ) -> DeliveryInFull:
         """A row and its attempts as clients see them."""
         shown = DeliveryOut.of(delivery).model_dump()
+        body = orjson.loads(delivery.body)
+        if delivery.event_type == "webhook.disabled":  # an earlier version wrote the whole URL
+            body = with_short_urls(body)
         history = [AttemptOut.of(attempt) for attempt in attempts]
-        return cls(**shown, body=orjson.loads(delivery.body), history=history)
+        return cls(**shown, body=body, history=history)
 
 
 class Replayed(Shown):

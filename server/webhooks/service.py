@@ -12,6 +12,7 @@ from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, invalid, not_found
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
+from server.platform.redaction import is_shown_url
 from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.webhooks import secrets
@@ -28,6 +29,7 @@ from server.webhooks.schema import (
     WebhookQuery,
 )
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from server.webhooks.urls import set_url
 
 KEYS = (Key(Webhook.created_at), Key(Webhook.id))
 LOG_KEYS = (
@@ -54,6 +56,8 @@ def check_target(asked: Preparation) -> None:
     schemes = ("https", "http") if context.settings.webhook_http else ("https",)
     if "\n" in body.url or "\r" in body.url or " " in body.url:
         raise invalid("/url", "not a URL")
+    if is_shown_url(body.url):
+        raise invalid("/url", "this is how a URL is shown; leave it out to keep it")
     context.dialer.check_url(body.url, schemes=schemes)
 
 
@@ -66,7 +70,6 @@ def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
         created_at=now,
         updated_at=now,
         version=1,
-        url=body.url,
         events=_filters(call, body.events),
         description=body.description,
         api_version=body.api_version or call.version,
@@ -75,9 +78,10 @@ def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
         sequence=0,
         created_by=call.principal.user_id,
     )
+    set_url(call, webhook, body.url)
     call.session.add(webhook)
     call.session.flush()
-    call.audit("webhook.create", ("webhook", webhook.id), after=snapshot(webhook))
+    call.audit("webhook.create", ("webhook", webhook.id), after=snapshot(call, webhook))
     return webhook, secret
 
 
@@ -85,8 +89,10 @@ def change(call: Call, webhook_id: str, body: ChangeWebhook) -> Webhook:
     """Change a subscription from the version that the client saw."""
     webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
     call.expect(webhook, call.expected_version(body.version))
-    before = snapshot(webhook)
-    for name in ("url", "description", "api_version"):
+    before = snapshot(call, webhook)
+    if body.url is not None:
+        set_url(call, webhook, body.url)
+    for name in ("description", "api_version"):
         given = getattr(body, name)
         if given is not None:
             setattr(webhook, name, given)
@@ -96,7 +102,9 @@ def change(call: Call, webhook_id: str, body: ChangeWebhook) -> Webhook:
         webhook.status, webhook.disabled_reason, webhook.disabled_at = "active", None, None
         webhook.failing_since = None
     call.touch(webhook)
-    call.audit("webhook.update", ("webhook", webhook.id), before=before, after=snapshot(webhook))
+    call.audit(
+        "webhook.update", ("webhook", webhook.id), before=before, after=snapshot(call, webhook)
+    )
     if body.enabled is False and webhook.status == "active":
         disable(call, webhook, "by_user")
     return webhook
@@ -105,10 +113,10 @@ def change(call: Call, webhook_id: str, body: ChangeWebhook) -> Webhook:
 def rotate(call: Call, webhook_id: str, body: RotateSecret) -> tuple[Webhook, str]:
     """A new secret; the one before is valid for a day more."""
     webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
-    before = snapshot(webhook)
+    before = snapshot(call, webhook)
     overlap = timedelta(seconds=call.context.settings.webhook_overlap_s)
     secret = secrets.rotate(call, webhook, body.secret, overlap=overlap, force=body.force)
-    after = snapshot(webhook)
+    after = snapshot(call, webhook)
     call.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)
     return webhook, secret
 
@@ -119,9 +127,9 @@ def end_previous_secret(call: Call, webhook_id: str) -> None:
     until = webhook.previous_valid_until
     if until is None or until <= call.now():
         raise Conflict("no secret but the newest is valid", code="no_previous_secret")
-    before = snapshot(webhook)
+    before = snapshot(call, webhook)
     secrets.end_previous(call, webhook)
-    after = snapshot(webhook)
+    after = snapshot(call, webhook)
     call.audit("webhook.end_previous_secret", ("webhook", webhook.id), before=before, after=after)
 
 
@@ -134,7 +142,7 @@ def end(call: Call, webhook_id: str) -> None:
     for start in range(0, len(waiting), 500):  # first: a job that ends now holds its row
         call.cancel(JOB, waiting[start : start + 500])
     webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
-    call.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(webhook))
+    call.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(call, webhook))
     remove(call, list(call.session.execute(own).scalars()))
     call.session.delete(webhook)
 
@@ -198,11 +206,11 @@ def replay_dead(call: Call, webhook_id: str, body: Replay) -> int:
     return len(found)
 
 
-def snapshot(webhook: Webhook) -> dict[str, Any]:
-    """A subscription as the audit log shows it: that the secret changed, not what it is."""
+def snapshot(unit: Unit, webhook: Webhook) -> dict[str, Any]:
+    """A subscription as the audit log shows it: that secret or URL changed, not what they are."""
     moving = {"last_delivery", "failing_since"}
-    shown = WebhookOut.of(webhook).model_dump(mode="json", exclude=moving)
-    return {**shown, "secret": webhook.secret}
+    shown = WebhookOut.of(unit, webhook).model_dump(mode="json", exclude=moving)
+    return {**shown, "secret": webhook.secret, "secret_url": webhook.url}
 
 
 def _again(unit: Unit, delivery: WebhookDelivery) -> None:

@@ -17,6 +17,7 @@ class Webhook(Row, Base):
 
     events           filters, sorted: `*`, `incident.*`, or a whole type
     api_version      the version that messages to it are written in
+    url              sealed: answers show scheme and host
     secret, previous_secret   sealed; the second signs, too, until `previous_valid_until`
     status           `active` or `disabled`; `disabled_reason`: `gone`, `failing`, `by_user`
     sequence         messages so far
@@ -26,7 +27,7 @@ class Webhook(Row, Base):
 
     __tablename__ = "webhooks"
 
-    url: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text, info=sealed_for("webhook:{id}:url", was_plain=True))
     events: Mapped[list[str]]
     description: Mapped[str] = mapped_column(Text, default="")
     api_version: Mapped[str] = mapped_column(String(10))

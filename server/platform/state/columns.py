@@ -64,9 +64,15 @@ SEALED_AS = "sealed_as"
 A rotation of the master key finds the columns by it."""
 
 
-def sealed_for(place: str) -> dict[str, str]:
+WAS_PLAIN = "was_plain"
+"""In `info` of a column of sealed texts that an earlier version stored in clear.
+
+The server seals what is left of them when it starts."""
+
+
+def sealed_for(place: str, *, was_plain: bool = False) -> dict[str, str | bool]:
     """`info` of a column whose texts are sealed for that place."""
-    return {SEALED_AS: place}
+    return {SEALED_AS: place, WAS_PLAIN: was_plain}
 
 
 Id = String(64)

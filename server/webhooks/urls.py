@@ -1,0 +1,25 @@
+"""URLs of endpoints: they bear credentials, so they are sealed, and only their hosts are shown."""
+
+from __future__ import annotations
+
+from server.platform.unit import Unit
+from server.webhooks.tables import Webhook
+
+
+def set_url(unit: Unit, webhook: Webhook, url: str) -> None:
+    """Set where an endpoint is."""
+    webhook.url = unit.seal_url(url, _place(webhook.id), webhook.url or "")
+
+
+def url_of(unit: Unit, webhook: Webhook) -> str:
+    """The whole URL, for a delivery."""
+    return unit.open_url(webhook.url, _place(webhook.id))
+
+
+def shown_url_of(unit: Unit, webhook: Webhook) -> str:
+    """Scheme and host."""
+    return unit.shown_url(webhook.url, _place(webhook.id))
+
+
+def _place(webhook_id: str) -> str:
+    return f"webhook:{webhook_id}:url"
