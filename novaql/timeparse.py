@@ -43,7 +43,8 @@ _LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 _EARLIEST_MS = -62_135_596_800_000  # the first one of the year 1
 
 _RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?"
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
 )
 _RELATIVE = re.compile(r"(?:now)?\s*(?:([+-])\s*(.*\S))?", re.DOTALL)
 _DURATION = re.compile(

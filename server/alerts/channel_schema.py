@@ -98,6 +98,8 @@ class ChangeChannel(Body):
 class ChannelOut(Shown):
     """A channel without its secrets."""
 
+    settled = True
+
     id: str
     name: str
     type: ChannelType
@@ -155,6 +157,8 @@ class RouteOut(Shown):
 
 class RoutingShown(Shown):
     """The routing: who is told of what, and when not."""
+
+    settled = True
 
     id: str | None
     route: RouteOut

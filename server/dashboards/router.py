@@ -63,8 +63,7 @@ def save_dashboard(call: Call) -> Answer:
 def get_dashboard(call: Call) -> Answer:
     """A dashboard with its panels and variables."""
     dashboard = call.get(Dashboard, call.name("id"), "dashboard")
-    answer = ok(service.shown(call, dashboard))
-    return Answer(200, answer.body, {"ETag": f'"{dashboard.version}"'})
+    return ok(service.shown(call, dashboard))
 
 
 def delete_dashboard(call: Call) -> Answer:

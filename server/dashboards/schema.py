@@ -176,6 +176,8 @@ class PanelOut(Shown):
 class DashboardOut(Shown):
     """A whole dashboard."""
 
+    settled = True
+
     id: str
     title: str
     description: str

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from server.platform.api_version import CURRENT, from_current
 from server.platform.cursors import Page
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from server.platform.calls import Call
 
 AnyRow = TypeVar("AnyRow")
+_VERSION = re.compile(r'(?:W/)?"?([0-9]{1,9})(?:-[0-9a-f]{12})?"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +104,48 @@ def encoded(answer: Answer, version: str, route: str) -> Kept:
     if isinstance(body, bytes):
         return Kept(answer.status, headers, body)
     if version == CURRENT:
-        return Kept(answer.status, headers, _json_of(body))
-    plain: Any = body
-    if isinstance(body, Shown):
-        plain = body.plain()
-    elif isinstance(body, BaseModel):
-        plain = body.model_dump(mode="json")
-    return Kept(answer.status, headers, orjson.dumps(from_current(version, route, plain)))
+        content = _json_of(body)
+    else:
+        plain: Any = body
+        if isinstance(body, Shown):
+            plain = body.plain()
+        elif isinstance(body, BaseModel):
+            plain = body.model_dump(mode="json")
+        content = orjson.dumps(from_current(version, route, plain))
+    number = getattr(body, "version", None) if isinstance(body, BaseModel) else None
+    if type(number) is int:
+        headers["ETag"] = _etag(body, number, content)
+    return Kept(answer.status, headers, content)
+
+
+def response_of(request: Request, done: Kept) -> Response:
+    """The answer, or a 304 for a client that has it already."""
+    if request.method == "GET" and _is_unchanged(done, request.headers.get("if-none-match")):
+        shown = {name: value for name, value in done.headers.items() if name != "Content-Type"}
+        return Response(status_code=304, headers=shown)
+    return Response(done.body, done.status, done.headers)
+
+
+def _is_unchanged(kept: Kept, if_none_match: str | None) -> bool:
+    """Whether a client has the answer already, as `If-None-Match` says (RFC 9110, 13.1.2)."""
+    etag = kept.headers.get("ETag")
+    if if_none_match is None or etag is None or kept.status != 200:
+        return False
+    given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return etag in given or given == ["*"]
+
+
+def version_in(if_match: str) -> int | None:
+    """The `version` in an entity tag (or alone): `"3"`, `W/"3"`, `3`, `"3-1f2e3d4c"`."""
+    found = _VERSION.fullmatch(if_match.strip())
+    return None if found is None else int(found[1])
+
+
+def _etag(body: object, number: int, content: bytes) -> str:
+    """`"3"`: the version; with a digest where fields are shown that change without it."""
+    if getattr(body, "settled", False):
+        return f'"{number}"'
+    return f'"{number}-{hashlib.sha256(content).hexdigest()[:12]}"'
 
 
 def _json_of(body: BaseModel | Shown | Mapping[str, Any]) -> bytes:

@@ -30,6 +30,8 @@ from server.platform.answering import (
     listed,
     no_content,
     ok,
+    response_of,
+    version_in,
 )
 from server.platform.api_version import to_current
 from server.platform.bodies import media_type, read_body
@@ -120,10 +122,10 @@ class Call(Unit):
         header = self.headers.get("if-match")
         if header is None:
             return in_body
-        text = header.strip().removeprefix("W/").strip('"')
-        if not text.isascii() or not text.isdigit() or len(text) > 9:
+        version = version_in(header)
+        if version is None:
             raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
-        return int(text)
+        return version
 
 
 Use = Callable[[Call], "Answer | Outside"]
@@ -253,8 +255,7 @@ async def _handle(
             threads = context.measurers if endpoint.measured else context.readers
             return await threads.run(noted, tenant=principal.tenant_id)
 
-        kept = await read_again(request, endpoint, version, read)
-        return Response(kept.body, kept.status, kept.headers)
+        return response_of(request, await read_again(request, endpoint, version, read))
     key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
     version = _version_of(request, principal)
     route = f"{method} {endpoint.path} {version}"
@@ -275,7 +276,7 @@ async def _handle(
                 partial(work.run, lambda call: finish(call, met)), tenant=principal.tenant_id
             )
     assert isinstance(done, Kept)
-    return Response(done.body, done.status, done.headers)
+    return response_of(request, done)
 
 
 def _version_of(request: Request, principal: Principal) -> str:

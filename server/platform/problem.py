@@ -50,7 +50,8 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
             "detail": message,
         }
         if kind.status == 400:
-            body["scimType"] = "invalidValue"
+            syntax = isinstance(error, ServerError) and error.code == "invalid_syntax"
+            body["scimType"] = "invalidSyntax" if syntax else "invalidValue"
     else:
         code = (error.code if isinstance(error, ServerError) else None) or kind.code
         body = {"error": {"code": code, "message": message, "request_id": request_id}}

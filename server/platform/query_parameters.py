@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_origin
 
@@ -14,6 +15,9 @@ from server.platform.wording import worded
 Model = TypeVar("Model", bound=BaseModel)
 _TRUTHS = ("true", "false")
 """The document says boolean. Pydantic alone would take `yes`, `1` and `T`, too."""
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""Numbers as JSON writes them. Pydantic alone would take `1_0`, ` 5`, `+5` and other digits."""
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
@@ -38,6 +42,8 @@ def validated(model: type[Model], given: Sequence[tuple[str, str]]) -> Model:
             raise _invalid(name, "stands more than once")
         elif field is not None and _is_truth(field.annotation) and several[0] not in _TRUTHS:
             raise _invalid(name, "true or false is wanted")
+        elif field is not None and (wrong := _wrong_number(field.annotation, several[0])):
+            raise _invalid(name, wrong)
         else:
             values[name] = several[0]
     try:
@@ -61,6 +67,16 @@ def _is_list(annotation: Any) -> bool:
 
 def _is_truth(annotation: Any) -> bool:
     return annotation is bool or bool in getattr(annotation, "__args__", ())
+
+
+def _wrong_number(annotation: Any, text: str) -> str | None:
+    """What is wrong with the text of a number; None where nothing is, or no number is wanted."""
+    kinds = getattr(annotation, "__args__", (annotation,))
+    if float in kinds:
+        return None if _NUMBER.fullmatch(text) else "a decimal number is wanted"
+    if int in kinds:
+        return None if _INTEGER.fullmatch(text) else "an integer in decimal digits is wanted"
+    return None
 
 
 def _invalid(name: str, message: str) -> InvalidRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -31,7 +31,12 @@ class Body(BaseModel):
 
 
 class Shown(BaseModel):
-    """Base of answers. They may grow fields: clients are to ignore what they do not know."""
+    """Base of answers. They may grow fields: clients are to ignore what they do not know.
+
+    settled  nothing that is shown changes without the resource's `version`
+    """
+
+    settled: ClassVar[bool] = False
 
 
 class Listed(BaseModel, Generic[Item]):

@@ -26,12 +26,23 @@ async def read_json(request: Request, model: type[Model], *, limit: int) -> Mode
     return validate(model, parse_json(await read_body(request, limit=limit)))
 
 
-def parse_json(body: bytes) -> Any:
-    """The value in a JSON text; NaN, overflowing numbers and duplicate keys are refused."""
+def parse_json(body: bytes, *, any_case: bool = False) -> Any:
+    """The value in a JSON text; NaN, overflowing numbers and repeated keys are refused.
+
+    any_case  keys that differ in case only are the same
+    """
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out = dict(pairs)
+        if len({name.casefold() for name in out} if any_case else out) < len(pairs):
+            repeated.append((out, _repeated([name for name, _ in pairs], any_case=any_case)))
+        return out
+
     try:
-        return json.loads(
+        value = json.loads(
             body.decode("utf-8", "strict"),
-            object_pairs_hook=_object,
+            object_pairs_hook=object_of,
             parse_constant=_constant,
             parse_float=_float,
         )
@@ -44,6 +55,9 @@ def parse_json(body: bytes) -> Any:
         raise _invalid("", "nested too deeply") from None
     except ValueError as problem:  # an integer of more digits than Python converts
         raise _invalid("", f"not JSON this server reads: {problem}") from None
+    if repeated:
+        raise _invalid(_pointer_to(value, repeated), "the key stands twice in its object")
+    return value
 
 
 def validate(model: type[Model], value: Any) -> Model:
@@ -72,13 +86,34 @@ def _invalid(pointer: str, message: str) -> InvalidRequest:
     return InvalidRequest(f"{where}: {message}", details=[Detail(pointer, message)])
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in out:
-            raise _invalid(f"/{_escaped(name)}", "the key stands twice in its object")
-        out[name] = value
-    return out
+def _repeated(names: list[str], *, any_case: bool) -> str:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        key = name.casefold() if any_case else name
+        if key in seen:
+            return name
+        seen.add(key)
+    raise AssertionError("no name is repeated")
+
+
+def _pointer_to(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> str:
+    """Pointer to the first repeated key. A repeated key may have taken the place of an object that
+    has one, too; the object that it stands in is there."""
+    names = {id(found): name for found, name in repeated}
+    waiting = [("", value)]
+    while waiting:
+        pointer, item = waiting.pop()
+        if isinstance(item, dict):
+            if id(item) in names:
+                return f"{pointer}/{_escaped(names[id(item)])}"
+            inside = [(f"{pointer}/{_escaped(name)}", one) for name, one in item.items()]
+        elif isinstance(item, list):
+            inside = [(f"{pointer}/{number}", one) for number, one in enumerate(item)]
+        else:
+            continue
+        waiting += reversed(inside)
+    raise AssertionError("the object is in the value")
 
 
 def _constant(text: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -19,6 +20,11 @@ from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _MOST_DURATION_S = 2**63 / 1e9
+_SIGNED_NAN = re.compile(r"[+-]nan", re.IGNORECASE)
+_HEXADECIMAL = re.compile(
+    r"[+-]?0x(?=_?[0-9a-f]|\.[0-9a-f])(_?[0-9a-f])*(\.([0-9a-f](_?[0-9a-f])*)?)?p[+-]?[0-9](_?[0-9])*",
+    re.IGNORECASE,
+)
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -41,9 +47,10 @@ class Parameters:
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
-        if _number(text) is not None or _DATE.match(text):
+        number = _number(text)
+        if number is not None or _DATE.match(text):
             try:
-                return to_ms(text, argument=name)
+                return to_ms(text if number is None else number, argument=name)
             except ArgumentError:
                 pass
         reason = f'cannot parse "{text}" to a valid timestamp'
@@ -126,9 +133,11 @@ def duration_of(text: str, name: str) -> int:
     number = _number(text)
     if number is not None and not abs(number) <= _MOST_DURATION_S:
         raise bad_parameter(name, f"{reason}. It overflows int64")
+    if number is None and (text != text.strip() or "_" in text):
+        raise bad_parameter(name, reason)
     sign = -1 if number is not None and number < 0 else 1
     try:
-        return sign * duration_ms(text.removeprefix("-") if sign < 0 else text, argument=name)
+        return sign * duration_ms(text if number is None else abs(number), argument=name)
     except ArgumentError:
         raise bad_parameter(name, reason) from None
 
@@ -147,7 +156,14 @@ def _form(encoded: bytes) -> list[tuple[str, str]]:
 
 
 def _number(text: str) -> float | None:
+    """A number as Go's `strconv.ParseFloat` reads it; None for anything else."""
+    if not text.isascii() or text != text.strip() or _SIGNED_NAN.fullmatch(text):
+        return None
     try:
-        return float(text) if text == text.strip() else None
+        if _HEXADECIMAL.fullmatch(text):
+            return float.fromhex(text.replace("_", ""))
+        return float(text)
     except ValueError:
         return None
+    except OverflowError:
+        return math.inf

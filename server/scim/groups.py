@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scim2_models import Context, NotFoundException, PreconditionFailedException, Resource
+from scim2_models import (
+    Context,
+    InvalidValueException,
+    NotFoundException,
+    PreconditionFailedException,
+    Resource,
+)
 from sqlalchemy import ColumnElement, Select, delete, select
 
+from novaql.excerpt import excerpt
 from server.platform.ids import new_id
+from server.platform.tables import User
 from server.platform.tenant_limits import need_room
 from server.platform.unit import Unit
 from server.scim.tables import ScimGroup, ScimMember
-from server.scim.users import check_length, etag, meta
+from server.scim.users import GONE, check_length, etag, meta
 
 _OWN = ("id", "meta", "members", "schemas")
 
@@ -120,13 +128,34 @@ class ScimGroups:
         session.delete(row)
 
     def add_members(self, group_id: str, members: Iterable[dict[str, Any]]) -> None:
-        """Add members; each at most once in the call, and not there yet."""
+        """Add members; each at most once in the call, and not there yet.
+
+        Raises SCIM's `invalidValue` for one that is neither a user nor a group of the tenant.
+        """
+        members = list(members)
         for member in members:
             check_length("members.value", str(member["value"]))
+        self._need_all({str(member["value"]) for member in members})
+        for member in members:
             shown = {k: v for k, v in member.items() if k not in ("value", "$ref")}
             self._unit.session.add(
                 ScimMember(group_id=group_id, member_id=str(member["value"]), attributes=shown)
             )
+
+    def _need_all(self, ids: set[str]) -> None:
+        wanted = sorted(ids)
+        for begin in range(0, len(wanted), 500):
+            some = wanted[begin : begin + 500]
+            known: set[str] = set()
+            for rows in (
+                select(User.id).where(User.id.in_(some), User.email_key.not_like(f"{GONE}%")),
+                select(ScimGroup.id).where(ScimGroup.id.in_(some)),
+            ):
+                known |= set(self._unit.session.execute(rows).scalars())
+            if missing := [one for one in some if one not in known]:
+                raise InvalidValueException(
+                    detail=f"members: there is no User or Group with id {excerpt(missing[0])}"
+                )
 
     def remove_members(self, group_id: str, ids: Iterable[str]) -> None:
         """Remove members; one who is not there is no error."""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from server.platform.bodies import read_body
 from server.platform.context import ServerContext, context_of, principal_of
 from server.platform.endpoint import Endpoint
+from server.platform.errors import InvalidRequest
 from server.platform.problem import SCIM_BASES
 from server.platform.scopes import Role
 from server.platform.strict_json import check_texts, parse_json
@@ -31,7 +32,7 @@ async def scim(request: Request) -> Response:
     context = context_of(request)
     body = await read_body(request, limit=context.settings.max_body_bytes)
     if body.strip():
-        check_texts(parse_json(body))
+        check_texts(_parsed(body))
     base = next(base for base in SCIM_BASES if request.url.path.startswith(base))
     told = {
         "method": request.method,
@@ -47,6 +48,15 @@ async def scim(request: Request) -> Response:
     content = b"" if done.body is None else json.dumps(done.body).encode()
     headers = {**done.headers, "Location": quote(done.headers["Location"], safe=_OF_URLS)}
     return Response(content, int(done.status), headers)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse_json(body, any_case=True)  # RFC 7643 2.1: names of attributes have no case
+    except InvalidRequest as problem:
+        raise InvalidRequest(
+            problem.message, code="invalid_syntax", details=problem.details
+        ) from None
 
 
 def _answered(request: Request, context: ServerContext, told: dict[str, Any]) -> ScimResponse:

@@ -27,7 +27,7 @@ from server.platform.unit import Unit
 from server.platform.user_access import ACTIVE, DEACTIVATED, set_access
 from server.scim.tables import ScimGroup, ScimMember
 
-_GONE = "deleted:"
+GONE = "deleted:"
 """Of `email_key` of a user who was deleted over SCIM: the name is free again, the row stays."""
 
 MOST_NAME, MOST_KEY = 254, 400
@@ -47,7 +47,7 @@ class ScimUsers:
 
     def all(self) -> Select[User]:
         """Users that SCIM knows."""
-        return select(User).where(User.email_key.not_like(f"{_GONE}%")).order_by(User.id)
+        return select(User).where(User.email_key.not_like(f"{GONE}%")).order_by(User.id)
 
     def equality(self, attribute: str, value: str) -> ColumnElement[bool] | None:
         """A condition on rows for `attribute eq value`; None if there is no column for it."""
@@ -117,7 +117,7 @@ class ScimUsers:
         row = self.get(resource_id, lock=True)
         _expect(row.version, expected)
         set_access(self._unit, row, role=row.role, status=DEACTIVATED)
-        row.email_key = f"{_GONE}{row.id}"
+        row.email_key = f"{GONE}{row.id}"
         row.external_id = None
         before, row.scim = row.scim, None
         self._unit.touch(row)

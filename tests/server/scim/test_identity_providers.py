@@ -6,11 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
 from server.platform.bootstrap import add_admin
 from server.platform.clock import SystemClock
 from server.platform.scopes import Role
+from server.platform.tables import User
 from tests.server.scim.conftest import USER, Idp
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -241,6 +242,14 @@ def test_members_come_and_go(idp: Idp) -> None:
 def test_a_large_group_is_changed_without_its_other_members(idp: Idp) -> None:
     """Ten thousand members: one more is a few statements, whatever is there."""
     people = [f"usr_{number:026}" for number in range(10_000)]
+    now = idp.server.context.clock.now()
+    known = {"tenant_id": idp.tenant_id, "created_at": now, "updated_at": now, "version": 1}
+    known |= {"name": "n", "role": "read_only", "status": "active"}
+    with idp.server.context.database.engine.begin() as connection:
+        rows = [
+            {"id": key, "email": f"{key}@x", "email_key": f"{key}@x", **known} for key in people
+        ]
+        connection.execute(insert(User), rows)
     group = idp.group("everyone", people[:-1])
     path = f"/Groups/{group['id']}"
     statements = []
