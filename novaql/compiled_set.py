@@ -14,6 +14,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
+from tsdb.compile_cache import jit
+
 T = TypeVar("T")
 
 Sources = Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -80,12 +82,7 @@ class CompiledSet(Generic[T]):
 
 
 def _compile(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:
-    import numba  # noqa: PLC0415 - slow to load, and absent without the extra
-
-    try:
-        compiled = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder for a cache can be written
-        compiled = numba.njit(nogil=True)(function)
+    compiled = jit(function, nogil=True)
     compiled.compile(signature)
     compiled.disable_compile()
     made: Callable[..., Any] = compiled

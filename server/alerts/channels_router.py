@@ -27,7 +27,6 @@ from server.alerts.tables import AlertRule, Channel, Notification
 from server.platform.calls import Answer, Call, accepted, created, listed, no_content, ok, operation
 from server.platform.context import ServerContext
 from server.platform.cursors import Key, PageQuery
-from server.platform.egress import Unreachable
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, invalid
 from server.platform.ids import new_id
@@ -225,10 +224,7 @@ def check_channel(context: ServerContext, body: MakeChannel | ChangeChannel) -> 
         return
     if mail.username and mail.tls == "none":
         raise invalid("/email/tls", "a password is not sent without tls")
-    try:
-        dialer.addresses(mail.host, mail.port)
-    except Unreachable:
-        return  # it may get an address
+    dialer.check_host(mail.host, mail.port)
 
 
 def _check_channel(asked: Preparation) -> None:

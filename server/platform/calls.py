@@ -38,7 +38,7 @@ from server.platform.bodies import media_type, read_body
 from server.platform.context import ServerContext, context_of, origin_of, principal_of
 from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
 from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest, UnsupportedMedia, not_found
+from server.platform.errors import InvalidRequest, UnsupportedMedia
 from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
 from server.platform.preparing import Preparation, Prepare
 from server.platform.query_parameters import read_query
@@ -373,8 +373,7 @@ class _Work:
         names = {name: str(value) for name, value in self.request.path_params.items()}
         for name, value in names.items():
             if "\0" in value or len(value) > 512:
-                tenant = principal_of(self.request).tenant_name
-                raise not_found(self.endpoint.tag, f"{name} of that form", tenant)
+                names[name] = _NO_NAME
         return names
 
     def _parsed_body(self) -> BaseModel | None:
@@ -383,6 +382,9 @@ class _Work:
         value = parse_json(self.raw) if self.raw.strip() else {}
         return validate(self.endpoint.body, to_current(self.version, self.endpoint.path, value))
 
+
+_NO_NAME = "(not a name)"
+"""In place of one that no database takes: nothing is called so, and its 404 is that of others."""
 
 _UNIT_FIELDS = (
     "session",

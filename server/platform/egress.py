@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,7 @@ _DENIED: tuple[Network, ...] = tuple(
         "ff00::/8",  # multicast
     )
 )
+_PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
@@ -129,16 +131,23 @@ class Dialer:
         try:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, ValueError, TypeError):
-            raise Impossible(f"{url!r} is not a URL", code="invalid_url") from None
+            raise Impossible("this is not a URL", code="invalid_url") from None
         if parsed.scheme not in tuple(schemes) or not parsed.host:
             known = " or ".join(schemes)
             raise Impossible(f"the URL must begin with {known}", code="target_not_allowed")
         if parsed.userinfo:
             raise Impossible("the URL must not hold a user name", code="target_not_allowed")
-        try:
-            self.addresses(parsed.host, parsed.port or 0)
-        except Unreachable:
-            return
+        if parsed.port is not None and not 1 <= parsed.port <= 65535:
+            raise Impossible("ports are numbers from 1 to 65535", code="target_not_allowed")
+        self.check_host(parsed.host, parsed.port or _PORTS[parsed.scheme])
+
+    def check_host(self, host: str, port: int) -> None:
+        """The same for a host and a port."""
+        text = host.strip("[]")
+        if not text.isprintable() or any(c in text for c in " /@#?\\"):
+            raise Impossible("this is not the name of a host", code="target_not_allowed")
+        with suppress(Unreachable):
+            self.addresses(host, port)
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
         """A TCP connection to a host. Raises `TargetNotAllowed` or `Unreachable`."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tsdb.compile_cache import jit
 from tsdb.labels import Ints
 from tsdb.rooms import ROOMS
 from tsdb.tile import Floats
@@ -135,13 +136,7 @@ def _version() -> str:
 
 
 def _compile(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:
-    import numba  # noqa: PLC0415 - slow to load, and absent without the extra
-
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder for a cache can be written
-        compiled = numba.njit(**options)(function)
+    compiled = jit(function, nogil=True, error_model="numpy")
     compiled.compile(signature)
     compiled.disable_compile()
     made: Callable[..., Any] = compiled

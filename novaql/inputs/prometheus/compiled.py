@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
+from tsdb.compile_cache import jit
+
 BYTES = types.Array(types.uint8, 1, "C", readonly=True)
 INTS = types.Array(types.int64, 1, "C", readonly=True)
 OUT_INTS = types.Array(types.int64, 1, "C")
@@ -21,19 +23,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _kernel(*signature: Any) -> Callable[[F], F]:
     def declare(function: F) -> F:
-        jit: Any = numba.njit
-        try:
-            made: F = jit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except RuntimeError:  # neither folder can be written: compile in each process
-            made = jit(signature, nogil=True, error_model="numpy")(function)
+        compiled = jit(function, nogil=True, error_model="numpy")
+        compiled.compile(signature)
+        compiled.disable_compile()
+        made: F = compiled
         return made
 
     return declare
 
 
 def _inner(function: F) -> F:
-    jit: Any = numba.njit
-    made: F = jit(nogil=True, error_model="numpy")(function)
+    inner: Any = numba.njit
+    made: F = inner(nogil=True, error_model="numpy")(function)
     return made
 
 

@@ -39,7 +39,11 @@ _TOO_LARGE = "54000"
 """PostgreSQL: more than fits a limit, as an entry of an index."""
 
 _POOL = 24
-_JSON: dict[str, Any] = {"json_serializer": json_text, "json_deserializer": json_value}
+_COMMON: dict[str, Any] = {
+    "json_serializer": json_text,
+    "json_deserializer": json_value,
+    "hide_parameters": True,  # values of rows, secrets among them, stay out of errors and logs
+}
 log = logging.getLogger(__name__)
 
 
@@ -223,10 +227,12 @@ class StateDatabase:
             import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
 
             log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
-            return create_engine(url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_JSON)
+            return create_engine(
+                url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_COMMON
+            )
         engine = create_engine(
             url,
-            **_JSON,
+            **_COMMON,
             pool_size=_POOL,
             max_overflow=8,
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},

@@ -19,6 +19,7 @@ import numba
 from numba import types
 
 import tsdb.uncounted
+from tsdb.compile_cache import jit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,10 +62,7 @@ def kernel(*signature: Any, reorder: bool = False) -> Callable[[F], F]:
         if reorder:
             options["fastmath"] = {"reassoc"}
         function.__qualname__ = f"{function.__name__}-{VERSION}"  # as its file in the cache is
-        try:
-            compiled: Any = numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # neither folder can be written: compile in each process
-            compiled = numba.njit(**options)(function)
+        compiled: Any = jit(function, **options)
         KERNELS[function.__name__] = compiled, signature
         declared: F = compiled
         return declared
