@@ -30,6 +30,7 @@ class Endpoint:
     media        content types of the 200 answer beside JSON
     body         model of the JSON body
     parameters   names of query (or form) parameters → description
+    required     names of those that must be given
     success      the status of the usual answer
     answers      further statuses of success, with their models
     query        model of the query parameters, read by the platform
@@ -53,6 +54,7 @@ class Endpoint:
     media: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
     success: int = 200
     documented: bool = True
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
@@ -88,6 +90,12 @@ class Endpoint:
                 action=self.action,
                 writes=request.method != "GET" and self.action is not None,
             )
+
+    @property
+    def has_etag(self) -> bool:
+        """Whether its answer is one resource with a version, which makes its entity tag."""
+        version = None if self.answer is None else self.answer.model_fields.get("version")
+        return self.methods == ("GET",) and version is not None and version.annotation is int
 
     @property
     def of_the_owner(self) -> bool:

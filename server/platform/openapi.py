@@ -41,7 +41,8 @@ Every answer carries `X-Request-Id`, and every failure the same envelope. Operat
 within 24 hours with the same request, it gets the same answer, marked `Idempotent-Replayed: true`;
 409 while the first is being worked on, 422 with another request. Lists are pages: `next_cursor` of
 one is `cursor` of the next, and it is absent at the end. Updates take the `version` of what they
-were made from, in the body or as `If-Match`.
+were made from, in the body or as `If-Match`. HEAD is answered wherever GET is, without the body. A
+request with a head of more than 64 kB or 100 headers is a 431.
 """
 TAGS = {
     "alerts": "Alerts, their silences, and the rules that raise them",
@@ -79,6 +80,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "There, and `true`, if this is the answer to an earlier request",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "ETag": {
+        "description": "For If-None-Match, and for If-Match of a change",
+        "schema": {"type": "string", "pattern": '^"[0-9]+(-[0-9a-f]{12})?"$'},
+    },
     "RetryAfter": {
         "description": "Seconds to wait",
         "schema": {"type": "integer", "minimum": 1},
@@ -91,6 +96,12 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Chosen by the client for one change: a request that is sent again with it "
         "within 24 hours gets the first answer, and changes nothing",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag of an earlier answer: 304 if nothing has changed",
+        "schema": {"type": "string"},
     },
     "ApiVersion": {
         "name": "API-Version",
@@ -178,11 +189,16 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         }
     elif in_form:
         properties = {
-            name: {"type": "string", "description": text}
+            name: {**_of_text(name, endpoint), "description": text}
             for name, text in endpoint.parameters.items()
         }
-        form = {"schema": {"type": "object", "properties": properties}}
-        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": form}}
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        if endpoint.required:
+            schema["required"] = list(endpoint.required)
+        operation["requestBody"] = {
+            "required": bool(endpoint.required),
+            "content": {"application/x-www-form-urlencoded": {"schema": schema}},
+        }
     return operation
 
 
@@ -190,6 +206,15 @@ def _schema_of_media(media: str) -> dict[str, Any]:
     if media == "application/json":
         return {"type": "object"}
     return {"type": "string", "format": "binary"}
+
+
+def _of_text(name: str, endpoint: Endpoint) -> dict[str, Any]:
+    """The schema of a parameter of the Prometheus base; `match[]` may stand more than once."""
+    least = {"minLength": 1} if name in endpoint.required else {}
+    if not name.endswith("[]"):
+        return {"type": "string", **least}
+    some = {"minItems": 1} if name in endpoint.required else {}
+    return {"type": "array", "items": {"type": "string", **least}, **some}
 
 
 def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
@@ -205,13 +230,21 @@ def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
     ]
     if in_query:
         found += [
-            {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+            {
+                "name": name,
+                "in": "query",
+                "description": text,
+                "required": name in endpoint.required,
+                "schema": _of_text(name, endpoint),
+            }
             for name, text in endpoint.parameters.items()
         ]
     if endpoint.query is not None:
         found += _query_parameters(endpoint.query)
     if _is_ours(endpoint):
         found.append({"$ref": "#/components/parameters/ApiVersion"})
+    if endpoint.has_etag:
+        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
     return found
 
 
@@ -257,6 +290,12 @@ def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
     if endpoint.answer is not None:
         content = {"application/json": {"schema": models.reference(endpoint.answer)}} | content
     out = {str(endpoint.success): _success(headers, content)}
+    if endpoint.has_etag:
+        out[str(endpoint.success)]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
+        out["304"] = {
+            "description": "The client has it already, as its If-None-Match says",
+            "headers": dict(out[str(endpoint.success)]["headers"]),
+        }
     for status, model in endpoint.answers.items():
         shown = {} if model is None else {"application/json": {"schema": models.reference(model)}}
         out[str(status)] = _success(headers, shown)

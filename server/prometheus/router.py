@@ -73,6 +73,17 @@ _TARGET_METADATA = {
 }
 _POOL = {"scrapePool": "a scrape job"}
 _PATTERN = {"metric_name_pattern": "a regex for the whole name"}
+_REQUIRED = {
+    "/query": ("query",),
+    "/query_range": ("query", "start", "end", "step"),
+    "/query_exemplars": ("query",),
+    "/format_query": ("query",),
+    "/parse_query": ("query",),
+    "/series": ("match[]",),
+    "/search/label_values": ("label",),
+    "/targets/relabel_steps": ("scrapePool",),
+    "/admin/tsdb/delete_series": ("match[]",),
+}
 _NDJSON = ("application/x-ndjson",)
 
 
@@ -100,6 +111,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             answer=None if media or success == 204 else PrometheusAnswer,
             media=media,
             parameters=parameters or {},
+            required=_REQUIRED.get(path, ()),
             success=success,
             answers={204: None} if nothing else {},
             documented=documented,

@@ -36,6 +36,46 @@ def test_every_documented_route_is_there_with_its_errors(server: LocalServer) ->
                 assert "422" in codes
 
 
+def test_what_the_server_needs_is_required(server: LocalServer) -> None:
+    """A request with all parameters but one that is required is a 400; so is an empty one."""
+    paths = server.client.get("/v1/openapi.json").json()["paths"]
+    seen = 0
+    for path, item in paths.items():
+        if not path.startswith("/prometheus/"):
+            continue
+        for method, operation in item.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            schema = content.get("application/x-www-form-urlencoded", {}).get("schema", {})
+            told = schema.get("required", []) + [
+                p["name"] for p in operation.get("parameters", ()) if p.get("required")
+            ]
+            names = [name for name in told if name != "name"]
+            if "live" in path or "/write" in path or "/read" in path or "otlp" in path:
+                continue
+            url = path.replace("{name}", "job")
+            bare = server.client.request(method, url, headers=server.bearer())
+            assert (bare.status_code == 400) == bool(names), (method, path, names, bare.text)
+            values = {"query": "1", "start": "0", "end": "60", "step": "60", "match[]": "up"}
+            full = {name: values.get(name, "x") for name in names}
+            for name in names:
+                some = {key: value for key, value in full.items() if key != name}
+                form, query = (None, some) if method == "get" else (some, None)
+                answer = server.client.request(
+                    method, url, headers=server.bearer(), data=form, params=query
+                )
+                assert answer.status_code == 400, (method, path, name)
+                seen += 1
+    assert seen > 15
+
+
+def test_entity_tags_are_in_the_document(server: LocalServer) -> None:
+    paths = server.client.get("/v1/openapi.json").json()["paths"]
+    one = paths["/v1/webhooks/{id}"]["get"]
+    assert "ETag" in one["responses"]["200"]["headers"]
+    assert "304" in one["responses"]
+    assert {"$ref": "#/components/parameters/IfNoneMatch"} in one["parameters"]
+
+
 def test_operation_ids_are_unique_and_safe(server: LocalServer) -> None:
     paths = server.client.get("/v1/openapi.json").json()["paths"]
     ids = [operation["operationId"] for item in paths.values() for operation in item.values()]
