@@ -130,6 +130,15 @@ rows = st.lists(st.tuples(label_sets(), times, numbers), min_size=1, max_size=5)
 texts = rows.map(lambda some: "# TYPE up gauge\n" + "".join(text_line(*row) for row in some)).map(
     str.encode
 )
+openmetrics_texts = rows.map(
+    lambda some: (
+        "# TYPE up gauge\n"
+        + "".join(
+            text_line(labels, time // 1000, value) for labels, time, value in some
+        )  # in seconds
+        + "# EOF\n"
+    )
+).map(str.encode)
 json_lines = rows.map(
     lambda some: "".join(
         json.dumps({"metric": labels, "values": [value], "timestamps": [time]}, **TIGHT) + "\n"
@@ -224,8 +233,7 @@ DECODERS = {
     ),
     "text": Decoder(exposition(), feed_text, of_text, texts),
     "OpenMetrics": Decoder(
-        exposition(openmetrics=True), feed_openmetrics, of_text,
-        texts.map(lambda text: text.replace(b"\n#", b"\n") + b"# EOF\n"),
+        exposition(openmetrics=True), feed_openmetrics, of_text, openmetrics_texts,
     ),
     "a target": Decoder(
         lambda: TargetReader("http://x"), feed_target, lambda r: of_text(r._text), texts
