@@ -31,7 +31,7 @@ class LeaseLost(Exception):
 def reason_of(error: BaseException) -> str:
     """Why a job failed, for whoever may see what it is about."""
     if kind_of(error) is not INTERNAL:
-        return str(error)[:_LONGEST_REASON]
+        return (str(error) or type(error).__name__)[:_LONGEST_REASON]
     if isinstance(error, DBAPIError):  # the statement and its parameters are for the log
         return f"the server's database refused it: {error.orig}"[:_LONGEST_REASON]
     return f"internal error: {type(error).__name__}: {error}"[:_LONGEST_REASON]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import struct
 import time
 import tracemalloc
@@ -277,7 +278,7 @@ def test_endless_labels_are_400(
     ):
         answer = refused(server, path, body_of(labels), **headers)
         assert answer.status_code == 400
-        assert "label" in answer.text
+        assert re.search("label|tags", answer.text)
 
 
 @pytest.mark.parametrize("names", [1, 1_000])
