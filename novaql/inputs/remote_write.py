@@ -66,11 +66,18 @@ class RemoteWriteDecoder:
     def decode_quickly(self, data: bytes) -> WriteRequest | None:
         """The same by compiled code alone; None if that is not ready, or cannot read it.
 
+        Also None for a message with a fault: reading it series by series finds the place.
+
         It takes little memory beside the message, whatever the message is.
         """
         with self._lock:
             compiled = self._compiled_decoder()
-            return None if compiled is None else compiled.decode(np.frombuffer(data, np.uint8))
+            if compiled is None:
+                return None
+            try:
+                return compiled.decode(np.frombuffer(data, np.uint8))
+            except InputError:
+                return None
 
     def forget(self) -> None:
         """Forget the series."""

@@ -27,7 +27,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8
 labels = st.dictionaries(texts, texts, max_size=4).flatmap(
     lambda found: texts.map(lambda name: found | {"__name__": name})
 )
-times = st.integers(-(2**61), 2**61) | st.integers(1_600_000_000_000, 1_900_000_000_000)
+times = st.integers(-62_135_596_800_000, 253_402_300_799_999) | st.integers(
+    1_600_000_000_000, 1_900_000_000_000
+)
 samples = st.lists(st.tuples(times, st.floats(allow_nan=False)), max_size=4)
 
 

@@ -251,7 +251,8 @@ def test_every_failing_call_leaves_everything_and_the_next_one_goes_on(
         disk.fault = None
 
         assert read_all(database) == model.select()
-        assert database.check() == []
+        # The call that failed may have been one for the second manifest: the next one writes it.
+        assert [one for one in database.check() if one.path.name != "MANIFEST.copy"] == []
         if not completed:
             disk.kill()
             left = SimulatedDisk(disk.image)
@@ -260,6 +261,7 @@ def test_every_failing_call_leaves_everything_and_the_next_one_goes_on(
         database.compact()
         assert read_all(database) == model.select()
         assert database.stats().blocks == 1
+        assert completed or database.check() == []
         if not reached:
             assert at > 8
             if not once:
