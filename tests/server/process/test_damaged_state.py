@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -32,6 +34,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         backup = [sys.executable, "-m", "novaql.cli", "admin", "backup", str(data.parent / "copy")]
         subprocess.run([*backup, "--data", str(data)], check=True, cwd=ROOT, capture_output=True)
         assert server.stop() == 0
+        with closing(sqlite3.connect(data / "server" / "state.db")) as state:
+            state.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # everything is in the one file
         return data, str(server.token)
 
 
