@@ -60,7 +60,7 @@ def _invited(call: Call, user: User, secret: str) -> InvitedOut:
     assert user.invitation_expires_at is not None
     return InvitedOut(
         **UserOut.of(user).model_dump(),
-        invitation_url=call.url_of(f"/#token={secret}"),
+        invitation_url=call.url_of(f"/#invitation={secret}"),
         invitation_token=secret,
         invitation_expires_at=user.invitation_expires_at,
     )

@@ -80,7 +80,7 @@ class InvitedOut(UserOut):
     """A user who was just invited."""
 
     invitation_url: str = Field(
-        description="a page; the secret is behind `#token=`, which browsers send to no server"
+        description="a page; the secret is behind `#invitation=`, which browsers send to no server"
     )
     invitation_token: str = Field(description="for `POST /v1/invitations/accept`")
     invitation_expires_at: Timestamp

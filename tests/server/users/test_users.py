@@ -146,7 +146,7 @@ def test_only_administrators_see_users(fresh: LocalServer) -> None:
 def test_the_secret_of_an_invitation_is_in_no_path_or_query(fresh: LocalServer) -> None:
     invited = invite(fresh, "grace@example.com")
     url = httpx.URL(invited["invitation_url"])
-    assert url.fragment == f"token={invited['invitation_token']}"
+    assert url.fragment == f"invitation={invited['invitation_token']}"
     assert invited["invitation_token"] not in url.path + url.query.decode()
     old = fresh.client.post(f"/v1/invitations/{invited['invitation_token']}/accept", json={})
     assert old.status_code == 404
