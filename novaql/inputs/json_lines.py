@@ -21,7 +21,7 @@ import orjson
 
 from novaql.errors import InputError, LimitExceeded
 from novaql.excerpt import excerpt
-from novaql.inputs.json_room import need_room
+from novaql.inputs.json_memory import check_json_memory
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import without_blank_lines
@@ -231,7 +231,7 @@ def _quick_floats(text: bytes) -> tuple[Floats, Bools | None]:
 
 def _read_line(line: bytes, default_time_ms: int) -> tuple[dict[str, str], Ints, Floats]:
     """Raises `ValueError`, `LimitExceeded`."""
-    need_room(line, "the line")
+    check_json_memory(line, "the line")
     said = orjson.loads(line)
     if not isinstance(said, dict):
         raise ValueError("a line is one JSON object")  # noqa: TRY004 - of the text, not of a call

@@ -34,7 +34,7 @@ from server.platform.preparing import Preparation
 from server.platform.redaction import is_shown_url, shown_url
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
@@ -65,7 +65,7 @@ def make_channel(call: Call) -> Answer:
 
 def new_channel(call: Call, body: MakeChannel) -> Channel:
     """A new channel, whose targets have been checked. Raises `Conflict` for a name that is."""
-    need_room(call, "max_channels", Channel)
+    check_limit(call, "max_channels", Channel)
     row = Channel(
         id=new_id("chan"),
         created_at=call.now(),

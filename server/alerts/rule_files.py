@@ -31,7 +31,7 @@ from server.alerts.tables import AlertRule, RuleGroup
 from server.platform.calls import Call
 from server.platform.errors import Detail, Impossible, invalid, not_found
 from server.platform.preparing import Preparation
-from server.platform.tenant_limits import limit_reached, need_room
+from server.platform.tenant_limits import check_limit, limit_reached
 from server.platform.unit import Unit
 
 OWN = ("api/", "slo/")
@@ -59,7 +59,7 @@ def take_in(call: Call, body: ImportRules) -> ImportedOut:
     """Replace the rules of a file by those that were read."""
     groups: tuple[Group, ...] = call.prepared
     others = RuleGroup.file != body.file
-    need_room(
+    check_limit(
         call,
         "max_rule_groups",
         RuleGroup,
@@ -67,7 +67,7 @@ def take_in(call: Call, body: ImportRules) -> ImportedOut:
         ~RuleGroup.file.startswith("slo/"),
         adds=len(groups),
     )
-    need_room(
+    check_limit(
         call,
         "max_rules",
         AlertRule,

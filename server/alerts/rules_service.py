@@ -17,7 +17,7 @@ from server.platform.calls import Call
 from server.platform.catalog.lookup import check_policy, check_service
 from server.platform.errors import Conflict, Detail, Impossible, VersionConflict
 from server.platform.ids import new_id
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
@@ -28,8 +28,8 @@ def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
     """A new rule, in a group of its own, evaluated from now on. It has been checked."""
     check_channels(call, body.channels, "/channels")
     check_references(call, body, body.model_fields_set)
-    need_room(call, "max_rules", AlertRule, OF_THE_TENANT)
-    need_room(call, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
+    check_limit(call, "max_rules", AlertRule, OF_THE_TENANT)
+    check_limit(call, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
     rule_id = new_id("rule")
     group = new_group(
         call,

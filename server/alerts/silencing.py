@@ -17,7 +17,7 @@ from server.platform.errors import Conflict
 from server.platform.ids import new_id
 from server.platform.state.database import flushed_or
 from server.platform.state.scoped import Prepared
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from tsdb.matchers import Matcher
 
@@ -71,7 +71,7 @@ def silence(
     by = unit.actor.name
     if row is None or not counts(row, unit.now()):
         lasting = SilenceRow.ends_at.is_(None) | (SilenceRow.ends_at > unit.now())
-        need_room(unit, "max_silences", SilenceRow, SilenceRow.lifted_at.is_(None), lasting)
+        check_limit(unit, "max_silences", SilenceRow, SilenceRow.lifted_at.is_(None), lasting)
     if row is None:
         first = Revision(1, starts_at, ends_at, reason, by, unit.now())
         model = Silence(key, tuple(matchers), (first,))

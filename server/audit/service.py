@@ -22,7 +22,7 @@ from server.platform.errors import invalid, not_found
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
 from server.platform.tables import AuditEntry
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
@@ -80,7 +80,7 @@ def prepare(asked: Preparation) -> File | None:
 def ask(call: Call, body: AskExport) -> AuditExport:
     """An export, ready or being written. It is an audit event itself."""
     now, file = call.now(), call.prepared
-    need_room(call, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
+    check_limit(call, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
     export = AuditExport(
         id=new_id("exp"),
         created_at=now,

@@ -35,7 +35,7 @@ from server.platform.secrets import digest_of
 from server.platform.shapes import Body, Duration, Shown, Timestamp
 from server.platform.state.rows import Tenant
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Origin, system_actor
 
 USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
@@ -110,7 +110,7 @@ def make_embed(call: Call) -> Answer:
         )
     secret, now = secrets.token_urlsafe(32), call.now()
     live = (PanelEmbed.revoked_at.is_(None), PanelEmbed.expires_at > now)
-    need_room(call, "max_embeds", PanelEmbed, *live)
+    check_limit(call, "max_embeds", PanelEmbed, *live)
     row = PanelEmbed(
         id=new_id("emb"),
         created_at=now,

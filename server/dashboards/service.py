@@ -22,7 +22,7 @@ from server.platform.errors import Impossible, not_found
 from server.platform.ids import new_id
 from server.platform.shapes import duration_text
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
@@ -87,7 +87,7 @@ def save(call: Call, body: SaveDashboard) -> tuple[Dashboard, bool]:
     """Create a dashboard, or replace one as the client saw it; whether it is new."""
     now, user = call.now(), call.principal.user_id
     if body.id is None:
-        need_room(call, "max_dashboards", Dashboard)
+        check_limit(call, "max_dashboards", Dashboard)
         dashboard = Dashboard(
             id=new_id("dash"), created_at=now, updated_at=now, version=1, created_by=user
         )

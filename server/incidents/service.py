@@ -20,7 +20,7 @@ from server.platform.errors import Conflict, Detail, Impossible
 from server.platform.ids import new_id
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
@@ -85,7 +85,7 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     assignees = list(dict.fromkeys(body.assignees))
     _refuse_unknown(unit, body)
     if held_open(unit, body.dedup_key) is None:
-        need_room(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
+        check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
     return trigger(
         unit,
         Trigger(

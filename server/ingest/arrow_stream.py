@@ -46,7 +46,7 @@ def read_arrow_stream(
     """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
-    for _ in _need_room(body, most_bytes):
+    for _ in _check_unpacked_size(body, most_bytes):
         yield None
     try:
         with pa.ipc.open_stream(body) as stream:
@@ -147,7 +147,7 @@ def _need_flat_texts(schema: pa.Schema) -> None:
             inside += [one.field(at).type for at in range(one.num_fields)]
 
 
-def _need_room(body: bytes, most_bytes: int) -> Iterator[None]:
+def _check_unpacked_size(body: bytes, most_bytes: int) -> Iterator[None]:
     total = rows = 0
     try:
         for number, (at, header_type, body_at) in enumerate(_messages(body)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.json_room import need_room
+from novaql.inputs.json_memory import check_json_memory
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, fields
 from server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
@@ -69,7 +69,7 @@ class OtlpReading:
 
     def _messages(self) -> Iterator[_Sized]:
         if self._as_json:
-            need_room(self._data, "the body")
+            check_json_memory(self._data, "the body")
             yield from_json(self._data), len(self._data)
             return
         yield from cut(self._data)

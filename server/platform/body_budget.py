@@ -74,7 +74,7 @@ class BodyBudget:
         self._waiting.append(body)
         try:
             if self._within_half(body, octets):
-                self._make_room(body.tenant, octets)
+                self._give_up_youngest(body.tenant, octets)
             async with asyncio.timeout(WAIT_S):
                 await body.granted
         except TimeoutError:
@@ -84,7 +84,7 @@ class BodyBudget:
                 self._waiting.remove(body)
                 self._wake()
 
-    def _make_room(self, tenant: str, octets: int) -> None:
+    def _give_up_youngest(self, tenant: str, octets: int) -> None:
         """Give up the youngest bodies of tenants that hold more than half."""
         lacking = self.used + octets - self._most
         for other in list(self._bodies):

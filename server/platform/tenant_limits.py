@@ -35,7 +35,7 @@ RESOURCES = {
 """Settings that bound a kind of resource, and what the kind is called."""
 
 
-def need_room(
+def check_limit(
     unit: Unit,
     setting: str,
     table: type[TenantRow],

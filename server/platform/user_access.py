@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from server.platform.errors import Conflict
 from server.platform.scopes import Role
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.tokens import revoke_all_of
 from server.platform.unit import Unit
 
@@ -26,7 +26,7 @@ def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
     if was and not becomes and not _other_admins(unit.session, user.id):
         raise Conflict("the tenant needs one active administrator", code="last_admin")
     if user.status == DEACTIVATED and status != DEACTIVATED:
-        need_room(unit, "max_users", User, User.status != DEACTIVATED)
+        check_limit(unit, "max_users", User, User.status != DEACTIVATED)
     leaves = status == DEACTIVATED and user.status != DEACTIVATED
     user.role, user.status = role, status
     if leaves:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, delete, select
 from novaql.excerpt import excerpt
 from server.platform.ids import new_id
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from server.scim.tables import ScimGroup, ScimMember
 from server.scim.users import GONE, check_length, etag, meta
@@ -65,7 +65,7 @@ class ScimGroups:
 
     def create(self, resource: Resource[Any]) -> ScimGroup:
         """A new group with its members."""
-        need_room(self._unit, "max_user_groups", ScimGroup)
+        check_limit(self._unit, "max_user_groups", ScimGroup)
         now = self._unit.now()
         row = ScimGroup(id=new_id("grp"), created_at=now, updated_at=now, version=1)
         attributes, members = _parts(resource)

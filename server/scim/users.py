@@ -22,7 +22,7 @@ from server.platform.ids import new_id
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from server.platform.user_access import ACTIVE, DEACTIVATED, set_access
 from server.scim.tables import ScimGroup, ScimMember
@@ -78,7 +78,7 @@ class ScimUsers:
 
     def create(self, resource: Resource[Any]) -> User:
         """A new user: active, unless the resource says otherwise, and without any token."""
-        need_room(self._unit, "max_users", User, User.status != DEACTIVATED)
+        check_limit(self._unit, "max_users", User, User.status != DEACTIVATED)
         now = self._unit.now()
         row = User(id=new_id("usr"), created_at=now, updated_at=now, version=1)
         row.role, row.status = Role.READ_ONLY.value, ACTIVE

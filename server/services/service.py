@@ -16,7 +16,7 @@ from server.platform.errors import Conflict, Impossible
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
 from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from server.services.schema import (
     ChangeService,
@@ -45,7 +45,7 @@ def find(call: Call, query: ServiceQuery) -> Page[Service]:
 def register(unit: Unit, body: RegisterService) -> Service:
     """A new service. Raises `Conflict` `service_exists`, and what a wrong expression raises."""
     signals = body.signals.settings()
-    need_room(unit, "max_services", Service)
+    check_limit(unit, "max_services", Service)
     now = unit.now()
     service = Service(
         id=new_id("svc"),

@@ -14,7 +14,7 @@ from server.platform.errors import Conflict, Detail, InvalidRequest, not_found
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
 from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from server.slo.indicator import InvalidIndicator, read_indicator
 from server.slo.objective import InvalidObjective, Objective
@@ -171,7 +171,7 @@ def apart(slo: Slo) -> Slo:
 
 
 def _create(unit: Unit, service: str, body: Checked) -> Slo:
-    need_room(unit, "max_slos", Slo, Slo.archived_at.is_(None))
+    check_limit(unit, "max_slos", Slo, Slo.archived_at.is_(None))
     now = unit.now()
     slo = Slo(
         id=new_id("slo"),

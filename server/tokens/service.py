@@ -11,7 +11,7 @@ from server.platform.cursors import Key, Page
 from server.platform.errors import Conflict, Impossible, not_found
 from server.platform.scopes import Role
 from server.platform.tables import Token, User
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.tokens import issue, revoke, rotate
 from server.platform.unit import Unit
 from server.tokens.schema import IssueToken, TokenOut, TokenQuery
@@ -53,7 +53,7 @@ def create(call: Call, body: IssueToken) -> tuple[Token, str]:
         Token.revoked_at.is_(None),
         Token.expires_at.is_(None) | (Token.expires_at > call.now()),
     )
-    need_room(call, "max_tokens", Token, *live)
+    check_limit(call, "max_tokens", Token, *live)
     token, secret = issue(
         call.session,
         owner,

@@ -13,7 +13,7 @@ from server.platform.errors import Conflict, invalid, not_found
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
 from server.platform.redaction import is_shown_url
-from server.platform.tenant_limits import need_room
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 from server.webhooks import secrets
 from server.webhooks.events import UnknownEvent, checked_filters
@@ -63,7 +63,7 @@ def check_target(asked: Preparation) -> None:
 
 def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
     """A new subscription and its secret."""
-    need_room(call, "max_webhooks", Webhook)
+    check_limit(call, "max_webhooks", Webhook)
     secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), call.now()
     webhook = Webhook(
         id=webhook_id,

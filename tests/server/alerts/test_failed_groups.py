@@ -74,7 +74,7 @@ def test_labels_of_any_text_are_alerts_that_read_back(rig: AlertRig, name: str) 
         (ValueError("x" * 100_000), "internal error: ValueError: " + "x" * 972),
     ],
 )
-def test_whatever_stops_a_group_is_told_by_each_rule_and_forgotten_after(
+def test_each_rule_of_a_failed_group_shows_the_reason_until_it_succeeds(
     rig: AlertRig, monkeypatch: pytest.MonkeyPatch, problem: Exception, told: str
 ) -> None:
     rules = "[{record: a, expr: up}, {alert: b, expr: up == 0}]"

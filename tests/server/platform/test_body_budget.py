@@ -88,7 +88,7 @@ def test_a_body_that_is_being_decoded_is_not_given_up() -> None:
     asyncio.run(look())
 
 
-def test_who_waits_too_long_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_is_too_long_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_budget, "WAIT_S", 0.01)
 
     async def look() -> None:

@@ -96,7 +96,7 @@ def test_what_let_others_by_comes_after_them_and_before_its_own() -> None:
     assert [taken(queue), taken(queue)] == [("a", 0), ("a", 1)]
 
 
-def test_nobody_gives_way_to_itself_or_to_a_tenant_with_as_much_in_work() -> None:
+def test_a_query_yields_neither_to_its_own_tenant_nor_to_one_with_as_much_in_work() -> None:
     queue: FairQueue[int] = FairQueue()
     queue.enter("a")
     queue.put("a", 1)

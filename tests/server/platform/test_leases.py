@@ -24,7 +24,7 @@ def runner(served: LocalServer, *kinds: JobKind, holder: str | None = None) -> J
     return JobRunner(served.context, kinds, threads=1, poll_s=0.01, holder=holder)
 
 
-def test_a_server_that_starts_again_takes_back_its_jobs_and_nobody_elses(
+def test_a_restarted_server_takes_back_its_own_jobs_only(
     served: LocalServer,
 ) -> None:
     for key in ("own", "other"):

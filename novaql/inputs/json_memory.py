@@ -10,7 +10,7 @@ _SMALL = 512 << 10
 _OBJECT, _EMPTY, _LIST, _ITEM, _TEXT = 184, 64, 72, 36, 60
 
 
-def need_room(text: bytes, what: str) -> None:
+def check_json_memory(text: bytes, what: str) -> None:
     """Raises `LimitExceeded` for a text whose objects would take more than 32 MiB and three times
     its size. It is an estimate by counting brackets, commas and quotes, also those inside texts.
 
