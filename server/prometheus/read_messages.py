@@ -23,6 +23,8 @@ from tsdb.tile import Floats
 _OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
 _LABEL, _SAMPLE = 0x0A, 0x12  # fields 1 and 2 of a time series, both messages
 _VALUE, _TIME = 0x09, 0x10  # fields of a sample: a double and a varint
+MOST_QUERIES, MOST_MATCHERS, MOST_TYPES = 1_000, 10_000, 16
+"""Bounds of one request: queries, matchers of all of them, and response types."""
 _FIXED = 11  # bytes of a sample before its time: tag, size, tag, double … and the time's tag
 
 
@@ -48,12 +50,16 @@ class ReadRequest:
 
 
 def read_request(data: bytes) -> ReadRequest:
-    """Decode a request. Raises `InputError`."""
+    """Decode a request. Raises `InputError`, also for one beyond the bounds."""
     queries: list[ReadQuery] = []
     accepted: list[int] = []
+    matchers = 0
     for number, kind, start, stop in fields(data, 0, len(data)):
         if number == 1 and kind == BYTES:
             queries.append(_query(data, start, stop))
+            matchers += len(queries[-1].matchers)
+            _check_bound("queries", len(queries), MOST_QUERIES)
+            _check_bound("matchers", matchers, MOST_MATCHERS)
         elif number == 2 and kind == VARINT:
             accepted.append(read_varint(data, start, stop)[0])
         elif number == 2 and kind == BYTES:  # packed
@@ -61,7 +67,14 @@ def read_request(data: bytes) -> ReadRequest:
             while at < stop:
                 value, at = read_varint(data, at, stop)
                 accepted.append(value)
+                _check_bound("response types", len(accepted), MOST_TYPES)
+        _check_bound("response types", len(accepted), MOST_TYPES)
     return ReadRequest(queries, accepted)
+
+
+def _check_bound(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise InputError(f"the request has more than {most} {what}")
 
 
 def _query(data: bytes, start: int, stop: int) -> ReadQuery:
@@ -73,6 +86,7 @@ def _query(data: bytes, start: int, stop: int) -> ReadQuery:
             times[number] = signed(read_varint(data, first, last)[0])
         elif number == 3 and kind == BYTES:
             matchers.append(_matcher(data, first, last))
+            _check_bound("matchers", len(matchers), MOST_MATCHERS)
         elif number == 4 and kind == BYTES:
             labels_only = _wants_labels_only(data, first, last)
     return ReadQuery(times[1], times[2], matchers, labels_only)
