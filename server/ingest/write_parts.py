@@ -22,6 +22,8 @@ QUICK_BYTES = 1 << 20
 """Of parts for compiled code, which needs little memory beside the message."""
 PART_BYTES = 128 << 10
 """Of parts for Python, where a field of two bytes makes objects of hundreds of bytes."""
+PART_FIELDS = 1 << 13
+"""Most samples, histograms and exemplars in a part of one large series."""
 
 _SERIES_KEY = 0x0A
 _OFTEN = 1 << 14
@@ -193,11 +195,12 @@ def _cut_series_1(
 
 def _runs(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int]]:
     """Where fields lie, as many as are read at once; (0, 0) where there is nothing yet."""
-    begin = at
+    begin, held = at, 0
     for walked, (*_, after) in enumerate(fields(data, at, stop)):
-        if after - begin >= PART_BYTES:
+        held += 1
+        if after - begin >= PART_BYTES or held >= PART_FIELDS:
             yield begin, after
-            begin = after
+            begin, held = after, 0
         if walked % _OFTEN == _OFTEN - 1:
             yield 0, 0
     if begin < stop or at == stop:

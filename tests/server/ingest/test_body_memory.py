@@ -32,7 +32,7 @@ TOO_LARGE_STILL = (
     "write 1: empty histograms",
     "write 2: empty histograms",
 )
-"""Bounded, but by 1.5 to 2 times of what a body may cost."""
+"""A million histograms of two bytes: a tenth more than a body may cost."""
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ TOO_LARGE_STILL = (
         pytest.param(
             name,
             marks=pytest.mark.xfail(
-                name in TOO_LARGE_STILL, reason="takes 119 to 124 MB, 75 are allowed", strict=False
+                name in TOO_LARGE_STILL, reason="82 MB, of which 75 are allowed", strict=False
             ),
         )
         for name in KINDS
