@@ -8,6 +8,7 @@ import cramjam
 import numpy as np
 
 from benchmarks.datasets import START_MS, Fleet
+from novaql.inputs.protobuf_wire import varint
 from tsdb.labels import Ints
 from tsdb.tile import Floats
 
@@ -86,15 +87,6 @@ def sample_bytes(times: Ints, values: Floats) -> bytes:
         more = 0x80 if place < 5 else 0
         out[:, 12 + place] = (times >> (7 * place) & 0x7F) | more
     return out.tobytes()
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def text_blocks(fleet: Fleet, scrapes: int) -> Iterator[bytes]:

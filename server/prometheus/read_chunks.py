@@ -15,8 +15,8 @@ import numpy as np
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.histogram_encode import encode_histograms
 from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
+from novaql.inputs.protobuf_wire import varint
 from server.prometheus.read_messages import label_fields
-from server.prometheus.wire import varint
 from tsdb.labels import Bools, Ints
 from tsdb.selection import Selection
 from tsdb.tile import HistogramTile, Tile

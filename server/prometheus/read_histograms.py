@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from novaql.inputs.prometheus.histogram_encode import whole_histograms
-from server.prometheus.wire import varint, zigzag
+from novaql.inputs.protobuf_wire import varint, zigzag
 from tsdb.histograms import Buckets, Histograms
 from tsdb.labels import Bools, Ints
 from tsdb.tile import Floats

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text, varint
 from server.prometheus.read_histograms import histogram_fields
-from server.prometheus.wire import varint
 from tsdb.labels import Ints, SeriesTable
 from tsdb.matchers import Matcher, MatchOp
 from tsdb.selection import Selection

@@ -9,6 +9,7 @@ from typing import Any
 
 import cramjam
 
+from novaql.inputs.protobuf_wire import varint
 from tests.support.hostile_arrow import (
     FULL,
     MB,
@@ -64,14 +65,6 @@ def zstd(data: bytes) -> bytes:
 def sized(key: int, content: bytes) -> bytes:
     """A field of bytes of a protobuf message."""
     return bytes([key]) + varint(len(content)) + content
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
 
 
 KEY = sized(0x0A, b"k")

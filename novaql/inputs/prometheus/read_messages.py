@@ -10,7 +10,7 @@ import google_crc32c
 
 from novaql.errors import InputError
 from novaql.inputs.prometheus.chunk_bytes import Encoding
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text, varint
 from tsdb.matchers import Matcher, MatchOp
 
 _OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}
@@ -48,7 +48,7 @@ def read_request(
     function = _bytes(2, b"series") if labels_only else b""
     parts.append(_bytes(4, function + _number(3, start_ms) + _number(4, end_ms)))
     accepted = [0] if labels_only else [1, 0]
-    return _bytes(1, b"".join(parts)) + b"".join(b"\x10" + _varint(one) for one in accepted)
+    return _bytes(1, b"".join(parts)) + b"".join(b"\x10" + varint(one) for one in accepted)
 
 
 def series_of_frames(body: Readable, what: str) -> Iterator[ReadSeries]:
@@ -143,17 +143,8 @@ def _exactly(body: Readable, size: int, what: str) -> bytes:
 
 
 def _number(field_: int, value: int) -> bytes:
-    return bytes([field_ << 3]) + _varint(value & (1 << 64) - 1)
+    return bytes([field_ << 3]) + varint(value & (1 << 64) - 1)
 
 
 def _bytes(field_: int, value: bytes) -> bytes:
-    return bytes([field_ << 3 | 2]) + _varint(len(value)) + value
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return bytes([field_ << 3 | 2]) + varint(len(value)) + value

@@ -20,9 +20,9 @@ from novaql.inputs.prometheus import wal_samples
 from novaql.inputs.prometheus.data_directory import DataDirectory
 from novaql.inputs.prometheus.wal_samples import read_samples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
+from novaql.inputs.protobuf_wire import varint
 from server.prometheus.read_histograms import histogram_fields
 from server.prometheus.read_messages import label_fields
-from server.prometheus.wire import varint
 from tests.support.http_server import WRITE_HEADERS
 from tests.support.prometheus_data import RunningPrometheus, blocks_from, prometheus_with_data
 from tests.support.remote_write_messages import Series, message_of, packed
