@@ -28,6 +28,8 @@ def number_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
         pad = abs(low) * 0.5 or 1.0
         low, high = max(low - pad, -LARGEST), min(high + pad, LARGEST)
     rough = (high / wanted) - (low / wanted)  # divided first: the span of two floats may overflow
+    if rough == 0:  # a span of a few of the smallest floats
+        return [low, high]
     size = 10.0 ** math.floor(math.log10(rough))
     if size == 0 or not math.isfinite(size):
         return [low, high]

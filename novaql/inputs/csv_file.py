@@ -38,7 +38,6 @@ def read_csv(path: Path, columns: Columns, progress: Progress) -> Iterator[Batch
                 pacsv.ParseOptions(delimiter=delimiter),
                 pacsv.ConvertOptions(
                     column_types=_types(header, columns),
-                    strings_can_be_null=True,
                     null_values=["", "null", "NULL"],
                 ),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 
 from scim2_models import (
     AuthenticationScheme,
@@ -20,11 +21,21 @@ from scim2_server.service import ScimService
 from scim2_server.utils import load_default_resource_types, load_default_schemas
 
 MOST_RESULTS = 1000
+_building = threading.Lock()
+
+
+def scim_service() -> ScimService:
+    """The protocol, without storage; the same for every tenant.
+
+    It is built by one thread: building parses sources, and `ast.parse` of CPython 3.11 fails
+    now and then on several threads at once.
+    """
+    with _building:
+        return _built()
 
 
 @functools.cache
-def scim_service() -> ScimService:
-    """The protocol, without storage; the same for every tenant."""
+def _built() -> ScimService:
     config = ServiceProviderConfig(
         patch=Patch(supported=True),
         bulk=Bulk(supported=True, max_operations=100, max_payload_size=1 << 20),

@@ -103,6 +103,7 @@ def test_ticks_enclose_the_values(one: float, other: float) -> None:
 
 
 def test_ticks_as_examples() -> None:
+    assert number_ticks(0, 5e-324) == [0, 5e-324]
     assert number_ticks(0, 10) == [0, 2, 4, 6, 8, 10]
     hour = time_ticks(NOON_MS, NOON_MS + 3_600_000)
     assert [label for _, label in hour] == [

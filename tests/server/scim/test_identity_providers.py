@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from server.platform.bootstrap import add_admin
 from server.platform.clock import SystemClock
 from server.platform.scopes import Role
 from server.platform.tables import User
+from server.scim import provider
 from tests.server.scim.conftest import USER, Idp
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -28,6 +31,24 @@ def with_token(idp: Idp, user: dict[str, Any]) -> dict[str, str]:
 
 def use(idp: Idp, bearer: dict[str, str]) -> int:
     return idp.server.client.get("/api/v1/labels", headers=bearer).status_code
+
+
+def test_first_requests_at_once_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+
+    def build(**given: Any) -> object:
+        built.append(given)
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(provider.ScimProvider, "from_discovery", build)
+    monkeypatch.setattr(provider, "ScimService", lambda made: made)
+    provider._built.cache_clear()
+    with ThreadPoolExecutor(6) as pool:
+        services = set(pool.map(lambda _: provider.scim_service(), range(6)))
+    provider._built.cache_clear()
+
+    assert len(built) == len(services) == 1
 
 
 ENDS: dict[str, dict[str, Any]] = {
