@@ -30,6 +30,7 @@ async def admit(
     """
     context: ServerContext = request.app.state.context
     principal = await _principal(request, context)
+    await context.starts.wait(principal.tenant_id)
     scoped = context.scoped(principal)
     path, state = request.scope["path"], request.scope["state"]
     state["principal"] = principal

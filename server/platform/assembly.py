@@ -26,6 +26,7 @@ from server.platform.quotas import open_quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes
 from server.platform.sealing import SealingKeys
+from server.platform.starts import Starts
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.stores import Stores, not_here
@@ -105,6 +106,7 @@ def _around(
         dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
         strangers=Strangers(settings.strangers_per_minute),
         telemetry=Telemetry(__version__, stores.stats),
+        starts=Starts(),
         threads=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),

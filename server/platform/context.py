@@ -25,6 +25,7 @@ from server.platform.quotas import Quota, Quotas, quota_plan
 from server.platform.scopes import Principal, Role
 from server.platform.scrapes import Scrapes, no_scrapes
 from server.platform.sealing import SealingKeys
+from server.platform.starts import Starts
 from server.platform.state.database import StateDatabase
 from server.platform.store import Store
 from server.platform.stores import Stores
@@ -49,6 +50,7 @@ class ServerContext:
     keys       what secrets are sealed with, and signatures made
     quota_plan the quotas of each kind of endpoint
     dialer     for requests to others; never into a network that is not public
+    starts     the order in which requests begin
     threads    for work on the database
     readers    for reading it alone
     outside    threads that wait for others: receivers of webhooks and the like
@@ -79,6 +81,7 @@ class ServerContext:
     strangers: Strangers
     dialer: Dialer
     telemetry: Telemetry
+    starts: Starts
     threads: StateThreads
     readers: StateThreads
     measurers: StateThreads

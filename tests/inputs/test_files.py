@@ -277,7 +277,9 @@ def test_a_table_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> 
 
 def test_labels_of_csv_are_read_as_written(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text('time,value,__name__,a,b\n1,1,m,NULL,"null"\n2,NULL,m,x,y\n3,,m,x,y\n4,2,m,NA,""\n')
+    path.write_text(
+        'time,value,__name__,a,b\n1,1,m,NULL,"null"\n2,NULL,m,x,y\n3,,m,x,y\n4,2,m,NA,""\n'
+    )
     with tsdb.memory() as database:
         import_into(database, str(path))
         found = sorted(tuple(sorted(dict(labels).items())) for labels in read_plain(database))
