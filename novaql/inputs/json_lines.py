@@ -33,7 +33,9 @@ from tsdb.tile import Batch, Floats
 MOST_SERIES_KEPT = 1_000_000
 _PART_BYTES = 1 << 20
 _NUMBERS = rb"([-+.0-9eE,]++)"
-_VALUES = rb'((?:[-+.0-9eE,]++|null|"[-+A-Za-z]{2,9}")++)'
+_VALUES = (
+    rb'((?:null|"[-+A-Za-z]{2,9}")?+[-+.0-9eE,]++(?:(?:null|"[-+A-Za-z]{2,9}")[-+.0-9eE,]*+)*+)'
+)
 _LINE = re.compile(
     rb'\{"metric":(\{[^{}\n]*+\}),'
     rb'(?:"values":\[' + _VALUES + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
@@ -198,23 +200,12 @@ class JsonLinesParser:
 
 def _parts(texts: list[bytes]) -> Iterator[bytes]:
     """Lists of numbers as one text with commas, in parts that are not too long to be read."""
-    waiting: list[bytes] = []
-    size = 0
-    for text in texts:
-        at = 0
-        while len(text) - at > _PART_BYTES:
-            end = text.find(b",", at + _PART_BYTES)
-            if end < 0:
-                break
-            yield b",".join([*waiting, text[at:end]])
-            waiting, size, at = [], 0, end + 1
-        waiting.append(text[at:] if at else text)
-        size += len(waiting[-1])
-        if size > _PART_BYTES:
-            yield b",".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b",".join(waiting)
+    whole, at = b",".join(texts), 0
+    while len(whole) - at > _PART_BYTES and (end := whole.find(b",", at + _PART_BYTES)) >= 0:
+        yield whole[at:end]
+        at = end + 1
+    if whole:
+        yield whole[at:]
 
 
 def _quick_floats(text: bytes) -> tuple[Floats, Bools | None]:

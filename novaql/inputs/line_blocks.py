@@ -12,7 +12,7 @@ BLOCK_LINES = 32 << 10
 """A line of one byte takes hundreds of bytes while it is read, so lines are counted, too."""
 
 _NEWLINE = 0x0A
-_FEW = 64
+_BEGINNING = 1024
 _BLANK = re.compile(rb"^(?:[ \t]*+\n)++", re.MULTILINE)
 _BLANK_OR_COMMENT = re.compile(rb"^(?:[ \t]*+(?:#[^\n]*+)?+\n)++", re.MULTILINE)
 _BLANK_OR_FREE_COMMENT = re.compile(
@@ -56,21 +56,23 @@ def line_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def without_blank_lines(block: bytes) -> bytes:
     """Whole lines, without the blank ones if they are many."""
-    return _BLANK.sub(b"", block) if _are_many(block, (b"\n\n",)) else block
+    return _BLANK.sub(b"", block) if _are_many(block, _BLANK) else block
 
 
 def without_comments(block: bytes) -> bytes:
     """Whole lines, without blank ones and comments if they are many."""
-    return _BLANK_OR_COMMENT.sub(b"", block) if _are_many(block, (b"\n\n", b"\n#")) else block
+    return _BLANK_OR_COMMENT.sub(b"", block) if _are_many(block, _BLANK_OR_COMMENT) else block
 
 
 def without_free_comments(block: bytes) -> bytes:
     """The same of Prometheus text, whose comments may be metadata, which stays."""
-    if not _are_many(block, (b"\n\n", b"\n#")):
+    if not _are_many(block, _BLANK_OR_FREE_COMMENT):
         return block
     return _BLANK_OR_FREE_COMMENT.sub(b"", block)
 
 
-def _are_many(block: bytes, beginnings: tuple[bytes, ...]) -> bool:
-    found = sum(block.count(beginning) for beginning in beginnings)
-    return found > _FEW and 4 * found > block.count(b"\n")
+def _are_many(block: bytes, superfluous: re.Pattern[bytes]) -> bool:
+    """Whether such lines take an eighth of the beginning, by which a block is judged: to count
+    them in all of it takes as long as reading the samples does."""
+    beginning = block[:_BEGINNING]
+    return 8 * sum(map(len, superfluous.findall(beginning))) > len(beginning)

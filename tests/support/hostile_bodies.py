@@ -141,6 +141,7 @@ KINDS: dict[str, Hostile] = {
     "text: newlines": text(b"\n", statuses=(200,)),
     "text: comments": text(b"#\n", statuses=(200,)),
     "text: longer comments": text(b"# x\n", statuses=(200,)),
+    "text: comments behind samples": text(b"a 1\n" * 512 + b"#\n" * 30_000, statuses=(200,)),
     "text: blank and full lines in turn": text(b"\na 1\n", statuses=(200, 413)),
     "text: a 1": text(b"a 1\n", statuses=(200, 413)),
     "text: a 1 with zstd": Hostile(
