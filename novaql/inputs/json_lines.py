@@ -33,9 +33,8 @@ from tsdb.tile import Batch, Floats
 MOST_SERIES_KEPT = 1_000_000
 _PART_BYTES = 1 << 20
 _NUMBERS = rb"([-+.0-9eE,]++)"
-_VALUES = (
-    rb'((?:null|"[-+A-Za-z]{2,9}")?+[-+.0-9eE,]++(?:(?:null|"[-+A-Za-z]{2,9}")[-+.0-9eE,]*+)*+)'
-)
+_TEXT = rb'(?:null|"[-+A-Za-z]{2,9}")'
+_VALUES = rb"(" + _TEXT + rb"?+[-+.0-9eE,]++(?:" + _TEXT + rb"[-+.0-9eE,]*+)*+)"
 _LINE = re.compile(
     rb'\{"metric":(\{[^{}\n]*+\}),'
     rb'(?:"values":\[' + _VALUES + rb'\],"timestamps":\[' + _NUMBERS + rb"\]"
