@@ -28,6 +28,7 @@ from tsdb.tombstones import Deletion, Intervals
 BUFFER_SAMPLES = 1 << 16
 UNSORTED_SAMPLES = 1 << 22  # what may wait for a reader before a writer sorts, about 100 MiB
 SAMPLE_BYTES = 24  # id, time, value while it waits in arrival form
+REPEATS = 1 << 18  # what may wait that only replaces samples, about 6 MiB
 
 _numbers = itertools.count()
 Arrays = tuple[Ints, Ints, Floats]
@@ -94,7 +95,9 @@ class Head:
         self.registry = Registry()
         self.appended = 0
         self.weight = 0
-        """As `appended`, but a histogram counts for as many samples as it takes the room of."""
+        """As `appended`, but a histogram counts for as many samples as it takes the memory of."""
+        self._repeats = 0  # weight of samples that replace another one, since the last sorting
+        self._sorted = 0  # `weight` at the last sorting
         self._number = next(_numbers)
         self._newest: Ints = np.full(64, MIN_TIME_MS)
         self._arrived = threading.Lock()  # guards the five below and the registry; held briefly
@@ -124,10 +127,17 @@ class Head:
         newest = self.newest(ids)
         return int(np.count_nonzero(times == newest)), int(np.count_nonzero(times < newest))
 
-    def add(self, floats: Floating, native: NativeSamples | None = None) -> None:
+    def add(
+        self,
+        floats: Floating,
+        native: NativeSamples | None = None,
+        repeats: tuple[int, int] = (0, 0),
+    ) -> None:
         """Take samples in, all at once to readers; the histograms count as the later ones.
 
         The arrays of floats are copied; those of histograms become the head's own.
+
+        repeats  how many floats and histograms have a series and time that is in the head already
         """
         if len(floats.ids):
             self._note_newest(floats.ids, floats.times)
@@ -140,7 +150,10 @@ class Head:
                 self._cut()
                 self._sealed.append(native)
                 self.appended += len(native)
-                self.weight += max(len(native), native.nbytes // SAMPLE_BYTES)
+                weight = max(len(native), native.nbytes // SAMPLE_BYTES)
+                self.weight += weight
+                self._repeats += weight * repeats[1] // max(1, len(native))
+            self._repeats += repeats[0]
 
     def _note_newest(self, ids: Ints, times: Ints) -> None:
         self.newest(ids[:0])
@@ -188,6 +201,7 @@ class Head:
             self._cut()
             chunks = self._sealed
             self._sealed = []
+            self._repeats, self._sorted = 0, self.weight
             known = self._part.head_index
             if len(self.registry) != known.rows:
                 known = self.registry.index()
@@ -209,11 +223,15 @@ class Head:
             return self._part
 
     def keep_up(self) -> None:
-        """Sort if much waits, so that no writer outruns all readers. For the writer.
+        """Sort if much waits, so that no writer outruns all readers. For the writer."""
+        if self.weight - self._sorted >= UNSORTED_SAMPLES:
+            self.part()
 
-        Of a series and time that is written over and over, only what is unsorted is held twice.
-        """
-        if self.appended - self._part.appended >= UNSORTED_SAMPLES:
+    def drop_repeats(self) -> None:
+        """Sort if most of what waits is a few samples written over and over, which leaves one of
+        each. For the writer."""
+        repeats = self._repeats
+        if repeats >= REPEATS and 4 * repeats > 3 * (self.weight - self._sorted):
             self.part()
 
     def without(self, deletion: Deletion) -> HeadPart:

@@ -59,9 +59,9 @@ class Writes(Keeping):
                         native = native.take(np.flatnonzero(native.times >= oldest)) or None
                 if len(floats.ids) == 0 and native is None and exemplars is None:
                     return AppendResult(rejected=rejected, rejected_histograms=late_histograms)
-            known = [head.repeats(floats.ids, floats.times)]
+            known = [head.repeats(floats.ids, floats.times), (0, 0)]
             if native is not None:
-                known.append(head.repeats(native.ids, native.times))
+                known[1] = head.repeats(native.ids, native.times)
             result = AppendResult(
                 appended=len(floats.ids) + (0 if native is None else len(native)),
                 duplicates=sum(same for same, _ in known),
@@ -75,7 +75,7 @@ class Writes(Keeping):
                 position = self._files.log.append(head.registry, floats, native, exemplars)
             if head.appended == 0:
                 self._first_append = time.monotonic()
-            head.add(floats, native)
+            head.add(floats, native, (known[0][0], known[1][0]))
             if exemplars is not None:
                 self._exemplars.add(exemplars)
             self._note_change(oldest_ms, newest_ms)
@@ -85,6 +85,7 @@ class Writes(Keeping):
     def _make_room(self) -> None:
         """Flushing keeps up with appending, or appending waits; in memory, sorting does."""
         state = self._state
+        state.head.drop_repeats()
         if self._files is None:
             state.head.keep_up()
         if state.frozen and state.head.weight >= self.options.flush_samples:
