@@ -50,6 +50,10 @@ class WireHistogram:
     stale: bool
 
 
+_EMPTY = WireHistogram(0, 0, 0, 0.0, 0.0, 0.0, 0.0, [], [], (), stale=False)
+"""What a message without a field says. One object for all, since a body may have millions."""
+
+
 @dataclass(slots=True)
 class _Raw:
     numbers: dict[int, int] = field(default_factory=dict)
@@ -63,6 +67,8 @@ class _Raw:
 def read_histogram(data: bytes, start: int, stop: int) -> WireHistogram:
     """The histogram in data[start:stop]. Raises `InputError` for one that is malformed, or that
     does not agree with itself."""
+    if start == stop:
+        return _EMPTY
     raw = _Raw()
     for number, kind, first, last in fields(data, start, stop):
         _take(raw, data, number, kind, first, last)
