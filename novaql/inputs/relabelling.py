@@ -1,4 +1,8 @@
-"""Relabelling rules as Prometheus has them: label sets rewritten, kept or dropped."""
+"""Relabelling rules as Prometheus has them: label sets rewritten, kept or dropped.
+
+A rule may multiply what it finds (`replacement: $1$1$1`), and rules follow one another. So names
+and values are measured before they are made, and those beyond the limits are an error.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from novaql.errors import InputError
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from tsdb.matchers import compile_regex
 
 _REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _ANYTHING = "(.*)"
+_SOURCE_VALUES = 16
+"""The joined source labels may have as many bytes as so many values of the longest kind."""
 
 
 class Action(StrEnum):
@@ -47,8 +55,15 @@ class RelabelRule:
     replacement: str = "$1"
     modulus: int = 0
 
-    def apply(self, labels: dict[str, str]) -> dict[str, str] | None:
-        """The labels after this rule; None: dropped. An empty value is no label."""
+    def apply(
+        self, labels: dict[str, str], limits: LabelLimits = USUAL_LIMITS
+    ) -> dict[str, str] | None:
+        """The labels after this rule; None: dropped. An empty value is no label.
+
+        limits  of names and values that the rule makes, and of their number
+
+        Raises `InputError` for what would exceed them.
+        """
         found = self.regex
         match self.action:
             case Action.LABELDROP:
@@ -56,8 +71,8 @@ class RelabelRule:
             case Action.LABELKEEP:
                 return {n: v for n, v in labels.items() if _match(found, n) is not None}
             case Action.LABELMAP:
-                return self._mapped(labels)
-        value = self.separator.join(labels.get(name, "") for name in self.source_labels)
+                return self._mapped(labels, limits)
+        value = self._source(labels, limits)
         match self.action:
             case Action.KEEP:
                 return labels if _match(found, value) is not None else None
@@ -68,37 +83,59 @@ class RelabelRule:
             case Action.DROP_EQUAL:
                 return labels if labels.get(self.target_label, "") != value else None
             case Action.LOWERCASE:
-                return _with(labels, self.target_label, value.lower())
+                return _with(labels, self.target_label, value.lower(), limits)
             case Action.UPPERCASE:
-                return _with(labels, self.target_label, value.upper())
+                return _with(labels, self.target_label, value.upper(), limits)
             case Action.HASHMOD:
-                return _with(labels, self.target_label, str(_hash(value) % self.modulus))
-        return self._replaced(labels, value)
+                return _with(labels, self.target_label, str(_hash(value) % self.modulus), limits)
+        return self._replaced(labels, value, limits)
 
-    def _replaced(self, labels: dict[str, str], value: str) -> dict[str, str]:
+    def _source(self, labels: Mapping[str, str], limits: LabelLimits) -> str:
+        values = [labels.get(name, "") for name in self.source_labels]
+        size = sum(map(len, values)) + len(self.separator) * max(0, len(values) - 1)
+        if size > _SOURCE_VALUES * limits.value_bytes:
+            raise InputError(
+                f"relabelling: the source labels have {size} characters together, "
+                f"the limit is {_SOURCE_VALUES * limits.value_bytes}"
+            )
+        return self.separator.join(values)
+
+    def _replaced(self, labels: dict[str, str], value: str, limits: LabelLimits) -> dict[str, str]:
         matched = _match(self.regex, value)
         if matched is None:
             return labels
-        target = expanded(self.target_label, matched)
+        target = expanded(self.target_label, matched, limits.name_bytes)
         if not target:
             return labels
-        return _with(labels, target, expanded(self.replacement, matched))
+        made = expanded(self.replacement, matched, limits.value_bytes)
+        return _with(labels, target, made, limits)
 
-    def _mapped(self, labels: dict[str, str]) -> dict[str, str]:
+    def _mapped(self, labels: dict[str, str], limits: LabelLimits) -> dict[str, str]:
         out = dict(labels)
         for name, value in labels.items():
             matched = _match(self.regex, name)
             if matched is not None:
-                out[expanded(self.replacement, matched)] = value
+                made = expanded(self.replacement, matched, limits.name_bytes)
+                out[made] = value
+                if made not in labels:
+                    limits.check({made: ""})
+                    _need_few(out, limits)
         return out
 
 
-def relabelled(labels: Mapping[str, str], rules: Sequence[RelabelRule]) -> dict[str, str] | None:
-    """The labels after all rules, in order of name; None: a rule dropped them."""
+def relabelled(
+    labels: Mapping[str, str],
+    rules: Sequence[RelabelRule],
+    limits: LabelLimits = USUAL_LIMITS,
+) -> dict[str, str] | None:
+    """The labels after all rules, in order of name; None: a rule dropped them.
+
+    Raises `InputError` where a rule would make more than `limits` allow.
+    """
     out: dict[str, str] | None = dict(labels)
     for rule in rules:
         assert out is not None
-        out = rule.apply(out)
+        out = rule.apply(out, limits)
         if out is None:
             return None
     assert out is not None
@@ -109,32 +146,55 @@ def _match(pattern: str, text: str) -> Any | None:
     return compile_regex(pattern).fullmatch(text)
 
 
-def _with(labels: dict[str, str], name: str, value: str) -> dict[str, str]:
+def _with(labels: dict[str, str], name: str, value: str, limits: LabelLimits) -> dict[str, str]:
     if value == "":
         return {n: v for n, v in labels.items() if n != name}
-    return {**labels, name: value}
+    limits.check({name: value})
+    out = {**labels, name: value}
+    if name not in labels:
+        _need_few(out, limits)
+    return out
+
+
+def _need_few(labels: Mapping[str, str], limits: LabelLimits) -> None:
+    """Labels that later rules drop, such as those of a discovery, count, too: their limit is that
+    of the names of a whole message."""
+    if len(labels) > limits.names:
+        raise InputError(f"relabelling: there are more than {limits.names} labels")
 
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[8:], "big")
 
 
-def expanded(template: str, matched: Any) -> str:
+def expanded(template: str, matched: Any, most_bytes: int = USUAL_LIMITS.value_bytes) -> str:
     """A template in which `$1`, `${1}` and `${name}` stand for groups and `$$` for a dollar.
 
     A group that is not there is empty; a dollar that begins nothing stands for itself.
+    Raises `InputError` instead of making a text of more than `most_bytes`.
     """
-    if "$" not in template:
-        return template
+    pieces: list[str] = []
+    size = at = 0
+    for found in _REFERENCE.finditer(template):
+        for piece in (template[at : found.start()], _group(found, matched)):
+            size += len(piece)
+            pieces.append(piece)
+        at = found.end()
+        if size > most_bytes:
+            break
+    pieces.append(template[at:])
+    # A character has a byte at least.
+    if size + len(pieces[-1]) > most_bytes:
+        raise InputError(f"relabelling: a text would have more than {most_bytes} bytes")
+    return "".join(pieces)
 
-    def text(found: re.Match[str]) -> str:
-        if found[1]:
-            return "$"
-        name = found[2] or found[3]
-        try:
-            group = matched.group(int(name) if name.isdigit() else name)
-        except (IndexError, KeyError):
-            return ""
-        return group or ""
 
-    return _REFERENCE.sub(text, template)
+def _group(found: re.Match[str], matched: Any) -> str:
+    if found[1]:
+        return "$"
+    name = found[2] or found[3]
+    try:
+        group = matched.group(int(name) if name.isdigit() else name)
+    except (IndexError, KeyError):
+        return ""
+    return group or ""

@@ -8,10 +8,10 @@ import weakref
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.influx import InfluxParser
 from novaql.inputs.json_lines import JsonLinesParser
-from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from server.ingest.delta import DeltaSums
 from server.platform.context import ServerContext
+from server.platform.label_limits import label_limits
 from server.platform.store import Store
 from server.settings import Settings
 
@@ -23,7 +23,7 @@ class Intake:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.limits = limits_of(settings)
+        self.limits = label_limits(settings)
         self.most_bytes = settings.max_unpacked_bytes
         self.turn = threading.Lock()
         self.remote_write = RemoteWriteDecoder(
@@ -49,13 +49,3 @@ def intake_of(context: ServerContext) -> Intake:
             if found is None:
                 found = _intakes[store] = Intake(context.settings)
     return found
-
-
-def limits_of(settings: Settings) -> LabelLimits:
-    """What a message may hold."""
-    return LabelLimits(
-        labels=settings.max_labels,
-        name_bytes=settings.max_label_name_bytes,
-        value_bytes=settings.max_label_value_bytes,
-        series=settings.max_write_series,
-    )

@@ -10,10 +10,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.errors import InputError
 from novaql.inputs.relabelling import RelabelRule, relabelled
 from novaql.language.durations import format_duration
 from server.platform.context import context_of, principal_of
 from server.platform.errors import InvalidRequest, NotFound
+from server.platform.label_limits import label_limits
 from server.platform.scrapes import PoolView, ScrapeReport, TargetView
 from server.prometheus.envelope import success
 from server.prometheus.parameters import bad_parameter, read_parameters
@@ -93,11 +95,15 @@ async def relabel_steps(request: Request) -> Response:
         raise bad_parameter("labels", str(problem)) from None
     if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
         raise bad_parameter("labels", "an object of texts is needed")
+    limits = label_limits(context_of(request).settings)
     steps: list[dict[str, Any]] = []
     now: dict[str, str] | None = given
     for rule in _pool(request, pool).relabel:
         assert now is not None
-        now = relabelled(now, [rule])
+        try:
+            now = relabelled(now, [rule], limits)
+        except InputError as problem:
+            raise bad_parameter("labels", str(problem)) from None
         steps.append({"rule": _rule(rule), "output": now or {}, "keep": now is not None})
         if now is None:
             break

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from novaql.errors import InputError
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.relabelling import RelabelRule, relabelled
 from novaql.language.durations import format_duration
 from novaql.rules.durations import file_duration_ms
@@ -80,7 +82,11 @@ class TargetGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScrapeJob:
-    """One item of `scrape_configs`. protocols: names in order of preference."""
+    """One item of `scrape_configs`.
+
+    protocols  names in order of preference
+    made       bounds on labels that relabelling makes
+    """
 
     name: str
     interval_s: float = 60.0
@@ -100,6 +106,7 @@ class ScrapeJob:
     exposed: ExposedOptions = AS_EXPOSED
     relabel: tuple[RelabelRule, ...] = ()
     metric_relabel: tuple[RelabelRule, ...] = ()
+    made: LabelLimits = USUAL_LIMITS
     static: tuple[TargetGroup, ...] = ()
     files: tuple[FileDiscovery, ...] = ()
     http: tuple[HttpDiscovery, ...] = ()
@@ -155,7 +162,10 @@ def discovered_labels(job: ScrapeJob, group: TargetGroup, address: str) -> dict[
 
 def target_of(job: ScrapeJob, discovered: Labels) -> ScrapeTarget | None:
     """The target that relabelling makes of discovered labels; None: dropped. Raises `NoTarget`."""
-    labels = relabelled(discovered, job.relabel)
+    try:
+        labels = relabelled(discovered, job.relabel, job.made)
+    except InputError as problem:
+        raise NoTarget(str(problem)) from problem
     if labels is None:
         return None
     address = labels.get(_ADDRESS, "")

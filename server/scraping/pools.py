@@ -7,10 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from novaql.errors import ArgumentError
+from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.rules.problems import FileProblems
 from server.platform.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
 from server.platform.store import Store
@@ -144,6 +146,7 @@ class ScrapeManager:
                   again, and a change that makes sense is carried out
     tenant_id     whose store it is; None: the first tenant's
     look_every_s  seconds between two looks at the file
+    made          bounds on labels that relabelling makes
     """
 
     def __init__(
@@ -154,9 +157,11 @@ class ScrapeManager:
         *,
         tenant_id: str | None = None,
         look_every_s: float = 5.0,
+        made: LabelLimits = USUAL_LIMITS,
     ) -> None:
         self.tenant_id = tenant_id
         self._look_every_s = look_every_s
+        self._made = made
         self._config = config
         self._seen = _stamp(config)
         self._store = store
@@ -231,6 +236,7 @@ class ScrapeManager:
             await self._replace(jobs)
 
     async def _replace(self, jobs: Sequence[ScrapeJob]) -> None:
+        jobs = [replace(job, made=self._made) for job in jobs]
         running = {pool.job.name: pool for pool in self._pools}
         kept = [running[job.name] for job in jobs if _is_same(running.get(job.name), job)]
         by_name = {pool.job.name: pool for pool in kept}

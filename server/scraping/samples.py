@@ -155,7 +155,7 @@ class SampleMaker:
         if job.metric_relabel:
             kept: list[dict[str, str]] = []
             for row, labels in enumerate(table.dicts()):
-                found = relabelled(labels, job.metric_relabel)
+                found = relabelled(labels, job.metric_relabel, job.made)
                 rows[row] = len(kept) if found else -1
                 if found:
                     kept.append(found)

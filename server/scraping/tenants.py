@@ -7,6 +7,7 @@ from pathlib import Path
 from novaql.errors import ArgumentError
 from server.platform.bootstrap import tenants
 from server.platform.context import ServerContext
+from server.platform.label_limits import label_limits
 from server.scraping.model import ScrapeJob
 from server.scraping.pools import ScrapeManager, scrape_jobs_of
 
@@ -40,5 +41,6 @@ def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManage
         tenant_id = context.anyone.tenant_id if name is None else ids.get(name)
         if tenant_id is None:
             raise ArgumentError("scrape-config", f"{path}: there is no tenant named {name!r}")
-        found.append(ScrapeManager(path, jobs, context.stores.of(tenant_id), tenant_id=tenant_id))
+        store, made = context.stores.of(tenant_id), label_limits(context.settings)
+        found.append(ScrapeManager(path, jobs, store, tenant_id=tenant_id, made=made))
     return found

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
+from novaql.errors import InputError
+from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.relabelling import Action, RelabelRule, relabelled
+from server.scraping.model import NoTarget, ScrapeJob, TargetGroup, discovered_labels, target_of
 
 A = {"a": "foo", "b": "bar", "c": "baz"}
 
@@ -59,3 +65,79 @@ def test_hashmod_is_prometheus_s() -> None:
     assert relabelled(A, [rule]) == {**A, "d": "976"}
     digest = hashlib.md5(b"baz").digest()
     assert int.from_bytes(digest[8:], "big") % 1000 == 976
+
+
+SMALL = LabelLimits(labels=256, name_bytes=64, value_bytes=256, names=32)
+TEN_TIMES = RelabelRule(source_labels=("a",), target_label="a", replacement="$1" * 10)
+DOUBLED = [
+    RelabelRule(Action.LABELMAP, regex="(.*)", replacement=f"${{1}}x{number}")
+    for number in range(30)
+]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [TEN_TIMES] * 12,
+        [RelabelRule(Action.REPLACE, ("a",) * 1_000_000, target_label="b", separator="ab" * 1000)],
+        [RelabelRule(target_label="b", replacement="x" * (1 << 17))],
+        [RelabelRule(source_labels=("a",), target_label="${1}" * 1000, replacement="v")],
+        DOUBLED,
+    ],
+    ids=["replacements", "source labels", "a long template", "names", "maps of labels"],
+)
+def test_rules_that_multiply_are_refused_before_they_do(rules: list[RelabelRule]) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="relabelling: "):
+            relabelled(A, rules)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_target_whose_labels_multiply_is_none() -> None:
+    group = TargetGroup("0", ("localhost:1",), {"a": "foo"})
+    job = ScrapeJob("j", relabel=(TEN_TIMES,) * 3, made=SMALL)
+    with pytest.raises(NoTarget, match="more than 256 bytes"):
+        target_of(job, discovered_labels(job, group, "localhost:1"))
+
+
+_NAMES = st.sampled_from(["a", "b", "c", "d", "aa"])
+_PIECES = st.lists(
+    st.sampled_from(["$1", "${1}", "$0", "$2", "${n}", "$$", "$", "ä", "x", "${", "}"]), max_size=40
+).map("".join)
+
+
+@st.composite
+def _rules(draw: st.DrawFn) -> RelabelRule:
+    action = draw(st.sampled_from(list(Action)))
+    return RelabelRule(
+        action,
+        tuple(draw(st.lists(_NAMES, max_size=30))),
+        draw(st.sampled_from([";", "", "ßß"])),
+        draw(st.sampled_from(["(.*)", "(?s)(.*)", "(.)(.*)", "(?P<n>a).*", "a|b", ""])),
+        draw(_PIECES) if action is Action.REPLACE else draw(_NAMES),
+        draw(_PIECES),
+        draw(st.integers(1, 1000)),
+    )
+
+
+@given(
+    st.dictionaries(_NAMES, st.text(st.sampled_from("aßIx\n"), max_size=80), max_size=5),
+    st.lists(_rules(), max_size=12),
+)
+def test_what_any_rules_make_is_within_the_limits(
+    labels: dict[str, str], rules: list[RelabelRule]
+) -> None:
+    try:
+        made = relabelled(labels, rules, SMALL)
+    except InputError:
+        return
+    if made is None:
+        return
+    assert len(made) <= SMALL.names
+    for name, value in made.items():
+        assert value
+        assert len(value.encode()) <= SMALL.value_bytes or labels.get(name) == value
+        assert len(name.encode()) <= SMALL.name_bytes
