@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from novaql.errors import LimitExceeded
 from tsdb.labels import Bools
 
 py_buffer: Any = pa.py_buffer  # the stubs do not know that NumPy arrays have a buffer
@@ -26,14 +27,28 @@ def numbers(values: NDArray[Any], kind: pa.DataType, valid: Bools | None = None)
     return array
 
 
+MOST_TEXT_BYTES = 2**31 - 1
+"""Of all texts of one array: its offsets are numbers of 31 bits."""
+
+
 def strings(texts: Sequence[str]) -> pa.Array[Any]:
-    """A string array without nulls."""
+    """A string array without nulls. Raises `LimitExceeded` for more than 2 GiB of texts."""
+    _need_short(sum(map(len, texts)))  # a character has a byte at least
     encoded = [text.encode() for text in texts]
+    _need_short(sum(map(len, encoded)))
     offsets = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     buffers = [None, py_buffer(offsets), py_buffer(b"".join(encoded))]
     array: pa.Array[Any] = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
     return array
+
+
+def _need_short(size: int) -> None:
+    if size > MOST_TEXT_BYTES:
+        raise LimitExceeded(
+            f"a column has {size} bytes of different texts, of which Arrow and Parquet "
+            f"take {MOST_TEXT_BYTES} at most; select fewer series, or leave labels out"
+        )
 
 
 def booleans(values: Bools) -> pa.Array[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from novaql.errors import LimitExceeded
 from novaql.export.formulas import without_formula
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
 
+MOST_LEGEND = 64 << 10
+MOST_CSV_BYTES = 256 << 20
+"""Of the names of series in the rows of a table, which is made as a whole."""
 HEADER = b"time,series,value\r\n"
 
 
@@ -38,10 +42,22 @@ class Answered:
 
 
 def legend_text(legend: str | None, labels: dict[str, str]) -> str:
-    """The name of a series: the legend with labels' values in it, or the labels."""
+    """The name of a series: the legend with labels' values in it, or the labels.
+
+    A legend that repeats long values is cut off behind `MOST_LEGEND` characters.
+    """
     if not legend or legend == "__auto":
         return series_text(labels)
-    return _LABEL.sub(lambda found: labels.get(found[1], ""), legend)
+    pieces: list[str] = []
+    size = at = 0
+    for found in _LABEL.finditer(legend):
+        for piece in (legend[at : found.start()], labels.get(found[1], "")):
+            pieces.append(piece)
+            size += len(piece)
+        at = found.end()
+        if size > MOST_LEGEND:
+            return f"{''.join(pieces)[:MOST_LEGEND]}…"
+    return "".join((*pieces, legend[at:]))
 
 
 def as_json(
@@ -105,12 +121,16 @@ def names_of(each: Answered, *, many: bool) -> list[str]:
 def as_csv(answered: Sequence[Answered]) -> bytes:
     """RFC 4180 with a header: time (RFC 3339, UTC), series, value; query after query.
 
-    A native histogram stands in `value` as Prometheus prints it.
+    A native histogram stands in `value` as Prometheus prints it. Raises `LimitExceeded`.
     """
     import pyarrow as pa  # noqa: PLC0415 - likewise
 
     from novaql.export.arrow_arrays import numbers, strings  # noqa: PLC0415 - loads pyarrow
-    from novaql.export.csv_text import LINE_END, histogram_cells  # noqa: PLC0415 - likewise
+    from novaql.export.csv_text import (  # noqa: PLC0415 - likewise
+        CHUNK_BYTES,
+        LINE_END,
+        histogram_cells,
+    )
     from novaql.export.text_cells import (  # noqa: PLC0415 - likewise
         COMMA,
         NOTHING,
@@ -121,7 +141,7 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
     )
     from novaql.export.time_text import time_texts  # noqa: PLC0415 - likewise
 
-    parts = [HEADER]
+    parts, size = [HEADER], 0
     for each in answered:
         result = each.result
         if result.text is not None:
@@ -139,10 +159,22 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
             texts, which = histogram_cells(points.native)
             shown = texts.take(numbers(which, pa.int32()))
             values = compute.if_else(compute.equal(shown, NOTHING), values, shown)
-        times = strings(time_texts(distinct)).take(numbers(instant, pa.int64()))
-        series = strings(names).take(numbers(row, pa.int64()))
-        last = compute.binary_join_element_wise(values, NOTHING, LINE_END)
-        parts.append(joined_bytes(compute.binary_join_element_wise(times, series, last, COMMA)))
+        size += int(np.fromiter(map(len, names), np.int64, len(names))[row].sum())
+        if size > MOST_CSV_BYTES:
+            raise LimitExceeded(
+                f"the names of the series take more than {MOST_CSV_BYTES >> 20} MiB in this table; "
+                "take a shorter legend, a longer step or fewer series"
+            )
+        times, series = strings(time_texts(distinct)), strings(names)
+        at_once = CHUNK_BYTES // (1 + max(map(len, names)))
+        for first in range(0, len(row), max(1, at_once)):
+            some = slice(first, first + max(1, at_once))
+            cells = (
+                times.take(numbers(instant[some], pa.int64())),
+                series.take(numbers(row[some], pa.int64())),
+                compute.binary_join_element_wise(values[some], NOTHING, LINE_END),
+            )
+            parts.append(joined_bytes(compute.binary_join_element_wise(*cells, COMMA)))
     return b"".join(parts)
 
 

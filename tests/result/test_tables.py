@@ -14,6 +14,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
+from novaql.errors import LimitExceeded
+from novaql.export import arrow_arrays
+from novaql.export.arrow import long_stream
 from novaql.export.columns import column_names
 from novaql.result import Result
 from tests.support.results import NOON_MS, matrix, raw, results, scalar, string, vector
@@ -197,3 +200,17 @@ def test_arrow_and_csv_do_not_load_pandas() -> None:
         "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("text", ["x" * 60, "é" * 30])
+def test_more_text_than_the_offsets_of_arrow_count_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    found = vector([({"a": f"{text}{number}"}, 1.0) for number in range(3)])
+    monkeypatch.setattr(arrow_arrays, "MOST_TEXT_BYTES", 3 * 61)
+    assert len(found.arrow()) == 3
+    monkeypatch.setattr(arrow_arrays, "MOST_TEXT_BYTES", 3 * 61 - 1)
+    with pytest.raises(LimitExceeded, match=r"183 bytes of different texts, .* take 182 at most"):
+        found.arrow()
+    with pytest.raises(LimitExceeded):
+        list(long_stream(found))

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from novaql.export.arrow_arrays import booleans, numbers, strings
 from novaql.export.columns import TIME, VALUE
+from novaql.export.series_json import label_bytes
 from novaql.export.series_text import exposed_text
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.export.stored.text_families import Family
@@ -23,7 +24,7 @@ from tsdb.labels import METRIC_NAME, Ints
 from tsdb.tile import is_stale
 
 _SPACE, _LINE, _CSV_LINE = strings([" ", "\n", "\r\n"])
-_BLOCK = 1 << 17
+_BLOCK, _BLOCK_BYTES = 1 << 17, 64 << 20
 
 
 def family_lines(
@@ -32,11 +33,12 @@ def family_lines(
     """How many samples, and their lines; all of them are of one family."""
     series = samples.series
     texts = strings([exposed_text(labels) for labels in series])
+    most = _most_samples(samples)
     pieces: Iterator[Piece] = (_unmarked(p) for p in samples.pieces(floats_only=True))
     if family.is_whole:
         pieces = iter(_together(list(pieces), samples, family))
     for piece in pieces:
-        for part in _blocks(piece):
+        for part in _blocks(piece, most):
             distinct, instant = np.unique(part.times_ms, return_inverse=True)
             stamps = strings([_seconds(ms) if openmetrics else str(ms) for ms in distinct.tolist()])
             lines = compute.binary_join_element_wise(
@@ -54,8 +56,9 @@ def csv_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
     yield 0, (",".join(map(csv_cell, [TIME, VALUE, *samples.labels])) + "\r\n").encode()
     columns = [samples.series.column(label).compacted() for label in samples.labels.values()]
     cells = [strings([csv_cell(text) for text in column.values]) for column in columns]
+    most = _most_samples(samples)
     for piece in samples.pieces(floats_only=True):
-        for part in _blocks(_unmarked(piece)):
+        for part in _blocks(_unmarked(piece), most):
             distinct, instant = np.unique(part.times_ms, return_inverse=True)
             times = strings(time_texts(distinct))
             row: list[Any] = [
@@ -74,7 +77,7 @@ def json_lines(samples: StoredSamples) -> Iterator[tuple[int, bytes]]:
     """One line a series, or several if it has very many samples."""
     heads = [orjson.dumps(labels) for labels in samples.series]
     for piece in samples.pieces(floats_only=True):
-        for part in _blocks(_unmarked(piece)):
+        for part in _blocks(_unmarked(piece), _BLOCK):
             values = value_texts(part.values)
             odd = np.flatnonzero(~np.isfinite(part.values))
             if len(odd):
@@ -117,9 +120,15 @@ def _unmarked(piece: Piece) -> Piece:
     return Piece(piece.row[~stale], piece.times_ms[~stale], piece.values[~stale])
 
 
-def _blocks(piece: Piece) -> Iterator[Piece]:
-    for first in range(0, len(piece), _BLOCK):
-        some = slice(first, first + _BLOCK)
+def _most_samples(samples: StoredSamples) -> int:
+    """In a block, whose lines repeat the labels: so many that it has some dozen megabytes."""
+    widest = int(label_bytes(samples.series).max(initial=0))
+    return max(1, min(_BLOCK, _BLOCK_BYTES // (widest + 1)))
+
+
+def _blocks(piece: Piece, most: int) -> Iterator[Piece]:
+    for first in range(0, len(piece), most):
+        some = slice(first, first + most)
         yield Piece(piece.row[some], piece.times_ms[some], piece.values[some])
 
 
