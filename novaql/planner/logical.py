@@ -318,6 +318,9 @@ def rewrite_shared(plan: Plan, change: Callable[[Plan], Plan]) -> Plan:
     return rewrite(plan, changed)
 
 
+LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
+"""Functions to which it matters that their argument is a selector."""
+
 DEEPEST_SHOWN = 250
 
 

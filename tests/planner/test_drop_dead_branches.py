@@ -7,7 +7,8 @@ import pytest
 from novaql.language import parse
 from novaql.options import QueryOptions
 from novaql.planner import build_plan
-from novaql.planner.logical import Nothing, Plan
+from novaql.planner.by_tile import unwrap
+from novaql.planner.logical import FunctionCall, Nothing, Plan, Select
 from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.drop_dead_branches import drop_dead_branches
 
@@ -41,6 +42,8 @@ def test_nothing_is_left(text: str) -> None:
         ("m unless on () (vector(0) == 1)", "m"),
         ("m and on () (vector(1) == 1)", "m and on () vector(1)"),
         ("m and on () (2 > vector(1))", "m and on () vector(1)"),
+        ('sum(m or n{a="1",a="2"})', "sum(m)"),
+        ('m or n{a="1",a="2"} unless (vector(0) == 1) or m', "m or m"),
         ('sum(m) + (sum(m{a="1",a="2"}) or vector(0))', "sum(m) + vector(0)"),
     ],
 )
@@ -64,3 +67,11 @@ def test_the_rest_stays(before: str, after: str) -> None:
 )
 def test_what_could_be_noticed_is_evaluated(text: str) -> None:
     assert not isinstance(drop_dead_branches(plan_of(text)), Nothing)
+
+
+@pytest.mark.parametrize("name", ["timestamp", "absent"])
+@pytest.mark.parametrize("text", ['(m{b="x"} or n{a="1",a="2"})', '(n{a="1",a="2"} or m{b="x"})'])
+def test_what_is_left_is_no_selector_to_functions_that_look_at_one(name: str, text: str) -> None:
+    plan = drop_dead_branches(plan_of(f"{name}({text})"))
+    assert isinstance(plan, FunctionCall)
+    assert not isinstance(unwrap(plan.arguments[0]), Select)

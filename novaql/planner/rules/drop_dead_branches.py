@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import GROUPING, is_quiet, operand_of
 from novaql.planner.logical import (
+    LOOKS_AT_SELECTOR,
     Aggregation,
     BinaryOp,
     Constant,
@@ -20,6 +22,7 @@ from novaql.planner.logical import (
     Window,
     rewrite,
     type_of,
+    with_children,
 )
 from tsdb.matchers import MatchOp
 
@@ -36,6 +39,8 @@ def drop_dead_branches(plan: Plan) -> Plan:
     only where it could neither fail nor warn.
     """
     changed = rewrite(plan, _pruned)
+    if changed is not plan:
+        changed = _bare(rewrite(changed, _without_nothing))
     if _is_dead(changed) and type_of(changed) is ValueType.VECTOR:
         return Nothing(changed.span)
     return changed
@@ -77,15 +82,38 @@ def _operation(plan: BinaryOp) -> Plan:
     dead_left, dead_right = _is_dead(plan.left), _is_dead(plan.right)
     match plan.op:
         case "or" | "unless" if dead_right:
-            return plan.left
+            return _alone(plan, plan.left)
         case "or":
-            return plan.right if dead_left else plan
+            return _alone(plan, plan.right) if dead_left else plan
         case "unless":
             return Nothing(plan.span) if dead_left and is_quiet(plan.right) else plan
         case _:
             other = plan.right if dead_left else plan.left
             gone = (dead_left or dead_right) and (_is_dead(other) or is_quiet(other))
             return Nothing(plan.span) if gone else plan
+
+
+def _alone(plan: BinaryOp, side: Plan) -> Plan:
+    """What one side gives. A selector stays the side of an operator for now: its parent may be a
+    function to which it matters that its argument is a selector."""
+    if not isinstance(side, Select) or _is_dead(side):
+        return side
+    return replace(plan, op="or", left=side, right=Nothing(plan.span))
+
+
+def _without_nothing(plan: Plan) -> Plan:
+    """A node whose children are not `selector or nothing`, where it may have selectors instead."""
+    if isinstance(plan, FunctionCall) and plan.function in LOOKS_AT_SELECTOR:
+        return plan
+    return with_children(plan, _bare)
+
+
+def _bare(plan: Plan) -> Plan:
+    match plan:
+        case BinaryOp(op="or", left=Select() as select, right=Nothing()):
+            return select
+        case _:
+            return plan
 
 
 def _against_scalar(plan: BinaryOp, vector: Plan, scalar: Plan) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from novaql.language.value_types import ValueType
 from novaql.planner.label_flow import GROUPING, is_quiet, source_of, with_source
 from novaql.planner.logical import (
+    LOOKS_AT_SELECTOR,
     Aggregation,
     BinaryOp,
     FunctionCall,
@@ -24,9 +25,6 @@ from novaql.planner.logical import (
 )
 from tsdb.labels import METRIC_NAME
 from tsdb.matchers import Matcher
-
-LOOKS_AT_SELECTOR = frozenset({"timestamp", "absent", "info"})
-"""Functions to which it matters that their argument is a selector."""
 
 MOST_SUPERSETS = 20
 """Selectors of one metric among which another one is looked for as a part."""
