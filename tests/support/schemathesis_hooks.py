@@ -8,8 +8,11 @@ spaces between them) go to an id that nobody has.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
+import requests
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation import GenerationMode
@@ -38,9 +41,29 @@ def _is_positive(case: Any, place: ParameterLocation = ParameterLocation.QUERY) 
     return info is None or info.mode is GenerationMode.POSITIVE
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
+def _as_a_form_says(body: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a form, read by their schema from the bytes that are sent for them.
+
+    A form has texts alone: a number is sent as its digits, a list of one text as that text, and
+    null or an empty list as nothing. Schemathesis generates `"AAA"` where the schema has a list of
+    texts and expects a refusal, but the server receives the bytes of `["AAA"]`.
+    """
+    sent = requests.Request("POST", "http://localhost", data=dict(body)).prepare().body or ""
+    assert isinstance(sent, str)
+    read: dict[str, Any] = {}
+    for name, texts in parse_qs(sent, keep_blank_values=True).items():
+        is_list = properties.get(name, {}).get("type") == "array" or len(texts) > 1
+        read[name] = texts if is_list else texts[0]
+    return read
+
+
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 - the hook's shape
-    """Aim somewhere else; and ask lists for their first page, unless the cursor is to be refused.
+    """Aim somewhere else; ask lists for their first page, unless the cursor is to be refused; and
+    judge a form by what is sent.
 
     A cursor is one that the server has signed, which no schema can say. A key that two requests
     happen to share makes the second get the first one's answer: of something deleted since.
@@ -54,3 +77,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001 -
     for name, value in (case.path_parameters or {}).items():
         if value in KEPT and case.method != "GET":
             case.path_parameters[name] = new_id(value.partition("_")[0])
+    if case.media_type == FORM and isinstance(case.body, dict):
+        schema = case.operation.get_body_for_media_type(FORM).definition["schema"]
+        read = _as_a_form_says(case.body, schema["properties"])
+        if read != case.body:  # written anew, a case is judged anew by its schema
+            case.body = read
