@@ -11,7 +11,7 @@ from server.platform.cursors import PageQuery
 from server.platform.shapes import Body, Duration, Shown, Timestamp
 
 AlertState = Literal["pending", "firing", "resolved", "inactive"]
-Reason = Annotated[str, Field(min_length=1, max_length=2000)]
+Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
 
 class AlertQuery(PageQuery):

@@ -9,13 +9,14 @@ from pydantic import ConfigDict, Field
 from server.alerts.routing_config import RoutingBody
 from server.alerts.rule_schema import DestinationOut, Labels, ShortText
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, Shown, Timestamp
+from server.platform.shapes import URL_PATTERN, Body, Duration, Shown, Timestamp
 
 Url = Annotated[
     str,
     Field(
         min_length=8,
         max_length=2000,
+        json_schema_extra={"pattern": URL_PATTERN},
         description="write-only: kept sealed, and shown as scheme and host",
     ),
 ]

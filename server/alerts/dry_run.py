@@ -35,7 +35,7 @@ from server.platform.calls import in_unit
 from server.platform.clock import from_ms, rfc3339, to_ms
 from server.platform.context import ServerContext, context_of
 from server.platform.endpoint import Endpoint
-from server.platform.errors import invalid
+from server.platform.errors import inside, invalid
 from server.platform.query_run import within_budget
 from server.platform.scopes import Role
 from server.platform.strict_json import read_json
@@ -111,10 +111,9 @@ async def try_rule(request: Request) -> Response:
     context = context_of(request)
     body = await read_json(request, TestRule, limit=context.settings.max_body_bytes)
     rule = body.rule
-    if rule.type != "alerting":
-        raise invalid("/rule/type", "alerting rules are tried; query a recording rule instead")
-    await context.workers.check(request, lambda _: check_rule(rule, context.settings))
-    await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
+    with inside("/rule"):
+        await context.workers.check(request, lambda _: check_rule(rule, context.settings))
+        await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
     interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
     start_ms, end_ms = to_ms(body.start), to_ms(body.end)
     if end_ms < start_ms:

@@ -21,7 +21,6 @@ from server.alerts.inhibition import InhibitRule
 from server.alerts.matcher_text import parse_matchers
 from server.alerts.routing import Route
 from server.alerts.times import (
-    MINUTES_OF_A_DAY,
     InvalidInterval,
     Span,
     TimeInterval,
@@ -35,7 +34,6 @@ _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
     *("september", "october", "november", "december"),
 )
-_CLOCK = re.compile(r"(\d\d):(\d\d)")
 DEEPEST = 20
 
 MatcherTexts = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=50)]
@@ -70,11 +68,21 @@ class InhibitBody(Body):
     equal: Names = Field(default_factory=list)
 
 
+ClockTime = Annotated[
+    str,
+    Field(
+        max_length=5,
+        pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+        examples=["09:00"],
+    ),
+]
+
+
 class ClockBody(Body):
     """From `start_time` to before `end_time`, as 09:00 and 17:00; 24:00 is the day's end."""
 
-    start_time: Annotated[str, Field(max_length=5)]
-    end_time: Annotated[str, Field(max_length=5)]
+    start_time: ClockTime
+    end_time: ClockTime
 
 
 class TimesBody(Body):
@@ -141,8 +149,9 @@ def understood(body: RoutingBody) -> RoutingPlan:
         )
     if body.route.matchers:
         raise invalid("/route/matchers", "the root matches everything and takes no matchers")
-    if body.route.mute_time_intervals or body.route.active_time_intervals:
-        raise invalid("/route", "the root has no time intervals")
+    for kind in ("mute_time_intervals", "active_time_intervals"):
+        if getattr(body.route, kind):
+            raise invalid(f"/route/{kind}", "the root has no time intervals")
     inhibit = tuple(
         InhibitRule(
             parse_matchers(rule.source_matchers, f"/inhibit_rules/{n}/source_matchers"),
@@ -200,10 +209,10 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
             TimeInterval(
                 zone,
                 tuple(Span(_minutes(t.start_time), _minutes(t.end_time) - 1) for t in body.times),
-                tuple(_span(text, _DAYS, 0) for text in body.weekdays),
-                tuple(_span(text) for text in body.days_of_month),
-                tuple(_span(text, _MONTHS, 1) for text in body.months),
-                tuple(_span(text) for text in body.years),
+                _spans(body.weekdays, f"{pointer}/weekdays", _DAYS, 0),
+                _spans(body.days_of_month, f"{pointer}/days_of_month"),
+                _spans(body.months, f"{pointer}/months", _MONTHS, 1),
+                _spans(body.years, f"{pointer}/years"),
             )
         )
     except InvalidInterval as problem:
@@ -211,22 +220,27 @@ def _interval(body: TimesBody, pointer: str) -> TimeInterval:
 
 
 def _minutes(text: str) -> int:
-    found = _CLOCK.fullmatch(text)
-    minutes = int(found[1]) * 60 + int(found[2]) if found else -1
-    if found is None or int(found[2]) > 59 or minutes > MINUTES_OF_A_DAY:
-        raise InvalidInterval(f"{text!r} is no time like 09:00")
-    return minutes
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
-def _span(text: str, names: Sequence[str] = (), base: int = 0) -> Span:
-    first, _, last = text.partition(":")
-    return Span(_place(first, names, base), _place(last or first, names, base))
+def _spans(
+    texts: Sequence[str], pointer: str, names: Sequence[str] = (), base: int = 0
+) -> tuple[Span, ...]:
+    found = []
+    for number, text in enumerate(texts):
+        first, _, last = text.partition(":")
+        try:
+            found.append(Span(_place(first, names, base), _place(last or first, names, base)))
+        except InvalidInterval as problem:
+            raise invalid(f"{pointer}/{number}", str(problem)) from None
+    return tuple(found)
 
 
 def _place(text: str, names: Sequence[str], base: int) -> int:
     word = text.strip().lower()
     if word in names:
         return names.index(word) + base
-    if re.fullmatch(r"-?\d{1,4}", word):
+    if re.fullmatch(r"-?[0-9]{1,4}", word):
         return int(word)
     raise InvalidInterval(f"{text!r} is not known")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, Name, PolicyId, Shown, Timestamp
+from server.platform.shapes import Body, Duration, PolicyId, Shown, Timestamp
 
 Text = Annotated[str, Field(max_length=10_000)]
 Labels = Annotated[
@@ -24,12 +24,21 @@ OnError = Literal["keep", "alerting"]
 EXPR = "the condition, PromQL or NovaQL: `up == 0`; of a recording rule what is written"
 
 
+_RULE_NAME = (
+    r"^[^\s\u0000-\u001f\u007f\u0085]"
+    r"([^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f\u0085])?$"
+)
+RuleName = Annotated[
+    str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": _RULE_NAME})
+]
+
+
 class RuleBody(Body):
     """A rule. Labels and annotations are templates, as in Prometheus: `{{ $labels.instance }}`."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
-    name: Name = Field(description="`alertname`, or the metric that a recording rule writes")
+    name: RuleName = Field(description="`alertname`, or the metric that a recording rule writes")
     type: RuleType = "alerting"
     expr: Annotated[str, Field(min_length=1, max_length=20_000)] = Field(description=EXPR)
     for_: Duration | None = Field(
@@ -67,7 +76,7 @@ class RulePatch(Body):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
     version: int | None = Field(None, ge=1, description="or If-Match")
-    name: Name | None = None
+    name: RuleName | None = None
     expr: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
     for_: Duration | None = Field(None, alias="for")
     keep_firing_for: Duration | None = None
@@ -208,12 +217,18 @@ class ExportQuery(Shown):
     file: ShortText | None = Field(None, description="absent: all rules")
 
 
+class TriedRule(RuleBody):
+    """An alerting rule. A recording rule is a query, which can be asked as it is."""
+
+    type: Literal["alerting"] = "alerting"
+
+
 class TestRule(Body):
     """A rule that is tried over the past. Nothing is kept, nobody is told."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
-    rule: RuleBody
+    rule: TriedRule
     start: Timestamp
     end: Timestamp
 

@@ -18,10 +18,12 @@ from server.ingest.formats import (
     read_json_lines,
     read_text,
 )
+from server.ingest.schemas import IngestQuery
 from server.ingest.service import Taken, store_body
 from server.platform.bodies import media_type, read_body
 from server.platform.context import context_of, principal_of
 from server.platform.errors import UnsupportedMedia
+from server.platform.query_parameters import read_query
 
 _ENCODINGS = ("gzip", "zstd")
 
@@ -41,7 +43,8 @@ async def ingest(request: Request) -> Response:
         raise UnsupportedMedia(
             f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
         )
-    taken = await _store(request, reader, _told(request))
+    query = read_query(request, IngestQuery)
+    taken = await _store(request, reader, _told(query.precision, query.db))
     return Response(orjson.dumps(asdict(taken)), media_type="application/json")
 
 
@@ -52,7 +55,9 @@ async def influx(request: Request) -> Response:
     are at fault; the answer is 400 then, and names the lines.
     """
     problems = LineProblems()
-    await _store(request, read_influx, _told(request, problems))
+    query = request.query_params  # clients of InfluxDB send others, too
+    told = _told(query.get("precision", ""), query.get("db", ""), problems)
+    await _store(request, read_influx, told)
     if not problems.count:
         return Response(status_code=204)
     left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
@@ -66,23 +71,18 @@ async def influx(request: Request) -> Response:
 
 async def import_lines(request: Request) -> Response:
     """Store JSON lines as VictoriaMetrics exports them. All of a body is stored or none."""
-    await _store(request, read_json_lines, _told(request))
+    await _store(request, read_json_lines, Told())
     return Response(status_code=204)
 
 
 async def import_text(request: Request) -> Response:
     """Store Prometheus text, as VictoriaMetrics imports it. All of a body is stored or none."""
-    await _store(request, partial(read_text, openmetrics=False), _told(request))
+    await _store(request, partial(read_text, openmetrics=False), Told())
     return Response(status_code=204)
 
 
-def _told(request: Request, problems: LineProblems | None = None) -> Told:
-    database = request.query_params.get("db", "")
-    return Told(
-        precision=request.query_params.get("precision", ""),
-        extra={"db": database} if database else {},
-        problems=problems,
-    )
+def _told(precision: str, database: str, problems: LineProblems | None = None) -> Told:
+    return Told(precision, {"db": database} if database else {}, problems)
 
 
 async def _store(request: Request, read: Reader, told: Told) -> Taken:

@@ -6,7 +6,7 @@ from server.ingest.bodies_in import import_lines, import_text, influx, ingest
 from server.ingest.formats import JSON_LINES, READERS, TEXT
 from server.ingest.otlp_door import otlp
 from server.ingest.remote_write_door import write
-from server.ingest.schemas import IngestAnswer
+from server.ingest.schemas import IngestAnswer, IngestQuery
 from server.platform.endpoint import Endpoint, Handler
 from server.platform.scopes import Role
 
@@ -54,9 +54,6 @@ ENDPOINTS = (
         errors=(400, 413, 415, 503),
         answer=IngestAnswer,
         takes=tuple(READERS),
-        parameters={
-            "precision": "unit of the times of line protocol: ns (default), us, ms, s, m or h",
-            "db": "value of the label db for the series of line protocol that have no such tag",
-        },
+        query=IngestQuery,
     ),
 )

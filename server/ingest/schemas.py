@@ -1,8 +1,23 @@
-"""What the doors of the Nova API answer."""
+"""What the doors of the Nova API take beside a body, and what they answer."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
+
+from server.platform.shapes import Body
+
+
+class IngestQuery(Body):
+    """What a body of line protocol does not say itself."""
+
+    precision: Literal["ns", "us", "ms", "s", "m", "h", "n", "u", "µ", "µs", ""] = Field(
+        "ns", description="unit of the times of line protocol"
+    )
+    db: str = Field(
+        "", description="value of the label db for the series of line protocol without such a tag"
+    )
 
 
 class IngestAnswer(BaseModel):

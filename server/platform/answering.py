@@ -15,13 +15,16 @@ from starlette.responses import Response
 
 from server.platform.api_version import CURRENT, from_current
 from server.platform.cursors import Page
+from server.platform.errors import InvalidRequest
 from server.platform.idempotency import Kept
 
 if TYPE_CHECKING:
     from server.platform.calls import Call
 
 AnyRow = TypeVar("AnyRow")
-_VERSION = re.compile(r'(?:W/)?"?([0-9]{1,9})(?:-[0-9a-f]{12})?"?')
+VERSION_TAG = r'^(W/)?"?([0-9]{1,9})(-[0-9a-f]{12})?"?$'
+"""What If-Match holds."""
+_VERSION = re.compile(VERSION_TAG, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,16 @@ def _is_unchanged(kept: Kept, if_none_match: str | None) -> bool:
     return etag in given or given == ["*"]
 
 
-def version_in(if_match: str) -> int | None:
-    """The `version` in an entity tag (or alone): `"3"`, `W/"3"`, `3`, `"3-1f2e3d4c"`."""
-    found = _VERSION.fullmatch(if_match.strip())
-    return None if found is None else int(found[1])
+def version_in(headers: Mapping[str, str]) -> int | None:
+    """The `version` that If-Match holds, in an entity tag or alone: `"3"`, `W/"3"`, `3`,
+    `"3-1f2e3d4c5b6a"`. None without the header. Raises `InvalidRequest` for anything else."""
+    text = headers.get("if-match")
+    if text is None:
+        return None
+    found = _VERSION.fullmatch(text.strip())
+    if found is None:
+        raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
+    return int(found[2])
 
 
 def _etag(body: object, number: int, content: bytes) -> str:

@@ -41,7 +41,7 @@ from server.platform.endpoint import Endpoint
 from server.platform.errors import InvalidRequest, UnsupportedMedia
 from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
 from server.platform.preparing import Preparation, Prepare
-from server.platform.query_parameters import read_query
+from server.platform.query_parameters import NoParameters, read_query
 from server.platform.reading_again import read_again
 from server.platform.scopes import Principal, Role
 from server.platform.state.tables_used import tables_read
@@ -119,13 +119,8 @@ class Call(Unit):
 
     def expected_version(self, in_body: int | None = None) -> int | None:
         """The version that an update was made from: of the body, or of If-Match."""
-        header = self.headers.get("if-match")
-        if header is None:
-            return in_body
-        version = version_in(header)
-        if version is None:
-            raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
-        return version
+        version = version_in(self.headers)
+        return in_body if version is None else version
 
 
 Use = Callable[[Call], "Answer | Outside"]
@@ -166,11 +161,9 @@ def operation(
     async def handle(request: Request) -> Response:
         return await _handle(request, row, use, prepare)
 
-    usual = {400, 429, 503}
+    usual = {400, 413, 415, 429, 503}  # the body is read where none is wanted, too
     if "{" in path:
         usual.add(404)
-    if body is not None:
-        usual |= {413, 415}
     if method == "POST":
         usual |= {409, 422}
     row = Endpoint(
@@ -330,7 +323,7 @@ class _Work:
         request, endpoint, version = self.request, self.endpoint, self.version
         context, principal = context_of(request), principal_of(request)
         names = self._names()
-        parsed_query = None if endpoint.query is None else read_query(request, endpoint.query)
+        parsed_query = read_query(request, endpoint.query or NoParameters)
         parsed_body = self._parsed_body() if self.body is None else self.body
         method = endpoint.methods[0]
         actor, origin = context.actor_of(principal), origin_of(request)
@@ -379,6 +372,8 @@ class _Work:
     def _parsed_body(self) -> BaseModel | None:
         if self.endpoint.body is None:
             return None
+        if self.endpoint.takes_if_match:
+            version_in(self.request.headers)  # malformed, it is refused even where none is needed
         value = parse_json(self.raw) if self.raw.strip() else {}
         return validate(self.endpoint.body, to_current(self.version, self.endpoint.path, value))
 

@@ -31,6 +31,7 @@ class Endpoint:
     body         model of the JSON body
     parameters   names of query (or form) parameters → description
     required     names of those that must be given
+    schemas      names of those that are not any text → what else JSON Schema says of them
     success      the status of the usual answer
     answers      further statuses of success, with their models
     query        model of the query parameters, read by the platform
@@ -55,6 +56,7 @@ class Endpoint:
     body: type[BaseModel] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     success: int = 200
     documented: bool = True
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
@@ -95,7 +97,12 @@ class Endpoint:
     def has_etag(self) -> bool:
         """Whether its answer is one resource with a version, which makes its entity tag."""
         version = None if self.answer is None else self.answer.model_fields.get("version")
-        return self.methods == ("GET",) and version is not None and version.annotation is int
+        return version is not None and version.annotation is int
+
+    @property
+    def takes_if_match(self) -> bool:
+        """Whether it changes what the client saw: `version` in the body, or If-Match."""
+        return self.body is not None and "version" in self.body.model_fields
 
     @property
     def of_the_owner(self) -> bool:

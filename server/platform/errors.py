@@ -26,7 +26,8 @@ An error may carry a `code` of its own, which stands in the envelope instead of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from novaql.errors import (
@@ -219,6 +220,18 @@ def not_found(kind: str, key: str, tenant: str) -> NotFound:
 def invalid(pointer: str, message: str) -> InvalidRequest:
     """One field of the body, or one parameter, that is wrong."""
     return InvalidRequest(f"{pointer or 'the body'}: {message}", details=[Detail(pointer, message)])
+
+
+@contextmanager
+def inside(pointer: str) -> Iterator[None]:
+    """What is checked here is part of a body: errors get the pointer to it before their own."""
+    try:
+        yield
+    except ServerError as error:
+        if error.details and error.message.startswith(error.details[0].pointer):
+            error.message = pointer + error.message
+        error.details = tuple(Detail(pointer + d.pointer, d.message) for d in error.details)
+        raise
 
 
 def kind_of(error: BaseException) -> Kind:

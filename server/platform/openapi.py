@@ -9,7 +9,6 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from server.platform.api_version import CURRENT, SUPPORTED
 from server.platform.endpoint import (
     Endpoint,
     ErrorEnvelope,
@@ -17,100 +16,18 @@ from server.platform.endpoint import (
     operation_id,
     schema_of,
 )
+from server.platform.openapi_components import (
+    ANY_REQUEST,
+    DESCRIPTION,
+    HEADERS,
+    MEANING,
+    PARAMETERS,
+    SHARED,
+    TAGS,
+    shared_name,
+    shared_responses,
+)
 from server.platform.problem import is_prometheus
-
-_MEANING = {
-    400: "Malformed or invalid input",
-    401: "No token, or not a good one",
-    403: "The token's role is too low",
-    404: "There is no such thing, or it is another tenant's",
-    406: "None of the formats asked for exists",
-    409: "The state of things does not allow it",
-    410: "It is over",
-    413: "The body is too large",
-    415: "The body has a content type that is not taken",
-    422: "Well-formed, but it cannot be carried out",
-    429: "Too many requests",
-    500: "Our fault",
-    503: "Busy, or the storage is not available; try again",
-}
-_DESCRIPTION = """Metric queries over an embedded column store, and what stands on them.
-
-Every answer carries `X-Request-Id`, and every failure the same envelope. Operations that are marked
-`x-idempotency-key` take the header `Idempotency-Key` (1 to 255 printable characters): sent again
-within 24 hours with the same request, it gets the same answer, marked `Idempotent-Replayed: true`;
-409 while the first is being worked on, 422 with another request. Lists are pages: `next_cursor` of
-one is `cursor` of the next, and it is absent at the end. Updates take the `version` of what they
-were made from, in the body or as `If-Match`. HEAD is answered wherever GET is, without the body. A
-request with a head of more than 64 kB or 100 headers is a 431.
-"""
-TAGS = {
-    "alerts": "Alerts, their silences, and the rules that raise them",
-    "audit": "Who did what, when, and what it changed",
-    "dashboards": "Dashboards and the data of their panels",
-    "health": "Whether the server works, and its own metrics",
-    "incidents": "What went wrong, who has taken it on, and its timeline",
-    "ingest": "Samples sent to the server",
-    "prometheus": "Prometheus's HTTP API, for Grafana, promtool and remote readers",
-    "query": "NovaQL queries",
-    "services": "The catalogue of services, their health and their dependencies",
-    "slo": "Service level objectives and their error budgets",
-    "tokens": "API tokens",
-    "users": "People of a tenant",
-    "webhooks": "Signed deliveries of events",
-}
-_HEADERS: dict[str, dict[str, Any]] = {
-    "RequestId": {
-        "description": "Quote it when you report a problem",
-        "schema": {"type": "string", "pattern": "^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
-    },
-    "ApiVersion": {
-        "description": "The version that the answer is written in",
-        "schema": {"type": "string", "enum": list(SUPPORTED)},
-    },
-    "RateLimit": {
-        "description": "What is left of each quota, and seconds until there is more",
-        "schema": {"type": "string", "examples": ['"minute";r=87;t=31, "day";r=9120;t=40213']},
-    },
-    "RateLimitPolicy": {
-        "description": "The quotas: requests and seconds",
-        "schema": {"type": "string", "examples": ['"minute";q=100;w=60, "day";q=10000;w=86400']},
-    },
-    "IdempotentReplayed": {
-        "description": "There, and `true`, if this is the answer to an earlier request",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "ETag": {
-        "description": "For If-None-Match, and for If-Match of a change",
-        "schema": {"type": "string", "pattern": '^"[0-9]+(-[0-9a-f]{12})?"$'},
-    },
-    "RetryAfter": {
-        "description": "Seconds to wait",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-}
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "Chosen by the client for one change: a request that is sent again with it "
-        "within 24 hours gets the first answer, and changes nothing",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match",
-        "in": "header",
-        "description": "The ETag of an earlier answer: 304 if nothing has changed",
-        "schema": {"type": "string"},
-    },
-    "ApiVersion": {
-        "name": "API-Version",
-        "in": "header",
-        "description": "Version of the API; absent: the one the token was issued for. This "
-        f"document describes {CURRENT}; the server also speaks {', '.join(SUPPORTED[:-1])}.",
-        "schema": {"type": "string", "enum": [CURRENT]},
-    },
-}
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
@@ -128,7 +45,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
         "info": {
             "title": "NovaQL",
             "version": version,
-            "description": _DESCRIPTION,
+            "description": DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "NovaQL"},
         },
@@ -145,9 +62,14 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
                     "description": "An API token. Roles: read_only < operator < admin.",
                 }
             },
-            "headers": _HEADERS,
-            "parameters": _PARAMETERS,
+            "headers": HEADERS,
+            "parameters": PARAMETERS,
+            "responses": {
+                **shared_responses(models.reference(ErrorEnvelope)),
+                **shared_responses(models.reference(PrometheusError), prometheus=True),
+            },
         },
+        "x-implied-methods": {"head": "get"},
     }
 
 
@@ -157,7 +79,7 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
         "summary": endpoint.summary,
         "description": endpoint.description,
         "tags": [endpoint.tag],
-        "responses": _responses(endpoint, models),
+        "responses": _responses(endpoint, method, models),
         "security": [{"token": []}] if endpoint.role else [],
     }
     if endpoint.role:
@@ -170,7 +92,7 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
             "$ref": "#/components/headers/IdempotentReplayed"
         }
     in_form = method != "GET" and bool(endpoint.parameters) and not endpoint.takes
-    parameters = _parameters(endpoint, in_query=not in_form)
+    parameters = _parameters(endpoint, method, in_query=not in_form)
     if "x-idempotency-key" in operation:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if parameters:
@@ -209,21 +131,22 @@ def _schema_of_media(media: str) -> dict[str, Any]:
 
 
 def _of_text(name: str, endpoint: Endpoint) -> dict[str, Any]:
-    """The schema of a parameter of the Prometheus base; `match[]` may stand more than once."""
+    """The schema of a parameter of the Prometheus base; `match[]` may be repeated."""
     least = {"minLength": 1} if name in endpoint.required else {}
+    least |= endpoint.schemas.get(name, {})
     if not name.endswith("[]"):
         return {"type": "string", **least}
     some = {"minItems": 1} if name in endpoint.required else {}
     return {"type": "array", "items": {"type": "string", **least}, **some}
 
 
-def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {
             "name": part[1:-1],
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 512},
+            "schema": {"type": "string", "minLength": 1},
         }
         for part in endpoint.path.split("/")
         if part.startswith("{")
@@ -243,8 +166,10 @@ def _parameters(endpoint: Endpoint, *, in_query: bool) -> list[dict[str, Any]]:
         found += _query_parameters(endpoint.query)
     if _is_ours(endpoint):
         found.append({"$ref": "#/components/parameters/ApiVersion"})
-    if endpoint.has_etag:
+    if endpoint.has_etag and method == "GET":
         found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if endpoint.takes_if_match:
+        found.append({"$ref": "#/components/parameters/IfMatch"})
     return found
 
 
@@ -279,7 +204,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**plain, **({"anyOf": choices} if choices else {})}
 
 
-def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
+def _responses(endpoint: Endpoint, method: str, models: _Models) -> dict[str, Any]:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     if _is_ours(endpoint):
         headers["API-Version"] = {"$ref": "#/components/headers/ApiVersion"}
@@ -292,6 +217,7 @@ def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
     out = {str(endpoint.success): _success(headers, content)}
     if endpoint.has_etag:
         out[str(endpoint.success)]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
+    if endpoint.has_etag and method == "GET":
         out["304"] = {
             "description": "The client has it already, as its If-None-Match says",
             "headers": dict(out[str(endpoint.success)]["headers"]),
@@ -301,13 +227,17 @@ def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
         out[str(status)] = _success(headers, shown)
     prometheus = is_prometheus(endpoint.path)
     error = models.reference(PrometheusError if prometheus else ErrorEnvelope)
-    codes = {*endpoint.errors, 500, *((400, 401, 403, 429) if endpoint.role else ())}
+    codes = {*endpoint.errors, *ANY_REQUEST, *((401, 429) if endpoint.role else ())}
     for code in sorted(codes):
+        if code in SHARED:
+            name = shared_name(code, prometheus=prometheus)
+            out[str(code)] = {"$ref": f"#/components/responses/{name}"}
+            continue
         plain = {"X-Request-Id": headers["X-Request-Id"]}
         if code == 429:
             plain["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         out[str(code)] = {
-            "description": _MEANING.get(code, HTTPStatus(code).phrase),
+            "description": MEANING.get(code, HTTPStatus(code).phrase),
             "headers": plain,
             "content": {"application/json": {"schema": error}},
         }
@@ -315,7 +245,7 @@ def _responses(endpoint: Endpoint, models: _Models) -> dict[str, Any]:
 
 
 def _success(headers: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": "Done", "headers": headers}
+    success: dict[str, Any] = {"description": "Done", "headers": dict(headers)}
     if content:
         success["content"] = content
     return success

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from server.platform.errors import Detail, InvalidRequest
@@ -18,6 +18,12 @@ _TRUTHS = ("true", "false")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 """Numbers as JSON writes them. Pydantic alone would take `1_0`, ` 5`, `+5` and other digits."""
+
+
+class NoParameters(BaseModel):
+    """Those of an endpoint that has none: any is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def read_query(request: Request, model: type[Model]) -> Model:

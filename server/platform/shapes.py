@@ -20,7 +20,7 @@ from server.platform.clock import parse_time, rfc3339
 
 Item = TypeVar("Item")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+")
+_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+", re.ASCII)
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
 
 
@@ -107,6 +107,9 @@ PathName = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 ]
 """A name that is part of a path, as those of services and objectives."""
+
+URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*$"
+"""What targets of webhooks and channels look like; what decides is whether they are dialed."""
 
 PolicyId = Annotated[str, Field(max_length=64, pattern=r"^esc_[0-9A-Za-z]+$")]
 """The id of an escalation policy."""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from server.platform.bodies import media_type, read_body
 from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
+from server.platform.query_parameters import NoParameters, read_query
 from server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -20,7 +21,11 @@ MOST_NESTED = 100
 
 
 async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
-    """The body as a model. Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`."""
+    """The body as a model, of an endpoint without query parameters.
+
+    Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`.
+    """
+    read_query(request, NoParameters)
     if media_type(request) != "application/json":
         raise UnsupportedMedia("this endpoint takes application/json")
     return validate(model, parse_json(await read_body(request, limit=limit)))
@@ -166,6 +171,8 @@ def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
     here = value
     for number, part in enumerate(place, 1):
         if isinstance(here, dict):
+            if number < len(place) and _is_tag(part, here):
+                continue
             if part in here or (missing and number == len(place)):
                 pointer += f"/{_escaped(str(part))}"
                 here = here.get(part)
@@ -173,6 +180,12 @@ def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
             pointer += f"/{part}"
             here = here[part] if part < len(here) else None
     return pointer
+
+
+def _is_tag(part: int | str, here: dict[str, Any]) -> bool:
+    """Whether a part is the value that chose the union's member, where a field has its name, too:
+    `{"type": "threshold", "threshold": 0.5}`."""
+    return not isinstance(here.get(str(part)), dict | list) and part in here.values()
 
 
 def _escaped(name: str) -> str:

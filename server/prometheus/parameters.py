@@ -28,6 +28,11 @@ _HEXADECIMAL = re.compile(
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
+# What the texts of parameters must be, as JSON Schema says it. An empty one counts as left out.
+WHOLE = {"pattern": "^([+-]?[0-9]+)?$"}
+COUNT = {"pattern": r"^(\+?[0-9]+|-0+)?$"}
+TRUTH = {"enum": ["", *sorted(_TRUE | _FALSE)]}
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -72,18 +77,22 @@ class Parameters:
             return 0
         if not _WHOLE.fullmatch(text):
             raise bad_parameter(name, f'strconv.Atoi: parsing "{text}": invalid syntax')
-        if int(text) < 0:
+        number = _int64(text)
+        if number is None:
+            raise bad_parameter(name, f'strconv.Atoi: parsing "{text}": value out of range')
+        if number < 0:
             raise bad_parameter(name, f"{name} must be non-negative")
-        return int(text)
+        return number
 
     def whole(self, name: str, default: int, refusal: str) -> int:
         """A whole number, perhaps negative; `refusal` is the sentence for anything else."""
         text = self.text(name)
         if not text:
             return default
-        if not _WHOLE.fullmatch(text):
+        number = _int64(text) if _WHOLE.fullmatch(text) else None
+        if number is None:
             raise InvalidRequest(refusal)
-        return int(text)
+        return number
 
     def range_ms(self) -> tuple[int, int]:
         """`start` and `end`, by default all of time."""
@@ -153,6 +162,13 @@ def _form(encoded: bytes) -> list[tuple[str, str]]:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
     except ValueError as problem:  # UnicodeDecodeError is one
         raise InvalidRequest(f"error parsing form values: {problem}") from None
+
+
+def _int64(text: str) -> int | None:
+    """A whole number of 64 bits; None for a larger one, also of more digits than `int` reads."""
+    digits = text.lstrip("+-").lstrip("0")[:20] or "0"
+    number = -int(digits) if text.startswith("-") else int(digits)
+    return number if -(2**63) <= number < 2**63 else None
 
 
 def _number(text: str) -> float | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from server.platform.endpoint import Endpoint, Handler
 from server.platform.scopes import Role
 from server.prometheus import (
@@ -18,6 +21,8 @@ from server.prometheus import (
     targets,
 )
 from server.prometheus.envelope import PrometheusAnswer
+from server.prometheus.fuzzy import ALGORITHMS
+from server.prometheus.parameters import COUNT, TRUTH, WHOLE
 
 _BOTH = ("GET", "POST")
 _GET = ("GET",)
@@ -81,8 +86,39 @@ _REQUIRED = {
     "/parse_query": ("query",),
     "/series": ("match[]",),
     "/search/label_values": ("label",),
-    "/targets/relabel_steps": ("scrapePool",),
+    "/targets/relabel_steps": ("scrapePool", "labels"),
     "/admin/tsdb/delete_series": ("match[]",),
+}
+_RANGE: dict[str, Mapping[str, Any]] = {"limit": COUNT}
+_SEARCHING: dict[str, Mapping[str, Any]] = {
+    "fuzz_threshold": {"pattern": r"^(\+?0*([0-9]|[1-9][0-9]|100)|-0+)?$"},
+    "fuzz_alg": {"enum": ["", *ALGORITHMS]},
+    "case_sensitive": TRUTH,
+    "include_score": TRUTH,
+    "sort_by": {"enum": ["", "alpha", "score"]},
+    "sort_dir": {"enum": ["", "asc", "dsc"]},
+    "limit": COUNT,
+    "batch_size": COUNT,
+}
+_SCHEMAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "/query": _RANGE,
+    "/query_range": _RANGE,
+    "/series": _RANGE,
+    "/labels": _RANGE,
+    "/label/{name}/values": _RANGE,
+    "/metadata": {"limit": WHOLE, "limit_per_metric": WHOLE},
+    "/search/metric_names": {**_SEARCHING, "include_metadata": TRUTH},
+    "/search/label_names": _SEARCHING,
+    "/search/label_values": _SEARCHING,
+    "/rules": {
+        "type": {"pattern": "^([Aa][Ll][Ee][Rr][Tt]|[Rr][Ee][Cc][Oo][Rr][Dd])?$"},
+        "exclude_alerts": TRUTH,
+        "group_limit": {"pattern": r"^(\+?0*[1-9][0-9]*)?$"},
+    },
+    "/targets/metadata": {"limit": WHOLE},
+    "/status/tsdb": {"limit": {"pattern": r"^(\+?0*([1-9][0-9]{0,3}|10000))?$"}},
+    "/openapi.yaml": {"openapi_version": {"enum": ["", "3.1", "3.2"]}},
+    "/admin/tsdb/snapshot": {"skip_head": TRUTH},
 }
 _NDJSON = ("application/x-ndjson",)
 
@@ -112,6 +148,7 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
             media=media,
             parameters=parameters or {},
             required=_REQUIRED.get(path, ()),
+            schemas=_SCHEMAS.get(path, {}),
             success=success,
             answers={204: None} if nothing else {},
             documented=documented,

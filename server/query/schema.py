@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Time = float | int | str
+Span = Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | str
 Number = float | Literal["NaN", "+Inf", "-Inf"]
 
 
@@ -19,12 +20,12 @@ class NovaqlRequest(BaseModel):
     time: Time | None = Field(None, description="Unix seconds, RFC 3339, or relative like `-1h`")
     start: Time | None = None
     end: Time | None = None
-    step: Time | None = Field(None, description="a duration like `1m`, or seconds")
-    timeout: Time | None = Field(None, description="a duration, or seconds")
-    lookback: Time | None = Field(
+    step: Span | None = Field(None, description="a duration like `1m`, or seconds")
+    timeout: Span | None = Field(None, description="a duration, or seconds")
+    lookback: Span | None = Field(
         None, description="how long a sample stays visible to an instant selector; default `5m`"
     )
-    rollup: Time | None = Field(
+    rollup: Span | None = Field(
         None,
         description="a duration: rollups of this resolution may answer, windows begin and end at "
         "multiples of it",
@@ -115,8 +116,8 @@ class AskExplain(QueryText):
     time: Time | None = None
     start: Time | None = None
     end: Time | None = None
-    step: Time | None = None
-    lookback: Time | None = None
+    step: Span | None = None
+    lookback: Span | None = None
 
 
 class AskLint(QueryText):

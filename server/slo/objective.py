@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_DECIMAL = re.compile(r"0?\.\d{1,12}")
+_DECIMAL = re.compile(r"0?\.\d{1,12}", re.ASCII)
 
 
 class InvalidObjective(ValueError):

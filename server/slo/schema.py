@@ -49,15 +49,27 @@ class CalendarBody(Body):
     zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
 
 
+RollingText = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=20,
+        json_schema_extra={"pattern": "^([0-9]{1,4}w)?([0-9]{1,4}d)?([0-9]{1,4}h)?([0-9]{1,4}m)?$"},
+    ),
+]
+
+
 class SetSlo(Body):
     """An objective. With the name of one that is there it changes that, from `version`."""
 
     name: PathName = "availability"
     objective: Annotated[str, Field(max_length=14)] = Field(
-        description="decimal text above 0 and below 1", examples=["0.999"]
+        description="decimal text above 0 and below 1, of at most 12 digits",
+        examples=["0.999"],
+        json_schema_extra={"pattern": r"^0?\.[0-9]{1,12}$"},
     )
-    window: Annotated[str, Field(min_length=1, max_length=32)] | CalendarBody = Field(
-        "30d", description="rolling, as `30d`; or a calendar period"
+    window: RollingText | CalendarBody = Field(
+        "30d", description="rolling, as `30d`, from 1h to 366d; or a calendar period"
     )
     indicator: IndicatorBody
     min_events: Annotated[int, Field(ge=0, le=10**9)] = 0

@@ -123,7 +123,7 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
     try:
         window_of(window)
     except InvalidWindow as problem:
-        raise _invalid("/window", problem) from None
+        raise _invalid("/window/zone" if "zone" in window else "/window", problem) from None
     try:
         read_indicator(indicator)
     except InvalidIndicator as problem:

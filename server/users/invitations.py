@@ -7,14 +7,13 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.bodies import read_body
 from server.platform.context import ServerContext, context_of, origin_of
 from server.platform.endpoint import Endpoint
 from server.platform.errors import Gone, NotFound
 from server.platform.scopes import Principal, Role
 from server.platform.secrets import digest_of, is_well_formed
 from server.platform.state.rows import Tenant
-from server.platform.strict_json import parse_json, validate
+from server.platform.strict_json import read_json
 from server.platform.tables import User
 from server.platform.tokens import issue
 from server.users import service
@@ -27,8 +26,7 @@ async def accept_invitation(request: Request) -> Response:
     The secret in the body is the permission. It works once, and until it expires.
     """
     context = context_of(request)
-    raw = await read_body(request, limit=context.settings.max_body_bytes)
-    body = validate(AcceptInvitation, parse_json(raw) if raw.strip() else {})
+    body = await read_json(request, AcceptInvitation, limit=context.settings.max_body_bytes)
     secret = body.token
     user = await context.threads.run(lambda: _invited(context, secret))
     if user is None:
@@ -94,7 +92,7 @@ ENDPOINTS = (
         accept_invitation,
         None,
         "users",
-        errors=(400, 404, 410, 413, 429, 503),
+        errors=(404, 410, 413, 415, 429),
         answer=AcceptedOut,
         body=AcceptInvitation,
         example={"token": "nova_invitation_0000000000000000000000000000000000000000000000000"},

@@ -10,7 +10,7 @@ from pydantic import Field
 from server.platform.api_version import SUPPORTED
 from server.platform.cursors import PageQuery
 from server.platform.redaction import with_short_urls
-from server.platform.shapes import Body, Shown, Timestamp
+from server.platform.shapes import URL_PATTERN, Body, Shown, Timestamp
 from server.platform.unit import Unit
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 from server.webhooks.urls import shown_url_of
@@ -20,6 +20,7 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=2048,
+        json_schema_extra={"pattern": URL_PATTERN},
         examples=["https://example.com/hook"],
         description="write-only: stored sealed, and shown as scheme and host",
     ),

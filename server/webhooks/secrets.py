@@ -43,6 +43,7 @@ def rotate(
     Raises `Conflict` while an older one is still valid: rotating again would end it, though
     receivers may still use it. `force` does so.
     """
+    secret = chosen_secret(given)
     until = webhook.previous_valid_until
     if until is not None and unit.now() < until and not force:
         raise Conflict(
@@ -50,7 +51,6 @@ def rotate(
             'by DELETE …/previous-secret, or say {"force": true}',
             code="rotation_in_progress",
         )
-    secret = chosen_secret(given)
     webhook.previous_secret = webhook.secret
     webhook.previous_valid_until = unit.now() + overlap
     webhook.secret = sealed(unit, webhook.id, secret)
