@@ -44,6 +44,7 @@ BEYOND_A_SCHEMA = (
         "/(webhook|slack|email)(/.*)?",
         "settings of the type, no others",
     ),
+    ("/v1/webhooks.*", "/events(/0)?", "names of events"),
     (ROUTING, ".*matchers(/0)?", "matchers; the root has none"),
     (ROUTING, ".*/(mute|active)_time_intervals(/0)?", "the root has none"),
     (ROUTING, ".*/location", "names of time zones"),

@@ -240,3 +240,18 @@ def test_scim_refuses_members_that_do_not_exist(walk: Walk) -> None:
             assert refused.json()["scimType"] == "invalidValue"
     shown = ask("GET", path, None).json()["members"]
     assert {member["value"] for member in shown} == {user, inner}
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9223372036854775808", "-9223372036854775809"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/labels", "/api/v1/metadata", "/api/v1/search/label_names", "/api/v1/rules"]
+)
+def test_whole_numbers_on_the_base_of_prometheus_have_64_bits(
+    walk: Walk, path: str, text: str
+) -> None:
+    name = "group_limit" if path.endswith("/rules") else "limit"
+    ask = walk.server.client.get
+    answer = ask(path, params={name: text}, headers=walk.server.bearer())
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    most = {name: f"+00{2**63 - 1}"}
+    assert ask(path, params=most, headers=walk.server.bearer()).status_code == 200
