@@ -36,7 +36,7 @@ from server.platform.table import RouteTable
 from server.routes import ROUTES
 from server.scraping.tenants import managers_of, scrape_files_of
 from server.settings import Settings
-from server.wiring import EVENT_TYPES, JOBS
+from server.wiring import EVENT_TYPES, JOBS, RETENTIONS
 
 
 class Job(Protocol):
@@ -97,7 +97,7 @@ def create_app(
         context,
         () if owned_elsewhere else JOBS,
         threads=1 if owned_elsewhere else settings.job_threads,
-        housekeeping=housekeeper(context),
+        housekeeping=housekeeper(context, RETENTIONS),
         holder=None if owned_elsewhere else holder_of(settings.data),
     )
     context.on_new_jobs(runner.wake)

@@ -14,30 +14,12 @@ import tsdb
 from novaql.errors import ArgumentError
 from novaql.timeparse import duration_ms
 from server.addresses import is_loopback, parse_networks, parse_server
+from server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
 from server.settings_sources import of_environment, of_file
 
+__all__ = ["TENANT_LIMITS", "Limits", "Settings", "SyncMode"]
 SyncMode = Literal["always", "interval", "os"]
 _AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
-_RESOURCE_LIMITS = (
-    *("max_rules", "max_rule_groups", "max_silences", "max_channels", "max_webhooks"),
-    *("max_dashboards", "max_embeds", "max_tokens", "max_users", "max_user_groups"),
-    *("max_services", "max_slos", "max_open_incidents", "max_audit_exports"),
-)
-TENANT_LIMITS: Mapping[str, type] = {
-    "query_timeout_s": float,
-    "max_query_samples": int,
-    "max_query_points": int,
-    "max_read_samples": int,
-    "max_concurrent_queries": int,
-    "min_evaluation_interval_s": float,
-    "max_rule_series": int,
-    **dict.fromkeys(_RESOURCE_LIMITS, int),
-    "rate_per_minute": int,
-    "rate_per_day": int,
-    "prometheus_per_minute": int,
-}
-"""Settings that a tenant may have otherwise: `novaql admin limits`."""
-
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
 Limits = tuple[tuple[str, float], ...]
@@ -144,6 +126,14 @@ class Settings:
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
     max_audit_exports   resources of a tenant at one time, then 409 `limit_reached`; 0: no limit.
                         Rules of objectives do not count; what has ended does not count
+    max_former_users    deactivated users of a tenant; with more no user is made
+    max_group_members   memberships of users in groups, of all groups of a tenant
+    max_pending_deliveries   messages to webhooks, and notifications, of a tenant that wait to be
+                        delivered; one more message is a dead letter, a notification waits
+    max_incident_entries   entries in the timeline of an incident; one more comment is refused
+    max_idempotency_keys   keys of a tenant in 24 hours
+    max_scrape_targets  targets of a tenant; those beyond it are listed as dropped
+    max_history         rows of a tenant that have ended, of each kind: the newest are kept
     calls_selector      counter of calls with labels `client` and `server`, from which edges between
                         services are discovered
     """
@@ -223,6 +213,13 @@ class Settings:
     max_slos: int = 1_000
     max_open_incidents: int = 2_000
     max_audit_exports: int = 50
+    max_former_users: int = 20_000
+    max_group_members: int = 200_000
+    max_pending_deliveries: int = 10_000
+    max_incident_entries: int = 10_000
+    max_idempotency_keys: int = 20_000
+    max_scrape_targets: int = 10_000
+    max_history: int = 100_000
     calls_selector: str = "traces_service_graph_request_total"
 
     def __post_init__(self) -> None:
@@ -278,7 +275,7 @@ class Settings:
             "min_evaluation_interval_s",
             "max_rule_series",
             "query_memory_bytes",
-            *_RESOURCE_LIMITS,
+            *RESOURCE_LIMITS,
         ):
             if getattr(self, name) < 0:
                 raise ArgumentError(name, "must be 0 or more")

@@ -10,6 +10,7 @@ from server.alerts.for_incidents import CONSUMERS as INCIDENTS_OF_ALERTS
 from server.alerts.jobs import KINDS as ALERT_JOBS
 from server.alerts.objectives import CONSUMERS as BURN_ALERTS
 from server.audit.jobs import EXPORTS
+from server.history import RETENTIONS
 from server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from server.platform.events import Consumer, relay
 from server.platform.jobs import JobKind
@@ -17,6 +18,8 @@ from server.routes import ROUTES
 from server.webhooks.events import EVENTS
 from server.webhooks.jobs import DELIVERIES
 from server.webhooks.messages import CONSUMER as WEBHOOKS
+
+__all__ = ["CONSUMERS", "EVENT_TYPES", "JOBS", "RETENTIONS"]
 
 CONSUMERS: tuple[Consumer, ...] = (
     WEBHOOKS,

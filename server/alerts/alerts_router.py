@@ -34,6 +34,8 @@ from server.platform.endpoint import Endpoint
 from server.platform.errors import Conflict, NotFound, RateLimited, invalid
 from server.platform.scopes import Role
 from server.platform.state.scoped import Prepared
+from server.platform.tables import Job
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
 
 KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 HISTORY = 100
@@ -144,6 +146,7 @@ def notify_alert(call: Call) -> Answer:
         raise Conflict(f"the alert is suppressed by {', '.join(by)}", code="alert_suppressed")
     _not_too_often(call, alert)
     rule = call.find(AlertRule, alert.rule_id)
+    check_limit(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     made: list[Notification] = []
     done: set[str] = set()
     for destination in telling.routed(plan, alert.labels, () if rule is None else rule.channels):

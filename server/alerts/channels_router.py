@@ -34,7 +34,8 @@ from server.platform.preparing import Preparation
 from server.platform.redaction import is_shown_url, shown_url
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import check_limit
+from server.platform.tables import Job
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
 from server.platform.unit import Unit
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
@@ -123,6 +124,7 @@ def delete_channel(call: Call) -> Answer:
 def try_channel(call: Call) -> Answer:
     """Send a notification without alerts to a channel; the log tells whether it got there."""
     row = call.get(Channel, call.name("id"), "channel")
+    check_limit(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     made = telling.notify(call, row, "test", {}, "test", Why.TEST, [])
     call.audit("channel.test", ("channel", row.id), after={"notification": made.id})
     return accepted(TestedOut(id=made.id, channel=row.name, status="pending"))

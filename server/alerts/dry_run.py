@@ -147,7 +147,7 @@ def tried(
 ) -> TriedOut:
     """How a rule would have gone. Raises what queries raise."""
     offset_ms = ms(body.query_offset)
-    rules = replace(rule_context(context), cancellation=cancellation)
+    rules = rule_context(context, cancellation)
     options = QueryOptions(
         start_ms - offset_ms,
         end_ms - offset_ms,

@@ -16,7 +16,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from novaql.errors import NovaqlError
+from novaql.errors import NovaqlError, QueryCancelled
 from novaql.language import format_expr, parse, walk
 from novaql.language.ast import MatrixSelector, VectorSelector
 from novaql.promqltest.series_notation import Labels
@@ -121,6 +121,8 @@ def evaluate_group(
     """Evaluate every rule in order.
 
     intend  called before series are written that were not there before, with the place of the rule
+
+    Raises `QueryCancelled` when the context's cancellation is set: that says nothing about a rule.
     """
     outcomes = []
     for place, (rule, known) in enumerate(zip(group.rules, before, strict=True)):
@@ -149,6 +151,8 @@ class _Evaluation:
             found = record(rule, self.group, self.moment.time_ms - self.offset_ms, self.context)
             previous = SeriesTable.from_dicts([dict(labels) for labels in self.before.recorded])
             self._write(found, previous)
+        except QueryCancelled:
+            raise
         except (NovaqlError, StoreError) as problem:
             return After({}, None, 0, 0.0, _sentence(problem), wrote=False)
         return After({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
@@ -164,6 +168,8 @@ class _Evaluation:
             found = state.elements(moment.time_ms, self.offset_ms, self.context)
             if not found and self.before.no_data != OK and not has_data(rule.expr, self.at):
                 found, keeps = self._stand_in(state, self.before.no_data, "no_data"), True
+        except QueryCancelled:
+            raise
         except (NovaqlError, StoreError) as failure:
             problem = _sentence(failure)
             if self.before.on_error != ALERTING:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.alerts import telling
+from server.alerts import kept, telling
 from server.alerts.kept import Change, Moved
 from server.alerts.tables import Alert, AlertRule
 from server.alerts.telling import Muting
@@ -23,6 +23,7 @@ from server.platform.unit import Unit
 SHOWN = 10
 """So many alerts of an event stand there with their labels."""
 
+NO_INCIDENT = "no_incident"
 _ENDS = (Change.PENDING, Change.RESOLVED, Change.INACTIVE)
 _AT_ONCE = 500
 
@@ -80,8 +81,18 @@ def added(unit: Unit, event: Happened) -> None:
                 alert.incident_id = event.data["incident_id"]
 
 
+def not_opened(unit: Unit, event: Happened) -> None:
+    """Alerts got no incident: their history says why."""
+    some = select(Alert).where(Alert.id.in_(event.data["alerts"])).order_by(Alert.id)
+    for alert in unit.session.execute(some).scalars():
+        unit.session.add(kept.change_of(alert, NO_INCIDENT, event.at, event.data["reason"]))
+
+
 def _fired(alert: Alert) -> str | None:
     return None if alert.fired_at is None else rfc3339(alert.fired_at)
 
 
-CONSUMERS = (Consumer("incident.alerts_added", added),)
+CONSUMERS = (
+    Consumer("incident.alerts_added", added),
+    Consumer("incident.not_opened", not_opened),
+)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 from sqlalchemy import delete, select
 
+from novaql.cancellation import Cancellation
 from novaql.rules.evaluation import DatabaseStore, RuleContext
 from novaql.rules.evaluation.alerting import series_of
 from novaql.rules.evaluation.vector import Vector
@@ -89,7 +90,8 @@ def evaluate(job: JobRun) -> None:
             if current is not None:
                 current.intended = dict(known)
 
-    after = evaluate_group(library, loaded.before, moment, rule_context(job.context), intend)
+    rules_context = rule_context(job.context, job.cancellation)
+    after = evaluate_group(library, loaded.before, moment, rules_context, intend)
     seconds = time.perf_counter() - began
     with job.finish(again_at=again) as unit:
         current = unit.find(RuleGroup, group.id, lock=True)
@@ -154,9 +156,16 @@ def consequences(unit: Unit, moved: Sequence[Moved], rules: dict[str, AlertRule]
 
 
 def regroup(job: JobRun) -> None:
-    """Put every alert where the routing tree sends it now."""
+    """Put every alert where the routing tree sends it now, some in each transaction.
+
+    Between two of them other tenants write. A job that is ended in between is begun anew.
+    """
+    last: str | None = ""
+    while last is not None:
+        with job.note() as unit:
+            last = telling.regroup(unit, last)
     with job.finish() as unit:
-        telling.regroup(unit)
+        telling.leave_empty(unit)
 
 
 def retire(job: JobRun) -> None:
@@ -189,13 +198,17 @@ def forget(job: JobRun) -> None:
             )
 
 
-def rule_context(context: ServerContext) -> RuleContext:
-    """What rules of a tenant are evaluated with."""
+def rule_context(context: ServerContext, cancellation: Cancellation | None = None) -> RuleContext:
+    """What rules of a tenant are evaluated with.
+
+    cancellation  ends their queries, waits for memory, and templates
+    """
     return RuleContext(
         DatabaseStore(context.store),
         external_url=context.settings.public_url,
         timeout_s=min(RULE_TIMEOUT_S, context.settings.query_timeout_s),
-        limits=limits_of(context),
+        limits=limits_of(context, cancellation),
+        cancellation=cancellation,
     )
 
 

@@ -10,6 +10,8 @@ from tsdb.matchers import Matcher
 
 LONGEST = timedelta(days=366)
 SHORTEST = timedelta(seconds=1)
+MOST_REVISIONS = 100
+"""So many of a silence are remembered, the last ones."""
 
 
 class InvalidSilence(ValueError):
@@ -64,7 +66,8 @@ class Silence:
         """The same silence said anew: it replaces the end, and is active again if it was over."""
         number = self.current.number + 1
         revision = Revision(number, starts_at, ends_at, reason, by, starts_at)
-        return replace(self, revisions=(*self.revisions, revision), lifted_at=None)
+        kept = (*self.revisions, revision)[-MOST_REVISIONS:]
+        return replace(self, revisions=kept, lifted_at=None)
 
     def lifted(self, now: datetime) -> Silence:
         """Ended at `now`."""

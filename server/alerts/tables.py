@@ -149,7 +149,7 @@ class SilenceRow(Row, Base):
     matchers        [[name, op, value], …], sorted
     alert_id        the alert it was made for; None: whatever the matchers match
     until_resolved  it ends when that alert resolves
-    revisions       everything it ever said; the last counts
+    revisions       what it said, up to 100 times; the last counts
     ends_at         of the last revision; None: when the alert resolves
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -36,10 +37,16 @@ from server.alerts.times import is_quiet
 from server.platform.clock import parse_time, rfc3339
 from server.platform.ids import new_id
 from server.platform.state.scoped import Prepared
+from server.platform.tables import Job
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, room_for
 from server.platform.unit import Unit
 
+log = logging.getLogger(__name__)
 FLUSH, DELIVER = "alerts.flush", "alerts.deliver"
 _AT_ONCE = 500
+REGROUPED_AT_ONCE = 1000
+"""Alerts that are put into groups in one transaction."""
+
 _ROUTING = Prepared(select(Routing))
 _FIRING = Prepared(select(Alert.id, Alert.labels).where(Alert.state == "firing"))
 
@@ -73,41 +80,60 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             key = group_id(unit, destination, labels)
             wanted.setdefault(key, (destination, labels, []))[2].append(alert)
     known = {row.id: row for row in _rows(unit, NotificationGroup, NotificationGroup.id, wanted)}
+    here = _memberships(unit, [alert.id for alert in alerts]) if known else set()
     for key, (destination, labels, members) in wanted.items():
         group = known.get(key)
-        here: set[str] = set()
         if group is None:
             started = [alert.fired_at or alert.started_at for alert in members]
             group = _new_group(unit, key, destination, labels, started)
         else:
             group.destination = _written(destination)
-            here = set(
-                unit.session.execute(
-                    select(GroupMember.alert_id).where(GroupMember.group_id == key)
-                ).scalars()
-            )
         unit.session.add_all(
             GroupMember(group_id=key, alert_id=alert.id)
             for alert in members
-            if alert.id not in here
+            if (key, alert.id) not in here
         )
 
 
-def regroup(unit: Unit) -> None:
-    """Put every alert that fires where it belongs now: the tree or a rule's channels changed.
+def regroup(unit: Unit, after: str) -> str | None:
+    """Put the next alerts that fire where they belong now: the tree or a rule's channels changed.
 
-    Groups that stay remember what was told; what is not in them any more is not told resolved.
+    after  the last alert of the call before, "" for the first call
+
+    The last of these alerts; None: these were the last. Groups that stay remember what was told;
+    what is not in them any more is not told resolved.
     """
-    unit.session.execute(delete(GroupMember))
-    alerts = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars().all()
-    rules = {row.id: row for row in unit.session.execute(select(AlertRule)).scalars()}
-    join_groups(unit, alerts, rules)
-    unit.session.flush()
+    firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
+    alerts = unit.session.execute(firing.limit(REGROUPED_AT_ONCE)).scalars().all()
+    last = alerts[-1].id if len(alerts) == REGROUPED_AT_ONCE else None
+    theirs = GroupMember.alert_id > after
+    if last is not None:
+        theirs &= GroupMember.alert_id <= last
+    unit.session.execute(delete(GroupMember).where(theirs))
+    join_groups(unit, alerts, _rules_of(unit, alerts))
+    return last
+
+
+def leave_empty(unit: Unit) -> None:
+    """Delete the groups that no alert is in any more."""
     used = select(GroupMember.group_id)
-    statement = select(NotificationGroup).where(NotificationGroup.id.not_in(used))
-    for group in unit.session.execute(statement).scalars():
-        unit.cancel(FLUSH, [group.id])
-        unit.session.delete(group)
+    unused = select(NotificationGroup.id).where(NotificationGroup.id.not_in(used))
+    ids = list(unit.session.execute(unused).scalars())
+    unit.cancel(FLUSH, ids)
+    for start in range(0, len(ids), _AT_ONCE):
+        some = NotificationGroup.id.in_(ids[start : start + _AT_ONCE])
+        unit.session.execute(delete(NotificationGroup).where(some))
+
+
+def _memberships(unit: Unit, alert_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Groups that alerts are in: pairs of the ids of group and alert."""
+    rows = _rows(unit, GroupMember, GroupMember.alert_id, alert_ids)
+    return {(row.group_id, row.alert_id) for row in rows}
+
+
+def _rules_of(unit: Unit, alerts: Sequence[Alert]) -> dict[str, AlertRule]:
+    ids = {alert.rule_id for alert in alerts}
+    return {row.id: row for row in _rows(unit, AlertRule, AlertRule.id, ids)}
 
 
 def unmuted_again(unit: Unit, alert_ids: Sequence[str]) -> None:
@@ -162,8 +188,7 @@ def flush(unit: Unit, group_id: str) -> None:
         plan.intervals(destination.mute_times),
         plan.intervals(destination.active_times),
     )
-    if not quiet:
-        _tell(unit, group, destination, plan, alerts)
+    if not quiet and _tell(unit, group, destination, plan, alerts):
         over = [alert.id for alert in alerts if alert.state not in ("firing",)]
         for start in range(0, len(over), _AT_ONCE):
             unit.session.execute(
@@ -185,11 +210,15 @@ def _tell(
     destination: Destination,
     plan: RoutingPlan,
     alerts: Sequence[Alert],
-) -> None:
+) -> bool:
+    """Tell the channels of a group what is news. Whether all could be told: what cannot, since as
+    many messages wait as the tenant may have, is told at the next flush."""
     muting = Muting.of(unit, plan)
     heard = [alert for alert in alerts if not muting.suppressing(alert.labels)]
     if not heard:
-        return
+        return True
+    room = room_for(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    all_told = True
     firing = frozenset(alert.id for alert in heard if alert.state == "firing")
     # One that was pending again, since its `for` grew, is neither.
     resolved = frozenset(alert.id for alert in heard if alert.state == "resolved")
@@ -205,6 +234,11 @@ def _tell(
         )
         if why is None:
             continue
+        if room <= 0:
+            log.warning("channel %s is told later: too many messages wait", channel.name)
+            all_told = False
+            continue
+        room -= 1
         shown = [a for a in heard if a.state == "firing" or channel.send_resolved]
         notify(unit, channel, group.id, group.labels, destination.path, why, shown)
         told[channel.name] = {
@@ -215,6 +249,7 @@ def _tell(
         for alert in shown:
             alert.notified_at = unit.now()
     group.told = told
+    return all_told
 
 
 def notify(

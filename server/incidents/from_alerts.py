@@ -3,10 +3,15 @@
 Alerts of one rule and one service share an incident while it is open. Events may be heard in
 another order than they happened: each link remembers the newest event that it was made from, and an
 older one says nothing about it any more.
+
+A tenant that has `max_open_incidents` gets no more of them. Its alerts are told as always, since
+notifications do not hang on incidents; that there is no incident is in the log, in the audit log
+(`incident.create`, denied), an event (`incident.not_opened`), and so in the alerts' history.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,13 +19,21 @@ from sqlalchemy import select
 
 from server.incidents.model import EntryType, Status, severity_of
 from server.incidents.schema import MOST_ALERTS
-from server.incidents.service import Trigger, held_open, resolve_incident, trigger
+from server.incidents.service import (
+    Trigger,
+    check_room,
+    held_open,
+    resolve_incident,
+    trigger,
+)
 from server.incidents.tables import Incident, IncidentAlert
-from server.incidents.timeline import append
+from server.incidents.timeline import append, is_full
 from server.platform.catalog.lookup import services_held
+from server.platform.errors import Conflict
 from server.platform.events import Consumer, Happened
 from server.platform.unit import Unit
 
+log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"
 """The note of an incident that nobody had to resolve."""
 
@@ -39,7 +52,8 @@ def firing(unit: Unit, event: Happened) -> None:
     ]
     if news:
         incident = _triggered(unit, event, news)
-        _link(unit, incident, event, news)
+        if incident is not None:
+            _link(unit, incident, event, news)
 
 
 def over(unit: Unit, event: Happened) -> None:
@@ -57,7 +71,8 @@ def over(unit: Unit, event: Happened) -> None:
             ended.append(link)
     if unheard:
         incident = _triggered(unit, event, unheard)
-        ended += _link(unit, incident, event, unheard)
+        if incident is not None:
+            ended += _link(unit, incident, event, unheard)
     for incident_id in sorted({link.incident_id for link in ended}):
         _end(unit, event, incident_id, [one for one in ended if one.incident_id == incident_id])
 
@@ -81,7 +96,9 @@ def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[Incident
         link.over_at, link.event_id = event.at, event.id
     unit.session.flush()
     ids = [link.alert_id for link in links]
-    append(unit, incident, EntryType.ALERTS_ENDED, {"alerts": ids[:MOST_ALERTS], "count": len(ids)})
+    if not is_full(unit, incident):
+        told = {"alerts": ids[:MOST_ALERTS], "count": len(ids)}
+        append(unit, incident, EntryType.ALERTS_ENDED, told)
     still = select(IncidentAlert.alert_id).where(
         IncidentAlert.incident_id == incident_id, IncidentAlert.over_at.is_(None)
     )
@@ -90,8 +107,15 @@ def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[Incident
         resolve_incident(unit, incident, ENDED)
 
 
-def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]]) -> Incident:
+def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]]) -> Incident | None:
+    """The incident that the alerts are part of; None: the tenant may have no more of them."""
     data = event.data
+    if held_open(unit, key_of(data)) is None:
+        try:
+            check_room(unit)
+        except Conflict as refusal:
+            _not_opened(unit, data, [one["id"] for one in alerts], refusal.message)
+            return None
     annotations = data["annotations"]
     ids = {one["id"] for one in alerts}
     incident, _ = trigger(
@@ -111,6 +135,13 @@ def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]])
         ),
     )
     return incident
+
+
+def _not_opened(unit: Unit, data: Mapping[str, Any], alert_ids: list[str], reason: str) -> None:
+    log.warning("alerts of rule %s open no incident: %s", data["rule_id"], reason)
+    told = {"rule_id": data["rule_id"], "alerts": alert_ids[:MOST_ALERTS], "reason": reason}
+    unit.audit("incident.create", ("alert_rule", data["rule_id"]), after=told, outcome="denied")
+    unit.publish("incident.not_opened", {**told, "count": len(alert_ids)})
 
 
 def _link(

@@ -12,7 +12,7 @@ from server.incidents.model import EntryType, IncidentResolved, Status, acknowle
 from server.incidents.schema import CreateIncident, IncidentQuery
 from server.incidents.showing import snapshot
 from server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
-from server.incidents.timeline import actor_of, append
+from server.incidents.timeline import actor_of, append, is_full
 from server.platform.calls import Call
 from server.platform.catalog.lookup import check_policy, services_held
 from server.platform.cursors import Key, Page
@@ -20,7 +20,7 @@ from server.platform.errors import Conflict, Detail, Impossible
 from server.platform.ids import new_id
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
+from server.platform.tenant_limits import check_limit, too_many
 from server.platform.unit import Unit
 
 KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
@@ -85,7 +85,7 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     assignees = list(dict.fromkeys(body.assignees))
     _refuse_unknown(unit, body)
     if held_open(unit, body.dedup_key) is None:
-        check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
+        check_room(unit)
     return trigger(
         unit,
         Trigger(
@@ -98,6 +98,11 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
             assignees=assignees,
         ),
     )
+
+
+def check_room(unit: Unit) -> None:
+    """Raise `Conflict` `limit_reached` if the tenant has as many open incidents as it may."""
+    check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
 
 
 def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
@@ -167,8 +172,11 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
 
 
 def comment(call: Call, incident_id: str, body: str) -> Entry:
-    """Somebody says something, whatever the state."""
+    """Somebody says something, whatever the state. Raises `Conflict` `limit_reached` for a timeline
+    that is full."""
     incident = call.get(Incident, incident_id, "incident", lock=True)
+    if is_full(call, incident):
+        raise too_many(call, "max_incident_entries")
     entry = append(call, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
     told = {"seq": entry.seq, **entry.data}
     call.audit("incident.comment", ("incident", incident.id), after=told)
@@ -195,7 +203,8 @@ def held_open(unit: Unit, key: str | None) -> Incident | None:
 def _again(unit: Unit, incident: Incident, given: Trigger) -> Incident:
     before = snapshot(unit, incident)
     incident.triggers += 1
-    append(unit, incident, EntryType.TRIGGERED, given.told())
+    if not is_full(unit, incident):
+        append(unit, incident, EntryType.TRIGGERED, given.told())
     unit.touch(incident)
     after = snapshot(unit, incident)
     unit.audit("incident.trigger", ("incident", incident.id), before=before, after=after)

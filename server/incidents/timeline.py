@@ -10,6 +10,15 @@ from server.incidents.tables import Entry, Incident
 from server.platform.unit import Actor, Unit
 
 
+def is_full(unit: Unit, incident: Incident) -> bool:
+    """Whether the timeline has as many entries as it may have.
+
+    Then what repeats (triggers under the same key, alerts that end) is counted without an entry of
+    its own, and comments are refused. The states of an incident are always entered.
+    """
+    return 0 < unit.settings.max_incident_entries <= incident.entries
+
+
 def append(unit: Unit, incident: Incident, type_: EntryType, data: Mapping[str, Any]) -> Entry:
     """The next entry. The caller holds the incident's row, so that no number is used twice."""
     incident.entries += 1

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import case, func
 
 from server.platform.context import ServerContext
 from server.platform.idempotency import KEPT
-from server.platform.tables import Event, IdempotencyKey
+from server.platform.retention import Retention, forget_ended
+from server.platform.tables import Event, IdempotencyKey, Token
 
 _USES_S = 15.0
 _FORGET_S = 600.0
-_EVENTS_KEPT = timedelta(days=30)
-_AT_ONCE = 500
+_KEPT = timedelta(days=30)
+
+OWN = (
+    Retention(IdempotencyKey, IdempotencyKey.created_at, KEPT),
+    Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _KEPT),
+    Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _KEPT),
+)
+"""Of the platform's own tables."""
 
 
-def housekeeper(context: ServerContext) -> Callable[[], None]:
-    """A function to call often; it does what is due."""
+def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) -> Callable[[], None]:
+    """A function to call often; it does what is due.
+
+    retentions  of the tables of domains
+    """
     uses_at = forget_at = time.monotonic()
 
     def keep() -> None:
@@ -33,26 +43,12 @@ def housekeeper(context: ServerContext) -> Callable[[], None]:
                 context.accounts.write_uses()
         if now >= forget_at:
             forget_at = now + _FORGET_S
-            forget(context)
+            forget(context, retentions)
 
     return keep
 
 
-def forget(context: ServerContext) -> None:
-    """Delete idempotency keys, quota windows and relayed events whose time is over."""
-    now = context.clock.now()
-    context.quotas.forget(now - timedelta(days=2))
-    _delete(context, IdempotencyKey, IdempotencyKey.created_at <= now - KEPT)
-    _delete(context, Event, Event.at <= now - _EVENTS_KEPT, Event.relayed_at.is_not(None))
-
-
-def _delete(
-    context: ServerContext, table: type[IdempotencyKey] | type[Event], *where: ColumnElement[bool]
-) -> None:
-    """Delete rows of all tenants, a few in each transaction, so that others can write between."""
-    more = True
-    while more:
-        with context.database.write(None, durability="relaxed", quiet=True) as session:
-            over = list(session.execute(select(table.id).where(*where).limit(_AT_ONCE)).scalars())
-            session.execute(delete(table).where(table.id.in_(over)))
-        more = len(over) == _AT_ONCE
+def forget(context: ServerContext, retentions: Sequence[Retention]) -> None:
+    """Delete quota windows, idempotency keys, relayed events, and what else has ended."""
+    context.quotas.forget(context.clock.now() - timedelta(days=2))
+    forget_ended(context, (*OWN, *retentions))

@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from server.platform.errors import Conflict, Impossible, InvalidRequest
 from server.platform.ids import new_id
 from server.platform.tables import IdempotencyKey
+from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
 
 KEPT = timedelta(hours=24)
@@ -117,7 +118,9 @@ def recall(unit: Unit, principal_id: str, route: str, key: str, print_: str) -> 
 def remember(
     unit: Unit, principal_id: str, route: str, key: str, print_: str, answer: Kept
 ) -> None:
-    """Keep an answer, in the transaction of the change itself."""
+    """Keep an answer, in the transaction of the change itself. Raises `Conflict` `limit_reached`
+    for a key more than the tenant may have: then nothing is changed."""
+    check_limit(unit, "max_idempotency_keys", IdempotencyKey)
     row_id = new_id("idem")
     kept = {name: value for name, value in answer.headers.items() if name.lower() in _KEPT_HEADERS}
     unit.session.add(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from novaql.cancellation import Cancellation
 from server.platform.context import ServerContext
 from server.platform.errors import INTERNAL, kind_of
 from server.platform.tables import Job
@@ -26,6 +29,20 @@ _LONGEST_REASON = 1000
 
 class LeaseLost(Exception):
     """The job was cancelled, or its lease ran out and it is another worker's now."""
+
+
+class JobCancellation(Cancellation):
+    """That of a job: queries and templates of it end when the runner stops, or when the job has
+    run for `longest`."""
+
+    def __init__(self, stopping: threading.Event, longest: timedelta) -> None:
+        super().__init__()
+        self.stopping = stopping
+        self._ends = monotonic() + longest.total_seconds()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled or self.stopping.is_set() or monotonic() > self._ends
 
 
 def reason_of(error: BaseException) -> str:
@@ -48,7 +65,8 @@ class JobKind:
     """What to do for jobs of a name.
 
     run       does one; it ends by `with run.finish()`, or by returning
-    longest   its lease is renewed for so long; then another worker takes it over
+    longest   its lease is renewed for so long; then its queries end, and another worker takes it
+              over
     retry     wait after so many failed attempts
     failed    what else a failed attempt changes, given the key of the job and the reason: so that
               whoever looks at what the job is about sees it. Done in the transaction that gives
@@ -76,6 +94,7 @@ class JobRun:
     context   the server, scoped to the job's tenant (`context.store` is its samples)
     attempts  how often it was tried before
     began     when it was leased
+    cancellation   for the queries of the job
     """
 
     context: ServerContext
@@ -87,6 +106,7 @@ class JobRun:
     run_at: datetime
     lease: str
     began: datetime
+    cancellation: Cancellation
     ended: bool = field(default=False)
 
     @contextmanager

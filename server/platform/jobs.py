@@ -22,11 +22,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select
 
+from novaql.errors import QueryCancelled
 from server.platform.context import ServerContext
 from server.platform.errors import Unavailable
 from server.platform.fair_claims import FairClaims
 from server.platform.ids import new_id
-from server.platform.job import JobKind, JobRun, LeaseLost
+from server.platform.job import JobCancellation, JobKind, JobRun, LeaseLost
 from server.platform.leases import Leases
 from server.platform.scopes import Principal, Role
 from server.platform.state.rows import Tenant
@@ -110,7 +111,8 @@ class JobRunner:
             self._loop.start()
 
     def stop(self) -> None:
-        """Running jobs end; leased ones that have not begun are given back."""
+        """Queries of running jobs end at their next checkpoint. These jobs, and leased ones that
+        have not begun, are given back; other running jobs are waited for."""
         self._stop.set()
         self._wake.set()
         for thread in (self._loop, self._keeper):
@@ -226,6 +228,10 @@ class JobRunner:
         except LeaseLost:
             outcome = "lost"
         except Exception as error:
+            if isinstance(error, QueryCancelled) and self._stop.is_set():
+                # It has changed nothing: `Leases.stop` gives it back, and the next start runs it.
+                self._context.telemetry.jobs.labels(run.kind, "stopped").inc()
+                return
             outcome = "failed"
             log.exception("a job failed", extra={"job": run.id, "kind": run.kind, "key": run.key})
             try:
@@ -342,6 +348,7 @@ class JobRunner:
             job.run_at,
             job.lease,
             now,
+            JobCancellation(self._stop, self._kinds[job.kind].longest),
         )
 
     def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any], tenant_id: str) -> bool:

@@ -8,6 +8,7 @@ PostgreSQL holds an advisory lock until the transaction ends.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, text
@@ -34,6 +35,19 @@ RESOURCES = {
 }
 """Settings that bound a kind of resource, and what the kind is called."""
 
+GROWTH = {
+    "max_former_users": "deactivated users",
+    "max_group_members": "memberships in groups",
+    "max_pending_deliveries": "messages that wait to be delivered",
+    "max_incident_entries": "entries in a timeline",
+    "max_idempotency_keys": "Idempotency-Keys in 24 hours",
+}
+"""Likewise, of what comes with other resources."""
+
+PENDING_LIMIT = "max_pending_deliveries"
+DELIVERIES = ("webhooks.deliver", "alerts.deliver")
+"""Kinds of jobs that deliver something: what waits has one, so these are counted."""
+
 
 def check_limit(
     unit: Unit,
@@ -44,17 +58,30 @@ def check_limit(
 ) -> None:
     """Raise `Conflict` `limit_reached` unless the tenant may have so many more rows of a kind.
 
-    setting  the limit, one of `RESOURCES`; a limit of 0 is none
+    setting  the limit, one of `RESOURCES` or `GROWTH`; a limit of 0 is none
     where    which rows of the table count
     """
+    if adds > 0 and room_for(unit, setting, table, *where) < adds:
+        raise too_many(unit, setting)
+
+
+def room_for(
+    unit: Unit, setting: str, table: type[TenantRow], *where: ColumnElement[bool]
+) -> float:
+    """How many more rows of a kind the tenant may have; less than 0 where the limit was lowered."""
     most: int = getattr(unit.settings, setting)
-    if not most or adds <= 0:
-        return
+    if not most:
+        return math.inf
     _take_turns(unit)
     counted: Any = select(func.count()).select_from(table).where(*where)
-    there = unit.session.execute(counted).scalar_one()
-    if there + adds > most:
-        raise limit_reached(setting, f"the tenant may have {most} {RESOURCES[setting]}", most)
+    return most - int(unit.session.execute(counted).scalar_one())
+
+
+def too_many(unit: Unit, setting: str) -> Conflict:
+    """The refusal of one more of a kind."""
+    most: int = getattr(unit.settings, setting)
+    called = RESOURCES.get(setting) or GROWTH[setting]
+    return limit_reached(setting, f"the tenant may have {most} {called}", most)
 
 
 def limit_reached(setting: str, message: str, most: float, pointer: str = "") -> Conflict:

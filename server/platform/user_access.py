@@ -15,6 +15,13 @@ from server.platform.unit import Unit
 ACTIVE, DEACTIVATED = "active", "deactivated"
 
 
+def check_new_user(unit: Unit) -> None:
+    """Raise `limit_reached` unless the tenant may have one more user. Deactivated ones have a limit
+    of their own: their rows stay, and deactivating is never refused."""
+    check_limit(unit, "max_users", User, User.status != DEACTIVATED)
+    check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
+
+
 def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
     """Give a user a role and a status, with all that follows.
 

@@ -1,4 +1,8 @@
-"""One SCIM request, answered by scim2-server over the tenant's tables."""
+"""One SCIM request, answered by scim2-server over the tenant's tables.
+
+Bodies are parsed and validated before a transaction that writes begins, and answers are made after
+it: on SQLite it holds up every other writer.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,34 @@ import re
 from typing import Any
 
 from scim2_models import SCIMException
-from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from starlette.requests import Request
 
 from server.platform.context import ServerContext, origin_of, principal_of
+from server.scim.handling import Handler
 from server.scim.member_patch import change_members, member_changes
 from server.scim.provider import scim_service
 from server.scim.quirks import plainly
-from server.scim.storage import TenantStorage
+from server.scim.storage import TenantStorage, Units
 
 _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
 """What pydantic adds for who writes the server; clients are told what is wrong."""
 
 
 def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> ScimResponse:
-    """One request in one transaction; an error undoes it whole."""
+    """The answer to one request. An operation of a bulk request is a transaction of its own."""
     asked = plainly(ScimRequest(**told, subject=principal_of(request)))
     service = scim_service()
-    actor, origin = context.actor_of(principal_of(request)), origin_of(request)
-    writes = request.method != "GET"
+    units = Units(context, context.actor_of(principal_of(request)), origin_of(request))
+    storage = TenantStorage(units, service.provider)
     try:
-        with context.unit(actor, origin, writes=writes) as unit:
-            storage = TenantStorage(unit, service.provider)
-            of_members = member_changes(asked)
-            if of_members is not None:
-                done = change_members(storage.groups, *of_members)
-            else:
-                done = ScimHandler(service, storage).handle(asked)
+        of_members = member_changes(asked)
+        if of_members is not None:
+            with storage.writing() as kinds:
+                done = change_members(kinds.groups, *of_members)
+        else:
+            done = Handler(service, storage).handle(asked)
     except SCIMException as refused:
         done = service.error_response(refused)
     if done.body is not None and isinstance(detail := done.body.get("detail"), str):

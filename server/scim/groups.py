@@ -31,7 +31,7 @@ class ScimGroups:
     name = "Group"
 
     def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
-        self._unit = unit
+        self.unit = unit
         self._model = model
 
     def all(self) -> Select[ScimGroup]:
@@ -58,22 +58,22 @@ class ScimGroups:
         statement = self.all().where(ScimGroup.id == resource_id)
         if lock:
             statement = statement.with_for_update()
-        row = self._unit.session.execute(statement).scalar_one_or_none()
+        row = self.unit.session.execute(statement).scalar_one_or_none()
         if row is None:
             raise NotFoundException(detail=f"there is no Group with id {resource_id}")
         return row
 
     def create(self, resource: Resource[Any]) -> ScimGroup:
         """A new group with its members."""
-        check_limit(self._unit, "max_user_groups", ScimGroup)
-        now = self._unit.now()
+        check_limit(self.unit, "max_user_groups", ScimGroup)
+        now = self.unit.now()
         row = ScimGroup(id=new_id("grp"), created_at=now, updated_at=now, version=1)
         attributes, members = _parts(resource)
         _fill(row, attributes)
-        self._unit.session.add(row)
-        self._unit.session.flush()
+        self.unit.session.add(row)
+        self.unit.session.flush()
         self.add_members(row.id, members)
-        self._unit.audit("group.create", ("group", row.id), after=_told(attributes, members))
+        self.unit.audit("group.create", ("group", row.id), after=_told(attributes, members))
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
@@ -86,7 +86,7 @@ class ScimGroups:
         _fill(row, attributes)
         wanted = {str(member["value"]): member for member in members}
         present = set(
-            self._unit.session.execute(
+            self.unit.session.execute(
                 select(ScimMember.member_id).where(ScimMember.group_id == row.id)
             ).scalars()
         )
@@ -107,9 +107,9 @@ class ScimGroups:
         removed: Iterable[str] = (),
     ) -> None:
         """Count a change and write its audit entry: the members that came and went, not all."""
-        self._unit.touch(row)
+        self.unit.touch(row)
         came, went = sorted(added)[:100], sorted(removed)[:100]
-        self._unit.audit(
+        self.unit.audit(
             "group.update",
             ("group", row.id),
             before=before | ({"members_removed": went} if went else {}),
@@ -121,8 +121,8 @@ class ScimGroups:
         row = self.get(resource_id, lock=True)
         if expected is not None and expected != etag(row.version):
             raise PreconditionFailedException
-        self._unit.audit("group.delete", ("group", row.id), before=row.attributes)
-        session = self._unit.session
+        self.unit.audit("group.delete", ("group", row.id), before=row.attributes)
+        session = self.unit.session
         session.execute(delete(ScimMember).where(ScimMember.group_id == row.id))
         session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
         session.delete(row)
@@ -135,10 +135,11 @@ class ScimGroups:
         members = list(members)
         for member in members:
             check_length("members.value", str(member["value"]))
+        check_limit(self.unit, "max_group_members", ScimMember, adds=len(members))
         self._need_all({str(member["value"]) for member in members})
         for member in members:
             shown = {k: v for k, v in member.items() if k not in ("value", "$ref")}
-            self._unit.session.add(
+            self.unit.session.add(
                 ScimMember(group_id=group_id, member_id=str(member["value"]), attributes=shown)
             )
 
@@ -151,7 +152,7 @@ class ScimGroups:
                 select(User.id).where(User.id.in_(some), User.email_key.not_like(f"{GONE}%")),
                 select(ScimGroup.id).where(ScimGroup.id.in_(some)),
             ):
-                known |= set(self._unit.session.execute(rows).scalars())
+                known |= set(self.unit.session.execute(rows).scalars())
             if missing := [one for one in some if one not in known]:
                 raise InvalidValueException(
                     detail=f"members: there is no User or Group with id {excerpt(missing[0])}"
@@ -161,7 +162,7 @@ class ScimGroups:
         """Remove members; one who is not there is no error."""
         wanted = sorted(ids)
         for begin in range(0, len(wanted), 500):
-            self._unit.session.execute(
+            self.unit.session.execute(
                 delete(ScimMember).where(
                     ScimMember.group_id == group_id,
                     ScimMember.member_id.in_(wanted[begin : begin + 500]),
@@ -174,7 +175,7 @@ class ScimGroups:
         wanted = sorted(ids)
         for begin in range(0, len(wanted), 500):
             found |= set(
-                self._unit.session.execute(
+                self.unit.session.execute(
                     select(ScimMember.member_id).where(
                         ScimMember.group_id == group_id,
                         ScimMember.member_id.in_(wanted[begin : begin + 500]),
@@ -185,7 +186,7 @@ class ScimGroups:
 
     def _members(self, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
-        rows = self._unit.session.execute(
+        rows = self.unit.session.execute(
             select(ScimMember)
             .where(ScimMember.group_id.in_(ids))
             .order_by(ScimMember.group_id, ScimMember.member_id)

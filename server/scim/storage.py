@@ -1,8 +1,10 @@
-"""scim2-server's storage over the tables of one tenant, within one unit of work."""
+"""scim2-server's storage over the tables of one tenant."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Union
 
 from scim2_models import (
@@ -18,24 +20,46 @@ from scim2_server.storage import ScimStorage, SearchPage
 from scim2_server.utils import parametrize
 from sqlalchemy import ColumnElement, func
 
-from server.platform.unit import Unit
+from server.platform.context import ServerContext
+from server.platform.tables import User
+from server.platform.unit import Actor, Origin, Unit
 from server.scim.groups import ScimGroups
+from server.scim.tables import ScimGroup
 from server.scim.users import ScimUsers
 
 Kind = ScimUsers | ScimGroups
 
 
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Transactions of one request, in its tenant."""
+
+    context: ServerContext
+    actor: Actor
+    origin: Origin
+
+    def begin(self, *, writes: bool) -> AbstractContextManager[Unit]:
+        return self.context.unit(self.actor, self.origin, writes=writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Users and groups of a unit's tenant."""
+
+    users: ScimUsers
+    groups: ScimGroups
+
+    def of(self, resource_type: ResourceType) -> Kind:
+        return self.users if resource_type.name == "User" else self.groups
+
+
 class TenantStorage(ScimStorage):
-    """Users and groups of a unit's tenant. What is read and written is one transaction."""
+    """Users and groups of a tenant. Each call is a transaction of its own, which writes only if the
+    call does; what it gives is made into resources by one that reads."""
 
-    def __init__(self, unit: Unit, provider: ScimProvider) -> None:
-        self._unit = unit
-        self.users = ScimUsers(unit, _model(provider, "User"))
-        self.groups = ScimGroups(unit, _model(provider, "Group"))
-
-    def operation(self) -> AbstractContextManager[Any]:
-        """A savepoint: an operation of a bulk request that fails does not undo the others."""
-        return self._unit.session.begin_nested()
+    def __init__(self, units: Units, provider: ScimProvider) -> None:
+        self._units = units
+        self._provider = provider
 
     def get(
         self,
@@ -44,11 +68,12 @@ class TenantStorage(ScimStorage):
         *,
         response_parameters: ResponseParameters[Any] | None = None,
     ) -> Resource[Any]:
-        kind = self._kind(resource_type)
-        if isinstance(kind, ScimUsers):
-            return kind.shown([kind.get(resource_id)])[0]
         members = not _leaves_out_members(response_parameters)
-        return kind.shown([kind.get(resource_id)], members=members)[0]
+        with self.reading() as kinds:
+            kind = kinds.of(resource_type)
+            if isinstance(kind, ScimUsers):
+                return kind.shown([kind.get(resource_id)])[0]
+            return kind.shown([kind.get(resource_id)], members=members)[0]
 
     def search(
         self,
@@ -57,12 +82,13 @@ class TenantStorage(ScimStorage):
         *,
         position: Any = None,  # noqa: ARG002 - cursors are not announced
     ) -> SearchPage:
-        kinds = [self._kind(resource_type) for resource_type in resource_types]
         start = search_request.start_index_0 or 0
         count = search_request.count
-        if len(kinds) == 1 and search_request.filter is None and search_request.sort_by is None:
-            return self._plain_page(kinds[0], start, count)
-        found = [r for kind in kinds for r in self._candidates(kind, search_request)]
+        with self.reading() as found_by:
+            kinds = [found_by.of(resource_type) for resource_type in resource_types]
+            if len(kinds) == 1 and search_request.filter is None and search_request.sort_by is None:
+                return _plain_page(kinds[0], start, count)
+            found = [r for kind in kinds for r in _candidates(kind, search_request)]
         found = _matching(found, search_request)
         descending = (
             search_request.sort_by is not None
@@ -73,10 +99,9 @@ class TenantStorage(ScimStorage):
         return SearchPage(len(found), found[start:stop])
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
-        kind = self._kind(resource_type)
-        if isinstance(kind, ScimUsers):
-            return kind.shown([kind.create(resource)])[0]
-        return kind.shown([kind.create(resource)])[0]
+        with self.writing() as kinds:
+            row = kinds.of(resource_type).create(resource)
+        return self._shown(row)
 
     def update(
         self,
@@ -85,10 +110,9 @@ class TenantStorage(ScimStorage):
         *,
         expected_version: str | None = None,
     ) -> Resource[Any]:
-        kind = self._kind(resource_type)
-        if isinstance(kind, ScimUsers):
-            return kind.shown([kind.update(resource, expected_version)])[0]
-        return kind.shown([kind.update(resource, expected_version)])[0]
+        with self.writing() as kinds:
+            row = kinds.of(resource_type).update(resource, expected_version)
+        return self._shown(row)
 
     def delete(
         self,
@@ -97,28 +121,52 @@ class TenantStorage(ScimStorage):
         *,
         expected_version: str | None = None,
     ) -> None:
-        self._kind(resource_type).delete(resource_id, expected_version)
+        with self.writing() as kinds:
+            kinds.of(resource_type).delete(resource_id, expected_version)
 
-    def _kind(self, resource_type: ResourceType) -> Kind:
-        return self.users if resource_type.name == "User" else self.groups
+    @contextmanager
+    def reading(self) -> Iterator[Kinds]:
+        """Users and groups in a transaction that reads."""
+        with self._units.begin(writes=False) as unit:
+            yield self._kinds(unit)
 
-    def _plain_page(self, kind: Kind, start: int, count: int | None) -> SearchPage:
-        statement: Any = kind.all()
-        total = self._unit.session.execute(
-            statement.with_only_columns(func.count()).order_by(None)
-        ).scalar_one()
-        if count is not None:
-            statement = statement.limit(count)
-        rows = list(self._unit.session.execute(statement.offset(start)).scalars())
-        return SearchPage(total, kind.shown(rows))
+    @contextmanager
+    def writing(self) -> Iterator[Kinds]:
+        """Users and groups in a transaction that writes."""
+        with self._units.begin(writes=True) as unit:
+            yield self._kinds(unit)
 
-    def _candidates(self, kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
-        """What the filter has to look at: what one column can tell is told by the database."""
-        statement: Any = kind.all()
-        condition = _equality(kind, search.filter)
-        if condition is not None:
-            statement = statement.where(condition)
-        return kind.shown(list(self._unit.session.execute(statement).scalars()))
+    def _kinds(self, unit: Unit) -> Kinds:
+        return Kinds(
+            ScimUsers(unit, _model(self._provider, "User")),
+            ScimGroups(unit, _model(self._provider, "Group")),
+        )
+
+    def _shown(self, row: User | ScimGroup) -> Resource[Any]:
+        with self.reading() as kinds:
+            if isinstance(row, User):
+                return kinds.users.shown([row])[0]
+            return kinds.groups.shown([row])[0]
+
+
+def _plain_page(kind: Kind, start: int, count: int | None) -> SearchPage:
+    statement: Any = kind.all()
+    total = kind.unit.session.execute(
+        statement.with_only_columns(func.count()).order_by(None)
+    ).scalar_one()
+    if count is not None:
+        statement = statement.limit(count)
+    rows = list(kind.unit.session.execute(statement.offset(start)).scalars())
+    return SearchPage(total, kind.shown(rows))
+
+
+def _candidates(kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
+    """What the filter has to look at: what one column can tell is told by the database."""
+    statement: Any = kind.all()
+    condition = _equality(kind, search.filter)
+    if condition is not None:
+        statement = statement.where(condition)
+    return kind.shown(list(kind.unit.session.execute(statement).scalars()))
 
 
 def _equality(kind: Kind, scim_filter: ScimFilter[Any] | None) -> ColumnElement[bool] | None:

@@ -22,9 +22,8 @@ from server.platform.ids import new_id
 from server.platform.scopes import Role
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
-from server.platform.user_access import ACTIVE, DEACTIVATED, set_access
+from server.platform.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
 from server.scim.tables import ScimGroup, ScimMember
 
 GONE = "deleted:"
@@ -42,7 +41,7 @@ class ScimUsers:
     name = "User"
 
     def __init__(self, unit: Unit, model: type[Resource[Any]]) -> None:
-        self._unit = unit
+        self.unit = unit
         self._model = model
 
     def all(self) -> Select[User]:
@@ -71,24 +70,24 @@ class ScimUsers:
         statement = self.all().where(User.id == resource_id)
         if lock:
             statement = statement.with_for_update()
-        row = self._unit.session.execute(statement).scalar_one_or_none()
+        row = self.unit.session.execute(statement).scalar_one_or_none()
         if row is None:
             raise NotFoundException(detail=f"there is no User with id {resource_id}")
         return row
 
     def create(self, resource: Resource[Any]) -> User:
         """A new user: active, unless the resource says otherwise, and without any token."""
-        check_limit(self._unit, "max_users", User, User.status != DEACTIVATED)
-        now = self._unit.now()
+        check_new_user(self.unit)
+        now = self.unit.now()
         row = User(id=new_id("usr"), created_at=now, updated_at=now, version=1)
         row.role, row.status = Role.READ_ONLY.value, ACTIVE
         attributes = _attributes(resource)
         _fill(row, attributes)
         role, active = _role(attributes) or row.role, attributes.get("active", True)
         row.role, row.status = role, ACTIVE if active else DEACTIVATED
-        with _unique(self._unit):
-            self._unit.session.add(row)
-        self._unit.audit("user.create", ("user", row.id), after=attributes)
+        with _unique(self.unit):
+            self.unit.session.add(row)
+        self.unit.audit("user.create", ("user", row.id), after=attributes)
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> User:
@@ -104,29 +103,29 @@ class ScimUsers:
             status = DEACTIVATED
         elif row.status == DEACTIVATED:
             status = ACTIVE
-        with _unique(self._unit):
+        with _unique(self.unit):
             _fill(row, attributes)
         action = "user.deactivate" if status == DEACTIVATED != row.status else "user.update"
-        set_access(self._unit, row, role=role, status=status)
-        self._unit.touch(row)
-        self._unit.audit(action, ("user", row.id), before=before, after=attributes)
+        set_access(self.unit, row, role=role, status=status)
+        self.unit.touch(row)
+        self.unit.audit(action, ("user", row.id), before=before, after=attributes)
         return row
 
     def delete(self, resource_id: str, expected: str | None) -> None:
         """End the user for good. The row stays, since what they did names them."""
         row = self.get(resource_id, lock=True)
         _expect(row.version, expected)
-        set_access(self._unit, row, role=row.role, status=DEACTIVATED)
+        set_access(self.unit, row, role=row.role, status=DEACTIVATED)
         row.email_key = f"{GONE}{row.id}"
         row.external_id = None
         before, row.scim = row.scim, None
-        self._unit.touch(row)
-        self._unit.session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
-        self._unit.audit("user.delete", ("user", row.id), before=before)
+        self.unit.touch(row)
+        self.unit.session.execute(delete(ScimMember).where(ScimMember.member_id == row.id))
+        self.unit.audit("user.delete", ("user", row.id), before=before)
 
     def _groups(self, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
-        rows = self._unit.session.execute(
+        rows = self.unit.session.execute(
             select(ScimMember, ScimGroup)
             .join(ScimGroup, ScimGroup.id == ScimMember.group_id)
             .where(ScimMember.member_id.in_(ids))

@@ -22,6 +22,12 @@ WATCH_S = 0.5
 """How often files are looked at for changes."""
 
 _HTTP_TIMEOUT_S = 30.0
+MOST_ADDRESSES = 100_000
+"""Of one discovery, before relabelling."""
+
+MOST_BYTES = 32 << 20
+"""Of a file with target groups, and of an answer."""
+
 Found = Callable[[list[TargetGroup]], None]
 """Takes all groups of a discovery, whenever they may have changed."""
 
@@ -39,13 +45,16 @@ def groups_of(found: Any, source: str, meta: tuple[str, str]) -> list[TargetGrou
         return []
     if not isinstance(found, list):
         raise BadGroups("a list of target groups is needed")
-    groups = []
+    groups, addresses = [], 0
     for number, item in enumerate(found):
         if not isinstance(item, dict):
             raise BadGroups(f"group {number} is no object")
         targets, labels = item.get("targets") or [], item.get("labels") or {}
         if not isinstance(targets, list) or not all(isinstance(t, str) for t in targets):
             raise BadGroups(f"group {number}: targets must be a list of texts")
+        addresses += len(targets)
+        if addresses > MOST_ADDRESSES:
+            raise BadGroups(f"more than {MOST_ADDRESSES} targets")
         if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
             raise BadGroups(f"group {number}: labels must be texts")
         if unknown := set(item) - {"targets", "labels"}:
@@ -104,7 +113,9 @@ def _state_of(path: str) -> object:
 
 def _groups_in(path: str) -> list[TargetGroup]:
     with open(path, "rb") as file:
-        text = file.read()
+        text = file.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:
+        raise BadGroups(f"larger than {MOST_BYTES >> 20} MiB")
     found = orjson.loads(text) if path.endswith(".json") else read_yaml(text.decode())
     return groups_of(found, path, ("__meta_filepath", path))
 
@@ -138,7 +149,7 @@ async def _asked(settings: HttpDiscovery, fetcher: Fetcher) -> list[TargetGroup]
         "Accept": "application/json",
         "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_s:g}",
     }
-    answer = await fetcher.get(settings.url, _HTTP_TIMEOUT_S, headers, most_bytes=64 << 20)
+    answer = await fetcher.get(settings.url, _HTTP_TIMEOUT_S, headers, most_bytes=MOST_BYTES)
     if answer.content_type.partition(";")[0].strip().lower() != "application/json":
         raise BadGroups(f"the answer's Content-Type is {answer.content_type!r}")
     try:

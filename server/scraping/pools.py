@@ -32,6 +32,8 @@ from server.scraping.model import (
 log = logging.getLogger("novaql.scraping")
 
 _THREADS = 2
+SHOWN_REFUSED = 1000
+"""So many targets of a job that are beyond the limit are listed."""
 
 
 def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
@@ -46,12 +48,40 @@ def scrape_jobs_of(config: Path | None) -> list[ScrapeJob]:
         raise ArgumentError("scrape-config", f"{config}: {problem.strerror}") from problem
 
 
-class _Pool:
-    """One job while it runs."""
+class TargetLimit:
+    """How many targets the jobs of a tenant have, and how many they may have; 0: no limit. On the
+    manager's event loop only."""
 
-    def __init__(self, job: ScrapeJob, store: Store, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._taken = 0
+
+    def take(self) -> bool:
+        """Count one more, if there may be one more."""
+        if 0 < self.most <= self._taken:
+            return False
+        self._taken += 1
+        return True
+
+    def release(self, count: int = 1) -> None:
+        self._taken -= count
+
+
+class _Pool:
+    """One job while it runs.
+
+    limit    of the targets that the jobs of the tenant have together
+    dropped  targets that relabelling dropped, and those beyond the limit
+    refused  how many are beyond the limit
+    """
+
+    def __init__(
+        self, job: ScrapeJob, store: Store, threads: ThreadPoolExecutor, limit: TargetLimit
+    ) -> None:
         self.job = job
         self.dropped: list[DroppedTarget] = []
+        self.refused = 0
+        self._limit = limit
         self._store = store
         self._threads = threads
         self._fetcher = Fetcher(job.client, compression=job.compression)
@@ -93,9 +123,22 @@ class _Pool:
                     wanted.setdefault(target.key, target)
         for key_ in [key_ for key_ in self._loops if key_ not in wanted]:
             self._end(key_)
+        self.refused = 0
         for key_, target in wanted.items():
-            if key_ not in self._loops:
+            if key_ in self._loops:
+                continue
+            if self._limit.take():
                 self._begin(key_, target)
+            else:
+                self.refused += 1
+                if self.refused <= SHOWN_REFUSED:
+                    self.dropped.append(DroppedTarget(self.job.name, target.discovered))
+        if self.refused:
+            log.warning(
+                "job %s: %d targets are not scraped: the tenant may have %d "
+                "(max_scrape_targets = %d)",
+                *(self.job.name, self.refused, self._limit.most, self._limit.most),
+            )
         limit = self.job.limits.targets
         over = 0 < limit < len(wanted)
         for loop, _ in self._loops.values():
@@ -113,6 +156,7 @@ class _Pool:
 
     def _end(self, key: str) -> None:
         loop, task = self._loops.pop(key)
+        self._limit.release()
         task.cancel()
         ending = asyncio.create_task(loop.end())
         self._ending[key] = ending
@@ -132,6 +176,7 @@ class _Pool:
         ]
         for task in tasks:
             task.cancel()
+        self._limit.release(len(self._loops))
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._fetcher.close()
 
@@ -145,6 +190,7 @@ class ScrapeManager:
     config, jobs  the file, and what `scrape_jobs_of` made of it; the file is looked at again and
                   again, and a change that makes sense is carried out
     tenant_id     whose store it is; None: the first tenant's
+    most_targets  targets that are scraped at one time; 0: no limit
     look_every_s  seconds between two looks at the file
     made          bounds on labels that relabelling makes
     """
@@ -156,6 +202,7 @@ class ScrapeManager:
         store: Store,
         *,
         tenant_id: str | None = None,
+        most_targets: int = 0,
         look_every_s: float = 5.0,
         made: LabelLimits = USUAL_LIMITS,
     ) -> None:
@@ -166,6 +213,7 @@ class ScrapeManager:
         self._seen = _stamp(config)
         self._store = store
         self._jobs = list(jobs)
+        self._limit = TargetLimit(most_targets)
         self._pools: list[_Pool] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -242,7 +290,9 @@ class ScrapeManager:
         by_name = {pool.job.name: pool for pool in kept}
         gone = [pool for pool in self._pools if pool not in kept]
         pools = [
-            by_name[job.name] if job.name in by_name else _Pool(job, self._store, self._threads)
+            by_name[job.name]
+            if job.name in by_name
+            else _Pool(job, self._store, self._threads, self._limit)
             for job in jobs
         ]
         self._jobs, self._pools = list(jobs), pools

@@ -35,12 +35,23 @@ def scrape_files_of(config: Path | None) -> ScrapeFiles:
 
 def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManager]:
     """A manager for each file, over its tenant's store. Raises `ArgumentError`."""
-    ids = {tenant.name: tenant.id for tenant in tenants(context.database)} if files else {}
+    known = tenants(context.database) if files else []
+    ids = {tenant.name: tenant.id for tenant in known}
+    limits = {tenant.id: tenant.limits for tenant in known}
     found = []
     for name, (path, jobs) in files.items():
         tenant_id = context.anyone.tenant_id if name is None else ids.get(name)
         if tenant_id is None:
             raise ArgumentError("scrape-config", f"{path}: there is no tenant named {name!r}")
-        store, made = context.stores.of(tenant_id), label_limits(context.settings)
-        found.append(ScrapeManager(path, jobs, store, tenant_id=tenant_id, made=made))
+        settings = context.settings.within(limits[tenant_id])
+        found.append(
+            ScrapeManager(
+                path,
+                jobs,
+                context.stores.of(tenant_id),
+                tenant_id=tenant_id,
+                most_targets=settings.max_scrape_targets,
+                made=label_limits(settings),
+            )
+        )
     return found

@@ -13,9 +13,8 @@ from server.platform.ids import new_id
 from server.platform.secrets import digest_of, new_secret
 from server.platform.state.database import flushed_or
 from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
 from server.platform.unit import Unit
-from server.platform.user_access import set_access
+from server.platform.user_access import check_new_user, set_access
 from server.users.model import INVITATION_VALID, Status
 from server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
 
@@ -44,7 +43,7 @@ def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:
 
 def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
     """A new user and the secret of their invitation. Raises `Conflict` `user_exists`."""
-    check_limit(unit, "max_users", User, User.status != Status.DEACTIVATED.value)
+    check_new_user(unit)
     now = unit.now()
     user = User(
         id=new_id("usr"),

@@ -10,6 +10,7 @@ EVENTS = (
     "incident.resolved",
     "incident.comment",
     "incident.alerts_added",
+    "incident.not_opened",
     "alert.pending",
     "alert.firing",
     "alert.resolved",

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from server.platform.clock import rfc3339
 from server.platform.ids import new_id
@@ -18,11 +18,14 @@ from server.platform.jobs import JobKind, JobRun
 from server.platform.outgoing import Met, post
 from server.platform.signatures import headers
 from server.platform.unit import Unit
-from server.webhooks.messages import JOB, forget_old
+from server.webhooks.messages import JOB
 from server.webhooks.retries import Verdict, next_attempt, verdict
 from server.webhooks.secrets import valid_secrets
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 from server.webhooks.urls import shown_url_of, url_of
+
+MOST_ATTEMPTS = 100
+"""So many of a message are remembered, the last ones: it may be replayed often."""
 
 AGENT = "NovaQL-Webhooks/1"
 
@@ -48,6 +51,13 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
 def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, met: Met) -> None:
     """Write an attempt into the log."""
     delivery.attempts += 1
+    if delivery.attempts > MOST_ATTEMPTS:
+        unit.session.execute(
+            delete(WebhookAttempt).where(
+                WebhookAttempt.delivery_id == delivery.id,
+                WebhookAttempt.number <= delivery.attempts - MOST_ATTEMPTS,
+            )
+        )
     delivery.last_status_code, delivery.last_error = met.status, met.error
     unit.session.add(
         WebhookAttempt(
@@ -129,7 +139,6 @@ def _settle(job: JobRun, at: datetime, met: Met, heard: Verdict, again_at: datet
             delivery.status, delivery.reason = "delivered", None
             delivery.delivered_at, delivery.next_at = at, None
             webhook.failing_since, webhook.last_success_at = None, at
-            forget_old(unit, webhook.id)
             return
         delivery.tries += 1
         delivery.next_at = again_at

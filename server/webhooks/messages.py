@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,25 +14,41 @@ from server.platform.api_version import event_in
 from server.platform.clock import rfc3339
 from server.platform.events import Consumer, Happened
 from server.platform.ids import new_id
+from server.platform.tables import Job
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, room_for
 from server.platform.unit import Unit
 from server.webhooks.events import wanted
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 
+log = logging.getLogger(__name__)
 JOB = "webhooks.deliver"
 KEPT = timedelta(days=30)
 """How long the log remembers a message that was delivered or given up."""
 
+LIMIT_REACHED = "limit_reached"
+"""Why a message is dead that was never sent: the tenant has as many that wait as it may have."""
+
 
 def take(unit: Unit, event: Happened) -> None:
-    """Write a message to every endpoint that wants the event."""
+    """Write a message to every endpoint that wants the event.
+
+    Beyond `max_pending_deliveries` it is a dead letter at once: the log shows it, and it can be
+    replayed.
+    """
     active = select(Webhook).where(Webhook.status == "active").order_by(Webhook.id)
     ids = [w.id for w in unit.session.execute(active).scalars() if wanted(w.events, event.type)]
     if not ids:
         return
     locked = active.where(Webhook.id.in_(ids)).with_for_update()
     locked = locked.execution_options(populate_existing=True)
+    room = room_for(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     for webhook in unit.session.execute(locked).scalars():
         delivery = message(unit, webhook, event.type, event.at, event.data, event.id)
+        if room <= 0:
+            delivery.status, delivery.reason, delivery.next_at = "dead", LIMIT_REACHED, None
+            log.warning("webhook %s: a message is not sent: too many wait", webhook.id)
+            continue
+        room -= 1
         unit.enqueue(JOB, key=delivery.id, payload={"webhook_id": webhook.id})
 
 
@@ -70,17 +87,6 @@ def message(
     unit.session.add(delivery)
     unit.session.flush()
     return delivery
-
-
-def forget_old(unit: Unit, webhook_id: str) -> None:
-    """Forget the endpoint's messages that ended long ago."""
-    old = select(WebhookDelivery.id).where(
-        WebhookDelivery.webhook_id == webhook_id,
-        WebhookDelivery.created_at <= unit.now() - KEPT,
-        WebhookDelivery.status != "pending",
-    )
-    ids = list(unit.session.execute(old.limit(200)).scalars())
-    remove(unit, ids)
 
 
 def remove(unit: Unit, delivery_ids: list[str]) -> None:

@@ -200,7 +200,7 @@ class DeliveryOut(Shown):
     event_id: str
     event_type: str
     status: Literal["pending", "delivered", "dead"]
-    reason: Literal["exhausted", "gone", "disabled"] | None = Field(
+    reason: Literal["exhausted", "gone", "disabled", "limit_reached"] | None = Field(
         description="why it is dead: all attempts failed, the receiver is gone, or was disabled"
     )
     attempts: int

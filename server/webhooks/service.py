@@ -13,7 +13,14 @@ from server.platform.errors import Conflict, invalid, not_found
 from server.platform.ids import new_id
 from server.platform.preparing import Preparation
 from server.platform.redaction import is_shown_url
-from server.platform.tenant_limits import check_limit
+from server.platform.tables import Job
+from server.platform.tenant_limits import (
+    DELIVERIES,
+    PENDING_LIMIT,
+    check_limit,
+    room_for,
+    too_many,
+)
 from server.platform.unit import Unit
 from server.webhooks import secrets
 from server.webhooks.events import UnknownEvent, checked_filters
@@ -181,6 +188,7 @@ def replay_one(call: Call, webhook_id: str, delivery_id: str) -> WebhookDelivery
     _must_be_active(call.get(Webhook, webhook_id, "webhook"))
     if delivery.status == "pending":
         raise Conflict("the message is still on its way", code="delivery_pending")
+    check_limit(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     before = {"status": delivery.status}
     _again(call, delivery)
     after = {"status": "pending"}
@@ -189,16 +197,21 @@ def replay_one(call: Call, webhook_id: str, delivery_id: str) -> WebhookDelivery
 
 
 def replay_dead(call: Call, webhook_id: str, body: Replay) -> int:
-    """Send dead letters again, the oldest first, a thousand at most; how many."""
+    """Send dead letters again, the oldest first, a thousand at most, and no more than may wait at
+    one time; how many."""
     _must_be_active(call.get(Webhook, webhook_id, "webhook", lock=True))
     dead = select(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
     )
+    room = room_for(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    if room <= 0:
+        raise too_many(call, PENDING_LIMIT)
+    most = int(min(room, MOST_REPLAYED))
     if body.since is not None:
         dead = dead.where(WebhookDelivery.created_at >= body.since)
     if body.until is not None:
         dead = dead.where(WebhookDelivery.created_at < body.until)
-    dead = dead.order_by(WebhookDelivery.created_at, WebhookDelivery.id).limit(MOST_REPLAYED)
+    dead = dead.order_by(WebhookDelivery.created_at, WebhookDelivery.id).limit(most)
     found = list(call.session.execute(dead.with_for_update()).scalars())
     for delivery in found:
         _again(call, delivery)

@@ -52,7 +52,7 @@ class WebhookDelivery(Row, Base):
     event_id     of the event it tells of; of a test, its own
     body         the bytes that are sent, as text
     status       `pending`, `delivered`, or `dead`; `reason` says why it is dead: `exhausted`,
-                 `gone`, `disabled`
+                 `gone`, `disabled`, `limit_reached`
     attempts     all of them; `tries`: since it was written or replayed last
     since        when it was written, or replayed last
     next_at      of the next attempt

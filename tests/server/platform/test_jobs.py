@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic, sleep
 
 import pytest
 from sqlalchemy import select
 
+from novaql.errors import QueryCancelled
 from server.platform.bootstrap import add_admin, add_tenant
 from server.platform.clock import SteppedClock
 from server.platform.context import ServerContext
@@ -281,3 +283,39 @@ def test_a_job_sees_its_tenant(
     runner(served, JobKind("look", look)).run_due()
 
     assert sorted(seen) == ["ada@example.com", "second@example.com"]
+
+
+def test_queries_of_a_job_end_when_its_time_is_over(served: LocalServer) -> None:
+    seen: list[bool] = []
+
+    def look(job: JobRun) -> None:
+        seen.append(job.cancellation.cancelled)
+
+    for longest in (timedelta(minutes=1), timedelta()):
+        in_unit(served, lambda unit: unit.enqueue("look"))
+        runner(served, JobKind("look", look, longest=longest)).run_due()
+    assert seen == [False, True]
+
+
+def test_a_job_that_the_stop_has_cancelled_is_given_back_as_it_was(served: LocalServer) -> None:
+    begun, failures = threading.Event(), []
+
+    def wait(job: JobRun) -> None:
+        begun.set()
+        ends = monotonic() + 30
+        while not job.cancellation.cancelled and monotonic() < ends:
+            sleep(0.005)
+        if job.cancellation.cancelled:
+            raise QueryCancelled("the query was cancelled")
+
+    def failed(*told: object) -> None:
+        failures.append(told)
+
+    in_unit(served, lambda unit: unit.enqueue("wait"))
+    work = runner(served, JobKind("wait", wait, failed=failed), threads=1)
+    work.start()
+    assert begun.wait(10)
+    work.stop()
+    (left,) = jobs(served, "wait")
+
+    assert (left.attempts, left.last_error, left.lease, failures) == (0, None, None, [])

@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+import scim2_models
+import scim2_server.service
 import yaml
 
 import novaql.language.reading
@@ -26,6 +28,8 @@ from server.platform.endpoint import Endpoint
 from server.platform.scopes import Role
 from server.platform.state.database import StateDatabase
 from server.routes import ROUTES
+from server.scim import answering as scim_answering
+from server.scim import router as scim_router
 from tests.support.http_server import LocalServer, local_server
 from tests.support.route_walk import Walk
 
@@ -137,6 +141,77 @@ def test_no_route_does_slow_work_in_its_transaction(alarms: Alarms, server: Loca
         "POST /v1/dashboards/import",
     ):
         assert wanted in good, sorted(good)
+
+
+SCIM_SLOW: list[tuple[Any, str]] = [
+    (scim_router, "parse_json"),
+    (scim_answering, "plainly"),
+    (scim_answering, "member_changes"),
+    (scim2_models.PatchOp, "patch"),
+    (scim2_server.service.ScimService, "read_body"),
+    (scim2_server.service.ScimService, "read_search"),
+    (scim2_server.service.ScimService, "publish"),
+    (scim2_server.service.ScimService, "bulk_response"),
+]
+_CORE = "urn:ietf:params:scim:schemas:core:2.0"
+_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+_SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
+
+def test_scim_parses_validates_and_answers_outside_of_transactions(
+    alarms: Alarms, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner, name in SCIM_SLOW:
+        said = f"{owner.__name__}.{name}"
+        monkeypatch.setattr(owner, name, alarms.on(said, getattr(owner, name)))
+    writes: list[str] = []
+    write = StateDatabase.write
+
+    @contextmanager
+    def counted(self: StateDatabase, *arguments: Any, **named: Any) -> Iterator[Any]:
+        if arguments != (None,):
+            writes.append("write")
+        with write(self, *arguments, **named) as session:
+            yield session
+
+    monkeypatch.setattr(StateDatabase, "write", counted)
+
+    def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = server.client.request(
+            method, f"/scim/v2{path}", json=body, headers=server.bearer()
+        )
+        assert answer.status_code == status, answer.text
+        assert alarms.raised == [], (method, path)
+        return answer.json() if answer.content else None
+
+    def patch(path: str, *operations: dict[str, Any], status: int = 204) -> None:
+        ask("PATCH", path, {"schemas": [_PATCH], "Operations": list(operations)}, status)
+
+    def user(name: str) -> dict[str, Any]:
+        return {"schemas": [f"{_CORE}:User"], "userName": name}
+
+    made = ask("POST", "/Users", user("ada"), 201)
+    one = f"/Users/{made['id']}"
+    ask("PUT", one, user("ada") | {"displayName": "Ada"})
+    patch(one, {"op": "replace", "path": "displayName", "value": "Countess"})
+    body = {"schemas": [f"{_CORE}:Group"], "displayName": "g", "members": [{"value": made["id"]}]}
+    group = f"/Groups/{ask('POST', '/Groups', body, 201)['id']}"
+    patch(group, {"op": "remove", "path": f'members[value eq "{made["id"]}"]'})
+    patch(group, {"op": "replace", "path": "members", "value": [{"value": made["id"]}]})
+    before = len(writes)
+    search = {"schemas": [_SEARCH], "filter": 'displayName co "ount"'}
+    assert ask("POST", "/.search", search)["totalResults"] == 1
+    assert len(writes) == before, "a search is no change"
+    bulk = [
+        {"method": "POST", "path": "/Users", "bulkId": str(n), "data": user(f"u{n}")}
+        for n in range(3)
+    ]
+    bulk.append({"method": "DELETE", "path": one})
+    done = ask("POST", "/Bulk", {"schemas": [_BULK], "Operations": bulk})
+    assert [operation["status"] for operation in done["Operations"]] == ["201"] * 3 + ["204"]
+    assert len(writes) >= before + 4, "each operation is a transaction of its own"
+    ask("DELETE", group, status=204)
 
 
 def test_a_large_export_is_written_outside_of_transactions(

@@ -10,7 +10,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from server.history import RETENTIONS
 from server.platform.clock import SteppedClock
+from server.platform.housekeeping import forget
 from server.platform.jobs import JobRunner
 from server.platform.state.database import StateDatabase
 from server.platform.tables import AuditEntry
@@ -138,6 +140,7 @@ def test_the_log_forgets_what_ended_long_ago(
     clock.step(KEPT)
     make_a_token(served)
     served.run_jobs()
+    forget(served.context, RETENTIONS)
 
     assert len(receiver.heard) == 2
     assert len(log_of(served, webhook)) == 1

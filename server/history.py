@@ -1,0 +1,70 @@
+"""How long each domain's rows are kept once they have ended.
+
+Of every table, docs/design/what-grows.md says which requests add rows and what bounds them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import case, func
+
+from server.alerts.tables import Alert, AlertChange, Notification, SilenceRow
+from server.audit.tables import AuditExport
+from server.dashboards.tables import PanelEmbed
+from server.incidents.schema import MOST_ALERTS
+from server.incidents.tables import (
+    Acknowledger,
+    Entry,
+    Incident,
+    IncidentAlert,
+    IncidentService,
+)
+from server.platform.retention import Retention
+from server.slo.tables import Slo, SloTerm
+from server.webhooks.messages import KEPT
+from server.webhooks.tables import WebhookAttempt, WebhookDelivery
+
+_MONTH, _YEARS = timedelta(days=30), timedelta(days=800)
+_MOMENT = timedelta(days=1)
+
+RETENTIONS: tuple[Retention, ...] = (
+    Retention(
+        WebhookDelivery,
+        case((WebhookDelivery.status != "pending", WebhookDelivery.created_at)),
+        KEPT,
+        (WebhookAttempt.delivery_id,),
+    ),
+    Retention(
+        Notification, case((Notification.status != "pending", Notification.created_at)), _MONTH
+    ),
+    Retention(SilenceRow, func.coalesce(SilenceRow.lifted_at, SilenceRow.ends_at), _MONTH),
+    Retention(
+        Alert,
+        case((Alert.state.in_(("resolved", "inactive")), Alert.resolved_at)),
+        _MONTH,
+        (AlertChange.alert_id,),
+    ),
+    Retention(AlertChange, AlertChange.at, None),
+    Retention(
+        Incident,
+        Incident.resolved_at,
+        None,
+        (
+            IncidentService.incident_id,
+            IncidentAlert.incident_id,
+            Acknowledger.incident_id,
+            Entry.incident_id,
+        ),
+    ),
+    Retention(  # those that answers do not name
+        IncidentAlert,
+        case((IncidentAlert.position >= MOST_ALERTS, IncidentAlert.over_at)),
+        _MOMENT,
+    ),
+    Retention(PanelEmbed, func.coalesce(PanelEmbed.revoked_at, PanelEmbed.expires_at), _MONTH),
+    Retention(AuditExport, AuditExport.expires_at, _MOMENT),
+    Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
+    Retention(SloTerm, SloTerm.valid_until, _YEARS),
+)
+"""Of the tables of domains; `server.platform.housekeeping` has those of the platform."""

@@ -1,0 +1,29 @@
+"""Names of the settings that a tenant may have otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RESOURCE_LIMITS = (
+    *("max_rules", "max_rule_groups", "max_silences", "max_channels", "max_webhooks"),
+    *("max_dashboards", "max_embeds", "max_tokens", "max_users", "max_user_groups"),
+    *("max_services", "max_slos", "max_open_incidents", "max_audit_exports"),
+    *("max_former_users", "max_group_members", "max_pending_deliveries", "max_incident_entries"),
+    *("max_idempotency_keys", "max_scrape_targets", "max_history"),
+)
+"""Limits of rows, or of other things, of a tenant at one time; 0 is none."""
+
+TENANT_LIMITS: Mapping[str, type] = {
+    "query_timeout_s": float,
+    "max_query_samples": int,
+    "max_query_points": int,
+    "max_read_samples": int,
+    "max_concurrent_queries": int,
+    "min_evaluation_interval_s": float,
+    "max_rule_series": int,
+    **dict.fromkeys(RESOURCE_LIMITS, int),
+    "rate_per_minute": int,
+    "rate_per_day": int,
+    "prometheus_per_minute": int,
+}
+"""Settings that a tenant may have otherwise: `novaql admin limits`."""
