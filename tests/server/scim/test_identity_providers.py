@@ -41,7 +41,7 @@ def test_first_requests_at_once_are_answered(monkeypatch: pytest.MonkeyPatch) ->
         time.sleep(0.05)
         return object()
 
-    monkeypatch.setattr(provider.ScimProvider, "from_discovery", build)
+    monkeypatch.setattr("scim2_models.ScimProvider.from_discovery", build)
     monkeypatch.setattr(provider, "ScimService", lambda made: made)
     provider._built.cache_clear()
     with ThreadPoolExecutor(6) as pool:
