@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from server.platform.context import ServerContext, origin_of, principal_of
 from server.scim.handling import Handler
-from server.scim.member_patch import change_members, member_changes
+from server.scim.member_patch import change_members, check_operations, member_changes
 from server.scim.provider import scim_service
 from server.scim.quirks import plainly
 from server.scim.storage import TenantStorage, Units
@@ -37,6 +37,7 @@ def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> 
             with storage.writing() as kinds:
                 done = change_members(kinds.groups, *of_members)
         else:
+            check_operations(asked)
             done = Handler(service, storage).handle(asked)
     except SCIMException as refused:
         done = service.error_response(refused)

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from scim2_models import InvalidValueException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 
 from server.scim.groups import ScimGroups
 from server.scim.users import etag
+
+MOST_OPERATIONS = 100
+"""In one PATCH, as in a bulk request."""
 
 _PATH = re.compile(r"/Groups/([^/]+)")
 _ONE = re.compile(r'members\[\s*value\s+eq\s+"([^"\\]*)"\s*\]', re.IGNORECASE)
@@ -51,23 +55,34 @@ def member_changes(asked: ScimRequest) -> tuple[str, list[MemberChange]] | None:
     return (path[1], changes) if len(changes) == len(found) else None
 
 
+def check_operations(asked: ScimRequest) -> None:
+    """Raises SCIM's 400 for a PATCH with too many operations: each works on the whole resource."""
+    if asked.method != "PATCH":
+        return
+    try:
+        body = json.loads(asked.body)
+    except ValueError:
+        return
+    operations = body.get("Operations") if isinstance(body, dict) else None
+    if isinstance(operations, list) and len(operations) > MOST_OPERATIONS:
+        raise InvalidValueException(
+            detail=f"{len(operations)} operations; at most {MOST_OPERATIONS} are taken, "
+            "but for those that add or remove members"
+        )
+
+
 def change_members(
     groups: ScimGroups, group_id: str, changes: Sequence[MemberChange]
 ) -> ScimResponse:
-    """Make the changes. Who is a member already is not added, who is none is not removed."""
+    """Make the changes, of each member the last one. Who is a member already is not added, who is
+    none is not removed."""
+    last = {str(m["value"]): (change.adds, m) for change in changes for m in change.members}
     row = groups.get(group_id, lock=True)
-    added: set[str] = set()
-    removed: set[str] = set()
-    for change in changes:
-        named = {str(member["value"]): member for member in change.members}
-        present = groups.present(group_id, named)
-        if change.adds:
-            fresh = [named[key] for key in named.keys() - present]
-            groups.add_members(group_id, fresh)
-            added |= named.keys() - present
-        else:
-            groups.remove_members(group_id, present)
-            removed |= present
+    present = groups.present(group_id, last)
+    added = {key for key, (adds, _) in last.items() if adds and key not in present}
+    removed = {key for key, (adds, _) in last.items() if not adds and key in present}
+    groups.remove_members(group_id, removed)
+    groups.add_members(group_id, [last[key][1] for key in sorted(added)])
     if added or removed:
         groups.changed(row, row.attributes, row.attributes, added=added, removed=removed)
     return ScimResponse(HTTPStatus.NO_CONTENT, headers={"ETag": etag(row.version)})

@@ -14,6 +14,7 @@ from scim2_models import (
     ScimFilter,
     ScimProvider,
     SearchRequest,
+    TooManyException,
 )
 from scim2_models.path import CompareOperator, Comparison
 from scim2_server.storage import ScimStorage, SearchPage
@@ -28,6 +29,12 @@ from server.scim.tables import ScimGroup
 from server.scim.users import ScimUsers
 
 Kind = ScimUsers | ScimGroups
+LONGEST_FILTER = 8192
+WORDS = 3
+"""Of a comparison: attribute, operator, value."""
+
+MOST_WORK = 20_000
+"""Resources × comparisons of one search that no index answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,25 @@ def _candidates(kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
     condition = _equality(kind, search.filter)
     if condition is not None:
         statement = statement.where(condition)
+    _check_work(kind, statement, search)
     return kind.shown(list(kind.unit.session.execute(statement).scalars()))
+
+
+def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any]) -> None:
+    """Raises SCIM's `tooMany` for a search that would look at too much, row by row."""
+    text = "" if search.filter is None else str(search.filter)
+    if len(text) > LONGEST_FILTER:
+        raise TooManyException(
+            detail=f"the filter has {len(text)} characters; at most {LONGEST_FILTER} are taken"
+        )
+    counted = statement.with_only_columns(func.count()).order_by(None)
+    rows = kind.unit.session.execute(counted).scalar_one()
+    words = max(len(text.split()), WORDS)
+    if rows * words > MOST_WORK * WORDS:
+        raise TooManyException(
+            detail=f"the search looks at {rows} resources; filter by userName, externalId, "
+            "displayName of a group or id, each by eq, which are found by an index"
+        )
 
 
 def _equality(kind: Kind, scim_filter: ScimFilter[Any] | None) -> ColumnElement[bool] | None:
