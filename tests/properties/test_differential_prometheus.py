@@ -170,9 +170,14 @@ def _dates_beyond_the_calendar(case: Case) -> bool:
 
 
 def _last_digit_before_a_jump(case: Case) -> bool:
-    """Another last digit decides on which side of a jump or threshold a value lies."""
+    """Another last digit decides on which side of a jump or threshold a value lies.
+
+    Or a function makes much of it: the sine of a large number, the inverse of a flat function.
+    Powers and hyperbolic functions of Go and of the C library differ in last digits.
+    """
     jumps = (
-        r"%|floor|ceil|round|sgn|==|!=|>|<|changes|resets|clamp|(sin|cos|tan)\(.*(exp|sinh|cosh)"
+        r"%|floor|ceil|round|sgn|==|!=|>|<|changes|resets|clamp"
+        r"|(sin|cos|tan)\(.*(exp|sinh|cosh|\^)|atanh\(.*tanh|acosh\(.*cosh|a(sin|cos)\(.*(sin|cos)"
     )
     return re.search(jumps, case.query) is not None and isinstance(case.found, dict)
 
