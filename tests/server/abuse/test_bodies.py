@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import AbuseRig, abuse_rig
 
 HALF_SENT = 40
@@ -32,11 +31,10 @@ def half_sent(rig: AbuseRig, octets: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_half_sent_writes_stop_no_other_writes(tmp_path: Path, workers: int) -> None:
+def test_half_sent_writes_stop_no_other_writes(tmp_path: Path, serving: Serving) -> None:
     """More of them than there are places in the queue."""
     with (
-        abuse_rig(tmp_path / "data", workers=workers) as rig,
+        abuse_rig(tmp_path / "data", **serving._asdict()) as rig,
         rig.watched() as noticed,
         ExitStack() as stack,
     ):
@@ -48,10 +46,13 @@ def test_half_sent_writes_stop_no_other_writes(tmp_path: Path, workers: int) -> 
     noticed.assert_unharmed()
 
 
-def test_half_sent_bodies_that_fill_the_budget_give_way(tmp_path: Path) -> None:
+def test_half_sent_bodies_that_fill_the_budget_give_way(tmp_path: Path, serving: Serving) -> None:
     with (
         abuse_rig(
-            tmp_path / "data", max_bodies_bytes=str(4 << 20), max_write_bytes=str(1 << 20)
+            tmp_path / "data",
+            **serving._asdict(),
+            max_bodies_bytes=str(4 << 20),
+            max_write_bytes=str(1 << 20),
         ) as rig,
         rig.watched() as noticed,
         ExitStack() as stack,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import AbuseRig, abuse_rig
 from tests.support.raw_http import connected, until_closed
 
@@ -18,12 +19,10 @@ NOISY = "127.0.0.66"
 """The address that the noisy tenant's connections come from."""
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
-def rig(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AbuseRig]:
+@pytest.fixture(scope="module")
+def rig(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AbuseRig]:
     data: Path = tmp_path_factory.mktemp("connections") / "data"
-    with abuse_rig(data, workers=request.param) as made:
+    with abuse_rig(data, **serving._asdict()) as made:
         yield made
 
 

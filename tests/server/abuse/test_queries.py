@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import pytest
 
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import AbuseRig, abuse_rig
 
 SERIES = 20_000
@@ -55,9 +55,8 @@ def fill(rig: AbuseRig) -> None:
         assert answer.status_code == 204, answer.text
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_hostile_queries_harm_no_other_tenant(tmp_path: Path, workers: int) -> None:
-    with abuse_rig(tmp_path / "data", workers=workers, query_timeout_s="30") as rig:
+def test_hostile_queries_harm_no_other_tenant(tmp_path: Path, serving: Serving) -> None:
+    with abuse_rig(tmp_path / "data", **serving._asdict(), query_timeout_s="30") as rig:
         fill(rig)
         end = int(time.time())
         bodies = [{"query": text, "time": end} for text in INSTANT.values()]

@@ -9,9 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import MEMORY_BYTES, abuse_rig
 from tests.support.memory_limit import memory_limit
 
@@ -29,9 +28,8 @@ def test_a_limit_ends_what_exceeds_it() -> None:
     assert codes[1] != 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_calm_server_harms_no_tenant(tmp_path: Path, workers: int) -> None:
-    with abuse_rig(tmp_path / "data", workers=workers) as rig:
+def test_a_calm_server_harms_no_tenant(tmp_path: Path, serving: Serving) -> None:
+    with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
         with rig.watched() as noticed, rig.client() as client:
             for _ in range(5):
                 assert client.post("/v1/novaql", json={"query": "1 + 1"}).status_code == 200

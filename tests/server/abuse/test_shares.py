@@ -6,24 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import abuse_rig
 from tests.support.floods import FLOODS
 
 ABUSE_S = 4.0
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "workers"),
-    [
-        *((name, "sqlite", 1) for name in FLOODS),
-        ("large queries", "sqlite", 2),
-        ("rule files", "sqlite", 2),
-        ("dashboards", "postgresql", 1),
-        ("rule files", "postgresql", 1),
-    ],
-)
-def test_a_flood_harms_no_other_tenant(tmp_path: Path, name: str, kind: str, workers: int) -> None:
-    with abuse_rig(tmp_path / "data", kind=kind, workers=workers) as rig:
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_harms_no_other_tenant(tmp_path: Path, name: str, serving: Serving) -> None:
+    with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
         with rig.watched() as noticed:
             statuses = FLOODS[name].run(rig, ABUSE_S)
         assert set(statuses) <= {0, 200, 201, 204, 400, 409, 422, 429, 503}, statuses

@@ -5,9 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import abuse_rig
 
 MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
@@ -19,8 +18,7 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_trials_harm_no_other_tenant(tmp_path: Path, workers: int) -> None:
+def test_trials_harm_no_other_tenant(tmp_path: Path, serving: Serving) -> None:
     bodies = [
         {
             "rule": {
@@ -34,7 +32,7 @@ def test_trials_harm_no_other_tenant(tmp_path: Path, workers: int) -> None:
         }
         for text in TEXTS
     ]
-    with abuse_rig(tmp_path / "data", workers=workers) as rig:
+    with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
         with rig.watched() as noticed, rig.client(Role.READ_ONLY, timeout=120) as client:
 
             def tried(body: object) -> int:

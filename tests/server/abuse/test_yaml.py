@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.platform.scopes import Role
+from tests.server.abuse.conftest import Serving
 from tests.support.abuse import abuse_rig
 from tests.support.http_server import local_server
 
@@ -57,8 +58,8 @@ def test_each_is_refused_with_a_short_message(text: str) -> None:
             assert len(answer.content) < 50_000, path
 
 
-def test_other_tenants_do_not_notice(tmp_path: Path) -> None:
-    with abuse_rig(tmp_path / "data", workers=2) as rig:
+def test_other_tenants_do_not_notice(tmp_path: Path, serving: Serving) -> None:
+    with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
         with rig.watched() as noticed, rig.client(Role.ADMIN, timeout=60) as client:
 
             def sent(door: tuple[str, str, dict[str, object]]) -> int:
