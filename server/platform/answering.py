@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from server.platform.calls import Call
 
 AnyRow = TypeVar("AnyRow")
-VERSION_TAG = r'^(W/)?"?([0-9]{1,9})(-[0-9a-f]{12})?"?$'
+VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
 """What If-Match holds."""
-_VERSION = re.compile(VERSION_TAG, re.ASCII)
+_VERSION = re.compile(VERSION_TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +144,10 @@ def version_in(headers: Mapping[str, str]) -> int | None:
     text = headers.get("if-match")
     if text is None:
         return None
-    found = _VERSION.fullmatch(text.strip())
-    if found is None:
+    tag = text.strip()
+    if not _VERSION.fullmatch(tag):
         raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
-    return int(found[2])
+    return int(tag.removeprefix("W/").strip('"').partition("-")[0])
 
 
 def _etag(body: object, number: int, content: bytes) -> str:
