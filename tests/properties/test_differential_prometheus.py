@@ -177,7 +177,7 @@ def _last_digit_before_a_jump(case: Case) -> bool:
     """
     jumps = (
         r"%|floor|ceil|round|sgn|==|!=|>|<|changes|resets|clamp"
-        r"|(sin|cos|tan)\(.*(exp|sinh|cosh|\^)|atanh\(.*tanh|acosh\(.*cosh|a(sin|cos)\(.*(sin|cos)"
+        r"|(sin|cos|tan)\(.*(exp|sinh|cosh|atan|\^)|atanh\(.*tanh|acosh\(.*cosh|a(sin|cos)\(.*(sin|cos)"
     )
     return re.search(jumps, case.query) is not None and isinstance(case.found, dict)
 
