@@ -88,8 +88,18 @@ def keep(
         if new.recorded is not None:
             _keep_recorded(unit, rule.id, new.recorded)
         moved += _keep_alerts(unit, rule, old.alerts, new.alerts, rows, at)
-    for one in moved:
-        unit.session.add(change_of(one.alert, one.change, at))
+    changes = [
+        {
+            "id": new_id("ach"),
+            "alert_id": one.alert.id,
+            "at": at,
+            "type": str(one.change),
+            "value": one.alert.value,
+            "note": "",
+        }
+        for one in moved
+    ]
+    unit.insert(AlertChange, changes)
     return moved
 
 

@@ -81,18 +81,22 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             wanted.setdefault(key, (destination, labels, []))[2].append(alert)
     known = {row.id: row for row in _rows(unit, NotificationGroup, NotificationGroup.id, wanted)}
     here = _memberships(unit, [alert.id for alert in alerts]) if known else set()
+    fresh: list[dict[str, str]] = []
+    flushes: dict[str, datetime] = {}
     for key, (destination, labels, members) in wanted.items():
         group = known.get(key)
         if group is None:
             started = [alert.fired_at or alert.started_at for alert in members]
-            group = _new_group(unit, key, destination, labels, started)
+            flushes[key] = _new_group(unit, key, destination, labels, started).next_flush
         else:
             group.destination = _written(destination)
-        unit.session.add_all(
-            GroupMember(group_id=key, alert_id=alert.id)
+        fresh += [
+            {"group_id": key, "alert_id": alert.id}
             for alert in members
             if (key, alert.id) not in here
-        )
+        ]
+    unit.insert(GroupMember, fresh)
+    unit.enqueue_all(FLUSH, flushes)
 
 
 def regroup(unit: Unit, after: str) -> str | None:
@@ -337,7 +341,6 @@ def _new_group(
         next_flush=first_flush(destination, now, started),
     )
     unit.session.add(group)
-    unit.enqueue(FLUSH, key=key, run_at=group.next_flush)
     return group
 
 

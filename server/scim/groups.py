@@ -12,7 +12,7 @@ from scim2_models import (
     PreconditionFailedException,
     Resource,
 )
-from sqlalchemy import ColumnElement, Select, delete, insert, select
+from sqlalchemy import ColumnElement, Select, delete, select
 
 from novaql.excerpt import excerpt
 from server.platform.ids import new_id
@@ -137,15 +137,10 @@ class ScimGroups:
             check_length("members.value", str(member["value"]))
         check_limit(self.unit, "max_group_members", ScimMember, adds=len(members))
         self._need_all({str(member["value"]) for member in members})
-        if not members:
-            return
-        # By statement: ten thousand objects of the mapper take seconds of a transaction. It gives
-        # the tenant itself, which a scoped session would.
-        self.unit.session.connection().execute(
-            insert(ScimMember),
+        self.unit.insert(
+            ScimMember,
             [
                 {
-                    "tenant_id": self.unit.tenant_id,
                     "group_id": group_id,
                     "member_id": str(member["value"]),
                     "attributes": {k: v for k, v in member.items() if k not in ("value", "$ref")},

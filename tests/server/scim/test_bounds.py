@@ -1,0 +1,68 @@
+"""What one SCIM request makes the server do is bounded, however it is written."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import event
+
+from server.scim import storage
+from tests.server.scim.conftest import Idp
+
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
+
+def statements(idp: Idp, path: str, operations: list[dict[str, object]]) -> int:
+    seen: list[str] = []
+
+    def note(*arguments: object) -> None:
+        seen.append(str(arguments[2]))
+
+    engine = idp.server.context.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert idp.patch(path, *operations).status_code == 204
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len([text for text in seen if "scim_members" in text])
+
+
+def test_many_changes_of_members_take_as_many_statements_as_one(idp: Idp) -> None:
+    ids = [idp.user(f"u{number}@x.io")["id"] for number in range(12)]
+    path = f"/Groups/{idp.group('g', [])['id']}"
+    adds: list[dict[str, object]] = [
+        {"op": "add", "path": "members", "value": [{"value": one}]} for one in ids
+    ]
+    one, many = statements(idp, path, adds[:1]), statements(idp, path, adds)
+    assert many <= one
+    assert len(idp.get(path)["members"]) == 12
+    removes: list[dict[str, object]] = [
+        {"op": "remove", "path": f'members[value eq "{key}"]'} for key in ids[1:]
+    ]
+    assert statements(idp, path, [*removes, adds[2]]) <= one + 1
+    assert {m["value"] for m in idp.get(path)["members"]} == {ids[0], ids[2]}
+
+
+def test_a_patch_has_so_many_operations(idp: Idp) -> None:
+    user = idp.user("many@x.io")
+    rename = {"op": "replace", "path": "displayName", "value": "n"}
+    answer = idp.patch(f"/Users/{user['id']}", *[rename] * 101)
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+    assert idp.patch(f"/Users/{user['id']}", *[rename] * 100).status_code == 204
+
+
+def test_a_search_that_looks_at_too_much_is_refused(
+    idp: Idp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ann@x.io", "bob@x.io", "cy@x.io"):
+        idp.user(name, displayName=name)
+
+    def search(text: str) -> tuple[int, str | None]:
+        body = {"schemas": [SEARCH], "filter": text}
+        answer = idp.ask("POST", "/Users/.search", body)
+        return answer.status_code, answer.json().get("scimType")
+
+    assert search('displayName co "x.io"') == (200, None)
+    assert search(f'displayName co "{"a" * 10_000}"') == (400, "tooMany")
+    monkeypatch.setattr(storage, "MOST_WORK", 2)
+    assert search('displayName co "x.io"') == (400, "tooMany")
+    assert search('userName eq "bob@x.io"') == (200, None)

@@ -1,0 +1,83 @@
+"""Targets of a tenant: so many are scraped, the others are listed; discoveries are bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tsdb
+from server.scraping import discovery
+from server.scraping.discovery import BadGroups, FileWatch, groups_of
+from server.scraping.model import FileDiscovery
+from server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
+from tests.support.http_server import local_server
+
+
+def test_a_limit_counts_what_is_taken_and_released() -> None:
+    few, none = TargetLimit(2), TargetLimit(0)
+    assert [few.take(), few.take(), few.take()] == [True, True, False]
+    few.release()
+    assert [few.take(), few.take()] == [True, False]
+    assert all(none.take() for _ in range(10))
+
+
+def test_targets_beyond_the_limit_are_listed_and_not_scraped(tmp_path: Path) -> None:
+    config = tmp_path / "scrape.yml"
+
+    def say(first: int, second: int) -> None:
+        config.write_text(
+            "scrape_configs:\n"
+            + "".join(
+                f"- job_name: {name}\n  static_configs: [{{targets: {hosts!r}}}]\n"
+                for name, hosts in (
+                    ("one", [f"127.0.0.1:{n + 1}" for n in range(first)]),
+                    ("two", [f"127.0.0.1:{n + 101}" for n in range(second)]),
+                )
+            )
+        )
+
+    say(3, 4)
+    with tsdb.memory() as store:
+        manager = ScrapeManager(config, scrape_jobs_of(config), store, most_targets=5)
+        manager.start()
+        try:
+            before = manager.scrape_report()
+            say(1, 4)
+            manager.reload()
+            after = manager.scrape_report()
+        finally:
+            manager.stop()
+
+    assert [target.pool for target in before.targets] == ["one"] * 3 + ["two"] * 2
+    assert [target.pool for target in before.dropped] == ["two"] * 2
+    assert [target.pool for target in after.targets].count("one") == 1
+    assert len(after.targets) <= 5
+
+
+def test_a_server_takes_the_limit_of_its_settings(tmp_path: Path) -> None:
+    config = tmp_path / "scrape.yml"
+    config.write_text(
+        "scrape_configs: [{job_name: s, static_configs: [{targets: ['127.0.0.1:1', '127.0.0.1:2', "
+        "'127.0.0.1:3']}]}]"
+    )
+    with local_server(scrape_config=config, max_scrape_targets=2) as server:
+        listing = server.prometheus("targets").json()["data"]
+    assert len(listing["activeTargets"]) == 2
+    assert listing["droppedTargetCounts"] == {"s": 1}
+
+
+def test_a_discovery_that_is_too_large_keeps_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "targets.json"
+    file.write_text('[{"targets": ["a:1"]}]')
+    watch = FileWatch(FileDiscovery((str(file),)))
+    first = watch.groups()
+    assert first is not None
+    monkeypatch.setattr(discovery, "MOST_BYTES", 1000)
+    file.write_text('[{"targets": ["b:1"]}]' + " " * 1000)
+    assert watch.groups() in (None, first)
+    monkeypatch.setattr(discovery, "MOST_ADDRESSES", 3)
+    with pytest.raises(BadGroups, match="more than 3 targets"):
+        groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], "f", ("m", "f"))
