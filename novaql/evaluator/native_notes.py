@@ -24,9 +24,13 @@ IGNORED_IN_RANGE = (
 
 
 class Notes:
-    """Says things about series by the name of their metric, at one place of the query."""
+    """Says things about series by the name of their metric, at one place of the query.
+
+    context  that of the query
+    """
 
     def __init__(self, context: Context, series: SeriesTable, span: Span) -> None:
+        self.context = context
         self._annotations = context.annotations
         self._names = series.column(METRIC_NAME)
         self._span = span

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from novaql.errors import EvaluationError
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Ints
 from novaql.evaluator.matrix import drop_names
 from novaql.evaluator.operators.extended import extended_tile
-from novaql.evaluator.operators.mixed_select import load_histograms
+from novaql.evaluator.operators.mixed_select import load_histograms, loaded_histograms
 from novaql.evaluator.operators.selector import read, window_ends
 from novaql.evaluator.operators.subquery import subquery_points
 from novaql.evaluator.protocol import Runner
@@ -20,6 +21,7 @@ from novaql.planner.logical import SubqueryWindow, Window
 from novaql.result import NativeCells, Points
 from tsdb.histograms import concat_histograms
 from tsdb.labels import SeriesTable
+from tsdb.stratum import flat_positions
 from tsdb.tile import HistogramTile, Tile
 
 
@@ -30,7 +32,7 @@ def range_vector(
     if isinstance(plan, SubqueryWindow):
         points = subquery_points(run, plan, steps)
         series = drop_names(points.inner.series, points.inner.nameless)
-        return _points(series, [points.floats], points.natives)
+        return _points(run.context, series, [points.floats], points.natives)
     ends_ms = window_ends(plan.select, steps)
     if plan.select.anchored or plan.select.smoothed:
         return _with_exact_ends(run, plan, ends_ms)
@@ -40,7 +42,8 @@ def range_vector(
     for ref in selection.tiles:
         run.context.checkpoint()
         tiles.append(ref.load().without_stale())
-    return _points(selection.series, tiles, [ref.load() for ref in selection.histograms])
+    natives = loaded_histograms(run.context, selection, plan.select)
+    return _points(run.context, selection.series, tiles, natives)
 
 
 def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTable, Points]:
@@ -63,13 +66,19 @@ def _with_exact_ends(run: Runner, plan: Window, ends_ms: Ints) -> tuple[SeriesTa
                 smoothed=select.smoothed,
             )
         )
-    return _points(selection.series, tiles, [])
+    return _points(run.context, selection.series, tiles, [])
 
 
 def _points(
-    series: SeriesTable, tiles: Sequence[Tile], natives: Sequence[HistogramTile]
+    context: Context,
+    series: SeriesTable,
+    tiles: Sequence[Tile],
+    natives: Sequence[HistogramTile],
 ) -> tuple[SeriesTable, Points]:
-    flat = [tile.ragged() for tile in tiles]
+    flat = []
+    for tile in tiles:
+        context.checkpoint()
+        flat.append(tile.ragged())
     whole = np.zeros(0, np.int64)
     floats = np.concatenate([np.zeros(0), *(t.values for t in flat)])
     both: list[Tile | HistogramTile] = [*flat, *natives]
@@ -84,7 +93,16 @@ def _points(
     rank = np.empty(len(series), np.int64)
     order = series.order()
     rank[order] = np.arange(len(series))
-    by_series = np.lexsort((times, rank[rows]))
+    context.checkpoint()
+    heads = np.concatenate([whole, *(r for r, _, _ in parts)])
+    lengths = np.concatenate([whole, *(np.diff(o) for _, o, _ in parts if o is not None)])
+    if len(np.unique(heads)) == len(heads):  # the samples of each series stand together, in order
+        segments = np.argsort(rank[heads])
+        begins = np.cumsum(lengths) - lengths
+        by_series = flat_positions(begins[segments], lengths[segments])
+    else:  # floats and histograms of one series, say
+        by_series = np.lexsort((times, rank[rows]))
+    context.checkpoint()
     counts = np.bincount(rank[rows], minlength=len(series))
     there = np.flatnonzero(counts)
     offsets = np.concatenate([[0], np.cumsum(counts[there])]).astype(np.int64)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.extended import Ends, find_ends
 from novaql.evaluator.kernels.native.arithmetic import scale
 from novaql.evaluator.kernels.native.exact_ends import exact_differences
@@ -24,7 +25,7 @@ from novaql.evaluator.operators.extended import (
     extended_fragment,
     smoothed_fragment,
 )
-from novaql.evaluator.operators.mixed_select import load_histograms, newest_samples
+from novaql.evaluator.operators.mixed_select import loaded_histograms, newest_samples
 from novaql.evaluator.operators.native_rollup import HistogramCells, merged_events
 from novaql.evaluator.operators.ranges import Ranges
 from novaql.evaluator.operators.selector import read, window_ends
@@ -49,7 +50,7 @@ def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) 
     ranges = Ranges(
         selection.series,
         [ref.load().without_stale() for ref in selection.tiles],
-        [load_histograms(ref, select) for ref in selection.histograms],
+        loaded_histograms(context, selection, select),
         ends_ms + ahead_ms,
         steps.times_ms,
         window.range_ms,
@@ -59,7 +60,7 @@ def exact_rollup(run: Runner, call: FunctionCall, window: Window, steps: Steps) 
     exact = _Exact(ends_ms, window.range_ms, lookback_ms, select.smoothed)
     with np.errstate(all="ignore"):
         if call.function in ("changes", "resets"):
-            values, valid = _events(call.function, ranges, exact)
+            values, valid = _events(context, call.function, ranges, exact)
             return _matrix(ranges, values, valid, None)
         floats = collect_all(extended_fragment(context, call, window, steps), context)
         mixed = (ranges.float_counts > 0) & (ranges.native_counts > 0)
@@ -142,9 +143,9 @@ def _growth(
     return HistogramCells(cells[windows[good]], histograms)
 
 
-def _events(function: str, ranges: Ranges, exact: _Exact) -> tuple[Floats, Bools]:
+def _events(context: Context, function: str, ranges: Ranges, exact: _Exact) -> tuple[Floats, Bools]:
     every_row = np.arange(len(ranges.series), dtype=np.int64)
-    row, time, event = merged_events(function, ranges, every_row)
+    row, time, event = merged_events(context, function, ranges, every_row)
     rows, firsts = np.unique(row, return_index=True)
     wide, ends = exact.ends(time, np.append(firsts, len(row)).astype(np.int64))
     running = np.concatenate([[0.0], np.cumsum(event)])
@@ -160,10 +161,16 @@ def smoothed_select(run: Runner, select: Select, steps: Steps) -> StepMatrix:
     lookback_ms = context.options.lookback_ms
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms + lookback_ms, 2 * lookback_ms)
-    natives = [load_histograms(ref, select) for ref in selection.histograms]
-    behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False)
+    natives = loaded_histograms(context, selection, select)
+    behind = newest_samples(selection, natives, ends_ms, lookback_ms, stale=False, context=context)
     ahead = newest_samples(
-        selection, natives, ends_ms + lookback_ms, lookback_ms, oldest=True, stale=False
+        selection,
+        natives,
+        ends_ms + lookback_ms,
+        lookback_ms,
+        oldest=True,
+        stale=False,
+        context=context,
     )
     notes = Notes(context, selection.series, select.span)
     both = behind.there & ahead.there & (behind.times_ms < ends_ms)

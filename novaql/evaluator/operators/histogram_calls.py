@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from novaql.errors import EvaluationError
-from novaql.evaluator.context import CELL_BYTES
+from novaql.evaluator.context import CELL_BYTES, Context
 from novaql.evaluator.kernels import buckets
 from novaql.evaluator.kernels.native import moments, quantile
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.made_labels import MadeLabels
 from novaql.evaluator.matrix import JOINED_BYTES, StepMatrix, join_equal_rows, stack
 from novaql.evaluator.native_notes import Notes
+from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.evaluator.operators.classic_histogram import Measure, classic_histograms
 from novaql.evaluator.operators.rollup import warn_quantiles
 from novaql.evaluator.protocol import Runner
@@ -84,7 +85,7 @@ def _both_kinds(
     if operand.native is None:
         return classic_histograms(run.context, operand, steps, operand_plan.span, classic)
     notes = Notes(run.context, operand.series, operand_plan.span)
-    of_native = _measured(operand, native, notes)
+    of_native = _measured(run.context, operand, native, notes)
     floats = operand.floats_only()
     if floats.rows == 0:
         return of_native
@@ -92,19 +93,25 @@ def _both_kinds(
     return _without_doubles(run, of_classic, of_native, operand_plan)
 
 
-def _measured(operand: StepMatrix, measure: NativeMeasure, notes: Notes) -> StepMatrix:
+def _measured(
+    context: Context, operand: StepMatrix, measure: NativeMeasure, notes: Notes
+) -> StepMatrix:
     """A number for every native histogram."""
     assert operand.native is not None
     there = operand.histograms()
     row, step = np.nonzero(there)
     numbers = operand.native.which[row, step].astype(np.int64)
-    found, infos = measure(operand.native.histograms.take(numbers), step)
-    for template, where in infos:
-        rows = np.zeros(operand.rows, np.bool_)
-        rows[row[where]] = True
-        notes.info_for_metric(template, rows)
+    histograms = operand.native.histograms
     values = np.zeros(operand.values.shape)
-    values[row, step] = found
+    noted: dict[str, Bools] = {}
+    for some in pieces(context, bucket_weights(histograms)[numbers]):
+        found, infos = measure(histograms.take(numbers[some]), step[some])
+        values[row[some], step[some]] = found
+        for template, where in infos:
+            rows = noted.setdefault(template, np.zeros(operand.rows, np.bool_))
+            rows[row[some][where]] = True
+    for template, rows in noted.items():
+        notes.info_for_metric(template, rows)
     measured = StepMatrix(operand.series, values, there, np.ones(operand.rows, np.bool_))
     return measured.without_empty_rows()
 
@@ -175,4 +182,4 @@ def histogram_statistic(run: Runner, call: FunctionCall, steps: Steps) -> StepMa
         return operand.take(np.zeros(operand.rows, np.bool_))
     notes = Notes(run.context, operand.series, call.span)
     statistic = STATISTICS[call.function]
-    return _measured(operand, lambda h, _step: (statistic(h), []), notes)
+    return _measured(run.context, operand, lambda h, _step: (statistic(h), []), notes)

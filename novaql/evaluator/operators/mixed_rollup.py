@@ -16,7 +16,7 @@ from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import IGNORED_IN_RANGE, MIXED_FLOATS, Notes
 from novaql.evaluator.operators.exact_ranges import exact_rollup
-from novaql.evaluator.operators.mixed_select import Newest, load_histograms
+from novaql.evaluator.operators.mixed_select import Newest, loaded_histograms
 from novaql.evaluator.operators.native_rollup import (
     HistogramCells,
     histogram_average,
@@ -70,7 +70,7 @@ def mixed_window_rollup(
     ranges = Ranges(
         selection.series,
         floats,
-        [load_histograms(ref, window.select) for ref in selection.histograms],
+        loaded_histograms(context, selection, window.select),
         ends_ms,
         steps.times_ms,
         window.range_ms,
@@ -109,12 +109,14 @@ def _answer(function: str, ranges: Ranges, scalars: Sequence[Floats], notes: Not
         case "present_over_time":
             return _Answer(np.ones(ranges.shape), ranges.float_counts + ranges.native_counts > 0)
         case "last_over_time" | "first_over_time":
-            return _edge(ranges.edge(oldest=function == "first_over_time"))
+            newest = ranges.edge(notes.context, oldest=function == "first_over_time")
+            notes.context.checkpoint()
+            return _edge(newest)
         case "ts_of_last_over_time" | "ts_of_first_over_time":
-            newest = ranges.edge(oldest=function == "ts_of_first_over_time")
+            newest = ranges.edge(notes.context, oldest=function == "ts_of_first_over_time")
             return _Answer(np.where(newest.there, newest.times_ms / 1000.0, 0.0), newest.there)
         case "changes" | "resets":
-            return _Answer(*histogram_events(function, ranges))
+            return _Answer(*histogram_events(notes.context, function, ranges))
         case _ if function in FLOATS_ONLY:
             values, valid = ranges.rolled(function, scalars)
             both = (ranges.float_counts > 0) & (ranges.native_counts > 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.resets import resets_before
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.matrix import StepMatrix
@@ -36,6 +37,17 @@ def load_histograms(ref: HistogramRef, select: Select) -> HistogramTile:
     unknown = h.hint == ResetHint.UNKNOWN
     unknown[tile.offsets[:-1]] = False  # nothing is known of what came before the first
     return replace(tile, histograms=replace(h, hint=np.where(unknown, told, h.hint)))
+
+
+def loaded_histograms(
+    context: Context, selection: Selection, select: Select
+) -> list[HistogramTile]:
+    """Those of a selection, a checkpoint before each."""
+    found = []
+    for ref in selection.histograms:
+        context.checkpoint()
+        found.append(load_histograms(ref, select))
+    return found
 
 
 def histogram_windows(tile: HistogramTile, ends_ms: Ints, range_ms: int) -> Windows:
@@ -74,6 +86,7 @@ def newest_samples(
     *,
     oldest: bool = False,
     stale: bool,
+    context: Context,
 ) -> Newest:
     """stale: staleness markers count as samples; else they are skipped.
 
@@ -84,6 +97,7 @@ def newest_samples(
     values, which = np.zeros(shape), np.full(shape, -1, np.int32)
     starts = np.zeros(shape, np.int64)
     for ref in selection.tiles:
+        context.checkpoint()
         tile = ref.load() if stale else ref.load().without_stale()
         if tile.sample_count == 0:
             continue
@@ -101,6 +115,7 @@ def newest_samples(
     held: list[Histograms] = []
     before = 0
     for part in natives:
+        context.checkpoint()
         windows = histogram_windows(part, ends_ms, range_ms)
         place = windows.lo if oldest else windows.hi - 1
         there = windows.counts > 0
@@ -120,6 +135,7 @@ def newest_samples(
         held.append(part.histograms)
         before += len(part.histograms)
     values[which >= 0] = 0.0
+    context.checkpoint()
     return Newest(times, values, which, concat_histograms(held), starts)
 
 
@@ -158,7 +174,7 @@ def _visible(run: Runner, select: Select, steps: Steps) -> tuple[Newest, Selecti
     ends_ms = window_ends(select, steps)
     selection = read(context, select, ends_ms, lookback_ms)
     context.admit_matrix(len(selection.series), steps.count)
-    natives = [load_histograms(ref, select) for ref in selection.histograms]
-    newest = newest_samples(selection, natives, ends_ms, lookback_ms, stale=True)
+    natives = loaded_histograms(context, selection, select)
+    newest = newest_samples(selection, natives, ends_ms, lookback_ms, stale=True, context=context)
     ended = (newest.which < 0) & is_stale(newest.values)
     return newest, selection, newest.there & ~ended

@@ -12,6 +12,7 @@ from novaql.evaluator.kernels.group_reduce import Accumulator
 from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
 from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.native_notes import MIXED_SCHEMAS, Notes
+from novaql.evaluator.native_pieces import run_totals
 from novaql.evaluator.sinks import fold_all
 from novaql.result import NativeCells
 from novaql.span import Span
@@ -50,7 +51,7 @@ def aggregate_native(
     cells = key[starts]
     numbers = operand.native.which[row, step][order].astype(np.int64)
     runs = sum_runs if op == "sum" else mean_runs
-    total = runs(operand.native.histograms.take(numbers), starts)
+    total = run_totals(context, operand.native.histograms, numbers, starts, runs)
     notes = Notes(context, operand.series, span)
     if total.conflicting_resets.any():
         notes.conflicting_resets("aggregation")

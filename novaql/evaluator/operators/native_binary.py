@@ -20,6 +20,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
 from novaql.evaluator.kernels.native.trim import trim_above, trim_below
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.matrix import StepMatrix
+from novaql.evaluator.native_pieces import bucket_weights, pieces
 from novaql.planner.logical import BinaryOp
 from novaql.result import NativeCells
 from novaql.span import Span
@@ -40,6 +41,15 @@ class Cells:
     def native(self) -> Bools:
         native: Bools = self.which >= 0
         return native
+
+    def some(self, part: slice) -> Cells:
+        return Cells(self.values[part], self.which[part], self.histograms)
+
+    def weights(self) -> Ints:
+        """[K] about how much work each is."""
+        if not len(self.histograms):
+            return np.ones(len(self.values), np.int64)
+        return np.where(self.native, bucket_weights(self.histograms)[self.which], 1)
 
     def picked(self, cells: Ints) -> Histograms:
         return self.histograms.take(self.which[cells].astype(np.int64))
@@ -62,15 +72,7 @@ def combine_matrices(
     """
     at = np.flatnonzero(there)
     left_cells = cells_of(left, at)
-    found = combine(
-        node.op,
-        left_cells,
-        cells_of(right, at),
-        return_bool=node.return_bool,
-        kept_side=left_cells,
-        context=context,
-        span=node.span,
-    )
+    found = combine(context, node, left_cells, cells_of(right, at), keep_right=False)
     return spread(found, at, there.shape)
 
 
@@ -105,15 +107,7 @@ def vector_scalar_native(
     numbers = Cells(per_cell, np.full(len(at), -1, np.int32), Histograms.none())
     left, right = (numbers, vector) if scalar_is_left else (vector, numbers)
     with np.errstate(all="ignore"):
-        found = combine(
-            node.op,
-            left,
-            right,
-            return_bool=node.return_bool,
-            kept_side=vector,
-            context=context,
-            span=node.span,
-        )
+        found = combine(context, node, left, right, keep_right=scalar_is_left)
     values, keep, native = spread(found, at, there.shape)
     return replace(operand, values=values, valid=keep, native=native)
 
@@ -126,16 +120,37 @@ def negate_native(operand: StepMatrix) -> StepMatrix:
 
 
 def combine(
-    op: str,
-    left: Cells,
-    right: Cells,
-    *,
-    return_bool: bool,
-    kept_side: Cells,
-    context: Context,
-    span: Span,
+    context: Context, node: BinaryOp, left: Cells, right: Cells, *, keep_right: bool
 ) -> Combination:
-    """left op right, pair by pair. A filter keeps the value of `kept_side`."""
+    """left op right, pair by pair; a comparison that filters keeps the left value, or the right."""
+    weights = left.weights() + right.weights()
+    found = [
+        _combined(context, node, left.some(part), right.some(part), keep_right=keep_right)
+        for part in pieces(context, weights)
+    ]
+    if len(found) == 1:
+        return found[0]
+    which, before = [], 0
+    for one in found:
+        cells = one.cells
+        which.append(np.where(cells.native, cells.which + np.int32(before), np.int32(-1)))
+        before += len(cells.histograms)
+    none = np.zeros(0)
+    return Combination(
+        Cells(
+            np.concatenate([none, *(one.cells.values for one in found)]),
+            np.concatenate([none.astype(np.int32), *which]),
+            concat_histograms([one.cells.histograms for one in found]),
+        ),
+        np.concatenate([none.astype(np.bool_), *(one.keep for one in found)]),
+    )
+
+
+def _combined(
+    context: Context, node: BinaryOp, left: Cells, right: Cells, *, keep_right: bool
+) -> Combination:
+    op, return_bool, span = node.op, node.return_bool, node.span
+    kept_side = right if keep_right else left
     count = len(left.values)
     values, keep = np.zeros(count), np.zeros(count, np.bool_)
     held: list[Histograms] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.native.arithmetic import (
     choose,
     divide,
@@ -15,9 +16,8 @@ from novaql.evaluator.kernels.native.arithmetic import (
     subtract,
     with_hint,
 )
-from novaql.evaluator.kernels.native.rate import differences
 from novaql.evaluator.kernels.native.resets import detect_reset
-from novaql.evaluator.kernels.native.sums import RunTotals, mean_runs, sum_runs
+from novaql.evaluator.kernels.native.sums import mean_runs, sum_runs
 from novaql.evaluator.kernels.rate import extrapolation_factor
 from novaql.evaluator.kernels.started import (
     begins_inside,
@@ -32,6 +32,13 @@ from novaql.evaluator.native_notes import (
     NOT_GAUGE,
     OVERLAPPING,
     Notes,
+)
+from novaql.evaluator.native_pieces import (
+    bucket_weights,
+    pieces,
+    window_differences,
+    window_pieces,
+    window_totals,
 )
 from tsdb.histograms import Histograms, ResetHint, concat_histograms
 
@@ -74,11 +81,14 @@ def histogram_average(ranges: Ranges, allowed: Bools, notes: Notes) -> Histogram
 
 def _totals(ranges: Ranges, allowed: Bools, notes: Notes, *, mean: bool) -> HistogramCells:
     windows = _chosen(ranges, allowed, 1)
-    lo, sizes = ranges.native_windows.lo[windows], ranges.native_windows.counts[windows]
-    starts = np.cumsum(sizes) - sizes
-    flat = np.arange(sizes.sum()) + np.repeat(lo - starts, sizes)
-    contents = ranges.native.histograms.take(flat)
-    totals: RunTotals = mean_runs(contents, starts) if mean else sum_runs(contents, starts)
+    all_windows = ranges.native_windows
+    totals = window_totals(
+        notes.context,
+        ranges.native.histograms,
+        all_windows.lo[windows],
+        all_windows.hi[windows],
+        mean_runs if mean else sum_runs,
+    )
     notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, totals.mixed))
     if totals.conflicting_resets.any():
         notes.conflicting_resets("aggregation")
@@ -104,7 +114,8 @@ def histogram_rate(
     # A window of one sample that began inside has grown by that sample.
     alone = hi - lo == 1
     pairs = np.flatnonzero(~alone)
-    found = differences(
+    found = window_differences(
+        notes.context,
         tile.histograms,
         lo[pairs],
         hi[pairs],
@@ -119,6 +130,7 @@ def histogram_rate(
         notes.bounds_reconciled("subtraction")
     if found.bounds_differed_adding.any():
         notes.bounds_reconciled("addition")
+    notes.context.checkpoint()
     singles = tile.histograms.take(lo[alone])
     back = np.argsort(np.concatenate([pairs, np.flatnonzero(alone)]))
     growth = concat_histograms([found.histograms, singles]).take(back)
@@ -142,6 +154,7 @@ def histogram_rate(
     if is_rate:
         factor = factor / (ranges.range_ms / 1000.0)
     good = np.flatnonzero(~mixed)
+    notes.context.checkpoint()
     scaled = scale(growth.take(good), factor[good])
     return HistogramCells(ranges.native_cells[windows[good]], with_hint(scaled, ResetHint.GAUGE))
 
@@ -170,22 +183,29 @@ def histogram_instant_change(
     mixed = (there >= 2) & ~both_native & ~both_float
     windows = np.flatnonzero(both_native[flat_cells])
     hi = all_windows.hi[windows]
-    last, before = tile.histograms.take(hi - 1), tile.histograms.take(hi - 2)
-    gauges = (last.hint == ResetHint.GAUGE), (before.hint == ResetHint.GAUGE)
+    hint = tile.histograms.hint
+    gauges = (hint[hi - 1] == ResetHint.GAUGE), (hint[hi - 2] == ResetHint.GAUGE)
+    whole = np.zeros(len(windows), np.bool_)
     if is_rate:
         notes.warn(NOT_COUNTER, _cells(ranges, windows, gauges[0] | gauges[1]))
-        whole = detect_reset(before, last)
         if all_windows.starts is not None:
             whole |= started_anew(tile.timestamps, all_windows.starts, tile.offsets)[hi - 1]
     else:
         notes.warn(NOT_GAUGE, _cells(ranges, windows, ~(gauges[0] & gauges[1])))
-        whole = np.zeros(len(windows), np.bool_)
-    change = subtract(last, before)
-    mismatched = ~change.compatible & ~whole
+    mismatched, differed = np.zeros(len(windows), np.bool_), np.zeros(len(windows), np.bool_)
+    found: list[Histograms] = []
+    for some in window_pieces(notes.context, tile.histograms, hi - 2, hi):
+        last, before = tile.histograms.take(hi[some] - 1), tile.histograms.take(hi[some] - 2)
+        if is_rate:
+            whole[some] |= detect_reset(before, last)
+        change = subtract(last, before)
+        mismatched[some], differed[some] = ~change.compatible, change.bounds_differed
+        found.append(choose(whole[some], last, change.histograms))
+    mismatched &= ~whole
     notes.warn(MIXED_SCHEMAS, _cells(ranges, windows, mismatched))
-    if (change.bounds_differed & ~whole).any():
+    if (differed & ~whole).any():
         notes.bounds_reconciled("subtraction")
-    result = with_hint(choose(whole, last, change.histograms), ResetHint.GAUGE)
+    result = with_hint(concat_histograms(found), ResetHint.GAUGE)
     if is_rate:
         result = divide(result, (tile.timestamps[hi - 1] - tile.timestamps[hi - 2]) / 1000.0)
     good = np.flatnonzero(~mismatched)
@@ -193,20 +213,22 @@ def histogram_instant_change(
     return cells, mixed.reshape(ranges.shape), both_float.reshape(ranges.shape)
 
 
-def histogram_events(function: str, ranges: Ranges) -> tuple[Floats, Bools]:
+def histogram_events(context: Context, function: str, ranges: Ranges) -> tuple[Floats, Bools]:
     """changes and resets, over floats and histograms in the order of time.
 
     A change of the sample's kind is both.
     """
     values, valid = ranges.rolled(function, [])
     series = np.unique(ranges.native.rows)
-    row, time, event = merged_events(function, ranges, series)
+    row, time, event = merged_events(context, function, ranges, series)
     counted, there = ranges.count_events(row, time, event)
     values[series], valid[series] = counted[series], there[series]
     return values, valid
 
 
-def merged_events(function: str, ranges: Ranges, series: Ints) -> tuple[Ints, Ints, Bools]:
+def merged_events(
+    context: Context, function: str, ranges: Ranges, series: Ints
+) -> tuple[Ints, Ints, Bools]:
     """Samples of some series, floats and histograms in the order of time.
 
     Row and time of each, and whether there was a change (or reset) between it and the one before.
@@ -232,10 +254,12 @@ def merged_events(function: str, ranges: Ranges, series: Ints) -> tuple[Ints, In
         w < v if function == "resets" else (v != w) & ~(np.isnan(v) & np.isnan(w))
     )
     both = np.flatnonzero(same_series & (a >= 0) & (b >= 0))
-    earlier, later = tile.histograms.take(a[both]), tile.histograms.take(b[both])
-    event[both + 1] = (
-        detect_reset(earlier, later) if function == "resets" else ~equal(earlier, later)
-    )
+    for some in pieces(context, bucket_weights(tile.histograms)[b[both]]):
+        pair = both[some]
+        earlier, later = tile.histograms.take(a[pair]), tile.histograms.take(b[pair])
+        event[pair + 1] = (
+            detect_reset(earlier, later) if function == "resets" else ~equal(earlier, later)
+        )
     if function == "resets":
         bounds = np.append(np.flatnonzero(~np.insert(same_series, 0, False)), len(row))
         event |= started_anew(time, begun, bounds)

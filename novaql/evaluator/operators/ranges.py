@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from novaql.evaluator.context import Context
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
 from novaql.evaluator.operators.checked_kernels import window_kernel
 from novaql.evaluator.operators.mixed_select import NEVER, Newest, histogram_windows, newest_samples
@@ -108,12 +109,18 @@ class Ranges:
             values[tile.rows], valid[tile.rows] = windows.on_grid(out, there)
         return values, valid
 
-    def edge(self, *, oldest: bool) -> Newest:
+    def edge(self, context: Context, *, oldest: bool) -> Newest:
         """The newest or oldest sample of each window, of either kind."""
         floats = [TileRef(partial(_same, tile), tile.sample_count) for tile in self.floats]
         selection = Selection(self.series, floats)
         return newest_samples(
-            selection, self.natives, self.ends_ms, self.reach_ms, oldest=oldest, stale=True
+            selection,
+            self.natives,
+            self.ends_ms,
+            self.reach_ms,
+            oldest=oldest,
+            stale=True,
+            context=context,
         )
 
     def last_two_float_times(self) -> tuple[Ints, Ints]:

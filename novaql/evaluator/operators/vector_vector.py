@@ -44,14 +44,17 @@ def set_operation(
     """and, unless: rows of the left by whether the right has a partner; or: left, then the rest."""
     admit_work(context, op, left.rows + right.rows, left.steps)
     keys = match_keys(left.series, right.series, matching)
+    context.checkpoint()
     in_left, in_right = left.presence(), right.presence()
     if op == "or":
         taken = present_by_key(keys.left, in_left, keys.count)
         rest = replace(right, valid=in_right & ~taken[keys.right]).without_empty_rows()
         both = stack([left, rest])
+        context.checkpoint()
         by_mark = both.series.keys() * 2 + both.nameless
         return join_equal_rows(both, lambda a, b: EvaluationError(SAME_LABELS), by_mark)
     partner = present_by_key(keys.right, in_right, keys.count)[keys.left]
+    context.checkpoint()
     keep = in_left & (partner if op == "and" else ~partner)
     return replace(left, valid=keep).without_empty_rows()
 
@@ -94,11 +97,14 @@ def vector_vector(
         active = many_there.any(axis=0) & one_there.any(axis=0)
         many_there, one_there = many_there & active, one_there & active
     many, one = replace(many, valid=many_there), replace(one, valid=one_there)
+    context.checkpoint()
     _check_unique(one, keys.right, matching, side="left" if swapped else "right")
     pairs_found = pair_count(keys)
     if pairs_found > rows:  # series of one key that take turns
         admit_work(context, node.op, pairs_found, left.steps)
+    context.checkpoint()
     pairs = _pairs(many, one, keys, matching, fill_many, fill_one)
+    context.checkpoint()
     return _apply(context, node, pairs, swapped=swapped)
 
 
@@ -197,9 +203,11 @@ def _apply(context: Context, node: BinaryOp, pairs: _Pairs, *, swapped: bool) ->
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
         message = MANY_TO_ONE_NOT_SAID
         join_equal_rows(before, lambda _row, _other: EvaluationError(message), pairs.keys)
+        context.checkpoint()
     else:
         message = GROUPING_NOT_UNIQUE
     join_equal_rows(before, lambda _row, _other: EvaluationError(message))
+    context.checkpoint()
     joined = join_equal_rows(after, lambda _row, _other: AssertionError("checked before"))
     return joined.without_empty_rows()
 
