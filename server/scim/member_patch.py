@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from scim2_models import InvalidValueException
+from scim2_models import InvalidValueException, PayloadTooLargeException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 
@@ -56,19 +56,39 @@ def member_changes(asked: ScimRequest) -> tuple[str, list[MemberChange]] | None:
 
 
 def check_operations(asked: ScimRequest) -> None:
-    """Raises SCIM's 400 for a PATCH with too many operations: each works on the whole resource."""
-    if asked.method != "PATCH":
+    """Refuse too many operations before the library validates them: each takes it milliseconds, or
+    works on a whole resource. Raises SCIM's 413 for a bulk request, 400 for a PATCH."""
+    if asked.method not in ("PATCH", "POST"):
         return
     try:
         body = json.loads(asked.body)
     except ValueError:
         return
-    operations = body.get("Operations") if isinstance(body, dict) else None
-    if isinstance(operations, list) and len(operations) > MOST_OPERATIONS:
+    operations = _operations_of(body)
+    if asked.method == "POST":
+        inside = sum(len(_operations_of(_member(one, "data"))) for one in operations)
+        if len(operations) > MOST_OPERATIONS or inside > 10 * MOST_OPERATIONS:
+            raise PayloadTooLargeException(
+                detail=f"{len(operations)} operations with {inside} inside; at most "
+                f"{MOST_OPERATIONS} (maxOperations) with {10 * MOST_OPERATIONS} are taken"
+            )
+    elif len(operations) > MOST_OPERATIONS:
         raise InvalidValueException(
             detail=f"{len(operations)} operations; at most {MOST_OPERATIONS} are taken, "
             "but for those that add or remove members"
         )
+
+
+def _operations_of(body: Any) -> list[Any]:
+    found = _member(body, "operations")
+    return found if isinstance(found, list) else []
+
+
+def _member(body: Any, name: str) -> Any:
+    """A member of an object; names of attributes have no case (RFC 7643 2.1)."""
+    if not isinstance(body, dict):
+        return None
+    return next((value for key, value in body.items() if key.casefold() == name), None)
 
 
 def change_members(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from scim2_server.service import ScimService
 from sqlalchemy import event
 
 from server.scim import storage
 from tests.server.scim.conftest import Idp
 
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 
@@ -48,6 +50,20 @@ def test_a_patch_has_so_many_operations(idp: Idp) -> None:
     answer = idp.patch(f"/Users/{user['id']}", *[rename] * 101)
     assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
     assert idp.patch(f"/Users/{user['id']}", *[rename] * 100).status_code == 204
+
+
+def test_a_bulk_request_has_so_many_operations(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took two minutes to validate a body of 1 MiB before its operations were counted."""
+
+    def read_bulk(*_: object) -> None:
+        raise AssertionError("validated before it was counted")
+
+    monkeypatch.setattr(ScimService, "read_bulk", read_bulk)
+    inner = {"data": {"Operations": [{}] * 1001}}
+    for operations in ([{}] * 101, [{}] * 100_000, [inner]):
+        body = {"schemas": [BULK], "operations": operations}
+        answer = idp.ask("POST", "/Bulk", body)
+        assert (answer.status_code, "at most 100" in answer.text) == (413, True)
 
 
 def test_a_search_that_looks_at_too_much_is_refused(
