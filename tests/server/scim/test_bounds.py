@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from scim2_server.service import ScimService
 from sqlalchemy import event
@@ -59,8 +61,9 @@ def test_a_bulk_request_has_so_many_operations(idp: Idp, monkeypatch: pytest.Mon
         raise AssertionError("validated before it was counted")
 
     monkeypatch.setattr(ScimService, "read_bulk", read_bulk)
-    inner = {"data": {"Operations": [{}] * 1001}}
-    for operations in ([{}] * 101, [{}] * 100_000, [inner]):
+    empty: dict[str, Any] = {}
+    inner: dict[str, Any] = {"data": {"Operations": [empty] * 1001}}
+    for operations in ([empty] * 101, [empty] * 100_000, [inner]):
         body = {"schemas": [BULK], "operations": operations}
         answer = idp.ask("POST", "/Bulk", body)
         assert (answer.status_code, "at most 100" in answer.text) == (413, True)
