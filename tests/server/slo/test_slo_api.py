@@ -225,7 +225,7 @@ def test_a_page_clears_soon_after_the_errors(server: LocalServer, clock: Stepped
         ({"objective": "0"}, "/objective"),
         ({"objective": "99.9"}, "/objective"),
         ({"window": "45x"}, "/window"),
-        ({"window": {"period": "day", "zone": "Mars"}}, "/window"),
+        ({"window": {"period": "day", "zone": "Mars"}}, "/window/zone"),
         ({"indicator": {"type": "ratio", "total": "x"}}, "/indicator/good"),
         ({"indicator": {"type": "ratio", "total": "sum(x)", "bad": "y"}}, "/indicator/total"),
         ({"objective": 0.999}, "/objective"),
