@@ -166,8 +166,10 @@ def _scalar_of(run: Runner, call: FunctionCall, steps: Steps) -> Floats:
     """The value of the only series; NaN where there is none or there are several."""
     operand = run.vector(call.arguments[0], steps)
     present = operand.floats()
-    one = present.sum(axis=0) == 1
-    return np.where(one, np.where(present, operand.values, 0.0).sum(axis=0), np.nan)
+    if not len(present):
+        return np.full(steps.count, np.nan)
+    first = operand.values[present.argmax(axis=0), np.arange(steps.count)]
+    return np.where(present.sum(axis=0) == 1, first, np.nan)
 
 
 def _constant(value: Callable[[Runner, Steps], float]) -> ScalarFunction:
