@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from time import monotonic
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 from server.platform.fair_queue import FairQueue, QueueFull
@@ -246,6 +247,7 @@ class Pool:
                 answer = place.work()
             except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
                 error = problem
+                _clear_frames(problem)
             _here.place = None
             with self._lock:
                 self._idle += 1
@@ -272,6 +274,14 @@ class Pool:
         else:
             future.set_exception(error)
             future.exception()  # seen: work whose client left may fail unheard
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Free what the functions held that an error came through: an error is often part of a cycle,
+    and would hold, say, the arrays of a refused query until the next collection."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., object], *arguments: object) -> None:

@@ -17,6 +17,7 @@ from novaql.api import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled
 from server.platform.errors import Busy
 from server.platform.machine_memory import usable_memory
+from server.platform.memory_return import MemoryReturn
 from server.settings import Settings
 
 SHARE = 4
@@ -41,6 +42,7 @@ class QueryMemory:
         self._waiting: defaultdict[str, deque[object]] = defaultdict(deque)
         self._turns: deque[str] = deque()  # tenants that wait, the next one first
         self._changed = threading.Condition()
+        self._return = MemoryReturn()
 
     @property
     def most_of_one(self) -> int:
@@ -81,6 +83,7 @@ class QueryMemory:
             if not self.held[tenant]:
                 del self.held[tenant]
             self._changed.notify_all()
+        self._return.note(size)
 
     def _wait(self, tenant: str, size: int, ended: Callable[[], bool]) -> None:
         ticket = object()

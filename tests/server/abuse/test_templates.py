@@ -32,7 +32,7 @@ def test_trials_harm_no_other_tenant(tmp_path: Path, serving: Serving) -> None:
         }
         for text in TEXTS
     ]
-    with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
+    with abuse_rig(tmp_path / "data", **serving._asdict(), query_timeout_s="10") as rig:
         with rig.watched() as noticed, rig.client(Role.READ_ONLY, timeout=120) as client:
 
             def tried(body: object) -> int:

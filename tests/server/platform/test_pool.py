@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import weakref
 from functools import partial
 
 import pytest
@@ -142,3 +143,29 @@ def test_each_thread_is_prepared_once() -> None:
         pool.close(forget=True)
 
     asyncio.run(look())
+
+
+def test_what_failed_work_held_is_freed_while_its_error_is_held() -> None:
+    held: list[weakref.ref[object]] = []
+
+    class Large:
+        pass
+
+    def work() -> None:
+        large, error = Large(), ValueError("a cycle: its frame holds it")
+        held.append(weakref.ref(large))
+        raise error from KeyError("the cause")
+
+    async def look() -> ValueError:
+        pool = Pool(1, "look")
+        try:
+            await pool.run(work)
+        except ValueError as problem:
+            return problem
+        finally:
+            pool.close(forget=True)
+        raise AssertionError
+
+    error = asyncio.run(look())
+    assert held[0]() is None
+    assert str(error.__cause__) == "'the cause'"

@@ -1,0 +1,65 @@
+"""Memory that was freed goes back to the system, some time after enough of it was."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from server.platform.memory_return import FREED_BYTES, MemoryReturn
+from server.platform.query_memory import QueryMemory
+
+HANG_S = 30.0
+HELD = """
+import sys, threading
+import psutil
+from server.platform.memory_return import malloc_trim
+
+def work():
+    texts = [b"x" * 20_000 for _ in range(20_000)]
+    last.append(bytes(20_000))
+
+last = []
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+held = psutil.Process().memory_info().rss
+malloc_trim()
+print(held >> 20, psutil.Process().memory_info().rss >> 20)
+"""
+
+
+def test_it_is_called_once_for_what_is_freed_together() -> None:
+    called = threading.Semaphore(0)
+    back = MemoryReturn(called.release)
+    back.note(FREED_BYTES - 1)
+    for _ in range(9):
+        back.note(FREED_BYTES)
+    assert called.acquire(timeout=HANG_S)
+    assert not called.acquire(timeout=0.5)
+    back.note(FREED_BYTES - 1)
+    assert not called.acquire(timeout=0.5)
+    back.note(1)
+    assert called.acquire(timeout=HANG_S)
+
+
+def test_queries_note_what_they_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[int] = []
+    monkeypatch.setattr(MemoryReturn, "note", lambda _, size: noted.append(size))
+    memory = QueryMemory(1 << 30)
+    memory.reserve("a", 100 << 20)
+    memory.release("a", 100 << 20)
+    assert noted == [100 << 20]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose malloc it is for")
+def test_what_a_thread_freed_goes_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELD], capture_output=True, text=True, check=True, timeout=120
+    )
+    held, left = map(int, done.stdout.split())
+    assert held > 300
+    assert left < 150
