@@ -8,13 +8,21 @@ import numpy as np
 
 from novaql.evaluator.kernels.windows import Bools, Floats
 
+
+def power(left: Floats, right: Floats) -> Floats:
+    """As `pow` of C and Go. `np.power` takes the square root for an exponent of 0.5, which is
+    another number for -Inf and for -0."""
+    half = np.any(np.equal(right, 0.5))
+    return np.float_power(left, right) if half else np.power(left, right)
+
+
 ARITHMETIC: Mapping[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,  # C's fmod: the sign of the left side
-    "^": np.power,
+    "^": power,
     "atan2": np.arctan2,
 }
 
