@@ -38,7 +38,7 @@ from server.platform.clock import parse_time, rfc3339
 from server.platform.ids import new_id
 from server.platform.state.scoped import Prepared
 from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, room_for
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from server.platform.unit import Unit
 
 log = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ def _tell(
     heard = [alert for alert in alerts if not muting.suppressing(alert.labels)]
     if not heard:
         return True
-    room = room_for(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     all_told = True
     firing = frozenset(alert.id for alert in heard if alert.state == "firing")
     # One that was pending again, since its `for` grew, is neither.
@@ -238,11 +238,11 @@ def _tell(
         )
         if why is None:
             continue
-        if room <= 0:
+        if left <= 0:
             log.warning("channel %s is told later: too many messages wait", channel.name)
             all_told = False
             continue
-        room -= 1
+        left -= 1
         shown = [a for a in heard if a.state == "firing" or channel.send_resolved]
         notify(unit, channel, group.id, group.labels, destination.path, why, shown)
         told[channel.name] = {

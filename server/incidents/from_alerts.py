@@ -21,7 +21,7 @@ from server.incidents.model import EntryType, Status, severity_of
 from server.incidents.schema import MOST_ALERTS
 from server.incidents.service import (
     Trigger,
-    check_room,
+    check_open_incidents,
     held_open,
     resolve_incident,
     trigger,
@@ -112,7 +112,7 @@ def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]])
     data = event.data
     if held_open(unit, key_of(data)) is None:
         try:
-            check_room(unit)
+            check_open_incidents(unit)
         except Conflict as refusal:
             _not_opened(unit, data, [one["id"] for one in alerts], refusal.message)
             return None

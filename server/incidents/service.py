@@ -85,7 +85,7 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     assignees = list(dict.fromkeys(body.assignees))
     _refuse_unknown(unit, body)
     if held_open(unit, body.dedup_key) is None:
-        check_room(unit)
+        check_open_incidents(unit)
     return trigger(
         unit,
         Trigger(
@@ -100,7 +100,7 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     )
 
 
-def check_room(unit: Unit) -> None:
+def check_open_incidents(unit: Unit) -> None:
     """Raise `Conflict` `limit_reached` if the tenant has as many open incidents as it may."""
     check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
 

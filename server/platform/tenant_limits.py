@@ -61,11 +61,11 @@ def check_limit(
     setting  the limit, one of `RESOURCES` or `GROWTH`; a limit of 0 is none
     where    which rows of the table count
     """
-    if adds > 0 and room_for(unit, setting, table, *where) < adds:
+    if adds > 0 and remaining(unit, setting, table, *where) < adds:
         raise too_many(unit, setting)
 
 
-def room_for(
+def remaining(
     unit: Unit, setting: str, table: type[TenantRow], *where: ColumnElement[bool]
 ) -> float:
     """How many more rows of a kind the tenant may have; less than 0 where the limit was lowered."""

@@ -15,7 +15,7 @@ from server.platform.clock import rfc3339
 from server.platform.events import Consumer, Happened
 from server.platform.ids import new_id
 from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, room_for
+from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from server.platform.unit import Unit
 from server.webhooks.events import wanted
 from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
@@ -41,14 +41,14 @@ def take(unit: Unit, event: Happened) -> None:
         return
     locked = active.where(Webhook.id.in_(ids)).with_for_update()
     locked = locked.execution_options(populate_existing=True)
-    room = room_for(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     for webhook in unit.session.execute(locked).scalars():
         delivery = message(unit, webhook, event.type, event.at, event.data, event.id)
-        if room <= 0:
+        if left <= 0:
             delivery.status, delivery.reason, delivery.next_at = "dead", LIMIT_REACHED, None
             log.warning("webhook %s: a message is not sent: too many wait", webhook.id)
             continue
-        room -= 1
+        left -= 1
         unit.enqueue(JOB, key=delivery.id, payload={"webhook_id": webhook.id})
 
 

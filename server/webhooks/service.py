@@ -18,7 +18,7 @@ from server.platform.tenant_limits import (
     DELIVERIES,
     PENDING_LIMIT,
     check_limit,
-    room_for,
+    remaining,
     too_many,
 )
 from server.platform.unit import Unit
@@ -203,10 +203,10 @@ def replay_dead(call: Call, webhook_id: str, body: Replay) -> int:
     dead = select(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
     )
-    room = room_for(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
-    if room <= 0:
+    left = remaining(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    if left <= 0:
         raise too_many(call, PENDING_LIMIT)
-    most = int(min(room, MOST_REPLAYED))
+    most = int(min(left, MOST_REPLAYED))
     if body.since is not None:
         dead = dead.where(WebhookDelivery.created_at >= body.since)
     if body.until is not None:
