@@ -122,8 +122,11 @@ def _is_classic(expr: Expr) -> bool:
         for duration in durations:
             if duration is None:
                 continue
-            # Below a millisecond and beyond its calendar, 2.53 prints durations that it refuses.
+            # Below a millisecond and beyond its calendar, 2.53 prints durations that it refuses;
+            # it also refuses the duration 0, which later releases take as an offset.
             if not isinstance(duration, DurationLiteral) or duration.nanoseconds % 1_000_000:
+                return False
+            if duration.nanoseconds == 0:
                 return False
     return True
 
