@@ -106,7 +106,7 @@ def _around(
         dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
         strangers=Strangers(settings.strangers_per_minute),
         telemetry=Telemetry(__version__, stores.stats),
-        starts=Starts(),
+        starts=Starts(most=max(2, settings.query_threads)),
         threads=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),

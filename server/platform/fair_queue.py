@@ -31,12 +31,16 @@ class FairQueue(Generic[Item]):
     """Items that wait and items in work, by tenant. Not safe to use from several threads: the
     caller holds its lock.
 
-    most   items that may wait; None: any number
-    share  items of one tenant that may wait; None: half of `most`, and at least one of them
+    most         items that may wait; None: any number
+    share        items of one tenant that may wait; None: half of `most`, and at least one of them
+    most_active  items of one tenant that `take` lets be in work; None: any number
     """
 
-    def __init__(self, most: int | None = None, share: int | None = None) -> None:
+    def __init__(
+        self, most: int | None = None, share: int | None = None, *, most_active: int | None = None
+    ) -> None:
         self._most = most
+        self._most_active = most_active
         self._share = (most + 1) // 2 if share is None and most is not None else share
         self._waiting: dict[str, deque[Item]] = {}  # in the order in which tenants are served
         self._active: dict[str, int] = {}
@@ -87,10 +91,13 @@ class FairQueue(Generic[Item]):
         self._size += 1
 
     def take(self) -> Taken[Item] | None:
-        """The item whose turn it is, in work from now on; None if no item waits."""
+        """The item whose turn it is, in work from now on; None if no item waits, or the tenants
+        of those that do have as many in work as they may."""
         if not self._waiting:
             return None
         tenant = min(self._waiting, key=self.active)  # the first of equals
+        if self._most_active is not None and self.active(tenant) >= self._most_active:
+            return None
         queue = self._waiting.pop(tenant)
         item = queue.popleft()
         if queue:

@@ -24,7 +24,7 @@ from server.platform.fair_queue import FairQueue, QueueFull
 
 Answer = TypeVar("Answer")
 
-QUANTUM_S = 0.05
+QUANTUM_S = 0.01
 """How long a piece of work keeps its place while others wait."""
 
 _LOOK_S = 0.05

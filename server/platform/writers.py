@@ -8,7 +8,7 @@ another's large body.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ class _Job:
 class Writers:
     """Threads that decode and store.
 
-    threads  how many
+    threads  how many; while all of them work, a tenant with nothing in work has another one
     room     bodies that run or wait at one time; the next is refused with `Busy`, or, if another
              tenant has more of them, that one's youngest is
     octets   the budget of all bodies in work
@@ -51,12 +51,12 @@ class Writers:
 
     def __init__(self, *, threads: int, room: int, octets: int) -> None:
         self.budget = BodyBudget(octets)
-        self._pool = Pool(threads, "write")
+        self._pool = Pool(threads + 1, "write")
         self._threads = threads
         self._room = room
         self._queues: dict[str, deque[_Job]] = {}  # in the order in which tenants are served
         self._bodies: dict[str, int] = {}  # of each tenant, those that run or wait
-        self._running = 0
+        self._running: Counter[str] = Counter()  # threads that work for each tenant
         self._paused = 0
         self._elsewhere: frozenset[str] = frozenset()  # tenants with waiting work; read by threads
 
@@ -102,8 +102,8 @@ class Writers:
         raise Busy("too many writes at once", headers={"Retry-After": "1"})
 
     def _dispatch(self) -> None:
-        while self._running < self._threads and (job := self._next()) is not None:
-            self._running += 1
+        while (job := self._next()) is not None:
+            self._running[job.tenant] += 1
             if job.begun:
                 self._paused -= 1
             job.begun = True
@@ -114,8 +114,14 @@ class Writers:
         self._look_around()
 
     def _next(self) -> _Job | None:
-        """The first job of the tenant whose turn it is; the tenant then goes to the end."""
+        """The first job of the tenant whose turn it is, if there is a thread for it; the tenant
+        then goes to the end."""
+        working = self._running.total()
+        if working > self._threads:
+            return None
         for tenant in list(self._queues):
+            if working == self._threads and self._running[tenant]:
+                continue
             queue = self._queues.pop(tenant)
             if queue:
                 job = queue.popleft()
@@ -141,7 +147,7 @@ class Writers:
                 return False, None
 
     def _ran(self, job: _Job, ran: asyncio.Future[tuple[bool, Any]]) -> None:
-        self._running -= 1
+        self._running -= Counter([job.tenant])
         if ran.cancelled() or ran.exception() is not None:
             self._leave(job)
             if not job.future.done():

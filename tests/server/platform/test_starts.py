@@ -1,56 +1,124 @@
-"""Requests begin on the event loop one in a round, of the tenants in turn."""
+"""Of each tenant so many young requests are under way at one time; the others wait in turn."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-from server.platform.starts import Starts
+from server.platform.starts import YOUNG_S, Starts
 
-
-def test_a_tenant_waits_for_one_request_of_another_not_for_all() -> None:
-    async def look() -> list[str]:
-        starts, log = Starts(), list[str]()
-
-        async def request(tenant: str) -> None:
-            await starts.wait(tenant)
-            log.append(tenant)
-
-        noisy = [asyncio.ensure_future(request("noisy")) for _ in range(80)]
-        await asyncio.sleep(0)
-        quiet = asyncio.ensure_future(request("quiet"))
-        await asyncio.gather(quiet, *noisy)
-        return log
-
-    log = asyncio.run(look())
-    assert log.index("quiet") <= 3
-    assert len(log) == 81
+_PATIENCE_S = 30.0
 
 
-def test_the_loop_looks_at_its_sockets_between_two_requests() -> None:
-    async def look() -> list[int]:
-        starts, rounds, seen = Starts(), 0, list[int]()
+def run(look: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(look, _PATIENCE_S))
 
-        async def request() -> None:
-            await starts.wait("a")
-            seen.append(rounds)
 
-        waiting = [asyncio.ensure_future(request()) for _ in range(9)]
-        while not all(one.done() for one in waiting):
+class Requests:
+    """Requests that last until they are ended.
+
+    log  their tenants, in the order in which they began
+    """
+
+    def __init__(self, most: int) -> None:
+        self.starts = Starts(most=most)
+        self.log: list[str] = []
+        self._over: list[asyncio.Event] = []
+
+    def come(self, tenant: str, count: int = 1) -> list[asyncio.Task[None]]:
+        return [asyncio.ensure_future(self._request(tenant)) for _ in range(count)]
+
+    async def _request(self, tenant: str) -> None:
+        await self.starts.wait(tenant)
+        over = asyncio.Event()
+        self.log.append(tenant)
+        self._over.append(over)
+        await over.wait()
+
+    async def end(self) -> None:
+        """End the first that goes on."""
+        self._over.pop(0).set()
+        for _ in range(4):
             await asyncio.sleep(0)
-            rounds += 1
-        return seen
 
-    seen = asyncio.run(look())
-    assert seen == sorted(set(seen))
+
+def test_as_many_of_a_tenant_are_under_way_as_may_be() -> None:
+    async def look() -> None:
+        requests = Requests(most=2)
+        requests.come("noisy", 80)
+        await asyncio.sleep(0)
+        assert requests.log == ["noisy"] * 2
+        await requests.end()
+        assert requests.log == ["noisy"] * 3
+
+    run(look())
+
+
+def test_another_tenant_does_not_wait_for_them() -> None:
+    async def look() -> None:
+        requests = Requests(most=2)
+        requests.come("noisy", 80)
+        requests.come("quiet", 2)
+        await asyncio.sleep(0)
+        assert requests.log == ["noisy", "noisy", "quiet", "quiet"]
+
+    run(look())
+
+
+def test_a_request_that_takes_long_does_not_hold_up_the_next() -> None:
+    async def look() -> None:
+        requests = Requests(most=1)
+        requests.come("a", 2)
+        await asyncio.sleep(0)
+        assert requests.log == ["a"]
+        while requests.log != ["a", "a"]:  # without an end of the first
+            await asyncio.sleep(YOUNG_S)
+
+    run(look())
+
+
+def test_an_old_request_that_ends_is_not_counted_twice() -> None:
+    async def look() -> None:
+        requests = Requests(most=1)
+        requests.come("a")
+        await asyncio.sleep(4 * YOUNG_S)
+        requests.come("a", 3)
+        await asyncio.sleep(0)
+        assert requests.log == ["a"] * 2
+        await requests.end()  # the old one
+        assert requests.log == ["a"] * 2
+
+    run(look())
 
 
 def test_a_request_whose_client_left_takes_no_turn() -> None:
     async def look() -> None:
-        starts = Starts()
-        first, left, last = (asyncio.ensure_future(starts.wait("a")) for _ in range(3))
+        requests = Requests(most=1)
+        first, left, last = requests.come("a", 3)
         await asyncio.sleep(0)
         left.cancel()
-        await asyncio.wait_for(asyncio.gather(first, last), 30)
-        await asyncio.wait_for(starts.wait("a"), 30)  # and all is as before
+        await requests.end()
+        assert first.done()
+        assert requests.log == ["a", "a"]
+        await requests.end()
+        assert last.done()
+        await requests.starts.wait("a")  # and all is as before
 
-    asyncio.run(look())
+    run(look())
+
+
+def test_a_client_that_leaves_when_its_turn_has_come_gives_it_back() -> None:
+    async def look() -> None:
+        requests = Requests(most=1)
+        _, left, _ = requests.come("a", 3)
+        await asyncio.sleep(0)
+        requests._over.pop(0).set()
+        while not requests.starts._queue.waiting("a") == 1:
+            await asyncio.sleep(0)
+        left.cancel()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert requests.log == ["a", "a"]
+
+    run(look())

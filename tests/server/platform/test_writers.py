@@ -53,6 +53,31 @@ def test_a_large_body_lets_another_tenant_by_between_its_steps() -> None:
     asyncio.run(look())
 
 
+def test_a_tenant_with_nothing_in_work_does_not_wait_for_a_long_step_of_another() -> None:
+    async def look() -> None:
+        pool, may_go = writers(threads=2), threading.Event()
+
+        def long() -> Steps[str]:
+            may_go.wait(20)
+            yield None
+            return "long"
+
+        def short() -> Steps[str]:
+            yield None
+            return "short"
+
+        noisy = [asyncio.create_task(stored(pool, "noisy", long())) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        quiet = stored(pool, "quiet", short())
+        assert await asyncio.wait_for(quiet, 10) == "short"
+        assert not any(task.done() for task in noisy)
+        may_go.set()
+        assert await asyncio.gather(*noisy) == ["long"] * 3
+        pool.close()
+
+    asyncio.run(look())
+
+
 def test_work_that_waits_for_other_work_of_its_tenant_does_not_keep_it_from_a_thread() -> None:
     async def look() -> None:
         pool, lock = writers(), threading.Lock()
