@@ -114,7 +114,7 @@ def test_a_client_that_leaves_when_its_turn_has_come_gives_it_back() -> None:
         _, left, _ = requests.come("a", 3)
         await asyncio.sleep(0)
         requests._over.pop(0).set()
-        while not requests.starts._queue.waiting("a") == 1:
+        while requests.starts._queue.waiting("a") != 1:
             await asyncio.sleep(0)
         left.cancel()
         for _ in range(4):
