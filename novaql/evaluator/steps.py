@@ -31,7 +31,10 @@ class Steps:
 
     @property
     def times_ms(self) -> Ints:
-        return self.start_ms + np.arange(self.count, dtype=np.int64) * self.step_ms
+        times = np.arange(self.count, dtype=np.int64)
+        times *= self.step_ms
+        times += self.start_ms
+        return times
 
     def first(self) -> Steps:
         """The first moment alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -31,6 +32,7 @@ class Flood:
     path   where to; every request is a POST
     body   what the client with a number sends
     after  what it sends once at last, if anything
+    fresh  each request has a number of its own, so that no answer is one that was cached
     """
 
     path: str
@@ -39,6 +41,7 @@ class Flood:
     clients: int
     after: Body | None = None
     media: str = "application/json"
+    fresh: bool = False
 
     def run(self, rig: AbuseRig, seconds: float) -> Counter[int]:
         """Flood a server for a while; the statuses, 0 for requests without an answer.
@@ -63,9 +66,13 @@ class Flood:
         self, url: str, secret: str, number: int, end: float, statuses: Counter[int]
     ) -> None:
         client, loop = _Client(url, secret, self), asyncio.get_running_loop()
-        request = client.request(self.body(number))
+        sent = number + (time.time_ns() if self.fresh else 0)
+        request = client.request(self.body(sent))
         while loop.time() < end:
             statuses[await client.ask(request)] += 1
+            if self.fresh:
+                sent += self.clients
+                request = client.request(self.body(sent))
         if self.after is not None:
             await client.ask(client.request(self.after(number)))
         client.close()
@@ -119,7 +126,7 @@ def _json(body: dict[str, Any]) -> bytes:
 
 def query(number: int) -> bytes:
     # A subquery of 3.6 million steps, which reads no samples and so counts as small at first.
-    text = f"sum_over_time(vector(time() + {number})[1h:1s])"
+    text = f"sum_over_time(vector({number} + time())[1h:1s])"
     return _json({"query": text, "start": 0, "end": 999 * 600, "step": 600})
 
 
@@ -161,7 +168,7 @@ def written(number: int) -> bytes:
 
 
 FLOODS = {
-    "large queries": Flood("/v1/novaql", query, "read_only", 80),
+    "large queries": Flood("/v1/novaql", query, "read_only", 80, fresh=True),
     "small queries": Flood("/v1/novaql", small_query, "read_only", 80),
     "dashboards": Flood("/v1/dashboards", dashboard, "operator", 8),
     "rule files": Flood("/v1/alert-rules/import", rule_file, "operator", 6, no_rules),
