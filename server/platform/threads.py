@@ -24,8 +24,8 @@ def readers_of(database: StateDatabase) -> int:
     return 2 if database.is_sqlite else 8
 
 
-REFUSED_AFTER_S = 0.1
-"""A client that asks again at once when it is refused must not keep the event loop busy."""
+REFUSED_AFTER_S = 1.0
+"""As long as its Retry-After: a client that asks again at once must not keep the event loop busy."""
 
 
 async def refused(message: str) -> Busy:
