@@ -25,7 +25,7 @@ def readers_of(database: StateDatabase) -> int:
 
 
 REFUSED_AFTER_S = 1.0
-"""As long as its Retry-After: a client that asks again at once must not keep the event loop busy."""
+"""As its Retry-After says: clients that ask again at once must not keep the event loop busy."""
 
 
 async def refused(message: str) -> Busy:
