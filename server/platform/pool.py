@@ -197,8 +197,11 @@ class Pool:
             if self._running < self._places + self._most_beyond and self._queue.remove(
                 place.tenant, place
             ):
-                self._queue.enter(place.tenant)
-                self._begin_work(place)
+                if place.paused:  # it has begun since, and waits for its place again
+                    self._resume(place)
+                else:
+                    self._queue.enter(place.tenant)
+                    self._begin_work(place)
 
     def _dispatch(self) -> None:
         """With the lock: fill free places."""

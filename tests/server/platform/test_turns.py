@@ -42,6 +42,41 @@ def test_short_work_of_a_tenant_waits_for_one_piece_of_another_not_for_all() -> 
     asyncio.run(look())
 
 
+def test_work_that_has_begun_and_paused_is_not_begun_again_beyond_the_places() -> None:
+    async def look() -> None:
+        pool = Pool(1, "look")
+        begun: list[str] = []
+        first_may_end, second_runs, end = (threading.Event() for _ in range(3))
+
+        def quietly() -> str:
+            begun.append("quiet")
+            place = place_here()
+            assert place is not None
+            while not second_runs.is_set():
+                time.sleep(0.001)
+                place.let_others_by()  # pauses for the second piece, which waits
+            return "quiet"
+
+        def second() -> None:
+            second_runs.set()
+            end.wait(HANG_S)
+
+        first = pool.run(lambda: first_may_end.wait(HANG_S), tenant="noisy")
+        quiet = pool.run(quietly, tenant="quiet")  # it waits: soon it may have a place beyond
+        other = pool.run(second, tenant="noisy")
+        first_may_end.set()
+        second_runs.wait(HANG_S)  # on the event loop, which is late therefore
+        assert await asyncio.wait_for(quiet, HANG_S) == "quiet"
+        assert begun == ["quiet"]
+        assert not other.done()
+        end.set()
+        await asyncio.wait_for(asyncio.gather(first, other), HANG_S)
+        assert await asyncio.wait_for(pool.run(lambda: "goes on", tenant="quiet"), HANG_S)
+        pool.close(forget=True)
+
+    asyncio.run(look())
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_long_work_gives_its_place_back_at_a_checkpoint(threads: int) -> None:
     async def look() -> None:
