@@ -77,7 +77,8 @@ def round_to(x: Floats, nearest: Floats) -> Floats:
 def maximum(x: Floats, y: Floats) -> Floats:
     """The larger one, as Go's `math.Max`: +Inf beats NaN, NaN beats numbers, 0 beats -0."""
     out = np.maximum(x, y)
-    out = np.where((x == 0) & (y == 0), x + y, out)
+    with np.errstate(invalid="ignore"):  # of infinities, whose sum is not used
+        out = np.where((x == 0) & (y == 0), x + y, out)
     return np.where(np.isposinf(x) | np.isposinf(y), np.inf, out)
 
 
