@@ -31,7 +31,14 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # a busy machine is not a wrong test
 )
-settings.register_profile("deep", max_examples=2_000, stateful_step_count=100, deadline=None)
+settings.register_profile(
+    "deep",
+    max_examples=2_000,
+    stateful_step_count=100,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
 SEED_VARIABLE = "NOVAQL_PROPERTY_SEED"
 settings.load_profile(PROFILE)
