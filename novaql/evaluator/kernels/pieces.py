@@ -152,7 +152,7 @@ def _running(samples: Floats) -> Floats:
         return np.add.accumulate(samples, axis=0)
     total = np.empty((size, blocks))
     total[0] = samples[0]
-    # Faster than `accumulate`, which also holds the interpreter's lock throughout.
+    # Faster than `accumulate`, and other threads wait less for the interpreter's lock.
     for place in range(1, size):
         np.add(total[place - 1], samples[place], out=total[place])
     return total
