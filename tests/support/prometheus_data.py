@@ -18,6 +18,14 @@ from tests.support.prometheus_programs import free_port, program
 LATE_IS_TAKEN = "storage: {tsdb: {out_of_order_time_window: 30d}}\n"
 
 
+class HeadBroken(Exception):
+    """This Prometheus removed a file of late samples that its head still refers to.
+
+    2.53 does so at times, when it writes late samples into blocks while others arrive. It never
+    answers queries of those series again: a test starts over with a new directory.
+    """
+
+
 @dataclass
 class RunningPrometheus:
     """url: its API; data: its directory."""
@@ -36,16 +44,17 @@ class RunningPrometheus:
 
         A query fails for a moment where it meets the removal of late samples' chunks that have
         just become a block (2.53: "cannot populate chunk …: invalid ooo mmapped chunk"): it is
-        asked again then.
+        asked again then. Raises `HeadBroken` where that does not pass.
         """
         asked = {"query": text, "time": str(time_s)}
-        until = time.monotonic() + 30
+        until = time.monotonic() + 10
         while True:
             answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=30).json()
             if answer["status"] == "success":
                 return answer["data"]["result"]
             assert "ooo mmapped chunk" in answer["error"], answer
-            assert time.monotonic() < until, answer
+            if time.monotonic() > until:
+                raise HeadBroken(answer["error"])
             time.sleep(0.1)
 
     def post(self, path: str, **parameters: Any) -> httpx.Response:
