@@ -275,6 +275,8 @@ def _decode_series(payload: bytes, count: int) -> SeriesRecord:
 
 def _decode_exemplars(payload: bytes, count: int) -> ExemplarsRecord:
     rows, names = struct.unpack_from("<II", payload, KIND.size)
+    if not names and rows > 1:
+        raise ValueError("series without labels are one")
     series, at = _decode_columns(payload, KIND.size + 8, names, rows)
     index = np.frombuffer(payload, "<u4", count, at).astype(np.int64)
     times = np.frombuffer(payload, "<i8", count, at + 4 * count).astype(np.int64)
@@ -309,6 +311,8 @@ def _decode_columns(payload: bytes, at: int, names: int, count: int) -> tuple[Se
 def _decode_places(payload: bytes, flags: int, count: int) -> tuple[Ints, Ints, Ints | None, int]:
     """Ids, times, starts, and where what follows them begins."""
     at = KIND.size
+    if len(payload) - at < 8 * count:  # values and histograms alone take that
+        raise Undecodable("a record is cut off")
     stored = 1 if flags & IDS_COUNT_UP else count
     ids = np.frombuffer(payload, "<u4", stored, at).astype(np.int64)
     at += 4 * stored

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from tsdb.codec.columns import Undecodable
 from tsdb.labels import SeriesTable
 from tsdb.selection import Metadata
+from tsdb.wal import record
 from tsdb.wal.record import (
     Damage,
     MetadataRecord,
@@ -52,20 +55,20 @@ def test_samples_come_back(rows: list[tuple[int, int, int]], count_up: bool, one
     if one:
         times = np.full(len(rows), times[0])
     values = np.array([row[2] for row in rows], np.uint64).view(np.float64)
-    record = decode(b"".join(encode_samples(ids, times, values)))
-    assert isinstance(record, SamplesRecord)
-    assert record.ids.tolist() == ids.tolist()
-    assert record.times.tolist() == times.tolist()
-    assert record.values.tobytes() == values.tobytes()
+    found = decode(b"".join(encode_samples(ids, times, values)))
+    assert isinstance(found, SamplesRecord)
+    assert found.ids.tolist() == ids.tolist()
+    assert found.times.tolist() == times.tolist()
+    assert found.values.tobytes() == values.tobytes()
 
 
 @given(st.lists(st.dictionaries(st.text(min_size=1, max_size=3), st.text(max_size=5)), min_size=1))
 def test_series_come_back(label_sets: list[dict[str, str]]) -> None:
     table = SeriesTable.from_dicts(label_sets)
-    record = decode(b"".join(encode_series(np.arange(len(table)) * 3, table)))
-    assert isinstance(record, SeriesRecord)
-    assert record.table.dicts() == table.dicts()
-    assert record.ids.tolist() == list(range(0, 3 * len(table), 3))
+    found = decode(b"".join(encode_series(np.arange(len(table)) * 3, table)))
+    assert isinstance(found, SeriesRecord)
+    assert found.table.dicts() == table.dicts()
+    assert found.ids.tolist() == list(range(0, 3 * len(table), 3))
 
 
 def test_metadata_comes_back() -> None:
@@ -79,6 +82,32 @@ def test_no_payload_breaks_the_decoder(payload: bytes) -> None:
         decode(payload)
     except Undecodable:
         return
+
+
+KINDS = [record.SERIES, record.SAMPLES, record.NATIVE, record.EXEMPLARS, record.SAMPLE_RUNS]
+
+
+@given(
+    st.sampled_from(KINDS), st.integers(0, 15), st.integers(0, 2**32 - 1), st.binary(max_size=80)
+)
+@example(record.SAMPLES, record.IDS_COUNT_UP, 2**30, bytes(8))
+@example(record.NATIVE, record.IDS_COUNT_UP | record.ONE_TIME, 2**30, bytes(80))
+@example(record.EXEMPLARS, 0, 0, b"\xff\xff\xff\x7f" + bytes(8))
+def test_a_short_record_takes_little_memory_whatever_it_counts(
+    kind: int, flags: int, count: int, rest: bytes
+) -> None:
+    payload = record.KIND.pack(kind, flags, 0, count) + rest
+    tracemalloc.start()
+    try:
+        found = decode(payload)
+        if isinstance(found, record.ExemplarsRecord):
+            assert found.exemplars.series.rows <= len(payload)
+    except Undecodable:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 100_000
 
 
 def test_unknown_kinds_are_refused() -> None:
