@@ -57,9 +57,26 @@ def _object(labels: dict[str, str]) -> bytes:
 
 
 def series_json(series: SeriesTable) -> bytes:
-    """A list of objects, label names in order. Every distinct text is escaped once."""
-    if label_bytes(series).sum() > AT_ONCE:
-        return b"[%s]" % b",".join(metric_texts(series))
+    """A list of objects, label names in order. Raises `MemoryError`."""
+    sizes = label_bytes(series)
+    ends = np.cumsum(sizes)
+    if series.rows == 0 or ends[-1] <= AT_ONCE:
+        return _together(series)
+    bytearray(3 * int(ends[-1]))  # of the pieces, what they are joined to, and where that is copied
+    piece = ends // AT_ONCE
+    begins = np.flatnonzero(np.diff(piece, prepend=-1))
+    pieces = []
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), series.rows], strict=True):
+        part = series.take(np.arange(begin, end))
+        if int(sizes[begin:end].max()) > LONG:
+            pieces += metric_texts(part)
+        else:
+            pieces.append(_together(part)[1:-1])
+    return b"[%s]" % b",".join(pieces)
+
+
+def _together(series: SeriesTable) -> bytes:
+    """The list of few bytes. Every distinct text is escaped once."""
     columns = [(name, column) for name, column in series.columns.items() if column.codes.any()]
     # Commas stand before and after a label that all of them have.
     always = next((n for n, (_, column) in enumerate(columns) if column.codes.all()), None)
