@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import tsdb
 from benchmarks.datasets import Fleet
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql import tsdb
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 COUNTERS = [Matcher(METRIC_NAME, MatchOp.EQUAL, "http_requests_total")]
 

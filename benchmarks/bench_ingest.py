@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import tsdb
 from benchmarks.datasets import START_MS, Fleet
 from benchmarks.senders import (
     churning_messages,
@@ -19,12 +18,13 @@ from benchmarks.senders import (
     remote_write_messages,
     text_blocks,
 )
+from novaql import tsdb
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.influx import InfluxParser
 from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.wire import compiling
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 Read = Callable[[bytes], Batch]
 

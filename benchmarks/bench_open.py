@@ -6,9 +6,8 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import tsdb
 from benchmarks.datasets import Fleet
-from novaql import query
+from novaql import query, tsdb
 
 
 def stored(fleet: Fleet, folder: Path) -> Path:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import tsdb
 from benchmarks.datasets import BUCKETS, COUNTERS, JOBS, Fleet, rate_at
-from novaql import Result, query
-from tsdb.tile import Floats
+from novaql import Result, query, tsdb
+from novaql.tsdb.tile import Floats
 
 RANGE_MS = 300_000
 STEP_MS = 60_000

@@ -19,10 +19,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-import tsdb
 from benchmarks.datasets import INTERVAL_MS, START_MS
-from novaql import query
-from tsdb.labels import LabelColumn, SeriesTable
+from novaql import query, tsdb
+from novaql.tsdb.labels import LabelColumn, SeriesTable
 
 PODS, METRICS, SCRAPES, HOUR_MS = 100, 100, 20, 3_600_000
 TEXTS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import tsdb
 from benchmarks.datasets import Fleet, fleet
+from novaql import tsdb
 
 SIZES = (1_000, 10_000)
 

@@ -25,13 +25,13 @@ from pathlib import Path
 
 import click
 
-import tsdb
 from benchmarks.datasets import START_MS, Fleet, fleet
 from benchmarks.senders import text_blocks
 from benchmarks.suite.facts import machine_facts
+from novaql import tsdb
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.wire.compiling import prepare, ready
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 FLEET_COUNTERS, HOURS = 5000, 1.0
 SCRAPES = 20

@@ -23,9 +23,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-import tsdb
 from benchmarks.datasets import INTERVAL_MS, START_MS
-from tsdb.labels import LabelColumn, SeriesTable
+from novaql import tsdb
+from novaql.tsdb.labels import LabelColumn, SeriesTable
 
 TARGETS, METRICS, SCRAPES = 1000, 100, 20
 """Targets of one batch, metrics of each, scrapes of each."""
@@ -34,7 +34,7 @@ _ASK = """
 import json, sys, time
 wall, cpu = time.perf_counter, time.process_time
 marks = [(wall(), cpu())]
-import tsdb
+from novaql import tsdb
 from novaql import query
 marks.append((wall(), cpu()))
 with tsdb.open(sys.argv[1], read_only=True) as database:

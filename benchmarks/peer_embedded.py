@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-import tsdb
-from novaql import Result, query
+from novaql import Result, query, tsdb
 from novaql.inputs.importer import import_into
 from novaql.selectors import matcher_sets
-from tsdb.labels import Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats
 
 Matrix = tuple[list[dict[str, str]], Ints, Floats]
 """Labels of each series, milliseconds [T], values [S, T] with NaN where there is none."""

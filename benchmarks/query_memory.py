@@ -28,11 +28,10 @@ from typing import Any
 import click
 import numpy as np
 
-import tsdb
-from novaql import Limits, query, warmup
+from novaql import Limits, query, tsdb, warmup
 from novaql.errors import LimitExceeded
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.tile import Batch
 
 END_MS = 1_748_952_000_000
 PER_TARGET = 50

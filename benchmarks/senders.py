@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.datasets import START_MS, Fleet
 from novaql.inputs.protobuf_wire import varint
-from tsdb.labels import Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats
 
 _SAMPLE_BYTES = 18
 

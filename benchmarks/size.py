@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pcodec import ChunkConfig, standalone
 
-import tsdb
 from benchmarks import corpus
+from novaql import tsdb
 from novaql.inputs.importer import import_into
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 SETS = {"requests": 0.40, "cpu": 0.55, "histogram": 0.9, "churn": 2.5}
 """Sets of the peer benchmark, and what their size should be at most."""

@@ -24,8 +24,8 @@ from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
-from server.platform.openapi_components import TAGS
-from server.routes import ROUTES
+from novaql.server.platform.openapi_components import TAGS
+from novaql.server.routes import ROUTES
 
 REFERENCE = Path(__file__).parent / "reference"
 WIDTH = 96

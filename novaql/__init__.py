@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         StorageUnavailable,
     )
     from novaql.inputs.frame import frame
-    from novaql.language import format, parse
+    from novaql.language import format
+    from novaql.language.parse import parse
     from novaql.options import Limits, NameRemoval, QueryOptions
     from novaql.result import Result, ResultKind
     from novaql.result_cache import ResultCache

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-import tsdb
+from novaql import tsdb
 from novaql.api import query
 from novaql.errors import StorageUnavailable
 from novaql.inputs.importer import ImportReport, import_into

@@ -30,9 +30,9 @@ from novaql.planner.plan_cache import PLANS, check_type
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
-from tsdb.errors import StoreError
-from tsdb.labels import SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned, may_be_thinned
+from novaql.tsdb.errors import StoreError
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned, may_be_thinned
 
 NO_DATA = TableSource.from_tiles(SeriesTable.unlabelled(0), [])
 """What a query without selectors is evaluated over."""

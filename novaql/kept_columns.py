@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Bools
+from novaql.tsdb.labels import Bools
 
 Cell = TypeVar("Cell", bound=np.generic)
 

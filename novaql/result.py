@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.tile import Floats
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.tile import Floats
 
 if TYPE_CHECKING:
     import duckdb

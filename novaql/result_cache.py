@@ -19,9 +19,9 @@ from novaql.options import QueryOptions
 from novaql.planner.logical import Plan
 from novaql.planner.reach import Reach, reach
 from novaql.result import Result, ResultKind
-from tsdb.cache import ByteCache, CacheStats
-from tsdb.labels import Bools, Ints, SeriesTable, concat_tables
-from tsdb.tile import Floats
+from novaql.tsdb.cache import ByteCache, CacheStats
+from novaql.tsdb.labels import Bools, Ints, SeriesTable, concat_tables
+from novaql.tsdb.tile import Floats
 
 DEFAULT_BYTES = 64 << 20
 MOST_RUNS = 3

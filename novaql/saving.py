@@ -18,11 +18,11 @@ from novaql.export.stored.selecting import select_any
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets, regex_literal
 from novaql.timeparse import TimeLike, to_ms
-from tsdb.damage import Losses
-from tsdb.errors import StoreError
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import StoreError
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata, Selection, Source
 
 if TYPE_CHECKING:
     from novaql.export.stored.samples import StoredSamples

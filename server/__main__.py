@@ -1,4 +1,4 @@
-"""python -m server: `novaql serve` without the shell around it."""
+"""python -m novaql.server: `novaql serve` without the shell around it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 from novaql.errors import ArgumentError
-from server.addresses import parse_listen
-from server.run import serve
-from server.settings import Settings
-from tsdb.errors import StoreError
+from novaql.server.addresses import parse_listen
+from novaql.server.run import serve
+from novaql.server.settings import Settings
+from novaql.tsdb.errors import StoreError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve as the arguments and the environment say; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m server", description="Serve a NovaQL store.")
+    parser = argparse.ArgumentParser(
+        prog="python -m novaql.server", description="Serve a NovaQL store."
+    )
     parser.add_argument("--data", type=Path, help="directory of the store")
     parser.add_argument("--listen", help="HOST:PORT")
     parser.add_argument("--no-auth", action="store_true", help="ask for no token (loopback only)")

@@ -15,28 +15,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import __version__
-from server.console import mount_console
-from server.platform.application import Application
-from server.platform.assembly import assemble, close
-from server.platform.clock import Clock
-from server.platform.compression import Compression
-from server.platform.context import ServerContext
-from server.platform.edge import Edge, request_id_of
-from server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
-from server.platform.housekeeping import housekeeper
-from server.platform.jobs import JobRunner
-from server.platform.leases import holder_of
-from server.platform.openapi import openapi_document
-from server.platform.problem import problem_response
-from server.platform.scrapes import ScrapeReport
-from server.platform.site import Site
-from server.platform.state.database import StateDatabase
-from server.platform.store import Store
-from server.platform.table import RouteTable
-from server.routes import ROUTES
-from server.scraping.tenants import managers_of, scrape_files_of
-from server.settings import Settings
-from server.wiring import EVENT_TYPES, JOBS, RETENTIONS
+from novaql.server.console import mount_console
+from novaql.server.platform.application import Application
+from novaql.server.platform.assembly import assemble, close
+from novaql.server.platform.clock import Clock
+from novaql.server.platform.compression import Compression
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.edge import Edge, request_id_of
+from novaql.server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
+from novaql.server.platform.housekeeping import housekeeper
+from novaql.server.platform.jobs import JobRunner
+from novaql.server.platform.leases import holder_of
+from novaql.server.platform.openapi import openapi_document
+from novaql.server.platform.problem import problem_response
+from novaql.server.platform.scrapes import ScrapeReport
+from novaql.server.platform.site import Site
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.store import Store
+from novaql.server.platform.table import RouteTable
+from novaql.server.routes import ROUTES
+from novaql.server.scraping.tenants import managers_of, scrape_files_of
+from novaql.server.settings import Settings
+from novaql.server.wiring import EVENT_TYPES, JOBS, RETENTIONS
 
 
 class Job(Protocol):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import orjson
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import ArgumentError
-from server.platform.bootstrap import tenants
-from server.platform.opening import open_state
-from server.platform.state.database import StateDatabase
-from server.settings import Settings
+from novaql.server.platform.bootstrap import tenants
+from novaql.server.platform.opening import open_state
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.settings import Settings
 
 _SAMPLES, _STATE, _KEY, _LIST = "samples", "server/state.db", "server/master.key", "backup.json"
 

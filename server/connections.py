@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.settings import Settings
+from novaql.server.settings import Settings
 
 _CELLS = 1 << 14
 _IN_ALL = _CELLS

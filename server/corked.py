@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.unpaced import unpace
+from novaql.server.unpaced import unpace
 
 _BEGIN, _END = b"HTTP/1.1 ", b"\r\n\r\n"
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.platform.telemetry import Observation, Telemetry
+from novaql.server.platform.telemetry import Observation, Telemetry
 
 log = logging.getLogger(__name__)
 _PATH = "/-/observed"

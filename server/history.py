@@ -9,21 +9,21 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
-from server.alerts.tables import Alert, AlertChange, Notification, SilenceRow
-from server.audit.tables import AuditExport
-from server.dashboards.tables import PanelEmbed
-from server.incidents.schema import MOST_ALERTS
-from server.incidents.tables import (
+from novaql.server.alerts.tables import Alert, AlertChange, Notification, SilenceRow
+from novaql.server.audit.tables import AuditExport
+from novaql.server.dashboards.tables import PanelEmbed
+from novaql.server.incidents.schema import MOST_ALERTS
+from novaql.server.incidents.tables import (
     Acknowledger,
     Entry,
     Incident,
     IncidentAlert,
     IncidentService,
 )
-from server.platform.retention import Retention
-from server.slo.tables import Slo, SloTerm
-from server.webhooks.messages import KEPT
-from server.webhooks.tables import WebhookAttempt, WebhookDelivery
+from novaql.server.platform.retention import Retention
+from novaql.server.slo.tables import Slo, SloTerm
+from novaql.server.webhooks.messages import KEPT
+from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 
 _MONTH, _YEARS = timedelta(days=30), timedelta(days=800)
 _MOMENT = timedelta(days=1)

@@ -16,9 +16,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from server.connections import Connections
-from server.corked import CorkedProtocol
-from server.platform.errors import (
+from novaql.server.connections import Connections
+from novaql.server.corked import CorkedProtocol
+from novaql.server.platform.errors import (
     Busy,
     HeadTooLarge,
     InvalidRequest,
@@ -26,9 +26,9 @@ from server.platform.errors import (
     TooSlow,
     UriTooLong,
 )
-from server.platform.proxies import TrustedProxies
-from server.platform.telemetry import Telemetry
-from server.refusing import path_of, refusal
+from novaql.server.platform.proxies import TrustedProxies
+from novaql.server.platform.telemetry import Telemetry
+from novaql.server.refusing import path_of, refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from server.platform.api_version import CURRENT
-from server.platform.errors import ServerError, kind_of
-from server.platform.ids import new_id
-from server.platform.problem import problem_response
-from server.platform.telemetry import Observation, Telemetry
+from novaql.server.platform.api_version import CURRENT
+from novaql.server.platform.errors import ServerError, kind_of
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.problem import problem_response
+from novaql.server.platform.telemetry import Observation, Telemetry
 
 log = logging.getLogger("novaql.server")
 

@@ -23,22 +23,22 @@ from uvicorn.config import STARTUP_FAILURE
 from novaql import warmup
 from novaql.errors import ArgumentError
 from novaql.inputs.wire.compiling import prepare_in_background
-from server.addresses import is_loopback, parse_networks
-from server.app import Job, create_app
-from server.collecting import settle
-from server.connections import Connections, most_connections
-from server.counting import WorkersDoor
-from server.file_modes import create_private_files
-from server.limited import Guard, LimitedProtocol, Limits
-from server.platform.bootstrap import add_admin, has_tokens
-from server.platform.context import ServerContext
-from server.platform.logs import log_to_stderr
-from server.platform.proxies import FromWorkers, Proxied, TrustedProxies
-from server.platform.state.database import StateDatabase
-from server.platform.store import Store
-from server.settings import Settings
-from server.supervising import ApiWorkers
-from server.tls import read_again, tls_context
+from novaql.server.addresses import is_loopback, parse_networks
+from novaql.server.app import Job, create_app
+from novaql.server.collecting import settle
+from novaql.server.connections import Connections, most_connections
+from novaql.server.counting import WorkersDoor
+from novaql.server.file_modes import create_private_files
+from novaql.server.limited import Guard, LimitedProtocol, Limits
+from novaql.server.platform.bootstrap import add_admin, has_tokens
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.logs import log_to_stderr
+from novaql.server.platform.proxies import FromWorkers, Proxied, TrustedProxies
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.store import Store
+from novaql.server.settings import Settings
+from novaql.server.supervising import ApiWorkers
+from novaql.server.tls import read_again, tls_context
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 log = logging.getLogger("novaql.server")

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import ArgumentError
+from novaql.server.addresses import is_loopback, parse_networks, parse_server
+from novaql.server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
+from novaql.server.settings_sources import of_environment, of_file
 from novaql.timeparse import duration_ms
-from server.addresses import is_loopback, parse_networks, parse_server
-from server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
-from server.settings_sources import of_environment, of_file
 
 __all__ = ["TENANT_LIMITS", "Limits", "Settings", "SyncMode"]
 SyncMode = Literal["always", "interval", "os"]

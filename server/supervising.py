@@ -13,8 +13,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from server.connections import SharedCounts
-from server.settings import Settings
+from novaql.server.connections import SharedCounts
+from novaql.server.settings import Settings
 
 log = logging.getLogger(__name__)
 _SLOWEST_RESTART_S = 30.0
@@ -118,7 +118,7 @@ class ApiWorkers:
         assert self._counts is not None
         reading, number = self._pipe[0], self.sock.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "server.worker"],
+            [sys.executable, "-m", "novaql.server.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=(number, reading, self._counts.descriptor),

@@ -6,7 +6,7 @@ import logging
 import ssl
 
 from novaql.errors import ArgumentError
-from server.settings import Settings
+from novaql.server.settings import Settings
 
 log = logging.getLogger("novaql.server")
 

@@ -12,7 +12,7 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from server.addresses import is_loopback
+from novaql.server.addresses import is_loopback
 
 CONGESTION_CONTROL = b"reno"
 

@@ -6,18 +6,18 @@ here, and here is the whole list.
 
 from __future__ import annotations
 
-from server.alerts.for_incidents import CONSUMERS as INCIDENTS_OF_ALERTS
-from server.alerts.jobs import KINDS as ALERT_JOBS
-from server.alerts.objectives import CONSUMERS as BURN_ALERTS
-from server.audit.jobs import EXPORTS
-from server.history import RETENTIONS
-from server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
-from server.platform.events import Consumer, relay
-from server.platform.jobs import JobKind
-from server.routes import ROUTES
-from server.webhooks.events import EVENTS
-from server.webhooks.jobs import DELIVERIES
-from server.webhooks.messages import CONSUMER as WEBHOOKS
+from novaql.server.alerts.for_incidents import CONSUMERS as INCIDENTS_OF_ALERTS
+from novaql.server.alerts.jobs import KINDS as ALERT_JOBS
+from novaql.server.alerts.objectives import CONSUMERS as BURN_ALERTS
+from novaql.server.audit.jobs import EXPORTS
+from novaql.server.history import RETENTIONS
+from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
+from novaql.server.platform.events import Consumer, relay
+from novaql.server.platform.jobs import JobKind
+from novaql.server.routes import ROUTES
+from novaql.server.webhooks.events import EVENTS
+from novaql.server.webhooks.jobs import DELIVERIES
+from novaql.server.webhooks.messages import CONSUMER as WEBHOOKS
 
 __all__ = ["CONSUMERS", "EVENT_TYPES", "JOBS", "RETENTIONS"]
 

@@ -1,4 +1,4 @@
-"""python -m server.worker: a process that answers requests on the socket of a server.
+"""python -m novaql.server.worker: a process that answers requests on the socket of a server.
 
 `server/supervising.py` starts it, and tells it by its standard input what it needs to know. It
 keeps no samples: what needs them it forwards to the process that started it.
@@ -15,20 +15,20 @@ import threading
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from server.app import create_app
-from server.collecting import settle
-from server.connections import Connections, SharedCounts, most_connections
-from server.counting import Reporter
-from server.file_modes import create_private_files
-from server.platform.edge import Edge
-from server.platform.errors import Unavailable
-from server.platform.forwarding import Forwarding
-from server.platform.logs import log_to_stderr
-from server.platform.site import Site
-from server.routes import ROUTES
-from server.run import PoliteServer, public_server
-from server.settings import Settings
-from server.tls import tls_context
+from novaql.server.app import create_app
+from novaql.server.collecting import settle
+from novaql.server.connections import Connections, SharedCounts, most_connections
+from novaql.server.counting import Reporter
+from novaql.server.file_modes import create_private_files
+from novaql.server.platform.edge import Edge
+from novaql.server.platform.errors import Unavailable
+from novaql.server.platform.forwarding import Forwarding
+from novaql.server.platform.logs import log_to_stderr
+from novaql.server.platform.site import Site
+from novaql.server.routes import ROUTES
+from novaql.server.run import PoliteServer, public_server
+from novaql.server.settings import Settings
+from novaql.server.tls import tls_context
 
 
 def main() -> int:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tsdb.copies import Copied, backup, restore, snapshot
-    from tsdb.damage import Losses
-    from tsdb.database import Database
-    from tsdb.errors import (
+    from novaql.tsdb.copies import Copied, backup, restore, snapshot
+    from novaql.tsdb.damage import Losses
+    from novaql.tsdb.database import Database
+    from novaql.tsdb.errors import (
         Corrupted,
         InvalidBatch,
         NotAStore,
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
         Unreadable,
         WriteFailed,
     )
-    from tsdb.fsio import Disk
-    from tsdb.histograms import Histograms
-    from tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
-    from tsdb.matchers import Matcher, MatchOp
-    from tsdb.options import (
+    from novaql.tsdb.fsio import Disk
+    from novaql.tsdb.histograms import Histograms
+    from novaql.tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
+    from novaql.tsdb.matchers import Matcher, MatchOp
+    from novaql.tsdb.options import (
         AppendResult,
         CompactionResult,
         OpenReport,
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
         StoreStats,
         Sync,
     )
-    from tsdb.repairing import Repaired, repair
-    from tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
-    from tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
-    from tsdb.verify import Violation, check
+    from novaql.tsdb.repairing import Repaired, repair
+    from novaql.tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
+    from novaql.tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
+    from novaql.tsdb.verify import Violation, check
 
 _MODULE_OF = {
     "METRIC_NAME": "labels",
@@ -138,14 +138,14 @@ def open(
     Raises `StoreNotFound`, `NotAStore`, `StoreLocked` (another writer has it), `Corrupted`,
     `WriteFailed`, `ReadFailed`; `ValueError` and `TypeError` for a wrong option.
     """
-    from tsdb.database import open_database  # noqa: PLC0415 - the store is loaded at first use
+    from novaql.tsdb.database import open_database  # noqa: PLC0415 - the store is loaded at first use
 
     return open_database(path, sync=sync, read_only=read_only, disk=disk, **options)
 
 
 def memory(**options: Any) -> Database:
     """An empty database that lives in memory alone, with the same interface."""
-    from tsdb.database import memory_database  # noqa: PLC0415 - as above
+    from novaql.tsdb.database import memory_database  # noqa: PLC0415 - as above
 
     return memory_database(**options)
 

@@ -12,15 +12,15 @@ from functools import partial
 
 import numpy as np
 
-from tsdb.bundle import Bundle
-from tsdb.cache import ByteCache
-from tsdb.cuts import Cut, of_rows, started_rows
-from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Bools, Ints, Numbers, combine_codes
-from tsdb.salvage import sound_cuts
-from tsdb.selection import TileRef
-from tsdb.stratum import ArrayStream
-from tsdb.tile import Floats, Tile
+from novaql.tsdb.bundle import Bundle
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.cuts import Cut, of_rows, started_rows
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.labels import Bools, Ints, Numbers, combine_codes
+from novaql.tsdb.salvage import sound_cuts
+from novaql.tsdb.selection import TileRef
+from novaql.tsdb.stratum import ArrayStream
+from novaql.tsdb.tile import Floats, Tile
 
 TILE_VALUES = 1 << 17
 REGULAR_FROM = 4096

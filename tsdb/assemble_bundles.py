@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.assemble import (
+from novaql.tsdb.assemble import (
     TileCache,
     group_rows,
     groups_apart,
@@ -25,17 +25,17 @@ from tsdb.assemble import (
     row_slots,
     row_widths,
 )
-from tsdb.bundle import Bundle, BundleRef
-from tsdb.bundling import bundle_of_tile, split_markers
-from tsdb.codec.compiled import ready
-from tsdb.cuts import Cut, bytes_of
-from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Ints, Numbers
-from tsdb.rooms import ROOMS
-from tsdb.salvage import sound_cuts
-from tsdb.side_by_side import side_by_side
-from tsdb.stratum import Placing, Stratum
-from tsdb.tile import Floats, Tile
+from novaql.tsdb.bundle import Bundle, BundleRef
+from novaql.tsdb.bundling import bundle_of_tile, split_markers
+from novaql.tsdb.codec.compiled import ready
+from novaql.tsdb.cuts import Cut, bytes_of
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.labels import Ints, Numbers
+from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.salvage import sound_cuts
+from novaql.tsdb.side_by_side import side_by_side
+from novaql.tsdb.stratum import Placing, Stratum
+from novaql.tsdb.tile import Floats, Tile
 
 BUNDLE_VALUES = 1 << 20
 """8 MiB: a fraction of a millisecond to walk through, thousands of times a call's cost."""

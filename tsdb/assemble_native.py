@@ -13,14 +13,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from tsdb.assemble import TILE_VALUES, TileCache, plan_tiles
-from tsdb.cuts import Cut, have_starts, of_rows
-from tsdb.damage import DAMAGE, Losses
-from tsdb.histograms import concat_histograms
-from tsdb.labels import Ints
-from tsdb.salvage import sound_cuts
-from tsdb.selection import HistogramRef, TileRef
-from tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.assemble import TILE_VALUES, TileCache, plan_tiles
+from novaql.tsdb.cuts import Cut, have_starts, of_rows
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.histograms import concat_histograms
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.salvage import sound_cuts
+from novaql.tsdb.selection import HistogramRef, TileRef
+from novaql.tsdb.tile import HistogramTile, Tile
 
 TILE_HISTOGRAMS = 1 << 13
 Loaded = TypeVar("Loaded", Tile, HistogramTile)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsdb.errors import InvalidBatch
-from tsdb.exemplars import Exemplars, SeriesExemplars
-from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms, ResetHint
-from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.tile import Batch, Floats
+from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
+from novaql.tsdb.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Buckets,
+    Histograms,
+    ResetHint,
+)
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.tile import Batch, Floats
 
 MOST_EXEMPLAR_CHARACTERS = 128
 """In the names and values of the labels of one exemplar, as OpenMetrics has it."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Ints
+from novaql.tsdb.labels import Ints
 
 Floats = NDArray[np.float64]
 MANY_SERIES, MOST_BY_TIME = 4096, 1 << 22

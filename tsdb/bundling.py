@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsdb.bundle import Bundle, Markers, piece_positions
-from tsdb.labels import Ints
-from tsdb.side_by_side import side_by_side
-from tsdb.tile import Floats, Tile, is_stale
+from novaql.tsdb.bundle import Bundle, Markers, piece_positions
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.side_by_side import side_by_side
+from novaql.tsdb.tile import Floats, Tile, is_stale
 
 WORTH_A_THREAD = 1 << 17
 """To copy so many times takes a fraction of a millisecond."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from novaql.tsdb.labels import METRIC_NAME, Ints, SeriesTable
 
 Count = dict[str, str | int]
 

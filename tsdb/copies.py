@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tsdb import manifest as manifests
-from tsdb.block.format import read_identity
-from tsdb.block.reader import BlockEntry
-from tsdb.codec.columns import Undecodable
-from tsdb.errors import (
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.block.format import read_identity
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.errors import (
     Corrupted,
     NotAStore,
     ReadFailed,
@@ -25,13 +25,13 @@ from tsdb.errors import (
     TargetInUse,
     write_failure,
 )
-from tsdb.files import BLOCKS, LOG
-from tsdb.fsio import Disk, RealDisk
-from tsdb.manifest import Manifest
-from tsdb.selection import Metadata
-from tsdb.verify import check_blocks, check_log
-from tsdb.wal.extent import FILE, expected
-from tsdb.wal.record import (
+from novaql.tsdb.files import BLOCKS, LOG
+from novaql.tsdb.fsio import Disk, RealDisk
+from novaql.tsdb.manifest import Manifest
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.verify import check_blocks, check_log
+from novaql.tsdb.wal.extent import FILE, expected
+from novaql.tsdb.wal.record import (
     SEGMENT_HEADER,
     Damage,
     MetadataRecord,
@@ -40,7 +40,7 @@ from tsdb.wal.record import (
     encode_record,
     read_records,
 )
-from tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.writer import segment_name, segment_number
 
 _ATTEMPTS = 50
 _PORTION = 4 << 20

@@ -8,12 +8,12 @@ from hashlib import blake2b
 
 import numpy as np
 
-from tsdb.damage import Losses
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints, Numbers, combine_codes
-from tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
-from tsdb.tile import Floats
-from tsdb.tombstones import Intervals
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, Ints, Numbers, combine_codes
+from novaql.tsdb.stratum import ArrayStream, Grids, NativeStratum, Stratum
+from novaql.tsdb.tile import Floats
+from novaql.tsdb.tombstones import Intervals
 
 MANY_SERIES = 4096
 """From so many on it is their memory that counts, and not how long an array takes to be made."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from tsdb.errors import Corrupted, Unreadable
+from novaql.tsdb.errors import Corrupted, Unreadable
 
 MOST_TOLD = 20
 """So many places are named one by one; a ruined disk must not fill an answer with its names."""

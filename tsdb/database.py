@@ -6,15 +6,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tsdb.background import Repeater
-from tsdb.damage import DAMAGE
-from tsdb.errors import WriteFailed
-from tsdb.files import Files
-from tsdb.fsio import Disk, RealDisk
-from tsdb.head.head import Head
-from tsdb.opening import open_files
-from tsdb.options import StoreOptions, Sync
-from tsdb.store.writes import Writes
+from novaql.tsdb.background import Repeater
+from novaql.tsdb.damage import DAMAGE
+from novaql.tsdb.errors import WriteFailed
+from novaql.tsdb.files import Files
+from novaql.tsdb.fsio import Disk, RealDisk
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.opening import open_files
+from novaql.tsdb.options import StoreOptions, Sync
+from novaql.tsdb.store.writes import Writes
 
 _ATTEMPTS = 3
 """A writer may replace blocks while a reader opens them."""

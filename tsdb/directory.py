@@ -8,7 +8,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.labels import Bools, Ints
 
 
 class Directory(Protocol):

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsdb.exemplars import Exemplars, SeriesExemplars, joined
-from tsdb.matchers import Matcher, select_rows
-from tsdb.tombstones import Deletion
+from novaql.tsdb.exemplars import Exemplars, SeriesExemplars, joined
+from novaql.tsdb.matchers import Matcher, select_rows
+from novaql.tsdb.tombstones import Deletion
 
 
 class ExemplarRing:

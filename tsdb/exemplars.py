@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Bools, Ints, SeriesTable, concat_tables
+from novaql.tsdb.labels import Bools, Ints, SeriesTable, concat_tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tsdb import manifest as manifests
-from tsdb.block.reader import BlockEntry
-from tsdb.errors import write_failure
-from tsdb.exemplar_ring import ExemplarRing
-from tsdb.flush import write_head
-from tsdb.fsio import Disk, Lock
-from tsdb.head.head import HeadPart
-from tsdb.manifest import Manifest
-from tsdb.options import OpenReport
-from tsdb.selection import Metadata
-from tsdb.tombstones import Tombstone, carried, needed
-from tsdb.wal.record import encode_metadata
-from tsdb.wal.writer import Log, Position, segment_name, segment_number
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.errors import write_failure
+from novaql.tsdb.exemplar_ring import ExemplarRing
+from novaql.tsdb.flush import write_head
+from novaql.tsdb.fsio import Disk, Lock
+from novaql.tsdb.head.head import HeadPart
+from novaql.tsdb.manifest import Manifest
+from novaql.tsdb.options import OpenReport
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tombstones import Tombstone, carried, needed
+from novaql.tsdb.wal.record import encode_metadata
+from novaql.tsdb.wal.writer import Log, Position, segment_name, segment_number
 
 LOCK, LOG, BLOCKS, DAMAGED = "LOCK", "wal", "blocks", "damaged"
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb.block.layout import Content, arrange
-from tsdb.block.reader import BlockEntry
-from tsdb.block.writer import new_identity, write_block
-from tsdb.codec.columns import FLUSH_LEVEL
-from tsdb.directory import whole
-from tsdb.fsio import Disk
-from tsdb.head.head import HeadPart
-from tsdb.index.match import label_table
-from tsdb.stratum import Grids
+from novaql.tsdb.block.layout import Content, arrange
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.block.writer import new_identity, write_block
+from novaql.tsdb.codec.columns import FLUSH_LEVEL
+from novaql.tsdb.directory import whole
+from novaql.tsdb.fsio import Disk
+from novaql.tsdb.head.head import HeadPart
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.stratum import Grids
 
 BLOCK_MS = 2 * 3600 * 1000
 _LADDER = (1, 3, 9, 27, 81)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA, Buckets, Floats, Histograms
-from tsdb.labels import Ints
+from novaql.tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA, Buckets, Floats, Histograms
+from novaql.tsdb.labels import Ints
 
 _FINEST = 1 << MAX_SCHEMA
 _LARGEST = float(np.finfo(np.float64).max)

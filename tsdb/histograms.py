@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.labels import Bools, Ints
 
 CUSTOM_SCHEMA = -53
 MIN_SCHEMA, MAX_SCHEMA = -4, 8

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.damage import DAMAGE
-from tsdb.directory import whole
-from tsdb.labels import Bools, Ints
-from tsdb.part import Layer
+from novaql.tsdb.damage import DAMAGE
+from novaql.tsdb.directory import whole
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.part import Layer
 
 SLICES = 128
 """Into so many is the time of a part cut."""

@@ -13,14 +13,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from tsdb.cache import ByteCache
-from tsdb.damage import Losses
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.part import Part
-from tsdb.reader import around, matching_series, overlapping
-from tsdb.tombstones import Intervals
-from tsdb.union import unite
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.part import Part
+from novaql.tsdb.reader import around, matching_series, overlapping
+from novaql.tsdb.tombstones import Intervals
+from novaql.tsdb.union import unite
 
 CACHE_BYTES = 32 << 20
 MatcherSets = Sequence[Sequence[Matcher]]

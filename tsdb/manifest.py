@@ -13,16 +13,16 @@ from typing import Any
 
 import google_crc32c
 
-from tsdb import tombstones
-from tsdb.block.format import read_identity
-from tsdb.block.reader import BlockEntry
-from tsdb.codec.checksum import checksum
-from tsdb.errors import Corrupted, UnknownFormat
-from tsdb.fsio import Disk, replace_file
-from tsdb.selection import Metadata
-from tsdb.tombstones import Tombstone
-from tsdb.wal.record import segment_store
-from tsdb.wal.writer import segment_name
+from novaql.tsdb import tombstones
+from novaql.tsdb.block.format import read_identity
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.errors import Corrupted, UnknownFormat
+from novaql.tsdb.fsio import Disk, replace_file
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tombstones import Tombstone
+from novaql.tsdb.wal.record import segment_store
+from novaql.tsdb.wal.writer import segment_name
 
 FORMAT, SEALED_FORMAT, LATEST = 1, 5, 6
 """From the fifth on the checksum covers the store's identity and the format, too. The sixth names

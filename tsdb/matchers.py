@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import re2
 
-from tsdb.labels import Bools, LabelColumn, SeriesTable
+from novaql.tsdb.labels import Bools, LabelColumn, SeriesTable
 
 MOST_STATES = 1 << 24
 """States of a pattern × characters of a text: at its worst a match looks at each state at each

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.assemble_bundles import BundlePlan
-from tsdb.cuts import Cut
-from tsdb.labels import Ints
+from novaql.tsdb.assemble_bundles import BundlePlan
+from novaql.tsdb.cuts import Cut
+from novaql.tsdb.labels import Ints
 
 MOST_SAMPLES = 1 << 22
 """Of a wider range: 32 MiB, and some hundredths of a second to read them."""

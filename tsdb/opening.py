@@ -19,8 +19,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tsdb import manifest as manifests
-from tsdb.errors import (
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.errors import (
     NotAStore,
     ReadFailed,
     ReadOnlyDisk,
@@ -29,19 +29,19 @@ from tsdb.errors import (
     WriteFailed,
     write_failure,
 )
-from tsdb.exemplar_ring import ExemplarRing
-from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG, Files
-from tsdb.flush import SUFFIX
-from tsdb.fsio import Disk, Lock, replace_file
-from tsdb.head.head import Head
-from tsdb.manifest import Found, Manifest
-from tsdb.options import OpenReport, StoreOptions, Sync
-from tsdb.wal.extent import expected, shortfalls
-from tsdb.wal.pace import Pace
-from tsdb.wal.reader import Replay, replay
-from tsdb.wal.record import SEGMENT_HEADER, encode_end, encode_record
-from tsdb.wal.writer import SUFFIX as LOG_SUFFIX
-from tsdb.wal.writer import Log, segment_name
+from novaql.tsdb.exemplar_ring import ExemplarRing
+from novaql.tsdb.files import BLOCKS, DAMAGED, LOCK, LOG, Files
+from novaql.tsdb.flush import SUFFIX
+from novaql.tsdb.fsio import Disk, Lock, replace_file
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.manifest import Found, Manifest
+from novaql.tsdb.options import OpenReport, StoreOptions, Sync
+from novaql.tsdb.wal.extent import expected, shortfalls
+from novaql.tsdb.wal.pace import Pace
+from novaql.tsdb.wal.reader import Replay, replay
+from novaql.tsdb.wal.record import SEGMENT_HEADER, encode_end, encode_record
+from novaql.tsdb.wal.writer import SUFFIX as LOG_SUFFIX
+from novaql.tsdb.wal.writer import Log, segment_name
 
 _MANIFESTS = {manifests.NAME, manifests.COPY}
 _UNFINISHED = {name + ".new" for name in _MANIFESTS}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tsdb.block.format import MOST_ROLLUPS
-from tsdb.block.reader import BlockEntry
-from tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
-from tsdb.flush import BLOCK_MS
-from tsdb.wal.writer import SEGMENT_BYTES
+from novaql.tsdb.block.format import MOST_ROLLUPS
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.cache import DEFAULT_CACHE_BYTES, CacheStats
+from novaql.tsdb.flush import BLOCK_MS
+from novaql.tsdb.wal.writer import SEGMENT_BYTES
 
 
 class Sync(StrEnum):

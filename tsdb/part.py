@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from tsdb.index.match import LabelIndex, LivingRows
-from tsdb.labels import Ints
-from tsdb.stratum import Grids, Stream
-from tsdb.tombstones import Deletion, Intervals
+from novaql.tsdb.index.match import LabelIndex, LivingRows
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.stratum import Grids, Stream
+from novaql.tsdb.tombstones import Deletion, Intervals
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,22 +14,22 @@ from typing import TypeVar
 
 import numpy as np
 
-from tsdb.assemble import TileCache, plan_tiles
-from tsdb.assemble_bundles import BundlePlan, plan_bundles
-from tsdb.assemble_native import plan
-from tsdb.cache import ByteCache
-from tsdb.cuts import Cut, Piece, cut_pieces, have_starts
-from tsdb.damage import DAMAGE, Losses
-from tsdb.index.match import match_rows
-from tsdb.labels import Ints, Numbers, SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.moving import Moving, MovingRanges, moving, wider_ranges
-from tsdb.part import Part, Rollup, series_bounds
-from tsdb.rolled import by_cells, usable_rollups
-from tsdb.selection import PlannedTiles, RangeWindows, Selection
-from tsdb.stratum import ArrayStream, Stratum
-from tsdb.tombstones import DeleteResult, Intervals
-from tsdb.union import UnionCache, unite, united
+from novaql.tsdb.assemble import TileCache, plan_tiles
+from novaql.tsdb.assemble_bundles import BundlePlan, plan_bundles
+from novaql.tsdb.assemble_native import plan
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.cuts import Cut, Piece, cut_pieces, have_starts
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.index.match import match_rows
+from novaql.tsdb.labels import Ints, Numbers, SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.moving import Moving, MovingRanges, moving, wider_ranges
+from novaql.tsdb.part import Part, Rollup, series_bounds
+from novaql.tsdb.rolled import by_cells, usable_rollups
+from novaql.tsdb.selection import PlannedTiles, RangeWindows, Selection
+from novaql.tsdb.stratum import ArrayStream, Stratum
+from novaql.tsdb.tombstones import DeleteResult, Intervals
+from novaql.tsdb.union import UnionCache, unite, united
 
 Found = TypeVar("Found")
 

@@ -16,34 +16,34 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb import manifest as manifests
-from tsdb import reader
-from tsdb.assemble import tile_bytes
-from tsdb.block.format import read_description, read_identity
-from tsdb.block.layout import arrange
-from tsdb.block.pages import page_bytes
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.cache import ByteCache
-from tsdb.copies import link_or_copy
-from tsdb.damage import DAMAGE, Losses
-from tsdb.database import Database, memory_database, open_database
-from tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
-from tsdb.files import BLOCKS, DAMAGED, LOCK, LOG
-from tsdb.flush import SUFFIX, rewritten_name, sequence_of, write_content
-from tsdb.fsio import Disk, RealDisk
-from tsdb.index.match import label_table
-from tsdb.labels import SeriesTable
-from tsdb.manifest import SEALED_FORMAT, Found, Manifest
-from tsdb.opening import claim, degraded_of, holds_data
-from tsdb.options import Sync
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
-from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
-from tsdb.tombstones import Tombstone
-from tsdb.union import union_bytes
-from tsdb.verify import Violation, block_violations, check_blocks, check_log
-from tsdb.wal.extent import FILE
-from tsdb.wal.record import segment_store
-from tsdb.wal.writer import segment_number
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb import reader
+from novaql.tsdb.assemble import tile_bytes
+from novaql.tsdb.block.format import read_description, read_identity
+from novaql.tsdb.block.layout import arrange
+from novaql.tsdb.block.pages import page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.copies import link_or_copy
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.database import Database, memory_database, open_database
+from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound, UnknownFormat, write_failure
+from novaql.tsdb.files import BLOCKS, DAMAGED, LOCK, LOG
+from novaql.tsdb.flush import SUFFIX, rewritten_name, sequence_of, write_content
+from novaql.tsdb.fsio import Disk, RealDisk
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.manifest import SEALED_FORMAT, Found, Manifest
+from novaql.tsdb.opening import claim, degraded_of, holds_data
+from novaql.tsdb.options import Sync
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Selection
+from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.tombstones import Tombstone
+from novaql.tsdb.union import union_bytes
+from novaql.tsdb.verify import Violation, block_violations, check_blocks, check_log
+from novaql.tsdb.wal.extent import FILE
+from novaql.tsdb.wal.record import segment_store
+from novaql.tsdb.wal.writer import segment_number
 
 _MANIFESTS = (manifests.NAME, manifests.COPY)
 

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsdb.block.cells import WHOLE
-from tsdb.cuts import Cut, Piece, cut_pieces
-from tsdb.damage import DAMAGE
-from tsdb.labels import Bools, Ints
-from tsdb.part import Part, Rollup
-from tsdb.selection import RangeWindows
-from tsdb.stratum import ArrayStream, Stratum
+from novaql.tsdb.block.cells import WHOLE
+from novaql.tsdb.cuts import Cut, Piece, cut_pieces
+from novaql.tsdb.damage import DAMAGE
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.part import Part, Rollup
+from novaql.tsdb.selection import RangeWindows
+from novaql.tsdb.stratum import ArrayStream, Stratum
 
 _numbers = itertools.count()
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.block.cells import STATISTICS, Summing, combined, cut_cells
-from tsdb.damage import DAMAGE, Losses
-from tsdb.index.match import label_table, match_rows
-from tsdb.labels import Ints, SeriesTable, concat_tables
-from tsdb.matchers import Matcher
-from tsdb.part import Part, Rollup
-from tsdb.reader import Caches, overlapping, select
-from tsdb.rolled import is_alone
-from tsdb.tile import Floats
+from novaql.tsdb.block.cells import STATISTICS, Summing, combined, cut_cells
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.index.match import label_table, match_rows
+from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.part import Part, Rollup
+from novaql.tsdb.reader import Caches, overlapping, select
+from novaql.tsdb.rolled import is_alone
+from novaql.tsdb.tile import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.bundle import Floats
-from tsdb.labels import Ints
+from novaql.tsdb.bundle import Floats
+from novaql.tsdb.labels import Ints
 
 LEAST_BYTES = 1 << 16
 """Smaller arrays are left to the allocator, which keeps theirs anyway."""

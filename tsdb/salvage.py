@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsdb.cuts import Cut
-from tsdb.damage import Losses
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import NativeStratum, Stratum, flat_positions
+from novaql.tsdb.cuts import Cut
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import NativeStratum, Stratum, flat_positions
 
 _PLACE = np.dtype([("row", np.int64), ("time", np.int64)])
 

@@ -9,12 +9,12 @@ from typing import Protocol, TypeGuard, overload, runtime_checkable
 
 import numpy as np
 
-from tsdb.bundle import BundleRef
-from tsdb.cell_columns import CellColumns
-from tsdb.damage import Losses
-from tsdb.labels import Ints, SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.bundle import BundleRef
+from novaql.tsdb.cell_columns import CellColumns
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.tile import HistogramTile, Tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tsdb.damage import DAMAGE, Losses
-from tsdb.directory import Directory, whole
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.directory import Directory, whole
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.exemplars import Exemplars
-from tsdb.histograms import Histograms
-from tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.exemplars import Exemplars
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Ints, SeriesTable
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint64]

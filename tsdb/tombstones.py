@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tsdb.index.match import LabelIndex, match_rows
-from tsdb.labels import Bools, Ints
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.index.match import LabelIndex, match_rows
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 
 @dataclass(frozen=True, slots=True)

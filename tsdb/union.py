@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.cache import ByteCache
-from tsdb.index.match import LivingRows, label_table, match_rows
-from tsdb.labels import Ints, Numbers, SeriesTable, concat_tables
-from tsdb.matchers import Matcher
-from tsdb.part import Part
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.index.match import LivingRows, label_table, match_rows
+from novaql.tsdb.labels import Ints, Numbers, SeriesTable, concat_tables
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.part import Part
 
 UNION_CACHE_BYTES = 64 << 20
 MOST_WAITING = 1 << 17

@@ -8,29 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb import manifest as manifests
-from tsdb.batches import invalid_histograms
-from tsdb.block.pages import page_bytes
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.cache import ByteCache
-from tsdb.codec.columns import Undecodable
-from tsdb.directory import whole
-from tsdb.errors import Corrupted, ReadFailed, StoreNotFound
-from tsdb.files import BLOCKS, LOCK, LOG
-from tsdb.fsio import Disk, RealDisk
-from tsdb.index.match import label_table
-from tsdb.labels import Ints
-from tsdb.opening import (
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.batches import invalid_histograms
+from novaql.tsdb.block.pages import page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.directory import whole
+from novaql.tsdb.errors import Corrupted, ReadFailed, StoreNotFound
+from novaql.tsdb.files import BLOCKS, LOCK, LOG
+from novaql.tsdb.fsio import Disk, RealDisk
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.opening import (
     degraded_of,
     holds_data,
     lock_is_missing,
     log_shortfalls,
     was_closed,
 )
-from tsdb.part import Layer, Rollup
-from tsdb.stratum import Grids, NativeStratum, Stratum
-from tsdb.wal.extent import FILE
-from tsdb.wal.record import (
+from novaql.tsdb.part import Layer, Rollup
+from novaql.tsdb.stratum import Grids, NativeStratum, Stratum
+from novaql.tsdb.wal.extent import FILE
+from novaql.tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
@@ -38,7 +38,7 @@ from tsdb.wal.record import (
     decode,
     read_records,
 )
-from tsdb.wal.writer import segment_name, segment_number
+from novaql.tsdb.wal.writer import segment_name, segment_number
 
 
 @dataclass(frozen=True, slots=True)

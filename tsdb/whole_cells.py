@@ -14,20 +14,20 @@ from functools import cached_property
 
 import numpy as np
 
-from tsdb.assemble_native import plan
-from tsdb.block.cells import EXACT, WHOLE, Summing
-from tsdb.cell_columns import CellColumns
-from tsdb.cuts import Cut, cut_pieces
-from tsdb.damage import DAMAGE, Losses
-from tsdb.labels import Bools, Ints, Numbers, SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.part import Part, Rollup
-from tsdb.reader import Caches, overlapping, pieces_of
-from tsdb.rolled import is_alone
-from tsdb.selection import RangeWindows
-from tsdb.stratum import NativeStratum, flat_positions
-from tsdb.tile import Floats, Tile
-from tsdb.union import Union, united
+from novaql.tsdb.assemble_native import plan
+from novaql.tsdb.block.cells import EXACT, WHOLE, Summing
+from novaql.tsdb.cell_columns import CellColumns
+from novaql.tsdb.cuts import Cut, cut_pieces
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.labels import Bools, Ints, Numbers, SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.part import Part, Rollup
+from novaql.tsdb.reader import Caches, overlapping, pieces_of
+from novaql.tsdb.rolled import is_alone
+from novaql.tsdb.selection import RangeWindows
+from novaql.tsdb.stratum import NativeStratum, flat_positions
+from novaql.tsdb.tile import Floats, Tile
+from novaql.tsdb.union import Union, united
 
 WORTH_SAMPLES = 32
 """Cells of fewer samples than this would cost more than they save, unless they are asked for."""

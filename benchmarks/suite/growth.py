@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-import tsdb
 from benchmarks.suite.systems import Effort, InProcess
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.tile import Batch
+from novaql import tsdb
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.tile import Batch
 
 START_MS = 1_767_225_600_000
 QUERY = "sum by (job) (rate(http_requests_total[5m]))"

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tsdb
 from benchmarks.suite.http_client import Connection, get_request
 from benchmarks.suite.systems import Server
+from novaql import tsdb
 
 STEP_S = 60
 HOURS = 24

@@ -13,10 +13,10 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
-    from server.backups import StoreCount, back_up
-    from server.backups import restore as restore_backup
-    from server.file_modes import create_private_files
-    from server.platform.bootstrap import (
+    from novaql.server.backups import StoreCount, back_up
+    from novaql.server.backups import restore as restore_backup
+    from novaql.server.file_modes import create_private_files
+    from novaql.server.platform.bootstrap import (
         FIRST_ADMIN,
         add_admin,
         add_tenant,
@@ -24,13 +24,13 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
         set_limits,
         tenants,
     )
-    from server.platform.clock import Clock
-    from server.platform.errors import ServerError
-    from server.platform.master_keys import rotate_key_file
-    from server.platform.opening import open_clock, open_state, open_store
-    from server.platform.scopes import Role
-    from server.platform.state.database import StateDatabase
-    from server.settings import TENANT_LIMITS, Settings
+    from novaql.server.platform.clock import Clock
+    from novaql.server.platform.errors import ServerError
+    from novaql.server.platform.master_keys import rotate_key_file
+    from novaql.server.platform.opening import open_clock, open_state, open_store
+    from novaql.server.platform.scopes import Role
+    from novaql.server.platform.state.database import StateDatabase
+    from novaql.server.settings import TENANT_LIMITS, Settings
 
 _DATA = click.option(
     "--data",

@@ -22,6 +22,6 @@ def command(directory: Path, target: Path) -> None:
     novaql backup novaql-data /mnt/backup/fleet
     novaql restore /mnt/backup/fleet novaql-data
     """
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(told(tsdb.backup(directory, target)))

@@ -61,7 +61,7 @@ def check_store(ctx: click.Context, directory: Path) -> None:
 
     Nothing is changed. Exit code: 0 when all is well, 1 when something is damaged.
     """
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     found = tsdb.check(directory)
     for violation in found:

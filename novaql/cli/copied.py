@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tsdb import Copied
+    from novaql.tsdb import Copied
 
 
 def told(done: Copied) -> str:

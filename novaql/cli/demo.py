@@ -13,9 +13,9 @@ from novaql.export.missing import needs
 with needs(
     *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "psutil"), extra="server"
 ):
-    from server.addresses import parse_listen
-    from server.demo.demo import run_demo
-    from server.settings import Settings
+    from novaql.server.addresses import parse_listen
+    from novaql.server.demo.demo import run_demo
+    from novaql.server.settings import Settings
 
 
 @click.command("demo")

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import click
 
-import tsdb
+from novaql import tsdb
 from novaql.cli.options import TIME
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import Progress, no_progress

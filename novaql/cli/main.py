@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from novaql.cli.failures import INTERRUPTED, USAGE, report, usage_code
 from novaql.errors import ArgumentError, NovaqlError
-from tsdb.errors import StoreError
+from novaql.tsdb.errors import StoreError
 
 
 class Entry(NamedTuple):

@@ -19,7 +19,7 @@ def command(ctx: click.Context, directory: Path) -> None:
     \b
     novaql check novaql-data || novaql repair novaql-data
     """
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     done = tsdb.repair(directory)
     for problem in done.found:

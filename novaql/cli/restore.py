@@ -18,6 +18,6 @@ def command(copy: Path, directory: Path) -> None:
     DIR is new or empty. Every checksum of the copy is verified first; what is damaged is not
     restored, repair it first.
     """
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(told(tsdb.restore(copy, directory)))

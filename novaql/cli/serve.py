@@ -11,9 +11,9 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
-    from server.addresses import parse_listen
-    from server.run import serve
-    from server.settings import Settings
+    from novaql.server.addresses import parse_listen
+    from novaql.server.run import serve
+    from novaql.server.settings import Settings
 
 
 @click.command("serve")

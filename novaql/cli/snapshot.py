@@ -22,6 +22,6 @@ def command(directory: Path, target: Path, skip_head: bool) -> None:
     \b
     novaql snapshot novaql-data before-the-upgrade
     """
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     click.echo(told(tsdb.snapshot(directory, target, log=not skip_head)))

@@ -18,11 +18,11 @@ from novaql.export.series_text import printable
 from novaql.export.time_text import duration_text, time_text
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:
-    from tsdb.cardinality import Count
-    from tsdb.database import Database
+    from novaql.tsdb.cardinality import Count
+    from novaql.tsdb.database import Database
 
 directory_argument = click.argument(
     "directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path)
@@ -45,7 +45,7 @@ def command() -> None:
 
 def opened(directory: Path | None) -> Database:
     """To be read. What is damaged is printed to standard error."""
-    import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
+    from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
     database = tsdb.open(directory or default_path(), read_only=True)
     for place in database.open_report.damaged:
@@ -167,7 +167,7 @@ def dump(
     \b
     novaql tsdb dump --match 'up' --start -1h
     """
-    from tsdb.damage import Losses  # noqa: PLC0415 - as the store
+    from novaql.tsdb.damage import Losses  # noqa: PLC0415 - as the store
 
     first = MIN_TIME_MS if start is None else start
     last = MAX_TIME_MS if end is None else end

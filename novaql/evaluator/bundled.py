@@ -30,10 +30,10 @@ from novaql.evaluator.kernels.strips import (
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
 from novaql.evaluator.long_windows import COST_AT_ONCE, fill_by_steps
 from novaql.evaluator.matrix import StepMatrix
-from tsdb.bundle import Bundle, BundleRef
-from tsdb.bundling import bundle_of_tile
-from tsdb.selection import Selection
-from tsdb.side_by_side import side_by_side
+from novaql.tsdb.bundle import Bundle, BundleRef
+from novaql.tsdb.bundling import bundle_of_tile
+from novaql.tsdb.selection import Selection
+from novaql.tsdb.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from novaql.evaluator.fragment import Fragment

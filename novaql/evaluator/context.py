@@ -16,10 +16,10 @@ from novaql.evaluator.profile import Profile
 from novaql.evaluator.steps import Steps
 from novaql.options import NameRemoval, QueryOptions
 from novaql.span import Span
-from tsdb.damage import Losses
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, PatternTooCostly
-from tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, PatternTooCostly
+from novaql.tsdb.selection import Hints, RangeWindows, Selection, Source, may_be_thinned
 
 CELL_BYTES = 9
 """Of a matrix: a value and whether it is there."""

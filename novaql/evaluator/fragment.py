@@ -25,9 +25,9 @@ from novaql.evaluator.freed_memory import keep_freed_memory
 from novaql.evaluator.kernels.windows import Bools, Floats
 from novaql.evaluator.long_windows import COST_AT_ONCE, row_cost
 from novaql.evaluator.steps import Steps
-from tsdb.labels import SeriesTable
-from tsdb.selection import TileRef
-from tsdb.tile import Tile
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import TileRef
+from novaql.tsdb.tile import Tile
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

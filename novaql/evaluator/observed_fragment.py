@@ -17,9 +17,9 @@ from novaql.evaluator.profile import Profile
 from novaql.language.value_types import ValueType
 from novaql.planner.by_tile import unwrap
 from novaql.planner.logical import BinaryOp, FunctionCall, Negate, Plan, Select, Window, type_of
-from tsdb.bundle import BundleRef
-from tsdb.selection import PlannedTiles, TileRef
-from tsdb.tile import Tile
+from novaql.tsdb.bundle import BundleRef
+from novaql.tsdb.selection import PlannedTiles, TileRef
+from novaql.tsdb.tile import Tile
 
 T = TypeVar("T")
 

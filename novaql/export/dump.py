@@ -11,10 +11,10 @@ import orjson
 from novaql.export.float_tokens import float_tokens
 from novaql.export.histogram_text import histogram_texts
 from novaql.export.series_text import series_text
-from tsdb.damage import Losses
-from tsdb.matchers import Matcher
-from tsdb.selection import Hints, Selection, Source
-from tsdb.tile import Tile, is_stale
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.selection import Hints, Selection, Source
+from novaql.tsdb.tile import Tile, is_stale
 
 TEXT, JSON_LINES = "text", "jsonl"
 STALE = b"stale"

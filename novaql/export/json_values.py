@@ -7,8 +7,8 @@ from enum import Enum
 import numpy as np
 
 from novaql.export.float_tokens import float_tokens
-from tsdb.labels import Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats
 
 
 class ValueStyle(Enum):

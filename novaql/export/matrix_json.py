@@ -21,10 +21,10 @@ from novaql.export.matrix_text import ABSENT, ODD
 from novaql.export.series_json import AT_ONCE, label_bytes, metric_texts
 from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
-from tsdb.cache import ByteCache, CacheStats
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.rooms import ROOMS
-from tsdb.tile import Floats
+from novaql.tsdb.cache import ByteCache, CacheStats
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.tile import Floats
 
 MOST_POINTS = 1 << 19
 """Of an answer whose text is kept: 18 MB if all values have 17 digits."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsdb.labels import Bools
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Bools
+from novaql.tsdb.tile import Floats
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _LEVELS = np.array([" ", *BLOCKS])

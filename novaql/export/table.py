@@ -15,9 +15,9 @@ from novaql.export.series_text import printable, quoted, series_text
 from novaql.export.sparkline import sparkline
 from novaql.export.time_text import duration_text, time_text
 from novaql.result import Result, ResultKind
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, SeriesTable
-from tsdb.tile import Floats
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, SeriesTable
+from novaql.tsdb.tile import Floats
 
 LONGEST_LABEL = 40
 GAP = "  "

@@ -12,8 +12,8 @@ from novaql.inputs.batch_stream import Progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.layout import Columns
 from novaql.inputs.table_metadata import metadata_of
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from novaql.errors import InputError
-from tsdb.labels import Codes, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.labels import Codes, Ints, LabelColumn, SeriesTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

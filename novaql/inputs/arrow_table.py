@@ -13,8 +13,8 @@ from novaql.inputs.arrow_time import TimeColumn
 from novaql.inputs.histogram_column import read_histograms
 from novaql.inputs.layout import Columns, Layout, find_layout
 from novaql.inputs.series_text import SeriesTextProblem, parse_series
-from tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
-from tsdb.tile import Batch, Floats, HistogramSamples
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.tile import Batch, Floats, HistogramSamples
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.sample_times import REASON, first_outside
-from tsdb.labels import Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa

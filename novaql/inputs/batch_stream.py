@@ -9,10 +9,10 @@ import numpy as np
 
 from novaql.inputs.overwritten import overwritten, warnings_of
 from novaql.inputs.table_source import TableSource
-from tsdb.histograms import concat_histograms
-from tsdb.labels import Ints, SeriesTable, concat_tables
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.histograms import concat_histograms
+from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all, now and then, from the reading thread."""

@@ -13,10 +13,10 @@ import numpy as np
 
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.family_roles import Roles, UsedRows, roles_of, types_of
-from tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
-from tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable, concat_tables
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, Floats, HistogramSamples, timestamp_groups
+from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable, concat_tables
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, Floats, HistogramSamples, timestamp_groups
 
 _BUCKET, _COUNT, _SUM, _NATIVE = range(4)
 _SUFFIXES = {"histogram": {"_bucket": _BUCKET, "_count": _COUNT, "_sum": _SUM, "": _NATIVE}}

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from novaql.inputs.family_roles import Roles, UsedRows, roles_of, types_of
-from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, Floats
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, Floats
 
 _SAMPLE, _CREATED = 0, 1
 _SUFFIXES = {

@@ -12,7 +12,7 @@ from novaql.inputs.arrow_table import read_arrow
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.compression import open_plain
 from novaql.inputs.layout import NAME_NAMES, TIME_NAMES, VALUE_NAMES, Columns
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

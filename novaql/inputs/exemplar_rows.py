@@ -10,9 +10,9 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
-from tsdb.exemplars import Exemplars
-from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.exemplars import Exemplars
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = Struct("<d")
 

@@ -29,9 +29,9 @@ from novaql.inputs.sample_times import first_outside
 from novaql.inputs.series_text import parse_series
 from novaql.inputs.wire.compiling import prepare_in_background, ready
 from novaql.inputs.wire.text_lines import TextWalker
-from tsdb.labels import Ints
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, Floats
 
 BLOCK_BYTES = 4 << 20
 MOST_SERIES_KEPT = 1_000_000

@@ -13,7 +13,7 @@ from novaql.inputs.series_text import (
     parse_series_start,
     unescape,
 )
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 TYPES = frozenset(
     ["counter", "gauge", "histogram", "gaugehistogram", "summary", "stateset", "info", "unknown"]

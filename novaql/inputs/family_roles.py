@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable, combine_codes
-from tsdb.selection import Metadata
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable, combine_codes
+from novaql.tsdb.selection import Metadata
 
 Suffixes = Mapping[str, Mapping[str, int]]
 """Metric type → end of the name → part that a series with such a name plays, from 0."""

@@ -24,8 +24,8 @@ from novaql.inputs.partitions import is_partition, partition_of, with_partition
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.refined import Refinement
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 _BY_SUFFIX = {
     ".parquet": FileKind.PARQUET,

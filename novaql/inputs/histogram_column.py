@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.arrow_labels import label_column
-from tsdb.histogram_bounds import upper_bounds
-from tsdb.histograms import (
+from novaql.tsdb.histogram_bounds import upper_bounds
+from novaql.tsdb.histograms import (
     CUSTOM_SCHEMA,
     MAX_SCHEMA,
     MIN_SCHEMA,
@@ -26,7 +26,7 @@ from tsdb.histograms import (
     Histograms,
     ResetHint,
 )
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.labels import Bools, Ints
 
 if TYPE_CHECKING:
     import pyarrow as pa

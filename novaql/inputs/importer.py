@@ -17,9 +17,9 @@ from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
 from novaql.inputs.overwritten import overwritten, warnings_of
 from novaql.inputs.sample_times import need_calendar
-from tsdb.labels import Ints, SeriesTable, concat_tables
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 HELD_SAMPLES = 20_000_000
 """How many samples may wait in memory until the end of the input is known to be sound."""

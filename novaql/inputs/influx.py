@@ -22,9 +22,9 @@ from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import without_comments
 from novaql.inputs.sample_times import REASON, out_of_range
-from tsdb.labels import Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tsdb.tile import Batch, Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.tile import Batch, Floats
 
 MOST_SERIES_KEPT = 1_000_000
 _KEY = rb"[^=,\s\"\\#]++=[-+.0-9eE]++[iu]?+"

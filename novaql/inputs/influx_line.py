@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from novaql.excerpt import excerpt
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 _NUMBER = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _WHOLE = re.compile(rb"-?[0-9]+[iu]")

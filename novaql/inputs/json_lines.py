@@ -26,9 +26,9 @@ from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.line_blocks import without_blank_lines
 from novaql.inputs.sample_times import out_of_range
-from tsdb.labels import METRIC_NAME, Bools, Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tsdb.tile import Batch, Floats
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.tile import Batch, Floats
 
 MOST_SERIES_KEPT = 1_000_000
 _PART_BYTES = 1 << 20

@@ -9,7 +9,7 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.labels import Ints, SeriesTable
 
 _MOST_TABLES_KEPT = 256
 _MOST_CELLS_KEPT = 1 << 23

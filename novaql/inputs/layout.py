@@ -20,7 +20,7 @@ from novaql.errors import InputError
 from novaql.inputs.arrow_labels import holds_labels
 from novaql.inputs.arrow_time import TimeUnit, is_time
 from novaql.inputs.histogram_column import HISTOGRAM_NAME, is_histogram
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ from novaql.inputs.compression import open_plain
 from novaql.inputs.exposition import whole_lines
 from novaql.inputs.influx import InfluxParser
 from novaql.inputs.json_lines import JsonLinesParser
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 
 def read_json_lines(path: Path, default_time_ms: int | None, progress: Progress) -> Iterator[Batch]:

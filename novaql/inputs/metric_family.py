@@ -9,7 +9,7 @@ from novaql.inputs.exposition import canonical_bound
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.metric_message import read_labels
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, varint
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 _CONTENT = {"gauge": 2, "counter": 3, "summary": 4, "unknown": 5}  # field of `Metric`; else 7
 _COUNTER_START = 0x1A

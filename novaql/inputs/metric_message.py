@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from novaql.errors import InputError
 from novaql.inputs.native_rows import NativeRow, SpannedBuckets
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = struct.Struct("<d")
 _KINDS = {VARINT: "a varint", FIXED64: "eight bytes", BYTES: "a length and bytes"}

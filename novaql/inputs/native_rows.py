@@ -7,7 +7,14 @@ from itertools import accumulate
 
 import numpy as np
 
-from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms, ResetHint
+from novaql.tsdb.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Buckets,
+    Histograms,
+    ResetHint,
+)
 
 _FINEST_SCHEMA = 52
 _INDEX_LIMIT = 2**31 - 1

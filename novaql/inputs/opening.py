@@ -15,7 +15,7 @@ from novaql.inputs.files import read_paths
 from novaql.inputs.frames import is_frame, read_frame
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.source_stream import source_stream
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 WHAT_IS_READ = (
     "a path, a list of paths, an http:// address, a pandas or polars frame, a DuckDB relation, "

@@ -19,8 +19,8 @@ from novaql.inputs.arrow_time import TimeColumn
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.layout import BY_NAME, find_layout
 from novaql.inputs.parquet_file import open_parquet, row_groups
-from tsdb.labels import Ints, LabelColumn, SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,8 +11,8 @@ from novaql.inputs.arrow_table import read_arrow
 from novaql.inputs.batch_stream import Progress
 from novaql.inputs.layout import Columns, find_layout
 from novaql.inputs.table_metadata import metadata_of
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.tile import Batch
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 Partition = Mapping[str, str]

@@ -33,10 +33,10 @@ from novaql.inputs.metric_message import (
 from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
 from novaql.inputs.sample_times import REASON
-from tsdb.histograms import ResetHint
-from tsdb.labels import Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.histograms import ResetHint
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 MOST_FAMILY_BYTES = 256 << 20
 _MOST_METRIC_BYTES = 256 << 10

@@ -8,8 +8,8 @@ from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.classic_histograms import ClassicHistograms
 from novaql.inputs.created_times import CreatedTimes
 from novaql.inputs.exposed_options import ExposedOptions
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 
 class Refinement:

@@ -16,8 +16,15 @@ import numpy as np
 
 from novaql.errors import InputError
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
-from tsdb.histograms import CUSTOM_SCHEMA, MAX_SCHEMA, MIN_SCHEMA, Buckets, Histograms, ResetHint
-from tsdb.tile import STALE_BITS
+from novaql.tsdb.histograms import (
+    CUSTOM_SCHEMA,
+    MAX_SCHEMA,
+    MIN_SCHEMA,
+    Buckets,
+    Histograms,
+    ResetHint,
+)
+from novaql.tsdb.tile import STALE_BITS
 
 _DOUBLE = struct.Struct("<d")
 _BITS = struct.Struct("<Q")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from novaql.errors import InputError
 from novaql.excerpt import excerpt
 from novaql.inputs.protobuf_wire import BYTES, fields, text
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 
 def read_labels(data: bytes, most: int = 1 << 62) -> dict[str, str]:

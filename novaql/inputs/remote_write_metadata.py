@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
-from tsdb.selection import Metadata
+from novaql.tsdb.selection import Metadata
 
 _TYPES = (
     "unknown",

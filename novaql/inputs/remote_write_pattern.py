@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from novaql.inputs.remote_write_samples import SamplePlaces, full_samples, zero_samples
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.tile import Batch
 
 Octets = NDArray[np.uint8]
 _HEAD = 512

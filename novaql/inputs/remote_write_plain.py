@@ -22,9 +22,9 @@ from novaql.inputs.remote_write_metadata import read_metadata
 from novaql.inputs.remote_write_pattern import MessagePattern
 from novaql.inputs.remote_write_samples import SamplePlaces, decode_samples
 from novaql.inputs.write_request import WriteRequest, need_storable
-from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 MOST_SERIES_KEPT = 1_000_000
 _MOST_TABLES_KEPT = 64

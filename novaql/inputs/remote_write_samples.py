@@ -19,8 +19,8 @@ from novaql.errors import InputError
 from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
 from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.inputs.remote_write_histograms import WireHistogram, read_histogram
-from tsdb.labels import Bools, Ints
-from tsdb.tile import STALE, Floats
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import STALE, Floats
 
 _FULL, _ZERO = 18, 9
 _DOUBLE = struct.Struct("<d")

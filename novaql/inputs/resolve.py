@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs.prometheus.folders import is_data_directory
 from novaql.inputs.table_source import TableSource
-from tsdb.selection import Source
+from novaql.tsdb.selection import Source
 
 if TYPE_CHECKING:
-    from tsdb import Database
+    from novaql.tsdb import Database
 
 Data: TypeAlias = Any
 """Whatever can be queried: see `as_source`. Frames come from packages that may not be there."""
@@ -93,7 +93,7 @@ class _Databases:
         self._open: dict[Path, tuple[object, Database]] = {}
 
     def open(self, path: Path) -> Source:
-        import tsdb  # noqa: PLC0415 - the store is loaded only where there is a database
+        from novaql import tsdb  # noqa: PLC0415 - the store is loaded only where there is a database
 
         place = path.resolve()
         with self._lock:
@@ -120,7 +120,7 @@ class _PrometheusFolders:
         from novaql.inputs.prometheus.data_directory import (  # noqa: PLC0415 - only for these
             DataDirectory,
         )
-        from tsdb.errors import StoreError  # noqa: PLC0415 - as above
+        from novaql.tsdb.errors import StoreError  # noqa: PLC0415 - as above
 
         place = path.resolve()
         with self._lock:

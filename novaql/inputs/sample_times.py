@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from novaql.errors import InputError
-from tsdb.labels import Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.tile import Batch
 
 REASON = "samples have times from year 1 to 9999"
 

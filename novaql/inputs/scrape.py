@@ -14,9 +14,9 @@ from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.http_client import answer_to
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from novaql.inputs.refined import Refinement
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 MOST_BYTES = 64 << 20
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"

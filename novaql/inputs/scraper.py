@@ -14,9 +14,9 @@ import numpy as np
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.importer import Store
 from novaql.inputs.scrape import ScrapeResult, new_parser, scrape
-from tsdb.labels import Ints, LabelColumn, SeriesTable, concat_tables
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch
+from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable, concat_tables
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch
 
 log = logging.getLogger(__name__)
 

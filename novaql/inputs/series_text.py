@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from novaql.excerpt import excerpt
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _QUOTED = r'"((?:[^"\\\n]|\\[^\n])*)"'

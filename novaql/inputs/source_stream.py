@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from novaql.inputs.batch_stream import BatchStream
-from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
-from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Selection, Source
+from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
 
 Window = tuple[int, int]
 EVERYTHING: Window = (MIN_TIME_MS, MAX_TIME_MS)

@@ -8,7 +8,7 @@ import orjson
 
 from novaql.errors import InputError
 from novaql.export.columns import METADATA_KEY
-from tsdb.selection import Metadata
+from novaql.tsdb.selection import Metadata
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
-from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile, tiles_from_flat
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.matchers import Matcher, select_rows
+from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile, tiles_from_flat
 
 
 class TableSource:

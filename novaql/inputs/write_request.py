@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from novaql.inputs.sample_times import first_outside, out_of_range
-from tsdb.labels import Ints
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+from novaql.tsdb.tile import Batch
 
 
 @dataclass(frozen=True, slots=True)

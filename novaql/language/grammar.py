@@ -19,7 +19,7 @@ from pathlib import Path
 
 import lark
 
-import grammar as grammar_folder
+from novaql import grammar as grammar_folder
 from novaql.language.builder import PromqlBuilder
 
 _FOLDER = Path(grammar_folder.__file__).parent

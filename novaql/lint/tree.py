@@ -16,8 +16,8 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 
 def bare(expr: Expr) -> Expr:

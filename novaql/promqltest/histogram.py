@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tsdb.histogram_bounds import upper_bounds
+from novaql.tsdb.histogram_bounds import upper_bounds
 
 CUSTOM_SCHEMA = -53
 

@@ -31,9 +31,9 @@ from novaql.promqltest.step_invariance import (
 )
 from novaql.promqltest.storage import Storage
 from novaql.result import Result
-from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.matchers import Matcher, MatchOp, select_rows
-from tsdb.selection import Source
+from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp, select_rows
+from novaql.tsdb.selection import Source
 
 Engine = Callable[[str, Source, QueryOptions], Result]
 

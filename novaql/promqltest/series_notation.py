@@ -11,7 +11,7 @@ from novaql.promqltest.floats import format_float, parse_float
 from novaql.promqltest.histogram import FloatHistogram, IncompatibleHistograms, add, subtract
 from novaql.promqltest.histogram_notation import format_histogram, parse_histogram
 from novaql.promqltest.problems import NotationProblem
-from tsdb.tile import STALE
+from novaql.tsdb.tile import STALE
 
 Labels = tuple[tuple[str, str], ...]
 """A label set: pairs by name, empty values left out."""

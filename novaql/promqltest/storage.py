@@ -13,8 +13,8 @@ from novaql.promqltest.native_columns import columns_of
 from novaql.promqltest.script import Load, SeriesValues
 from novaql.promqltest.series_notation import Labels, NamedHint
 from novaql.promqltest.stored_hints import Stored, with_stored_hints
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from novaql.errors import InputError
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, read_line
 from novaql.inputs.series_text import parse_series
-from tsdb.labels import METRIC_NAME
+from novaql.tsdb.labels import METRIC_NAME
 
 _BASE_OF_UNIT = {
     **{

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from server.alerts.rule_schema import DestinationOut, RuleOut, ShortText
-from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.alerts.rule_schema import DestinationOut, RuleOut, ShortText
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
 
 AlertState = Literal["pending", "firing", "resolved", "inactive"]
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, select
 
-from server.alerts import silencing, telling
-from server.alerts.alert_schema import (
+from novaql.server.alerts import silencing, telling
+from novaql.server.alerts.alert_schema import (
     AlertDetailOut,
     AlertOut,
     AlertQuery,
@@ -21,21 +21,36 @@ from server.alerts.alert_schema import (
     SilenceAlert,
     SilenceOut,
 )
-from server.alerts.grouping import Why
-from server.alerts.routing_config import RoutingPlan
-from server.alerts.rules_router import destination_out, shown_rules
-from server.alerts.silences import InvalidSilence, checked_duration, checked_reason
-from server.alerts.silences_router import silence_out
-from server.alerts.tables import Alert, AlertChange, AlertRule, Notification, NotificationGroup
-from server.alerts.telling import Muting
-from server.platform.calls import Answer, Call, accepted, created, listed, no_content, ok, operation
-from server.platform.cursors import Key
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict, NotFound, RateLimited, invalid
-from server.platform.scopes import Role
-from server.platform.state.scoped import Prepared
-from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.alerts.grouping import Why
+from novaql.server.alerts.routing_config import RoutingPlan
+from novaql.server.alerts.rules_router import destination_out, shown_rules
+from novaql.server.alerts.silences import InvalidSilence, checked_duration, checked_reason
+from novaql.server.alerts.silences_router import silence_out
+from novaql.server.alerts.tables import (
+    Alert,
+    AlertChange,
+    AlertRule,
+    Notification,
+    NotificationGroup,
+)
+from novaql.server.alerts.telling import Muting
+from novaql.server.platform.calls import (
+    Answer,
+    Call,
+    accepted,
+    created,
+    listed,
+    no_content,
+    ok,
+    operation,
+)
+from novaql.server.platform.cursors import Key
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Conflict, NotFound, RateLimited, invalid
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.scoped import Prepared
+from novaql.server.platform.tables import Job
+from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
 
 KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 HISTORY = 100

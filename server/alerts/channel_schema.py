@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from server.alerts.routing_config import RoutingBody
-from server.alerts.rule_schema import DestinationOut, Labels, ShortText
-from server.platform.cursors import PageQuery
-from server.platform.shapes import URL_PATTERN, Body, Duration, Shown, Timestamp
+from novaql.server.alerts.routing_config import RoutingBody
+from novaql.server.alerts.rule_schema import DestinationOut, Labels, ShortText
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import URL_PATTERN, Body, Duration, Shown, Timestamp
 
 Url = Annotated[
     str,

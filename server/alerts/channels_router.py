@@ -8,8 +8,8 @@ import orjson
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from server.alerts import telling
-from server.alerts.channel_schema import (
+from novaql.server.alerts import telling
+from novaql.server.alerts.channel_schema import (
     ChangeChannel,
     ChannelOut,
     ChannelQuery,
@@ -20,23 +20,32 @@ from server.alerts.channel_schema import (
     NotificationsOut,
     TestedOut,
 )
-from server.alerts.delivering import channel_url, sealed_place, secrets_of, url_place
-from server.alerts.grouping import Why
-from server.alerts.routing_config import channels_in
-from server.alerts.tables import AlertRule, Channel, Notification
-from server.platform.calls import Answer, Call, accepted, created, listed, no_content, ok, operation
-from server.platform.context import ServerContext
-from server.platform.cursors import Key, PageQuery
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict, invalid
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.redaction import is_shown_url, shown_url
-from server.platform.scopes import Role
-from server.platform.state.database import flushed_or
-from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
-from server.platform.unit import Unit
+from novaql.server.alerts.delivering import channel_url, sealed_place, secrets_of, url_place
+from novaql.server.alerts.grouping import Why
+from novaql.server.alerts.routing_config import channels_in
+from novaql.server.alerts.tables import AlertRule, Channel, Notification
+from novaql.server.platform.calls import (
+    Answer,
+    Call,
+    accepted,
+    created,
+    listed,
+    no_content,
+    ok,
+    operation,
+)
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.cursors import Key, PageQuery
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Conflict, invalid
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.redaction import is_shown_url, shown_url
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.tables import Job
+from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.platform.unit import Unit
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
 LOG_KEYS = (Key(Notification.created_at, descending=True), Key(Notification.id, descending=True))

@@ -15,16 +15,16 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from server.alerts.alertmanager_payload import webhook_payload
-from server.alerts.mailing import NotDelivered, send_mail
-from server.alerts.messages import mail_of, slack_body
-from server.alerts.tables import AlertRule, Channel, Notification, NotificationGroup
-from server.platform.clock import rfc3339
-from server.platform.context import ServerContext
-from server.platform.egress import Dialer
-from server.platform.jobs import JobRun
-from server.platform.outgoing import post
-from server.platform.unit import Unit
+from novaql.server.alerts.alertmanager_payload import webhook_payload
+from novaql.server.alerts.mailing import NotDelivered, send_mail
+from novaql.server.alerts.messages import mail_of, slack_body
+from novaql.server.alerts.tables import AlertRule, Channel, Notification, NotificationGroup
+from novaql.server.platform.clock import rfc3339
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.egress import Dialer
+from novaql.server.platform.jobs import JobRun
+from novaql.server.platform.outgoing import post
+from novaql.server.platform.unit import Unit
 
 WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
 """Waits between attempts; after the last one the notification has failed."""

@@ -25,21 +25,21 @@ from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State
 from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.vector import Vector
 from novaql.rules.model import AlertingRule, Group
-from server.alerts.jobs import rule_context
-from server.alerts.kept import value_text
-from server.alerts.rule_checks import check_rule, ms
-from server.alerts.rule_model import SERVICE, SEVERITY
-from server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
-from server.alerts.rules_service import check_channels
-from server.platform.calls import in_unit
-from server.platform.clock import from_ms, rfc3339, to_ms
-from server.platform.context import ServerContext, context_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import inside, invalid
-from server.platform.query_run import within_budget
-from server.platform.scopes import Role
-from server.platform.strict_json import read_json
-from server.platform.workers import TooLargeHere
+from novaql.server.alerts.jobs import rule_context
+from novaql.server.alerts.kept import value_text
+from novaql.server.alerts.rule_checks import check_rule, ms
+from novaql.server.alerts.rule_model import SERVICE, SEVERITY
+from novaql.server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
+from novaql.server.alerts.rules_service import check_channels
+from novaql.server.platform.calls import in_unit
+from novaql.server.platform.clock import from_ms, rfc3339, to_ms
+from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import inside, invalid
+from novaql.server.platform.query_run import within_budget
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.strict_json import read_json
+from novaql.server.platform.workers import TooLargeHere
 
 SHOWN = 200
 MOST_SECONDS = 20.0

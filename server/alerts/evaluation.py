@@ -31,8 +31,8 @@ from novaql.rules.evaluation.restore import (
 from novaql.rules.evaluation.restore import set_back as set_back_alert
 from novaql.rules.evaluation.vector import Vector, instant_vector
 from novaql.rules.model import AlertingRule, Group, RecordingRule
-from tsdb.errors import StoreError
-from tsdb.labels import SeriesTable
+from novaql.tsdb.errors import StoreError
+from novaql.tsdb.labels import SeriesTable
 
 REASON = "reason"
 """Label of the alert that stands for a rule which has no data, or failed, and should say so."""

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.alerts import kept, telling
-from server.alerts.kept import Change, Moved
-from server.alerts.tables import Alert, AlertRule
-from server.alerts.telling import Muting
-from server.platform.clock import rfc3339
-from server.platform.events import Consumer, Happened
-from server.platform.unit import Unit
+from novaql.server.alerts import kept, telling
+from novaql.server.alerts.kept import Change, Moved
+from novaql.server.alerts.tables import Alert, AlertRule
+from novaql.server.alerts.telling import Muting
+from novaql.server.platform.clock import rfc3339
+from novaql.server.platform.events import Consumer, Happened
+from novaql.server.platform.unit import Unit
 
 SHOWN = 10
 """So many alerts of an event stand there with their labels."""

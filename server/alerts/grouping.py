@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from server.alerts.routing import Destination
+from novaql.server.alerts.routing import Destination
 
 SHOWN_ALERTS = 100
 """A notification lists at most so many alerts, and says how many there are."""

@@ -14,19 +14,26 @@ from novaql.cancellation import Cancellation
 from novaql.rules.evaluation import DatabaseStore, RuleContext
 from novaql.rules.evaluation.alerting import series_of
 from novaql.rules.evaluation.vector import Vector
-from server.alerts import delivering, for_incidents, kept, telling
-from server.alerts.evaluation import Before, Moment, Slots, evaluate_group, is_outage, set_back
-from server.alerts.kept import Change, Moved
-from server.alerts.rule_model import library_group
-from server.alerts.silencing import lift_of_resolved
-from server.alerts.tables import Alert, AlertChange, AlertRule, RuleGroup
-from server.platform.clock import from_ms, to_ms
-from server.platform.context import ServerContext
-from server.platform.job import backoff
-from server.platform.jobs import JobKind, JobRun
-from server.platform.query_run import limits_of
-from server.platform.unit import Unit
-from tsdb.labels import SeriesTable
+from novaql.server.alerts import delivering, for_incidents, kept, telling
+from novaql.server.alerts.evaluation import (
+    Before,
+    Moment,
+    Slots,
+    evaluate_group,
+    is_outage,
+    set_back,
+)
+from novaql.server.alerts.kept import Change, Moved
+from novaql.server.alerts.rule_model import library_group
+from novaql.server.alerts.silencing import lift_of_resolved
+from novaql.server.alerts.tables import Alert, AlertChange, AlertRule, RuleGroup
+from novaql.server.platform.clock import from_ms, to_ms
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.job import backoff
+from novaql.server.platform.jobs import JobKind, JobRun
+from novaql.server.platform.query_run import limits_of
+from novaql.server.platform.unit import Unit
+from novaql.tsdb.labels import SeriesTable
 
 EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"
 FORGET = "alerts.forget"

@@ -15,13 +15,13 @@ from sqlalchemy import delete, select
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.series_notation import labels_of
 from novaql.rules.evaluation.alerting import ActiveAlert, State
-from server.alerts.evaluation import Active, After, Before
-from server.alerts.identity import alert_id
-from server.alerts.rule_model import SERVICE, SEVERITY
-from server.alerts.tables import Alert, AlertChange, AlertRule, RecordedSeries
-from server.platform.clock import from_ms, to_ms
-from server.platform.ids import new_id
-from server.platform.unit import Unit
+from novaql.server.alerts.evaluation import Active, After, Before
+from novaql.server.alerts.identity import alert_id
+from novaql.server.alerts.rule_model import SERVICE, SEVERITY
+from novaql.server.alerts.tables import Alert, AlertChange, AlertRule, RecordedSeries
+from novaql.server.platform.clock import from_ms, to_ms
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.unit import Unit
 
 LIVE = (State.PENDING.value, State.FIRING.value)
 _AT_ONCE = 500

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Any
 
-from server.alerts.alertmanager_payload import labels_text
+from novaql.server.alerts.alertmanager_payload import labels_text
 
 SHOWN = 20
 """So many alerts are listed in a message for people."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from novaql.rules.model import AlertingRule, Group
-from server.alerts.rule_files import replace
-from server.platform.events import Consumer, Happened
-from server.platform.unit import Unit
+from novaql.server.alerts.rule_files import replace
+from novaql.server.platform.events import Consumer, Happened
+from novaql.server.platform.unit import Unit
 
 INTERVAL_MS = 60_000
 

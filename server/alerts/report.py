@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import format_expr, parse
-from server.alerts.kept import LIVE
-from server.alerts.rule_model import labels_of_rule
-from server.alerts.tables import Alert, AlertRule, RuleGroup
-from server.platform.clock import rfc3339
-from server.platform.unit import Unit
+from novaql.server.alerts.kept import LIVE
+from novaql.server.alerts.rule_model import labels_of_rule
+from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
+from novaql.server.platform.clock import rfc3339
+from novaql.server.platform.unit import Unit
 
 _NEVER = "0001-01-01T00:00:00Z"
 

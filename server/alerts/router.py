@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.alerts import (
+from novaql.server.alerts import (
     alerts_router,
     channels_router,
     routing_import,
@@ -10,7 +10,7 @@ from server.alerts import (
     rules_router,
     silences_router,
 )
-from server.platform.endpoint import Endpoint
+from novaql.server.platform.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *channels_router.ENDPOINTS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from tsdb.matchers import Matcher
+from novaql.tsdb.matchers import Matcher
 
 T = TypeVar("T")
 

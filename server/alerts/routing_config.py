@@ -17,17 +17,17 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import ConfigDict, Field
 
-from server.alerts.inhibition import InhibitRule
-from server.alerts.matcher_text import parse_matchers
-from server.alerts.routing import Route
-from server.alerts.times import (
+from novaql.server.alerts.inhibition import InhibitRule
+from novaql.server.alerts.matcher_text import parse_matchers
+from novaql.server.alerts.routing import Route
+from novaql.server.alerts.times import (
     InvalidInterval,
     Span,
     TimeInterval,
     checked_interval,
 )
-from server.platform.errors import invalid
-from server.platform.shapes import Body, Duration
+from novaql.server.platform.errors import invalid
+from novaql.server.platform.shapes import Body, Duration
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (

@@ -8,21 +8,21 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from server.alerts import telling
-from server.alerts.alertmanager_config import Converted, converted
-from server.alerts.channel_schema import MakeChannel, RoutingShown, SetRouting
-from server.alerts.channels_router import check_channel, new_channel
-from server.alerts.routing_config import channels_in, plan_of, understood
-from server.alerts.routing_router import config_of, save, shown
-from server.alerts.rules_service import check_channels
-from server.platform.calls import Answer, Call, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict, InvalidRequest
-from server.platform.preparing import Preparation
-from server.platform.scopes import Role
-from server.platform.shapes import Body, Shown
-from server.platform.strict_json import validate
-from server.platform.tenant_limits import limit_reached
+from novaql.server.alerts import telling
+from novaql.server.alerts.alertmanager_config import Converted, converted
+from novaql.server.alerts.channel_schema import MakeChannel, RoutingShown, SetRouting
+from novaql.server.alerts.channels_router import check_channel, new_channel
+from novaql.server.alerts.routing_config import channels_in, plan_of, understood
+from novaql.server.alerts.routing_router import config_of, save, shown
+from novaql.server.alerts.rules_service import check_channels
+from novaql.server.platform.calls import Answer, Call, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Conflict, InvalidRequest
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.shapes import Body, Shown
+from novaql.server.platform.strict_json import validate
+from novaql.server.platform.tenant_limits import limit_reached
 
 
 class ImportRouting(Body):

@@ -6,32 +6,32 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.alerts import telling
-from server.alerts.channel_schema import (
+from novaql.server.alerts import telling
+from novaql.server.alerts.channel_schema import (
     RouteOut,
     RoutingShown,
     SetRouting,
     TriedRouting,
     TryRouting,
 )
-from server.alerts.jobs import REGROUP
-from server.alerts.routing_config import (
+from novaql.server.alerts.jobs import REGROUP
+from novaql.server.alerts.routing_config import (
     RouteBody,
     RoutingPlan,
     channels_in,
     plan_of,
     understood,
 )
-from server.alerts.rules_router import destination_out
-from server.alerts.rules_service import check_channels
-from server.alerts.tables import Routing
-from server.platform.calls import Answer, Call, created, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.scopes import Role
-from server.platform.state.database import flushed_or
+from novaql.server.alerts.rules_router import destination_out
+from novaql.server.alerts.rules_service import check_channels
+from novaql.server.alerts.tables import Routing
+from novaql.server.platform.calls import Answer, Call, created, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import flushed_or
 
 
 def get_routing(call: Call) -> Answer:

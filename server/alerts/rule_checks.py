@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from server.alerts.rule_model import check_expression, check_labels, check_name, check_templates
-from server.alerts.rule_schema import RuleBody, RulePatch
-from server.alerts.tables import AlertRule, RuleGroup
-from server.alerts.thresholds import thresholds_of
-from server.platform.errors import Conflict, invalid
-from server.platform.preparing import Preparation
-from server.platform.tenant_limits import limit_reached
-from server.settings import Settings
+from novaql.server.alerts.rule_model import (
+    check_expression,
+    check_labels,
+    check_name,
+    check_templates,
+)
+from novaql.server.alerts.rule_schema import RuleBody, RulePatch
+from novaql.server.alerts.tables import AlertRule, RuleGroup
+from novaql.server.alerts.thresholds import thresholds_of
+from novaql.server.platform.errors import Conflict, invalid
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.tenant_limits import limit_reached
+from novaql.server.settings import Settings
 
 _MS = timedelta(milliseconds=1)
 SHORTEST_INTERVAL = timedelta(seconds=1)

@@ -15,11 +15,11 @@ from novaql.rules.durations import format_duration
 from novaql.rules.model import AlertingRule, Group, Rule
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rules
-from server.alerts.jobs import EVALUATE
-from server.alerts.rule_checks import check_interval_ms
-from server.alerts.rule_model import SERVICE, SEVERITY, labels_of_rule
-from server.alerts.rule_schema import ImportedOut, ImportRules
-from server.alerts.rules_service import (
+from novaql.server.alerts.jobs import EVALUATE
+from novaql.server.alerts.rule_checks import check_interval_ms
+from novaql.server.alerts.rule_model import SERVICE, SEVERITY, labels_of_rule
+from novaql.server.alerts.rule_schema import ImportedOut, ImportRules
+from novaql.server.alerts.rules_service import (
     OF_THE_TENANT,
     default_interval_ms,
     drop,
@@ -27,12 +27,12 @@ from server.alerts.rules_service import (
     group_row,
     new_rule,
 )
-from server.alerts.tables import AlertRule, RuleGroup
-from server.platform.calls import Call
-from server.platform.errors import Detail, Impossible, invalid, not_found
-from server.platform.preparing import Preparation
-from server.platform.tenant_limits import check_limit, limit_reached
-from server.platform.unit import Unit
+from novaql.server.alerts.tables import AlertRule, RuleGroup
+from novaql.server.platform.calls import Call
+from novaql.server.platform.errors import Detail, Impossible, invalid, not_found
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.tenant_limits import check_limit, limit_reached
+from novaql.server.platform.unit import Unit
 
 OWN = ("api/", "slo/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]

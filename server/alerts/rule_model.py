@@ -8,8 +8,8 @@ from novaql.language import ValueType, parse, type_of
 from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
 from novaql.rules.names import Names
 from novaql.rules.templates import TemplateProblem, parse_alert_template
-from server.alerts.tables import AlertRule, RuleGroup
-from server.platform.errors import Detail, Impossible, InvalidRequest, invalid
+from novaql.server.alerts.tables import AlertRule, RuleGroup
+from novaql.server.platform.errors import Detail, Impossible, InvalidRequest, invalid
 
 RESERVED = ("__name__", "alertname", "alertstate")
 SEVERITY, SERVICE = "severity", "service"

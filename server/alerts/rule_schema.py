@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, PolicyId, Shown, Timestamp
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import Body, Duration, PolicyId, Shown, Timestamp
 
 Text = Annotated[str, Field(max_length=10_000)]
 Labels = Annotated[

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, func, select
 
-from server.alerts import rule_checks, rule_files, rules_service, telling
-from server.alerts.dry_run import TEST_RULE
-from server.alerts.routing import Destination
-from server.alerts.routing_config import RoutingPlan
-from server.alerts.rule_model import labels_of_rule
-from server.alerts.rule_schema import (
+from novaql.server.alerts import rule_checks, rule_files, rules_service, telling
+from novaql.server.alerts.dry_run import TEST_RULE
+from novaql.server.alerts.routing import Destination
+from novaql.server.alerts.routing_config import RoutingPlan
+from novaql.server.alerts.rule_model import labels_of_rule
+from novaql.server.alerts.rule_schema import (
     DestinationOut,
     ExportQuery,
     ImportedOut,
@@ -24,14 +24,14 @@ from server.alerts.rule_schema import (
     RuleQuery,
     RulesOut,
 )
-from server.alerts.tables import Alert, AlertRule, RuleGroup
-from server.alerts.thresholds import thresholds_of
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.cursors import Key
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.platform.state.scoped import Prepared
-from server.platform.unit import Unit
+from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alerts.thresholds import thresholds_of
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.cursors import Key
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.scoped import Prepared
+from novaql.server.platform.unit import Unit
 
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
 _MS = timedelta(milliseconds=1)

@@ -8,17 +8,25 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from server.alerts import kept, telling
-from server.alerts.jobs import EVALUATE, FORGET, REGROUP, RETIRE, SLO, consequences, written_by
-from server.alerts.rule_checks import PLAIN, ms, patched
-from server.alerts.rule_schema import RuleBody, RulePatch
-from server.alerts.tables import Alert, AlertRule, RuleGroup
-from server.platform.calls import Call
-from server.platform.catalog.lookup import check_policy, check_service
-from server.platform.errors import Conflict, Detail, Impossible, VersionConflict
-from server.platform.ids import new_id
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
+from novaql.server.alerts import kept, telling
+from novaql.server.alerts.jobs import (
+    EVALUATE,
+    FORGET,
+    REGROUP,
+    RETIRE,
+    SLO,
+    consequences,
+    written_by,
+)
+from novaql.server.alerts.rule_checks import PLAIN, ms, patched
+from novaql.server.alerts.rule_schema import RuleBody, RulePatch
+from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
+from novaql.server.platform.calls import Call
+from novaql.server.platform.catalog.lookup import check_policy, check_service
+from novaql.server.platform.errors import Conflict, Detail, Impossible, VersionConflict
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
 
 OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
 """Rules that the tenant wrote, which its limit counts; those of objectives come with these."""

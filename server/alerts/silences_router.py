@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from server.alerts import silencing, telling
-from server.alerts.alert_schema import (
+from novaql.server.alerts import silencing, telling
+from novaql.server.alerts.alert_schema import (
     MakeSilence,
     MatcherOut,
     RevisionOut,
@@ -15,20 +15,20 @@ from server.alerts.alert_schema import (
     SilenceQuery,
     SilencesOut,
 )
-from server.alerts.matcher_text import checked
-from server.alerts.silences import (
+from novaql.server.alerts.matcher_text import checked
+from novaql.server.alerts.silences import (
     InvalidSilence,
     checked_duration,
     checked_matchers,
     checked_reason,
 )
-from server.alerts.tables import Alert, SilenceRow
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.cursors import Key
-from server.platform.endpoint import Endpoint
-from server.platform.errors import invalid, not_found
-from server.platform.scopes import Role
-from tsdb.matchers import Matcher, MatchOp
+from novaql.server.alerts.tables import Alert, SilenceRow
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.cursors import Key
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import invalid, not_found
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 KEYS = (Key(SilenceRow.created_at), Key(SilenceRow.id))
 

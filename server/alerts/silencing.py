@@ -8,18 +8,18 @@ from typing import Any
 
 from sqlalchemy import bindparam, or_, select
 
-from server.alerts.identity import matchers_of_alert, silence_id
-from server.alerts.matcher_text import from_rows, to_rows
-from server.alerts.silences import Revision, Silence
-from server.alerts.tables import Alert, AlertChange, SilenceRow
-from server.platform.clock import parse_time, rfc3339
-from server.platform.errors import Conflict
-from server.platform.ids import new_id
-from server.platform.state.database import flushed_or
-from server.platform.state.scoped import Prepared
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
-from tsdb.matchers import Matcher
+from novaql.server.alerts.identity import matchers_of_alert, silence_id
+from novaql.server.alerts.matcher_text import from_rows, to_rows
+from novaql.server.alerts.silences import Revision, Silence
+from novaql.server.alerts.tables import Alert, AlertChange, SilenceRow
+from novaql.server.platform.clock import parse_time, rfc3339
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.state.scoped import Prepared
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
+from novaql.tsdb.matchers import Matcher
 
 SILENCED, LIFTED = "silenced", "unsilenced"
 _ACTIVE = Prepared(

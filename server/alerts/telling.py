@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from server.alerts.grouping import (
+from novaql.server.alerts.grouping import (
     SHOWN_ALERTS,
     Told,
     Why,
@@ -18,13 +18,13 @@ from server.alerts.grouping import (
     next_flush,
     reason_to_tell,
 )
-from server.alerts.identity import group_key
-from server.alerts.inhibition import Inhibitor
-from server.alerts.routing import Destination, destinations
-from server.alerts.routing_config import RoutingPlan, plan_of
-from server.alerts.silences import Silence
-from server.alerts.silencing import active_silences
-from server.alerts.tables import (
+from novaql.server.alerts.identity import group_key
+from novaql.server.alerts.inhibition import Inhibitor
+from novaql.server.alerts.routing import Destination, destinations
+from novaql.server.alerts.routing_config import RoutingPlan, plan_of
+from novaql.server.alerts.silences import Silence
+from novaql.server.alerts.silencing import active_silences
+from novaql.server.alerts.tables import (
     Alert,
     AlertRule,
     Channel,
@@ -33,13 +33,13 @@ from server.alerts.tables import (
     NotificationGroup,
     Routing,
 )
-from server.alerts.times import is_quiet
-from server.platform.clock import parse_time, rfc3339
-from server.platform.ids import new_id
-from server.platform.state.scoped import Prepared
-from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
-from server.platform.unit import Unit
+from novaql.server.alerts.times import is_quiet
+from novaql.server.platform.clock import parse_time, rfc3339
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.state.scoped import Prepared
+from novaql.server.platform.tables import Job
+from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
+from novaql.server.platform.unit import Unit
 
 log = logging.getLogger(__name__)
 FLUSH, DELIVER = "alerts.flush", "alerts.deliver"

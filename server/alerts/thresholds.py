@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from novaql.language import parse
 from novaql.language.ast import Binary, Number, Paren, Unary
-from server.alerts.rule_schema import ThresholdOut
+from novaql.server.alerts.rule_schema import ThresholdOut
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 

@@ -10,16 +10,16 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.audit.schema import DownloadQuery
-from server.audit.service import signed_part
-from server.audit.tables import AuditExport
-from server.audit.writing import MEDIA
-from server.platform.clock import to_ms
-from server.platform.context import ServerContext, context_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Conflict, Forbidden, Gone
-from server.platform.query_parameters import read_query
-from server.platform.tables import Token, User
+from novaql.server.audit.schema import DownloadQuery
+from novaql.server.audit.service import signed_part
+from novaql.server.audit.tables import AuditExport
+from novaql.server.audit.writing import MEDIA
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Conflict, Forbidden, Gone
+from novaql.server.platform.query_parameters import read_query
+from novaql.server.platform.tables import Token, User
 
 PURPOSE = "audit-export"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from server.audit.service import JOB, file_of, keep
-from server.audit.tables import AuditExport
-from server.platform.jobs import JobKind, JobRun
+from novaql.server.audit.service import JOB, file_of, keep
+from novaql.server.audit.tables import AuditExport
+from novaql.server.platform.jobs import JobKind, JobRun
 
 
 def _run(job: JobRun) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.platform.scopes import Role
+from novaql.server.platform.scopes import Role
 
 _READ_BY_ALL = frozenset(
     {

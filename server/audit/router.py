@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from server.audit import download, service
-from server.audit.schema import (
+from novaql.server.audit import download, service
+from novaql.server.audit.schema import (
     AskExport,
     AuditQuery,
     EntriesOut,
     EntryOut,
     ExportOut,
 )
-from server.audit.tables import AuditExport
-from server.platform.calls import Answer, Call, accepted, created, listed, ok, operation
-from server.platform.clock import to_ms
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
+from novaql.server.audit.tables import AuditExport
+from novaql.server.platform.calls import Answer, Call, accepted, created, listed, ok, operation
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
 
 
 def list_entries(call: Call) -> Answer:

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from server.audit.readable import reader_of
-from server.platform.cursors import PageQuery
-from server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
-from server.platform.scopes import Role
-from server.platform.shapes import Body, Shown, Timestamp
-from server.platform.tables import AuditEntry
+from novaql.server.audit.readable import reader_of
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.shapes import Body, Shown, Timestamp
+from novaql.server.platform.tables import AuditEntry
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["success", "denied", "failed"]

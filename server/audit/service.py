@@ -12,18 +12,18 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from server.audit.schema import AskExport, AuditQuery
-from server.audit.tables import AuditExport
-from server.audit.writing import as_csv, as_json
-from server.platform.calls import Call
-from server.platform.clock import to_ms
-from server.platform.cursors import Key, Page
-from server.platform.errors import invalid, not_found
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.tables import AuditEntry
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
+from novaql.server.audit.schema import AskExport, AuditQuery
+from novaql.server.audit.tables import AuditExport
+from novaql.server.audit.writing import as_csv, as_json
+from novaql.server.platform.calls import Call
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import invalid, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.tables import AuditEntry
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
 LONGEST = timedelta(days=366)

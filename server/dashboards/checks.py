@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import re2
 
 from novaql.errors import ArgumentError, QueryError
+from novaql.server.dashboards.interpolation import check, references
+from novaql.server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
+from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
+from novaql.server.platform.errors import Detail, Impossible, invalid
+from novaql.server.platform.preparing import Preparation
 from novaql.timeparse import to_ms
-from server.dashboards.interpolation import check, references
-from server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
-from server.dashboards.variable_queries import VariableQuery, read_variable_query
-from server.platform.errors import Detail, Impossible, invalid
-from server.platform.preparing import Preparation
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")
 BUILT_IN_NUMBERS = ("__interval_ms", "__range_s", "__range_ms", "__from", "__to")

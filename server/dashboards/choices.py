@@ -12,13 +12,19 @@ from novaql.export.series_text import series_text
 from novaql.language import parse
 from novaql.language.ast import VectorSelector
 from novaql.result import Result
-from server.dashboards.interpolation import MOST_VALUES, BadValue, NoValue, Value, interpolated
-from server.dashboards.schema import VariableIn
-from server.dashboards.variable_queries import VariableQuery, read_variable_query
-from server.platform.errors import Impossible, InvalidRequest, invalid
-from server.platform.store import Store
-from server.platform.syntax_tree import all_matchers
-from tsdb.matchers import Matcher
+from novaql.server.dashboards.interpolation import (
+    MOST_VALUES,
+    BadValue,
+    NoValue,
+    Value,
+    interpolated,
+)
+from novaql.server.dashboards.schema import VariableIn
+from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
+from novaql.server.platform.errors import Impossible, InvalidRequest, invalid
+from novaql.server.platform.store import Store
+from novaql.server.platform.syntax_tree import all_matchers
+from novaql.tsdb.matchers import Matcher
 
 ALL = "$__all"
 Evaluate = Callable[[str], Result]

@@ -20,23 +20,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.export.html import html_of
-from server.dashboards.panel_data import DataQuery, Run, answer, data_of, in_turn, load, window_in
-from server.dashboards.panel_data import Shown as ShownPanel
-from server.dashboards.tables import Panel, PanelEmbed
-from server.platform.calls import Answer, Call, created, no_content, ok, operation
-from server.platform.context import ServerContext, context_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Detail, Forbidden, Gone, Impossible, not_found
-from server.platform.formats import MEDIA, format_of
-from server.platform.ids import new_id
-from server.platform.query_parameters import read_query
-from server.platform.scopes import Principal, Role
-from server.platform.secrets import digest_of
-from server.platform.shapes import Body, Duration, Shown, Timestamp
-from server.platform.state.rows import Tenant
-from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Origin, system_actor
+from novaql.server.dashboards.panel_data import (
+    DataQuery,
+    Run,
+    answer,
+    data_of,
+    in_turn,
+    load,
+    window_in,
+)
+from novaql.server.dashboards.panel_data import Shown as ShownPanel
+from novaql.server.dashboards.tables import Panel, PanelEmbed
+from novaql.server.platform.calls import Answer, Call, created, no_content, ok, operation
+from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Detail, Forbidden, Gone, Impossible, not_found
+from novaql.server.platform.formats import MEDIA, format_of
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.query_parameters import read_query
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.secrets import digest_of
+from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.tables import User
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Origin, system_actor
 
 USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
 HostName = Annotated[

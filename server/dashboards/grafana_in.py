@@ -8,16 +8,16 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from novaql.errors import ArgumentError, QueryError
+from novaql.server.dashboards.checks import BUILT_IN_DURATIONS, BUILT_IN_NUMBERS
+from novaql.server.dashboards.grafana_panels import PanelReader
+from novaql.server.dashboards.grafana_sources import foreign
+from novaql.server.dashboards.grafana_variables import read_variable
+from novaql.server.dashboards.interpolation import check
+from novaql.server.dashboards.layout import packed
+from novaql.server.dashboards.schema import MOST_PANELS, Note, SaveDashboard
+from novaql.server.platform.errors import invalid
+from novaql.server.platform.wording import worded
 from novaql.timeparse import duration_ms, to_ms
-from server.dashboards.checks import BUILT_IN_DURATIONS, BUILT_IN_NUMBERS
-from server.dashboards.grafana_panels import PanelReader
-from server.dashboards.grafana_sources import foreign
-from server.dashboards.grafana_variables import read_variable
-from server.dashboards.interpolation import check
-from server.dashboards.layout import packed
-from server.dashboards.schema import MOST_PANELS, Note, SaveDashboard
-from server.platform.errors import invalid
-from server.platform.wording import worded
 
 
 class Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from server.dashboards.grafana_sources import foreign
+from novaql.server.dashboards.grafana_sources import foreign
 
 _TYPES = {
     "timeseries": "timeseries",

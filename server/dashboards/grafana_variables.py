@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import re2
 
-from server.dashboards.grafana_sources import foreign
-from server.dashboards.interpolation import references
-from server.dashboards.variable_queries import read_variable_query
+from novaql.server.dashboards.grafana_sources import foreign
+from novaql.server.dashboards.interpolation import references
+from novaql.server.dashboards.variable_queries import read_variable_query
 
 Add = Callable[[str, Literal["dropped", "changed"], str], None]
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", re.ASCII)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from server.dashboards.schema import COLUMNS
+from novaql.server.dashboards.schema import COLUMNS
 
 
 def packed(panels: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.result import Result
-from server.dashboards.choices import resolved
-from server.dashboards.interpolation import NoValue
-from server.dashboards.panel_data import (
+from novaql.server.dashboards.choices import resolved
+from novaql.server.dashboards.interpolation import NoValue
+from novaql.server.dashboards.panel_data import (
     DataQuery,
     Run,
     WindowQuery,
@@ -25,17 +25,17 @@ from server.dashboards.panel_data import (
     variables_of,
     window_in,
 )
-from server.dashboards.panel_formats import legend_text
-from server.dashboards.schema import AnnotationIn
-from server.dashboards.tables import Dashboard
-from server.dashboards.windows import built_in
-from server.platform.calls import read_once
-from server.platform.clock import from_ms, rfc3339
-from server.platform.context import context_of
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.platform.shapes import Shown, Timestamp
-from server.platform.unit import Unit
+from novaql.server.dashboards.panel_formats import legend_text
+from novaql.server.dashboards.schema import AnnotationIn
+from novaql.server.dashboards.tables import Dashboard
+from novaql.server.dashboards.windows import built_in
+from novaql.server.platform.calls import read_once
+from novaql.server.platform.clock import from_ms, rfc3339
+from novaql.server.platform.context import context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.shapes import Shown, Timestamp
+from novaql.server.platform.unit import Unit
 
 MOST_MARKS = 1000
 

@@ -14,21 +14,21 @@ from novaql.api import Cancellation, evaluate
 from novaql.errors import NovaqlError
 from novaql.options import QueryOptions
 from novaql.result import Result
-from server.dashboards.choices import Asked, Choice, resolved
-from server.dashboards.interpolation import BadValue, NoValue, interpolated, references
-from server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
-from server.dashboards.schema import PanelQuery, VariableIn
-from server.dashboards.tables import Dashboard, Panel
-from server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
-from server.platform.calls import read_once
-from server.platform.clock import to_ms
-from server.platform.context import ServerContext, context_of
-from server.platform.errors import Detail, InvalidRequest, invalid
-from server.platform.formats import MEDIA, Format, format_of
-from server.platform.query_parameters import validated
-from server.platform.query_run import only_small, within_budget
-from server.platform.shapes import Body
-from server.platform.unit import Unit
+from novaql.server.dashboards.choices import Asked, Choice, resolved
+from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
+from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
+from novaql.server.dashboards.schema import PanelQuery, VariableIn
+from novaql.server.dashboards.tables import Dashboard, Panel
+from novaql.server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
+from novaql.server.platform.calls import read_once
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.errors import Detail, InvalidRequest, invalid
+from novaql.server.platform.formats import MEDIA, Format, format_of
+from novaql.server.platform.query_parameters import validated
+from novaql.server.platform.query_run import only_small, within_budget
+from novaql.server.platform.shapes import Body
+from novaql.server.platform.unit import Unit
 
 Done = TypeVar("Done")
 VARIABLE = "var-"

@@ -16,12 +16,12 @@ from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.export.series_text import series_text
 from novaql.result import Result, ResultKind
-from server.platform.formats import arrow_stream
+from novaql.server.platform.formats import arrow_stream
 
 if TYPE_CHECKING:
-    from server.dashboards.choices import Choice
-    from server.dashboards.panel_data import Shown
-    from server.dashboards.windows import Window
+    from novaql.server.dashboards.choices import Choice
+    from novaql.server.dashboards.panel_data import Shown
+    from novaql.server.dashboards.windows import Window
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.dashboards import service
-from server.dashboards.checks import Tries, check_dashboard, prepare_dashboard
-from server.dashboards.embeds import ENDPOINTS as EMBEDS
-from server.dashboards.grafana_in import imported
-from server.dashboards.grafana_out import exported
-from server.dashboards.live import ENDPOINTS as LIVE
-from server.dashboards.schema import (
+from novaql.server.dashboards import service
+from novaql.server.dashboards.checks import Tries, check_dashboard, prepare_dashboard
+from novaql.server.dashboards.embeds import ENDPOINTS as EMBEDS
+from novaql.server.dashboards.grafana_in import imported
+from novaql.server.dashboards.grafana_out import exported
+from novaql.server.dashboards.live import ENDPOINTS as LIVE
+from novaql.server.dashboards.schema import (
     DashboardOut,
     DashboardQuery,
     DashboardsOut,
@@ -25,12 +25,12 @@ from server.dashboards.schema import (
     VersionOut,
     VersionsOut,
 )
-from server.dashboards.tables import Dashboard, DashboardVersion
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest, invalid
-from server.platform.preparing import Preparation
-from server.platform.scopes import Role
+from novaql.server.dashboards.tables import Dashboard, DashboardVersion
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import InvalidRequest, invalid
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.scopes import Role
 
 
 class AnyDocument(BaseModel):

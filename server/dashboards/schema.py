@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
 
 Title = Annotated[str, Field(max_length=500)]
 Long = Annotated[str, Field(max_length=10_000)]

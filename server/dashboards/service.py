@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 
-from server.dashboards.schema import (
+from novaql.server.dashboards.schema import (
     DashboardOut,
     DashboardQuery,
     DashboardRow,
@@ -15,15 +15,15 @@ from server.dashboards.schema import (
     PersonOut,
     SaveDashboard,
 )
-from server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
-from server.platform.calls import Call
-from server.platform.cursors import Key, Page
-from server.platform.errors import Impossible, not_found
-from server.platform.ids import new_id
-from server.platform.shapes import duration_text
-from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
+from novaql.server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
+from novaql.server.platform.calls import Call
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import Impossible, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.shapes import duration_text
+from novaql.server.platform.tables import User
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
 
 KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
 MOST_VERSIONS = 100

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from novaql.errors import ArgumentError
 from novaql.export.time_text import duration_text
+from novaql.server.dashboards.interpolation import Value
 from novaql.timeparse import duration_ms, to_ms
-from server.dashboards.interpolation import Value
 
 MOST_POINTS = 11_000
 SCRAPE_INTERVAL_MS = 15_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.demo.shape import (
+from novaql.server.demo.shape import (
     BAD_VERSION,
     BROKEN,
     EXTRA_ERRORS,
@@ -19,9 +19,9 @@ from server.demo.shape import (
     daily,
     wobble,
 )
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch, Floats
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch, Floats
 
 JOB = "shop"
 INTERVAL_S = 15

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from novaql.inputs.scraper import Scraper, Target
-from server.demo.fleet import METADATA, Fleet
-from server.demo.machine import NODE_METRICS_PATH
-from server.platform.scrapes import ScrapeReport, report_of
-from server.platform.store import Store
-from tsdb.tile import Batch
+from novaql.server.demo.fleet import METADATA, Fleet
+from novaql.server.demo.machine import NODE_METRICS_PATH
+from novaql.server.platform.scrapes import ScrapeReport, report_of
+from novaql.server.platform.store import Store
+from novaql.tsdb.tile import Batch
 
 log = logging.getLogger(__name__)
 

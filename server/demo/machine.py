@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.addresses import is_loopback
-from server.platform.errors import Forbidden
+from novaql.server.addresses import is_loopback
+from novaql.server.platform.errors import Forbidden
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

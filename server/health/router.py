@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.platform.context import context_of
-from server.platform.endpoint import Endpoint
-from server.platform.telemetry import CONTENT_TYPE
+from novaql.server.platform.context import context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.telemetry import CONTENT_TYPE
 
 
 class Health(BaseModel):

@@ -17,21 +17,21 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.incidents.model import EntryType, Status, severity_of
-from server.incidents.schema import MOST_ALERTS
-from server.incidents.service import (
+from novaql.server.incidents.model import EntryType, Status, severity_of
+from novaql.server.incidents.schema import MOST_ALERTS
+from novaql.server.incidents.service import (
     Trigger,
     check_open_incidents,
     held_open,
     resolve_incident,
     trigger,
 )
-from server.incidents.tables import Incident, IncidentAlert
-from server.incidents.timeline import append, is_full
-from server.platform.catalog.lookup import services_held
-from server.platform.errors import Conflict
-from server.platform.events import Consumer, Happened
-from server.platform.unit import Unit
+from novaql.server.incidents.tables import Incident, IncidentAlert
+from novaql.server.incidents.timeline import append, is_full
+from novaql.server.platform.catalog.lookup import services_held
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.events import Consumer, Happened
+from novaql.server.platform.unit import Unit
 
 log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.incidents import service as incidents
-from server.incidents.schema import (
+from novaql.server.incidents import service as incidents
+from novaql.server.incidents.schema import (
     AddComment,
     CommentOut,
     CreateIncident,
@@ -15,12 +15,12 @@ from server.incidents.schema import (
     TimelineOut,
     TimelineQuery,
 )
-from server.incidents.showing import shown, shown_one
-from server.incidents.tables import Incident
-from server.platform.answering import Shown
-from server.platform.calls import Answer, Call, created, listed, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
+from novaql.server.incidents.showing import shown, shown_one
+from novaql.server.incidents.tables import Incident
+from novaql.server.platform.answering import Shown
+from novaql.server.platform.calls import Answer, Call, created, listed, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
 
 
 def list_incidents(call: Call) -> Answer:

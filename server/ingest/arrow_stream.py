@@ -16,7 +16,7 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.arrow_table import ArrowReader
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.layout import BY_NAME, Layout
-from tsdb.tile import Batch
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.inputs.influx import LineProblems
-from server.ingest.formats import (
+from novaql.server.ingest.formats import (
     READERS,
     Reader,
     Told,
@@ -18,12 +18,12 @@ from server.ingest.formats import (
     read_json_lines,
     read_text,
 )
-from server.ingest.schemas import IngestQuery
-from server.ingest.service import Taken, store_body
-from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of, principal_of
-from server.platform.errors import UnsupportedMedia
-from server.platform.query_parameters import read_query
+from novaql.server.ingest.schemas import IngestQuery
+from novaql.server.ingest.service import Taken, store_body
+from novaql.server.platform.bodies import media_type, read_body
+from novaql.server.platform.context import context_of, principal_of
+from novaql.server.platform.errors import UnsupportedMedia
+from novaql.server.platform.query_parameters import read_query
 
 _ENCODINGS = ("gzip", "zstd")
 

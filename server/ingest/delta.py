@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from server.ingest.otlp_messages import Message
-from tsdb.histograms import MIN_SCHEMA
+from novaql.server.ingest.otlp_messages import Message
+from novaql.tsdb.histograms import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]
 _MOST_BUCKETS = 640

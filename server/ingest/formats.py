@@ -12,10 +12,10 @@ from novaql.inputs.influx import LineProblems, precision_of
 from novaql.inputs.json_lines import short_lines
 from novaql.inputs.line_blocks import line_blocks
 from novaql.inputs.protobuf_exposition import ProtobufParser
-from server.ingest.arrow_stream import read_arrow_stream
-from server.ingest.body import Body
-from server.ingest.intake import Intake
-from server.ingest.spool import Incoming, Slices
+from novaql.server.ingest.arrow_stream import read_arrow_stream
+from novaql.server.ingest.body import Body
+from novaql.server.ingest.intake import Intake
+from novaql.server.ingest.spool import Incoming, Slices
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.influx import InfluxParser
 from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.remote_write import RemoteWriteDecoder
-from server.ingest.delta import DeltaSums
-from server.platform.context import ServerContext
-from server.platform.label_limits import label_limits
-from server.platform.store import Store
-from server.settings import Settings
+from novaql.server.ingest.delta import DeltaSums
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.label_limits import label_limits
+from novaql.server.platform.store import Store
+from novaql.server.settings import Settings
 
 
 class Intake:

@@ -15,13 +15,13 @@ from novaql.excerpt import excerpt
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
 from novaql.inputs.sample_times import out_of_range
-from server.ingest.delta import DeltaProblem, DeltaRequest
-from server.ingest.otlp_messages import Message
-from server.ingest.otlp_names import label_name, metric_name, unit_words
-from tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
-from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.server.ingest.delta import DeltaProblem, DeltaRequest
+from novaql.server.ingest.otlp_messages import Message
+from novaql.server.ingest.otlp_names import label_name, metric_name, unit_words
+from novaql.tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
+from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 
 _NO_VALUE = 1
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")

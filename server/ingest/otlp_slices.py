@@ -8,11 +8,11 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.json_memory import check_json_memory
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, fields
-from server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
-from server.ingest.otlp import Converted, convert
-from server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
-from server.ingest.spool import Incoming, Slices
-from server.platform.writers import BLOCKED
+from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
+from novaql.server.ingest.otlp import Converted, convert
+from novaql.server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
+from novaql.server.ingest.spool import Incoming, Slices
+from novaql.server.platform.writers import BLOCKED
 
 SLICE_BYTES = 64 << 10
 MOST_MESSAGE_BYTES = 1 << 20

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from novaql.errors import InputError
 from novaql.excerpt import excerpt
-from server.ingest.write_parts import Part, Parts
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.server.ingest.write_parts import Part, Parts
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 MOST_AT_FAULT = 50
 """A message with more series that are at fault is refused as a whole."""

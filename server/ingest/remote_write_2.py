@@ -20,9 +20,9 @@ from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, sign
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
 from novaql.inputs.write_request import WriteRequest, need_storable
-from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 
 _SYMBOL, _SERIES = 4, 5
 _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from server.ingest.bodies_in import import_lines, import_text, influx, ingest
-from server.ingest.formats import JSON_LINES, READERS, TEXT
-from server.ingest.otlp_door import otlp
-from server.ingest.remote_write_door import write
-from server.ingest.schemas import IngestAnswer, IngestQuery
-from server.platform.endpoint import Endpoint, Handler
-from server.platform.scopes import Role
+from novaql.server.ingest.bodies_in import import_lines, import_text, influx, ingest
+from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
+from novaql.server.ingest.otlp_door import otlp
+from novaql.server.ingest.remote_write_door import write
+from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
+from novaql.server.platform.endpoint import Endpoint, Handler
+from novaql.server.platform.scopes import Role
 
 _PROTOBUF = "application/x-protobuf"
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.inputs.label_limits import LabelLimits
-from tsdb.labels import Ints, SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.tile import Batch
 
 _Hashes = NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)

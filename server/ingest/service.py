@@ -9,18 +9,18 @@ from functools import partial
 from typing import Protocol
 
 from novaql.errors import LimitExceeded
-from server.ingest.body import Body
-from server.ingest.formats import Reader, Told
-from server.ingest.intake import intake_of
-from server.ingest.otlp_slices import OtlpReading
-from server.ingest.partial_write import SoundSeries
-from server.ingest.series_count import SeriesCount
-from server.ingest.spool import Incoming, Slices, spooled
-from server.ingest.write_parts import Parts, parts_1, parts_2
-from server.platform.bodies import unpack_snappy
-from server.platform.context import ServerContext
-from server.platform.errors import BodyTooLarge
-from server.platform.writers import Steps
+from novaql.server.ingest.body import Body
+from novaql.server.ingest.formats import Reader, Told
+from novaql.server.ingest.intake import intake_of
+from novaql.server.ingest.otlp_slices import OtlpReading
+from novaql.server.ingest.partial_write import SoundSeries
+from novaql.server.ingest.series_count import SeriesCount
+from novaql.server.ingest.spool import Incoming, Slices, spooled
+from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
+from novaql.server.platform.bodies import unpack_snappy
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.errors import BodyTooLarge
+from novaql.server.platform.writers import Steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from novaql.errors import LimitExceeded
 from novaql.inputs.overwritten import overwritten
 from novaql.inputs.sample_times import need_calendar
-from server.ingest.series_count import SeriesCount
-from server.platform.context import ServerContext
-from server.platform.writers import Blocked, Steps
-from tsdb.options import AppendResult
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.server.ingest.series_count import SeriesCount
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.writers import Blocked, Steps
+from novaql.tsdb.options import AppendResult
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 HELD_BYTES = 32 << 20
 """Bytes of batches that are held for any body; as many as it has unpacked are held beside."""

@@ -16,7 +16,7 @@ from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.protobuf_wire import BYTES, fields, read_varint, varint
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.write_request import WriteRequest
-from server.ingest.remote_write_2 import Message2, Places
+from novaql.server.ingest.remote_write_2 import Message2, Places
 
 QUICK_BYTES = 1 << 20
 """Of parts for compiled code, which needs little memory beside the message."""

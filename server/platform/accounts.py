@@ -13,12 +13,12 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from server.platform.clock import Clock
-from server.platform.scopes import Principal, Role
-from server.platform.secrets import digest_of, is_well_formed
-from server.platform.state.database import StateDatabase
-from server.platform.state.rows import Tenant
-from server.platform.tables import Token, User
+from novaql.server.platform.clock import Clock
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.secrets import digest_of, is_well_formed
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.tables import Token, User
 
 _REMEMBERED = 4096
 _TABLES = frozenset({Token.__tablename__, User.__tablename__, Tenant.__tablename__})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from server.platform.api_version import chosen_version
-from server.platform.auth import authorize, secret_of, unauthenticated
-from server.platform.context import ServerContext, origin_of
-from server.platform.errors import Forbidden, RateLimited
-from server.platform.problem import is_prometheus
-from server.platform.quotas import Quota, rate_headers
-from server.platform.scopes import Principal, Role
+from novaql.server.platform.api_version import chosen_version
+from novaql.server.platform.auth import authorize, secret_of, unauthenticated
+from novaql.server.platform.context import ServerContext, origin_of
+from novaql.server.platform.errors import Forbidden, RateLimited
+from novaql.server.platform.problem import is_prometheus
+from novaql.server.platform.quotas import Quota, rate_headers
+from novaql.server.platform.scopes import Principal, Role
 
 
 async def admit(

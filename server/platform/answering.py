@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.api_version import CURRENT, from_current
-from server.platform.cursors import Page
-from server.platform.errors import InvalidRequest
-from server.platform.idempotency import Kept
+from novaql.server.platform.api_version import CURRENT, from_current
+from novaql.server.platform.cursors import Page
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.idempotency import Kept
 
 if TYPE_CHECKING:
-    from server.platform.calls import Call
+    from novaql.server.platform.calls import Call
 
 AnyRow = TypeVar("AnyRow")
 VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'

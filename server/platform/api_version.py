@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.platform.errors import Detail, InvalidApiVersion, InvalidRequest
-from server.platform.wording import UNKNOWN
+from novaql.server.platform.errors import Detail, InvalidApiVersion, InvalidRequest
+from novaql.server.platform.wording import UNKNOWN
 
 CURRENT = "2026-04-01"
 SUPPORTED = ("2026-01-15", CURRENT)

@@ -13,7 +13,7 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.platform.table import RouteTable
+from novaql.server.platform.table import RouteTable
 
 
 class Application(FastAPI):

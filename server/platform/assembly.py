@@ -9,33 +9,33 @@ from novaql.errors import ArgumentError
 from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
-from server.addresses import parse_networks, parse_server
-from server.platform.accounts import Accounts
-from server.platform.api_version import CURRENT
-from server.platform.bootstrap import correct_first_place, ensure_first_tenant
-from server.platform.clock import Clock
-from server.platform.context import ServerContext
-from server.platform.egress import Dialer, Resolver
-from server.platform.kept_answers import KeptAnswers
-from server.platform.master_keys import open_keys, passing_keys
-from server.platform.measurements import MeasurementsKept
-from server.platform.names import resolver_at
-from server.platform.opening import open_clock, open_state, open_store, open_stores
-from server.platform.query_memory import QueryMemory, memory_for_queries
-from server.platform.quotas import open_quotas, quota_plan
-from server.platform.scopes import Principal, Role
-from server.platform.scrapes import Scrapes
-from server.platform.sealing import SealingKeys
-from server.platform.starts import Starts
-from server.platform.state.database import StateDatabase
-from server.platform.store import Store
-from server.platform.stores import Stores, not_here
-from server.platform.strangers import Strangers
-from server.platform.telemetry import Telemetry
-from server.platform.threads import StateThreads, readers_of
-from server.platform.workers import QueryWorkers
-from server.platform.writers import Writers
-from server.settings import Settings
+from novaql.server.addresses import parse_networks, parse_server
+from novaql.server.platform.accounts import Accounts
+from novaql.server.platform.api_version import CURRENT
+from novaql.server.platform.bootstrap import correct_first_place, ensure_first_tenant
+from novaql.server.platform.clock import Clock
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.egress import Dialer, Resolver
+from novaql.server.platform.kept_answers import KeptAnswers
+from novaql.server.platform.master_keys import open_keys, passing_keys
+from novaql.server.platform.measurements import MeasurementsKept
+from novaql.server.platform.names import resolver_at
+from novaql.server.platform.opening import open_clock, open_state, open_store, open_stores
+from novaql.server.platform.query_memory import QueryMemory, memory_for_queries
+from novaql.server.platform.quotas import open_quotas, quota_plan
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.scrapes import Scrapes
+from novaql.server.platform.sealing import SealingKeys
+from novaql.server.platform.starts import Starts
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.store import Store
+from novaql.server.platform.stores import Stores, not_here
+from novaql.server.platform.strangers import Strangers
+from novaql.server.platform.telemetry import Telemetry
+from novaql.server.platform.threads import StateThreads, readers_of
+from novaql.server.platform.workers import QueryWorkers
+from novaql.server.platform.writers import Writers
+from novaql.server.settings import Settings
 
 log = logging.getLogger(__name__)
 

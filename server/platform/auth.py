@@ -7,9 +7,9 @@ import binascii
 
 from starlette.requests import Request
 
-from server.platform.errors import Forbidden, Unauthenticated
-from server.platform.problem import SCIM_BASES, is_prometheus
-from server.platform.scopes import Principal, Role
+from novaql.server.platform.errors import Forbidden, Unauthenticated
+from novaql.server.platform.problem import SCIM_BASES, is_prometheus
+from novaql.server.platform.scopes import Principal, Role
 
 _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cramjam
 from starlette.requests import Request
 
-from server.platform.body_budget import HeldBody
-from server.platform.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
+from novaql.server.platform.body_budget import HeldBody
+from novaql.server.platform.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 
 
 async def read_body(

@@ -13,7 +13,7 @@ import asyncio
 from collections import defaultdict
 from types import TracebackType
 
-from server.platform.errors import Busy
+from novaql.server.platform.errors import Busy
 
 WAIT_S = 10.0
 """How long a body waits for bytes of the budget before it is refused."""

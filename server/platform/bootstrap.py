@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from server.platform.clock import Clock
-from server.platform.errors import Conflict
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.platform.state.database import StateDatabase
-from server.platform.state.rows import Tenant
-from server.platform.tables import Token, User
-from server.platform.tokens import issue
-from server.settings import Limits, Settings
+from novaql.server.platform.clock import Clock
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.tables import Token, User
+from novaql.server.platform.tokens import issue
+from novaql.server.settings import Limits, Settings
 
 FIRST_TENANT = "default"
 FIRST_ADMIN = "admin@localhost"

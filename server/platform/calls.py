@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.cancellation import Cancellation
-from server.platform.answering import (
+from novaql.server.platform.answering import (
     Answer,
     Outside,
     Shown,
@@ -33,20 +33,20 @@ from server.platform.answering import (
     response_of,
     version_in,
 )
-from server.platform.api_version import to_current
-from server.platform.bodies import media_type, read_body
-from server.platform.context import ServerContext, context_of, origin_of, principal_of
-from server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest, UnsupportedMedia
-from server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
-from server.platform.preparing import Preparation, Prepare
-from server.platform.query_parameters import NoParameters, read_query
-from server.platform.reading_again import read_again
-from server.platform.scopes import Principal, Role
-from server.platform.state.tables_used import tables_read
-from server.platform.strict_json import parse_json, validate
-from server.platform.unit import Unit
+from novaql.server.platform.api_version import to_current
+from novaql.server.platform.bodies import media_type, read_body
+from novaql.server.platform.context import ServerContext, context_of, origin_of, principal_of
+from novaql.server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.platform.idempotency import Kept, fingerprint, read_key, recall, remember
+from novaql.server.platform.preparing import Preparation, Prepare
+from novaql.server.platform.query_parameters import NoParameters, read_query
+from novaql.server.platform.reading_again import read_again
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.state.tables_used import tables_read
+from novaql.server.platform.strict_json import parse_json, validate
+from novaql.server.platform.unit import Unit
 
 __all__ = [
     "Answer",

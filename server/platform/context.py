@@ -13,29 +13,29 @@ from starlette.requests import Request
 from novaql.export.matrix_json import KeptTexts
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
-from server.platform.accounts import Accounts
-from server.platform.clock import Clock
-from server.platform.edge import request_id_of
-from server.platform.egress import Dialer
-from server.platform.idempotency import KeysInFlight
-from server.platform.kept_answers import KeptAnswers
-from server.platform.measurements import MeasurementsKept
-from server.platform.query_memory import QueryMemory
-from server.platform.quotas import Quota, Quotas, quota_plan
-from server.platform.scopes import Principal, Role
-from server.platform.scrapes import Scrapes, no_scrapes
-from server.platform.sealing import SealingKeys
-from server.platform.starts import Starts
-from server.platform.state.database import StateDatabase
-from server.platform.store import Store
-from server.platform.stores import Stores
-from server.platform.strangers import Strangers
-from server.platform.telemetry import Telemetry
-from server.platform.threads import StateThreads
-from server.platform.unit import Actor, Origin, Unit
-from server.platform.workers import QueryWorkers
-from server.platform.writers import Writers
-from server.settings import Settings
+from novaql.server.platform.accounts import Accounts
+from novaql.server.platform.clock import Clock
+from novaql.server.platform.edge import request_id_of
+from novaql.server.platform.egress import Dialer
+from novaql.server.platform.idempotency import KeysInFlight
+from novaql.server.platform.kept_answers import KeptAnswers
+from novaql.server.platform.measurements import MeasurementsKept
+from novaql.server.platform.query_memory import QueryMemory
+from novaql.server.platform.quotas import Quota, Quotas, quota_plan
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.scrapes import Scrapes, no_scrapes
+from novaql.server.platform.sealing import SealingKeys
+from novaql.server.platform.starts import Starts
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.store import Store
+from novaql.server.platform.stores import Stores
+from novaql.server.platform.strangers import Strangers
+from novaql.server.platform.telemetry import Telemetry
+from novaql.server.platform.threads import StateThreads
+from novaql.server.platform.unit import Actor, Origin, Unit
+from novaql.server.platform.workers import QueryWorkers
+from novaql.server.platform.writers import Writers
+from novaql.server.settings import Settings
 
 _MOST_VIEWS = 4096
 

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from server.platform.clock import from_ms, to_ms
-from server.platform.errors import InvalidRequest
-from server.platform.sealing import SealingKeys
+from novaql.server.platform.clock import from_ms, to_ms
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.sealing import SealingKeys
 
 AnyRow = TypeVar("AnyRow")
 MOST = 200

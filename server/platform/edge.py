@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.platform.api_version import CURRENT
-from server.platform.errors import INTERNAL, kind_of
-from server.platform.ids import new_id
-from server.platform.problem import problem_response
-from server.platform.site import Site
-from server.platform.telemetry import Observation, Telemetry
+from novaql.server.platform.api_version import CURRENT
+from novaql.server.platform.errors import INTERNAL, kind_of
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.problem import problem_response
+from novaql.server.platform.site import Site
+from novaql.server.platform.telemetry import Observation, Telemetry
 
 log = logging.getLogger("novaql.server")
 

@@ -20,8 +20,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from server.addresses import Network
-from server.platform.errors import Impossible
+from novaql.server.addresses import Network
+from novaql.server.platform.errors import Impossible
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.admission import admit
-from server.platform.problem import is_prometheus
-from server.platform.scopes import Role
+from novaql.server.platform.admission import admit
+from novaql.server.platform.problem import is_prometheus
+from novaql.server.platform.scopes import Role
 
 Handler = Callable[[Request], Awaitable[Response]]
 NO_ROLE = None

@@ -43,8 +43,8 @@ from novaql.errors import (
     TypeProblem,
     UnknownName,
 )
-from tsdb.errors import InvalidBatch, ReadOnly, StorageFull, StoreError, WriteFailed
-from tsdb.matchers import PatternTooCostly
+from novaql.tsdb.errors import InvalidBatch, ReadOnly, StorageFull, StoreError, WriteFailed
+from novaql.tsdb.matchers import PatternTooCostly
 
 
 @dataclass(frozen=True, slots=True)

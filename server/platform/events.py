@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.platform.jobs import JobKind, JobRun
-from server.platform.tables import Event
-from server.platform.unit import Unit
+from novaql.server.platform.jobs import JobKind, JobRun
+from novaql.server.platform.tables import Event
+from novaql.server.platform.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)

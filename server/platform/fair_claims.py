@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from server.platform.fair_queue import FairQueue
-from server.platform.tables import Job
+from novaql.server.platform.fair_queue import FairQueue
+from novaql.server.platform.tables import Job
 
 _LOOK = 128
 _EACH = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from server.platform.errors import NotAcceptable
+from novaql.server.platform.errors import NotAcceptable
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 import httpcore
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.platform.endpoint import Endpoint
-from server.platform.table import RouteTable
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.table import RouteTable
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
-from server.platform.context import ServerContext
-from server.platform.idempotency import KEPT
-from server.platform.retention import Retention, forget_ended
-from server.platform.tables import Event, IdempotencyKey, Token
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.idempotency import KEPT
+from novaql.server.platform.retention import Retention, forget_ended
+from novaql.server.platform.tables import Event, IdempotencyKey, Token
 
 _USES_S = 15.0
 _FORGET_S = 600.0

@@ -19,11 +19,11 @@ from datetime import timedelta
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from server.platform.errors import Conflict, Impossible, InvalidRequest
-from server.platform.ids import new_id
-from server.platform.tables import IdempotencyKey
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
+from novaql.server.platform.errors import Conflict, Impossible, InvalidRequest
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.tables import IdempotencyKey
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
 
 KEPT = timedelta(hours=24)
 _LONGEST = 255

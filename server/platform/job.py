@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from novaql.cancellation import Cancellation
-from server.platform.context import ServerContext
-from server.platform.errors import INTERNAL, kind_of
-from server.platform.tables import Job
-from server.platform.unit import Origin, Unit, system_actor
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.errors import INTERNAL, kind_of
+from novaql.server.platform.tables import Job
+from novaql.server.platform.unit import Origin, Unit, system_actor
 
 log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = timedelta(minutes=10)

@@ -23,15 +23,15 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, func, or_, select
 
 from novaql.errors import QueryCancelled
-from server.platform.context import ServerContext
-from server.platform.errors import Unavailable
-from server.platform.fair_claims import FairClaims
-from server.platform.ids import new_id
-from server.platform.job import JobCancellation, JobKind, JobRun, LeaseLost
-from server.platform.leases import Leases
-from server.platform.scopes import Principal, Role
-from server.platform.state.rows import Tenant
-from server.platform.tables import Job
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.errors import Unavailable
+from novaql.server.platform.fair_claims import FairClaims
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.job import JobCancellation, JobKind, JobRun, LeaseLost
+from novaql.server.platform.leases import Leases
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.tables import Job
 
 __all__ = ["JobKind", "JobRun", "JobRunner", "LeaseLost"]
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Set
 from dataclasses import dataclass
 from typing import Any
 
-from server.platform.state.changes import Changes
+from novaql.server.platform.state.changes import Changes
 
 _LARGEST = 8
 """The largest answer that is kept has one in so many bytes of all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from novaql.inputs.label_limits import LabelLimits
-from server.settings import Settings
+from novaql.server.settings import Settings
 
 
 def label_limits(settings: Settings) -> LabelLimits:

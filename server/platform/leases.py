@@ -17,11 +17,11 @@ from pathlib import Path
 
 from sqlalchemy import BigInteger, type_coerce, update
 
-from server.platform.clock import Clock, to_ms
-from server.platform.errors import Unavailable
-from server.platform.ids import is_id, new_id
-from server.platform.state.database import StateDatabase
-from server.platform.tables import Job
+from novaql.server.platform.clock import Clock, to_ms
+from novaql.server.platform.errors import Unavailable
+from novaql.server.platform.ids import is_id, new_id
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import Job
 
 log = logging.getLogger(__name__)
 _RENEWALS = 3

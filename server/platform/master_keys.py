@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Column, Table, select, update
 
 from novaql.errors import ArgumentError
-from server.platform.sealing import (
+from novaql.server.platform.sealing import (
     CannotUnseal,
     SealingKeys,
     is_sealed,
@@ -16,11 +16,11 @@ from server.platform.sealing import (
     parse_keys,
     write_keys,
 )
-from server.platform.state.columns import SEALED_AS, WAS_PLAIN
-from server.platform.state.database import StateDatabase
-from server.platform.state.rows import Base
-from server.platform.tables import Fact
-from server.settings import Settings
+from novaql.server.platform.state.columns import SEALED_AS, WAS_PLAIN
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.rows import Base
+from novaql.server.platform.tables import Fact
+from novaql.server.settings import Settings
 
 log = logging.getLogger(__name__)
 _CANARY = "master_key_canary"

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from novaql.errors import NovaqlError
-from tsdb.errors import StoreError
+from novaql.tsdb.errors import StoreError
 
 log = logging.getLogger(__name__)
 _MOST = 10_000

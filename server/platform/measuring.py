@@ -8,11 +8,11 @@ from functools import partial
 from novaql.api import evaluate
 from novaql.options import QueryOptions
 from novaql.result import ResultKind
-from server.platform.clock import to_ms
-from server.platform.context import ServerContext
-from server.platform.measurements import Found, Measured, Measurements
-from server.platform.precedence import InTurn
-from server.platform.query_run import within_budget
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.measurements import Found, Measured, Measurements
+from novaql.server.platform.precedence import InTurn
+from novaql.server.platform.query_run import within_budget
 
 __all__ = ["Measured", "Meter"]
 

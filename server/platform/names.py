@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dns.exception
 import dns.resolver
 
-from server.platform.egress import Resolver, Unreachable, resolve
+from novaql.server.platform.egress import Resolver, Unreachable, resolve
 
 _LOOK_UP_S = 5.0
 

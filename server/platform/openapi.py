@@ -9,14 +9,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from server.platform.endpoint import (
+from novaql.server.platform.endpoint import (
     Endpoint,
     ErrorEnvelope,
     PrometheusError,
     operation_id,
     schema_of,
 )
-from server.platform.openapi_components import (
+from novaql.server.platform.openapi_components import (
     ANY_REQUEST,
     DESCRIPTION,
     HEADERS,
@@ -27,7 +27,7 @@ from server.platform.openapi_components import (
     shared_name,
     shared_responses,
 )
-from server.platform.problem import is_prometheus
+from novaql.server.platform.problem import is_prometheus
 
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.platform.answering import VERSION_TAG
-from server.platform.api_version import CURRENT, SUPPORTED
+from novaql.server.platform.answering import VERSION_TAG
+from novaql.server.platform.api_version import CURRENT, SUPPORTED
 
 MEANING = {
     400: "Malformed or invalid input",

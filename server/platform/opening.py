@@ -10,20 +10,20 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import ArgumentError
-from server.file_modes import make_private
-from server.platform.bootstrap import ensure_first_tenant
-from server.platform.clock import Clock, FileClock, SystemClock
-from server.platform.state.damage import DamagedState, need_not_lost, need_sound
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import migrate
-from server.platform.state.rows import Tenant
-from server.platform.state.stand_in import copy_of, need_writable
-from server.platform.store import Store
-from server.platform.stores import Stores
-from server.settings import Settings
-from tsdb.errors import ReadOnlyDisk
+from novaql.server.file_modes import make_private
+from novaql.server.platform.bootstrap import ensure_first_tenant
+from novaql.server.platform.clock import Clock, FileClock, SystemClock
+from novaql.server.platform.state.damage import DamagedState, need_not_lost, need_sound
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import migrate
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.state.stand_in import copy_of, need_writable
+from novaql.server.platform.store import Store
+from novaql.server.platform.stores import Stores
+from novaql.server.settings import Settings
+from novaql.tsdb.errors import ReadOnlyDisk
 
 log = logging.getLogger(__name__)
 _WAY_BACK = (

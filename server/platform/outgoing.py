@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from server.platform.egress import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.platform.egress import Dialer, TargetNotAllowed, Unreachable
 
 _EXCERPT = 1024
 

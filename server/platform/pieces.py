@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from server.platform.workers import QueryWorkers
+from novaql.server.platform.workers import QueryWorkers
 
 Piece = bytes | memoryview
 

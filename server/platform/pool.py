@@ -20,7 +20,7 @@ from time import monotonic
 from traceback import clear_frames
 from typing import Any, TypeVar
 
-from server.platform.fair_queue import FairQueue, QueueFull
+from novaql.server.platform.fair_queue import FairQueue, QueueFull
 
 Answer = TypeVar("Answer")
 

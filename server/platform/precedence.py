@@ -11,7 +11,7 @@ import threading
 from time import monotonic
 
 from novaql.api import Cancellation
-from server.platform.pool import Place, place_here
+from novaql.server.platform.pool import Place, place_here
 
 MOST_WAIT_S = 0.005
 """At one checkpoint; most small queries have ended sooner."""

@@ -13,9 +13,9 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from novaql.cancellation import Cancellation
-from server.platform.context import ServerContext
-from server.platform.errors import Impossible
-from server.platform.unit import Actor, Origin, Unit
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.errors import Impossible
+from novaql.server.platform.unit import Actor, Origin, Unit
 
 Found = TypeVar("Found")
 LONGEST_S = 10.0

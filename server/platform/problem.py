@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from novaql.errors import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
 from novaql.excerpt import excerpt
-from server.platform.errors import INTERNAL, Detail, ServerError, kind_of
+from novaql.server.platform.errors import INTERNAL, Detail, ServerError, kind_of
 
 SCIM_BASES = ("/scim/v2", "/v1/scim/v2")
 PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.addresses import Network
-from server.platform.errors import Busy, ServerError
-from server.platform.ids import new_id
-from server.platform.problem import problem_response
+from novaql.server.addresses import Network
+from novaql.server.platform.errors import Busy, ServerError
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.problem import problem_response
 
 _FOR, _PROTO, _HOST = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"
 _HOST_TEXT = re.compile(

@@ -15,10 +15,10 @@ from time import monotonic
 
 from novaql.api import Cancellation
 from novaql.errors import LimitExceeded, QueryCancelled
-from server.platform.errors import Busy
-from server.platform.machine_memory import usable_memory
-from server.platform.memory_return import MemoryReturn
-from server.settings import Settings
+from novaql.server.platform.errors import Busy
+from novaql.server.platform.machine_memory import usable_memory
+from novaql.server.platform.memory_return import MemoryReturn
+from novaql.server.settings import Settings
 
 SHARE = 4
 """Queries may take one part of so many of the memory; the rest is for caches, writes and code."""

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from server.platform.errors import Detail, InvalidRequest
-from server.platform.wording import worded
+from novaql.server.platform.errors import Detail, InvalidRequest
+from novaql.server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _TRUTHS = ("true", "false")

@@ -14,8 +14,8 @@ from novaql.evaluator.estimate import Estimate
 from novaql.evaluator.profile import Profile
 from novaql.options import Limits, QueryOptions
 from novaql.result import Result
-from server.platform.context import ServerContext, context_of
-from server.platform.workers import TooLargeHere
+from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.workers import TooLargeHere
 
 Answer = TypeVar("Answer")
 

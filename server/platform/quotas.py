@@ -28,11 +28,11 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
-from server.platform.clock import Clock, from_ms, to_ms
-from server.platform.errors import RateLimited, Unavailable
-from server.platform.state.database import StateDatabase
-from server.platform.tables import RateWindow
-from server.settings import Settings
+from novaql.server.platform.clock import Clock, from_ms, to_ms
+from novaql.server.platform.errors import RateLimited, Unavailable
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import RateWindow
+from novaql.server.settings import Settings
 
 log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Hashable, Set
 
 from starlette.requests import Request
 
-from server.platform.context import ServerContext, context_of, principal_of
-from server.platform.endpoint import Endpoint
-from server.platform.idempotency import Kept
-from server.platform.kept_answers import Flight
-from server.platform.measuring import measurements_of
+from novaql.server.platform.context import ServerContext, context_of, principal_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.idempotency import Kept
+from novaql.server.platform.kept_answers import Flight
+from novaql.server.platform.measuring import measurements_of
 
 _NEVER = object()
 Read = tuple[Kept, Set[str]]

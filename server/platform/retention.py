@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from server.platform.context import ServerContext
-from server.platform.state.rows import Tenant, TenantRow
-from server.settings import Settings
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.state.rows import Tenant, TenantRow
+from novaql.server.settings import Settings
 
 _AT_ONCE = 500
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from novaql.inputs.relabelling import RelabelRule
 from novaql.inputs.scraper import Scraper
 from novaql.language.durations import format_duration
-from tsdb.selection import Metadata
+from novaql.tsdb.selection import Metadata
 
 
 @dataclass(frozen=True, slots=True)

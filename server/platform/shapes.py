@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from server.platform.clock import parse_time, rfc3339
+from novaql.server.platform.clock import parse_time, rfc3339
 
 Item = TypeVar("Item")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}

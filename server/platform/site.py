@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from server.addresses import is_loopback
-from server.platform.errors import Forbidden, InvalidRequest
-from server.settings import Settings
+from novaql.server.addresses import is_loopback
+from novaql.server.platform.errors import Forbidden, InvalidRequest
+from novaql.server.settings import Settings
 
 _SAFE = frozenset({"GET", "HEAD"})
 _OTHER_SITES = frozenset({b"cross-site", b"same-site"})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from server.platform.fair_queue import FairQueue
+from novaql.server.platform.fair_queue import FairQueue
 
 YOUNG_S = 0.02
 """How long a request counts: one that takes longer waits for something, or is queued elsewhere."""

@@ -7,15 +7,15 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tsdb.copies import Copied
-from tsdb.damage import Losses
-from tsdb.exemplars import SeriesExemplars
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.options import AppendResult
-from tsdb.selection import Metadata, Source
-from tsdb.tile import Batch
-from tsdb.tombstones import DeleteResult
+from novaql.tsdb.copies import Copied
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.exemplars import SeriesExemplars
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.options import AppendResult
+from novaql.tsdb.selection import Metadata, Source
+from novaql.tsdb.tile import Batch
+from novaql.tsdb.tombstones import DeleteResult
 
 
 class Store(Source, Protocol):

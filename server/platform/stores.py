@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from server.platform.store import Store, numeric_stats
+from novaql.server.platform.store import Store, numeric_stats
 
 Opener = Callable[[str], Store]
 

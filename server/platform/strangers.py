@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from starlette.requests import Request
 
-from server.platform.errors import RateLimited
+from novaql.server.platform.errors import RateLimited
 
 _ADDRESSES = 10_000
 _WINDOW_S = 60.0

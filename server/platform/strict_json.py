@@ -9,10 +9,10 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from server.platform.bodies import media_type, read_body
-from server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
-from server.platform.query_parameters import NoParameters, read_query
-from server.platform.wording import worded
+from novaql.server.platform.bodies import media_type, read_body
+from novaql.server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
+from novaql.server.platform.query_parameters import NoParameters, read_query
+from novaql.server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _EXACT = 2**53

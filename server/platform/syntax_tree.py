@@ -31,8 +31,8 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 Tree = dict[str, Any]
 

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.platform.endpoint import Endpoint
-from server.platform.errors import MethodNotAllowed
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import MethodNotAllowed
 
 _ANY = -1
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, text
 
-from server.platform.errors import Conflict, Detail
-from server.platform.state.rows import TenantRow
-from server.platform.unit import Unit
+from novaql.server.platform.errors import Conflict, Detail
+from novaql.server.platform.state.rows import TenantRow
+from novaql.server.platform.unit import Unit
 
 RESOURCES = {
     "max_rules": "rules",

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from server.platform.errors import Busy
-from server.platform.fair_queue import FairQueue, QueueFull
-from server.platform.pool import Pool
-from server.platform.state.database import StateDatabase
+from novaql.server.platform.errors import Busy
+from novaql.server.platform.fair_queue import FairQueue, QueueFull
+from novaql.server.platform.pool import Pool
+from novaql.server.platform.state.database import StateDatabase
 
 Answer = TypeVar("Answer")
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.platform.api_version import CURRENT
-from server.platform.errors import Conflict, Impossible
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.platform.secrets import digest_of, new_secret, prefix_of
-from server.platform.tables import Token, User
+from novaql.server.platform.api_version import CURRENT
+from novaql.server.platform.errors import Conflict, Impossible
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.secrets import digest_of, new_secret, prefix_of
+from novaql.server.platform.tables import Token, User
 
 OVERLAP = timedelta(hours=1)
 """How long the secret before a rotation stays good."""

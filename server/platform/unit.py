@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from server.platform.clock import Clock, rfc3339
-from server.platform.errors import VersionConflict, not_found
-from server.platform.ids import new_id
-from server.platform.redaction import Snapshot, hidden, patch, shown_url
-from server.platform.sealing import CannotUnseal, SealingKeys, is_sealed
-from server.platform.state.rows import Row, TenantRow
-from server.platform.state.scoped import by_id
-from server.platform.tables import AuditEntry, Event, Job
-from server.settings import Settings
+from novaql.server.platform.clock import Clock, rfc3339
+from novaql.server.platform.errors import VersionConflict, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.redaction import Snapshot, hidden, patch, shown_url
+from novaql.server.platform.sealing import CannotUnseal, SealingKeys, is_sealed
+from novaql.server.platform.state.rows import Row, TenantRow
+from novaql.server.platform.state.scoped import by_id
+from novaql.server.platform.tables import AuditEntry, Event, Job
+from novaql.server.settings import Settings
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 _AT_ONCE = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from server.platform.errors import BodyTooLarge, InvalidRequest
+from novaql.server.platform.errors import BodyTooLarge, InvalidRequest
 
 SLICE_BYTES = 1 << 20
 _INPUT_BYTES = 64 << 10

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.platform.errors import Conflict
-from server.platform.scopes import Role
-from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
-from server.platform.tokens import revoke_all_of
-from server.platform.unit import Unit
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import User
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.tokens import revoke_all_of
+from novaql.server.platform.unit import Unit
 
 ACTIVE, DEACTIVATED = "active", "deactivated"
 

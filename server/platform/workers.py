@@ -17,11 +17,11 @@ from starlette.types import Scope
 
 from novaql.api import Cancellation
 from novaql.errors import QueryCancelled, QueryTimeout
-from server.platform.errors import RateLimited
-from server.platform.fair_queue import FairQueue, QueueFull
-from server.platform.pool import Pool
-from server.platform.precedence import InTurn, LettingBy, SmallOnes
-from server.platform.threads import REFUSED_AFTER_S, refused
+from novaql.server.platform.errors import RateLimited
+from novaql.server.platform.fair_queue import FairQueue, QueueFull
+from novaql.server.platform.pool import Pool
+from novaql.server.platform.precedence import InTurn, LettingBy, SmallOnes
+from novaql.server.platform.threads import REFUSED_AFTER_S, refused
 
 Answer = TypeVar("Answer")
 

@@ -12,9 +12,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from server.platform.body_budget import BodyBudget, HeldBody
-from server.platform.errors import Busy
-from server.platform.pool import Pool
+from novaql.server.platform.body_budget import BodyBudget, HeldBody
+from novaql.server.platform.errors import Busy
+from novaql.server.platform.pool import Pool
 
 Answer = TypeVar("Answer")
 

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from novaql.language import AGGREGATORS, FUNCTIONS
-from server.platform.context import context_of, runs_the_server
-from server.prometheus.envelope import success
-from server.prometheus.fuzzy import ALGORITHMS
-from server.prometheus.parameters import bad_parameter, read_parameters
+from novaql.server.platform.context import context_of, runs_the_server
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.fuzzy import ALGORITHMS
+from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 
 _HEARTBEAT_S = 15.0
 _LOOK_S = 0.25

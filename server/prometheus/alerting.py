@@ -11,11 +11,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
-from server.platform.calls import in_unit
-from server.prometheus.envelope import success
-from server.prometheus.parameters import Parameters, bad_parameter, go_bool, read_parameters
-from server.prometheus.selectors import MatcherSets
+from novaql.server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
+from novaql.server.platform.calls import in_unit
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.parameters import Parameters, bad_parameter, go_bool, read_parameters
+from novaql.server.prometheus.selectors import MatcherSets
 
 
 @dataclass(frozen=True, slots=True)

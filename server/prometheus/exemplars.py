@@ -13,14 +13,14 @@ from novaql.errors import QueryError
 from novaql.export.float_tokens import float_tokens
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
-from server.platform.context import context_of
-from server.platform.errors import InvalidRequest
-from server.platform.problem import query_error_text
-from server.platform.query_run import run_in_worker
-from server.platform.syntax_tree import all_matchers
-from server.prometheus.envelope import success
-from server.prometheus.parameters import read_parameters
-from tsdb.exemplars import SeriesExemplars
+from novaql.server.platform.context import context_of
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.problem import query_error_text
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.platform.syntax_tree import all_matchers
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.parameters import read_parameters
+from novaql.tsdb.exemplars import SeriesExemplars
 
 
 async def query_exemplars(request: Request) -> Response:

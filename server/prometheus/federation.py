@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.export.number_text import go_number
-from server.platform.context import context_of
-from server.platform.query_run import run_in_worker
-from server.platform.store import Store
-from server.prometheus.parameters import read_parameters
-from server.prometheus.selectors import MatcherSets
-from tsdb.labels import METRIC_NAME, Ints, LabelColumn, SeriesTable, concat_tables
-from tsdb.selection import Selection
-from tsdb.tile import Floats, Tile, is_stale
+from novaql.server.platform.context import context_of
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.platform.store import Store
+from novaql.server.prometheus.parameters import read_parameters
+from novaql.server.prometheus.selectors import MatcherSets
+from novaql.tsdb.labels import METRIC_NAME, Ints, LabelColumn, SeriesTable, concat_tables
+from novaql.tsdb.selection import Selection
+from novaql.tsdb.tile import Floats, Tile, is_stale
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _LOOKBACK_MS = 300_000

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.export.series_json import series_json
-from server.platform.context import context_of
-from server.platform.query_run import run_in_worker
-from server.prometheus.envelope import success
-from server.prometheus.label_names import unescaped_name
-from server.prometheus.parameters import read_parameters
-from tsdb.damage import Losses
+from novaql.server.platform.context import context_of
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.label_names import unescaped_name
+from novaql.server.prometheus.parameters import read_parameters
+from novaql.tsdb.damage import Losses
 
 _TRUNCATED = "results truncated due to limit"
 

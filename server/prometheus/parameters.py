@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from novaql.errors import ArgumentError
+from novaql.server.platform.bodies import media_type, read_body
+from novaql.server.platform.context import context_of
+from novaql.server.platform.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
 from novaql.timeparse import duration_ms, to_ms
-from server.platform.bodies import media_type, read_body
-from server.platform.context import context_of
-from server.platform.errors import InvalidRequest, UnsupportedMedia
-from server.prometheus.selectors import MatcherSets, matcher_sets
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)

@@ -15,13 +15,13 @@ from novaql.export.prometheus_json import result_json, result_pieces, series_cou
 from novaql.language import format_expr, parse
 from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
-from server.platform.context import context_of
-from server.platform.errors import InvalidRequest
-from server.platform.pieces import Piece, begin, pieces_response
-from server.platform.query_run import run_in_worker, run_query
-from server.platform.syntax_tree import tree_json
-from server.prometheus.envelope import success, told
-from server.prometheus.parameters import (
+from novaql.server.platform.context import context_of
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.pieces import Piece, begin, pieces_response
+from novaql.server.platform.query_run import run_in_worker, run_query
+from novaql.server.platform.syntax_tree import tree_json
+from novaql.server.prometheus.envelope import success, told
+from novaql.server.prometheus.parameters import (
     Parameters,
     bad_parameter,
     duration_of,

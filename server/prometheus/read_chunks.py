@@ -16,10 +16,10 @@ from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.histogram_encode import encode_histograms
 from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
 from novaql.inputs.protobuf_wire import varint
-from server.prometheus.read_messages import label_fields
-from tsdb.labels import Bools, Ints
-from tsdb.selection import Selection
-from tsdb.tile import HistogramTile, Tile
+from novaql.server.prometheus.read_messages import label_fields
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.selection import Selection
+from novaql.tsdb.tile import HistogramTile, Tile
 
 FRAME_BYTES = 1 << 20
 STREAMED_TYPE = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"

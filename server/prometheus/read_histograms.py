@@ -13,9 +13,9 @@ import numpy as np
 
 from novaql.inputs.prometheus.histogram_encode import whole_histograms
 from novaql.inputs.protobuf_wire import varint, zigzag
-from tsdb.histograms import Buckets, Histograms
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.histograms import Buckets, Histograms
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 _DOUBLE = struct.Struct("<d")
 _HISTOGRAMS = b"\x22"  # field 4 of a time series

@@ -13,19 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from novaql.errors import InputError
-from server.platform.bodies import read_body, unpack_snappy
-from server.platform.context import context_of
-from server.platform.errors import InvalidRequest
-from server.platform.query_run import run_in_worker
-from server.prometheus.read_chunks import STREAMED_TYPE, frames
-from server.prometheus.read_messages import (
+from novaql.server.platform.bodies import read_body, unpack_snappy
+from novaql.server.platform.context import context_of
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
+from novaql.server.prometheus.read_messages import (
     ReadQuery,
     ReadRequest,
     query_result,
     read_request,
     read_response,
 )
-from tsdb.selection import Selection
+from novaql.tsdb.selection import Selection
 
 _SAMPLES, _STREAMED = 0, 1
 _PROTO = "application/x-protobuf"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.platform.endpoint import Endpoint, Handler
-from server.platform.scopes import Role
-from server.prometheus import (
+from novaql.server.platform.endpoint import Endpoint, Handler
+from novaql.server.platform.scopes import Role
+from novaql.server.prometheus import (
     about,
     admin,
     alerting,
@@ -20,9 +20,9 @@ from server.prometheus import (
     status,
     targets,
 )
-from server.prometheus.envelope import PrometheusAnswer
-from server.prometheus.fuzzy import ALGORITHMS
-from server.prometheus.parameters import COUNT, TRUTH, WHOLE
+from novaql.server.prometheus.envelope import PrometheusAnswer
+from novaql.server.prometheus.fuzzy import ALGORITHMS
+from novaql.server.prometheus.parameters import COUNT, TRUTH, WHOLE
 
 _BOTH = ("GET", "POST")
 _GET = ("GET",)

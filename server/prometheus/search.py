@@ -11,15 +11,15 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from server.platform.context import context_of
-from server.platform.errors import InvalidRequest
-from server.platform.query_run import run_in_worker
-from server.platform.store import Store
-from server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
-from server.prometheus.parameters import Parameters, go_bool, read_parameters
-from server.prometheus.selectors import MatcherSets
-from tsdb.labels import METRIC_NAME
-from tsdb.selection import Metadata
+from novaql.server.platform.context import context_of
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.platform.store import Store
+from novaql.server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
+from novaql.server.prometheus.parameters import Parameters, go_bool, read_parameters
+from novaql.server.prometheus.selectors import MatcherSets
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.selection import Metadata
 
 _HOUR_MS = 3_600_000
 _LARGEST_BATCH = 10_000

@@ -21,11 +21,11 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from server.platform.errors import InvalidRequest
-from server.platform.problem import query_error_text
-from server.platform.syntax_tree import all_matchers
-from tsdb.labels import METRIC_NAME
-from tsdb.matchers import Matcher, MatchOp
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.problem import query_error_text
+from novaql.server.platform.syntax_tree import all_matchers
+from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 MatcherSets = list[list[Matcher]]
 _TOO_WIDE = "match[] must contain at least one non-empty matcher"

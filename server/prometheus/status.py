@@ -13,18 +13,18 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from server.platform.context import context_of, principal_of, runs_the_server
-from server.platform.errors import InvalidRequest
-from server.platform.query_run import run_in_worker
-from server.platform.store import numeric_stats
-from server.prometheus.envelope import success
-from server.prometheus.parameters import read_parameters
-from server.prometheus.targets import config_yaml
-from server.settings import TENANT_LIMITS, Settings
-from tsdb import manifest as manifests
-from tsdb.cardinality import cardinality
-from tsdb.fsio import RealDisk
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.server.platform.context import context_of, principal_of, runs_the_server
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.platform.store import numeric_stats
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.parameters import read_parameters
+from novaql.server.prometheus.targets import config_yaml
+from novaql.server.settings import TENANT_LIMITS, Settings
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.cardinality import cardinality
+from novaql.tsdb.fsio import RealDisk
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 COMPATIBLE_WITH = "3.0.0"
 """The Prometheus whose API this is; clients choose features by it."""

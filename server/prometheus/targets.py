@@ -13,14 +13,14 @@ from starlette.responses import Response
 from novaql.errors import InputError
 from novaql.inputs.relabelling import RelabelRule, relabelled
 from novaql.language.durations import format_duration
-from server.platform.context import context_of, principal_of
-from server.platform.errors import InvalidRequest, NotFound
-from server.platform.label_limits import label_limits
-from server.platform.scrapes import PoolView, ScrapeReport, TargetView
-from server.prometheus.envelope import success
-from server.prometheus.parameters import bad_parameter, read_parameters
-from server.prometheus.selectors import selector_matchers
-from tsdb.selection import Metadata
+from novaql.server.platform.context import context_of, principal_of
+from novaql.server.platform.errors import InvalidRequest, NotFound
+from novaql.server.platform.label_limits import label_limits
+from novaql.server.platform.scrapes import PoolView, ScrapeReport, TargetView
+from novaql.server.prometheus.envelope import success
+from novaql.server.prometheus.parameters import bad_parameter, read_parameters
+from novaql.server.prometheus.selectors import selector_matchers
+from novaql.tsdb.selection import Metadata
 
 _NEVER = "0001-01-01T00:00:00Z"
 _STATES = ("", "any")

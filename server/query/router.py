@@ -8,16 +8,16 @@ from starlette.responses import Response
 from novaql.api import explain, query_options
 from novaql.evaluator.profile import Profile
 from novaql.result import Result
-from server.platform.context import context_of
-from server.platform.endpoint import Endpoint
-from server.platform.formats import MEDIA, format_of
-from server.platform.pieces import Begun, begin, pieces_response
-from server.platform.query_run import run_query
-from server.platform.scopes import Role
-from server.platform.strict_json import read_json
-from server.query.formats import encode
-from server.query.schema import NovaqlAnswer, NovaqlRequest
-from server.query.tools import ENDPOINTS as TOOLS
+from novaql.server.platform.context import context_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.formats import MEDIA, format_of
+from novaql.server.platform.pieces import Begun, begin, pieces_response
+from novaql.server.platform.query_run import run_query
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.strict_json import read_json
+from novaql.server.query.formats import encode
+from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
+from novaql.server.query.tools import ENDPOINTS as TOOLS
 
 
 async def novaql(request: Request) -> Response:

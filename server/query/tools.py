@@ -20,15 +20,14 @@ from novaql.complete import complete
 from novaql.language import ValueType, format, parse, type_of, walk
 from novaql.language.ast import Aggregate, Call, VectorSelector
 from novaql.lint import Knowledge, lint
-from novaql.timeparse import to_ms
-from server.platform.context import context_of
-from server.platform.endpoint import Endpoint, Handler
-from server.platform.errors import invalid
-from server.platform.query_run import run_in_worker
-from server.platform.scopes import Role
-from server.platform.strict_json import read_json
-from server.platform.syntax_tree import tree_json
-from server.query.schema import (
+from novaql.server.platform.context import context_of
+from novaql.server.platform.endpoint import Endpoint, Handler
+from novaql.server.platform.errors import invalid
+from novaql.server.platform.query_run import run_in_worker
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.strict_json import read_json
+from novaql.server.platform.syntax_tree import tree_json
+from novaql.server.query.schema import (
     AskComplete,
     AskExplain,
     AskLint,
@@ -40,7 +39,8 @@ from server.query.schema import (
     QueryText,
     Time,
 )
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.timeparse import to_ms
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 Asked = TypeVar("Asked", bound=BaseModel)
 _TYPES = {

@@ -14,12 +14,12 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from starlette.requests import Request
 
-from server.platform.context import ServerContext, origin_of, principal_of
-from server.scim.handling import Handler
-from server.scim.member_patch import change_members, check_operations, member_changes
-from server.scim.provider import scim_service
-from server.scim.quirks import plainly
-from server.scim.storage import TenantStorage, Units
+from novaql.server.platform.context import ServerContext, origin_of, principal_of
+from novaql.server.scim.handling import Handler
+from novaql.server.scim.member_patch import change_members, check_operations, member_changes
+from novaql.server.scim.provider import scim_service
+from novaql.server.scim.quirks import plainly
+from novaql.server.scim.storage import TenantStorage, Units
 
 _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
 """What pydantic adds for who writes the server; clients are told what is wrong."""

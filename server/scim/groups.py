@@ -15,12 +15,12 @@ from scim2_models import (
 from sqlalchemy import ColumnElement, Select, delete, select
 
 from novaql.excerpt import excerpt
-from server.platform.ids import new_id
-from server.platform.tables import User
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
-from server.scim.tables import ScimGroup, ScimMember
-from server.scim.users import GONE, check_length, etag, meta
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.tables import User
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
+from novaql.server.scim.tables import ScimGroup, ScimMember
+from novaql.server.scim.users import GONE, check_length, etag, meta
 
 _OWN = ("id", "meta", "members", "schemas")
 

@@ -17,8 +17,8 @@ from scim2_models import InvalidValueException, PayloadTooLargeException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 
-from server.scim.groups import ScimGroups
-from server.scim.users import etag
+from novaql.server.scim.groups import ScimGroups
+from novaql.server.scim.users import etag
 
 MOST_OPERATIONS = 100
 """In one PATCH, as in a bulk request."""

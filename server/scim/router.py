@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.bodies import read_body
-from server.platform.context import ServerContext, context_of, principal_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest
-from server.platform.problem import SCIM_BASES
-from server.platform.scopes import Role
-from server.platform.strict_json import check_texts, parse_json
+from novaql.server.platform.bodies import read_body
+from novaql.server.platform.context import ServerContext, context_of, principal_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.problem import SCIM_BASES
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.strict_json import check_texts, parse_json
 
 if TYPE_CHECKING:
     from scim2_server.responses import ScimResponse
@@ -63,7 +63,7 @@ def _answered(
     if told["body"].strip():
         check_texts(_parsed(told["body"]))
     # SCIM's models take a second to build: not at the start of servers that nobody provisions.
-    from server.scim.answering import answered  # noqa: PLC0415
+    from novaql.server.scim.answering import answered  # noqa: PLC0415
 
     done = answered(request, context, told)
     return done, b"" if done.body is None else json.dumps(done.body).encode()

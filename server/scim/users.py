@@ -17,14 +17,14 @@ from scim2_models import (
 )
 from sqlalchemy import ColumnElement, Select, delete, select
 
-from server.platform.errors import Conflict
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.platform.state.database import flushed_or
-from server.platform.tables import User
-from server.platform.unit import Unit
-from server.platform.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
-from server.scim.tables import ScimGroup, ScimMember
+from novaql.server.platform.errors import Conflict
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.tables import User
+from novaql.server.platform.unit import Unit
+from novaql.server.platform.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
+from novaql.server.scim.tables import ScimGroup, ScimMember
 
 GONE = "deleted:"
 """Of `email_key` of a user who was deleted over SCIM: the name is free again, the row stays."""

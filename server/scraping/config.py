@@ -24,7 +24,7 @@ from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems, Place, Problem
 from novaql.rules.yaml_bounds import YamlProblem
 from novaql.rules.yaml_values import read_yaml
-from server.scraping.model import (
+from novaql.server.scraping.model import (
     Client,
     FileDiscovery,
     HttpDiscovery,

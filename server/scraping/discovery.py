@@ -13,8 +13,8 @@ import orjson
 
 from novaql.rules.yaml_bounds import YamlProblem
 from novaql.rules.yaml_values import read_yaml
-from server.scraping.fetch import Fetcher, FetchProblem
-from server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
+from novaql.server.scraping.fetch import Fetcher, FetchProblem
+from novaql.server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
 
 log = logging.getLogger("novaql.scraping")
 

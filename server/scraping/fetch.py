@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from server.scraping.model import Client
+from novaql.server.scraping.model import Client
 
 MOST_BYTES = 256 << 20
 

@@ -10,14 +10,14 @@ from concurrent.futures import Executor
 
 from novaql.errors import InputError
 from novaql.excerpt import excerpt
-from server.platform.scrapes import TargetView
-from server.platform.store import Store
-from server.scraping.fetch import Fetched, Fetcher, FetchProblem
-from server.scraping.model import ScrapeTarget
-from server.scraping.protocols import accept_header, content_type_of
-from server.scraping.samples import RefusedScrape, SampleMaker
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.server.platform.scrapes import TargetView
+from novaql.server.platform.store import Store
+from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
+from novaql.server.scraping.model import ScrapeTarget
+from novaql.server.scraping.protocols import accept_header, content_type_of
+from novaql.server.scraping.samples import RefusedScrape, SampleMaker
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 log = logging.getLogger("novaql.scraping")
 

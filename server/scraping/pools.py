@@ -14,13 +14,13 @@ from typing import Any
 from novaql.errors import ArgumentError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.rules.problems import FileProblems
-from server.platform.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
-from server.platform.store import Store
-from server.scraping.config import read_scrape_jobs
-from server.scraping.discovery import ask_server, watch_files
-from server.scraping.fetch import Fetcher
-from server.scraping.loop import ScrapeLoop
-from server.scraping.model import (
+from novaql.server.platform.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
+from novaql.server.platform.store import Store
+from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.discovery import ask_server, watch_files
+from novaql.server.scraping.fetch import Fetcher
+from novaql.server.scraping.loop import ScrapeLoop
+from novaql.server.scraping.model import (
     NoTarget,
     ScrapeJob,
     ScrapeTarget,

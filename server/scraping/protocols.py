@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.scraping.fetch import FetchProblem
+from novaql.server.scraping.fetch import FetchProblem
 
 _MEDIA = {
     "PrometheusProto": (

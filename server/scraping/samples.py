@@ -12,10 +12,10 @@ from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.relabelling import relabelled
 from novaql.inputs.scrape import TargetReader
 from novaql.inputs.scraper import missing_series, seen_at
-from server.scraping.model import Limits, ScrapeTarget
-from tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.server.scraping.model import Limits, ScrapeTarget
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 
 REPORTED = (
     "up",

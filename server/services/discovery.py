@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from server.platform.measuring import Meter
-from server.services.graph import Edge
+from novaql.server.platform.measuring import Meter
+from novaql.server.services.graph import Edge
 
 DISCOVERED = "max by (client, server) (ts_of_last_over_time({selector}[1h]))"
 """When a pair was last seen, in Unix seconds."""

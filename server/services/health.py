@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from server.platform.catalog.tables import Service
-from server.platform.measuring import Measured, Meter
-from server.services.signals import BASELINE, Reading, Signal, configured, read
-from tsdb.labels import METRIC_NAME
+from novaql.server.platform.catalog.tables import Service
+from novaql.server.platform.measuring import Measured, Meter
+from novaql.server.services.signals import BASELINE, Reading, Signal, configured, read
+from novaql.tsdb.labels import METRIC_NAME
 
 
 def readings(service: Service, meter: Meter) -> dict[str, Reading]:

@@ -7,18 +7,18 @@ import math
 from sqlalchemy import select
 
 from novaql.errors import NovaqlError
-from server.incidents.recent import count_open, recent_of
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.catalog.lookup import service_named
-from server.platform.catalog.tables import Service
-from server.platform.endpoint import Endpoint
-from server.platform.measuring import Meter
-from server.platform.scopes import Role
-from server.services import service as catalog
-from server.services.discovery import discovered
-from server.services.graph import Direction, Edge, merged, neighbourhood
-from server.services.health import readings
-from server.services.schema import (
+from novaql.server.incidents.recent import count_open, recent_of
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.catalog.lookup import service_named
+from novaql.server.platform.catalog.tables import Service
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.measuring import Meter
+from novaql.server.platform.scopes import Role
+from novaql.server.services import service as catalog
+from novaql.server.services.discovery import discovered
+from novaql.server.services.graph import Direction, Edge, merged, neighbourhood
+from novaql.server.services.health import readings
+from novaql.server.services.schema import (
     ChangeService,
     EdgeOut,
     GraphOut,
@@ -35,9 +35,9 @@ from server.services.schema import (
     ServiceQuery,
     ServicesOut,
 )
-from server.services.signals import Reading, overall
-from server.slo.posture import postures
-from server.slo.service import archive
+from novaql.server.services.signals import Reading, overall
+from novaql.server.slo.posture import postures
+from novaql.server.slo.service import archive
 
 
 def list_services(call: Call) -> Answer:

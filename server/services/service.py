@@ -7,25 +7,25 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import ValueType, parse, type_of
-from server.incidents.recent import open_of
-from server.platform.calls import Call
-from server.platform.catalog.lookup import service_named
-from server.platform.catalog.tables import Service
-from server.platform.cursors import Key, Page
-from server.platform.errors import Conflict, Impossible
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
-from server.services.schema import (
+from novaql.server.incidents.recent import open_of
+from novaql.server.platform.calls import Call
+from novaql.server.platform.catalog.lookup import service_named
+from novaql.server.platform.catalog.tables import Service
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import Conflict, Impossible
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
+from novaql.server.services.schema import (
     ChangeService,
     RegisterService,
     ServiceOut,
     ServiceQuery,
     SignalSettingsOut,
 )
-from server.services.signals import configured
+from novaql.server.services.signals import configured
 
 KEYS = (Key(Service.name),)
 MOST_NAMED = 10

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from server.slo.objective import Objective
+from novaql.server.slo.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
-from server.slo.budget import Counts, burn_rate
-from server.slo.objective import Objective
+from novaql.server.slo.budget import Counts, burn_rate
+from novaql.server.slo.objective import Objective
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from novaql.language import ValueType, format_expr, parse, type_of
 from novaql.language.ast import VectorSelector
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 

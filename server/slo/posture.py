@@ -10,14 +10,21 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.platform.measuring import Meter
-from server.platform.unit import Unit
-from server.slo.budget import Budget, Counts, attainment, budget, burn_rate, exhaustion_seconds
-from server.slo.burn import BURN_WINDOWS, Verdict, pairs_of, verdicts, warnings
-from server.slo.indicator import Counting, read_indicator
-from server.slo.objective import Objective
-from server.slo.tables import Slo
-from server.slo.window import CalendarWindow, RollingWindow, Window, seconds_of
+from novaql.server.platform.measuring import Meter
+from novaql.server.platform.unit import Unit
+from novaql.server.slo.budget import (
+    Budget,
+    Counts,
+    attainment,
+    budget,
+    burn_rate,
+    exhaustion_seconds,
+)
+from novaql.server.slo.burn import BURN_WINDOWS, Verdict, pairs_of, verdicts, warnings
+from novaql.server.slo.indicator import Counting, read_indicator
+from novaql.server.slo.objective import Objective
+from novaql.server.slo.tables import Slo
+from novaql.server.slo.window import CalendarWindow, RollingWindow, Window, seconds_of
 
 AT_RISK_BELOW = Fraction(1, 10)
 """An objective is at risk with less of its budget left than this, whatever it burns."""

@@ -9,21 +9,21 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.errors import QueryError
-from server.platform.calls import Answer, Call, Outside, created, no_content, ok, operation
-from server.platform.catalog.lookup import service_named
-from server.platform.catalog.tables import Service
-from server.platform.cursors import Key
-from server.platform.endpoint import Endpoint
-from server.platform.errors import InvalidRequest, ServerError, not_found
-from server.platform.measuring import Meter
-from server.platform.preparing import Preparation
-from server.platform.scopes import Role
-from server.platform.tenant_limits import limit_reached
-from server.slo import service as slos
-from server.slo.openslo import NotTaken, Read, read_documents
-from server.slo.posture import Posture, posture, postures
-from server.slo.rules import prometheus_rules
-from server.slo.schema import (
+from novaql.server.platform.calls import Answer, Call, Outside, created, no_content, ok, operation
+from novaql.server.platform.catalog.lookup import service_named
+from novaql.server.platform.catalog.tables import Service
+from novaql.server.platform.cursors import Key
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import InvalidRequest, ServerError, not_found
+from novaql.server.platform.measuring import Meter
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tenant_limits import limit_reached
+from novaql.server.slo import service as slos
+from novaql.server.slo.openslo import NotTaken, Read, read_documents
+from novaql.server.slo.posture import Posture, posture, postures
+from novaql.server.slo.rules import prometheus_rules
+from novaql.server.slo.schema import (
     BudgetOut,
     HistoryOut,
     ImportedOut,
@@ -36,7 +36,7 @@ from server.slo.schema import (
     SlosOut,
     TermOut,
 )
-from server.slo.tables import Slo
+from novaql.server.slo.tables import Slo
 
 KEYS = (Key(Slo.service), Key(Slo.name))
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_of
-from server.slo.indicator import Latency, Ratio, Threshold, read_indicator
-from server.slo.objective import Objective
-from server.slo.posture import window_of
-from server.slo.tables import Slo
+from novaql.server.slo.burn import BURN_WINDOWS, Pair, Severity, pairs_of
+from novaql.server.slo.indicator import Latency, Ratio, Threshold, read_indicator
+from novaql.server.slo.objective import Objective
+from novaql.server.slo.posture import window_of
+from novaql.server.slo.tables import Slo
 
 _TEXT = {seconds: text for text, seconds in BURN_WINDOWS.items()}
 

@@ -8,21 +8,21 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.platform.calls import Call
-from server.platform.catalog.lookup import service_named
-from server.platform.errors import Conflict, Detail, InvalidRequest, not_found
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.state.database import flushed_or
-from server.platform.tenant_limits import check_limit
-from server.platform.unit import Unit
-from server.slo.indicator import InvalidIndicator, read_indicator
-from server.slo.objective import InvalidObjective, Objective
-from server.slo.posture import window_of
-from server.slo.rules import alert_rules
-from server.slo.schema import CalendarBody, SetSlo
-from server.slo.tables import Slo, SloTerm
-from server.slo.window import InvalidWindow
+from novaql.server.platform.calls import Call
+from novaql.server.platform.catalog.lookup import service_named
+from novaql.server.platform.errors import Conflict, Detail, InvalidRequest, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.unit import Unit
+from novaql.server.slo.indicator import InvalidIndicator, read_indicator
+from novaql.server.slo.objective import InvalidObjective, Objective
+from novaql.server.slo.posture import window_of
+from novaql.server.slo.rules import alert_rules
+from novaql.server.slo.schema import CalendarBody, SetSlo
+from novaql.server.slo.tables import Slo, SloTerm
+from novaql.server.slo.window import InvalidWindow
 
 
 def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.tokens import service
-from server.tokens.schema import IssuedOut, IssueToken, TokenOut, TokenQuery, TokensOut
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.tokens import service
+from novaql.server.tokens.schema import IssuedOut, IssueToken, TokenOut, TokenQuery, TokensOut
 
 
 def list_tokens(call: Call) -> Answer:

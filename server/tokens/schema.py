@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Name, Shown, Timestamp
-from server.platform.tables import Token, User
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import Body, Name, Shown, Timestamp
+from novaql.server.platform.tables import Token, User
 
 RoleName = Literal["read_only", "operator", "admin"]
 

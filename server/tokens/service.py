@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
-from server.platform.calls import Call
-from server.platform.cursors import Key, Page
-from server.platform.errors import Conflict, Impossible, not_found
-from server.platform.scopes import Role
-from server.platform.tables import Token, User
-from server.platform.tenant_limits import check_limit
-from server.platform.tokens import issue, revoke, rotate
-from server.platform.unit import Unit
-from server.tokens.schema import IssueToken, TokenOut, TokenQuery
+from novaql.server.platform.calls import Call
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import Conflict, Impossible, not_found
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import Token, User
+from novaql.server.platform.tenant_limits import check_limit
+from novaql.server.platform.tokens import issue, revoke, rotate
+from novaql.server.platform.unit import Unit
+from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 
 KEYS = (Key(Token.created_at), Key(Token.id))
 

@@ -7,17 +7,17 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.platform.context import ServerContext, context_of, origin_of
-from server.platform.endpoint import Endpoint
-from server.platform.errors import Gone, NotFound
-from server.platform.scopes import Principal, Role
-from server.platform.secrets import digest_of, is_well_formed
-from server.platform.state.rows import Tenant
-from server.platform.strict_json import read_json
-from server.platform.tables import User
-from server.platform.tokens import issue
-from server.users import service
-from server.users.schema import AcceptedOut, AcceptInvitation, UserOut
+from novaql.server.platform.context import ServerContext, context_of, origin_of
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.errors import Gone, NotFound
+from novaql.server.platform.scopes import Principal, Role
+from novaql.server.platform.secrets import digest_of, is_well_formed
+from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.strict_json import read_json
+from novaql.server.platform.tables import User
+from novaql.server.platform.tokens import issue
+from novaql.server.users import service
+from novaql.server.users.schema import AcceptedOut, AcceptInvitation, UserOut
 
 
 async def accept_invitation(request: Request) -> Response:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.platform.tables import User
-from server.users import service
-from server.users.invitations import ENDPOINTS as INVITATIONS
-from server.users.schema import (
+from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import User
+from novaql.server.users import service
+from novaql.server.users.invitations import ENDPOINTS as INVITATIONS
+from novaql.server.users.schema import (
     ChangeUser,
     InvitedOut,
     InviteUser,

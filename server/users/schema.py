@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from server.platform.cursors import PageQuery
-from server.platform.shapes import Body, Name, Shown, Timestamp
-from server.platform.tables import User
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.shapes import Body, Name, Shown, Timestamp
+from novaql.server.platform.tables import User
 
 RoleName = Literal["read_only", "operator", "admin"]
 StatusName = Literal["invited", "active", "deactivated"]

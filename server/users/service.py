@@ -6,17 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from server.platform.calls import Call
-from server.platform.cursors import Key, Page
-from server.platform.errors import Conflict, not_found
-from server.platform.ids import new_id
-from server.platform.secrets import digest_of, new_secret
-from server.platform.state.database import flushed_or
-from server.platform.tables import User
-from server.platform.unit import Unit
-from server.platform.user_access import check_new_user, set_access
-from server.users.model import INVITATION_VALID, Status
-from server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
+from novaql.server.platform.calls import Call
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import Conflict, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.secrets import digest_of, new_secret
+from novaql.server.platform.state.database import flushed_or
+from novaql.server.platform.tables import User
+from novaql.server.platform.unit import Unit
+from novaql.server.platform.user_access import check_new_user, set_access
+from novaql.server.users.model import INVITATION_VALID, Status
+from novaql.server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
 
 KEYS = (Key(User.created_at), Key(User.id))
 

@@ -12,17 +12,17 @@ from datetime import datetime
 
 from sqlalchemy import delete, update
 
-from server.platform.clock import rfc3339
-from server.platform.ids import new_id
-from server.platform.jobs import JobKind, JobRun
-from server.platform.outgoing import Met, post
-from server.platform.signatures import headers
-from server.platform.unit import Unit
-from server.webhooks.messages import JOB
-from server.webhooks.retries import Verdict, next_attempt, verdict
-from server.webhooks.secrets import valid_secrets
-from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from server.webhooks.urls import shown_url_of, url_of
+from novaql.server.platform.clock import rfc3339
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.jobs import JobKind, JobRun
+from novaql.server.platform.outgoing import Met, post
+from novaql.server.platform.signatures import headers
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks.messages import JOB
+from novaql.server.webhooks.retries import Verdict, next_attempt, verdict
+from novaql.server.webhooks.secrets import valid_secrets
+from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from novaql.server.webhooks.urls import shown_url_of, url_of
 
 MOST_ATTEMPTS = 100
 """So many of a message are remembered, the last ones: it may be replayed often."""

@@ -10,15 +10,15 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, select
 
-from server.platform.api_version import event_in
-from server.platform.clock import rfc3339
-from server.platform.events import Consumer, Happened
-from server.platform.ids import new_id
-from server.platform.tables import Job
-from server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
-from server.platform.unit import Unit
-from server.webhooks.events import wanted
-from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from novaql.server.platform.api_version import event_in
+from novaql.server.platform.clock import rfc3339
+from novaql.server.platform.events import Consumer, Happened
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.tables import Job
+from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks.events import wanted
+from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 
 log = logging.getLogger(__name__)
 JOB = "webhooks.deliver"

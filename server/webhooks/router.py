@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.platform.calls import (
+from novaql.server.platform.calls import (
     Answer,
     Call,
     Outside,
@@ -15,14 +15,14 @@ from server.platform.calls import (
     ok,
     operation,
 )
-from server.platform.endpoint import Endpoint
-from server.platform.ids import new_id
-from server.platform.outgoing import Met, post
-from server.platform.scopes import Role
-from server.webhooks import service
-from server.webhooks.jobs import prepared, record
-from server.webhooks.messages import message
-from server.webhooks.schema import (
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.outgoing import Met, post
+from novaql.server.platform.scopes import Role
+from novaql.server.webhooks import service
+from novaql.server.webhooks.jobs import prepared, record
+from novaql.server.webhooks.messages import message
+from novaql.server.webhooks.schema import (
     ChangeWebhook,
     CreatedWebhook,
     CreateWebhook,
@@ -39,7 +39,7 @@ from server.webhooks.schema import (
     WebhookQuery,
     WebhooksOut,
 )
-from server.webhooks.tables import Webhook, WebhookDelivery
+from novaql.server.webhooks.tables import Webhook, WebhookDelivery
 
 
 def list_webhooks(call: Call) -> Answer:

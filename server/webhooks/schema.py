@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field
 
-from server.platform.api_version import SUPPORTED
-from server.platform.cursors import PageQuery
-from server.platform.redaction import with_short_urls
-from server.platform.shapes import URL_PATTERN, Body, Shown, Timestamp
-from server.platform.unit import Unit
-from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from server.webhooks.urls import shown_url_of
+from novaql.server.platform.api_version import SUPPORTED
+from novaql.server.platform.cursors import PageQuery
+from novaql.server.platform.redaction import with_short_urls
+from novaql.server.platform.shapes import URL_PATTERN, Body, Shown, Timestamp
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from novaql.server.webhooks.urls import shown_url_of
 
 Url = Annotated[
     str,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from server.platform.errors import Conflict, invalid
-from server.platform.signatures import InvalidSecret, new_secret, secret_bytes
-from server.platform.unit import Unit
-from server.webhooks.tables import Webhook
+from novaql.server.platform.errors import Conflict, invalid
+from novaql.server.platform.signatures import InvalidSecret, new_secret, secret_bytes
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks.tables import Webhook
 
 
 def chosen_secret(given: str | None) -> str:

@@ -7,26 +7,26 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.platform.calls import Call
-from server.platform.cursors import Key, Page
-from server.platform.errors import Conflict, invalid, not_found
-from server.platform.ids import new_id
-from server.platform.preparing import Preparation
-from server.platform.redaction import is_shown_url
-from server.platform.tables import Job
-from server.platform.tenant_limits import (
+from novaql.server.platform.calls import Call
+from novaql.server.platform.cursors import Key, Page
+from novaql.server.platform.errors import Conflict, invalid, not_found
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.redaction import is_shown_url
+from novaql.server.platform.tables import Job
+from novaql.server.platform.tenant_limits import (
     DELIVERIES,
     PENDING_LIMIT,
     check_limit,
     remaining,
     too_many,
 )
-from server.platform.unit import Unit
-from server.webhooks import secrets
-from server.webhooks.events import UnknownEvent, checked_filters
-from server.webhooks.jobs import disable
-from server.webhooks.messages import JOB, remove
-from server.webhooks.schema import (
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks import secrets
+from novaql.server.webhooks.events import UnknownEvent, checked_filters
+from novaql.server.webhooks.jobs import disable
+from novaql.server.webhooks.messages import JOB, remove
+from novaql.server.webhooks.schema import (
     ChangeWebhook,
     CreateWebhook,
     DeliveryQuery,
@@ -35,8 +35,8 @@ from server.webhooks.schema import (
     WebhookOut,
     WebhookQuery,
 )
-from server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
-from server.webhooks.urls import set_url
+from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
+from novaql.server.webhooks.urls import set_url
 
 KEYS = (Key(Webhook.created_at), Key(Webhook.id))
 LOG_KEYS = (

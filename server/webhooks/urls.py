@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.platform.unit import Unit
-from server.webhooks.tables import Webhook
+from novaql.server.platform.unit import Unit
+from novaql.server.webhooks.tables import Webhook
 
 
 def set_url(unit: Unit, webhook: Webhook, url: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.repository import ROOT, python_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OURS = {"benchmarks", "docs", "grammar", "novaql", "server", "tests", "tsdb"}
+OURS = {"benchmarks", "docs", "novaql", "tests"}
 
 NOT_IMPORTED_YET = {
     "distributed": "fragments on a Dask cluster",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, python_files
 
 HEAVY = (
     "duckdb",
@@ -51,10 +55,11 @@ def test_every_module_of_novaql_and_tsdb_has_its_place_in_a_contract() -> None:
         for layer in contract["layers"]
         for name in layer.replace("|", ":").split(":")
     }
-    for house in ("novaql", "tsdb"):
+    for house in ("novaql", "novaql.tsdb"):
+        folder = ROOT.joinpath(*house.split("."))
         modules = {
             path.stem if path.is_file() else path.name
-            for path in (ROOT / house).iterdir()
+            for path in folder.iterdir()
             if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
         } - {"__init__"}
 
@@ -88,13 +93,13 @@ LATE = {
     "novaql.inputs.files": "files",
     "novaql.inputs.opening": "everything that is no database",
     "pcodec": "blocks on disk",
-    "tsdb.block": "blocks on disk",
-    "tsdb.database": "the store; the engine needs its contracts alone",
-    "tsdb.files": "the store on disk",
-    "tsdb.head": "the store",
-    "tsdb.manifest": "the store on disk",
-    "tsdb.verify": "checks of a store",
-    "tsdb.wal": "the log",
+    "novaql.tsdb.block": "blocks on disk",
+    "novaql.tsdb.database": "the store; the engine needs its contracts alone",
+    "novaql.tsdb.files": "the store on disk",
+    "novaql.tsdb.head": "the store",
+    "novaql.tsdb.manifest": "the store on disk",
+    "novaql.tsdb.verify": "checks of a store",
+    "novaql.tsdb.wal": "the log",
     "zlib": "compressed files",
 }
 """Modules that the engine leaves alone until they are needed, and for what: together 80 ms."""
@@ -103,7 +108,7 @@ LATE = {
 def test_importing_novaql_loads_itself_alone() -> None:
     loaded = modules_after("import novaql", whole=True)
 
-    assert {name for name in loaded if name.partition(".")[0] in ("novaql", "tsdb")} == {"novaql"}
+    assert {name for name in loaded if name.partition(".")[0] == "novaql"} == {"novaql"}
     assert loaded.isdisjoint({*HEAVY, "numpy"})
 
 
@@ -118,45 +123,90 @@ def test_query_and_engine_load_nothing_heavy_and_nothing_early(statement: str) -
 
 
 def test_the_contracts_of_the_store_are_loaded_without_the_store() -> None:
-    loaded = modules_after("import tsdb.labels, tsdb.tile, tsdb.selection", whole=True)
+    loaded = modules_after("from novaql.tsdb import labels, tile, selection", whole=True)
 
-    assert {name for name in loaded if name.startswith("tsdb.")} == {
-        "tsdb.bundle",
-        "tsdb.cell_columns",
-        "tsdb.damage",
-        "tsdb.errors",
-        "tsdb.exemplars",
-        "tsdb.histograms",
-        "tsdb.labels",
-        "tsdb.matchers",
-        "tsdb.selection",
-        "tsdb.tile",
+    assert {name for name in loaded if name.startswith("novaql.tsdb.")} == {
+        "novaql.tsdb.bundle",
+        "novaql.tsdb.cell_columns",
+        "novaql.tsdb.damage",
+        "novaql.tsdb.errors",
+        "novaql.tsdb.exemplars",
+        "novaql.tsdb.histograms",
+        "novaql.tsdb.labels",
+        "novaql.tsdb.matchers",
+        "novaql.tsdb.selection",
+        "novaql.tsdb.tile",
     }
 
 
 def test_every_name_of_the_store_is_there_when_asked_for() -> None:
     code = (
-        "import tsdb, inspect\n"
+        "import inspect\nfrom novaql import tsdb\n"
         "assert set(tsdb.__all__) <= set(dir(tsdb))\n"
-        "from tsdb import *\n"
+        "from novaql.tsdb import *\n"
         "assert inspect.isfunction(check) and tsdb.check is check\n"
         "assert tsdb.selection.Metadata is Metadata\n"
         "try:\n    tsdb.nothing\n"
         "except AttributeError as problem:\n    assert 'nothing' in str(problem)\n"
         "else:\n    raise AssertionError"
     )
-    assert "tsdb" in modules_after(code)
+    assert "novaql.tsdb" in modules_after(code, whole=True)
 
 
 def test_importing_the_store_loads_nothing_heavy_and_no_engine() -> None:
-    loaded = modules_after("import tsdb\ntsdb.memory()")
+    loaded = modules_after("from novaql import tsdb\ntsdb.memory()", whole=True)
 
-    assert loaded.isdisjoint({*HEAVY, "novaql", "server", "lark"})
+    assert loaded.isdisjoint({*HEAVY, "lark", "novaql.engine", "novaql.language", "novaql.server"})
+    assert {
+        name
+        for name in loaded
+        if name.startswith("novaql.") and not f"{name}.".startswith("novaql.tsdb.")
+    } == set()
 
 
 def test_a_query_over_memory_loads_nothing_heavy() -> None:
-    loaded = modules_after(
-        "import tsdb\nfrom novaql import query\nquery('up + 1', tsdb.memory(), time=0)"
-    )
+    loaded = modules_after("from novaql import query, tsdb\nquery('up + 1', tsdb.memory(), time=0)")
 
     assert loaded.isdisjoint(HEAVY)
+
+
+FOLDERS = ("grammar", "server", "tsdb")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+def test_folders_at_the_top_level_are_imported_by_the_names_that_users_have() -> None:
+    """`import tsdb` finds a user's own tsdb.py, or nothing, where NovaQL is installed."""
+    short = [
+        f"{path}: {name}"
+        for path in python_files()
+        for name in imported(path)
+        if name.partition(".")[0] in FOLDERS
+    ]
+
+    assert short == []
+
+
+def test_a_users_own_modules_of_these_names_stay_theirs(tmp_path: Path) -> None:
+    for name in FOLDERS:
+        (tmp_path / f"{name}.py").write_text("WHOSE = 'the user'\n")
+    code = (
+        "import grammar, server, tsdb\n"
+        "from novaql import query, tsdb as store\n"
+        "import novaql.server\n"
+        "assert grammar.WHOSE == server.WHOSE == tsdb.WHOSE == 'the user'\n"
+        "assert query('count(up) or vector(2)', store.memory(), time=0).values.item() == 2\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stderr

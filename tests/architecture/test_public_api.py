@@ -6,7 +6,7 @@ import inspect
 import tomllib
 
 import novaql
-import tsdb
+from novaql import tsdb
 from tests.support.repository import ROOT
 
 NOVAQL = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.cli.main import run
 from tests.support.store_model import batch_of, read_all
 

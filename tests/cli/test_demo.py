@@ -16,7 +16,7 @@ from novaql.cli.main import run
 
 
 def test_the_demo_serves_a_fleet_and_goes_without_a_trace() -> None:
-    command = [sys.executable, "-m", "novaql.cli", "demo", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "novaql", "demo", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.cli.import_files import LateDatabase, progress_bar, speed_text
 from novaql.cli.main import run
 from novaql.inputs.batch_stream import no_progress
@@ -124,7 +124,7 @@ def test_a_speed_is_told_of_long_imports_alone() -> None:
 def test_a_bar_on_a_terminal(files: Path, tmp_path: Path) -> None:
     master, terminal = pty.openpty()
     try:
-        command = [sys.executable, "-m", "novaql.cli", "import", str(files)]
+        command = [sys.executable, "-m", "novaql", "import", str(files)]
         done = subprocess.run(
             [*command, "--data", str(tmp_path / "store")],
             stdout=subprocess.PIPE,
@@ -150,7 +150,7 @@ def test_a_late_database_is_not_created_for_nothing(tmp_path: Path) -> None:
 
 
 def piped(arguments: list[str], content: bytes, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "novaql.cli", "import", *arguments, "--data", "store"]
+    command = [sys.executable, "-m", "novaql", "import", *arguments, "--data", "store"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.run(
         command, input=content, cwd=folder, env=environment, capture_output=True, check=False

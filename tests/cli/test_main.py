@@ -16,7 +16,7 @@ import pytest
 from novaql.cli.main import COMMANDS, Entry, run
 from novaql.errors import EvaluationError, NovaqlError, SyntaxProblem
 from novaql.span import Span
-from tsdb.errors import StoreNotFound
+from novaql.tsdb.errors import StoreNotFound
 
 
 def fails_with(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
@@ -162,7 +162,7 @@ def test_completion_offers_commands_options_and_choices(
 
 def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
     """A query that reads from a pipe nobody writes to is stopped like Ctrl-C does."""
-    command = [sys.executable, "-m", "novaql.cli", "query", "-", "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "novaql", "query", "-", "--data", str(tmp_path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -176,7 +176,7 @@ def test_an_interrupted_query_exits_130(tmp_path: Path) -> None:
 
 def test_the_process_itself() -> None:
     def novaql(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "novaql.cli", *args]
+        command = [sys.executable, "-m", "novaql", *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     good, bad = novaql("version"), novaql("version", "x")

@@ -86,7 +86,7 @@ def test_json_is_prometheus_data(metrics: str, capfd: Text) -> None:
 
 
 def test_arrow_into_a_pipe_and_a_file(metrics: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "novaql.cli", "query", "up", "--data", metrics, *RANGE]
+    command = [sys.executable, "-m", "novaql", "query", "up", "--data", metrics, *RANGE]
     piped = subprocess.run(
         [*command, "--format", "arrow"], capture_output=True, timeout=60, check=True
     )
@@ -115,7 +115,7 @@ def test_every_kind_of_result_has_a_table(expr: str, text: str, metrics: str, ca
 
 def test_the_query_from_standard_input(metrics: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "novaql.cli", "query", "-", "--data", metrics, *AT_NOON],
+        [sys.executable, "-m", "novaql", "query", "-", "--data", metrics, *AT_NOON],
         input="sum(\n  up\n)\n", capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1].strip() == "1"

@@ -15,7 +15,7 @@ from novaql.cli.main import run
 
 
 def test_it_answers_and_stops(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "novaql.cli", "serve", "--data", str(tmp_path / "store")]
+    command = [sys.executable, "-m", "novaql", "serve", "--data", str(tmp_path / "store")]
     with subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0", "--no-auth", "--log-level", "warning"],
         stdout=subprocess.PIPE,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tsdb
+from novaql import tsdb
 from novaql.complete import Completion, Kind, complete
 from novaql.complete.context import Place, situation
 from novaql.language import AGGREGATORS, FUNCTIONS, parse
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 
 @pytest.mark.parametrize(

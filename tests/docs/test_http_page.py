@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from server.limited import Limits
-from server.platform.errors import KINDS
-from server.query.schema import NovaqlRequest
-from server.routes import ROUTES
+from novaql.server.limited import Limits
+from novaql.server.platform.errors import KINDS
+from novaql.server.query.schema import NovaqlRequest
+from novaql.server.routes import ROUTES
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")

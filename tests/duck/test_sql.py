@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import novaql
-import tsdb
+from novaql import tsdb
 from novaql.duck.dataset import SampleDataset
 from novaql.duck.session import SqlProblem, sql
 from novaql.errors import ArgumentError
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
+from novaql.tsdb.tile import Batch, Tile
 from tests.support.batches import batches
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
-from tsdb.tile import Batch, Tile
 
 T0 = 1_700_000_000_000
 TIMES = st.integers(T0, T0 + 5_000)

@@ -9,13 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 import novaql
-import tsdb
-from novaql import QueryOptions, evaluate
+from novaql import QueryOptions, evaluate, tsdb
 from novaql.cli.query import command
 from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.evaluator.profile import Profile
 from novaql.planner.logical import Aggregation, BinaryOp
-from tsdb.labels import SeriesTable
+from novaql.tsdb.labels import SeriesTable
 
 
 def database() -> tsdb.Database:

@@ -11,8 +11,8 @@ from novaql.api import Cancellation, evaluate
 from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.inputs.table_source import TableSource
 from novaql.options import QueryOptions
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 SERIES, SAMPLES = 60, 200
 

@@ -14,8 +14,8 @@ from novaql.errors import LimitExceeded, QueryCancelled, QueryTimeout
 from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.inputs.table_source import TableSource
 from novaql.options import Limits, QueryOptions
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 PROGRAM = """
 import os, signal
 import numpy as np
-import tsdb
+from novaql import tsdb
 from novaql import query, warmup
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 series, samples = 4, 100_000
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(series)])

@@ -12,8 +12,8 @@ from novaql.evaluator import fragment
 from novaql.evaluator.block import Block
 from novaql.evaluator.kernels.dispatch import Mode, forced
 from novaql.inputs.table_source import TableSource
-from tsdb.labels import SeriesTable
-from tsdb.tile import Tile
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Tile
 
 
 def targets() -> TableSource:

@@ -12,8 +12,8 @@ from novaql import query
 from novaql.errors import LimitExceeded
 from novaql.inputs.table_source import TableSource
 from novaql.options import Limits
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 SERIES = 2000
 LONG = "n" * 70_000

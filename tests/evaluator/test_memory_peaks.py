@@ -12,8 +12,8 @@ from novaql.api import evaluate
 from novaql.errors import LimitExceeded
 from novaql.inputs.table_source import TableSource
 from novaql.options import Limits, QueryOptions
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 SERIES, SAMPLES, STEP_MS = 1200, 30, 15_000
 STEPS = 600

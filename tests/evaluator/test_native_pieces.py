@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.api import Cancellation, evaluate
 from novaql.errors import QueryCancelled
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.options import QueryOptions
 from novaql.result import Result
-from tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
-from tsdb.labels import SeriesTable
-from tsdb.selection import Source
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Source
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 SERIES, SAMPLES, STEP_MS = 12, 9, 15_000
 OPTIONS = QueryOptions(0, SAMPLES * STEP_MS, STEP_MS)

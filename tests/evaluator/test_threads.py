@@ -25,11 +25,11 @@ from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked
 from novaql.evaluator.steps import Steps
 from novaql.inputs.table_source import TableSource
 from novaql.options import QueryOptions
-from tsdb import side_by_side
-from tsdb.bundle import Bundle, BundleRef
-from tsdb.bundling import bundle_of_tile
-from tsdb.labels import Ints, SeriesTable
-from tsdb.tile import Tile
+from novaql.tsdb import side_by_side
+from novaql.tsdb.bundle import Bundle, BundleRef
+from novaql.tsdb.bundling import bundle_of_tile
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.tile import Tile
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
 

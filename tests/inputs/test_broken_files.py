@@ -18,21 +18,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.importer import import_into
 from novaql.inputs.prometheus import read_messages as answers
 from novaql.rules.problems import FileProblems
 from novaql.saving import save
-from server.prometheus import read_messages as requests
-from server.scraping.config import read_scrape_jobs
-from server.scraping.discovery import FileWatch
-from server.scraping.model import FileDiscovery
+from novaql.server.prometheus import read_messages as requests
+from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.discovery import FileWatch
+from novaql.server.scraping.model import FileDiscovery
+from novaql.tsdb import Matcher, MatchOp
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
 from tests.support.store_model import batch_of
 from tests.support.stored_histograms import simple
-from tsdb import Matcher, MatchOp
 
 T0 = 1_700_000_000_000
 FUZZED = settings(

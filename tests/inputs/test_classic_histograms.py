@@ -17,12 +17,12 @@ from novaql.inputs.table_source import TableSource
 from novaql.promqltest.classic import custom_bucket_series
 from novaql.promqltest.script import SeriesValues
 from novaql.promqltest.series_notation import NamedHint, labels_of
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch, HistogramSamples
 from tests.support.batches import plain
 from tests.support.native_histograms import singles
-from tsdb.histograms import Histograms
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch, HistogramSamples
 
 TYPES = {"h": Metadata("histogram"), "g": Metadata("gauge")}
 BOUNDS = (-1.0, 0.0, 0.5, 2.0, 1e9)

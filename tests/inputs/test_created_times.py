@@ -10,9 +10,9 @@ from novaql.inputs.created_times import CreatedTimes
 from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.opening import open_stream
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from novaql.tsdb.tile import Batch
 from tests.support.batches import plain
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 TEXT = """\

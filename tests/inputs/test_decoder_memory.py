@@ -30,12 +30,12 @@ from novaql.inputs.remote_write_plain import PlainDecoder
 from novaql.inputs.scrape import TargetReader
 from novaql.inputs.wire import compiling
 from novaql.inputs.wire.decoder import CompiledDecoder
+from novaql.tsdb.tile import Batch
 from tests.support.batches import floats, label_sets, plain
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
 from tests.support.metric_families import COUNTER, GAUGE, delimited, family
 from tests.support.remote_write_messages import message_of
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 Brought = tuple[Any, ...]

@@ -13,9 +13,9 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.exposition import ExpositionParser, canonical_bound, read_exposition
 from novaql.inputs.series_text import SeriesTextProblem, parse_series
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 from tests.support.batches import Plain, batches, bits, plain
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 TEXT = b"""\

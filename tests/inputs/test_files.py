@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import InputError, StorageUnavailable
 from novaql.inputs import importer
 from novaql.inputs.batch_stream import concat_batches
@@ -24,10 +24,10 @@ from novaql.inputs.importer import import_into
 from novaql.inputs.opening import open_stream
 from novaql.inputs.resolve import as_source
 from novaql.inputs.table_source import TableSource
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch
 from tests.support.batches import batches, bits, plain, read_plain
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch
 
 
 class Memory:

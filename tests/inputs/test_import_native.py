@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
-from novaql import query
+from novaql import query, tsdb
 from novaql.errors import InputError
 from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.importer import import_into

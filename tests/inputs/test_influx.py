@@ -11,10 +11,10 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.influx import InfluxParser, LineProblems, precision_of
 from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.label_limits import LabelLimits
+from novaql.tsdb.tile import Batch
 from tests.support.batches import bits
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 Rows = list[tuple[dict[str, str], int, bytes]]

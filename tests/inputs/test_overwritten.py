@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import novaql
-import tsdb
+from novaql import tsdb
 from novaql.cli.main import cli
 from novaql.inputs import importer
 from novaql.inputs.importer import import_into
 from novaql.inputs.overwritten import overwritten
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 from tests.support.batches import bits
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
 
 T = 1_700_000_000_000
 samples = st.lists(

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import novaql
-import tsdb
+from novaql import tsdb
 from novaql.inputs.files import read_paths
 from novaql.inputs.importer import import_into
+from novaql.tsdb.tile import Batch
 from tests.support.batches import read_plain
-from tsdb.tile import Batch
 
 T = 1_700_000_000_000
 Labels = dict[str, str]

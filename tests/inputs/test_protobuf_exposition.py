@@ -12,6 +12,8 @@ from novaql.inputs.file_options import FileKind
 from novaql.inputs.files import kind_of
 from novaql.inputs.opening import open_stream
 from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 from tests.support.metric_families import (
     COUNTER,
     GAUGE,
@@ -20,8 +22,6 @@ from tests.support.metric_families import (
     delimited,
     family,
 )
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 

@@ -15,6 +15,8 @@ from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.exposition import canonical_bound
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 from tests.support.batches import bits
 from tests.support.metric_families import (
     FAMILY_CLASSES,
@@ -25,8 +27,6 @@ from tests.support.metric_families import (
     family,
 )
 from tests.support.native_histograms import singles
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
 
 NOW = 1_700_000_000_000
 

@@ -21,12 +21,12 @@ from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.scrape import scrape
 from novaql.inputs.scraper import Scraper, Target
 from novaql.inputs.table_source import TableSource
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 from tests.support.batches import Plain, plain
 from tests.support.exposer import PROTOBUF, exposing
 from tests.support.metric_families import FAMILY_CLASSES, delimited
 from tests.support.prometheus_server import free_port
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
 
 NATIVE = ExposedOptions(native_histograms=True, always_classic=True)
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.tsdb.histograms import CUSTOM_SCHEMA
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.tile import STALE, STALE_BITS, Batch
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.store_model import bits, read_all
 from tests.support.stored_histograms import Native, natives_of
-from tsdb.histograms import CUSTOM_SCHEMA
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tsdb.tile import STALE, STALE_BITS, Batch
 
 TIME = 1_700_000_000_000
 Populations = dict[int, int]

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import novaql
-import tsdb
+from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.importer import import_into
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
+from novaql.tsdb.tile import Batch
 from tests.support.batches import read_plain
 from tests.support.metric_families import GAUGE, delimited, family
-from tsdb.labels import SeriesTable
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tsdb.tile import Batch
 
 EDGES = (FIRST_SAMPLE_MS, LAST_SAMPLE_MS)
 BEYOND = (FIRST_SAMPLE_MS - 1, LAST_SAMPLE_MS + 1, -(10**17), 10**17)

@@ -10,11 +10,11 @@ from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.opening import open_stream
 from novaql.inputs.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
 from novaql.inputs.scraper import Scraper, Target
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch
 from tests.support.batches import Plain, bits, plain
 from tests.support.exposer import PROTOBUF, Exposer, exposing
 from tests.support.metric_families import FAMILY_CLASSES, delimited
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch
 
 NOW = 1_700_000_000_000
 

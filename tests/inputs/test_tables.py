@@ -23,9 +23,9 @@ from novaql.inputs.frame import frame
 from novaql.inputs.layout import BY_NAME
 from novaql.inputs.opening import open_stream
 from novaql.result import Result, ResultKind
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 from tests.support.batches import Plain, batches, bits, floats, plain, read_plain
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ms_times = st.integers(0, 10**13)

@@ -17,11 +17,11 @@ from novaql.inputs.remote_write_plain import PlainDecoder
 from novaql.inputs.wire.compiling import Kernels, prepare, ready
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.inputs.write_request import WriteRequest
+from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from tests.support.batches import floats, label_sets, plain
 from tests.support.fuzzing import EXAMPLES
 from tests.support.message_mutations import mutated
 from tests.support.remote_write_messages import Series, message_of
-from tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 times = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(
     1_700_000_000_000, 1_700_000_009_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import QueryError
 from novaql.lint import RULES, Finding, Knowledge, Severity, lint
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 
 SPOKEN = {
     "rate-of-gauge": [],

@@ -16,10 +16,10 @@ from novaql.planner import build_plan
 from novaql.planner.logical import show
 from novaql.planner.optimizer import of_floats
 from novaql.planner.rules.share_subplans import share_subplans
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.selection import NO_HINTS, Hints, Selection
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.selection import NO_HINTS, Hints, Selection
+from novaql.tsdb.tile import Batch
 
 OPTIONS = QueryOptions(0, 600_000, 60_000)
 

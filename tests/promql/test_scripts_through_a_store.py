@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.engine import evaluate
 from novaql.options import QueryOptions
 from novaql.promqltest.runner import cases, run_eval
 from novaql.promqltest.script_parser import read_script
 from novaql.result import Result
+from novaql.tsdb.selection import Source
 from tests.promql import known_failures
 from tests.support.stored_sources import stored
-from tsdb.selection import Source
 
 FEW = ("start_timestamps.test", "staleness.test", "extended_vectors.test", "counters.test")
 

@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-import tsdb
-from novaql import Limits, QueryOptions, evaluate
+from novaql import Limits, QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.estimate import Estimate

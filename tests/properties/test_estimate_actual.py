@@ -8,17 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-import tsdb
-from novaql import QueryOptions, evaluate
+from novaql import QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError
 from novaql.evaluator.kernels import dispatch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.tile import HistogramTile, Tile
 from tests.support.random_queries import QueryMaker
 from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
-from tsdb.tile import HistogramTile, Tile
 
 FLEET = Fleet(instances=6, minutes=90, interval_s=15)
 

@@ -9,13 +9,15 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-import tsdb
+from novaql import tsdb
 from novaql.api import evaluate
 from novaql.errors import EvaluationError, NovaqlError
 from novaql.inputs.table_source import TableSource
 from novaql.language import format_expr
 from novaql.language.ast import Expr
 from novaql.options import Limits, QueryOptions
+from novaql.tsdb.selection import Source
+from novaql.tsdb.tile import Tile
 from tests.support.expressions import Vocabulary, well_typed_expressions
 from tests.support.query_answers import (
     Answer,
@@ -25,8 +27,6 @@ from tests.support.query_answers import (
 )
 from tests.support.random_queries import INEXACT, QueryMaker
 from tests.support.random_samples import START_MS, Fleet, SeriesSamples, batch_of, random_fleet
-from tsdb.selection import Source
-from tsdb.tile import Tile
 
 FIRST_MS = START_MS - START_MS % 60_000 + 6 * 60_000
 FLEET = Fleet(instances=3, minutes=20, interval_s=30, on_edges=True)

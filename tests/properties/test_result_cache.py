@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
-from novaql import QueryOptions, Result, ResultCache, evaluate
+from novaql import QueryOptions, Result, ResultCache, evaluate, tsdb
 from novaql.errors import EvaluationError
 from novaql.options import NameRemoval
 from tests.support.query_answers import answer_of_result, disagreement

@@ -15,9 +15,9 @@ from novaql.export.compiled_text import prepare, ready
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.result import Result, ResultKind
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Floats
 from tests.result.test_prometheus_json import matrices
-from tsdb.labels import SeriesTable
-from tsdb.tile import Floats
 
 pytest.importorskip("numba", reason="compiled texts need numba: pip install 'novaql[fast]'")
 

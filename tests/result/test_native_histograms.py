@@ -24,11 +24,11 @@ from novaql.options import QueryOptions
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
 from novaql.result import NativeCells, Result, ResultKind
-from server.query.formats import encode, limited
-from server.query.schema import NovaqlAnswer
+from novaql.server.query.formats import encode, limited
+from novaql.server.query.schema import NovaqlAnswer
+from novaql.tsdb.labels import SeriesTable
 from tests.support import plain_histograms as plain
 from tests.support.native_histograms import any_histogram, columns
-from tsdb.labels import SeriesTable
 
 Cell = float | FloatHistogram | None
 

@@ -23,8 +23,8 @@ from novaql.export.table import cell_width, render, table_of
 from novaql.export.time_text import duration_text
 from novaql.result import Result
 from novaql.timeparse import duration_ms, to_ms
+from novaql.tsdb.tile import Floats
 from tests.support.results import matrix, raw, results, scalar, string, vector
-from tsdb.tile import Floats
 
 
 @settings(deadline=None)

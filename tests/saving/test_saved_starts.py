@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import InputError
 from novaql.export.columns import METADATA_KEY
 from novaql.inputs.importer import import_into
 from novaql.saving import save
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
 from tests.support.stored_histograms import histograms_of, simple
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
 
 T0 = 1_700_000_000_000
 Found = dict[tuple[str, int], int]

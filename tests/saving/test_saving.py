@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import novaql
-import tsdb
+from novaql import tsdb
 from novaql.errors import ArgumentError, InputError, StorageUnavailable
 from novaql.export.series_text import quoted
 from novaql.export.stored import samples as stored_samples
@@ -28,13 +28,13 @@ from novaql.export.stored import wide
 from novaql.inputs.importer import import_into
 from novaql.inputs.resolve import as_source
 from novaql.saving import save
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 from tests.support.batches import Plain, batches, bits, read_plain
 from tests.support.native_histograms import any_histogram, columns, singles
 from tests.support.prometheus_programs import program
 from tests.support.victoria_program import running_victoria
-from tsdb.labels import SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from tsdb.tile import STALE, Batch, HistogramSamples
 
 QUICK = settings(
     max_examples=30,

@@ -17,17 +17,16 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-import tsdb
-from novaql import query
+from novaql import query, tsdb
 from novaql.export import compiled_text, prometheus_json
-from server.platform import pieces
-from server.platform.pieces import Begun, PiecesResponse, begin
-from server.platform.workers import QueryWorkers
-from server.prometheus import queries
-from server.query import formats
+from novaql.server.platform import pieces
+from novaql.server.platform.pieces import Begun, PiecesResponse, begin
+from novaql.server.platform.workers import QueryWorkers
+from novaql.server.prometheus import queries
+from novaql.server.query import formats
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 from tests.support.http_server import LocalServer, local_server
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
 
 SERIES, SAMPLES = 400, 300
 RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}
@@ -115,7 +114,7 @@ def test_an_error_on_the_way_is_not_the_end_of_an_answer(
     whole_json, encode = prometheus_json.result_pieces, formats.encode
     monkeypatch.setattr(queries, "result_pieces", lambda *a, **k: breaks(whole_json(*a, **k)))
     monkeypatch.setattr(
-        "server.query.router.encode",
+        "novaql.server.query.router.encode",
         lambda *a, **k: breaks(iter([b"a", b"b", *encode(*a, **k)])),
     )
     with pytest.raises(httpx.RemoteProtocolError):

@@ -11,10 +11,10 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from server.app import create_app
-from server.corked import Cork, CorkedProtocol
-from server.run import server_for
-from server.settings import Settings
+from novaql.server.app import create_app
+from novaql.server.corked import Cork, CorkedProtocol
+from novaql.server.run import server_for
+from novaql.server.settings import Settings
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 

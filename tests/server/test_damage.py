@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
 from tests.support.http_server import LocalServer, local_server
 from tests.support.store_model import Sample, batch_of
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import tsdb
-from server.platform.endpoint import Endpoint, ErrorEnvelope
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql import tsdb
+from novaql.server.platform.endpoint import Endpoint, ErrorEnvelope
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from server.routes import ROUTES
+from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server
 from tests.support.route_walk import Walk
 

@@ -12,12 +12,12 @@ import httpx
 import numpy as np
 import pytest
 
-import tsdb
-from server.platform.scopes import Role
+from novaql import tsdb
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Selection, TileRef
+from novaql.tsdb.tile import Tile
 from tests.support.http_server import LocalServer, local_server
-from tsdb.labels import SeriesTable
-from tsdb.selection import Selection, TileRef
-from tsdb.tile import Tile
 
 
 class SlowStore:

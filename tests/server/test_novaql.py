@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from server.platform.scopes import Role
-from server.query.schema import NovaqlAnswer
+from novaql.server.platform.scopes import Role
+from novaql.server.query.schema import NovaqlAnswer
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server
 

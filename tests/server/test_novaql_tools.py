@@ -7,8 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.scopes import Role
-from server.query.schema import CompletedOut, ExplainedOut, FormattedOut, LintedOut, ParsedOut
+from novaql.server.platform.scopes import Role
+from novaql.server.query.schema import (
+    CompletedOut,
+    ExplainedOut,
+    FormattedOut,
+    LintedOut,
+    ParsedOut,
+)
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer
 

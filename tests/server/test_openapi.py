@@ -6,7 +6,7 @@ import re
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from server.routes import ROUTES
+from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.platform.errors import Forbidden
-from server.platform.scopes import Role
-from server.platform.site import Site
-from server.settings import Settings
+from novaql.server.platform.errors import Forbidden
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.site import Site
+from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server
 from tests.support.raw_http import answer_to
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
-from server.ingest.otlp import convert
-from server.ingest.otlp_messages import from_json, from_protobuf
-from server.ingest.otlp_names import label_name, metric_name
-from server.platform.scopes import Role
+from novaql.server.ingest.otlp import convert
+from novaql.server.ingest.otlp_messages import from_json, from_protobuf
+from novaql.server.ingest.otlp_names import label_name, metric_name
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.selection import Metadata
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import Field, message_classes
-from tsdb.selection import Metadata
 
 _FIXED, _SFIXED, _SINT, _UINT, _BOOL, _STRING, _MESSAGE, _DOUBLE = 6, 16, 17, 4, 8, 9, 11, 1
 _POINT: list[Field] = [

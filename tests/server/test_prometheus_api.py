@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from server.platform.scopes import Role
-from server.prometheus.envelope import capped
-from server.prometheus.label_names import unescaped_name
+from novaql.server.platform.scopes import Role
+from novaql.server.prometheus.envelope import capped
+from novaql.server.prometheus.label_names import unescaped_name
 from tests.server.conftest import NOW_S
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.remote_write_messages import message_of, packed

@@ -13,18 +13,18 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-import tsdb
+from novaql import tsdb
 from novaql.inputs.scrape import ScrapeResult
 from novaql.inputs.scraper import Scraper, Target
-from server.app import create_app
-from server.platform.scopes import Role
-from server.platform.scrapes import ScrapeReport, report_of
-from server.settings import Settings
+from novaql.server.app import create_app
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.scrapes import ScrapeReport, report_of
+from novaql.server.settings import Settings
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Batch
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server, serving
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Batch
 
 
 def tree(server: LocalServer, query: str) -> Any:

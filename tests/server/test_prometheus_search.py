@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.prometheus.fuzzy import jaro_winkler, scorer, subsequence_score
+from novaql.server.prometheus.fuzzy import jaro_winkler, scorer, subsequence_score
+from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server
-from tsdb.selection import Metadata
 
 
 def lines(answer: httpx.Response) -> list[Any]:

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
-from server.ingest.remote_write_2 import decode_request
-from server.platform.scopes import Role
+from novaql.server.ingest.remote_write_2 import decode_request
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.remote_messages import write_2_message
 from tests.support.remote_write_messages import packed
-from tsdb.selection import Metadata
 
 HEADERS = WRITE_HEADERS | {
     "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
@@ -166,13 +166,13 @@ class UnwritableMetadata:
         return getattr(self._store, name)
 
     def set_metadata(self, _: object) -> None:
-        from tsdb.errors import WriteFailed  # noqa: PLC0415 - only here
+        from novaql.tsdb.errors import WriteFailed  # noqa: PLC0415 - only here
 
         raise WriteFailed("no space")
 
 
 def test_when_metadata_cannot_be_stored_no_sample_is() -> None:
-    import tsdb  # noqa: PLC0415 - only here
+    from novaql import tsdb  # noqa: PLC0415 - only here
 
     message = write_2_message([({"__name__": "m"}, [(1_000, 1.0)])], metadata=(1, "help", ""))
     with local_server(UnwritableMetadata(tsdb.memory())) as server:  # type: ignore[arg-type]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-import tsdb
-from server.app import create_app
-from server.run import server_for
-from server.settings import Settings
+from novaql import tsdb
+from novaql.server.app import create_app
+from novaql.server.run import server_for
+from novaql.server.settings import Settings
 
 
 def test_an_idle_connection_outlives_the_patience_of_clients() -> None:

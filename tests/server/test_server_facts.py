@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SystemClock
-from server.platform.scopes import Role
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.scopes import Role
 from tests.support.http_server import LocalServer, local_server, token_of
 
 PAGES = (

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from novaql.errors import ArgumentError
-from server.addresses import is_loopback, parse_listen
-from server.settings import Settings
+from novaql.server.addresses import is_loopback, parse_listen
+from novaql.server.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])

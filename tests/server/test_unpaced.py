@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from server.corked import CorkedProtocol
-from server.unpaced import CONGESTION_CONTROL, unpace
+from novaql.server.corked import CorkedProtocol
+from novaql.server.unpaced import CONGESTION_CONTROL, unpace
 
 ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 

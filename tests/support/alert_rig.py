@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 
-from server.platform.clock import SteppedClock, to_ms
-from server.platform.scopes import Role
-from server.platform.table import RouteTable
-from server.routes import ROUTES
+from novaql.server.platform.clock import SteppedClock, to_ms
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.table import RouteTable
+from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer
 

@@ -7,9 +7,9 @@ import struct
 import numpy as np
 from hypothesis import strategies as st
 
-from tsdb.labels import SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from tsdb.tile import STALE, Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.tile import STALE, Batch
 
 Key = tuple[tuple[str, str], ...]
 Plain = dict[Key, dict[int, bytes]]

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 from jsonschema import Draft202012Validator
 
-from server.platform.openapi import openapi_document
-from server.routes import ROUTES
+from novaql.server.platform.openapi import openapi_document
+from novaql.server.routes import ROUTES
 
 
 def assert_documented(method: str, path: str, answer: httpx.Response) -> None:

@@ -21,19 +21,19 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-import tsdb
-from server.app import Job, create_app
-from server.limited import Limits
-from server.platform.bootstrap import add_admin
-from server.platform.clock import Clock, SystemClock
-from server.platform.context import ServerContext
-from server.platform.jobs import JobRunner
-from server.platform.scopes import Role
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import migrate
-from server.platform.store import Store
-from server.run import address_of, listen, public_server
-from server.settings import Settings
+from novaql import tsdb
+from novaql.server.app import Job, create_app
+from novaql.server.limited import Limits
+from novaql.server.platform.bootstrap import add_admin
+from novaql.server.platform.clock import Clock, SystemClock
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.jobs import JobRunner
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import migrate
+from novaql.server.platform.store import Store
+from novaql.server.run import address_of, listen, public_server
+from novaql.server.settings import Settings
 from tests.support.remote_write_messages import Series, message_of, packed
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
 
 @dataclass
 class ServerProcess:
-    """`python -m server`, listening. `token` is None without authentication."""
+    """`python -m novaql.server`, listening. `token` is None without authentication."""
 
     process: subprocess.Popen[str]
     url: str
@@ -199,7 +199,15 @@ def server_process(
     had_tokens  its database is elsewhere and has tokens, so none is printed
     prefix      of the command, as `memory_limit` gives one
     """
-    command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
+    command = [
+        sys.executable,
+        "-m",
+        "novaql.server",
+        "--data",
+        str(data),
+        "--listen",
+        "127.0.0.1:0",
+    ]
     had_tokens = had_tokens or (data / "server" / "state.db").exists()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}

@@ -20,10 +20,10 @@ from typing import Any
 
 import httpx
 
-import tsdb
+from novaql import tsdb
 from novaql.inputs.wire.compiling import prepare
-from server.app import create_app
-from server.settings import Settings
+from novaql.server.app import create_app
+from novaql.server.settings import Settings
 from tests.support import hostile_bodies
 from tests.support.hostile_arrow import FULL
 from tests.support.hostile_bodies import KINDS, Hostile

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import random
 
+from novaql.tsdb.tile import STALE
 from tests.support.random_samples import SeriesSamples
-from tsdb.tile import STALE
 
 ORDINARY = (0.0, 1.0, 2.0, 3.5, 7.0, 10.0)
 ODD = (-0.0, -1.0, -4.0, math.nan, math.inf, -math.inf)

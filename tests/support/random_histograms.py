@@ -23,9 +23,9 @@ from novaql.promqltest.histogram import (
     upper_bound,
 )
 from novaql.promqltest.native_columns import columns_of
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 from tests.support.random_samples import START_MS
-from tsdb.labels import SeriesTable
-from tsdb.tile import STALE, Batch, HistogramSamples
 
 Number = float | FloatHistogram
 AnySamples = Sequence[tuple[int, Number]]

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from server.platform.endpoint import Endpoint
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer
 
 _BRACED = re.compile(r"\{(\w+)\}")

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from novaql.tsdb.fsio import AppendFile, Buffer, Lock, ReadFile
 from tests.support.disk_image import ROOT, STORE, Change, Cut, Image, Inode
-from tsdb.fsio import AppendFile, Buffer, Lock, ReadFile
 
 
 class PowerCut(BaseException):

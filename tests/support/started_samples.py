@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.tile import Batch
 from tests.support.store_model import Labels, batch_of, bits, key_of
 from tests.support.stored_histograms import Native, natives_of
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from tsdb.tile import Batch
 
 StartedSample = tuple[Mapping[str, str], int, float | Native, int]
 """Labels, milliseconds, value or histogram, start timestamp (0: none)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tsdb.errors import WriteFailed
-from tsdb.tile import Batch
+from novaql.tsdb.errors import WriteFailed
+from novaql.tsdb.tile import Batch
 
 
 class FailingAppends:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, select_rows
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
+from novaql.tsdb.tile import Batch, HistogramSamples
 from tests.support.stored_histograms import Native, histograms_of, natives_of
-from tsdb.damage import Losses
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
-from tsdb.tile import Batch, HistogramSamples
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Mapping[str, str], int, float | Native]

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Metadata
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import (
     Labels,
@@ -24,8 +26,6 @@ from tests.support.store_model import (
     read_all,
 )
 from tests.support.stored_histograms import Native, simple
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Metadata
 
 Place = tuple[Labels, int]
 MODES = ("always", "interval", "os")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-import tsdb
-from tsdb.histograms import Histograms, concat_histograms
-from tsdb.labels import Ints
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
-from tsdb.tile import Batch, HistogramSamples
+from novaql import tsdb
+from novaql.tsdb.histograms import Histograms, concat_histograms
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 _NONE = np.zeros(0, np.int64)
 

@@ -17,9 +17,9 @@ from novaql.evaluator.kernels.strips import (
     strips_of,
 )
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows
-from tsdb.bundle import Bundle
-from tsdb.bundling import bundle_of_tile
-from tsdb.tile import Tile
+from novaql.tsdb.bundle import Bundle
+from novaql.tsdb.bundling import bundle_of_tile
+from novaql.tsdb.tile import Tile
 
 
 def bundle_of(windows: Windows) -> Bundle:

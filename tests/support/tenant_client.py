@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from server.platform.table import RouteTable
-from server.routes import ROUTES
+from novaql.server.platform.table import RouteTable
+from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import ROOT, ServerProcess, server_process
 from tests.support.state_databases import postgresql_url
@@ -76,7 +76,7 @@ def second_tenant(kind: str, data: Path, **settings: str) -> Iterator[tuple[Tena
 def admin(data: Path, settings: Mapping[str, str], *arguments: str) -> str:
     """`novaql admin …`: what it prints."""
     environ = os.environ | {f"NOVAQL_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments, "--data", str(data)]
+    command = [sys.executable, "-m", "novaql", "admin", *arguments, "--data", str(data)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
     )

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-import tsdb
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Selection
-from tsdb.tile import Batch
+from novaql import tsdb
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Selection
+from novaql.tsdb.tile import Batch
 
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]
 SERIES, SAMPLES = 20, 400

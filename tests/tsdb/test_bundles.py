@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
-from tsdb import assemble_bundles, cuts, union
-from tsdb.block.paged_stream import PagedStream
-from tsdb.bundle import piece_positions
-from tsdb.bundling import bundle_of_tile
-from tsdb.directory import whole
-from tsdb.errors import Corrupted
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Selection
-from tsdb.stratum import Stratum
-from tsdb.tile import STALE, Batch, Tile, is_stale
+from novaql import tsdb
+from novaql.tsdb import assemble_bundles, cuts, union
+from novaql.tsdb.block.paged_stream import PagedStream
+from novaql.tsdb.bundle import piece_positions
+from novaql.tsdb.bundling import bundle_of_tile
+from novaql.tsdb.directory import whole
+from novaql.tsdb.errors import Corrupted
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Selection
+from novaql.tsdb.stratum import Stratum
+from novaql.tsdb.tile import STALE, Batch, Tile, is_stale
 
 Samples = list[tuple[int, int, float]]
 FOREVER = 10**6

@@ -28,12 +28,12 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.fsio import AppendFile, Buffer
 from tests.support.disk_image import Cut, Image
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import batch_of
 from tests.support.store_workload import contents
-from tsdb.fsio import AppendFile, Buffer
 
 CUTS = int(os.environ.get("NOVAQL_BUSY_CUTS", "0"))
 CUTS_PER_LIFE = 25

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import Batch, HistogramSamples, SeriesTable
 from tests.support.stored_histograms import histograms_of, simple
-from tsdb import Batch, HistogramSamples, SeriesTable
 
 SERIES = 40
 STEPS = 250

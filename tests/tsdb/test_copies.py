@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.selection import Metadata
 from tests.support.disk_image import Cut
 from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store_model import Sample, batch_of, read_all
 from tests.support.stored_histograms import simple
-from tsdb.selection import Metadata
 
 COPY = STORE.parent / "copy"
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.errors import StoreError
+from novaql.tsdb.wal.record import SEGMENT_HEADER
 from tests.support.store_model import Labels, Model, Sample, Stored, batch_of, read_all
 from tests.support.stored_histograms import Native, simple
-from tsdb.errors import StoreError
-from tsdb.wal.record import SEGMENT_HEADER
 
 ROOT = Path(__file__).parents[2]
 
 WRITER = """
 import sys
 import numpy as np
-import tsdb
+from novaql import tsdb
 from tests.support.stored_histograms import histograms_of, simple
-from tsdb import Batch, HistogramSamples, SeriesTable
+from novaql.tsdb import Batch, HistogramSamples, SeriesTable
 
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(20)])
 database = tsdb.open(sys.argv[1], sync=sys.argv[2], flush_samples=2000)

@@ -18,10 +18,10 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.support.store_model import Labels, Model, Sample, batch_of, from_bits, key_of, read_all
 from tests.support.stored_histograms import Native, natives
-from tsdb.matchers import Matcher, MatchOp
 
 LIVES = int(os.environ.get("NOVAQL_MACHINE_LIVES", "25"))
 MINUTE = 60_000

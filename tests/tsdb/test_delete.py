@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import manifest
+from novaql.tsdb.fsio import RealDisk
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from tests.support.store_model import Sample, batch_of, read_all, read_all_of
 from tests.support.stored_histograms import simple
-from tsdb import manifest
-from tsdb.fsio import RealDisk
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 A, B, C = ({"__name__": "up", "job": job} for job in "abc")
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]

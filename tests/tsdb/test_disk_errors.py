@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from tests.support.failing_disk import FailingDisk
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tests.support.stored_histograms import simple

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from tests.support.disk_image import Cut
 from tests.support.simulated_disk import STORE, Fault, PowerCut, SimulatedDisk
 from tests.support.store_model import batch_of, read_all
@@ -32,7 +32,7 @@ FULL_FOR = 12
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
 
 
 def once(number: int, code: int) -> Fault:

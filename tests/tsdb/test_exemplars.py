@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.exemplar_ring import ExemplarRing
+from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.tile import Batch
 from tests.support.store_model import batch_of
-from tsdb.exemplar_ring import ExemplarRing
-from tsdb.exemplars import Exemplars, SeriesExemplars
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.tile import Batch
 
 One = tuple[str, int, float, tuple[tuple[str, str], ...]]
 """Job, milliseconds, value, labels."""

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns
-from tsdb.histogram_bounds import (
+from novaql.tsdb.histogram_bounds import (
     CLOSED,
     OPEN_LEFT,
     OPEN_RIGHT,
@@ -22,6 +20,8 @@ from tsdb.histogram_bounds import (
     ladder,
     upper_bounds,
 )
+from tests.support import plain_histograms as plain
+from tests.support.native_histograms import any_histogram, columns
 
 
 def bound(schema: int, index: int) -> float:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import STALE, Batch, HistogramSamples, SeriesTable
+from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tests.support.stored_histograms import Native, histograms_of, natives, natives_of, simple
-from tsdb import STALE, Batch, HistogramSamples, SeriesTable
-from tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
 
 UP = {"__name__": "up"}
 LATENCY = {"__name__": "latency"}

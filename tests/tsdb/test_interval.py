@@ -13,22 +13,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.wal.pace import Pace
 from tests.support.disk_image import Cut
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import batch_of, read_all
 from tests.support.store_workload import Still
 from tests.tsdb.test_missing_files import traced
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Metadata
-from tsdb.wal.pace import Pace
 
 INTERVAL = 0.02
 
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> SimulatedDisk:
-    monkeypatch.setattr("tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
     return SimulatedDisk()
 
 

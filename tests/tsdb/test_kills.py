@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.fsio import RealDisk
+from novaql.tsdb.verify import check_blocks
 from tests.support.killed_writer import STEP_MS, Expected, operation, write
 from tests.support.store_model import read_all
-from tsdb.fsio import RealDisk
-from tsdb.verify import check_blocks
 
 KILLS = int(os.environ.get("NOVAQL_KILLS", "100"))
 KILLS_PER_STORE = 20

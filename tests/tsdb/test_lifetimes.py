@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
+from novaql.tsdb.block.reader import Block
+from novaql.tsdb.index.match import match_rows
+from novaql.tsdb.lifetimes import KEPT, Lifetimes
 from tests.support.store_model import Sample, batch_of, key_of, read_all
 from tests.support.stored_histograms import simple
-from tsdb import Batch, Matcher, MatchOp, SeriesTable
-from tsdb.block.reader import Block
-from tsdb.index.match import match_rows
-from tsdb.lifetimes import KEPT, Lifetimes
 
 GENERATIONS, PODS, HOUR_MS = 30, 50, 3_600_000
 SPAN_MS = GENERATIONS * HOUR_MS

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.saving import save
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.tile import STALE_BITS, Bits
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.tile import STALE_BITS, Bits
 
 COUNT = int(os.environ.get("NOVAQL_BIT_PATTERNS", "2000000"))
 SERIES, SAMPLES = 100, 10_000

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
-from tsdb import assemble_bundles, union
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.tile import Batch
+from novaql import tsdb
+from novaql.tsdb import assemble_bundles, union
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.tile import Batch
 
 SERIES, BLOCKS, SAMPLES = 20_000, 6, 1
 STEP_MS = 60_000

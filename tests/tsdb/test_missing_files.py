@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 
 import novaql
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.exemplars import Exemplars
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.verify import check_blocks, check_log
 from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.stored_histograms import simple
-from tsdb.exemplars import Exemplars
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Metadata
-from tsdb.verify import check_blocks, check_log
 
 Answer = dict[Labels, list[tuple[int, Stored]]]
 Change = Callable[[SimulatedDisk], None]

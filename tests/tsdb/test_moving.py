@@ -14,17 +14,17 @@ from unittest import mock
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.block import value_pages
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.moving import moving, wider_ranges
+from novaql.tsdb.selection import Hints, Selection
+from novaql.tsdb.tile import STALE, Batch, is_stale
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import Sample, batch_of
 from tests.tsdb.test_damage import damaged_page, pages
-from tsdb.block import value_pages
-from tsdb.damage import Losses
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.moving import moving, wider_ranges
-from tsdb.selection import Hints, Selection
-from tsdb.tile import STALE, Batch, is_stale
 
 STORES = int(os.environ.get("NOVAQL_MOVING_STORES", "12"))
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]

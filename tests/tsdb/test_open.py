@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
+from novaql.tsdb import manifest as manifests
+from novaql.tsdb.fsio import RealDisk
+from novaql.tsdb.histograms import Buckets
+from novaql.tsdb.manifest import Manifest
+from novaql.tsdb.tile import HistogramSamples
 from tests.support.store_model import Model, Sample, batch_of, read_all
 from tests.support.stored_histograms import histograms_of, simple
-from tsdb import Batch, Database, Matcher, MatchOp, Metadata, SeriesTable, Source
-from tsdb import manifest as manifests
-from tsdb.fsio import RealDisk
-from tsdb.histograms import Buckets
-from tsdb.manifest import Manifest
-from tsdb.tile import HistogramSamples
 
 SAMPLES: list[Sample] = [
     ({"__name__": "up", "job": "a"}, 1000, 1.0),

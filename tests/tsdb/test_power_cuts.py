@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from tests.support.disk_image import Cut, Image
 from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store_model import batch_of, read_all
@@ -30,7 +30,7 @@ CUTS_PER_LIFE = 12
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
 
 
 def live(work: Workload, what: str, steps: int) -> list[tuple[str, Image, Moment]]:

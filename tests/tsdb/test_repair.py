@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.verify import check_blocks, check_log
 from tests.support.disk_image import Cut
 from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
 from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
 from tests.support.stored_histograms import simple
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.verify import check_blocks, check_log
 
 Answer = dict[Labels, list[tuple[int, Stored]]]
 

@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
-from novaql import Result, query
+from novaql import Result, query, tsdb
+from novaql.tsdb import whole_cells
+from novaql.tsdb.fsio import RealDisk
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import Hints, RangeWindows
+from novaql.tsdb.tile import STALE
 from tests.support.store_model import Sample, batch_of
 from tests.support.stored_histograms import simple
-from tsdb import whole_cells
-from tsdb.fsio import RealDisk
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import Hints, RangeWindows
-from tsdb.tile import STALE
 
 FUNCTIONS = tuple(f"{what}_over_time" for what in ("min", "max", "first", "last", "present"))
 SUMMED = ("count_over_time", "sum_over_time", "avg_over_time", "rate", "increase", "delta")

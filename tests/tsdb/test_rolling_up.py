@@ -10,9 +10,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.labels import SeriesTable
 from tests.support.store_model import Model, Sample, batch_of, from_bits
-from tsdb.labels import SeriesTable
 
 MINUTE = 60_000
 batches = st.lists(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tsdb.rooms import LEAST_BYTES, Rooms
+from novaql.tsdb.rooms import LEAST_BYTES, Rooms
 
 COUNT = LEAST_BYTES // 8 + 5
 
@@ -136,7 +136,7 @@ def test_an_array_that_goes_while_a_room_is_looked_for_is_noted() -> None:
 def test_a_process_forked_while_a_room_is_taken_has_rooms_too() -> None:
     program = """
 import os, signal, threading
-from tsdb.rooms import ROOMS
+from novaql.tsdb.rooms import ROOMS
 held, over = threading.Event(), threading.Event()
 
 def hold():

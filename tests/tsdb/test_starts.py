@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
 from tests.support.started_samples import Started, read_started, started_batch
 from tests.support.stored_histograms import natives, simple
 

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-import tsdb
-from novaql import Result, query
+from novaql import Result, query, tsdb
+from novaql.tsdb.compaction.choose import to_thin
+from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.support.store_model import Sample, batch_of
 from tests.support.stored_histograms import simple
 from tests.tsdb.test_rolled import scrapes, told
-from tsdb.compaction.choose import to_thin
-from tsdb.matchers import Matcher, MatchOp
 
 MINUTE, HOUR = 60_000, 3_600_000
 DAY = 24 * HOUR

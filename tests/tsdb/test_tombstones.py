@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from tsdb.head.registry import Registry
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.tombstones import (
+from novaql.tsdb.head.registry import Registry
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.tombstones import (
     Deletion,
     Intervals,
     Tombstone,

@@ -13,7 +13,7 @@ numba: Any = pytest.importorskip(
     "numba", reason="compiled code needs numba: pip install 'novaql[fast]'"
 )
 
-from tsdb.uncounted import alive, pointer, uncounted  # noqa: E402 - it needs numba
+from novaql.tsdb.uncounted import alive, pointer, uncounted  # noqa: E402 - it needs numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 

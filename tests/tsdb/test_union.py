@@ -6,12 +6,12 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
-import tsdb
-from tsdb.index.match import label_table
-from tsdb.labels import SeriesTable, combine_codes
-from tsdb.part import Part
-from tsdb.tile import Batch
-from tsdb.union import unite
+from novaql import tsdb
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.labels import SeriesTable, combine_codes
+from novaql.tsdb.part import Part
+from novaql.tsdb.tile import Batch
+from novaql.tsdb.union import unite
 
 SETS = [{"a": a, "b": b} for a in ("", "x", "y") for b in ("", "u", "v") if a or b]
 some_sets = st.lists(st.sampled_from(SETS), min_size=1, unique_by=lambda one: tuple(one.values()))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb import STALE, Batch, SeriesTable
+from novaql.tsdb.tile import Floats
 from tests.support.store_model import Model, batch_of, from_bits, read_all
-from tsdb import STALE, Batch, SeriesTable
-from tsdb.tile import Floats
 
 SPECIAL = [
     0x0000000000000000, 0x8000000000000000,  # both zeros

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.block.exact_sums import are_whole, exact_sums, two_sum
-from tsdb.labels import Ints
-from tsdb.tile import Floats, is_stale
+from novaql.tsdb.block.exact_sums import are_whole, exact_sums, two_sum
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats, is_stale
 
 STATISTICS = ("min", "max", "sum", "first", "last", "count", "increase")
 """Of every block, and on demand of any samples."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.columns import TextColumn
-from tsdb.directory import Pieces, narrowest
-from tsdb.index.postings import Postings
-from tsdb.labels import Codes, Ints
+from novaql.tsdb.codec.columns import TextColumn
+from novaql.tsdb.directory import Pieces, narrowest
+from novaql.tsdb.index.postings import Postings
+from novaql.tsdb.labels import Codes, Ints
 
 SCANS = 16
 """So often all codes are looked through for one of them before postings are made: these cost some

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 WHOLE_UNTIL = 2.0**53
 """Up to here sums of whole numbers are exact as they come."""

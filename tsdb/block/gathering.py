@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.labels import Ints
+from novaql.tsdb.labels import Ints
 
 PORTION_VALUES = 1 << 20
 """So many values are gathered in memory at a time."""

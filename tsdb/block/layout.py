@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from tsdb.block.series_order import likeness, order_series
-from tsdb.directory import whole
-from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from tsdb.part import Layer
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.stratum import NativeStratum, Stratum
+from novaql.tsdb.block.series_order import likeness, order_series
+from novaql.tsdb.directory import whole
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from novaql.tsdb.part import Layer
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.stratum import NativeStratum, Stratum
 
 PAGE_VALUES = 4096
 """A page of short grids is filled up to this, whole grids only."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.block.pages import Pages
-from tsdb.codec.histogram_columns import decode_page
-from tsdb.histograms import Histograms, concat_histograms
-from tsdb.labels import Ints
-from tsdb.stratum import flat_positions
+from novaql.tsdb.block.pages import Pages
+from novaql.tsdb.codec.histogram_columns import decode_page
+from novaql.tsdb.histograms import Histograms, concat_histograms
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.stratum import flat_positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tsdb.block.format import PAGE, TIME_PAGE
-from tsdb.block.pages import TIMES, Page, Pages
-from tsdb.codec.columns import Undecodable
-from tsdb.codec.compiled import MARGIN, OTHER, Compiled, ready
-from tsdb.codec.open_page import OpenPage
-from tsdb.codec.row_heads import scratch
-from tsdb.codec.whole_numbers import POWERS
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import ArrayStream, Placing, copy_pieces, flat_positions, move_pieces
-from tsdb.tile import Floats
+from novaql.tsdb.block.format import PAGE, TIME_PAGE
+from novaql.tsdb.block.pages import TIMES, Page, Pages
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.codec.compiled import MARGIN, OTHER, Compiled, ready
+from novaql.tsdb.codec.open_page import OpenPage
+from novaql.tsdb.codec.row_heads import scratch
+from novaql.tsdb.codec.whole_numbers import POWERS
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import ArrayStream, Placing, copy_pieces, flat_positions, move_pieces
+from novaql.tsdb.tile import Floats
 
 _READ_OVER = 1 << 14
 """So many bytes that nobody wants are read rather than skipped."""

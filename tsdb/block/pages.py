@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.format import (
+from novaql.tsdb.block.format import (
     MOST_ROLLUPS,
     NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
@@ -18,18 +18,18 @@ from tsdb.block.format import (
     TIME_PAGE,
     cell_page,
 )
-from tsdb.cache import ByteCache
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import Undecodable, decode_numbers
-from tsdb.codec.open_page import OpenPage
-from tsdb.codec.pages import decode_times, decode_values, open_values
-from tsdb.codec.starts import decode_starts
-from tsdb.damage import DAMAGE, Losses
-from tsdb.errors import Corrupted, Unreadable
-from tsdb.fsio import ReadFile
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import Undecodable, decode_numbers
+from novaql.tsdb.codec.open_page import OpenPage
+from novaql.tsdb.codec.pages import decode_times, decode_values, open_values
+from novaql.tsdb.codec.starts import decode_starts
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.errors import Corrupted, Unreadable
+from novaql.tsdb.fsio import ReadFile
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 Page = Ints | Floats | Histograms | OpenPage
 PageCache = ByteCache[Page]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.columns import BlockColumn, PiecedTexts
-from tsdb.block.format import (
+from novaql.tsdb.block.columns import BlockColumn, PiecedTexts
+from novaql.tsdb.block.format import (
     NATIVE_PAGE,
     NATIVE_START_PAGE,
     NATIVE_TIME_PAGE,
@@ -28,20 +28,20 @@ from tsdb.block.format import (
     cell_page,
     read_description,
 )
-from tsdb.block.paged_histograms import PagedHistograms
-from tsdb.block.paged_stream import PagedStream
-from tsdb.block.pages import PageCache
-from tsdb.block.sections import Sections
-from tsdb.block.statistics import Statistics
-from tsdb.codec.columns import TextColumn, Undecodable
-from tsdb.directory import Pieces, running, whole
-from tsdb.errors import Corrupted, Unreadable
-from tsdb.fsio import Disk, ReadFile
-from tsdb.index.match import IndexedColumn
-from tsdb.labels import Bools, Ints
-from tsdb.lifetimes import Lifetimes, Living
-from tsdb.part import Layer, Rollup
-from tsdb.stratum import Grids, NativeStratum, Stratum
+from novaql.tsdb.block.paged_histograms import PagedHistograms
+from novaql.tsdb.block.paged_stream import PagedStream
+from novaql.tsdb.block.pages import PageCache
+from novaql.tsdb.block.sections import Sections
+from novaql.tsdb.block.statistics import Statistics
+from novaql.tsdb.codec.columns import TextColumn, Undecodable
+from novaql.tsdb.directory import Pieces, running, whole
+from novaql.tsdb.errors import Corrupted, Unreadable
+from novaql.tsdb.fsio import Disk, ReadFile
+from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.lifetimes import Lifetimes, Living
+from novaql.tsdb.part import Layer, Rollup
+from novaql.tsdb.stratum import Grids, NativeStratum, Stratum
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.block.format import (
+from novaql.tsdb.block.format import (
     SECTION,
     GridSections,
     LabelSections,
     PieceSections,
     Section,
 )
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import COMPACTION_LEVEL, encode_numbers, encode_texts
-from tsdb.fsio import AppendFile
-from tsdb.labels import Ints, LabelColumn
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import COMPACTION_LEVEL, encode_numbers, encode_texts
+from novaql.tsdb.fsio import AppendFile
+from novaql.tsdb.labels import Ints, LabelColumn
 
 PIECE = 1 << 14
 """Numbers or texts of a piece: some 50 µs to read, and too many for their heads to weigh."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.block.format import SECTION, PieceSections, Section
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import Undecodable, decode_numbers
-from tsdb.directory import Pieces
-from tsdb.errors import Corrupted, Unreadable
-from tsdb.fsio import ReadFile
-from tsdb.labels import Ints
+from novaql.tsdb.block.format import SECTION, PieceSections, Section
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import Undecodable, decode_numbers
+from novaql.tsdb.directory import Pieces
+from novaql.tsdb.errors import Corrupted, Unreadable
+from novaql.tsdb.fsio import ReadFile
+from novaql.tsdb.labels import Ints
 
 
 @dataclass(frozen=True, slots=True)

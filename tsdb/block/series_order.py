@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from tsdb.stratum import Stratum
-from tsdb.tile import Floats
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from novaql.tsdb.stratum import Stratum
+from novaql.tsdb.tile import Floats
 
 BUCKET_LABEL = "le"
 _LONG = 256

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tsdb.block.format import PageSections
-from tsdb.stratum import Stream
+from novaql.tsdb.block.format import PageSections
+from novaql.tsdb.stratum import Stream
 
 
 class Statistics(Mapping[str, Stream]):

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.block.cells import Cells, cut_cells
-from tsdb.block.gathering import PORTION_VALUES
-from tsdb.block.layout import Column
-from tsdb.damage import Losses
-from tsdb.histograms import Histograms
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import NativeStratum, Placing, Stratum, Stream, flat_positions, in_one_part
-from tsdb.tile import Floats
+from novaql.tsdb.block.cells import Cells, cut_cells
+from novaql.tsdb.block.gathering import PORTION_VALUES
+from novaql.tsdb.block.layout import Column
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import NativeStratum, Placing, Stratum, Stream, flat_positions, in_one_part
+from novaql.tsdb.tile import Floats
 
 
 def cells_of(column: Column[Stratum] | Column[NativeStratum], resolution_ms: int) -> Cells:

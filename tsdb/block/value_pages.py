@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.labels import Bools, Ints
 
 ROOM = 32768
 """Values in a page, about: enough to share statistics, little enough to decode for one series."""

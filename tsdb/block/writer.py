@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb.block.cells import WHOLE, Cells, Summing
-from tsdb.block.format import (
+from novaql.tsdb.block.cells import WHOLE, Cells, Summing
+from novaql.tsdb.block.format import (
     HEADER_BYTES,
     NATIVE_PAGE,
     NATIVE_START_PAGE,
@@ -30,8 +30,8 @@ from tsdb.block.format import (
     encode_description,
     encode_header,
 )
-from tsdb.block.gathering import PORTION_VALUES, gathered
-from tsdb.block.layout import (
+from novaql.tsdb.block.gathering import PORTION_VALUES, gathered
+from novaql.tsdb.block.layout import (
     HISTOGRAM_PAGES,
     Column,
     Content,
@@ -39,19 +39,19 @@ from tsdb.block.layout import (
     page_counts,
     read_together,
 )
-from tsdb.block.section_writer import SectionWriter, bases
-from tsdb.block.thinned import cells_of, thinned
-from tsdb.block.value_pages import cut_pages, rows_of_pages
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
-from tsdb.codec.histogram_columns import encode_page
-from tsdb.codec.pages import encode_times, encode_values
-from tsdb.codec.starts import encode_starts
-from tsdb.fsio import AppendFile, Disk
-from tsdb.histograms import Histograms
-from tsdb.labels import Ints
-from tsdb.stratum import ArrayStream, NativeStratum, Stratum
-from tsdb.tile import Floats
+from novaql.tsdb.block.section_writer import SectionWriter, bases
+from novaql.tsdb.block.thinned import cells_of, thinned
+from novaql.tsdb.block.value_pages import cut_pages, rows_of_pages
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import FLUSH_LEVEL, encode_numbers
+from novaql.tsdb.codec.histogram_columns import encode_page
+from novaql.tsdb.codec.pages import encode_times, encode_values
+from novaql.tsdb.codec.starts import encode_starts
+from novaql.tsdb.fsio import AppendFile, Disk
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.stratum import ArrayStream, NativeStratum, Stratum
+from novaql.tsdb.tile import Floats
 
 PAGE_STARTS = 1 << 16
 """Start timestamps of so many samples make a page: few bytes, and quickly told apart."""

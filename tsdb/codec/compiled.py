@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from tsdb.compile_cache import jit
-from tsdb.labels import Ints
-from tsdb.rooms import ROOMS
-from tsdb.tile import Floats
+from novaql.tsdb.compile_cache import jit
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.tile import Floats
 
 MODULES = ("outline", "spread", "unfold", "holes")
 """Of this folder: those whose `SIGNATURES` name functions to compile."""
@@ -113,7 +113,7 @@ def prepare(*, goes_on: Callable[[], bool] = lambda: True) -> dict[str, float]:
             return {}
         began = time.perf_counter()
         made: list[Any] = []
-        modules = [import_module(f"tsdb.codec.{name}") for name in MODULES]
+        modules = [import_module(f"novaql.tsdb.codec.{name}") for name in MODULES]
         version = _version()
         for module in modules:
             for name, signature in module.SIGNATURES.items():

@@ -13,7 +13,7 @@ from numba import types
 from numba.cpython.unsafe.numbers import leading_zeros
 from numba.extending import intrinsic
 
-from tsdb.codec.jit import inner
+from novaql.tsdb.codec.jit import inner
 
 MOST_ANS_BITS = 14
 

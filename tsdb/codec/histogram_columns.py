@@ -11,9 +11,9 @@ from struct import error as StructError
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_numbers, encode_numbers
-from tsdb.histograms import Buckets, Floats, Histograms, Small
-from tsdb.labels import Ints
+from novaql.tsdb.codec.columns import FLUSH_LEVEL, Undecodable, decode_numbers, encode_numbers
+from novaql.tsdb.histograms import Buckets, Floats, Histograms, Small
+from novaql.tsdb.labels import Ints
 
 Bounds = tuple[tuple[float, ...], ...]
 _COUNT = Struct("<I")

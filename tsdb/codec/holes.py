@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tsdb.uncounted import uncounted
+from novaql.tsdb.uncounted import uncounted
 
 STALE_BITS = 0x7FF0000000000002
 LOOK = 2048

@@ -8,13 +8,13 @@ from operator import ge
 
 import numpy as np
 
-from tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
-from tsdb.codec.compiled import Compiled
-from tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
-from tsdb.codec.whole_numbers import POWERS
-from tsdb.labels import Bools, Ints
-from tsdb.rooms import ROOMS
-from tsdb.tile import Floats
+from novaql.tsdb.codec.columns import BATCH, Undecodable, decode_beginning, decode_into
+from novaql.tsdb.codec.compiled import Compiled
+from novaql.tsdb.codec.row_heads import HEAD, SHORT, read_heads, scratch
+from novaql.tsdb.codec.whole_numbers import POWERS
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.tile import Floats
 
 
 @dataclass(slots=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from tsdb.codec.jit import inner
+from novaql.tsdb.codec.jit import inner
 
 ORDERED, LINKED, EXCEPTIONAL, EQUAL = 1, 2, 4, 8
 SHORT = 1

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from tsdb.codec.columns import BATCH
-from tsdb.codec.compiled import MARGIN
-from tsdb.codec.entropy import MOST_ANS_BITS, bits_at, symbols, table_of, word_at
-from tsdb.codec.jit import inner
-from tsdb.uncounted import pointer
+from novaql.tsdb.codec.columns import BATCH
+from novaql.tsdb.codec.compiled import MARGIN
+from novaql.tsdb.codec.entropy import MOST_ANS_BITS, bits_at, symbols, table_of, word_at
+from novaql.tsdb.codec.jit import inner
+from novaql.tsdb.uncounted import pointer
 
 FILE, MAJOR = 0x03216F6370, 4
 """b"pco!" and the version of the file; that of the format, of which minor ones add what is told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsdb.labels import Ints
+from novaql.tsdb.labels import Ints
 
 
 def flat_positions(starts: Ints, lengths: Ints) -> Ints:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.columns import FLUSH_LEVEL, decode_into, encode_numbers
-from tsdb.codec.packed import pack
-from tsdb.codec.pieces import flat_positions
-from tsdb.codec.row_heads import (
+from novaql.tsdb.codec.columns import FLUSH_LEVEL, decode_into, encode_numbers
+from novaql.tsdb.codec.packed import pack
+from novaql.tsdb.codec.pieces import flat_positions
+from novaql.tsdb.codec.row_heads import (
     EQUAL,
     EXCEPTIONAL,
     EXCEPTIONS,
@@ -31,9 +31,9 @@ from tsdb.codec.row_heads import (
     read_heads,
     scratch,
 )
-from tsdb.codec.whole_numbers import MOST, POWERS, WholeRows, to_whole
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.codec.whole_numbers import MOST, POWERS, WholeRows, to_whole
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 _CLEARLY = 0.95
 _LONG_ROW = 128

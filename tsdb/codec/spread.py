@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from tsdb.codec.holes import STALE_BITS
-from tsdb.codec.jit import inner
-from tsdb.uncounted import alive, pointer
+from novaql.tsdb.codec.holes import STALE_BITS
+from novaql.tsdb.codec.jit import inner
+from novaql.tsdb.uncounted import alive, pointer
 
 FLOATS, SHORT, LONG = 0, 1, 2
 INTS = types.Array(types.int64, 1, "C", readonly=True)

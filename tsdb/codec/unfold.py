@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from tsdb.codec import outline as outlines
-from tsdb.codec import spread as spreads
-from tsdb.codec.columns import BATCH
-from tsdb.codec.compiled import NANS, OTHER, PLAIN
-from tsdb.codec.jit import inner
-from tsdb.codec.pco import F64, I32, I64, decode, workspace
-from tsdb.uncounted import alive, uncounted
+from novaql.tsdb.codec import outline as outlines
+from novaql.tsdb.codec import spread as spreads
+from novaql.tsdb.codec.columns import BATCH
+from novaql.tsdb.codec.compiled import NANS, OTHER, PLAIN
+from novaql.tsdb.codec.jit import inner
+from novaql.tsdb.codec.pco import F64, I32, I64, decode, workspace
+from novaql.tsdb.uncounted import alive, uncounted
 
 SHORT, LONG = 1, 2
 PLAIN_PAGE, PAGE_OF_ROWS, PAGE_OF_STEPS = 0, 1, 2

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.codec.pieces import flat_positions
-from tsdb.labels import Bools, Ints
-from tsdb.tile import Floats
+from novaql.tsdb.codec.pieces import flat_positions
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.tile import Floats
 
 PLACES = 9
 """Decimal places that are tried, from none on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tsdb.block.reader import BlockEntry
+from novaql.tsdb.block.reader import BlockEntry
 
 FACTOR = 3
 """Each width of blocks is so many times the one before."""

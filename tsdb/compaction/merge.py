@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsdb.block.layout import Content, arrange
-from tsdb.compaction.one_layer import merged_floats
-from tsdb.compaction.tangled import Source
-from tsdb.head.head_run import Chunk, HeadRun, build_layer
-from tsdb.head.native import NativeSamples
-from tsdb.head.run import Floating
-from tsdb.labels import Bools, Ints
-from tsdb.part import Layer, Part
-from tsdb.stratum import NativeStratum, Stratum
-from tsdb.union import unite
+from novaql.tsdb.block.layout import Content, arrange
+from novaql.tsdb.compaction.one_layer import merged_floats
+from novaql.tsdb.compaction.tangled import Source
+from novaql.tsdb.head.head_run import Chunk, HeadRun, build_layer
+from novaql.tsdb.head.native import NativeSamples
+from novaql.tsdb.head.run import Floating
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.part import Layer, Part
+from novaql.tsdb.stratum import NativeStratum, Stratum
+from novaql.tsdb.union import unite
 
 
 def merged_content(parts: Sequence[Part]) -> Content | None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.compaction.strung import Segments, Strung
-from tsdb.compaction.tangled import Source, Tangled, merged_times
-from tsdb.directory import whole
-from tsdb.head.run import Run
-from tsdb.labels import Bools, Ints, combine_codes
-from tsdb.part import Layer
-from tsdb.stratum import ArrayStream, Stratum, Stream
+from novaql.tsdb.compaction.strung import Segments, Strung
+from novaql.tsdb.compaction.tangled import Source, Tangled, merged_times
+from novaql.tsdb.directory import whole
+from novaql.tsdb.head.run import Run
+from novaql.tsdb.labels import Bools, Ints, combine_codes
+from novaql.tsdb.part import Layer
+from novaql.tsdb.stratum import ArrayStream, Stratum, Stream
 
 _numbers = itertools.count()
 

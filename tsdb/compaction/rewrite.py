@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tsdb.block.pages import PageCache, page_bytes
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.cache import ByteCache
-from tsdb.codec.columns import COMPACTION_LEVEL
-from tsdb.compaction.merge import merged_content
-from tsdb.flush import rewritten_name, write_content
-from tsdb.fsio import Disk
-from tsdb.part import Part, Without
-from tsdb.tombstones import Tombstone, of_block
+from novaql.tsdb.block.pages import PageCache, page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.codec.columns import COMPACTION_LEVEL
+from novaql.tsdb.compaction.merge import merged_content
+from novaql.tsdb.flush import rewritten_name, write_content
+from novaql.tsdb.fsio import Disk
+from novaql.tsdb.part import Part, Without
+from novaql.tsdb.tombstones import Tombstone, of_block
 
 CACHE_BYTES = 64 << 20
 """Decoded pages in memory: neighbours in the new block are often neighbours in the old ones."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.damage import Losses
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import Placing, Stream, flat_positions, in_one_part
-from tsdb.tile import Floats
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import Placing, Stream, flat_positions, in_one_part
+from novaql.tsdb.tile import Floats
 
 Read = Callable[[Stream, Ints, Ints], NDArray[np.generic]]
 

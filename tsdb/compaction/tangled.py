@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tsdb.damage import Losses
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import Placing, Stratum, flat_positions, in_one_part
-from tsdb.tile import Floats
-from tsdb.tombstones import Intervals
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import Placing, Stratum, flat_positions, in_one_part
+from novaql.tsdb.tile import Floats
+from novaql.tsdb.tombstones import Intervals
 
 What = Literal["values", "starts"]
 PORTION = 1 << 22

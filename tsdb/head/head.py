@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tsdb.head.head_run import Chunk, HeadRun, build_layer, merge_layers
-from tsdb.head.native import NativeSamples
-from tsdb.head.registry import HeadIndex, Registry
-from tsdb.head.run import Floating
-from tsdb.labels import Ints
-from tsdb.part import Layer
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.stratum import NativeStratum
-from tsdb.tile import Floats
-from tsdb.tombstones import Deletion, Intervals
+from novaql.tsdb.head.head_run import Chunk, HeadRun, build_layer, merge_layers
+from novaql.tsdb.head.native import NativeSamples
+from novaql.tsdb.head.registry import HeadIndex, Registry
+from novaql.tsdb.head.run import Floating
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.part import Layer
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.stratum import NativeStratum
+from novaql.tsdb.tile import Floats
+from novaql.tsdb.tombstones import Deletion, Intervals
 
 BUFFER_SAMPLES = 1 << 16
 UNSORTED_SAMPLES = 1 << 22  # what may wait for a reader before a writer sorts, about 100 MiB

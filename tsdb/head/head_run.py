@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tsdb.head.native import (
+from novaql.tsdb.head.native import (
     NativeRun,
     NativeSamples,
     build_native,
@@ -15,10 +15,10 @@ from tsdb.head.native import (
     joined_native,
     merge_native,
 )
-from tsdb.head.run import Floating, Run, build_run, joined, merge_runs
-from tsdb.labels import Bools, Ints
-from tsdb.part import Layer
-from tsdb.tombstones import Intervals
+from novaql.tsdb.head.run import Floating, Run, build_run, joined, merge_runs
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.part import Layer
+from novaql.tsdb.tombstones import Intervals
 
 Chunk = Floating | NativeSamples
 """What arrived at one time: floats or histograms."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.directory import whole
-from tsdb.head.run import Run, build_run, joined_starts, merge_runs, which_started
-from tsdb.histograms import Buckets, Histograms, concat_histograms
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import ArrayHistograms, ArrayStream, NativeStratum, Stratum, flat_positions
+from novaql.tsdb.directory import whole
+from novaql.tsdb.head.run import Run, build_run, joined_starts, merge_runs, which_started
+from novaql.tsdb.histograms import Buckets, Histograms, concat_histograms
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import ArrayHistograms, ArrayStream, NativeStratum, Stratum, flat_positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)

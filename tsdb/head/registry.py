@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb.errors import InvalidBatch
-from tsdb.index.match import IndexedColumn
-from tsdb.labels import Codes, Ints, SeriesTable
+from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.index.match import IndexedColumn
+from novaql.tsdb.labels import Codes, Ints, SeriesTable
 
 Tokens = NDArray[np.uint64]
 

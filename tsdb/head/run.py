@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsdb.directory import whole
-from tsdb.labels import Bools, Ints, combine_codes
-from tsdb.stratum import ArrayStream, Stratum, flat_positions
-from tsdb.tile import Bits, Floats, timestamp_groups
+from novaql.tsdb.directory import whole
+from novaql.tsdb.labels import Bools, Ints, combine_codes
+from novaql.tsdb.stratum import ArrayStream, Stratum, flat_positions
+from novaql.tsdb.tile import Bits, Floats, timestamp_groups
 
 _numbers = itertools.count()
 

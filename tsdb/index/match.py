@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from tsdb.index.patterns import listed_texts, literal_prefix
-from tsdb.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.index.patterns import listed_texts, literal_prefix
+from novaql.tsdb.labels import METRIC_NAME, Bools, Codes, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 
 class IndexedColumn(Protocol):

@@ -8,24 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsdb import reader
-from tsdb.assemble import tile_bytes
-from tsdb.background import Repeater
-from tsdb.block.pages import PageCache, page_bytes
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.cache import ByteCache
-from tsdb.changes import Changes
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted, ReadOnly, StoreClosed
-from tsdb.exemplar_ring import ExemplarRing
-from tsdb.files import Files
-from tsdb.head.head import Head
-from tsdb.lookups import Lookups
-from tsdb.options import OpenReport, StoreOptions
-from tsdb.part import Part, Without
-from tsdb.selection import MIN_TIME_MS, Metadata
-from tsdb.tombstones import Tombstone, of_block
-from tsdb.union import UNION_CACHE_BYTES, union_bytes
+from novaql.tsdb import reader
+from novaql.tsdb.assemble import tile_bytes
+from novaql.tsdb.background import Repeater
+from novaql.tsdb.block.pages import PageCache, page_bytes
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.changes import Changes
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted, ReadOnly, StoreClosed
+from novaql.tsdb.exemplar_ring import ExemplarRing
+from novaql.tsdb.files import Files
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.lookups import Lookups
+from novaql.tsdb.options import OpenReport, StoreOptions
+from novaql.tsdb.part import Part, Without
+from novaql.tsdb.selection import MIN_TIME_MS, Metadata
+from novaql.tsdb.tombstones import Tombstone, of_block
+from novaql.tsdb.union import UNION_CACHE_BYTES, union_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

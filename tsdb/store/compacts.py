@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tsdb.block.reader import Block, BlockEntry
-from tsdb.compaction.choose import Group, expired, next_group, to_thin
-from tsdb.compaction.rewrite import Stopped, rewrite
-from tsdb.damage import DAMAGE
-from tsdb.errors import write_failure
-from tsdb.options import CompactionResult
-from tsdb.store.deletes import Deletes
-from tsdb.tombstones import Tombstone
+from novaql.tsdb.block.reader import Block, BlockEntry
+from novaql.tsdb.compaction.choose import Group, expired, next_group, to_thin
+from novaql.tsdb.compaction.rewrite import Stopped, rewrite
+from novaql.tsdb.damage import DAMAGE
+from novaql.tsdb.errors import write_failure
+from novaql.tsdb.options import CompactionResult
+from novaql.tsdb.store.deletes import Deletes
+from novaql.tsdb.tombstones import Tombstone
 
 log = logging.getLogger("tsdb")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tsdb import reader
-from tsdb.block.reader import Block
-from tsdb.damage import DAMAGE, Losses
-from tsdb.matchers import Matcher
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.store.upkeep import Upkeep
-from tsdb.tombstones import DeleteResult, Deletion, Tombstone
+from novaql.tsdb import reader
+from novaql.tsdb.block.reader import Block
+from novaql.tsdb.damage import DAMAGE, Losses
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.store.upkeep import Upkeep
+from novaql.tsdb.tombstones import DeleteResult, Deletion, Tombstone
 
 
 class Deletes(Upkeep):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tsdb import copies
-from tsdb.copies import Copied
-from tsdb.errors import StoreClosed, StoreError
-from tsdb.store.compacts import Compacts
+from novaql.tsdb import copies
+from novaql.tsdb.copies import Copied
+from novaql.tsdb.errors import StoreClosed, StoreError
+from novaql.tsdb.store.compacts import Compacts
 
 
 class Keeping(Compacts):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tsdb import reader
-from tsdb.block.reader import BlockEntry
-from tsdb.cardinality import Cardinality, cardinality
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted, StoreClosed, Unreadable
-from tsdb.exemplars import SeriesExemplars
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher
-from tsdb.rolling_up import RolledUp, roll_up
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
-from tsdb.store.base import Store
-from tsdb.whole_cells import plan_cells
+from novaql.tsdb import reader
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.cardinality import Cardinality, cardinality
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted, StoreClosed, Unreadable
+from novaql.tsdb.exemplars import SeriesExemplars
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher
+from novaql.tsdb.rolling_up import RolledUp, roll_up
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, NO_HINTS, Hints, Metadata, Selection
+from novaql.tsdb.store.base import Store
+from novaql.tsdb.whole_cells import plan_cells
 
 
 class Reads(Store):

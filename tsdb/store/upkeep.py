@@ -6,11 +6,11 @@ import logging
 import time
 from dataclasses import replace
 
-from tsdb.errors import StoreClosed, WriteFailed
-from tsdb.head.head import Head
-from tsdb.options import StoreStats
-from tsdb.store.reads import Reads
-from tsdb.verify import Violation, check_blocks, check_log
+from novaql.tsdb.errors import StoreClosed, WriteFailed
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.options import StoreStats
+from novaql.tsdb.store.reads import Reads
+from novaql.tsdb.verify import Violation, check_blocks, check_log
 
 warnings = logging.getLogger("tsdb")
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsdb.batches import checked, checked_exemplars, checked_native, checked_starts
-from tsdb.head.native import NativeSamples
-from tsdb.head.run import Floating
-from tsdb.labels import Ints
-from tsdb.options import AppendResult, Sync
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
-from tsdb.store.keeping import Keeping
-from tsdb.tile import Batch
-from tsdb.wal.writer import Position
+from novaql.tsdb.batches import checked, checked_exemplars, checked_native, checked_starts
+from novaql.tsdb.head.native import NativeSamples
+from novaql.tsdb.head.run import Floating
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.options import AppendResult, Sync
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
+from novaql.tsdb.store.keeping import Keeping
+from novaql.tsdb.tile import Batch
+from novaql.tsdb.wal.writer import Position
 
 
 class Writes(Keeping):

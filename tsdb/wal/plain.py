@@ -7,8 +7,8 @@ from struct import Struct
 
 import numpy as np
 
-from tsdb.head.run import Floating
-from tsdb.wal.record import IDS_COUNT_UP, KIND, ONE_TIME, SAMPLES
+from novaql.tsdb.head.run import Floating
+from novaql.tsdb.wal.record import IDS_COUNT_UP, KIND, ONE_TIME, SAMPLES
 
 _ID, _TIME = Struct("<I"), Struct("<q")
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb.codec.columns import Undecodable
-from tsdb.exemplar_ring import ExemplarRing
-from tsdb.fsio import Disk
-from tsdb.head.head import Head
-from tsdb.head.native import NativeSamples
-from tsdb.head.run import Floating, joined_starts
-from tsdb.labels import Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tombstones import Tombstone
-from tsdb.wal.plain import decode_plain_records, is_plain
-from tsdb.wal.record import (
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.exemplar_ring import ExemplarRing
+from novaql.tsdb.fsio import Disk
+from novaql.tsdb.head.head import Head
+from novaql.tsdb.head.native import NativeSamples
+from novaql.tsdb.head.run import Floating, joined_starts
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tombstones import Tombstone
+from novaql.tsdb.wal.plain import decode_plain_records, is_plain
+from novaql.tsdb.wal.record import (
     RECORD,
     SEGMENT_HEADER,
     Damage,
@@ -30,7 +30,7 @@ from tsdb.wal.record import (
     decode,
     read_records,
 )
-from tsdb.wal.writer import segment_name
+from novaql.tsdb.wal.writer import segment_name
 
 _POOLED_SAMPLES = 1 << 16
 _NO_INTS = np.zeros(0, np.int64)

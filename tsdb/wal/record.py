@@ -11,15 +11,15 @@ from struct import error as StructError
 
 import numpy as np
 
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import TextColumn, Undecodable, encode_texts
-from tsdb.codec.histogram_columns import decode_plain, encode_plain
-from tsdb.exemplars import Exemplars, SeriesExemplars
-from tsdb.histograms import Histograms
-from tsdb.labels import Ints, LabelColumn, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import Floats
-from tsdb.wal.runs import decode_runs, encode_runs
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import TextColumn, Undecodable, encode_texts
+from novaql.tsdb.codec.histogram_columns import decode_plain, encode_plain
+from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import Floats
+from novaql.tsdb.wal.runs import decode_runs, encode_runs
 
 FORMAT, NATIVE_FORMAT, STARTS_FORMAT, RUNS_FORMAT = 1, 2, 3, 4
 """A segment is of the second if it may hold native histograms, of the third if it may hold start

@@ -10,10 +10,10 @@ from struct import Struct
 
 import numpy as np
 
-from tsdb.codec.columns import Undecodable
-from tsdb.codec.packed import Unpacker, pack
-from tsdb.labels import Bools, Ints
-from tsdb.stratum import flat_positions
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.codec.packed import Unpacker, pack
+from novaql.tsdb.labels import Bools, Ints
+from novaql.tsdb.stratum import flat_positions
 
 _COUNT = Struct("<I")
 IDS_COUNT_UP, ONE_TIME = 1, 2

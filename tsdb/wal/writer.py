@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tsdb.errors import WriteFailed, write_failure
-from tsdb.exemplars import SeriesExemplars
-from tsdb.fsio import AppendFile, Disk
-from tsdb.head.native import NativeSamples
-from tsdb.head.registry import Registry
-from tsdb.head.run import Floating
-from tsdb.index.match import label_table
-from tsdb.labels import Bools
-from tsdb.wal.pace import Pace
-from tsdb.wal.record import (
+from novaql.tsdb.errors import WriteFailed, write_failure
+from novaql.tsdb.exemplars import SeriesExemplars
+from novaql.tsdb.fsio import AppendFile, Disk
+from novaql.tsdb.head.native import NativeSamples
+from novaql.tsdb.head.registry import Registry
+from novaql.tsdb.head.run import Floating
+from novaql.tsdb.index.match import label_table
+from novaql.tsdb.labels import Bools
+from novaql.tsdb.wal.pace import Pace
+from novaql.tsdb.wal.record import (
     FORMAT,
     MOST_SAMPLES,
     NATIVE_FORMAT,

@@ -14,9 +14,9 @@ import numpy as np
 
 from novaql.evaluator.kernels.dispatch import kernel
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints
-from tsdb.bundle import Bundle
-from tsdb.rooms import ROOMS
-from tsdb.side_by_side import side_by_side
+from novaql.tsdb.bundle import Bundle
+from novaql.tsdb.rooms import ROOMS
+from novaql.tsdb.side_by_side import side_by_side
 
 ASKED_BEFORE = 2
 """So many steps of a bundle are answered before it is likely that more will be asked for."""

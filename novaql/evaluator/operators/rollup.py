@@ -42,10 +42,10 @@ from novaql.planner.logical import (
     SubqueryWindow,
     Window,
 )
-from tsdb.bundle import BundleRef
-from tsdb.labels import METRIC_NAME, SeriesTable
-from tsdb.selection import TileRef
-from tsdb.tile import Tile
+from novaql.tsdb.bundle import BundleRef
+from novaql.tsdb.labels import METRIC_NAME, SeriesTable
+from novaql.tsdb.selection import TileRef
+from novaql.tsdb.tile import Tile
 
 WHOLE_WINDOW = frozenset(
     {

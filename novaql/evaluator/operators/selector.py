@@ -21,8 +21,8 @@ from novaql.evaluator.kernels.windows import (
 )
 from novaql.evaluator.steps import Steps
 from novaql.planner.logical import Select
-from tsdb.selection import RangeWindows, Selection
-from tsdb.tile import Tile, is_stale
+from novaql.tsdb.selection import RangeWindows, Selection
+from novaql.tsdb.tile import Tile, is_stale
 
 
 def window_ends(select: Select, steps: Steps) -> Ints:

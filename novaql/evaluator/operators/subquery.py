@@ -23,10 +23,10 @@ from novaql.evaluator.sinks import collect_all
 from novaql.evaluator.steps import Steps
 from novaql.evaluator.working_memory import admit_work
 from novaql.planner.logical import FunctionCall, SubqueryWindow
-from tsdb.bundle import BundleRef
-from tsdb.bundling import bundle_of_tile
-from tsdb.selection import TileRef
-from tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.bundle import BundleRef
+from novaql.tsdb.bundling import bundle_of_tile
+from novaql.tsdb.selection import TileRef
+from novaql.tsdb.tile import HistogramTile, Tile
 
 
 @dataclass(frozen=True, slots=True, eq=False)

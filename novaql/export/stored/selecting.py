@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from tsdb.labels import Bools, Ints, concat_tables
-from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import NO_HINTS, Hints, HistogramRef, Selection, Source, TileRef
-from tsdb.tile import HistogramTile, Tile
+from novaql.tsdb.labels import Bools, Ints, concat_tables
+from novaql.tsdb.matchers import Matcher, select_rows
+from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Selection, Source, TileRef
+from novaql.tsdb.tile import HistogramTile, Tile
 
 
 def select_any(

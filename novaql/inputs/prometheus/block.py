@@ -16,9 +16,9 @@ from novaql.inputs.prometheus.chunk_files import BlockChunks
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples, samples_of
 from novaql.inputs.prometheus.layer_tiles import RowCounts, row_counts
 from novaql.inputs.prometheus.varints import runs
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted, UnknownFormat
-from tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted, UnknownFormat
+from novaql.tsdb.labels import Ints, SeriesTable
 
 _TOMBSTONES_MAGIC = 0x0130BA30
 Deleted = dict[int, list[tuple[int, int]]]

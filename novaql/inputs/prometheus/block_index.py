@@ -13,8 +13,8 @@ import google_crc32c
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, live_counts, padded, uvarints, varints
-from tsdb.errors import Corrupted, UnknownFormat
-from tsdb.labels import Ints, LabelColumn, SeriesTable
+from novaql.tsdb.errors import Corrupted, UnknownFormat
+from novaql.tsdb.labels import Ints, LabelColumn, SeriesTable
 
 _MAGIC = 0xBAAAD700
 _CRC = 4

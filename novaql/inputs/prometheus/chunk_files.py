@@ -10,9 +10,9 @@ import google_crc32c
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, uvarints
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted, UnknownFormat
-from tsdb.labels import Ints
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted, UnknownFormat
+from novaql.tsdb.labels import Ints
 
 _BLOCK_MAGIC, _HEAD_MAGIC = 0x85BD40DD, 0x0130BC91
 HEADER = 8

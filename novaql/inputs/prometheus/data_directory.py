@@ -29,13 +29,13 @@ from novaql.inputs.prometheus.layer_tiles import (
     pieces_of,
 )
 from novaql.inputs.source_stream import selection_batches
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted, StoreError
-from tsdb.histograms import Histograms
-from tsdb.labels import Ints, SeriesTable, concat_tables
-from tsdb.matchers import Matcher, select_rows
-from tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
-from tsdb.tile import Batch, HistogramTile, Tile
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted, StoreError
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
+from novaql.tsdb.matchers import Matcher, select_rows
+from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
+from novaql.tsdb.tile import Batch, HistogramTile, Tile
 
 _NEWEST = 2**62
 _ATTEMPTS = 5

@@ -28,12 +28,12 @@ from novaql.inputs.prometheus.wal_records import (
 )
 from novaql.inputs.prometheus.wal_samples import LoggedSamples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted
-from tsdb.histograms import Histograms
-from tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, HistogramSamples
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted
+from novaql.tsdb.histograms import Histograms
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, HistogramSamples
 
 _HISTOGRAM_RECORDS = frozenset(
     {

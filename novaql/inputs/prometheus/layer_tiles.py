@@ -11,10 +11,10 @@ import numpy as np
 from novaql.inputs.batch_stream import joined_native
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.prometheus.chunk_samples import ChunkSamples
-from tsdb.cache import ByteCache
-from tsdb.damage import Losses
-from tsdb.labels import Bools, Ints, SeriesTable
-from tsdb.tile import SMALL_TILE, HistogramSamples, HistogramTile, Tile
+from novaql.tsdb.cache import ByteCache
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.labels import Bools, Ints, SeriesTable
+from novaql.tsdb.tile import SMALL_TILE, HistogramSamples, HistogramTile, Tile
 
 TILE_SAMPLES = 1 << 17
 _GRIDS = 1 << 40  # what tells grids apart has so many values at most

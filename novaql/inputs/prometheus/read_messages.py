@@ -11,7 +11,7 @@ import google_crc32c
 from novaql.errors import InputError
 from novaql.inputs.prometheus.chunk_bytes import Encoding
 from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text, varint
-from tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 _OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}
 _MOST_FRAME_BYTES = 256 << 20

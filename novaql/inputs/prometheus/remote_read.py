@@ -23,10 +23,10 @@ from novaql.inputs.prometheus.read_messages import (
 )
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.table_source import TableSource
-from tsdb.labels import SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.selection import NO_HINTS, Hints, Metadata, Selection
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.selection import NO_HINTS, Hints, Metadata, Selection
+from novaql.tsdb.tile import Batch
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

@@ -13,8 +13,8 @@ from types import ModuleType
 import numpy as np
 
 from novaql.inputs.prometheus.varints import Octets, bigendian, padded, varints
-from tsdb.labels import Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats
 
 _SMALLEST = 10  # bytes of a sample
 _HEAD = 17  # the kind of the record, a reference, a time

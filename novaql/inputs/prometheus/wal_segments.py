@@ -12,8 +12,8 @@ from pathlib import Path
 import cramjam
 import google_crc32c
 
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted
 
 PAGE_BYTES = 32 << 10
 _HEADER = 7

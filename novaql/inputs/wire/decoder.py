@@ -19,10 +19,10 @@ from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.growing import EMPTY, METRIC, GrowingTable
 from novaql.inputs.wire.texts import Octets, TextTable
 from novaql.inputs.write_request import WriteRequest, need_storable
-from tsdb.exemplars import Exemplars
-from tsdb.labels import METRIC_NAME, Ints, SeriesTable
-from tsdb.selection import Metadata
-from tsdb.tile import STALE, Batch, Floats, HistogramSamples
+from novaql.tsdb.exemplars import Exemplars
+from novaql.tsdb.labels import METRIC_NAME, Ints, SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch, Floats, HistogramSamples
 
 _METADATA, _EXEMPLAR, _HISTOGRAM = 0, 3, 4
 _SMALLEST_SAMPLE, _SMALLEST_SERIES, _SMALLEST_OTHER = 9, 17, 32

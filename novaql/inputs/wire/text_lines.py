@@ -12,8 +12,8 @@ import numpy as np
 from novaql.inputs.known_series import SeriesTexts
 from novaql.inputs.wire.compiling import Kernels
 from novaql.inputs.wire.texts import TextTable
-from tsdb.labels import Ints
-from tsdb.tile import Floats
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import Floats
 
 _VALUE = re.compile(rb"[-+.0-9A-OQ-Za-oq-z]+")
 

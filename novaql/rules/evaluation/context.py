@@ -8,8 +8,8 @@ from typing import Protocol
 
 from novaql.cancellation import Cancellation
 from novaql.options import Limits, NameRemoval, QueryOptions
-from tsdb.selection import Source
-from tsdb.tile import Batch
+from novaql.tsdb.selection import Source
+from novaql.tsdb.tile import Batch
 
 
 class RuleStore(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from novaql.errors import EvaluationError, StorageUnavailable
-from tsdb.errors import StoreError
-from tsdb.options import AppendResult
-from tsdb.selection import Source
-from tsdb.tile import Batch
+from novaql.tsdb.errors import StoreError
+from novaql.tsdb.options import AppendResult
+from novaql.tsdb.selection import Source
+from novaql.tsdb.tile import Batch
 
 
 class Appendable(Source, Protocol):

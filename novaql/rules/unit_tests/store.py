@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import EvaluationError
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.native_columns import columns_of, histogram_at
 from novaql.promqltest.series_notation import Item, Labels, NamedHint, format_labels, labels_of
 from novaql.promqltest.stored_hints import Stored, with_stored_hints
-from tsdb.labels import SeriesTable
-from tsdb.selection import Source
-from tsdb.tile import Batch, HistogramSamples
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Source
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 Sample = tuple[Labels, int, Stored]
 """Series, milliseconds, value."""

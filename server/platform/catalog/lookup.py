@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from server.platform.catalog.tables import Service
-from server.platform.errors import Detail, Impossible, not_found
-from server.platform.unit import Unit
+from novaql.server.platform.catalog.tables import Service
+from novaql.server.platform.errors import Detail, Impossible, not_found
+from novaql.server.platform.unit import Unit
 
 
 def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:

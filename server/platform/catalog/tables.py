@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.platform.state.columns import String, Text
-from server.platform.state.rows import Base, Row
+from novaql.server.platform.state.columns import String, Text
+from novaql.server.platform.state.rows import Base, Row
 
 
 class Service(Row, Base):

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
-from server.platform.state.shared_changes import Commit, SharedChanges
-from server.platform.state.tables_used import EVERYTHING
+from novaql.server.platform.state.shared_changes import Commit, SharedChanges
+from novaql.server.platform.state.tables_used import EVERYTHING
 
 Stamp = tuple[int, int]
 """Generation of the connections, and a stamp."""

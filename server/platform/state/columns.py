@@ -10,8 +10,8 @@ from sqlalchemy import JSON, BigInteger, Dialect, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 
-from server.platform.clock import from_ms, to_ms
-from server.platform.state.texts import restored, storable
+from novaql.server.platform.clock import from_ms, to_ms
+from novaql.server.platform.state.texts import restored, storable
 
 
 class Instant(TypeDecorator[datetime]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from server.platform.state.database import StateDatabase, is_damage
+from novaql.server.platform.state.database import StateDatabase, is_damage
 
 
 class DamagedState(Exception):

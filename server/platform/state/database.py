@@ -15,14 +15,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from server.platform.errors import InvalidRequest, ServerError, Unavailable
-from server.platform.state.change_stamp import ChangeStamp
-from server.platform.state.changes import Changes, Stamp
-from server.platform.state.scoped import scope
-from server.platform.state.shared_changes import SharedChanges
-from server.platform.state.stand_in import need_writable
-from server.platform.state.tables_used import note_tables_of, tables_changed
-from server.platform.state.texts import json_text, json_value
+from novaql.server.platform.errors import InvalidRequest, ServerError, Unavailable
+from novaql.server.platform.state.change_stamp import ChangeStamp
+from novaql.server.platform.state.changes import Changes, Stamp
+from novaql.server.platform.state.scoped import scope
+from novaql.server.platform.state.shared_changes import SharedChanges
+from novaql.server.platform.state.stand_in import need_writable
+from novaql.server.platform.state.tables_used import note_tables_of, tables_changed
+from novaql.server.platform.state.texts import json_text, json_value
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from server.platform.state.database import StateDatabase
+from novaql.server.platform.state.database import StateDatabase
 
 _SERVER = Path(__file__).parents[2]
 _LOCK = 0x6E6F7661  # of PostgreSQL's advisory locks: two servers do not migrate at once
@@ -67,7 +67,7 @@ def scripts() -> ScriptDirectory:
 def load_tables() -> None:
     """Import every module of tables, so that the metadata is complete."""
     for path in sorted(_SERVER.rglob("tables.py")):
-        dotted = ".".join(path.relative_to(_SERVER.parent).with_suffix("").parts)
+        dotted = ".".join(("novaql.server", *path.relative_to(_SERVER).with_suffix("").parts))
         importlib.import_module(dotted)
 
 

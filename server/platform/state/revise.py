@@ -1,4 +1,6 @@
-"""Write the migration of a domain's tables: `python -m server.platform.state.revise users "why"`.
+"""Write the migration of a domain's tables.
+
+`python -m novaql.server.platform.state.revise users "why"`.
 
 The tables in the code are compared with those that all migrations make; the difference in the
 domain's tables becomes `server/DOMAIN/migrations/rNNNN_….py`, to be read and formatted before it is
@@ -16,10 +18,10 @@ from typing import Any, Literal
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.runtime.migration import MigrationContext
 
-from server.platform.state.columns import String, Text
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import load_tables, migrate, scripts
-from server.platform.state.rows import Base
+from novaql.server.platform.state.columns import String, Text
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import load_tables, migrate, scripts
+from novaql.server.platform.state.rows import Base
 
 _SERVER = Path(__file__).parents[2]
 PLATFORM = "platform"
@@ -97,7 +99,7 @@ def tables_of(domain: str) -> set[str]:
     """Names of the tables whose classes are defined below `server/DOMAIN`."""
     found = set()
     for mapper in Base.registry.mappers:
-        if mapper.class_.__module__.startswith(f"server.{domain}."):
+        if mapper.class_.__module__.startswith(f"novaql.server.{domain}."):
             found |= {str(table.name) for table in mapper.tables if hasattr(table, "name")}
     return found
 
@@ -110,7 +112,7 @@ def folder_of(domain: str) -> Path:
 
 
 _IMPORTS = """
-from server.platform.state.columns import Instant, Json
+from novaql.server.platform.state.columns import Instant, Json
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from server.platform.state.columns import Id, Instant, Json, String
+from novaql.server.platform.state.columns import Id, Instant, Json, String
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -17,7 +17,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.visitors import iterate
 
-from server.platform.state.rows import Row, Tenant, TenantRow
+from novaql.server.platform.state.rows import Row, Tenant, TenantRow
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 _TENANT = "tenant_id"

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from server.platform.state.rows import Base
+from novaql.server.platform.state.rows import Base
 
 EVERYTHING = "*"
 _WORD = re.compile(r"[A-Za-z_]\w*")

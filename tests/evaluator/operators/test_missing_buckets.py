@@ -6,8 +6,8 @@ import numpy as np
 
 from novaql import QueryOptions, evaluate
 from novaql.inputs.table_source import TableSource
-from tsdb.labels import SeriesTable
-from tsdb.tile import Tile
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Tile
 
 
 def test_an_absent_bucket_is_no_decrease() -> None:

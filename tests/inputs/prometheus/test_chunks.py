@@ -15,10 +15,10 @@ from novaql.inputs.prometheus.histogram_decode import DecodedHistograms, decode_
 from novaql.inputs.prometheus.histogram_encode import encode_histograms
 from novaql.inputs.prometheus.xor_decode import decode_xor
 from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
+from novaql.tsdb.histograms import ResetHint, concat_histograms
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.tile import STALE_BITS, Floats
 from tests.support.stored_histograms import Native, Side, histograms_of, natives, natives_of
-from tsdb.histograms import ResetHint, concat_histograms
-from tsdb.labels import Ints
-from tsdb.tile import STALE_BITS, Floats
 
 compiled = pytest.importorskip(
     "novaql.inputs.prometheus.compiled", reason="numba is not installed: pip install novaql[fast]"

@@ -13,16 +13,19 @@ import httpx
 import numpy as np
 import pytest
 
-import tsdb
-from novaql import InputError, query
+from novaql import InputError, query, tsdb
 from novaql.inputs.importer import import_into
 from novaql.inputs.prometheus import wal_samples
 from novaql.inputs.prometheus.data_directory import DataDirectory
 from novaql.inputs.prometheus.wal_samples import read_samples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
 from novaql.inputs.protobuf_wire import varint
-from server.prometheus.read_histograms import histogram_fields
-from server.prometheus.read_messages import label_fields
+from novaql.server.prometheus.read_histograms import histogram_fields
+from novaql.server.prometheus.read_messages import label_fields
+from novaql.tsdb.damage import Losses
+from novaql.tsdb.errors import Corrupted
+from novaql.tsdb.selection import Hints
+from novaql.tsdb.tile import STALE_BITS
 from tests.support.http_server import WRITE_HEADERS
 from tests.support.prometheus_data import (
     HeadBroken,
@@ -32,10 +35,6 @@ from tests.support.prometheus_data import (
 )
 from tests.support.remote_write_messages import Series, message_of, packed
 from tests.support.stored_histograms import Native, histograms_of, simple
-from tsdb.damage import Losses
-from tsdb.errors import Corrupted
-from tsdb.selection import Hints
-from tsdb.tile import STALE_BITS
 
 START_S = 1_700_000_000
 EVER = (0, 2**60)

@@ -11,19 +11,18 @@ import httpx
 import numpy as np
 import pytest
 
-import tsdb
-from novaql import InputError, query
+from novaql import InputError, query, tsdb
 from novaql.inputs.importer import import_into
 from novaql.inputs.prometheus import read_messages
 from novaql.inputs.prometheus.remote_read import RemoteReadSource
 from novaql.inputs.source_stream import source_stream
 from novaql.inputs.table_source import TableSource
-from server.prometheus import read_chunks
+from novaql.server.prometheus import read_chunks
+from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.prometheus_programs import running_prometheus
 from tests.support.remote_write_messages import Series, message_of, packed
 from tests.support.stored_histograms import Native, histograms_of, natives_of, simple
-from tsdb.tile import STALE, Batch, HistogramSamples
 
 START = 1_700_000_000_000
 EVER = (START - 10**9, START + 10**9)

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.api import query
 from novaql.rules import DatabaseStore, GroupRun, RuleContext, RuleOutcome, read_rules
 from novaql.rules.evaluation.alerting import State
-from tsdb.labels import SeriesTable
-from tsdb.tile import Batch
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.tile import Batch
 
 MINUTE = 60_000
 

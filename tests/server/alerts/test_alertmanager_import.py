@@ -12,12 +12,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.alerts.alertmanager_config import converted
-from server.alerts.routing import destinations
-from server.alerts.routing_config import RoutingBody, understood
-from server.platform.errors import Impossible
-from server.platform.scopes import Role
-from server.platform.strict_json import validate
+from novaql.server.alerts.alertmanager_config import converted
+from novaql.server.alerts.routing import destinations
+from novaql.server.alerts.routing_config import RoutingBody, understood
+from novaql.server.platform.errors import Impossible
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.strict_json import validate
 from tests.support.alert_rig import AlertRig
 
 FILE = """

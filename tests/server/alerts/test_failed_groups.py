@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.alerts import kept
-from server.platform.clock import to_ms
-from server.platform.errors import Unavailable
+from novaql.server.alerts import kept
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.errors import Unavailable
 from tests.support.alert_rig import AlertRig
 
 HOSTILE = {

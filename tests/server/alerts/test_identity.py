@@ -9,8 +9,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.alerts.identity import alert_id, matchers_of_alert, silence_id
-from tsdb.matchers import Matcher, MatchOp
+from novaql.server.alerts.identity import alert_id, matchers_of_alert, silence_id
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 LABELS = {"alertname": "HighLatency", "service": "größe", "severity": "page"}
 

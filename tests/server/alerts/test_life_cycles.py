@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.alerts.tables import RuleGroup
-from server.app import create_app
-from server.platform.clock import to_ms
-from server.platform.context import ServerContext
-from server.platform.jobs import JobRunner
+from novaql.server.alerts.tables import RuleGroup
+from novaql.server.app import create_app
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.jobs import JobRunner
 from tests.support.alert_rig import NOW, AlertRig
 
 
@@ -330,7 +330,7 @@ def test_what_a_killed_evaluation_wrote_is_ended_by_the_next(
 
     wanted = 'ALERTS{instance="a"}' if not fields else "low"
     with monkeypatch.context() as patch:
-        patch.setattr("server.alerts.kept.keep", dies)
+        patch.setattr("novaql.server.alerts.kept.keep", dies)
         rig.clock.step(timedelta(seconds=15))
         rig.up(a=0.0)
         with pytest.raises(Killed):

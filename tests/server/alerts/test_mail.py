@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.alerts import mailing
+from novaql.server.alerts import mailing
 from tests.support.alert_rig import AlertRig
 from tests.support.mail_server import PASSWORD, USER, Mailbox, certificate_for, mail_server
 

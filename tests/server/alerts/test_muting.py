@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.alerts.identity import matchers_of_alert, silence_id
-from server.alerts.inhibition import Inhibitor, InhibitRule
-from server.alerts.silences import (
+from novaql.server.alerts.identity import matchers_of_alert, silence_id
+from novaql.server.alerts.inhibition import Inhibitor, InhibitRule
+from novaql.server.alerts.silences import (
     InvalidSilence,
     Revision,
     Silence,
@@ -18,8 +18,14 @@ from server.alerts.silences import (
     checked_reason,
     muting,
 )
-from server.alerts.times import InvalidInterval, Span, TimeInterval, checked_interval, is_quiet
-from tsdb.matchers import Matcher, MatchOp
+from novaql.server.alerts.times import (
+    InvalidInterval,
+    Span,
+    TimeInterval,
+    checked_interval,
+    is_quiet,
+)
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

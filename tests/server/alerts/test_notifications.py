@@ -8,9 +8,9 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from server.alerts.alertmanager_payload import fingerprint
-from server.platform.scopes import Role
-from server.platform.tables import Event
+from novaql.server.alerts.alertmanager_payload import fingerprint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import Event
 from tests.support.alert_rig import AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import Receiver, receiving

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.alerts import telling
-from server.alerts.tables import GroupMember, NotificationGroup
-from server.platform.clock import SteppedClock
-from server.platform.state.database import StateDatabase
+from novaql.server.alerts import telling
+from novaql.server.alerts.tables import GroupMember, NotificationGroup
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.state.database import StateDatabase
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.platform.clock import to_ms
-from server.platform.scopes import Role
+from novaql.server.platform.clock import to_ms
+from novaql.server.platform.scopes import Role
 from tests.support.alert_rig import NOW, AlertRig, down
 
 FILE = """

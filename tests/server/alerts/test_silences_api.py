@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from server.alerts.identity import matchers_of_alert, silence_id
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SystemClock
-from server.platform.scopes import Role
+from novaql.server.alerts.identity import matchers_of_alert, silence_id
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.scopes import Role
 from tests.support.alert_rig import AlertRig
 from tests.support.http_server import token_of
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import select
 
-from server.alerts.evaluation import Slots
-from server.alerts.tables import RuleGroup
-from server.platform.clock import SteppedClock, from_ms, to_ms
+from novaql.server.alerts.evaluation import Slots
+from novaql.server.alerts.tables import RuleGroup
+from novaql.server.platform.clock import SteppedClock, from_ms, to_ms
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 

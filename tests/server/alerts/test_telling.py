@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.alerts.grouping import Told, Why, first_flush, next_flush, reason_to_tell
-from server.alerts.routing import Destination, Route, destinations
-from tsdb.matchers import Matcher, MatchOp
+from novaql.server.alerts.grouping import Told, Why, first_flush, next_flush, reason_to_tell
+from novaql.server.alerts.routing import Destination, Route, destinations
+from novaql.tsdb.matchers import Matcher, MatchOp
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from server.audit import service
-from server.audit.writing import as_csv
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SteppedClock
-from server.platform.scopes import Role
-from server.platform.tables import AuditEntry
+from novaql.server.audit import service
+from novaql.server.audit.writing import as_csv
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import AuditEntry
 from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

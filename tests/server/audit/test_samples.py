@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import tsdb
-from server.platform.scopes import Role
+from novaql import tsdb
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.errors import WriteFailed
 from tests.support.http_server import LocalServer, local_server
-from tsdb.errors import WriteFailed
 
 BASE = "/api/v1/admin/tsdb"
 

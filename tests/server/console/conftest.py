@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 
-import tsdb
-from server.demo.fleet import Fleet
-from server.platform.scopes import Role
+from novaql import tsdb
+from novaql.server.demo.fleet import Fleet
+from novaql.server.platform.scopes import Role
 from tests.support.console_page import Console
 from tests.support.http_server import LocalServer, local_server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.console import read_static
+from novaql.server.console import read_static
 from tests.support.http_server import LocalServer, local_server
 
 ASSET = re.compile(r'(?:href|src)="(/console/[^"]+)"')

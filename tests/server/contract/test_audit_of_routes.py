@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.platform.tables import AuditEntry
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import AuditEntry
+from novaql.server.routes import ROUTES
 from tests.server.contract.conftest import TwoTenants
 from tests.support.route_walk import Walk, creating
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from server.platform.clock import SteppedClock, SystemClock
-from server.platform.tables import AuditEntry
-from server.routes import ROUTES
+from novaql.server.platform.clock import SteppedClock, SystemClock
+from novaql.server.platform.tables import AuditEntry
+from novaql.server.routes import ROUTES
 from tests.support.alert_rig import AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import Receiver, receiving

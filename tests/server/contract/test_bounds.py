@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.endpoint import Endpoint
-from server.platform.openapi import openapi_document
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.openapi import openapi_document
+from novaql.server.routes import ROUTES
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk
 from tests.support.schema_values import Place, Values

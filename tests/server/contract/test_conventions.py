@@ -15,11 +15,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SteppedClock
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import KINDS, state_database
 
@@ -106,7 +106,7 @@ def test_03_what_nobody_foresaw_tells_nothing(
     def broken(*_: object) -> None:
         raise KeyError("a secret of the inside")
 
-    monkeypatch.setattr("server.platform.calls.origin_of", broken)
+    monkeypatch.setattr("novaql.server.platform.calls.origin_of", broken)
     answer = ask(server, tenant, "GET", "/v1/services")
 
     assert answer.status_code == 500
@@ -214,7 +214,7 @@ def test_10_the_key_and_the_change_are_one_transaction(
 
     key = {"Idempotency-Key": "crash"}
     with monkeypatch.context() as patch:
-        patch.setattr("server.platform.calls.remember", broken)
+        patch.setattr("novaql.server.platform.calls.remember", broken)
         assert ask(server, tenant, "POST", "/v1/services", SERVICE, **key).status_code == 500
     assert ask(server, tenant, "GET", "/v1/services").json()["data"] == []
     first = ask(server, tenant, "POST", "/v1/services", SERVICE, **key)

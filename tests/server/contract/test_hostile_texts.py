@@ -12,9 +12,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk
 from tests.support.state_databases import KINDS, state_database

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
+from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S
 from tests.server.test_remote_write_2 import HEADERS
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import write_2_message
 from tests.support.remote_write_messages import packed
 from tests.support.route_walk import Walk
-from tsdb.matchers import Matcher, MatchOp
 
 LISTS = [
     row

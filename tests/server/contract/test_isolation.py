@@ -7,10 +7,10 @@ import re
 import httpx
 import pytest
 
-from server.platform.endpoint import Endpoint
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 from tests.server.contract.conftest import TwoTenants
 from tests.support.http_server import WRITE_HEADERS
 from tests.support.remote_write_messages import message_of, packed

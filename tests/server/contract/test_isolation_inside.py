@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.bootstrap import add_tenant
-from server.platform.endpoint import Endpoint
-from server.platform.ids import new_id
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 from tests.server.contract.conftest import TwoTenants
 from tests.server.contract.test_isolation import REQUEST_ID, never, seen
 from tests.support.http_server import local_server, token_of

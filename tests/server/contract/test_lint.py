@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema.validators import validator_for
 
-from server.platform.openapi import openapi_document
-from server.routes import ROUTES
+from novaql.server.platform.openapi import openapi_document
+from novaql.server.routes import ROUTES
 
 DOCUMENT: dict[str, Any] = openapi_document(ROUTES, version="1")
 OPERATIONS = [

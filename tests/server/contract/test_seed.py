@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.platform.scopes import Role
-from server.routes import ROUTES
+from novaql.server.platform.scopes import Role
+from novaql.server.routes import ROUTES
 
 PROMISED = """
 GET /incidents

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.platform.endpoint import Endpoint
-from server.routes import ROUTES
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.routes import ROUTES
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from novaql.errors import QueryError
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
-from server.dashboards.interpolation import BadValue, Value, check, escaped_regex, interpolated
+from novaql.server.dashboards.interpolation import (
+    BadValue,
+    Value,
+    check,
+    escaped_regex,
+    interpolated,
+)
 
 ATTACK = 'x"} or vector(1) #'
 

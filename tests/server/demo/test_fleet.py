@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tsdb
-from novaql import Result, query
-from server.demo.fleet import BOUNDS, DAY_S, INTERVAL_S, METADATA, Fleet
-from server.demo.shape import BAD_VERSION, BROKEN, RESTARTED, SERVICES, daily
-from tsdb.labels import Bools
-from tsdb.tile import Batch, Floats, is_stale
+from novaql import Result, query, tsdb
+from novaql.server.demo.fleet import BOUNDS, DAY_S, INTERVAL_S, METADATA, Fleet
+from novaql.server.demo.shape import BAD_VERSION, BROKEN, RESTARTED, SERVICES, daily
+from novaql.tsdb.labels import Bools
+from novaql.tsdb.tile import Batch, Floats, is_stale
 
 NOW_MS = 1_800_000_007_123
 

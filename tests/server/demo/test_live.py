@@ -13,11 +13,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-import tsdb
-from novaql import query
-from server.demo.demo import reachable, welcome
-from server.demo.fleet import INTERVAL_S, METADATA, Fleet
-from server.demo.live import FleetJob, load_history, now_ms
+from novaql import query, tsdb
+from novaql.server.demo.demo import reachable, welcome
+from novaql.server.demo.fleet import INTERVAL_S, METADATA, Fleet
+from novaql.server.demo.live import FleetJob, load_history, now_ms
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,7 +81,8 @@ def test_the_welcome_names_address_token_and_three_ways_in() -> None:
 
 def test_the_demo_serves_fleet_machine_and_itself_until_sigterm(tmp_path: Path) -> None:
     program = (
-        "from server.demo.demo import run_demo; from server.settings import Settings; "
+        "from novaql.server.demo.demo import run_demo; "
+        "from novaql.server.settings import Settings; "
         "run_demo(Settings(port=0))"
     )
     environ = {**os.environ, "TMPDIR": str(tmp_path)}

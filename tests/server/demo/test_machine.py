@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.demo.machine import node_registry
+from novaql.server.demo.machine import node_registry
 
 
 def samples() -> dict[str, list[tuple[dict[str, str], float]]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.demo.demo import program
+from novaql.server.demo.demo import program
 
 
 def test_by_name_where_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

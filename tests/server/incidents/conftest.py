@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.clock import SteppedClock
-from server.platform.table import RouteTable
-from server.routes import ROUTES
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.table import RouteTable
+from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.platform.bootstrap import add_tenant
-from server.platform.scopes import Role
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.scopes import Role
 from tests.server.incidents.conftest import Desk
 from tests.support.http_server import token_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.incidents.model import (
+from novaql.server.incidents.model import (
     EntryType,
     IncidentResolved,
     Status,

@@ -10,12 +10,12 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from server.incidents.from_alerts import CONSUMERS, firing, over
-from server.incidents.tables import Incident, IncidentAlert
-from server.platform.clock import SteppedClock
-from server.platform.events import Happened
-from server.platform.tables import Event
-from server.platform.unit import Origin, Unit, system_actor
+from novaql.server.incidents.from_alerts import CONSUMERS, firing, over
+from novaql.server.incidents.tables import Incident, IncidentAlert
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.events import Happened
+from novaql.server.platform.tables import Event
+from novaql.server.platform.unit import Origin, Unit, system_actor
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import receiving

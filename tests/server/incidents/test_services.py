@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from server.platform.bootstrap import add_tenant
-from server.platform.scopes import Role
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.scopes import Role
 from tests.server.incidents.conftest import Desk
 from tests.support.http_server import token_of
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
-from server.ingest.delta import DeltaProblem, DeltaSums
-from server.ingest.otlp import Converted, convert
-from server.platform.scopes import Role
+from novaql.server.ingest.delta import DeltaProblem, DeltaSums
+from novaql.server.ingest.otlp import Converted, convert
+from novaql.server.platform.scopes import Role
+from novaql.tsdb.tile import is_stale
 from tests.support.http_server import LocalServer, local_server
 from tests.support.store_failures import FailingAppends
-from tsdb.tile import is_stale
 
 S = 10**9
 Point = dict[str, Any]
@@ -228,7 +228,7 @@ def export(server: LocalServer, request: dict[str, Any]) -> httpx.Response:
 
 def test_a_request_that_is_sent_again_is_counted_once() -> None:
     """The store refuses the second request; the agent sends the same one again."""
-    import tsdb  # noqa: PLC0415 - only here
+    from novaql import tsdb  # noqa: PLC0415 - only here
 
     store = FailingAppends(tsdb.memory())
     with local_server(store) as server:  # type: ignore[arg-type]

@@ -27,17 +27,18 @@ from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
 from novaql.inputs.batch_stream import concat_batches
-from server.ingest.body import Body
-from server.ingest.delta import DeltaSums
-from server.ingest.formats import READERS, Told
-from server.ingest.intake import Intake
-from server.ingest.otlp import convert
-from server.ingest.otlp_messages import from_json, from_protobuf
-from server.ingest.remote_write_2 import decode_request
-from server.ingest.spool import Incoming
-from server.platform.errors import ServerError
-from server.platform.scopes import Role
-from server.settings import Settings
+from novaql.server.ingest.body import Body
+from novaql.server.ingest.delta import DeltaSums
+from novaql.server.ingest.formats import READERS, Told
+from novaql.server.ingest.intake import Intake
+from novaql.server.ingest.otlp import convert
+from novaql.server.ingest.otlp_messages import from_json, from_protobuf
+from novaql.server.ingest.remote_write_2 import decode_request
+from novaql.server.ingest.spool import Incoming
+from novaql.server.platform.errors import ServerError
+from novaql.server.platform.scopes import Role
+from novaql.server.settings import Settings
+from novaql.tsdb.tile import Batch
 from tests.server.ingest.test_formats import BODIES
 from tests.server.test_otlp import WHOLE, as_protobuf
 from tests.support.fuzzing import EXAMPLES
@@ -45,7 +46,6 @@ from tests.support.http_server import LocalServer, local_server
 from tests.support.message_mutations import mutated
 from tests.support.remote_messages import write_2_message
 from tests.support.remote_write_messages import message_of
-from tsdb.tile import Batch
 
 SMALL = Settings(max_unpacked_bytes=1 << 20, max_write_series=1000, max_labels=20, auth=False)
 SERIES = [({"__name__": "m", "job": f"j{i}"}, [(1_000 + i, 1.5), (2_000, -0.0)]) for i in range(4)]

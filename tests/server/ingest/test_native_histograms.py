@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
-from server.ingest.remote_write_2 import decode_request
-from server.platform.scopes import Role
-from server.query.schema import NovaqlAnswer
+from novaql.server.ingest.remote_write_2 import decode_request
+from novaql.server.platform.scopes import Role
+from novaql.server.query.schema import NovaqlAnswer
+from novaql.tsdb.tile import STALE, STALE_BITS
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.stored_histograms import natives_of
-from tsdb.tile import STALE, STALE_BITS
 
 TIME_S = 1_700_000_000
 

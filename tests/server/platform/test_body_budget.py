@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from server.platform import body_budget
-from server.platform.body_budget import BodyBudget
-from server.platform.errors import Busy
+from novaql.server.platform import body_budget
+from novaql.server.platform.body_budget import BodyBudget
+from novaql.server.platform.errors import Busy
 
 
 async def holding(budget: BodyBudget, tenant: str, octets: int, leave: asyncio.Event) -> None:

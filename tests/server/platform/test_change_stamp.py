@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.platform.state.database import StateDatabase
+from novaql.server.platform.state.database import StateDatabase
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.platform.state.change_stamp import ChangeStamp
-from server.platform.state.changes import SHOWN_AFTER_S, Changes
-from server.platform.state.database import StateDatabase
+from novaql.server.platform.state.change_stamp import ChangeStamp
+from novaql.server.platform.state.changes import SHOWN_AFTER_S, Changes
+from novaql.server.platform.state.database import StateDatabase
 
 
 class Clock:

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from server.platform.bootstrap import add_tenant
-from server.platform.fair_claims import FairClaims, in_turn
-from server.platform.ids import new_id
-from server.platform.jobs import JobKind, JobRun, JobRunner
-from server.platform.tables import Job
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.fair_claims import FairClaims, in_turn
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.jobs import JobKind, JobRun, JobRunner
+from novaql.server.platform.tables import Job
 from tests.support.http_server import LocalServer
 
 HANG_S = 60.0

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from server.history import RETENTIONS
-from server.incidents.tables import Incident
-from server.platform.bootstrap import set_limits
-from server.platform.clock import SteppedClock
-from server.platform.housekeeping import forget
-from server.platform.ids import new_id
-from server.platform.state.rows import Base
-from server.platform.tables import IdempotencyKey, Token, User
-from server.scim.tables import ScimMember
-from server.webhooks.tables import WebhookAttempt, WebhookDelivery
+from novaql.server.history import RETENTIONS
+from novaql.server.incidents.tables import Incident
+from novaql.server.platform.bootstrap import set_limits
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.housekeeping import forget
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.state.rows import Base
+from novaql.server.platform.tables import IdempotencyKey, Token, User
+from novaql.server.scim.tables import ScimMember
+from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import receiving

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SteppedClock
-from server.platform.scopes import Role
-from server.platform.state.database import StateDatabase
-from server.platform.tables import AuditEntry, Event, IdempotencyKey, User
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import AuditEntry, Event, IdempotencyKey, User
 from tests.server.platform.conftest import MASTER_KEY
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import another

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import select
 
 from novaql.errors import QueryCancelled
-from server.platform.bootstrap import add_admin, add_tenant
-from server.platform.clock import SteppedClock
-from server.platform.context import ServerContext
-from server.platform.events import Consumer, Happened, matches, relay
-from server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
-from server.platform.state.database import StateDatabase
-from server.platform.tables import Event, Job, User
-from server.platform.unit import Origin, Unit, system_actor
+from novaql.server.platform.bootstrap import add_admin, add_tenant
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.context import ServerContext
+from novaql.server.platform.events import Consumer, Happened, matches, relay
+from novaql.server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import Event, Job, User
+from novaql.server.platform.unit import Origin, Unit, system_actor
 from tests.support.http_server import LocalServer, local_server
 
 ORIGIN = Origin("req_test")

@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
-from server.platform.clock import SteppedClock
-from server.platform.idempotency import Kept
-from server.platform.kept_answers import KeptAnswers
-from server.platform.reading_again import read_again
-from server.platform.scopes import Role
-from server.platform.state.changes import Changes
-from server.platform.state.database import StateDatabase
-from server.platform.tables import Token, User
-from server.platform.tokens import revoke
-from server.routes import ROUTES
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.idempotency import Kept
+from novaql.server.platform.kept_answers import KeptAnswers
+from novaql.server.platform.reading_again import read_again
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.changes import Changes
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import Token, User
+from novaql.server.platform.tokens import revoke
+from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import another
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from server.platform.clock import SteppedClock
-from server.platform.errors import Unavailable
-from server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
-from server.platform.leases import Leases, holder_of
-from server.platform.tables import Job
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.errors import Unavailable
+from novaql.server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
+from novaql.server.platform.leases import Leases, holder_of
+from novaql.server.platform.tables import Job
 from tests.server.platform.test_jobs import add_one, count, counted, in_unit, jobs
 from tests.support.http_server import LocalServer, local_server
 

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import inspect, text
 
 from novaql.errors import ArgumentError
-from server.platform.bootstrap import ensure_first_tenant
-from server.platform.clock import SystemClock
-from server.platform.master_keys import key_file, open_keys, rotate_key_file, seal_anew
-from server.platform.scopes import Role
-from server.platform.sealing import SealingKeys, key_id
-from server.platform.state.database import StateDatabase
-from server.settings import Settings
+from novaql.server.platform.bootstrap import ensure_first_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.master_keys import key_file, open_keys, rotate_key_file, seal_anew
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.sealing import SealingKeys, key_id
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database
 

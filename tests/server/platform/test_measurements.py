@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from novaql.errors import NovaqlError
-from server.platform.measurements import Found, Measured, Measurements, MeasurementsKept
+from novaql.server.platform.measurements import Found, Measured, Measurements, MeasurementsKept
 
 BEGIN = datetime(2026, 4, 1, tzinfo=UTC)
 FOR_S = 5

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from novaql.api import Cancellation
-from server.platform import precedence
-from server.platform.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
-from server.platform.workers import QueryWorkers, TooLargeHere
+from novaql.server.platform import precedence
+from novaql.server.platform.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
+from novaql.server.platform.workers import QueryWorkers, TooLargeHere
 
 
 class Clock:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from novaql.errors import ArgumentError
-from server.platform.bootstrap import add_tenant, set_limits
-from server.platform.scopes import Role
-from server.platform.tenant_limits import RESOURCES
-from server.settings import TENANT_LIMITS, Settings
+from novaql.server.platform.bootstrap import add_tenant, set_limits
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tenant_limits import RESOURCES
+from novaql.server.settings import TENANT_LIMITS, Settings
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.route_walk import Walk
 from tests.support.state_databases import KINDS, state_database

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from server.platform.state import shared_changes
-from server.platform.state.changes import SHOWN_AFTER_S, Changes
-from server.platform.state.database import StateDatabase
-from server.platform.state.shared_changes import Commit, SharedChanges
+from novaql.server.platform.state import shared_changes
+from novaql.server.platform.state.changes import SHOWN_AFTER_S, Changes
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.shared_changes import Commit, SharedChanges
 
 A, B = frozenset({"a"}), frozenset({"b"})
 TABLES = ("a", "b", "c")
@@ -177,7 +177,8 @@ def test_another_process_reads_what_is_told(
     one, _ = pair
     moment = moment_of(one)
     program = (
-        "from sqlalchemy import text; from server.platform.state.database import StateDatabase\n"
+        "from sqlalchemy import text\n"
+        "from novaql.server.platform.state.database import StateDatabase\n"
         f"d = StateDatabase('sqlite:///{path}'); m = d.changes.moment()\n"
         "with d.write(None) as s: s.execute(text('INSERT INTO a VALUES (5)'))\n"
         "assert d._shared is not None\n"

@@ -24,12 +24,12 @@ import yaml
 import novaql.language.reading
 from novaql.evaluator.context import Context
 from novaql.rules.templates.parser import _Parser
-from server.platform.endpoint import Endpoint
-from server.platform.scopes import Role
-from server.platform.state.database import StateDatabase
-from server.routes import ROUTES
-from server.scim import answering as scim_answering
-from server.scim import router as scim_router
+from novaql.server.platform.endpoint import Endpoint
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.routes import ROUTES
+from novaql.server.scim import answering as scim_answering
+from novaql.server.scim import router as scim_router
 from tests.support.http_server import LocalServer, local_server
 from tests.support.route_walk import Walk
 
@@ -217,7 +217,7 @@ def test_scim_parses_validates_and_answers_outside_of_transactions(
 def test_a_large_export_is_written_outside_of_transactions(
     alarms: Alarms, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.audit.service.AT_ONCE", 0)
+    monkeypatch.setattr("novaql.server.audit.service.AT_ONCE", 0)
     walk = walk_of(server)
     walk.make()
     span = {"from": "2020-01-01T00:00:00Z", "to": "2020-12-31T00:00:00Z", "format": "csv"}

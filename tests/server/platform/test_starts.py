@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from server.platform.starts import YOUNG_S, Starts
+from novaql.server.platform.starts import YOUNG_S, Starts
 
 _PATIENCE_S = 30.0
 

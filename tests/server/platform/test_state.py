@@ -12,15 +12,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Executable, Select, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import aliased
 
-from server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
-from server.platform.clock import SystemClock
-from server.platform.errors import Unavailable
-from server.platform.state import database as database_module
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import NewerDatabase, load_tables, migrate
-from server.platform.state.rows import Base, Tenant
-from server.platform.state.scoped import OutOfScope, Prepared
-from server.platform.tables import Token, User
+from novaql.server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.errors import Unavailable
+from novaql.server.platform.state import database as database_module
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import NewerDatabase, load_tables, migrate
+from novaql.server.platform.state.rows import Base, Tenant
+from novaql.server.platform.state.scoped import OutOfScope, Prepared
+from novaql.server.platform.tables import Token, User
 from tests.support.state_databases import another
 
 CLOCK = SystemClock()

@@ -11,18 +11,18 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from server.platform.clock import SteppedClock
-from server.platform.state.database import StateDatabase
-from server.platform.state.rows import Base, Tenant
-from server.platform.state.tables_used import (
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.rows import Base, Tenant
+from novaql.server.platform.state.tables_used import (
     EVERYTHING,
     changed_by,
     tables_changed,
     tables_read,
     words_of,
 )
-from server.platform.tables import Token, User
-from server.scim.tables import ScimGroup, ScimMember
+from novaql.server.platform.tables import Token, User
+from novaql.server.scim.tables import ScimGroup, ScimMember
 from tests.support.http_server import local_server
 from tests.support.state_databases import state_database
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from novaql.errors import ArgumentError
-from server.platform.bootstrap import add_tenant, set_limits
-from server.platform.scopes import Role
+from novaql.server.platform.bootstrap import add_tenant, set_limits
+from novaql.server.platform.scopes import Role
 from tests.support.http_server import ROOT, LocalServer, local_server, server_process, token_of
 from tests.support.route_walk import Walk
 
@@ -107,7 +107,7 @@ def test_a_change_counts_for_the_next_request() -> None:
 
 def test_by_the_command_line_while_the_server_runs(tmp_path: Path) -> None:
     def admin(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "novaql.cli", "admin", *arguments]
+        command = [sys.executable, "-m", "novaql", "admin", *arguments]
         return subprocess.run(
             [*command, "--data", str(tmp_path / "data")], capture_output=True, text=True, cwd=ROOT
         )

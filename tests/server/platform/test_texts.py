@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sqlalchemy import String as AnyString
 from sqlalchemy import Text, select
 
-from server.platform.bootstrap import ensure_first_tenant
-from server.platform.clock import SystemClock
-from server.platform.ids import new_id
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import load_tables
-from server.platform.state.rows import Base
-from server.platform.state.texts import json_text, json_value, restored, storable
-from server.platform.tables import AuditEntry
+from novaql.server.platform.bootstrap import ensure_first_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.ids import new_id
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import load_tables
+from novaql.server.platform.state.rows import Base
+from novaql.server.platform.state.texts import json_text, json_value, restored, storable
+from novaql.server.platform.tables import AuditEntry
 
 HOSTILE = (
     "\0",

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from server.audit.readable import reader_of
-from server.platform.master_keys import open_keys
-from server.platform.redaction import shown_url
-from server.platform.scopes import Role
-from server.platform.state.database import StateDatabase
-from server.platform.state.migrate import migrate
-from server.routes import ROUTES
-from server.settings import Settings
+from novaql.server.audit.readable import reader_of
+from novaql.server.platform.master_keys import open_keys
+from novaql.server.platform.redaction import shown_url
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.migrate import migrate
+from novaql.server.routes import ROUTES
+from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import receiving
 from tests.support.state_databases import KINDS, state_database

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-import tsdb
-from server.platform.state.database import StateDatabase
-from server.platform.state.rows import Tenant
+from novaql import tsdb
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.rows import Tenant
 from tests.support.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.state_databases import KINDS, postgresql_url
@@ -28,7 +28,7 @@ def admin(
 ) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     environ |= {f"NOVAQL_{name.upper()}": value for name, value in (settings or {}).items()}
-    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments]
+    command = [sys.executable, "-m", "novaql", "admin", *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environ, cwd=ROOT
     )

@@ -30,7 +30,7 @@ def tool(name: str) -> str:
 
 def admin(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {f"NOVAQL_{k.upper()}": v for k, v in settings.items()}
-    command = [sys.executable, "-m", "novaql.cli", "admin", *arguments]
+    command = [sys.executable, "-m", "novaql", "admin", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT
     )

@@ -31,7 +31,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         hook = {"url": "https://192.0.43.8/x", "events": ["incident.*"]}
         url = f"{server.url}/v1/webhooks"
         assert httpx.post(url, json=hook, headers=bearer, timeout=30).status_code == 201
-        backup = [sys.executable, "-m", "novaql.cli", "admin", "backup", str(data.parent / "copy")]
+        backup = [sys.executable, "-m", "novaql", "admin", "backup", str(data.parent / "copy")]
         subprocess.run([*backup, "--data", str(data)], check=True, cwd=ROOT, capture_output=True)
         assert server.stop() == 0
         with closing(sqlite3.connect(data / "server" / "state.db")) as state:
@@ -80,7 +80,15 @@ def test_the_start_names_the_way_back_and_samples_are_served(
     shutil.copytree(sound[0], data)
     damage(data, how)
 
-    command = [sys.executable, "-m", "server", "--data", str(data), "--listen", "127.0.0.1:0"]
+    command = [
+        sys.executable,
+        "-m",
+        "novaql.server",
+        "--data",
+        str(data),
+        "--listen",
+        "127.0.0.1:0",
+    ]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     refused = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ, timeout=120

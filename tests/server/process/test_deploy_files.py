@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from server.settings import Settings
+from novaql.server.settings import Settings
 from tests.support import patiently
 from tests.support.http_server import ROOT, wait_until_ready
 from tests.support.prometheus_programs import free_port
@@ -138,7 +138,7 @@ def test_the_entry_point_starts_with_the_shipped_settings_and_the_health_check_p
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "novaql.cli", *arguments],
+            [sys.executable, "-m", "novaql", *arguments],
             cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     assert process.stdout is not None

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import novaql
-import tsdb
+from novaql import tsdb
 from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed

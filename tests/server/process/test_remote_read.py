@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from novaql.inputs.protobuf_wire import fields
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
-from server.platform.scopes import Role
-from server.prometheus.read_histograms import histogram_fields
-from server.prometheus.read_messages import encode_samples
+from novaql.server.platform.scopes import Role
+from novaql.server.prometheus.read_histograms import histogram_fields
+from novaql.server.prometheus.read_messages import encode_samples
 from tests.support import patiently
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server, server_process
 from tests.support.prometheus_programs import running_prometheus

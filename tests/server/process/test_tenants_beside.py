@@ -33,7 +33,7 @@ def test_two_tenants_at_once(tmp_path: Path, workers: str) -> None:
     data = tmp_path / "data"
     with server_process(data, "--workers", workers) as server, ExitStack() as stack:
         made = subprocess.run(
-            [sys.executable, "-m", "novaql.cli", "admin", "tenant", "beta", "--data", str(data)],
+            [sys.executable, "-m", "novaql", "admin", "tenant", "beta", "--data", str(data)],
             capture_output=True,
             text=True,
             check=True,

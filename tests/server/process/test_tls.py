@@ -74,7 +74,7 @@ def refused(data: Path, *arguments: str) -> str:
     """What a server says that does not start."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
     ended = subprocess.run(
-        [sys.executable, "-m", "server", "--data", str(data), "--listen", ":0", *arguments],
+        [sys.executable, "-m", "novaql.server", "--data", str(data), "--listen", ":0", *arguments],
         cwd=ROOT,
         env=environ,
         capture_output=True,

@@ -8,7 +8,7 @@ import pytest
 from scim2_server.service import ScimService
 from sqlalchemy import event
 
-from server.scim import storage
+from novaql.server.scim import storage
 from tests.server.scim.conftest import Idp
 
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"

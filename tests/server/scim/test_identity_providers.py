@@ -10,11 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import event, insert
 
-from server.platform.bootstrap import add_admin
-from server.platform.clock import SystemClock
-from server.platform.scopes import Role
-from server.platform.tables import User
-from server.scim import provider
+from novaql.server.platform.bootstrap import add_admin
+from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.tables import User
+from novaql.server.scim import provider
 from tests.server.scim.conftest import USER, Idp
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-import tsdb
-from server.scraping.pools import ScrapeManager, scrape_jobs_of
-from server.scraping.samples import REPORTED
+from novaql import tsdb
+from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.samples import REPORTED
 from tests.support.exposer import Exposer, exposing
 from tests.support.prometheus_data import prometheus_with_data
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from server.scraping import loop as loops
-from server.scraping.loop import ScrapeLoop
+from novaql.server.scraping import loop as loops
+from novaql.server.scraping.loop import ScrapeLoop
 
 
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from novaql.errors import ArgumentError
-from server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
-from server.platform.clock import SystemClock
-from server.scraping.config import read_scrape_jobs
-from server.scraping.model import discovered_labels, target_of
-from server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from novaql.server.platform.clock import SystemClock
+from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.model import discovered_labels, target_of
+from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.tsdb.tile import is_stale
 from tests.support.exposer import Exposer, exposing
 from tests.support.http_server import fresh_state, local_server
-from tsdb.tile import is_stale
 
 
 def samples_of(store: tsdb.Database, **labels: str) -> list[tuple[int, float, bool]]:

@@ -12,7 +12,13 @@ from hypothesis import given
 from novaql.errors import InputError
 from novaql.inputs.label_limits import LabelLimits
 from novaql.inputs.relabelling import Action, RelabelRule, relabelled
-from server.scraping.model import NoTarget, ScrapeJob, TargetGroup, discovered_labels, target_of
+from novaql.server.scraping.model import (
+    NoTarget,
+    ScrapeJob,
+    TargetGroup,
+    discovered_labels,
+    target_of,
+)
 
 A = {"a": "foo", "b": "bar", "c": "baz"}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import tsdb
-from server.scraping import discovery
-from server.scraping.discovery import BadGroups, FileWatch, groups_of
-from server.scraping.model import FileDiscovery
-from server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
+from novaql import tsdb
+from novaql.server.scraping import discovery
+from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
+from novaql.server.scraping.model import FileDiscovery
+from novaql.server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
 from tests.support.http_server import local_server
 
 

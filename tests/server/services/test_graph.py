@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.services.graph import Direction, Edge, Kind, cycles, merged, neighbourhood
-from server.services.names import InvalidServiceName, checked_name
+from novaql.server.services.graph import Direction, Edge, Kind, cycles, merged, neighbourhood
+from novaql.server.services.names import InvalidServiceName, checked_name
 
 APRIL = datetime(2026, 4, 1, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.bootstrap import add_tenant
-from server.platform.clock import SteppedClock
-from server.platform.scopes import Role
+from novaql.server.platform.bootstrap import add_tenant
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.scopes import Role
 from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from server.platform.clock import SteppedClock
-from server.platform.scopes import Role
-from server.slo.rules import alert_rules
-from server.slo.tables import Slo
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.scopes import Role
+from novaql.server.slo.rules import alert_rules
+from novaql.server.slo.tables import Slo
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.remote_write_messages import message_of, packed
 

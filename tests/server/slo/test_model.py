@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.slo.budget import Counts, attainment, budget, burn_rate, exhaustion_seconds
-from server.slo.burn import BURN_WINDOWS, DAY, PAIRS, Severity, pairs_of, verdicts, warnings
-from server.slo.objective import InvalidObjective, Objective
-from server.slo.window import CalendarWindow, InvalidWindow, RollingWindow, seconds_of
+from novaql.server.slo.budget import Counts, attainment, budget, burn_rate, exhaustion_seconds
+from novaql.server.slo.burn import BURN_WINDOWS, DAY, PAIRS, Severity, pairs_of, verdicts, warnings
+from novaql.server.slo.objective import InvalidObjective, Objective
+from novaql.server.slo.window import CalendarWindow, InvalidWindow, RollingWindow, seconds_of
 
 T999 = Objective.parse("0.999")
 MONTH = 30 * DAY

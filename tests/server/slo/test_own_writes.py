@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from server.platform import measuring
-from server.platform.clock import SteppedClock, to_ms
-from server.platform.idempotency import Kept
-from server.platform.kept_answers import KeptAnswers
-from server.platform.measurements import MeasurementsKept
-from server.platform.reading_again import _measured
-from server.platform.scopes import Role
-from server.platform.state.changes import Changes
+from novaql.server.platform import measuring
+from novaql.server.platform.clock import SteppedClock, to_ms
+from novaql.server.platform.idempotency import Kept
+from novaql.server.platform.kept_answers import KeptAnswers
+from novaql.server.platform.measurements import MeasurementsKept
+from novaql.server.platform.reading_again import _measured
+from novaql.server.platform.scopes import Role
+from novaql.server.platform.state.changes import Changes
 from tests.support.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.platform.clock import SteppedClock, SystemClock
-from server.platform.scopes import Role
+from novaql.server.platform.clock import SteppedClock, SystemClock
+from novaql.server.platform.scopes import Role
 from tests.support.http_server import LocalServer, local_server
 
 

@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks import Webhook as Reference
 from standardwebhooks import WebhookVerificationError
 
-from server.platform import api_version
-from server.platform.clock import SteppedClock
-from server.platform.state.database import StateDatabase
+from novaql.server.platform import api_version
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.state.database import StateDatabase
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe, verified
 from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import Receiver

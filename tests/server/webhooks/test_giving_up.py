@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.history import RETENTIONS
-from server.platform.clock import SteppedClock
-from server.platform.housekeeping import forget
-from server.platform.jobs import JobRunner
-from server.platform.state.database import StateDatabase
-from server.platform.tables import AuditEntry
-from server.platform.unit import Origin
-from server.webhooks.messages import KEPT
-from server.webhooks.retries import SCHEDULE
-from server.wiring import JOBS
+from novaql.server.history import RETENTIONS
+from novaql.server.platform.clock import SteppedClock
+from novaql.server.platform.housekeeping import forget
+from novaql.server.platform.jobs import JobRunner
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.tables import AuditEntry
+from novaql.server.platform.unit import Origin
+from novaql.server.webhooks.messages import KEPT
+from novaql.server.webhooks.retries import SCHEDULE
+from novaql.server.wiring import JOBS
 from tests.server.webhooks.conftest import REACHABLE, ask, log_of, make_a_token, subscribe
 from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import Receiver

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from server.platform.signatures import InvalidSecret, headers, new_secret, secret_bytes
-from server.webhooks.events import EVENTS, UnknownEvent, checked_filters, wanted
-from server.webhooks.retries import (
+from novaql.server.platform.signatures import InvalidSecret, headers, new_secret, secret_bytes
+from novaql.server.webhooks.events import EVENTS, UnknownEvent, checked_filters, wanted
+from novaql.server.webhooks.retries import (
     SCHEDULE,
     Verdict,
     next_attempt,

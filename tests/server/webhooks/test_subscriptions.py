@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from server.platform.state.database import StateDatabase
-from server.wiring import EVENT_TYPES
+from novaql.server.platform.state.database import StateDatabase
+from novaql.server.wiring import EVENT_TYPES
 from tests.server.webhooks.conftest import ask, make_a_token, subscribe
 from tests.support.http_server import ROOT, LocalServer, local_server
 from tests.support.receiver import Receiver

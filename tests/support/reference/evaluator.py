@@ -25,6 +25,7 @@ from novaql.language.ast import (
 )
 from novaql.language.ast import Number as Literal
 from novaql.promqltest.histogram import FloatHistogram
+from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.support.reference import extended, histograms, labels, matching, native, numbers, windows
 from tests.support.reference.aggregations import aggregate
 from tests.support.reference.values import (
@@ -44,7 +45,6 @@ from tests.support.reference.values import (
     refuse_equal,
 )
 from tests.support.reference.windows import Window
-from tsdb.matchers import Matcher, MatchOp
 
 Value = float | str | Vector
 SUBQUERY_STEP_MS = 60_000

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from novaql.language.ast import Expr, MatrixSelector, Paren, VectorSelector
+from novaql.tsdb.matchers import MatchOp
 from tests.support.reference.values import NAME, Element, Vector, refuse_equal, with_label
-from tsdb.matchers import MatchOp
 
 
 def label_replace(vector: Vector, target: str, template: str, source: str, pattern: str) -> Vector:

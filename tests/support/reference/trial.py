@@ -15,6 +15,7 @@ from novaql.inputs.table_source import TableSource
 from novaql.language import parse
 from novaql.options import NameRemoval, QueryOptions
 from novaql.promqltest.histogram import FloatHistogram
+from novaql.tsdb import Batch
 from tests.support.query_answers import (
     Answer,
     answer_of_result,
@@ -25,7 +26,6 @@ from tests.support.random_queries import INEXACT
 from tests.support.random_samples import START_MS
 from tests.support.reference.evaluator import Reference
 from tests.support.reference.values import Notes, RefusedError, Series, UnsureError
-from tsdb import Batch
 
 FIRST_MS = START_MS - START_MS % 60_000 + 6 * 60_000
 

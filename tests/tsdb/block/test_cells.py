@@ -11,9 +11,9 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-import tsdb
-from tsdb.block.cells import STATISTICS, WHOLE, Summing, cut_cells
-from tsdb.tile import STALE_BITS
+from novaql import tsdb
+from novaql.tsdb.block.cells import STATISTICS, WHOLE, Summing, cut_cells
+from novaql.tsdb.tile import STALE_BITS
 
 values = st.one_of(
     st.integers(-20, 20).map(float),

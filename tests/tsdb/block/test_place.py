@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
-from tsdb import side_by_side
-from tsdb.block.paged_stream import PagedStream
-from tsdb.codec import compiled
-from tsdb.errors import Corrupted
-from tsdb.labels import Ints, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.stratum import Stratum
-from tsdb.tile import STALE, Batch, Floats, is_stale
+from novaql import tsdb
+from novaql.tsdb import side_by_side
+from novaql.tsdb.block.paged_stream import PagedStream
+from novaql.tsdb.codec import compiled
+from novaql.tsdb.errors import Corrupted
+from novaql.tsdb.labels import Ints, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.stratum import Stratum
+from novaql.tsdb.tile import STALE, Batch, Floats, is_stale
 
 SERIES, SAMPLES = 260, 2000
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tsdb.codec.checksum import checksum
-from tsdb.codec.columns import (
+from novaql.tsdb.codec.checksum import checksum
+from novaql.tsdb.codec.columns import (
     TextColumn,
     Undecodable,
     decode_numbers,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tsdb.bundle import Bundle
-from tsdb.bundling import split_markers
-from tsdb.codec import compiled
-from tsdb.tile import STALE
+from novaql.tsdb.bundle import Bundle
+from novaql.tsdb.bundling import split_markers
+from novaql.tsdb.codec import compiled
+from novaql.tsdb.tile import STALE
 
 pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="numba is an extra")
 

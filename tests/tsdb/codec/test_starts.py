@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tsdb.codec.columns import Undecodable
-from tsdb.codec.starts import decode_starts, encode_starts
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.codec.starts import decode_starts, encode_starts
 
 some = st.integers(-(2**62), 2**62) | st.integers(0, 2)
 runs = st.lists(st.tuples(some, st.integers(1, 9)), min_size=1, max_size=20)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from tsdb.block.reader import BlockEntry
-from tsdb.compaction.choose import FACTOR, closure, expired, next_group, widths
+from novaql.tsdb.block.reader import BlockEntry
+from novaql.tsdb.compaction.choose import FACTOR, closure, expired, next_group, widths
 
 HOUR = 3_600_000
 BLOCK = 2 * HOUR

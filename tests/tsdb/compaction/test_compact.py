@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
+from novaql import tsdb
+from novaql.tsdb.labels import LabelColumn, SeriesTable
+from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb.tile import STALE, Batch
 from tests.support.simulated_disk import STORE, SimulatedDisk
 from tests.support.store_model import Model, Sample, batch_of, from_bits, read_all
 from tests.support.store_workload import Still
 from tests.support.stored_histograms import Native, simple
-from tsdb.labels import LabelColumn, SeriesTable
-from tsdb.matchers import Matcher, MatchOp
-from tsdb.tile import STALE, Batch
 
 MINUTE = 60_000
 names = st.sampled_from(["up", "load", "took_seconds_bucket"])
@@ -217,7 +217,7 @@ def test_every_failing_call_leaves_everything_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """EIO from each call in turn that a compaction makes, once and from then on."""
-    monkeypatch.setattr("tsdb.database.Repeater", Still)
+    monkeypatch.setattr("novaql.tsdb.database.Repeater", Still)
     prepared, model = SimulatedDisk(), Model()
     with tsdb.open(STORE, disk=prepared, compaction=False, sync="os") as database:
         for first in (0, 3, 6):

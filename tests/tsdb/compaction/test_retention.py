@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import tsdb
+from novaql import tsdb
 from tests.support.store_model import Sample, batch_of, read_all
 
 HOUR = 3_600_000

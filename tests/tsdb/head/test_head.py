@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
-from tsdb.errors import InvalidBatch
-from tsdb.head.head import BUFFER_SAMPLES, Head
-from tsdb.head.registry import Registry
-from tsdb.head.run import Floating, build_run, merge_runs
-from tsdb.labels import SeriesTable
+from novaql import tsdb
+from novaql.tsdb.errors import InvalidBatch
+from novaql.tsdb.head.head import BUFFER_SAMPLES, Head
+from novaql.tsdb.head.registry import Registry
+from novaql.tsdb.head.run import Floating, build_run, merge_runs
+from novaql.tsdb.labels import SeriesTable
 
 arrivals = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=30),

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tsdb
-from tsdb.histograms import Buckets, Histograms
-from tsdb.labels import SeriesTable
-from tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tsdb.tile import Batch, HistogramSamples
+from novaql import tsdb
+from novaql.tsdb.histograms import Buckets, Histograms
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb.tile import Batch, HistogramSamples
 
 MB = 1 << 20
 ROWS = 100_000

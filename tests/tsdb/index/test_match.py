@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import tsdb
-from tsdb import Batch, Matcher, MatchOp, SeriesTable
-from tsdb.index.match import label_table, match_rows
-from tsdb.index.postings import Postings
-from tsdb.matchers import select_rows
+from novaql import tsdb
+from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
+from novaql.tsdb.index.match import label_table, match_rows
+from novaql.tsdb.index.postings import Postings
+from novaql.tsdb.matchers import select_rows
 
 matchers = st.lists(
     st.builds(

@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tsdb.index.patterns import listed_texts, literal_prefix
-from tsdb.matchers import compile_regex
+from novaql.tsdb.index.patterns import listed_texts, literal_prefix
+from novaql.tsdb.matchers import compile_regex
 
 patterns = st.text(alphabet="ab|()[].*+?\\^${}1,", max_size=9)
 texts = st.text(alphabet="ab|()[].1,^$", max_size=5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import tsdb
+from novaql import tsdb
 from tests.support.store_model import batch_of
 from tests.tsdb.old_formats.test_old_formats import (
     DELETED,

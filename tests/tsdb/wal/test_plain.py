@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from tsdb.wal.plain import decode_plain_records, is_plain
-from tsdb.wal.record import SamplesRecord, decode, encode_metadata, encode_samples
+from novaql.tsdb.wal.plain import decode_plain_records, is_plain
+from novaql.tsdb.wal.record import SamplesRecord, decode, encode_metadata, encode_samples
 
 TIME = st.integers(-(2**62), 2**62)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from tsdb.codec.columns import Undecodable
-from tsdb.labels import SeriesTable
-from tsdb.selection import Metadata
-from tsdb.wal import record
-from tsdb.wal.record import (
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.wal import record
+from novaql.tsdb.wal.record import (
     Damage,
     MetadataRecord,
     SamplesRecord,

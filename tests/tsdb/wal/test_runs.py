@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tsdb.codec.columns import Undecodable
-from tsdb.labels import Ints
-from tsdb.wal.record import RUNS_FROM, SamplesRecord, decode, encode_samples
-from tsdb.wal.runs import decode_runs, encode_runs
+from novaql.tsdb.codec.columns import Undecodable
+from novaql.tsdb.labels import Ints
+from novaql.tsdb.wal.record import RUNS_FROM, SamplesRecord, decode, encode_samples
+from novaql.tsdb.wal.runs import decode_runs, encode_runs
 
 RUNS = st.lists(
     st.tuples(

@@ -20,7 +20,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     VECTOR,
     kernel,
 )
-from tsdb.uncounted import uncounted
+from novaql.tsdb.uncounted import uncounted
 
 
 @kernel(

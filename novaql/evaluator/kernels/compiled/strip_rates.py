@@ -17,7 +17,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from tsdb.uncounted import uncounted
+from novaql.tsdb.uncounted import uncounted
 
 AHEAD = 64
 """Series whose samples are fetched from memory together."""

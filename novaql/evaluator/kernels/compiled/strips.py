@@ -23,7 +23,7 @@ from novaql.evaluator.kernels.compiled.jit import (
     inner,
     kernel,
 )
-from tsdb.uncounted import uncounted
+from novaql.tsdb.uncounted import uncounted
 
 
 @kernel(INTS, INTS, INTS, INT, INT)

@@ -13,7 +13,7 @@ from novaql.evaluator.kernels.native.layout import (
     outside_zero_bucket,
     reconcile,
 )
-from tsdb.histograms import (
+from novaql.tsdb.histograms import (
     Buckets,
     Floats,
     Histograms,
@@ -21,7 +21,7 @@ from tsdb.histograms import (
     Small,
     concat_histograms,
 )
-from tsdb.labels import Bools
+from novaql.tsdb.labels import Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)

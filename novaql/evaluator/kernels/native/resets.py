@@ -11,9 +11,9 @@ from novaql.evaluator.kernels.native.layout import (
     rebucketed,
     widened,
 )
-from tsdb.histogram_bounds import upper_bounds
-from tsdb.histograms import Buckets, Histograms, ResetHint
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.histogram_bounds import upper_bounds
+from novaql.tsdb.histograms import Buckets, Histograms, ResetHint
+from novaql.tsdb.labels import Bools, Ints
 
 
 def detect_reset(previous: Histograms, current: Histograms) -> Bools:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tsdb.histograms import Floats
-from tsdb.labels import Bools, Ints
+from novaql.tsdb.histograms import Floats
+from novaql.tsdb.labels import Bools, Ints
 
 
 def running_sums(values: Floats, offsets: Ints) -> Floats:

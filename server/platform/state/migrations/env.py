@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from server.platform.state.rows import Base
+from novaql.server.platform.state.rows import Base
 
 connection = context.config.attributes["connection"]
 assert isinstance(connection, Connection)

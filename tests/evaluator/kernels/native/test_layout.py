@@ -14,8 +14,8 @@ from novaql.evaluator.kernels.native.layout import (
 )
 from novaql.promqltest.histogram import FloatHistogram, Span
 from novaql.promqltest.histogram import widened as widened_single
+from novaql.tsdb.histogram_bounds import upper_bounds
 from tests.support.native_histograms import any_histogram, columns, exponential, singles
-from tsdb.histogram_bounds import upper_bounds
 
 
 def test_bounds_are_powers_of_two_and_their_roots() -> None:

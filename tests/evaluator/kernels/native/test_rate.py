@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.rate import differences
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
+from novaql.tsdb.labels import Bools
 from tests.support.native_histograms import (
     any_histogram,
     columns,
@@ -20,7 +21,6 @@ from tests.support.native_histograms import (
     singles,
     was_reset,
 )
-from tsdb.labels import Bools
 
 GAUGE = ResetHint.GAUGE
 SERIES = (

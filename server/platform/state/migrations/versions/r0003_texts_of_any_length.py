@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
-from server.platform.state.migrate import load_tables
-from server.platform.state.rows import Base
+from novaql.server.platform.state.migrate import load_tables
+from novaql.server.platform.state.rows import Base
 
 revision = "platform_0003"
 down_revision = "platform_0002"

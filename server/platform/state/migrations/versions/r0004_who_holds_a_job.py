@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from server.platform.state.columns import Instant
+from novaql.server.platform.state.columns import Instant
 
 revision = "platform_0004"
 down_revision = "platform_0003"

@@ -1,0 +1,5 @@
+"""`python -m novaql` is `novaql`."""
+
+from novaql.cli import main
+
+main()

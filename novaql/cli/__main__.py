@@ -1,5 +1,0 @@
-"""`python -m novaql.cli` is `novaql`."""
-
-from novaql.cli import main
-
-main()
