@@ -143,9 +143,8 @@ def _rules_of(unit: Unit, alerts: Sequence[Alert]) -> dict[str, AlertRule]:
 def unmuted_again(unit: Unit, alert_ids: Sequence[str]) -> None:
     """A silence of these alerts was lifted: what they tell counts as news."""
     gone = set(alert_ids)
-    members = select(GroupMember.group_id).where(GroupMember.alert_id.in_(list(gone)[:_AT_ONCE]))
-    statement = select(NotificationGroup).where(NotificationGroup.id.in_(members))
-    for group in unit.session.execute(statement.with_for_update()).scalars():
+    groups = sorted({group_id for group_id, _ in _memberships(unit, sorted(gone))})
+    for group in _rows(unit, NotificationGroup, NotificationGroup.id, groups, lock=True):
         group.told = {
             channel: {**told, "firing": [key for key in told["firing"] if key not in gone]}
             for channel, told in group.told.items()
@@ -373,10 +372,13 @@ def _told(written: Mapping[str, Any] | None) -> Told | None:
     )
 
 
-def _rows(unit: Unit, table: Any, column: Any, keys: Iterable[str]) -> list[Any]:
+def _rows(
+    unit: Unit, table: Any, column: Any, keys: Iterable[str], *, lock: bool = False
+) -> list[Any]:
     wanted = list(keys)
     found: list[Any] = []
     for start in range(0, len(wanted), _AT_ONCE):
         statement = select(table).where(column.in_(wanted[start : start + _AT_ONCE]))
+        statement = statement.order_by(column).with_for_update() if lock else statement
         found += unit.session.execute(statement).scalars().all()
     return found

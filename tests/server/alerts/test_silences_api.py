@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from novaql.server.alerts.identity import matchers_of_alert, silence_id
+from novaql.server.alerts.tables import GroupMember, NotificationGroup
 from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SystemClock
+from novaql.server.platform.clock import SystemClock, rfc3339
 from novaql.server.platform.scopes import Role
-from tests.support.alert_rig import AlertRig
+from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import token_of
 
 WHY = {"duration": "1h", "reason": "the disk is being replaced"}
@@ -50,6 +52,26 @@ def test_lifting_a_silence_tells_again_what_was_told_before_it(one: AlertRig) ->
     one.step(a=0.0)
 
     assert one.log() == [("new_alerts", 1, 0), ("new_alerts", 1, 0)]
+
+
+def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -> None:
+    one.told(group_by=["instance"], group_wait="1h")
+    one.rule()
+    one.now(**{f"i{number:03}": 0.0 for number in range(520)})
+    database, tenant_id = one.server.context.database, one.server.context.anyone.tenant_id
+    with database.write(tenant_id) as session:
+        for member in session.execute(select(GroupMember)).scalars():
+            group = session.get_one(NotificationGroup, member.group_id)
+            told = {"at": rfc3339(NOW), "firing": [member.alert_id], "resolved": []}
+            group.told = {"log": told}
+    matchers = [{"name": "alertname", "op": "=", "value": "Down"}]
+    silence = one.post("/v1/silences", {"matchers": matchers, **WHY})
+    assert one.ask("DELETE", f"/v1/silences/{silence['id']}").status_code == 204
+
+    with database.read(tenant_id) as session:
+        groups = session.execute(select(NotificationGroup)).scalars().all()
+    assert len(groups) == 520
+    assert [group.id for group in groups if group.told["log"]["firing"]] == []
 
 
 def test_a_silence_ends_by_itself(one: AlertRig) -> None:
