@@ -169,7 +169,7 @@ class Unit:
             request_id=self.origin.request_id,
         )
         self.session.add(event)
-        self.enqueue("events.relay", key=event.id)
+        self._add_job("events.relay", event.id, {}, self.now())  # no other job has this key
         return event.id
 
     def enqueue(
@@ -196,20 +196,24 @@ class Unit:
                 known.attempts = 0
                 self.wakes = True
                 return known.id
-        job = Job(
-            id=new_id("job"),
-            kind=kind,
-            key="",
-            payload=dict(payload or {}),
-            created_at=self.now(),
-            run_at=at,
-            set_at=self.now(),
-            attempts=0,
+        return self._add_job(kind, key, payload or {}, at)
+
+    def _add_job(self, kind: str, key: str | None, payload: Mapping[str, Any], at: datetime) -> str:
+        job_id = new_id("job")
+        self.session.add(
+            Job(
+                id=job_id,
+                kind=kind,
+                key=job_id if key is None else key,
+                payload=dict(payload),
+                created_at=self.now(),
+                run_at=at,
+                set_at=self.now(),
+                attempts=0,
+            )
         )
-        job.key = job.id if key is None else key
-        self.session.add(job)
         self.wakes = True
-        return job.id
+        return job_id
 
     def enqueue_all(self, kind: str, times: Mapping[str, datetime]) -> None:
         """`enqueue` for many keys, each at its time, without payloads."""

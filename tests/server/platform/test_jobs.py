@@ -9,7 +9,7 @@ from datetime import timedelta
 from time import monotonic, sleep
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from novaql.errors import QueryCancelled
 from novaql.server.platform.bootstrap import add_admin, add_tenant
@@ -319,3 +319,29 @@ def test_a_job_that_the_stop_has_cancelled_is_given_back_as_it_was(served: Local
     (left,) = jobs(served, "wait")
 
     assert (left.attempts, left.last_error, left.lease, failures) == (0, None, None, [])
+
+
+def test_publishing_looks_for_no_job_and_relays_every_event() -> None:
+    """The key of the job is the id of a new event: a search for it finds nothing."""
+    seen: list[str] = []
+    heard: list[str] = []
+
+    def note(*arguments: object) -> None:
+        seen.append(str(arguments[2]))
+
+    def publish(unit: Unit) -> None:
+        for number in range(3):
+            unit.publish("thing.happened", {"number": number})
+
+    consumer = Consumer("thing.*", lambda _, happened: heard.append(str(happened.data["number"])))
+    with local_server() as served:
+        engine = served.context.database.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            in_unit(served, publish)
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        runner(served, relay([consumer])).run_due()
+
+    assert [text for text in seen if "FROM jobs" in text] == []
+    assert sorted(heard) == ["0", "1", "2"]
