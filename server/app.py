@@ -10,12 +10,15 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql import __version__
 from novaql.server.console import mount_console
+from novaql.server.http.openapi import openapi_document
+from novaql.server.http.query import invalid_query
 from novaql.server.platform.application import Application
 from novaql.server.platform.assembly import assemble, close
 from novaql.server.platform.clock import Clock
@@ -26,7 +29,6 @@ from novaql.server.platform.errors import InvalidRequest, MethodNotAllowed, NotF
 from novaql.server.platform.housekeeping import housekeeper
 from novaql.server.platform.jobs import JobRunner
 from novaql.server.platform.leases import holder_of
-from novaql.server.platform.openapi import openapi_document
 from novaql.server.platform.problem import problem_response
 from novaql.server.platform.scrapes import ScrapeReport
 from novaql.server.platform.site import Site
@@ -117,6 +119,7 @@ def create_app(
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_middleware(Compression, smallest=settings.compress_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
@@ -145,6 +148,12 @@ def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
     for job in jobs:
         job.stop()
     close(context)
+
+
+async def _invalid_parameters(request: Request, error: Exception) -> Response:
+    """Parameters that FastAPI refuses, in the API's own shape."""
+    assert isinstance(error, RequestValidationError)
+    return problem_response(invalid_query(error), request.scope["path"], request_id_of(request))
 
 
 async def _plain_http_error(request: Request, error: Exception) -> Response:

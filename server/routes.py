@@ -6,6 +6,7 @@ from novaql.server.alerts.router import ENDPOINTS as ALERTS
 from novaql.server.audit.router import ENDPOINTS as AUDIT
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
+from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import ENDPOINTS as INCIDENTS
 from novaql.server.ingest.router import ENDPOINTS as INGEST
 from novaql.server.platform.endpoint import Endpoint
@@ -14,11 +15,13 @@ from novaql.server.query.router import ENDPOINTS as QUERY
 from novaql.server.scim.router import ENDPOINTS as SCIM
 from novaql.server.services.router import ENDPOINTS as SERVICES
 from novaql.server.slo.router import ENDPOINTS as SLO
-from novaql.server.tokens.router import ENDPOINTS as TOKENS
+from novaql.server.tokens.router import router as tokens
 from novaql.server.users.router import ENDPOINTS as USERS
 from novaql.server.webhooks.router import ENDPOINTS as WEBHOOKS
 
-ROUTES: tuple[Endpoint, ...] = (
+Row = Endpoint | NovaRoute
+
+ROUTES: tuple[Row, ...] = (
     *QUERY,
     *DASHBOARDS,
     *SERVICES,
@@ -28,7 +31,7 @@ ROUTES: tuple[Endpoint, ...] = (
     *AUDIT,
     *WEBHOOKS,
     *USERS,
-    *TOKENS,
+    *routes_of(tokens),
     *SCIM,
     *PROMETHEUS,
     *INGEST,

@@ -22,9 +22,9 @@ class Application(FastAPI):
     table: RouteTable
 
     def build_middleware_stack(self) -> ASGIApp:
-        app: ASGIApp = AsyncExitStackMiddleware(self.router)
+        app: ASGIApp = self.table.before(self.router)
+        app = AsyncExitStackMiddleware(app)
         app = ExceptionMiddleware(app, handlers=self.exception_handlers)
-        app = self.table.before(app)
         for middleware in reversed(self.user_middleware):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return app

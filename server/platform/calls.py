@@ -248,7 +248,7 @@ async def _handle(
             threads = context.measurers if endpoint.measured else context.readers
             return await threads.run(noted, tenant=principal.tenant_id)
 
-        return response_of(request, await read_again(request, endpoint, version, read))
+        return response_of(request, await read_again(request, endpoint.cached_by, version, read))
     key = read_key(request.headers.get("idempotency-key")) if method == "POST" else None
     version = _version_of(request, principal)
     route = f"{method} {endpoint.path} {version}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 
 from novaql.export.matrix_json import KeptTexts
@@ -147,23 +148,35 @@ class ServerContext:
         """
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to work for")
-        tenant = self.principal.tenant_id
-        database = self.database
-        with database.write(tenant, quiet=quiet) if writes else database.read(tenant) as session:
+        with self.transaction(writes=writes, quiet=quiet) as session:
             unit = Unit(
                 session,
                 self.clock,
                 self.keys,
                 self.settings,
-                tenant,
+                self.principal.tenant_id,
                 self.principal.tenant_name,
                 actor,
                 origin,
             )
             yield unit
         if unit.wakes:
-            for wake in self.wakers:
-                wake()
+            self.wake_jobs()
+
+    @contextmanager
+    def transaction(self, *, writes: bool, quiet: bool = False) -> Iterator[Session]:
+        """A session in the tenant of the request, committed at the end of the block.
+
+        quiet: as for `StateDatabase.write`
+        """
+        database, tenant = self.database, self.tenant_id
+        with database.write(tenant, quiet=quiet) if writes else database.read(tenant) as session:
+            yield session
+
+    def wake_jobs(self) -> None:
+        """Have the runner look for jobs that were added."""
+        for wake in self.wakers:
+            wake()
 
     def on_new_jobs(self, wake: Callable[[], None]) -> None:
         """Have somebody told whenever jobs were added."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from novaql.server.platform.admission import admit
 from novaql.server.platform.problem import is_prometheus
@@ -72,6 +73,11 @@ class Endpoint:
     measured: bool = False
 
     @property
+    def cached_by(self) -> str | None:
+        """What its answer depends on beside the request; None: on rows and the time."""
+        return "samples" if self.measured else "rows" if self.steady else None
+
+    @property
     def quota(self) -> str | None:
         """The quotas that a request spends: of Prometheus's base, or of the API.
 
@@ -92,6 +98,13 @@ class Endpoint:
                 action=self.action,
                 writes=request.method != "GET" and self.action is not None,
             )
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for this row."""
+        request = Request(scope, receive, send)
+        await self.admit(request)
+        response = await self.handler(request)
+        await response(scope, receive, send)
 
     @property
     def has_etag(self) -> bool:

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 import httpcore
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.table import RouteTable
+from novaql.server.platform.table import RouteTable, Row
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Forwarding:
     """
 
     def __init__(
-        self, app: ASGIApp, *, owner: str, rows: Sequence[Endpoint], unreached: ASGIApp
+        self, app: ASGIApp, *, owner: str, rows: Sequence[Row], unreached: ASGIApp
     ) -> None:
         self._app = app
         self._table = RouteTable(rows)

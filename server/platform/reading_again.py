@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Hashable, Set
 from starlette.requests import Request
 
 from novaql.server.platform.context import ServerContext, context_of, principal_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.idempotency import Kept
 from novaql.server.platform.kept_answers import Flight
 from novaql.server.platform.measuring import measurements_of
@@ -18,21 +17,23 @@ Read = tuple[Kept, Set[str]]
 Reader = Callable[[], Awaitable[Read]]
 
 
-async def read_again(request: Request, endpoint: Endpoint, version: str, read: Reader) -> Kept:
+async def read_again(request: Request, cached_by: str | None, version: str, read: Reader) -> Kept:
     """The answer to a GET that is kept, or that `read` gives.
 
-    read  the answer, and the tables that it was read from
+    cached_by  `rows`, `samples` or None: what the answer depends on beside the request; None: on
+               rows and the time
+    read       the answer, and the tables that it was read from
 
     Who asks for what is being read already, of the same state of the database, waits for that: when
     an answer has lapsed, a crowd does not read it side by side.
     """
     context, principal = context_of(request), principal_of(request)
-    moment = _moment_of(endpoint, context)
+    moment = _moment_of(cached_by, context)
     scope, headers = request.scope, request.headers
     asked = (scope["path"], scope["query_string"], headers.get("host"), headers.get("accept"))
     key = (principal, version, *asked)
-    if endpoint.measured:
-        return await _measured(context, endpoint, key, read)
+    if cached_by == "samples":
+        return await _measured(context, key, read)
     kept_answers, changes = context.kept_answers, context.database.changes
     waited = False
     while True:
@@ -49,9 +50,7 @@ async def read_again(request: Request, endpoint: Endpoint, version: str, read: R
         waited = True
 
 
-async def _measured(
-    context: ServerContext, endpoint: Endpoint, key: Hashable, read: Reader
-) -> Kept:
+async def _measured(context: ServerContext, key: Hashable, read: Reader) -> Kept:
     """One request at a time measures the same. Who comes meanwhile waits, and then one of those
     measures for all of them: what they get was begun after the last of them had come.
 
@@ -61,7 +60,7 @@ async def _measured(
     answers, changes = context.kept_answers, context.database.changes
     arrived = next(answers.numbers)
     while True:
-        moment = _moment_of(endpoint, context)
+        moment = _moment_of("samples", context)
         kept: Kept | None = None if moment is _NEVER else answers.find(key, changes, moment)
         if kept is not None:
             return kept
@@ -115,12 +114,12 @@ async def _read(
         mine.set_result(None)
 
 
-def _moment_of(endpoint: Endpoint, context: ServerContext) -> object:
+def _moment_of(cached_by: str | None, context: ServerContext) -> object:
     """What an answer has in common with those of the same time, beside the database's state."""
-    if endpoint.steady:
+    if cached_by == "rows":
         return None
     now = context.clock.now()
-    if not endpoint.measured:
+    if cached_by is None:
         return int(now.timestamp())
     if not context.settings.measured_for_s:
         return _NEVER

@@ -24,6 +24,10 @@ _DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+", re.ASCII)
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class Body(BaseModel):
     """Base of request bodies: no unknown field, no conversion of types, no NaN."""
 
@@ -39,11 +43,13 @@ class Shown(BaseModel):
     settled: ClassVar[bool] = False
 
 
-class Listed(BaseModel, Generic[Item]):
-    """A page of a list. `next_cursor` is left out at the end."""
+class Listed(Shown, Generic[Item]):
+    """A page of a list."""
 
     data: list[Item]
-    next_cursor: str | None = Field(None, description="cursor of the next page; absent at the end")
+    next_cursor: str | None = Field(
+        None, exclude_if=_is_absent, description="cursor of the next page; absent at the end"
+    )
 
 
 def _read_time(value: Any) -> datetime:

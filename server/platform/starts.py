@@ -56,6 +56,7 @@ class _Request:
         self._starts = starts
         self._tenant = tenant
         self._task = task
+        self._left = False
         self.turn: asyncio.Future[None] = task.get_loop().create_future()
 
     def begin(self) -> None:
@@ -64,6 +65,10 @@ class _Request:
         self._old = self._task.get_loop().call_later(YOUNG_S, self._leave, self._task)
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
+        # A task that ends as it stops being young has both callbacks scheduled already.
+        if self._left:
+            return
+        self._left = True
         self._old.cancel()
         task.remove_done_callback(self._leave)
         self._starts.leave(self._tenant)

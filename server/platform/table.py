@@ -8,23 +8,37 @@ have as many segments, and the row's admission and handler are called as they ar
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import MethodNotAllowed
 
 _ANY = -1
 
 
+class Row(Protocol):
+    """What the table holds: an `Endpoint`, or a route of FastAPI."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def methods(self) -> Collection[str]: ...
+
+    @property
+    def of_the_owner(self) -> bool: ...
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Template:
     pattern: re.Pattern[str]
-    rows: Mapping[str, Endpoint]
+    rows: Mapping[str, Row]
 
 
 class RouteTable:
@@ -33,8 +47,8 @@ class RouteTable:
     Where a fixed path and one with a name in it both match, the fixed one counts.
     """
 
-    def __init__(self, rows: Sequence[Endpoint]) -> None:
-        by_path: dict[str, dict[str, Endpoint]] = {}
+    def __init__(self, rows: Sequence[Row]) -> None:
+        by_path: dict[str, dict[str, Row]] = {}
         for row in rows:
             for method in row.methods:
                 by_path.setdefault(row.path, {})[method] = row
@@ -49,7 +63,7 @@ class RouteTable:
                 template = _Template(compile_path(path)[0], found)
                 self._templates.setdefault(count, []).append(template)
 
-    def find(self, path: str) -> tuple[Mapping[str, Endpoint], dict[str, str]] | None:
+    def find(self, path: str) -> tuple[Mapping[str, Row], dict[str, str]] | None:
         """The rows of a path by method, and what stands in its braces."""
         rows = self._fixed.get(path)
         if rows is not None:
@@ -78,9 +92,6 @@ class RouteTable:
                     f"{scope['method']} is not for {scope['path']}; it takes {allowed}",
                     headers={"Allow": allowed},
                 )
-            request = Request(scope, receive, send)
-            await row.admit(request)
-            response = await row.handler(request)
-            await response(scope, receive, send)
+            await row.handle(scope, receive, send)
 
         return answer

@@ -2,99 +2,74 @@
 
 from __future__ import annotations
 
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.scopes import Role
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from novaql.server.http.dependencies import (
+    ADMIN,
+    ApiVersion,
+    Caller,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.tokens import service
 from novaql.server.tokens.schema import IssuedOut, IssueToken, TokenOut, TokenQuery, TokensOut
 
+router = api_router("/v1/tokens", "tokens")
 
-def list_tokens(call: Call) -> Answer:
+
+@router.get("", dependencies=[ADMIN])
+@cached(by="rows")
+def list_tokens(unit: UnitOfWork, pages: Pages, query: Annotated[TokenQuery, Query()]) -> TokensOut:
     """The tokens of the tenant that are not revoked, without their secrets."""
-    page = service.find(call, call.query(TokenQuery))
-    owners = service.owners(call, page.rows)
-    return listed(page, lambda token: TokenOut.of(token, owners[token.owner_id]))
+    page = service.find(unit, pages, query)
+    owners = service.owners(unit, page.rows)
+    shown = [TokenOut.of(token, owners[token.owner_id]) for token in page.rows]
+    return TokensOut(data=shown, next_cursor=page.next_cursor)
 
 
-def issue_token(call: Call) -> Answer:
+@router.post("", status_code=201, dependencies=[ADMIN])
+@audited("token.create")
+def issue_token(
+    unit: UnitOfWork,
+    body: IssueToken,
+    caller: Caller,
+    version: ApiVersion,
+    response: Response,
+) -> IssuedOut:
     """Issue a token. Its secret is in this answer and nowhere else."""
-    token, secret = service.create(call, call.body(IssueToken))
-    owner = service.owners(call, [token])[token.owner_id]
-    shown = IssuedOut(**TokenOut.of(token, owner).model_dump(), token=secret)
-    return created(shown, f"/v1/tokens/{token.id}")
+    token, secret = service.create(unit, body, caller, version)
+    response.headers["Location"] = f"/v1/tokens/{token.id}"
+    owner = service.owners(unit, [token])[token.owner_id]
+    return IssuedOut(**TokenOut.of(token, owner).model_dump(), token=secret)
 
 
-def get_token(call: Call) -> Answer:
+@router.get("/{id}", dependencies=[ADMIN])
+@cached(by="rows")
+def get_token(unit: UnitOfWork, id: ResourceId) -> TokenOut:
     """One token, without its secret."""
-    token = service.get(call, call.name("id"))
-    return ok(TokenOut.of(token, service.owners(call, [token])[token.owner_id]))
+    token = service.get(unit, id)
+    return TokenOut.of(token, service.owners(unit, [token])[token.owner_id])
 
 
-def rotate_token(call: Call) -> Answer:
+@router.post("/{id}/rotate", dependencies=[ADMIN])
+@audited("token.rotate")
+def rotate_token(unit: UnitOfWork, id: ResourceId) -> IssuedOut:
     """Give a token a new secret, shown this once; the old one works for an hour more.
 
     Rotating again within the hour ends the oldest secret at once. A revoked or expired token
     is a 409.
     """
-    token, secret = service.renew(call, call.name("id"))
-    owner = service.owners(call, [token])[token.owner_id]
-    return ok(IssuedOut(**TokenOut.of(token, owner).model_dump(), token=secret))
+    token, secret = service.renew(unit, id)
+    owner = service.owners(unit, [token])[token.owner_id]
+    return IssuedOut(**TokenOut.of(token, owner).model_dump(), token=secret)
 
 
-def revoke_token(call: Call) -> Answer:
+@router.delete("/{id}", status_code=204, dependencies=[ADMIN])
+@audited("token.revoke")
+def revoke_token(unit: UnitOfWork, id: ResourceId) -> None:
     """Revoke a token. It is refused from the next request on."""
-    service.end(call, call.name("id"))
-    return no_content()
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/tokens",
-        list_tokens,
-        role=Role.ADMIN,
-        tag="tokens",
-        query=TokenQuery,
-        answer=TokensOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/tokens",
-        issue_token,
-        role=Role.ADMIN,
-        tag="tokens",
-        action="token.create",
-        body=IssueToken,
-        answer=IssuedOut,
-        success=201,
-        example={"name": "ci", "role": "read_only"},
-    ),
-    operation(
-        "GET",
-        "/v1/tokens/{id}",
-        get_token,
-        role=Role.ADMIN,
-        tag="tokens",
-        answer=TokenOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/tokens/{id}/rotate",
-        rotate_token,
-        role=Role.ADMIN,
-        tag="tokens",
-        action="token.rotate",
-        answer=IssuedOut,
-    ),
-    operation(
-        "DELETE",
-        "/v1/tokens/{id}",
-        revoke_token,
-        role=Role.ADMIN,
-        tag="tokens",
-        action="token.revoke",
-        success=204,
-    ),
-)
+    service.end(unit, id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Name, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, Name, Shown, Timestamp
 from novaql.server.platform.tables import Token, User
 
 RoleName = Literal["read_only", "operator", "admin"]
@@ -15,6 +15,8 @@ RoleName = Literal["read_only", "operator", "admin"]
 
 class IssueToken(Body):
     """What the token is for. The owner is who asks, unless another user is named."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ci", "role": "read_only"}]})
 
     name: Name
     role: RoleName
@@ -75,8 +77,5 @@ class IssuedOut(TokenOut):
     token: str
 
 
-class TokensOut(Shown):
+class TokensOut(Listed[TokenOut]):
     """A page of tokens."""
-
-    data: list[TokenOut]
-    next_cursor: str | None = Field(None, description="absent at the end")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
-from novaql.server.platform.calls import Call
+from novaql.server.http.pages import Pager
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Conflict, Impossible, not_found
-from novaql.server.platform.scopes import Role
+from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.tables import Token, User
 from novaql.server.platform.tenant_limits import check_limit
 from novaql.server.platform.tokens import issue, revoke, rotate
@@ -19,12 +19,12 @@ from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 KEYS = (Key(Token.created_at), Key(Token.id))
 
 
-def find(call: Call, query: TokenQuery) -> Page[Token]:
+def find(unit: Unit, pages: Pager, query: TokenQuery) -> Page[Token]:
     """A page of the tokens that are not revoked, oldest first."""
     statement = select(Token).where(Token.revoked_at.is_(None))
     if query.owner is not None:
         statement = statement.where(Token.owner_id == query.owner)
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def owners(unit: Unit, tokens: Iterable[Token]) -> dict[str, User]:
@@ -41,30 +41,30 @@ def get(unit: Unit, token_id: str, *, lock: bool = False) -> Token:
     return token
 
 
-def create(call: Call, body: IssueToken) -> tuple[Token, str]:
-    """A new token and its secret."""
-    owner_id = call.principal.user_id if body.owner_id is None else body.owner_id
-    owner = call.find(User, owner_id)
+def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) -> tuple[Token, str]:
+    """A new token and its secret. The owner is the caller unless the body names another user."""
+    owner_id = caller.user_id if body.owner_id is None else body.owner_id
+    owner = unit.find(User, owner_id)
     if owner is None or owner.status != "active":
         raise Impossible(f"there is no active user {owner_id}", code="owner_not_active")
-    if body.expires_at is not None and body.expires_at <= call.now():
+    if body.expires_at is not None and body.expires_at <= unit.now():
         raise Conflict("expires_at is over already", code="expired_already")
     live = (
         Token.revoked_at.is_(None),
-        Token.expires_at.is_(None) | (Token.expires_at > call.now()),
+        Token.expires_at.is_(None) | (Token.expires_at > unit.now()),
     )
-    check_limit(call, "max_tokens", Token, *live)
+    check_limit(unit, "max_tokens", Token, *live)
     token, secret = issue(
-        call.session,
+        unit.session,
         owner,
         name=body.name,
         role=Role(body.role),
-        now=call.now(),
+        now=unit.now(),
         purpose=body.purpose,
-        api_version=call.version,
+        api_version=api_version,
         expires_at=body.expires_at,
     )
-    call.audit("token.create", ("token", token.id), after=snapshot(token, owner))
+    unit.audit("token.create", ("token", token.id), after=snapshot(token, owner))
     return token, secret
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.routes import ROUTES
+from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import LocalServer
 
 _BRACED = re.compile(r"\{(\w+)\}")
@@ -40,7 +39,7 @@ class Walk:
             if endpoint.path not in self.made and answer.content:
                 self.made[endpoint.path] = answer.json()
 
-    def path_of(self, endpoint: Endpoint) -> str | None:
+    def path_of(self, endpoint: Row) -> str | None:
         """The endpoint's path with what was made in place of its braces; None if nothing was."""
         path = endpoint.path
         for match in _BRACED.finditer(endpoint.path):
@@ -58,11 +57,11 @@ class Walk:
         return sorted(set(_keys(self.made)))
 
 
-def creating() -> Iterator[Endpoint]:
+def creating() -> Iterator[Row]:
     """The rows that make something and have an example."""
     for endpoint in ROUTES:
         if (
-            endpoint.methods == ("POST",)
+            set(endpoint.methods) == {"POST"}
             and endpoint.example is not None
             and endpoint.action is not None
             and endpoint.success == 201

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.scopes import Role
 from novaql.server.platform.tables import AuditEntry
-from novaql.server.routes import ROUTES
+from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
 from tests.support.route_walk import Walk, creating
 
 PRIVILEGED = [endpoint for endpoint in ROUTES if endpoint.action is not None]
-NAMES = [f"{endpoint.methods[0]} {endpoint.path}" for endpoint in PRIVILEGED]
+NAMES = [f"{next(iter(endpoint.methods))} {endpoint.path}" for endpoint in PRIVILEGED]
 
 
 def entries(two: TwoTenants, request_id: str) -> list[AuditEntry]:
@@ -26,7 +25,7 @@ def entries(two: TwoTenants, request_id: str) -> list[AuditEntry]:
 
 
 @pytest.mark.parametrize("endpoint", PRIVILEGED, ids=NAMES)
-def test_a_refused_attempt_is_recorded(two: TwoTenants, endpoint: Endpoint) -> None:
+def test_a_refused_attempt_is_recorded(two: TwoTenants, endpoint: Row) -> None:
     assert endpoint.role is not None
     path = two.here.path_of(endpoint) or endpoint.path.replace("{", "").replace("}", "")
     for role in Role:

@@ -15,9 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.openapi import openapi_document
-from novaql.server.routes import ROUTES
+from novaql.server.http.openapi import openapi_document
+from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk
 from tests.support.schema_values import Place, Values
@@ -66,7 +65,7 @@ def walk() -> Iterator[Walk]:
         yield made
 
 
-def path_of(walk: Walk, row: Endpoint) -> str:
+def path_of(walk: Walk, row: Row) -> str:
     return walk.path_of(row) or re.sub(r"\{[^}]*\}", "none", row.path)
 
 
@@ -77,7 +76,7 @@ def refused_at(answer: httpx.Response) -> list[str]:
     return [one["pointer"] for one in answer.json()["error"].get("details", ())]
 
 
-def fault(row: Endpoint, answer: httpx.Response, pointer: str, *, allowed: bool) -> str | None:
+def fault(row: Row, answer: httpx.Response, pointer: str, *, allowed: bool) -> str | None:
     """What is wrong with an answer to a value that the document allows there, or does not."""
     if answer.status_code >= 500 or answer.status_code in (401, 415):
         return f"is a {answer.status_code}"
@@ -97,8 +96,8 @@ def fault(row: Endpoint, answer: httpx.Response, pointer: str, *, allowed: bool)
 BODIES = [row for row in ROUTES if row.documented and row.body is not None]
 
 
-@pytest.mark.parametrize("row", BODIES, ids=[f"{r.methods[0]} {r.path}" for r in BODIES])
-def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Endpoint) -> None:
+@pytest.mark.parametrize("row", BODIES, ids=[f"{next(iter(r.methods))} {r.path}" for r in BODIES])
+def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.methods
     operation = PATHS[row.path][method.lower()]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -115,7 +114,7 @@ def test_bodies_are_checked_as_the_document_says(walk: Walk, row: Endpoint) -> N
     assert not wrong, "\n".join(wrong)
 
 
-def parameters_of(row: Endpoint, method: str) -> list[dict[str, Any]]:
+def parameters_of(row: Row, method: str) -> list[dict[str, Any]]:
     operation = PATHS[row.path][method.lower()]
     return [dict(VALUES.resolved(one)) for one in operation.get("parameters", ())]
 
@@ -138,8 +137,8 @@ def texts_of(parameter: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
 QUERIES = [row for row in ROUTES if row.documented and row.query is not None]
 
 
-@pytest.mark.parametrize("row", QUERIES, ids=[f"{r.methods[0]} {r.path}" for r in QUERIES])
-def test_parameters_are_checked_as_the_document_says(walk: Walk, row: Endpoint) -> None:
+@pytest.mark.parametrize("row", QUERIES, ids=[f"{next(iter(r.methods))} {r.path}" for r in QUERIES])
+def test_parameters_are_checked_as_the_document_says(walk: Walk, row: Row) -> None:
     (method,) = row.methods
     given = [one for one in parameters_of(row, method) if one["in"] == "query"]
     others = {one["name"]: VALUES.least(one["schema"]) for one in given if one["required"]}
@@ -165,10 +164,10 @@ def test_parameters_are_checked_as_the_document_says(walk: Walk, row: Endpoint) 
 WITHOUT = [row for row in BODIES if row.query is None]
 
 
-@pytest.mark.parametrize("row", WITHOUT, ids=[f"{r.methods[0]} {r.path}" for r in WITHOUT])
-def test_parameters_are_refused_where_there_are_none(walk: Walk, row: Endpoint) -> None:
+@pytest.mark.parametrize("row", WITHOUT, ids=[f"{next(iter(r.methods))} {r.path}" for r in WITHOUT])
+def test_parameters_are_refused_where_there_are_none(walk: Walk, row: Row) -> None:
     answer = walk.server.client.request(
-        row.methods[0],
+        next(iter(row.methods)),
         path_of(walk, row),
         params={"no_such": "1"},
         json=row.example or {},
@@ -202,7 +201,7 @@ USUAL = {
     ("row", "method"), PROMETHEUS, ids=[f"{method} {row.path}" for row, method in PROMETHEUS]
 )
 def test_the_base_of_prometheus_checks_what_the_document_says(
-    walk: Walk, row: Endpoint, method: str
+    walk: Walk, row: Row, method: str
 ) -> None:
     given = {one["name"]: one for one in parameters_of(row, method) if one["in"] == "query"}
     body = PATHS[row.path][method.lower()].get("requestBody")

@@ -28,7 +28,7 @@ SERVICE = {"name": "api", "owner": "team", "tier": "tier1"}
 LISTS = [
     e.path
     for e in ROUTES
-    if e.methods == ("GET",)
+    if set(e.methods) == {"GET"}
     and e.query is not None
     and "limit" in e.query.model_fields
     and "{" not in e.path

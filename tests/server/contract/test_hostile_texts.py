@@ -12,9 +12,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.scopes import Role
-from novaql.server.routes import ROUTES
+from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk
 from tests.support.state_databases import KINDS, state_database
@@ -50,7 +49,7 @@ OF_TYPES: dict[str, list[Any]] = {
 }
 
 
-def values_for(endpoint: Endpoint, key: str) -> Iterator[Any]:
+def values_for(endpoint: Row, key: str) -> Iterator[Any]:
     """Hostile values of the types that a field takes somewhere inside, and one of each other."""
     assert endpoint.body is not None
     schema = endpoint.body.model_json_schema()
@@ -89,11 +88,13 @@ def is_sound(answer: httpx.Response) -> bool:
     return answer.status_code < 500 or answer.status_code == 501
 
 
-WITH_BODY = [pytest.param(e, id=f"{e.methods[0]} {e.path}") for e in ROUTES if e.body is not None]
+WITH_BODY = [
+    pytest.param(e, id=f"{next(iter(e.methods))} {e.path}") for e in ROUTES if e.body is not None
+]
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY)
-def test_bodies(walk: Walk, endpoint: Endpoint) -> None:
+def test_bodies(walk: Walk, endpoint: Row) -> None:
     path = walk.path_of(endpoint)
     assert endpoint.body is not None
     if path is None:
@@ -102,7 +103,7 @@ def test_bodies(walk: Walk, endpoint: Endpoint) -> None:
         key = field.alias or name
         for value in values_for(endpoint, key):
             body = {**(endpoint.example or {}), key: value}
-            answer = send(walk, endpoint.methods[0], path, body)
+            answer = send(walk, next(iter(endpoint.methods)), path, body)
             shown = f"{key}={str(value)[:40]!r} ({len(str(value))}): {answer.text[:300]}"
             assert is_sound(answer), shown
             if answer.status_code in (200, 201) and isinstance(value, str):
@@ -126,27 +127,27 @@ def _is_read_back(walk: Walk, answer: httpx.Response, key: str, value: str, show
 @pytest.mark.parametrize(
     "endpoint", [pytest.param(e, id=e.path) for e in ROUTES if e.query is not None]
 )
-def test_query_parameters(walk: Walk, endpoint: Endpoint) -> None:
+def test_query_parameters(walk: Walk, endpoint: Row) -> None:
     path = walk.path_of(endpoint) or endpoint.path.replace("{", "").replace("}", "")
     assert endpoint.query is not None
     for name, field in endpoint.query.model_fields.items():
         key = field.alias or name
         for text in (*TEXTS, *map(str, NUMBERS), "%00", "%ED%A0%80", "1_0", "٣"):
             raw = text if text.startswith("%") else quote(text[:5000], errors="surrogatepass")
-            answer = send(walk, endpoint.methods[0], f"{path}?{key}={raw}")
+            answer = send(walk, next(iter(endpoint.methods)), f"{path}?{key}={raw}")
             assert is_sound(answer), f"{key}={text[:40]!r}: {answer.text[:300]}"
 
 
 @pytest.mark.parametrize(
     "endpoint",
-    [pytest.param(e, id=f"{e.methods[0]} {e.path}") for e in ROUTES if "{" in e.path],
+    [pytest.param(e, id=f"{next(iter(e.methods))} {e.path}") for e in ROUTES if "{" in e.path],
 )
-def test_path_parts(walk: Walk, endpoint: Endpoint) -> None:
+def test_path_parts(walk: Walk, endpoint: Row) -> None:
     before = endpoint.path.partition("{")[0]
     after = endpoint.path.partition("}")[2].replace("{", "").replace("}", "")
     for text in TEXTS[:-3]:
         raw = quote(text[:4000], safe="", errors="surrogatepass")
-        answer = send(walk, endpoint.methods[0], f"{before}{raw}{after}", endpoint.example)
+        answer = send(walk, next(iter(endpoint.methods)), f"{before}{raw}{after}", endpoint.example)
         assert is_sound(answer), f"{text[:40]!r}: {answer.text[:300]}"
 
 

@@ -21,7 +21,7 @@ LISTS = [
     for row in ROUTES
     if row.answer is not None
     and "next_cursor" in row.answer.model_fields
-    and row.methods == ("GET",)
+    and set(row.methods) == {"GET"}
 ]
 
 

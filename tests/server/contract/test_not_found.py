@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.routes import ROUTES
+from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import LocalServer, local_server
 
 NAMED = [
@@ -31,7 +30,7 @@ def server() -> Iterator[LocalServer]:
         yield made
 
 
-def code(server: LocalServer, endpoint: Endpoint, method: str, name: str) -> tuple[int, Any]:
+def code(server: LocalServer, endpoint: Row, method: str, name: str) -> tuple[int, Any]:
     path = re.sub(r"\{[^}]*\}", name, endpoint.path)
     body = endpoint.example if endpoint.body is not None else None
     answer = server.client.request(method, path, json=body, headers=server.bearer())
@@ -42,7 +41,7 @@ def code(server: LocalServer, endpoint: Endpoint, method: str, name: str) -> tup
     ("endpoint", "method"), NAMED, ids=[f"{method} {e.path}" for e, method in NAMED]
 )
 def test_the_code_of_a_route_does_not_depend_on_the_name(
-    server: LocalServer, endpoint: Endpoint, method: str
+    server: LocalServer, endpoint: Row, method: str
 ) -> None:
     found = code(server, endpoint, method, "nope")
     for name in ("%00", "x" * 600, "nope%00"):

@@ -159,7 +159,7 @@ def test_what_is_measured_is_told_again_until_it_is_measured_again(
 
 def test_a_crowd_reads_once(server: LocalServer) -> None:
     """Who comes while the same is being read waits for it, and reads if that fails."""
-    row = next(r for r in ROUTES if r.path == "/v1/services" and r.methods == ("GET",))
+    row = next(r for r in ROUTES if r.path == "/v1/services" and set(r.methods) == {"GET"})
     context, principal = server.context, server.context.anyone
     began = 0
 
@@ -181,7 +181,9 @@ def test_a_crowd_reads_once(server: LocalServer) -> None:
                 raise LookupError
             return answer, frozenset({"services"})
 
-        everyone = [asyncio.create_task(read_again(request(), row, "v", read)) for _ in range(6)]
+        everyone = [
+            asyncio.create_task(read_again(request(), row.cached_by, "v", read)) for _ in range(6)
+        ]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert began == 1

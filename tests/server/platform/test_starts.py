@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
+from novaql.server.platform import starts as starts_module
 from novaql.server.platform.starts import YOUNG_S, Starts
 
 _PATIENCE_S = 30.0
@@ -122,3 +125,25 @@ def test_a_client_that_leaves_when_its_turn_has_come_gives_it_back() -> None:
         assert requests.log == ["a", "a"]
 
     run(look())
+
+
+def test_a_request_that_ends_as_it_stops_being_young_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(starts_module, "YOUNG_S", 0.0)
+    problems: list[dict[str, Any]] = []
+
+    async def look() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: problems.append(told))
+        starts = Starts(most=1)
+
+        async def request() -> None:
+            await starts.wait("some")
+            await asyncio.sleep(0)
+
+        await asyncio.ensure_future(request())
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    run(look())
+    assert problems == []

@@ -119,7 +119,6 @@ def test_of_a_crowd_beside_a_stream_of_writes_one_measures_at_a_time() -> None:
         principal=SimpleNamespace(tenant_id="t"),
         measurements=kept,
     )
-    endpoint: Any = SimpleNamespace(steady=False, measured=True)
 
     async def read() -> tuple[Kept, set[str]]:
         nonlocal at_work, most_at_work
@@ -137,7 +136,7 @@ def test_of_a_crowd_beside_a_stream_of_writes_one_measures_at_a_time() -> None:
             written += 1
             kept.note_write("t")
             mine = written
-            answer = await _measured(context, endpoint, "key", read)
+            answer = await _measured(context, "key", read)
             assert int(answer.body) >= mine
 
     async def crowd() -> None:
@@ -156,7 +155,6 @@ def test_who_waits_for_one_that_leaves_measures_by_itself() -> None:
         clock=SteppedClock(NOW),
         settings=SimpleNamespace(measured_for_s=0),
     )
-    endpoint: Any = SimpleNamespace(steady=False, measured=True)
     reads = 0
 
     async def read() -> tuple[Kept, set[str]]:
@@ -166,7 +164,7 @@ def test_who_waits_for_one_that_leaves_measures_by_itself() -> None:
         return Kept(200, {}, b"x"), set()
 
     async def run() -> list[Any]:
-        asks = [asyncio.ensure_future(_measured(context, endpoint, "key", read)) for _ in range(4)]
+        asks = [asyncio.ensure_future(_measured(context, "key", read)) for _ in range(4)]
         await asyncio.sleep(0.01)
         asks[0].cancel()
         return await asyncio.gather(*asks, return_exceptions=True)

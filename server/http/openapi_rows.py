@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, written from the route table."""
+"""Paths of the OpenAPI document that are plain Starlette routes: their rows say what they take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from novaql.server.http.openapi_components import (
+    ANY_REQUEST,
+    MEANING,
+    SHARED,
+    shared_name,
+)
 from novaql.server.platform.endpoint import (
     Endpoint,
     ErrorEnvelope,
@@ -16,22 +22,11 @@ from novaql.server.platform.endpoint import (
     operation_id,
     schema_of,
 )
-from novaql.server.platform.openapi_components import (
-    ANY_REQUEST,
-    DESCRIPTION,
-    HEADERS,
-    MEANING,
-    PARAMETERS,
-    SHARED,
-    TAGS,
-    shared_name,
-    shared_responses,
-)
 from novaql.server.platform.problem import is_prometheus
 
 
-def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str, Any]:
-    """The whole document as plain data."""
+def rows_of(endpoints: Sequence[Endpoint]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The paths of rows, and the schemas that these refer to."""
     documented = [endpoint for endpoint in endpoints if endpoint.documented]
     models = _Models(documented)
     paths: dict[str, Any] = {}
@@ -39,38 +34,7 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> dict[str
         operations = paths.setdefault(endpoint.path, {})
         for method in endpoint.methods:
             operations[method.lower()] = _operation(endpoint, method, models)
-    tags = sorted({endpoint.tag for endpoint in documented})
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "NovaQL",
-            "version": version,
-            "description": DESCRIPTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "contact": {"name": "NovaQL"},
-        },
-        "servers": [{"url": "/"}],
-        "tags": [{"name": tag, "description": TAGS.get(tag, tag)} for tag in tags],
-        "paths": paths,
-        "components": {
-            "schemas": models.schemas,
-            "securitySchemes": {
-                "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "nova_<role>_<secret>",
-                    "description": "An API token. Roles: read_only < operator < admin.",
-                }
-            },
-            "headers": HEADERS,
-            "parameters": PARAMETERS,
-            "responses": {
-                **shared_responses(models.reference(ErrorEnvelope)),
-                **shared_responses(models.reference(PrometheusError), prometheus=True),
-            },
-        },
-        "x-implied-methods": {"head": "get"},
-    }
+    return paths, models.schemas
 
 
 def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, Any]:

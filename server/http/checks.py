@@ -1,0 +1,47 @@
+"""Dependencies that check a request before its transaction begins (`platform/preparing.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from novaql.cancellation import Cancellation
+from novaql.server.platform.context import context_of, origin_of, principal_of
+from novaql.server.platform.preparing import Preparation
+
+Checked = TypeVar("Checked")
+
+
+async def checked(request: Request, body: Any, check: Callable[[Preparation], Checked]) -> Checked:
+    """What `check` finds, in a thread for that which tenants share in turn, with a deadline.
+
+        async def checked_rule(request: Request, body: CreateRule) -> Rule:
+            return await checked(request, body, check_rule)
+
+    Raises what `check` raises, and `Busy` while too many checks wait.
+    """
+    return await context_of(request).workers.check(request, partial(_run, request, body, check))
+
+
+def _run(
+    request: Request,
+    body: Any,
+    check: Callable[[Preparation], Checked],
+    cancellation: Cancellation,
+) -> Checked:
+    context = context_of(request)
+    return check(
+        Preparation(
+            context,
+            body,
+            request.path_params,
+            context.actor_of(principal_of(request)),
+            origin_of(request),
+            monotonic(),
+            cancellation,
+        )
+    )

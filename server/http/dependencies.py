@@ -1,0 +1,116 @@
+"""What endpoints declare as parameters; FastAPI provides it.
+
+    @router.post("/{id}", dependencies=[OPERATOR])
+    @audited("user.update")
+    def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser) -> UserOut: ...
+
+All of these are coroutines: FastAPI would give each plain function a thread.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path
+from pydantic import BeforeValidator
+from starlette.requests import Request
+
+from novaql.server.http.pages import Pager
+from novaql.server.http.unit_of_work import RequestUnit, request_unit
+from novaql.server.platform.admission import admit
+from novaql.server.platform.answering import version_in
+from novaql.server.platform.context import ServerContext, context_of, principal_of
+from novaql.server.platform.scopes import Principal, Role
+
+
+class Requires:
+    """Admits a request whose token covers a role, within its quotas; refuses any other.
+
+    `NovaRoute` calls it before FastAPI reads the body. It admits a request once.
+    """
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(self, request: Request) -> None:
+        state = request.scope["state"]
+        if "principal" not in state:
+            route = request.scope["route"]
+            await admit(
+                request,
+                role=self.role,
+                quota=route.quota,
+                samples=route.samples,
+                action=route.action,
+                writes=request.method != "GET" and route.action is not None,
+            )
+
+
+READ_ONLY = Depends(Requires(Role.READ_ONLY))
+OPERATOR = Depends(Requires(Role.OPERATOR))
+ADMIN = Depends(Requires(Role.ADMIN))
+
+
+async def samples() -> None:
+    """Marks an endpoint that reads or writes samples.
+
+    The tenant's store is opened before it runs, and the process that owns the stores answers it.
+    """
+
+
+SAMPLES = Depends(samples)
+
+
+async def caller(request: Request) -> Principal:
+    """Whose token came with the request."""
+    return principal_of(request)
+
+
+async def server(request: Request) -> ServerContext:
+    """The server, scoped to the tenant of the request."""
+    return context_of(request)
+
+
+async def pager(request: Request) -> Pager:
+    """Pages of the list at this path."""
+    context = context_of(request)
+    return Pager(context.keys, principal_of(request).tenant_id, request.scope["path"])
+
+
+async def api_version(request: Request) -> str:
+    """The version of the API that the request speaks."""
+    return version_of(request)
+
+
+async def if_match(request: Request) -> int | None:
+    """The `version` that the If-Match header names; None without the header."""
+    return version_in(request.headers)
+
+
+async def base_url(request: Request) -> str:
+    """Where clients reach this server: `public_url` of the settings, or as the request did."""
+    public = context_of(request).settings.public_url
+    host = request.headers.get("host", "localhost")
+    return public or f"{request.scope['scheme']}://{host}"
+
+
+def version_of(request: Request) -> str:
+    """The version of the API that a request speaks."""
+    version: str = request.scope["state"].get("api_version") or principal_of(request).api_version
+    return version
+
+
+def _usable(text: str) -> str:
+    return "(not a name)" if "\0" in text or len(text) > 512 else text
+
+
+ResourceId = Annotated[str, Path(min_length=1), BeforeValidator(_usable)]
+"""The id or name in a path. One that no database takes becomes one that is not found."""
+
+UnitOfWork = Annotated[RequestUnit, Depends(request_unit)]
+Caller = Annotated[Principal, Depends(caller)]
+Server = Annotated[ServerContext, Depends(server)]
+Pages = Annotated[Pager, Depends(pager)]
+ApiVersion = Annotated[str, Depends(api_version)]
+IfMatch = Annotated[int | None, Depends(if_match)]
+BaseUrl = Annotated[str, Depends(base_url)]

@@ -1,0 +1,152 @@
+"""The OpenAPI 3.1 document: FastAPI's, finished with what holds for every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+
+from novaql.server.http.openapi_components import (
+    ANY_REQUEST,
+    DESCRIPTION,
+    HEADERS,
+    MEANING,
+    PARAMETERS,
+    SHARED,
+    TAGS,
+    shared_name,
+    shared_responses,
+)
+from novaql.server.http.openapi_rows import rows_of
+from novaql.server.http.routing import NovaRoute, summary_of
+from novaql.server.platform.endpoint import Endpoint
+
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "nova_<role>_<secret>",
+    "description": "An API token. Roles: read_only < operator < admin.",
+}
+_ERROR = {"$ref": "#/components/schemas/ErrorEnvelope"}
+_PROMETHEUS_ERROR = {"$ref": "#/components/schemas/PrometheusError"}
+_OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+
+
+def openapi_document(routes: Sequence[NovaRoute | Endpoint], *, version: str) -> dict[str, Any]:
+    """The whole document as plain data."""
+    ours = [r for r in routes if isinstance(r, NovaRoute) and r.include_in_schema]
+    document = get_openapi(
+        title="NovaQL",
+        version=version,
+        description=DESCRIPTION,
+        routes=ours,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        contact={"name": "NovaQL"},
+        servers=[{"url": "/"}],
+    )
+    for route in ours:
+        _finish(document["paths"][route.path_format][route.method.lower()], route)
+    paths, schemas = rows_of([row for row in routes if isinstance(row, Endpoint)])
+    for path, operations in paths.items():
+        document["paths"].setdefault(path, {}).update(operations)
+    components = document.setdefault("components", {})
+    schemas |= components.get("schemas", {})
+    components["schemas"] = {n: s for n, s in sorted(schemas.items()) if n not in _OF_FASTAPI}
+    components["securitySchemes"] = {"token": _TOKEN}
+    components["headers"] = HEADERS
+    components["parameters"] = PARAMETERS
+    components["responses"] = {
+        **shared_responses(_ERROR),
+        **shared_responses(_PROMETHEUS_ERROR, prometheus=True),
+    }
+    used = {
+        tag for path in document["paths"].values() for op in path.values() for tag in op["tags"]
+    }
+    document["tags"] = [{"name": tag, "description": TAGS[tag]} for tag in sorted(used)]
+    document["x-implied-methods"] = {"head": "get"}
+    return document
+
+
+def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
+    operation["summary"] = summary_of(route.description)
+    operation["security"] = [{"token": []}] if route.role else []
+    if route.role:
+        operation["x-role"] = route.role.value
+    if route.action:
+        operation["x-audit-action"] = route.action
+    if route.takes_idempotency_key:
+        operation["x-idempotency-key"] = True
+    parameters = [_finished(p) for p in operation.get("parameters", ())]
+    parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _headers_taken(route)]
+    operation["parameters"] = parameters
+    operation["responses"] = _responses(operation["responses"], route)
+
+
+def _finished(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or not: it is never null. It has a description, and no title."""
+    schema = dict(parameter["schema"])
+    schema.pop("title", None)
+    text = schema.pop("description", parameter.get("description"))
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        schema = {**choices[0], **schema}
+    elif choices:
+        schema["anyOf"] = choices
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    described = {} if text is None else {"description": text}
+    return {**parameter, "schema": schema, **described}
+
+
+def _headers_taken(route: NovaRoute) -> list[str]:
+    names = ["ApiVersion"] if route.role else []
+    if route.has_etag and route.method == "GET":
+        names.append("IfNoneMatch")
+    if route.takes_if_match:
+        names.append("IfMatch")
+    if route.takes_idempotency_key:
+        names.append("IdempotencyKey")
+    return names
+
+
+def _responses(found: dict[str, Any], route: NovaRoute) -> dict[str, Any]:
+    headers = {"X-Request-Id": _header("RequestId"), "API-Version": _header("ApiVersion")}
+    if route.role is not None:
+        headers |= {"RateLimit": _header("RateLimit")}
+        headers |= {"RateLimit-Policy": _header("RateLimitPolicy")}
+    usual = str(route.status_code or 200)
+    done: dict[str, Any] = {}
+    for status, response in found.items():
+        if int(status) < 300:
+            own = dict(headers)
+            if status == usual and route.has_etag:
+                own["ETag"] = _header("ETag")
+            if status == usual and route.takes_idempotency_key:
+                own["Idempotent-Replayed"] = _header("IdempotentReplayed")
+            done[status] = {**response, "description": "Done", "headers": own}
+    if route.has_etag and route.method == "GET":
+        text = "The client has it already, as its If-None-Match says"
+        done["304"] = {"description": text, "headers": done[usual]["headers"]}
+    codes = {*ANY_REQUEST, *route.errors}
+    for code in sorted(codes):
+        done[str(code)] = _failure(code)
+    return dict(sorted(done.items()))
+
+
+def _failure(code: int) -> dict[str, Any]:
+    if code in SHARED:
+        return {"$ref": f"#/components/responses/{shared_name(code, prometheus=False)}"}
+    headers = {"X-Request-Id": _header("RequestId")}
+    if code == 429:
+        headers["Retry-After"] = _header("RetryAfter")
+    return {
+        "description": MEANING.get(code, HTTPStatus(code).phrase),
+        "headers": headers,
+        "content": {"application/json": {"schema": _ERROR}},
+    }
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}

@@ -1,0 +1,39 @@
+"""Lists in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Select
+
+from novaql.server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
+from novaql.server.platform.sealing import SealingKeys
+from novaql.server.platform.unit import Unit
+
+AnyRow = TypeVar("AnyRow")
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Makes the pages of one list. Its cursors are bound to the tenant, the path and the filters.
+
+    keys       sign the cursors
+    path       as it was requested
+    """
+
+    keys: SealingKeys
+    tenant_id: str
+    path: str
+
+    def page(
+        self, unit: Unit, statement: Select[AnyRow], order: Sequence[Key], query: PageQuery
+    ) -> Page[AnyRow]:
+        """The page of a statement's rows that `query` asks for. The last key of `order` is unique.
+
+        Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
+        """
+        filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+        cursors = Cursors(self.keys, self.tenant_id, self.path, filters)
+        return page_of(unit.session, statement, order, query, cursors)

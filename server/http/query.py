@@ -1,0 +1,70 @@
+"""Query parameters, spelt as strictly as JSON; FastAPI validates the values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args, get_origin
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from novaql.server.platform.errors import Detail, InvalidRequest
+from novaql.server.platform.wording import UNKNOWN, worded
+
+_BOOLEANS = ("true", "false")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""Numbers as JSON writes them. Pydantic alone would take `1_0`, ` 5`, `+5`, and `yes` for true."""
+
+
+def check_query(request: Request, model: type[BaseModel] | None) -> None:
+    """Raises `InvalidRequest` for a parameter that is repeated (unless its field is a list), has a
+    NUL character, or spells a number or boolean in another way than JSON; and for any parameter of
+    an endpoint without a model."""
+    if not request.scope["query_string"]:
+        return
+    fields = {} if model is None else model.model_fields
+    annotations = {field.alias or name: field.annotation for name, field in fields.items()}
+    seen: set[str] = set()
+    for name, text in request.query_params.multi_items():
+        if "\0" in text:
+            raise _invalid(name, "a NUL character stands in it")
+        if model is None:
+            raise _invalid(name, UNKNOWN)
+        kinds = _kinds(annotations.get(name))
+        if name in seen and list not in kinds:
+            raise _invalid(name, "stands more than once")
+        seen.add(name)
+        if (wrong := _misspelt(kinds, text)) is not None:
+            raise _invalid(name, wrong)
+
+
+def invalid_query(error: RequestValidationError) -> InvalidRequest:
+    """What FastAPI found in parameters, with JSON pointers to them."""
+    details = [
+        Detail("/" + "/".join(str(part) for part in found["loc"][1:]), worded(found))
+        for found in error.errors()
+    ]
+    first = details[0]
+    return InvalidRequest(f"{first.pointer.removeprefix('/')}: {first.message}", details=details)
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that a field takes: `int | None` gives int and NoneType."""
+    parts = (annotation, *get_args(annotation))
+    return {get_origin(part) or part for part in parts if get_origin(part) or type(part) is type}
+
+
+def _misspelt(kinds: set[Any], text: str) -> str | None:
+    if bool in kinds:
+        return None if text in _BOOLEANS else "true or false is wanted"
+    if float in kinds:
+        return None if _NUMBER.fullmatch(text) else "a decimal number is wanted"
+    if int in kinds:
+        return None if _INTEGER.fullmatch(text) else "an integer in decimal digits is wanted"
+    return None
+
+
+def _invalid(name: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"{name}: {message}", details=[Detail(f"/{name}", message)])

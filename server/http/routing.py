@@ -1,0 +1,210 @@
+"""The route class of the API."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, Literal, TypeVar, cast
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.server.http.bodies import read_model
+from novaql.server.http.dependencies import Requires, samples, version_of
+from novaql.server.http.query import check_query
+from novaql.server.http.transaction import in_transaction
+from novaql.server.platform.context import context_of, principal_of
+from novaql.server.platform.idempotency import read_key
+from novaql.server.platform.scopes import Role
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Cached = Literal["rows", "samples"]
+_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
+
+
+def audited(action: str) -> Callable[[Endpoint], Endpoint]:
+    """The endpoint writes the audit entry `action` (`noun.verb`). Requests that are refused for
+    their role are recorded under it, too."""
+    return _noting("audit_action", action)
+
+
+def cached(by: Cached) -> Callable[[Endpoint], Endpoint]:
+    """The answer of a GET depends on nothing but the request and the tenant's `rows`, or on these
+    and what was measured of its `samples`."""
+    return _noting("cached_by", by)
+
+
+def _noting(name: str, value: object) -> Callable[[Endpoint], Endpoint]:
+    def note(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, name, value)
+        return endpoint
+
+    return note
+
+
+class NovaRoute(APIRoute):
+    """Admits a request, reads its body strictly, and runs its endpoint.
+
+    An endpoint that is a plain function runs in one transaction, in a thread
+    (`transaction.py`): there its answer is recorded under the Idempotency-Key, written in the API
+    version of the request, and checked for its audit entry. A coroutine does its work itself.
+    """
+
+    methods: set[str]
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.action: str | None = getattr(endpoint, "audit_action", None)
+        self.cached_by: Cached | None = getattr(endpoint, "cached_by", None)
+        run = endpoint
+        if not inspect.iscoroutinefunction(endpoint):
+
+            @wraps(endpoint)
+            async def run(**arguments: Any) -> Response:
+                return await in_transaction(self, endpoint, arguments)
+
+        super().__init__(path, run, **options)
+        calls = [dependency.dependency for dependency in self.dependencies]
+        self.admission = next((call for call in calls if isinstance(call, Requires)), None)
+        self.samples = samples in calls
+        (self.method,) = self.methods
+        self.parameters: dict[str, str] = {}  # those of rows without models
+        self.required: tuple[str, ...] = ()  # likewise
+        self.takes: tuple[str, ...] = ()
+
+    @property
+    def role(self) -> Role | None:
+        """The least role that a token must have; None: no token is needed."""
+        return None if self.admission is None else self.admission.role
+
+    @property
+    def quota(self) -> str:
+        """The quota that a request spends."""
+        return "api"
+
+    @property
+    def of_the_owner(self) -> bool:
+        """Whether only the process that owns the stores can answer."""
+        return self.samples
+
+    @property
+    def documented(self) -> bool:
+        """Whether it is in the OpenAPI document."""
+        return self.include_in_schema
+
+    @property
+    def answer(self) -> Any:
+        """The model of the usual answer; None if it has no JSON body."""
+        return self.response_model
+
+    @property
+    def success(self) -> int:
+        """The status of the usual answer."""
+        return self.status_code or 200
+
+    @property
+    def tag(self) -> str:
+        """The group of the API that it belongs to."""
+        return str(self.tags[0])
+
+    @property
+    def example(self) -> dict[str, Any] | None:
+        """A body that is accepted, if its model shows one."""
+        extra = {} if self.body is None else self.body.model_config.get("json_schema_extra")
+        examples = extra.get("examples") if isinstance(extra, dict) else None
+        return cast("dict[str, Any]", examples[0]) if isinstance(examples, list) else None
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        """Whether a request that is sent again with its Idempotency-Key gets the first answer."""
+        return self.method == "POST" and self.role is not None and not self.samples
+
+    @property
+    def has_etag(self) -> bool:
+        """Whether its answer is one resource with a version, which makes its entity tag."""
+        fields = getattr(self.response_model, "model_fields", {})
+        return "version" in fields and fields["version"].annotation is int
+
+    @property
+    def takes_if_match(self) -> bool:
+        """Whether it changes what the client saw: `version` in the body, or If-Match."""
+        return self.body is not None and "version" in self.body.model_fields
+
+    @property
+    def errors(self) -> set[int]:
+        """The statuses that it refuses requests with: those of its kind, and declared ones."""
+        codes = {400, 413, 415, 429, 503}
+        codes |= {401} if self.role is not None else set()
+        codes |= {404} if "{" in self.path else set()
+        codes |= {409, 422} if self.method == "POST" else set()
+        return codes | {int(code) for code in self.responses if int(code) >= 400}
+
+    @property
+    def body(self) -> type[BaseModel] | None:
+        """The model of the JSON body."""
+        field = self.body_field
+        return None if field is None else cast("type[BaseModel]", field.field_info.annotation)
+
+    @property
+    def query(self) -> type[BaseModel] | None:
+        """The model of the query parameters."""
+        fields = self.dependant.query_params
+        return cast("type[BaseModel]", fields[0].field_info.annotation) if fields else None
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        solve_and_run = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            if self.admission is not None:
+                await self.admission(request)
+            check_query(request, self.query)
+            found = await read_model(request, self.body, self.path)
+            with self._holding_key(found):
+                return await solve_and_run(found)
+
+        return handle
+
+    def _holding_key(self, request: Request) -> Any:
+        """Refuses a second request with the Idempotency-Key of one that is at work."""
+        if self.method != "POST" or self.admission is None:
+            return nullcontext()
+        key = read_key(request.headers.get("idempotency-key"))
+        if key is None:
+            return nullcontext()
+        request.scope["state"]["idempotency_key"] = key
+        principal = principal_of(request)
+        route = f"POST {self.path} {version_of(request)}"
+        flights = context_of(request).keys_in_flight
+        return flights.holding(principal.tenant_id, principal.id, route, key)
+
+
+def api_router(prefix: str, tag: str) -> APIRouter:
+    """The router of a domain. Ids of operations are the names of endpoints: `listIncidents`."""
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=NovaRoute,
+        generate_unique_id_function=_operation_id,
+    )
+
+
+def routes_of(*routers: APIRouter) -> tuple[NovaRoute, ...]:
+    """The routes of some routers."""
+    found = [route for router in routers for route in router.routes]
+    assert all(isinstance(route, NovaRoute) for route in found)
+    return tuple(route for route in found if isinstance(route, NovaRoute))
+
+
+def _operation_id(route: APIRoute) -> str:
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def summary_of(description: str) -> str:
+    """The first sentence of a description, without its full stop."""
+    return _SENTENCE.split(" ".join(description.split()), 1)[0].rstrip(".")

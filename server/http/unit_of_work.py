@@ -1,0 +1,53 @@
+"""The unit of work of one request: a transaction that begins when its endpoint runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+
+from novaql.server.platform.context import ServerContext, context_of, origin_of, principal_of
+from novaql.server.platform.unit import Unit
+
+
+@dataclass(slots=True)
+class RequestUnit(Unit):
+    """A `Unit` that has no session before `begin`.
+
+    FastAPI solves dependencies on the event loop; the transaction belongs to the thread in which
+    the endpoint runs, and to no time before that.
+    """
+
+    session: Session = field(init=False)
+    request: Request = field(kw_only=True)
+    context: ServerContext = field(kw_only=True)
+
+    @contextmanager
+    def begin(self, *, writes: bool) -> Iterator[None]:
+        """One transaction: committed at the end of the block, rolled back by an exception. The
+        runner of jobs is woken after the commit if jobs were added."""
+        self.wakes = False
+        with self.context.transaction(writes=writes) as session:
+            self.session = session
+            yield
+        if self.wakes:
+            self.context.wake_jobs()
+
+
+async def request_unit(request: Request) -> RequestUnit:
+    """The unit of a request that was admitted."""
+    context, principal = context_of(request), principal_of(request)
+    return RequestUnit(
+        clock=context.clock,
+        keys=context.keys,
+        settings=context.settings,
+        tenant_id=principal.tenant_id,
+        tenant_name=principal.tenant_name,
+        actor=context.actor_of(principal),
+        origin=origin_of(request),
+        request=request,
+        context=context,
+    )
