@@ -12,29 +12,25 @@ from typing import Any, Protocol, runtime_checkable
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
 from novaql import __version__
 from novaql.server.console import mount_console
+from novaql.server.http.failures import answer_failure
+from novaql.server.http.index import RouteIndex
 from novaql.server.http.openapi import openapi_document
-from novaql.server.http.query import invalid_query
-from novaql.server.platform.application import Application
 from novaql.server.platform.assembly import assemble, close
 from novaql.server.platform.clock import Clock
 from novaql.server.platform.compression import Compression
 from novaql.server.platform.context import ServerContext
-from novaql.server.platform.edge import Edge, request_id_of
-from novaql.server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
+from novaql.server.platform.edge import Edge
+from novaql.server.platform.errors import KINDS
 from novaql.server.platform.housekeeping import housekeeper
 from novaql.server.platform.jobs import JobRunner
 from novaql.server.platform.leases import holder_of
-from novaql.server.platform.problem import problem_response
 from novaql.server.platform.scrapes import ScrapeReport
 from novaql.server.platform.site import Site
 from novaql.server.platform.state.database import StateDatabase
 from novaql.server.platform.store import Store
-from novaql.server.platform.table import RouteTable
 from novaql.server.routes import ROUTES
 from novaql.server.scraping.tenants import managers_of, scrape_files_of
 from novaql.server.settings import Settings
@@ -103,7 +99,7 @@ def create_app(
         holder=None if owned_elsewhere else holder_of(settings.data),
     )
     context.on_new_jobs(runner.wake)
-    app = Application(
+    app = FastAPI(
         title="NovaQL",
         version=__version__,
         lifespan=_lifespan(context, (*every, runner)),
@@ -115,11 +111,11 @@ def create_app(
     context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context
     app.state.jobs = runner
-    app.table = RouteTable(ROUTES)
+    app.router.routes.append(RouteIndex(ROUTES))
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
-    app.add_exception_handler(HTTPException, _plain_http_error)
-    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    for kind in (*KINDS, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer_failure)
     app.add_middleware(Compression, smallest=settings.compress_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
@@ -148,26 +144,3 @@ def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
     for job in jobs:
         job.stop()
     close(context)
-
-
-async def _invalid_parameters(request: Request, error: Exception) -> Response:
-    """Parameters that FastAPI refuses, in the API's own shape."""
-    assert isinstance(error, RequestValidationError)
-    return problem_response(invalid_query(error), request.scope["path"], request_id_of(request))
-
-
-async def _plain_http_error(request: Request, error: Exception) -> Response:
-    """What the framework refuses, in the API's own shape."""
-    assert isinstance(error, HTTPException)
-    path = request.scope["path"]
-    shown: ServerError
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        message = f"{request.method} is not for {path}; it takes {allowed}"
-        shown = MethodNotAllowed(message, headers={"Allow": allowed})
-    elif error.status_code == 404:
-        usual = error.detail == "Not Found"
-        shown = NotFound(f"there is nothing at {path}" if usual else error.detail)
-    else:
-        shown = InvalidRequest(error.detail)
-    return problem_response(shown, path, request_id_of(request))

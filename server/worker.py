@@ -20,9 +20,9 @@ from novaql.server.collecting import settle
 from novaql.server.connections import Connections, SharedCounts, most_connections
 from novaql.server.counting import Reporter
 from novaql.server.file_modes import create_private_files
+from novaql.server.http.forwarding import Forwarding
 from novaql.server.platform.edge import Edge
 from novaql.server.platform.errors import Unavailable
-from novaql.server.platform.forwarding import Forwarding
 from novaql.server.platform.logs import log_to_stderr
 from novaql.server.platform.site import Site
 from novaql.server.routes import ROUTES

@@ -70,6 +70,8 @@ class Edge:
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
+            if status and error.__cause__ is not None and kind_of(error.__cause__) is not INTERNAL:
+                raise error.__cause__ from None  # not Starlette's "response already started"
             if kind_of(error) is INTERNAL:
                 log.exception("request failed", extra={"request_id": request_id})
             if status:  # too late for another answer: the connection is closed

@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 
+from novaql.server.http.index import RouteIndex
 from novaql.server.platform.clock import SteppedClock, to_ms
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.table import RouteTable
 from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer
 
-_TABLE = RouteTable(ROUTES)
+_TABLE = RouteIndex(ROUTES)
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import httpx
 
-from novaql.server.platform.table import RouteTable
+from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import ROOT, ServerProcess, server_process
 from tests.support.state_databases import postgresql_url
 
-TABLE = RouteTable(ROUTES)
+TABLE = RouteIndex(ROUTES)
 
 
 @dataclass

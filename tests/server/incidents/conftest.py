@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from novaql.server.http.index import RouteIndex
 from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.table import RouteTable
 from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
-_TABLE = RouteTable(ROUTES)
+_TABLE = RouteIndex(ROUTES)
 
 
 @dataclass

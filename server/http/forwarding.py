@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 import httpcore
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from novaql.server.platform.table import RouteTable, Row
+from novaql.server.http.index import IndexedRoute, RouteIndex
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ class Forwarding:
     """
 
     def __init__(
-        self, app: ASGIApp, *, owner: str, rows: Sequence[Row], unreached: ASGIApp
+        self, app: ASGIApp, *, owner: str, rows: Sequence[IndexedRoute], unreached: ASGIApp
     ) -> None:
         self._app = app
-        self._table = RouteTable(rows)
+        self._table = RouteIndex(rows)
         self._unreached = unreached
         self._pool = httpcore.AsyncConnectionPool(
             uds=owner, max_connections=None, max_keepalive_connections=64, keepalive_expiry=60
