@@ -13,11 +13,10 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from novaql.server.connections import Connections
-from novaql.server.corked import CorkedProtocol
 from novaql.server.platform.errors import (
     Busy,
     HeadTooLarge,
@@ -105,7 +104,7 @@ _SLICE = 4096
 _MOST_HELD = 1 << 20
 
 
-class LimitedProtocol(CorkedProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """HTTP/1.1 within limits; what breaks them is answered, and the connection closed."""
 
     def __init__(

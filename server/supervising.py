@@ -86,10 +86,6 @@ class ApiWorkers:
             if process is not None and process.poll() is None:
                 process.send_signal(signal.SIGHUP)
 
-    def pids(self) -> list[int]:
-        """The processes that run now."""
-        return [p.process.pid for p in self._places if p.process and p.process.poll() is None]
-
     def _watch(self) -> None:
         while not self._stop.is_set():
             for row, place in enumerate(self._places):

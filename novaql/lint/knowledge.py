@@ -50,10 +50,6 @@ class Knowledge:
             return None
         return known
 
-    def looks_like_counter(self, metric: str) -> bool:
-        """By its name alone."""
-        return metric.endswith(COUNTER_ENDINGS)
-
     def matches(self, matchers: Sequence[Matcher]) -> int | None:
         """How many series match in the time looked at; None without data."""
         if self._source is None:

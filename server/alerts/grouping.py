@@ -8,7 +8,7 @@ only when the repeat interval is over.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -39,19 +39,6 @@ class Told:
     at: datetime
     firing: frozenset[str] = frozenset()
     resolved: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class GroupState:
-    """A group of one destination.
-
-    next_flush  when it is looked at next
-    told        what each channel was last told, by the channel's id
-    """
-
-    key: str
-    next_flush: datetime
-    told: dict[str, Told] = field(default_factory=dict)
 
 
 def first_flush(destination: Destination, now: datetime, started: Iterable[datetime]) -> datetime:

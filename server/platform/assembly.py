@@ -7,7 +7,6 @@ import logging
 from novaql import __version__
 from novaql.errors import ArgumentError
 from novaql.export.matrix_json import KeptTexts
-from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
 from novaql.server.addresses import parse_networks, parse_server
 from novaql.server.platform.accounts import Accounts
@@ -118,7 +117,6 @@ def _around(
         texts=KeptTexts(settings.result_cache_bytes),
         kept_answers=KeptAnswers(settings.state_cache_bytes),
         measurements=MeasurementsKept(settings.measured_for_s),
-        decoder=RemoteWriteDecoder(most_bytes=settings.max_write_bytes),
         scrapes=scrapes,
     )
 

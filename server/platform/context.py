@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 
 from novaql.export.matrix_json import KeptTexts
-from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.result_cache import ResultCache
 from novaql.server.platform.accounts import Accounts
 from novaql.server.platform.clock import Clock
@@ -90,7 +89,6 @@ class ServerContext:
     workers: QueryWorkers
     query_memory: QueryMemory
     writers: Writers
-    decoder: RemoteWriteDecoder
     answers: ResultCache
     texts: KeptTexts
     kept_answers: KeptAnswers

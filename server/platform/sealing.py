@@ -63,12 +63,8 @@ class SealingKeys:
         """Whether a text is sealed with the first key; others are to be sealed again."""
         return sealed.startswith(f"v1.{self.current}.")
 
-    def signing_key(self, purpose: str) -> bytes:
-        """A key for signatures of one kind."""
-        return hmac.digest(self._first, b"sign:" + purpose.encode(), "sha256")
-
     def signing_keys(self, purpose: str) -> list[bytes]:
-        """The same from every master key: for signatures made before a rotation."""
+        """Keys for one kind of signature, of every master key: the first signs, all verify."""
         return [hmac.digest(k, b"sign:" + purpose.encode(), "sha256") for k in self._keys.values()]
 
 

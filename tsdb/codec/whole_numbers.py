@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novaql.tsdb.codec.pieces import flat_positions
 from novaql.tsdb.labels import Bools, Ints
@@ -55,14 +54,6 @@ def to_whole(values: Floats, lengths: Ints) -> WholeRows:
     if len(exceptions):
         _fill(numbers, exceptional, starts, lengths)
     return WholeRows(numbers, places, exceptions)
-
-
-def from_whole(numbers: NDArray[np.generic], places: int) -> Floats:
-    """The floats again. numbers: whole ones below 2 ** 53, of any type."""
-    if places == 0:
-        return numbers.astype(np.float64)
-    floats: Floats = numbers / POWERS[places]
-    return floats
 
 
 def _at_places(values: Floats, power: float) -> tuple[Ints, Bools]:
