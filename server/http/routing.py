@@ -18,7 +18,7 @@ from starlette.responses import Response
 from novaql.server.http.bodies import read_model
 from novaql.server.http.dependencies import Requires, samples, version_of
 from novaql.server.http.query import check_query
-from novaql.server.http.transaction import in_transaction
+from novaql.server.http.transaction import Rules, in_transaction
 from novaql.server.platform.context import context_of, principal_of
 from novaql.server.platform.idempotency import read_key
 from novaql.server.platform.scopes import Role
@@ -66,13 +66,16 @@ class NovaRoute(APIRoute):
 
             @wraps(endpoint)
             async def run(**arguments: Any) -> Response:
-                return await in_transaction(self, endpoint, arguments)
+                return await in_transaction(self.rules, endpoint, arguments)
 
         super().__init__(path, run, **options)
         calls = [dependency.dependency for dependency in self.dependencies]
         self.admission = next((call for call in calls if isinstance(call, Requires)), None)
         self.samples = samples in calls
         (self.method,) = self.methods
+        self.rules = Rules(
+            self.method, self.path, self.success, self.action, self.samples, self.cached_by
+        )
         self.parameters: dict[str, str] = {}  # those of rows without models
         self.required: tuple[str, ...] = ()  # likewise
         self.takes: tuple[str, ...] = ()

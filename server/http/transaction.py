@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.http.bodies import ModelRequest
+from novaql.server.http.cache import rows_version
 from novaql.server.http.dependencies import version_of
 from novaql.server.http.unit_of_work import RequestUnit
 from novaql.server.platform.answering import Answer, encoded, response_of
-from novaql.server.platform.context import principal_of
+from novaql.server.platform.context import ServerContext, principal_of
 from novaql.server.platform.idempotency import Kept, fingerprint, recall, remember
-from novaql.server.platform.reading_again import read_again
-from novaql.server.platform.state.tables_used import tables_read
-
-if TYPE_CHECKING:
-    from novaql.server.http.routing import NovaRoute
 
 Met = TypeVar("Met")
 Shown = TypeVar("Shown")
@@ -38,30 +35,47 @@ class Outside(Generic[Met, Shown]):
     finish: Callable[[Met], Shown]
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a route asks of the transaction of its endpoint.
+
+    status     of the usual answer
+    action     of the audit entry that the endpoint must write; None: of none
+    samples    whether it reads or writes samples
+    cached_by  what its answer depends on beside the request, if it is cached: `rows` or `samples`.
+               None: on rows and the time
+    """
+
+    method: str
+    path: str
+    status: int
+    action: str | None
+    samples: bool
+    cached_by: str | None
+
+
 async def in_transaction(
-    route: NovaRoute, endpoint: Callable[..., Any], arguments: Mapping[str, Any]
+    rules: Rules, endpoint: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> Response:
     """The answer of an endpoint that runs in a transaction of its parameter `unit`."""
     unit: RequestUnit = arguments["unit"]
     request, context, tenant = unit.request, unit.context, unit.tenant_id
-    work = _Work(route, unit, version_of(request), arguments.get("response"))
+    work = _Work(rules, unit, version_of(request), arguments.get("response"))
 
     def use() -> Any:
         return endpoint(**arguments)
 
-    if route.method == "GET" and (not route.samples or route.cached_by == "samples"):
-        threads = context.measurers if route.cached_by == "samples" else context.readers
+    if rules.method == "GET" and (not rules.samples or rules.cached_by == "samples"):
+        threads = context.measurers if rules.cached_by == "samples" else context.readers
 
-        def read() -> tuple[Kept, Set[str]]:
-            with tables_read() as tables:
-                found = work.run(use)
+        async def read() -> Kept:
+            found = await threads.run(lambda: work.run(use), tenant=tenant)
             assert isinstance(found, Kept)
-            return found, tables
+            return found
 
-        async def read_in_thread() -> tuple[Kept, Set[str]]:
-            return await threads.run(read, tenant=tenant)
-
-        kept = await read_again(request, route.cached_by, work.version, read_in_thread)
+        key = (principal_of(request), work.version, *_asked(request))
+        version = await _version(context, rules.cached_by)
+        kept = await context.responses.get(key, version, read, _size)
         return response_of(request, kept)
     done = await context.threads.run(lambda: work.run(use), tenant=tenant)
     if isinstance(done, Outside):
@@ -72,6 +86,27 @@ async def in_transaction(
     return response_of(request, done)
 
 
+def _asked(request: Request) -> tuple[Any, ...]:
+    scope, headers = request.scope, request.headers
+    return scope["path"], scope["query_string"], headers.get("host"), headers.get("accept")
+
+
+async def _version(context: ServerContext, cached_by: str | None) -> Hashable | None:
+    """Of all that an answer depends on beside the request; None: it cannot be found out."""
+    rows = await rows_version(context)
+    if rows is None:
+        return None
+    now = context.clock.now()
+    if cached_by == "samples":
+        samples = context.measurements.version(context.tenant_id, now)
+        return None if samples is None else (rows, samples)
+    return (rows, None) if cached_by == "rows" else (rows, int(now.timestamp()))
+
+
+def _size(kept: Kept) -> int | None:
+    return len(kept.body) if kept.status == 200 else None
+
+
 @dataclass(slots=True)
 class _Work:
     """What one request does in its transactions.
@@ -79,14 +114,14 @@ class _Work:
     response  what the endpoint sets status and headers of, if it declares it
     """
 
-    route: NovaRoute
+    rules: Rules
     unit: RequestUnit
     version: str
     response: Response | None
 
     def run(self, use: Callable[[], Any]) -> Kept | Outside[Any, Any]:
         """One transaction around `use`."""
-        with self.unit.begin(writes=self.route.method != "GET"):
+        with self.unit.begin(writes=self.rules.method != "GET"):
             key = self.unit.request.scope["state"].get("idempotency_key")
             if key is None:
                 found = use()
@@ -101,7 +136,7 @@ class _Work:
         """The answer that this Idempotency-Key was given, or that of `use`, recorded."""
         request = self.unit.request
         owner = principal_of(request).id
-        route = f"{self.route.method} {self.route.path} {self.version}"
+        route = f"{self.rules.method} {self.rules.path} {self.version}"
         assert isinstance(request, ModelRequest)
         print_ = fingerprint(request.scope["path"], request.url.query, request.sent)
         kept = recall(self.unit, owner, route, key, print_)
@@ -116,17 +151,17 @@ class _Work:
         return done
 
     def _check_audit(self, found: object) -> None:
-        action = self.route.action
+        action = self.rules.action
         if action is not None and not isinstance(found, Outside) and not self.unit.audited:
-            raise AssertionError(f"{self.route.path} changed something without audit entry")
+            raise AssertionError(f"{self.rules.path} changed something without audit entry")
 
     def _encoded(self, found: Any) -> Kept:
         response = self.response
         headers = {} if response is None else _own(response)
         if isinstance(found, Response):
             return Kept(found.status_code, headers | dict(found.headers), bytes(found.body))
-        status = (response and response.status_code) or self.route.status_code or 200
-        return encoded(Answer(status, found, headers), self.version, self.route.path)
+        status = (response and response.status_code) or self.rules.status
+        return encoded(Answer(status, found, headers), self.version, self.rules.path)
 
 
 def _own(response: Response) -> dict[str, str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
 from novaql.server.platform.context import ServerContext, context_of, origin_of, principal_of
 from novaql.server.platform.unit import Unit
+
+Done = TypeVar("Done")
 
 
 @dataclass(slots=True)
@@ -51,3 +54,16 @@ async def request_unit(request: Request) -> RequestUnit:
         request=request,
         context=context,
     )
+
+
+async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: bool = False) -> Done:
+    """Work of an asynchronous endpoint on the database, in a thread, as one transaction."""
+    context, principal = context_of(request), principal_of(request)
+    actor, origin = context.actor_of(principal), origin_of(request)
+
+    def run() -> Done:
+        with context.unit(actor, origin, writes=writes) as unit:
+            return work(unit)
+
+    threads = context.threads if writes else context.readers
+    return await threads.run(run, tenant=principal.tenant_id)

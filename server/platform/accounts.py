@@ -1,8 +1,8 @@
 """Who a token belongs to, and what it may do: looked up for every request.
 
 A revoked token, a deactivated owner or a lowered role counts at the next request, in every process:
-what is remembered here is used only while nobody has changed tokens, users and tenants since.
-SQLite tells that without a query; over PostgreSQL every request asks.
+what is cached here is used only while the rows of its tenant have the same version. Over PostgreSQL
+the look at the version would cost as much as the look-up, so every request looks up.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from sqlalchemy import select, update
 from novaql.server.platform.clock import Clock
 from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.secrets import digest_of, is_well_formed
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.database import StateDatabase, Version
 from novaql.server.platform.state.rows import Tenant
+from novaql.server.platform.state.versions import bump
 from novaql.server.platform.tables import Token, User
 
-_REMEMBERED = 4096
-_TABLES = frozenset({Token.__tablename__, User.__tablename__, Tenant.__tablename__})
+_CACHED = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A principal, until when at most, and the state of the database in which it was found."""
+    """A principal, until when at most, and the version of the tenant's rows that it is from."""
 
     principal: Principal
     until: datetime | None
-    since: int
+    version: Version
 
 
 class Accounts:
@@ -43,13 +43,16 @@ class Accounts:
         self._known: dict[str, _Known] = {}
         self._used: dict[str, datetime] = {}
         self._active: dict[str, datetime] = {}
+        self._tenants: set[str] = set()
 
     def remembered(self, secret: str) -> Principal | None:
         """The principal, if it is known and still right. Never waits."""
         digest = digest_of(secret)
         with self._lock:
             known = self._known.get(digest)
-        if known is None or not self._database.changes.unchanged_since(known.since, _TABLES):
+        if known is None or not self._database.is_sqlite:
+            return None
+        if known.version != self._database.version_of(known.principal.tenant_id):
             return None
         return self._if_valid(known)
 
@@ -59,12 +62,11 @@ class Accounts:
             return None
         # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
         digest = digest_of(secret)
-        moment = self._database.changes.moment()
-        known = self._look_up(digest, -1 if moment is None else moment)
+        known = self._look_up(digest)
         with self._lock:
             self._known.pop(digest, None)
-            if known is not None and moment is not None:
-                if len(self._known) >= _REMEMBERED:
+            if known is not None:
+                if len(self._known) >= _CACHED:
                     self._known.clear()
                 self._known[digest] = known
         return self._if_valid(known)
@@ -75,15 +77,17 @@ class Accounts:
         with self._lock:
             self._used[principal.id] = now
             self._active[principal.user_id] = now
+            self._tenants.add(principal.tenant_id)
 
     def write_uses(self) -> None:
         """Keep when tokens were last used, to the minute, in one transaction."""
         with self._lock:
             used, self._used = self._used, {}
             active, self._active = self._active, {}
+            tenants, self._tenants = self._tenants, set()
         if not used:
             return
-        with self._database.write(None, durability="relaxed", quiet=True) as session:
+        with self._database.write(None, durability="relaxed", visible=False) as session:
             for token_id, at in used.items():
                 newer = (Token.last_used_at.is_(None)) | (Token.last_used_at < at)
                 session.execute(
@@ -94,8 +98,10 @@ class Accounts:
                 session.execute(
                     update(User).where(User.id == user_id, later).values(last_active_at=at)
                 )
+            for tenant_id in sorted(tenants):
+                bump(session, tenant_id)
 
-    def _look_up(self, digest: str, since: int) -> _Known | None:
+    def _look_up(self, digest: str) -> _Known | None:
         statement = (
             select(Token, User, Tenant)
             .join(User, User.id == Token.owner_id)
@@ -104,9 +110,10 @@ class Accounts:
         )
         with self._database.read(None) as session:
             row = session.execute(statement).one_or_none()
-        if row is None:
-            return None
-        token, owner, tenant = row
+            if row is None:
+                return None
+            token, owner, tenant = row
+            version = self._database.version_in(session, tenant.id)
         if token.revoked_at is not None or owner.status != "active":
             return None
         ends = [token.expires_at]
@@ -125,7 +132,7 @@ class Accounts:
             tenant.limits,
         )
         until = min((end for end in ends if end is not None), default=None)
-        return _Known(principal, until, since)
+        return _Known(principal, until, version)
 
     def _if_valid(self, known: _Known | None) -> Principal | None:
         if known is None or (known.until is not None and known.until <= self._clock.now()):

@@ -15,13 +15,13 @@ from novaql.server.platform.bootstrap import correct_first_place, ensure_first_t
 from novaql.server.platform.clock import Clock
 from novaql.server.platform.context import ServerContext
 from novaql.server.platform.egress import Dialer, Resolver
-from novaql.server.platform.kept_answers import KeptAnswers
 from novaql.server.platform.master_keys import open_keys, passing_keys
-from novaql.server.platform.measurements import MeasurementsKept
+from novaql.server.platform.measurements import MeasurementCache
 from novaql.server.platform.names import resolver_at
 from novaql.server.platform.opening import open_clock, open_state, open_store, open_stores
 from novaql.server.platform.query_memory import QueryMemory, memory_for_queries
 from novaql.server.platform.quotas import open_quotas, quota_plan
+from novaql.server.platform.responses import ResponseCache
 from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.scrapes import Scrapes
 from novaql.server.platform.sealing import SealingKeys
@@ -115,8 +115,8 @@ def _around(
         writers=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
         answers=ResultCache(settings.result_cache_bytes),
         texts=KeptTexts(settings.result_cache_bytes),
-        kept_answers=KeptAnswers(settings.state_cache_bytes),
-        measurements=MeasurementsKept(settings.measured_for_s),
+        responses=ResponseCache(settings.state_cache_bytes),
+        measurements=MeasurementCache(settings.measured_for_s),
         scrapes=scrapes,
     )
 
@@ -148,7 +148,6 @@ def close(context: ServerContext) -> None:
     context.readers.close()
     context.measurers.close()
     context.outside.close()
-    context.measurements.close()
     if context.accounts is not None:
         context.accounts.write_uses()
     context.quotas.close()

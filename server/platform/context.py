@@ -18,10 +18,10 @@ from novaql.server.platform.clock import Clock
 from novaql.server.platform.edge import request_id_of
 from novaql.server.platform.egress import Dialer
 from novaql.server.platform.idempotency import KeysInFlight
-from novaql.server.platform.kept_answers import KeptAnswers
-from novaql.server.platform.measurements import MeasurementsKept
+from novaql.server.platform.measurements import MeasurementCache
 from novaql.server.platform.query_memory import QueryMemory
 from novaql.server.platform.quotas import Quota, Quotas, quota_plan
+from novaql.server.platform.responses import ResponseCache
 from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.scrapes import Scrapes, no_scrapes
 from novaql.server.platform.sealing import SealingKeys
@@ -59,8 +59,8 @@ class ServerContext:
     writers    threads that decode and store what is sent to us
     answers    answers to range queries that later ones use
     texts      … and their texts
-    kept_answers   answers to reads of the database, while it does not change
-    measurements   what was measured for services and objectives a moment ago
+    responses      answers to reads, under the version of what they depend on
+    measurements   values for services and objectives, shared for a moment
     scrapes    the targets that this server scrapes now
     stopping   set when the server is told to stop: answers without an end are to end then
     event_types  every type of event that can be subscribed to
@@ -91,8 +91,8 @@ class ServerContext:
     writers: Writers
     answers: ResultCache
     texts: KeptTexts
-    kept_answers: KeptAnswers
-    measurements: MeasurementsKept
+    responses: ResponseCache
+    measurements: MeasurementCache
     scrapes: Scrapes = no_scrapes
     stopping: threading.Event = field(default_factory=threading.Event)
     started_at: float = field(default_factory=time.time)
@@ -137,16 +137,11 @@ class ServerContext:
             self.measurements.note_write(self.principal.tenant_id)
 
     @contextmanager
-    def unit(
-        self, actor: Actor, origin: Origin, *, writes: bool, quiet: bool = False
-    ) -> Iterator[Unit]:
-        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards.
-
-        quiet: as for `StateDatabase.write`
-        """
+    def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
+        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards."""
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to work for")
-        with self.transaction(writes=writes, quiet=quiet) as session:
+        with self.transaction(writes=writes) as session:
             unit = Unit(
                 session,
                 self.clock,
@@ -162,13 +157,10 @@ class ServerContext:
             self.wake_jobs()
 
     @contextmanager
-    def transaction(self, *, writes: bool, quiet: bool = False) -> Iterator[Session]:
-        """A session in the tenant of the request, committed at the end of the block.
-
-        quiet: as for `StateDatabase.write`
-        """
+    def transaction(self, *, writes: bool) -> Iterator[Session]:
+        """A session in the tenant of the request, committed at the end of the block."""
         database, tenant = self.database, self.tenant_id
-        with database.write(tenant, quiet=quiet) if writes else database.read(tenant) as session:
+        with database.write(tenant) if writes else database.read(tenant) as session:
             yield session
 
     def wake_jobs(self) -> None:

@@ -35,7 +35,6 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
     def keep() -> None:
         nonlocal uses_at, forget_at
         context.database.try_to_come_back()
-        context.measurements.keep_up(context.clock.now())
         now = time.monotonic()
         if now >= uses_at:
             uses_at = now + _USES_S

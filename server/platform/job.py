@@ -123,7 +123,7 @@ class JobRun:
 
         Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
         """
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+        with self.context.unit(*self._origin(), writes=True) as unit:
             row = self._own(unit.session)
             yield unit
             unit.session.flush()
@@ -144,13 +144,13 @@ class JobRun:
     @contextmanager
     def note(self) -> Iterator[Unit]:
         """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+        with self.context.unit(*self._origin(), writes=True) as unit:
             self._own(unit.session)
             yield unit
 
     def fail(self, error: BaseException, kind: JobKind) -> None:
         """Give the job back after a failure, to be tried again."""
-        with self.context.unit(*self._origin(), writes=True, quiet=True) as unit:
+        with self.context.unit(*self._origin(), writes=True) as unit:
             row = self._own(unit.session)
             _give_back(row)
             row.attempts = self.attempts + 1

@@ -134,7 +134,6 @@ class JobRunner:
             self._leases.mend_times()
             claimed = self._claim(1, list(self._kinds))
             if not claimed:
-                self._context.database.changes.show()
                 return done
             for run in claimed:
                 try:
@@ -283,7 +282,7 @@ class JobRunner:
         )
         found: list[JobRun] = []
         try:
-            with self._context.database.write(None, durability="relaxed", quiet=True) as session:
+            with self._context.database.write(None, durability="relaxed", visible=False) as session:
                 rows = {job.id: (job, tenant) for job, tenant in session.execute(wanted)}
                 seen: set[str] = set()
                 for job, tenant in (rows[key] for key in ids if key in rows):

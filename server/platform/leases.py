@@ -112,7 +112,7 @@ class Leases:
         if not held:
             return
         until = self._clock.now() + self.lasts
-        with self._database.write(None, durability="relaxed", quiet=True) as session:
+        with self._database.write(None, durability="relaxed", visible=False) as session:
             session.execute(update(Job).where(Job.lease.in_(held)).values(lease_until=until))
 
     def mend_times(self) -> None:
@@ -128,7 +128,7 @@ class Leases:
         run_at, set_at = (type_coerce(c, BigInteger) for c in (Job.run_at, Job.set_at))
         ahead = now + self.lasts + SKEW
         try:
-            with self._database.write(None, durability="relaxed", quiet=True) as session:
+            with self._database.write(None, durability="relaxed", visible=False) as session:
                 session.execute(
                     update(Job)
                     .where(Job.set_at > now)
@@ -152,7 +152,7 @@ class Leases:
 
     def _release_all(self) -> None:
         try:
-            with self._database.write(None, durability="relaxed", quiet=True) as session:
+            with self._database.write(None, durability="relaxed", visible=False) as session:
                 session.execute(
                     update(Job)
                     .where(Job.leased_by == self.holder)

@@ -10,7 +10,7 @@ from novaql.options import QueryOptions
 from novaql.result import ResultKind
 from novaql.server.platform.clock import to_ms
 from novaql.server.platform.context import ServerContext
-from novaql.server.platform.measurements import Found, Measured, Measurements
+from novaql.server.platform.measurements import Found, Measured
 from novaql.server.platform.precedence import InTurn
 from novaql.server.platform.query_run import within_budget
 
@@ -27,7 +27,7 @@ class Meter:
 
     def __init__(self, context: ServerContext, now: datetime) -> None:
         self._context = context
-        self._measured = measurements_of(context, now)
+        self._measured = context.measurements.at(context.tenant_id, now)
         self.at = self._measured.at
         self.warnings: list[str] = []
 
@@ -44,12 +44,6 @@ class Meter:
         """The only element's value; None if there is none."""
         found = self.vector(expr)
         return found[0].value if len(found) == 1 else None
-
-
-def measurements_of(context: ServerContext, now: datetime) -> Measurements:
-    """What counts now of what was measured for the tenant. Never waits."""
-    assert context.principal is not None
-    return context.measurements.at(context.principal.tenant_id, now, partial(measured, context))
 
 
 def measured(context: ServerContext, expr: str, at: datetime) -> Found:

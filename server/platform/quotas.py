@@ -141,7 +141,7 @@ class Quotas:
 
     def forget(self, before: datetime) -> None:
         """Delete what was counted for keys that nobody has used since."""
-        with self._database.write(None, durability="relaxed") as session:
+        with self._database.write(None, durability="relaxed", visible=False) as session:
             session.execute(delete(RateWindow).where(RateWindow.updated_at <= before))
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class Quotas:
         held = {name: taken for name, taken in everything.items() if taken.spare}
         if not held:
             return
-        with self._database.write(None, durability="relaxed") as session:
+        with self._database.write(None, durability="relaxed", visible=False) as session:
             for (_, key), taken in held.items():
                 row = _locked(session, key)
                 if row is not None:
@@ -182,7 +182,7 @@ class Quotas:
         oldest = (now_ms - quota.window_s * 1000) // slice_ms + 1
         latest = (now_ms + _SKEW_MS) // slice_ms
         try:
-            with self._database.write(None, durability="relaxed") as session:
+            with self._database.write(None, durability="relaxed", visible=False) as session:
                 row = _locked(session, key)
                 if row is None:
                     row = RateWindow(key=key, counts=[], updated_at=from_ms(now_ms))

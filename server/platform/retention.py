@@ -84,7 +84,7 @@ def _delete(context: ServerContext, one: Retention, *where: ColumnElement[bool])
     wanted = select(*key).where(*where).limit(_AT_ONCE)
     more = True
     while more:
-        with context.database.write(None, durability="relaxed", quiet=True) as session:
+        with context.database.write(None, durability="relaxed") as session:
             over = [tuple(row) for row in session.execute(wanted)]
             ids = [row[0] for row in over]
             for column in one.parts:

@@ -6,8 +6,8 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Set
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +16,16 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Operational
 from sqlalchemy.orm import Session
 
 from novaql.server.platform.errors import InvalidRequest, ServerError, Unavailable
-from novaql.server.platform.state.change_stamp import ChangeStamp
-from novaql.server.platform.state.changes import Changes, Stamp
 from novaql.server.platform.state.scoped import scope
-from novaql.server.platform.state.shared_changes import SharedChanges
 from novaql.server.platform.state.stand_in import need_writable
-from novaql.server.platform.state.tables_used import note_tables_of, tables_changed
 from novaql.server.platform.state.texts import json_text, json_value
+from novaql.server.platform.state.versions import CURRENT, bump
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]
+_CURRENT = text(CURRENT.replace("?", ":tenant"))
+Version = tuple[int, int]
+"""A number for the file that is the database, and the version of its rows."""
 
 BUSY_MS = 30_000
 """How long a writer of SQLite waits for another process's transaction."""
@@ -61,8 +61,6 @@ class StateDatabase:
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
     durable   False: a power cut may take the last transactions (a killed process never does)
     stand_in  a copy of the SQLite database at `url`, to be used until that one can be
-
-    `changes` tells who keeps what was read whether it is still so; over PostgreSQL it cannot.
     """
 
     def __init__(
@@ -80,11 +78,7 @@ class StateDatabase:
         used = self.url if stand_in is None else self.url.set(database=str(stand_in))
         self._engine = self._connected(used, durable=durable)
         self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
-        self._stamp_lock = threading.Lock()
-        self._stamp: ChangeStamp | None = None
-        self._generation = 0
-        self._shared: SharedChanges | None = None
-        self.changes = Changes(self._stamp_now, lambda: self._shared)
+        self._versions = _Versions()
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -108,12 +102,12 @@ class StateDatabase:
 
     @contextmanager
     def write(
-        self, tenant_id: str | None, *, durability: Durability = "full", quiet: bool = False
+        self, tenant_id: str | None, *, durability: Durability = "full", visible: bool = True
     ) -> Iterator[Session]:
         """A unit that changes things; it commits at its end.
 
         durability  `relaxed` is for counters whose last second may be lost with the power
-        quiet       nobody waits for it: `changes` may tell of it a second later
+        visible     whether any answer depends on what it changes: the rows get a new version then
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
@@ -130,10 +124,10 @@ class StateDatabase:
                 self._session(connection, tenant_id) as session,
             ):
                 session.info["after_commit"] = after
-                with tables_changed() as changed:
-                    yield session
-                    with self._committing(changed, quiet=quiet):
-                        session.commit()
+                yield session
+                if visible:
+                    bump(session, tenant_id)
+                session.commit()
         for call in after:
             call()
 
@@ -163,43 +157,30 @@ class StateDatabase:
         except (OSError, OperationalError):
             engine.dispose()
             return False
-        with self._stamp_lock:
-            old, stamp = (self._engine, self._relaxed), self._stamp
-            self._engine, self._stamp = engine, None
-            self._generation += 1
-            self._relaxed = self._connected(self.url, durable=False)
-            self.stands_in = False
+        old = (self._engine, self._relaxed)
+        self._engine = engine
+        self._relaxed = self._connected(self.url, durable=False)
+        self.stands_in = False
+        self._versions.forget()
         for one in old:
             one.dispose()
-        if stamp is not None:
-            stamp.close()
         log.warning("the server's database can be written again: its stand-in is gone")
         return True
 
-    def _committing(self, changed: Set[str], *, quiet: bool) -> AbstractContextManager[None]:
-        counts = self._stamp is not None and self._stamp.counts_commits
-        return self.changes.committing(changed, quiet=quiet) if counts else nullcontext()
+    def version_of(self, tenant_id: str) -> Version | None:
+        """The version of the tenant's rows. Over SQLite it may be asked for on the event loop.
 
-    def _stamp_now(self) -> Stamp | None:
-        """What changes whenever anyone commits; None where that cannot be told cheaply."""
-        if not self.is_sqlite:
-            return None
-        with self._stamp_lock:
-            try:
-                if self._stamp is None:
-                    path = Path(self._relaxed.url.database or "")
-                    self._stamp = ChangeStamp(self._relaxed.raw_connection(), path)
-                    self._shared = self._shared_at(path) if self._stamp.counts_commits else None
-                return self._generation, self._stamp.read()
-            except (OperationalError, sqlite3.OperationalError):
-                return None
+        None: it cannot be found out now, and nothing that was read before may be used.
+        """
+        if self.is_sqlite:
+            return self._versions.of(self._engine.url.database or "", tenant_id)
+        with self.read(None) as session:
+            return self.version_in(session, tenant_id)
 
-    @staticmethod
-    def _shared_at(path: Path) -> SharedChanges | None:
-        try:
-            return SharedChanges(path.with_name(f"{path.name}-changes"))
-        except (OSError, AttributeError):  # a system without what it needs
-            return None
+    def version_in(self, session: Session, tenant_id: str) -> Version:
+        """The version of the tenant's rows that a session over all tenants sees."""
+        generation = self._versions.generation
+        return generation, session.execute(_CURRENT, {"tenant": tenant_id}).scalar_one() or 0
 
     def check(self) -> None:
         """Raises if the database does not answer."""
@@ -208,12 +189,9 @@ class StateDatabase:
 
     def close(self) -> None:
         """Close every connection."""
-        with self._stamp_lock:
-            stamp, self._stamp = self._stamp, None
+        self._versions.forget()
         self._engine.dispose()
         self._relaxed.dispose()
-        if stamp is not None:
-            stamp.close()
 
     @contextmanager
     def _session(self, connection: Connection, tenant_id: str | None) -> Iterator[Session]:
@@ -238,8 +216,6 @@ class StateDatabase:
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         )
 
-        note_tables_of(engine)
-
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature
             # Transactions are begun below, not by the driver, which would begin them too late.
@@ -260,6 +236,33 @@ class StateDatabase:
                 raise OperationalError("BEGIN", None, problem) from problem
 
         return engine
+
+
+class _Versions:
+    """Reads versions from SQLite, by a connection for nothing else. It never waits for a lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self.generation = 0
+
+    def of(self, path: str, tenant_id: str) -> Version | None:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
+                (found,) = self._connection.execute(CURRENT, (tenant_id,)).fetchone()
+            except sqlite3.Error:
+                return None
+            return self.generation, found or 0
+
+    def forget(self) -> None:
+        """Another file is the database from now on: no version is one of before."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            self.generation += 1
+        if connection is not None:
+            connection.close()
 
 
 def after_commit(session: Session, call: AfterCommit) -> None:
