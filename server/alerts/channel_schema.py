@@ -25,7 +25,7 @@ ChannelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s
 ChannelType = Literal["webhook", "slack", "email", "sink"]
 NotificationStatus = Literal["pending", "sent", "failed"]
 
-_ROUTING = {
+_ROUTING: dict[str, Any] = {
     "route": {
         "channels": ["log"],
         "group_by": ["alertname"],
