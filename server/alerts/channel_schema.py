@@ -155,7 +155,7 @@ class ChannelsOut(Listed[ChannelOut]):
 class ChannelQuery(PageQuery):
     """Filters of the list."""
 
-    type: ChannelType | None = None
+    type: ChannelType | None = Field(None, description="type of the channels")
 
 
 class TestedOut(Shown):
@@ -283,10 +283,10 @@ class NotificationsOut(Listed[NotificationOut]):
 class NotificationQuery(PageQuery):
     """Filters of the log."""
 
-    channel: ShortText | None = None
-    status: NotificationStatus | None = None
+    channel: ShortText | None = Field(None, description="name of a channel")
+    status: NotificationStatus | None = Field(None, description="state of the delivery")
     group: ShortText | None = Field(None, description="`group` of an alert's routing")
     alert_id: ShortText | None = Field(None, description="of those asked for by hand")
     why: (
         Literal["new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test"] | None
-    ) = None
+    ) = Field(None, description="why it was sent")
