@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novaql.server.alerts.router import ENDPOINTS as ALERTS
+from novaql.server.alerts.router import ROUTERS as ALERT_ROUTERS
 from novaql.server.audit.router import ENDPOINTS as AUDIT
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
@@ -27,6 +28,7 @@ ROUTES: tuple[Row, ...] = (
     *SERVICES,
     *SLO,
     *INCIDENTS,
+    *routes_of(*ALERT_ROUTERS),
     *ALERTS,
     *AUDIT,
     *WEBHOOKS,

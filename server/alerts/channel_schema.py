@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from novaql.server.alerts.routing_config import RoutingBody
 from novaql.server.alerts.rule_schema import DestinationOut, Labels, ShortText
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import URL_PATTERN, Body, Duration, Shown, Timestamp
+from novaql.server.platform.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
 
 Url = Annotated[
     str,
@@ -24,6 +24,36 @@ Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>
 ChannelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s,@][^,@]*$")]
 ChannelType = Literal["webhook", "slack", "email", "sink"]
 NotificationStatus = Literal["pending", "sent", "failed"]
+
+_ROUTING: dict[str, Any] = {
+    "route": {
+        "channels": ["log"],
+        "group_by": ["alertname"],
+        "group_wait": "30s",
+        "routes": [{"matchers": ['severity="page"'], "repeat_interval": "1h"}],
+    },
+    "inhibit_rules": [
+        {
+            "source_matchers": ['severity="page"'],
+            "target_matchers": ['severity="ticket"'],
+            "equal": ["service"],
+        }
+    ],
+    "time_intervals": [
+        {"name": "weekend", "time_intervals": [{"weekdays": ["saturday", "sunday"]}]}
+    ],
+}
+_FILE = """route:
+  receiver: ops
+  group_by: [alertname]
+  routes:
+    - matchers: [severity="page"]
+      repeat_interval: 1h
+receivers:
+  - name: ops
+    webhook_configs:
+      - url: https://192.0.43.8/alerts
+"""
 
 
 class WebhookSettings(Body):
@@ -75,6 +105,8 @@ class EmailSettings(Body):
 class MakeChannel(Body):
     """A channel: exactly the settings of its type are given; a `sink` has none."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "log", "type": "sink"}]})
+
     name: ChannelName = Field(description="how routes and rules call it; it never changes")
     type: ChannelType
     send_resolved: bool = True
@@ -88,6 +120,10 @@ class ChangeChannel(Body):
 
     Settings are replaced whole, but for a URL, which stays if none is given.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 1, "send_resolved": False}]}
+    )
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     send_resolved: bool | None = None
@@ -112,17 +148,14 @@ class ChannelOut(Shown):
     version: int
 
 
-class ChannelsOut(Shown):
+class ChannelsOut(Listed[ChannelOut]):
     """A page of channels."""
-
-    data: list[ChannelOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class ChannelQuery(PageQuery):
     """Filters of the list."""
 
-    type: ChannelType | None = None
+    type: ChannelType | None = Field(None, description="type of the channels")
 
 
 class TestedOut(Shown):
@@ -135,6 +168,8 @@ class TestedOut(Shown):
 
 class SetRouting(RoutingBody):
     """The whole routing. Once there is one, `version` is that of what it was made from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROUTING]})
 
     version: int | None = Field(None, ge=1, description="or If-Match")
 
@@ -173,6 +208,12 @@ class RoutingShown(Shown):
 class TryRouting(Body):
     """Labels of an alert, and perhaps a routing to try in place of the one that is set."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"labels": {"alertname": "InstanceDown", "severity": "page"}}]
+        }
+    )
+
     labels: Labels
     config: RoutingBody | None = None
 
@@ -181,6 +222,33 @@ class TriedRouting(Shown):
     """Where such an alert would go."""
 
     destinations: list[DestinationOut]
+
+
+class ImportRouting(Body):
+    """`alertmanager.yml`. Once a routing is set, `version` is that of what is replaced."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"document": _FILE, "dry_run": True}]}
+    )
+
+    document: Annotated[str, Field(min_length=1, max_length=900_000)] = Field(
+        description="the YAML text, with its secrets"
+    )
+    version: int | None = Field(None, ge=1, description="or If-Match")
+    dry_run: bool = Field(False, description="only tell what would become of it")
+
+
+class ImportedRouting(Shown):
+    """What became of the file."""
+
+    routing: RoutingShown
+    created: list[str] = Field(description="channels that were made")
+    used: list[str] = Field(description="channels that were there already, and stay as they are")
+    missing: dict[str, str] = Field(
+        description="channels that could not be made, and why; the routes are without them"
+    )
+    dropped: list[str] = Field(description="places in the file that have no counterpart here")
+    dry_run: bool
 
 
 class NotificationOut(Shown):
@@ -208,20 +276,17 @@ class NotificationOut(Shown):
     version: int
 
 
-class NotificationsOut(Shown):
+class NotificationsOut(Listed[NotificationOut]):
     """A page of the log."""
-
-    data: list[NotificationOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class NotificationQuery(PageQuery):
     """Filters of the log."""
 
-    channel: ShortText | None = None
-    status: NotificationStatus | None = None
+    channel: ShortText | None = Field(None, description="name of a channel")
+    status: NotificationStatus | None = Field(None, description="state of the delivery")
     group: ShortText | None = Field(None, description="`group` of an alert's routing")
     alert_id: ShortText | None = Field(None, description="of those asked for by hand")
     why: (
         Literal["new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test"] | None
-    ) = None
+    ) = Field(None, description="why it was sent")

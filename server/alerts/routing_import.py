@@ -1,98 +1,31 @@
-"""/v1/alert-routing/import: a configuration of Alertmanager becomes routing and channels."""
+"""A configuration of Alertmanager becomes routing and channels: /v1/alert-routing/import."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from novaql.server.alerts import telling
+from novaql.server.alerts import channels_service, telling
 from novaql.server.alerts.alertmanager_config import Converted, converted
-from novaql.server.alerts.channel_schema import MakeChannel, RoutingShown, SetRouting
-from novaql.server.alerts.channels_router import check_channel, new_channel
+from novaql.server.alerts.channel_schema import (
+    ImportedRouting,
+    ImportRouting,
+    MakeChannel,
+    SetRouting,
+)
 from novaql.server.alerts.routing_config import channels_in, plan_of, understood
-from novaql.server.alerts.routing_router import config_of, save, shown
+from novaql.server.alerts.routing_service import config_of, save, shown
 from novaql.server.alerts.rules_service import check_channels
-from novaql.server.platform.calls import Answer, Call, ok, operation
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import Conflict, InvalidRequest
 from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.shapes import Body, Shown
 from novaql.server.platform.strict_json import validate
 from novaql.server.platform.tenant_limits import limit_reached
-
-
-class ImportRouting(Body):
-    """`alertmanager.yml`. Once a routing is set, `version` is that of what is replaced."""
-
-    document: Annotated[str, Field(min_length=1, max_length=900_000)] = Field(
-        description="the YAML text, with its secrets"
-    )
-    version: int | None = Field(None, ge=1, description="or If-Match")
-    dry_run: bool = Field(False, description="only tell what would become of it")
-
-
-class ImportedRouting(Shown):
-    """What became of the file."""
-
-    routing: RoutingShown
-    created: list[str] = Field(description="channels that were made")
-    used: list[str] = Field(description="channels that were there already, and stay as they are")
-    missing: dict[str, str] = Field(
-        description="channels that could not be made, and why; the routes are without them"
-    )
-    dropped: list[str] = Field(description="places in the file that have no counterpart here")
-    dry_run: bool
-
-
-def import_routing(call: Call) -> Answer:
-    """Take a configuration of Alertmanager in: its tree, inhibition rules and time intervals, and
-    a channel for each webhook, Slack and mail integration of its receivers.
-
-    A channel is called as its receiver; those that are there already are used as they are. What
-    has no counterpart is told in `dropped`, a channel that cannot be made in `missing`.
-    """
-    body = call.body(ImportRouting)
-    read: _Read = call.prepared
-    found, made, missing, routing = read.found, read.made, read.missing, read.routing
-    used = [c.name for c in telling.channels_named(call, [*found.channels, *found.problems])]
-    if sorted(used) != sorted(read.used):
-        raise Conflict("channels were made or removed just now; try again", code="channels_changed")
-    check_channels(call, [name for name in read.named if name not in made], "/document/route")
-    before, out = None, shown(None, config_of(routing))
-    if not body.dry_run:
-        for one in made.values():
-            new_channel(call, one)
-        call.session.flush()
-        row, before = save(call, routing)
-        out = shown(row)
-    call.audit(
-        "alert_routing.import",
-        ("alert_routing", out.id or "none"),
-        before=before,
-        after={
-            **config_of(routing),
-            "channels": {"created": list(made), "used": used, "missing": missing},
-            "dry_run": body.dry_run,
-        },
-    )
-    return ok(
-        ImportedRouting(
-            routing=out,
-            created=list(made),
-            used=used,
-            missing=missing,
-            dropped=found.dropped,
-            dry_run=body.dry_run,
-        )
-    )
+from novaql.server.platform.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Read:
     """A file that was read, and what can be made of it.
 
     used    channels that are there already
@@ -107,7 +40,44 @@ class _Read:
     named: list[str]
 
 
-def prepare_import(asked: Preparation) -> _Read:
+def take_in(unit: Unit, read: Read, seen: int | None, *, dry_run: bool) -> ImportedRouting:
+    """Make the channels and the routing of a file that was read. `seen`: the version of If-Match.
+
+    dry_run  change nothing, and answer what would become of the file
+    """
+    found, made, missing, routing = read.found, read.made, read.missing, read.routing
+    used = [c.name for c in telling.channels_named(unit, [*found.channels, *found.problems])]
+    if sorted(used) != sorted(read.used):
+        raise Conflict("channels were made or removed just now; try again", code="channels_changed")
+    check_channels(unit, [name for name in read.named if name not in made], "/document/route")
+    before, out = None, shown(None, config_of(routing))
+    if not dry_run:
+        for one in made.values():
+            channels_service.create(unit, one)
+        unit.session.flush()
+        row, before = save(unit, routing, seen)
+        out = shown(row)
+    unit.audit(
+        "alert_routing.import",
+        ("alert_routing", out.id or "none"),
+        before=before,
+        after={
+            **config_of(routing),
+            "channels": {"created": list(made), "used": used, "missing": missing},
+            "dry_run": dry_run,
+        },
+    )
+    return ImportedRouting(
+        routing=out,
+        created=list(made),
+        used=used,
+        missing=missing,
+        dropped=found.dropped,
+        dry_run=dry_run,
+    )
+
+
+def check(asked: Preparation) -> Read:
     """Read a file, and look up where its channels lead. Raises what is wrong with it."""
     body: ImportRouting = asked.body
     found = converted(body.document)
@@ -121,12 +91,12 @@ def prepare_import(asked: Preparation) -> _Read:
         raise limit_reached("max_channels", what, most, "/document")
     for one in made.values():
         asked.checkpoint()
-        check_channel(asked.context, one)
+        channels_service.check_targets(asked.context, one)
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
     plan = understood(routing)
-    plan_of(config_of(routing))  # kept for who reads it afterwards
-    return _Read(found, used, made, missing, routing, list(channels_in(plan.root)))
+    plan_of(config_of(routing))  # it is cached for readers of the stored document
+    return Read(found, used, made, missing, routing, list(channels_in(plan.root)))
 
 
 def _makeable(
@@ -152,31 +122,3 @@ def _without(route: Mapping[str, Any], missing: Mapping[str, str]) -> dict[str, 
     if "routes" in out:
         out["routes"] = [_without(below, missing) for below in out["routes"]]
     return out
-
-
-_FILE = """route:
-  receiver: ops
-  group_by: [alertname]
-  routes:
-    - matchers: [severity="page"]
-      repeat_interval: 1h
-receivers:
-  - name: ops
-    webhook_configs:
-      - url: https://192.0.43.8/alerts
-"""
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "POST",
-        "/v1/alert-routing/import",
-        import_routing,
-        role=Role.ADMIN,
-        tag="alerts",
-        action="alert_routing.import",
-        body=ImportRouting,
-        prepare=prepare_import,
-        answer=ImportedRouting,
-        example={"document": _FILE, "dry_run": True},
-    ),
-)

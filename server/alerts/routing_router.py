@@ -2,174 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from sqlalchemy import select
+from fastapi import Depends, Request, Response
 
-from novaql.server.alerts import telling
+from novaql.server.alerts import routing_import
+from novaql.server.alerts import routing_service as service
 from novaql.server.alerts.channel_schema import (
-    RouteOut,
+    ImportedRouting,
+    ImportRouting,
     RoutingShown,
     SetRouting,
     TriedRouting,
     TryRouting,
 )
-from novaql.server.alerts.jobs import REGROUP
-from novaql.server.alerts.routing_config import (
-    RouteBody,
-    RoutingPlan,
-    channels_in,
-    plan_of,
-    understood,
-)
+from novaql.server.alerts.routing_config import RoutingPlan
 from novaql.server.alerts.rules_router import destination_out
-from novaql.server.alerts.rules_service import check_channels
-from novaql.server.alerts.tables import Routing
-from novaql.server.platform.calls import Answer, Call, created, ok, operation
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.errors import Conflict
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import flushed_or
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import ADMIN, OPERATOR, READ_ONLY, IfMatch, UnitOfWork
+from novaql.server.http.routing import api_router, audited
+
+router = api_router("/v1/alert-routing", "alerts")
 
 
-def get_routing(call: Call) -> Answer:
-    """The routing tree, inhibition rules and time intervals. Without any, nobody is told."""
-    row = call.session.execute(select(Routing)).scalar_one_or_none()
-    return ok(shown(row))
+async def checked_routing(request: Request, _seen: IfMatch, body: SetRouting) -> RoutingPlan:
+    """The plan of a routing that is to be set, once its If-Match is read."""
+    return await checked(request, body, service.check)
 
 
-def set_routing(call: Call) -> Answer:
+async def checked_trial(request: Request, body: TryRouting) -> RoutingPlan | None:
+    """The plan of a routing that is to be tried."""
+    return await checked(request, body, service.check_trial)
+
+
+async def checked_file(
+    request: Request, _seen: IfMatch, body: ImportRouting
+) -> routing_import.Read:
+    """What can be made of a file, once its If-Match is read."""
+    return await checked(request, body, routing_import.check)
+
+
+@router.get("", dependencies=[READ_ONLY])
+def get_alert_routing(unit: UnitOfWork) -> RoutingShown:
+    """The routing tree, inhibition rules and time intervals. Before one is set, `version` is 0
+    and the tree names no channels."""
+    return service.shown(service.current(unit))
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[OPERATOR],
+    responses={200: {"model": RoutingShown}},
+)
+@audited("alert_routing.set")
+def set_alert_routing(
+    unit: UnitOfWork,
+    body: SetRouting,
+    plan: Annotated[RoutingPlan, Depends(checked_routing)],
+    seen: IfMatch,
+    response: Response,
+) -> RoutingShown:
     """Set the whole routing: 201 for the first, 200 for a change made from its `version`.
 
     Fields mean what they mean in Alertmanager's configuration, with `channels` in place of
     `receiver`. Alerts that fire go where the new tree sends them.
     """
-    body = call.body(SetRouting)
-    plan: RoutingPlan = call.prepared
-    check_channels(call, channels_in(plan.root), "/route")
-    row, before = save(call, body)
-    after = {"version": row.version, **row.config}
-    call.audit("alert_routing.set", ("alert_routing", row.id), before=before, after=after)
-    out = shown(row)
-    return created(out, "/v1/alert-routing") if before is None else ok(out)
-
-
-def save(call: Call, body: SetRouting) -> tuple[Routing, dict[str, Any] | None]:
-    """Make a routing that has been checked the tenant's; the row, and what it was before."""
-    config = config_of(body)
-    row = call.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
-    if row is None:
-        now = call.now()
-        row = Routing(id=new_id("rtg"), created_at=now, updated_at=now, version=1, config=config)
-        taken = Conflict("somebody else set it just now", code="version_conflict")
-        with flushed_or(call.session, taken):
-            call.session.add(row)
-        before: dict[str, Any] | None = None
+    row, first = service.replace(unit, body, plan, seen)
+    if first:
+        response.headers["Location"] = "/v1/alert-routing"
     else:
-        call.expect(row, call.expected_version(body.version))
-        before = {"version": row.version, **row.config}
-        row.config = config
-        call.touch(row)
-    call.enqueue(REGROUP, key="all")
-    return row, before
+        response.status_code = 200
+    return service.shown(row)
 
 
-def prepare_routing(asked: Preparation) -> RoutingPlan:
-    """The plan of a routing that is to be set."""
-    body: SetRouting = asked.body
-    plan = understood(body)
-    plan_of(config_of(body))  # kept for who reads it afterwards
-    return plan
-
-
-def _prepare_trial(asked: Preparation) -> RoutingPlan | None:
-    body: TryRouting = asked.body
-    return None if body.config is None else understood(body.config)
-
-
-def config_of(body: SetRouting) -> dict[str, Any]:
-    """The document as it is kept."""
-    return body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
-
-
-def try_routing(call: Call) -> Answer:
+@router.post("/test", dependencies=[READ_ONLY])
+def try_alert_routing(
+    unit: UnitOfWork,
+    body: TryRouting,
+    proposed: Annotated[RoutingPlan | None, Depends(checked_trial)],
+) -> TriedRouting:
     """Where an alert with these labels would go, by the routing that is set or by another."""
-    body = call.body(TryRouting)
-    proposed: RoutingPlan | None = call.prepared
-    plan = telling.routing_plan(call) if proposed is None else proposed
-    found = telling.routed(plan, body.labels)
-    return ok(TriedRouting(destinations=[destination_out(one) for one in found]))
+    found = service.tried(unit, body.labels, proposed)
+    return TriedRouting(destinations=[destination_out(one) for one in found])
 
 
-def shown(row: Routing | None, proposed: dict[str, Any] | None = None) -> RoutingShown:
-    """The routing as clients see it; `proposed`: a document that is not kept."""
-    config: dict[str, Any] = proposed or (_NOTHING if row is None else row.config)
-    return RoutingShown(
-        id=None if row is None else row.id,
-        route=RouteOut.model_validate(config["route"]),
-        inhibit_rules=config.get("inhibit_rules", []),
-        time_intervals=config.get("time_intervals", []),
-        created_at=None if row is None else row.created_at,
-        updated_at=None if row is None else row.updated_at,
-        version=0 if row is None else row.version,
-    )
+@router.post("/import", dependencies=[ADMIN])
+@audited("alert_routing.import")
+def import_alert_routing(
+    unit: UnitOfWork,
+    body: ImportRouting,
+    read: Annotated[routing_import.Read, Depends(checked_file)],
+    seen: IfMatch,
+) -> ImportedRouting:
+    """Take a configuration of Alertmanager in: its tree, inhibition rules and time intervals, and
+    a channel for each webhook, Slack and mail integration of its receivers.
 
-
-_NOTHING = {"route": RouteBody.model_validate({}).model_dump(mode="json")}
-
-_EXAMPLE = {
-    "route": {
-        "channels": ["log"],
-        "group_by": ["alertname"],
-        "group_wait": "30s",
-        "routes": [{"matchers": ['severity="page"'], "repeat_interval": "1h"}],
-    },
-    "inhibit_rules": [
-        {
-            "source_matchers": ['severity="page"'],
-            "target_matchers": ['severity="ticket"'],
-            "equal": ["service"],
-        }
-    ],
-    "time_intervals": [
-        {"name": "weekend", "time_intervals": [{"weekdays": ["saturday", "sunday"]}]}
-    ],
-}
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/alert-routing",
-        get_routing,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        answer=RoutingShown,
-    ),
-    operation(
-        "POST",
-        "/v1/alert-routing",
-        set_routing,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="alert_routing.set",
-        body=SetRouting,
-        prepare=prepare_routing,
-        answer=RoutingShown,
-        success=201,
-        answers={200: RoutingShown},
-        example=_EXAMPLE,
-    ),
-    operation(
-        "POST",
-        "/v1/alert-routing/test",
-        try_routing,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        body=TryRouting,
-        prepare=_prepare_trial,
-        answer=TriedRouting,
-        example={"labels": {"alertname": "InstanceDown", "severity": "page"}},
-    ),
-)
+    A channel is called as its receiver; those that are there already are used as they are. What
+    has no counterpart is listed in `dropped`, a channel that cannot be made in `missing`.
+    """
+    return routing_import.take_in(unit, read, seen, dry_run=body.dry_run)
