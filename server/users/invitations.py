@@ -17,11 +17,10 @@ from novaql.server.platform.tokens import issue
 from novaql.server.users import service
 from novaql.server.users.schema import AcceptedOut, AcceptInvitation, UserOut
 
-
 router = api_router("/v1/invitations", "users")
 
 
-@router.post("/accept", responses={410: {}})
+@router.post("/accept", responses={404: {}, 410: {}})
 async def accept_invitation(
     request: Request, body: AcceptInvitation, response: Response
 ) -> AcceptedOut:
