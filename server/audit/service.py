@@ -92,6 +92,7 @@ def ask(unit: Unit, body: AskExport, file: File | None, caller: Principal) -> Au
         format=body.format,
         filters=body.filters.model_dump(exclude_none=True),
         status="pending",
+        entries=0,
         expires_at=now + VALID,
         token_id=caller.id,
         creator_id=caller.user_id,
