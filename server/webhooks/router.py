@@ -17,6 +17,7 @@ from novaql.server.http.dependencies import (
     ResourceId,
     Server,
     UnitOfWork,
+    if_match,
 )
 from novaql.server.http.routing import api_router, audited
 from novaql.server.http.transaction import Outside
@@ -100,7 +101,7 @@ def get_webhook(unit: UnitOfWork, id: ResourceId) -> WebhookOut:
 @router.patch(
     "/{id}",
     responses={409: {}, 422: {}},
-    dependencies=[ADMIN, Depends(check_changed_target)],
+    dependencies=[ADMIN, Depends(if_match), Depends(check_changed_target)],
 )
 @audited("webhook.update")
 def change_webhook(
