@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from novaql.server.alerts.router import ENDPOINTS as ALERTS
 from novaql.server.alerts.router import ROUTERS as ALERT_ROUTERS
-from novaql.server.audit.router import ENDPOINTS as AUDIT
+from novaql.server.audit.download import router as downloads
+from novaql.server.audit.router import router as audit
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
 from novaql.server.http.routing import NovaRoute, routes_of
@@ -17,8 +18,9 @@ from novaql.server.scim.router import ENDPOINTS as SCIM
 from novaql.server.services.router import ENDPOINTS as SERVICES
 from novaql.server.slo.router import ENDPOINTS as SLO
 from novaql.server.tokens.router import router as tokens
-from novaql.server.users.router import ENDPOINTS as USERS
-from novaql.server.webhooks.router import ENDPOINTS as WEBHOOKS
+from novaql.server.users.invitations import router as invitations
+from novaql.server.users.router import router as users
+from novaql.server.webhooks.router import router as webhooks
 
 Row = Endpoint | NovaRoute
 
@@ -30,9 +32,9 @@ ROUTES: tuple[Row, ...] = (
     *INCIDENTS,
     *routes_of(*ALERT_ROUTERS),
     *ALERTS,
-    *AUDIT,
-    *WEBHOOKS,
-    *USERS,
+    *routes_of(audit, downloads),
+    *routes_of(webhooks),
+    *routes_of(users, invitations),
     *routes_of(tokens),
     *SCIM,
     *PROMETHEUS,

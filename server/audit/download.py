@@ -5,23 +5,25 @@ from __future__ import annotations
 import gzip
 import hmac
 from datetime import datetime
+from typing import Annotated
 
+from fastapi import Query, Response
 from sqlalchemy import select
 from starlette.requests import Request
-from starlette.responses import Response
 
 from novaql.server.audit.schema import DownloadQuery
 from novaql.server.audit.service import signed_part
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import MEDIA
+from novaql.server.http.dependencies import ResourceId
+from novaql.server.http.routing import api_router
 from novaql.server.platform.clock import to_ms
 from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import Conflict, Forbidden, Gone
-from novaql.server.platform.query_parameters import read_query
 from novaql.server.platform.tables import Token, User
 
 PURPOSE = "audit-export"
+router = api_router("/v1/audit/exports", "audit")
 
 
 def signature(context_keys: list[bytes], signed: bytes) -> str:
@@ -29,15 +31,21 @@ def signature(context_keys: list[bytes], signed: bytes) -> str:
     return hmac.new(context_keys[0], signed, "sha256").hexdigest()
 
 
-async def download_export(request: Request) -> Response:
+@router.get(
+    "/{id}/content",
+    response_class=Response,
+    response_model=None,
+    responses={200: {"content": {"text/csv": {}}}, 403: {}, 409: {}, 410: {}},
+)
+async def download_export(
+    request: Request, id: ResourceId, query: Annotated[DownloadQuery, Query()]
+) -> Response:
     """The file of an export. The URL is the permission, until it expires.
 
     It opens nothing once the token that asked for it is revoked or its user deactivated.
     """
     context = context_of(request)
-    query = read_query(request, DownloadQuery)
-    export_id = str(request.path_params["id"])
-    export = await context.threads.run(lambda: _opened(context, export_id, query))
+    export = await context.threads.run(lambda: _opened(context, id, query))
     if export.content is None:
         raise Conflict("the export is still being written", code="export_pending")
     packed = export.content
@@ -80,18 +88,3 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
 def _refuse_late(now: datetime, expires: datetime) -> None:
     if now >= expires:
         raise Gone("this URL has expired; ask for the export again", code="export_expired")
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint(
-        methods=("GET",),
-        path="/v1/audit/exports/{id}/content",
-        handler=download_export,
-        role=None,
-        tag="audit",
-        errors=(400, 403, 404, 409, 410, 503),
-        media=("text/csv",),
-        query=DownloadQuery,
-        samples=False,
-    ),
-)

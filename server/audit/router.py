@@ -2,105 +2,95 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+from starlette.requests import Request
+
 from novaql.server.audit import download, service
 from novaql.server.audit.schema import (
     AskExport,
+    AuditEntryOut,
     AuditQuery,
     EntriesOut,
-    EntryOut,
     ExportOut,
 )
 from novaql.server.audit.tables import AuditExport
-from novaql.server.platform.calls import Answer, Call, accepted, created, listed, ok, operation
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    ADMIN,
+    READ_ONLY,
+    BaseUrl,
+    Caller,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.platform.clock import to_ms
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.scopes import Role
+from novaql.server.platform.unit import Unit
+
+router = api_router("/v1/audit", "audit")
 
 
-def list_entries(call: Call) -> Answer:
+async def small_file(request: Request, body: AskExport) -> service.File | None:
+    """The file of an export, if the client can wait for it."""
+    return await checked(request, body, service.prepare)
+
+
+@router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_entries(
+    unit: UnitOfWork, pages: Pages, caller: Caller, query: Annotated[AuditQuery, Query()]
+) -> EntriesOut:
     """Search the audit log, the newest first."""
-    role = call.principal.role
-    return listed(service.find(call, call.query(AuditQuery)), lambda row: EntryOut.of(row, role))
+    page = service.find(unit, pages, query)
+    shown = [AuditEntryOut.of(entry, caller.role) for entry in page.rows]
+    return EntriesOut(data=shown, next_cursor=page.next_cursor)
 
 
-def get_entry(call: Call) -> Answer:
-    """One entry with its difference and the request it came from."""
-    return ok(EntryOut.of(service.get(call, call.name("id")), call.principal.role))
-
-
-def ask_export(call: Call) -> Answer:
+@router.post(
+    "/export", status_code=201, responses={202: {"model": ExportOut}}, dependencies=[ADMIN]
+)
+@audited("audit.export")
+def ask_export(
+    unit: UnitOfWork,
+    body: AskExport,
+    file: Annotated[service.File | None, Depends(small_file)],
+    caller: Caller,
+    base_url: BaseUrl,
+    response: Response,
+) -> ExportOut:
     """Export entries as a file. 201 when it is ready, 202 while it is being written."""
-    export = service.ask(call, call.body(AskExport))
-    shown = _shown(call, export)
+    export = service.ask(unit, body, file, caller)
     if export.status == "ready":
-        return created(shown, f"/v1/audit/exports/{export.id}")
-    return accepted(shown)
+        response.headers["Location"] = f"/v1/audit/exports/{export.id}"
+    else:
+        response.status_code = 202
+    return _shown(unit, export, base_url)
 
 
-def get_export(call: Call) -> Answer:
+@router.get("/exports/{id}", dependencies=[ADMIN])
+def get_export(unit: UnitOfWork, id: ResourceId, base_url: BaseUrl) -> ExportOut:
     """An export, and the URL of its file once it is ready."""
-    return ok(_shown(call, call.get(AuditExport, call.name("id"), "export")))
+    return _shown(unit, unit.get(AuditExport, id, "export"), base_url)
 
 
-def _shown(call: Call, export: AuditExport) -> ExportOut:
+@router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_entry(unit: UnitOfWork, id: ResourceId, caller: Caller) -> AuditEntryOut:
+    """One entry with its difference and the request it came from."""
+    return AuditEntryOut.of(service.get(unit, id), caller.role)
+
+
+def _shown(unit: Unit, export: AuditExport, base_url: str) -> ExportOut:
     url = None
     if export.status == "ready":
-        signed = service.signed_part(call.tenant_id, export.id, export.expires_at)
-        signature = download.signature(call.keys.signing_keys(download.PURPOSE), signed)
+        signed = service.signed_part(unit.tenant_id, export.id, export.expires_at)
+        signature = download.signature(unit.keys.signing_keys(download.PURPOSE), signed)
         expires = to_ms(export.expires_at)
-        url = call.url_of(
-            f"/v1/audit/exports/{export.id}/content?expires={expires}&signature={signature}"
-        )
+        path = f"/v1/audit/exports/{export.id}/content"
+        url = f"{base_url}{path}?expires={expires}&signature={signature}"
     names = [name for name in ExportOut.model_fields if name != "download_url"]
     shown = {name: getattr(export, name) for name in names}
     return ExportOut.model_validate({**shown, "download_url": url})
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/audit",
-        list_entries,
-        role=Role.READ_ONLY,
-        tag="audit",
-        query=AuditQuery,
-        answer=EntriesOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/audit/export",
-        ask_export,
-        role=Role.ADMIN,
-        tag="audit",
-        action="audit.export",
-        body=AskExport,
-        prepare=service.prepare,
-        answer=ExportOut,
-        success=201,
-        answers={202: ExportOut},
-        example={
-            "from": "2026-04-01T00:00:00Z",
-            "to": "2026-05-01T00:00:00Z",
-            "format": "csv",
-        },
-    ),
-    operation(
-        "GET",
-        "/v1/audit/exports/{id}",
-        get_export,
-        role=Role.ADMIN,
-        tag="audit",
-        answer=ExportOut,
-    ),
-    *download.ENDPOINTS,
-    operation(
-        "GET",
-        "/v1/audit/{id}",
-        get_entry,
-        role=Role.READ_ONLY,
-        tag="audit",
-        answer=EntryOut,
-        steady=True,
-    ),
-)

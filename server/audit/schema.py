@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.audit.readable import reader_of
 from novaql.server.platform.cursors import PageQuery
 from novaql.server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.shapes import Body, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, Shown, Timestamp
 from novaql.server.platform.tables import AuditEntry
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -28,7 +28,7 @@ class AuditQuery(PageQuery):
     until: Timestamp | None = Field(None, description="before then")
 
 
-class ActorOut(Shown):
+class AuditActorOut(Shown):
     """Who acted."""
 
     type: str
@@ -43,7 +43,7 @@ class TargetOut(Shown):
     id: str
 
 
-class EntryOut(Shown):
+class AuditEntryOut(Shown):
     """One entry. Secrets in snapshots are hidden; that they changed is shown.
 
     `before`, `after` and `diff` are empty for a role that may not read the target.
@@ -51,7 +51,7 @@ class EntryOut(Shown):
 
     id: str
     at: Timestamp
-    actor: ActorOut
+    actor: AuditActorOut
     action: str
     target: TargetOut
     before: dict[str, Any] | None
@@ -63,7 +63,7 @@ class EntryOut(Shown):
     outcome: str
 
     @classmethod
-    def of(cls, entry: AuditEntry, role: Role) -> EntryOut:
+    def of(cls, entry: AuditEntry, role: Role) -> AuditEntryOut:
         """A row as clients of a role see it."""
         shown = {
             name: getattr(entry, name)
@@ -87,11 +87,8 @@ class EntryOut(Shown):
         )
 
 
-class EntriesOut(Shown):
+class EntriesOut(Listed[AuditEntryOut]):
     """A page of the log."""
-
-    data: list[EntryOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class ExportFilters(Body):
@@ -105,6 +102,14 @@ class ExportFilters(Body):
 
 class AskExport(Body):
     """The time to export: from `from` on, before `to`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z", "format": "csv"}
+            ]
+        }
+    )
 
     from_: Timestamp = Field(alias="from")
     to: Timestamp

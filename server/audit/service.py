@@ -15,12 +15,13 @@ from sqlalchemy import Select, func, select
 from novaql.server.audit.schema import AskExport, AuditQuery
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import as_csv, as_json
-from novaql.server.platform.calls import Call
+from novaql.server.http.pages import Pager
 from novaql.server.platform.clock import to_ms
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import invalid, not_found
 from novaql.server.platform.ids import new_id
 from novaql.server.platform.preparing import Preparation
+from novaql.server.platform.scopes import Principal
 from novaql.server.platform.tables import AuditEntry
 from novaql.server.platform.tenant_limits import check_limit
 from novaql.server.platform.unit import Unit
@@ -33,7 +34,7 @@ VALID = timedelta(hours=1)
 JOB = "audit.export"
 
 
-def find(call: Call, query: AuditQuery) -> Page[AuditEntry]:
+def find(unit: Unit, pages: Pager, query: AuditQuery) -> Page[AuditEntry]:
     """A page of the log, the newest first."""
     wanted = {name: getattr(query, name) for name in ("actor", "target", "action", "outcome")}
     statement = _filtered(wanted)
@@ -41,7 +42,7 @@ def find(call: Call, query: AuditQuery) -> Page[AuditEntry]:
         statement = statement.where(AuditEntry.at >= query.since)
     if query.until is not None:
         statement = statement.where(AuditEntry.at < query.until)
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def get(unit: Unit, entry_id: str) -> AuditEntry:
@@ -77,10 +78,10 @@ def prepare(asked: Preparation) -> File | None:
         return _file(unit, wanted, body.format, asked.checkpoint)
 
 
-def ask(call: Call, body: AskExport) -> AuditExport:
-    """An export, ready or being written. It is an audit event itself."""
-    now, file = call.now(), call.prepared
-    check_limit(call, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
+def ask(unit: Unit, body: AskExport, file: File | None, caller: Principal) -> AuditExport:
+    """An export: ready if its file is, else written by a job. It is an audit event itself."""
+    now = unit.now()
+    check_limit(unit, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
     export = AuditExport(
         id=new_id("exp"),
         created_at=now,
@@ -91,16 +92,17 @@ def ask(call: Call, body: AskExport) -> AuditExport:
         format=body.format,
         filters=body.filters.model_dump(exclude_none=True),
         status="pending",
+        entries=0,
         expires_at=now + VALID,
-        token_id=call.principal.id,
-        creator_id=call.principal.user_id,
+        token_id=caller.id,
+        creator_id=caller.user_id,
     )
     if file is not None:
         keep(export, file)
     else:
-        call.enqueue(JOB, key=export.id)
-    call.session.add(export)
-    call.audit("audit.export", ("audit_export", export.id), after=snapshot(export))
+        unit.enqueue(JOB, key=export.id)
+    unit.session.add(export)
+    unit.audit("audit.export", ("audit_export", export.id), after=snapshot(export))
     return export
 
 

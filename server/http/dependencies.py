@@ -19,6 +19,7 @@ from novaql.server.http.pages import Pager
 from novaql.server.http.unit_of_work import RequestUnit, request_unit
 from novaql.server.platform.admission import admit
 from novaql.server.platform.answering import version_in
+from novaql.server.platform.api_version import CURRENT
 from novaql.server.platform.context import ServerContext, context_of, principal_of
 from novaql.server.platform.scopes import Principal, Role
 
@@ -95,8 +96,11 @@ async def base_url(request: Request) -> str:
 
 
 def version_of(request: Request) -> str:
-    """The version of the API that a request speaks."""
-    version: str = request.scope["state"].get("api_version") or principal_of(request).api_version
+    """The version of the API that a request speaks: the newest, if it needs no token."""
+    state = request.scope["state"]
+    if "principal" not in state:
+        return CURRENT
+    version: str = state.get("api_version") or principal_of(request).api_version
     return version
 
 

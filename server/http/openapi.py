@@ -82,13 +82,18 @@ def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
     parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _headers_taken(route)]
     operation["parameters"] = parameters
     operation["responses"] = _responses(operation["responses"], route)
+    if route.body is not None:  # an empty body is read as an object without fields
+        fields = route.body.model_fields.values()
+        operation["requestBody"]["required"] = any(field.is_required() for field in fields)
 
 
 def _finished(parameter: dict[str, Any]) -> dict[str, Any]:
     """A parameter is there or not: it is never null. It has a description, and no title."""
     schema = dict(parameter["schema"])
-    schema.pop("title", None)
+    title = schema.pop("title", None)
     text = schema.pop("description", parameter.get("description"))
+    if text is None and parameter["in"] == "query":
+        text = title
     choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
     if len(choices) == 1:
         schema = {**choices[0], **schema}

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import orjson
+from fastapi import Response
 from sqlalchemy import select
 from starlette.requests import Request
-from starlette.responses import Response
 
+from novaql.server.http.routing import api_router
 from novaql.server.platform.context import ServerContext, context_of, origin_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import Gone, NotFound
 from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.secrets import digest_of, is_well_formed
 from novaql.server.platform.state.rows import Tenant
-from novaql.server.platform.strict_json import read_json
 from novaql.server.platform.tables import User
 from novaql.server.platform.tokens import issue
 from novaql.server.users import service
 from novaql.server.users.schema import AcceptedOut, AcceptInvitation, UserOut
 
+router = api_router("/v1/invitations", "users")
 
-async def accept_invitation(request: Request) -> Response:
+
+@router.post("/accept", responses={404: {}, 410: {}})
+async def accept_invitation(
+    request: Request, body: AcceptInvitation, response: Response
+) -> AcceptedOut:
     """Accept an invitation: the user becomes active and gets their first token.
 
     The secret in the body is the permission. It works once, and until it expires.
     """
     context = context_of(request)
-    body = await read_json(request, AcceptInvitation, limit=context.settings.max_body_bytes)
     secret = body.token
     user = await context.threads.run(lambda: _invited(context, secret))
     if user is None:
         await context.strangers.count(request)
         raise NotFound("there is no such invitation", code="invitation_not_found")
-    accepted = await context.threads.run(lambda: _accept(request, context, user, secret, body))
-    headers = {"Cache-Control": "no-store"}
-    content = orjson.dumps(accepted.model_dump(mode="json"))
-    return Response(content, 200, headers, "application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return await context.threads.run(lambda: _accept(request, context, user, secret, body))
 
 
 def _invited(context: ServerContext, secret: str) -> Principal | None:
@@ -83,18 +83,3 @@ def _accept(
         )
         unit.audit("token.create", ("token", token.id), after={"name": token.name})
         return AcceptedOut(user=UserOut.of(user), token_id=token.id, token=token_secret)
-
-
-ENDPOINTS = (
-    Endpoint(
-        ("POST",),
-        "/v1/invitations/accept",
-        accept_invitation,
-        None,
-        "users",
-        errors=(404, 410, 413, 415, 429),
-        answer=AcceptedOut,
-        body=AcceptInvitation,
-        example={"token": "nova_invitation_0000000000000000000000000000000000000000000000000"},
-    ),
-)

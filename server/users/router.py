@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.scopes import Role
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from novaql.server.http.dependencies import (
+    ADMIN,
+    BaseUrl,
+    IfMatch,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.platform.tables import User
 from novaql.server.users import service
-from novaql.server.users.invitations import ENDPOINTS as INVITATIONS
 from novaql.server.users.schema import (
     ChangeUser,
     InvitedOut,
@@ -17,118 +26,68 @@ from novaql.server.users.schema import (
     UsersOut,
 )
 
+router = api_router("/v1/users", "users")
 
-def list_users(call: Call) -> Answer:
+
+@router.get("", dependencies=[ADMIN])
+@cached(by="rows")
+def list_users(unit: UnitOfWork, pages: Pages, query: Annotated[UserQuery, Query()]) -> UsersOut:
     """The users of the tenant, oldest first."""
-    return listed(service.find(call, call.query(UserQuery)), UserOut.of)
+    page = service.find(unit, pages, query)
+    shown = [UserOut.of(user) for user in page.rows]
+    return UsersOut(data=shown, next_cursor=page.next_cursor)
 
 
-def invite_user(call: Call) -> Answer:
-    """Invite somebody.
+@router.post("", status_code=201, dependencies=[ADMIN])
+@audited("user.create")
+def invite_user(
+    unit: UnitOfWork, body: InviteUser, base_url: BaseUrl, response: Response
+) -> InvitedOut:
+    """Invite a user.
 
-    The answer has the secret that they accept by, which is shown this once and good for seven days.
+    The answer has the secret that the user accepts the invitation with. It is shown only here, and
+    it is valid for seven days.
     """
-    user, secret = service.invite(call, call.body(InviteUser))
-    return created(_invited(call, user, secret), f"/v1/users/{user.id}")
+    user, secret = service.invite(unit, body)
+    response.headers["Location"] = f"/v1/users/{user.id}"
+    return _invited(user, secret, base_url)
 
 
-def get_user(call: Call) -> Answer:
+@router.get("/{id}", dependencies=[ADMIN])
+@cached(by="rows")
+def get_user(unit: UnitOfWork, id: ResourceId) -> UserOut:
     """One user. A deactivated one is found in the list only, by `status=deactivated`."""
-    return ok(UserOut.of(service.get(call, call.name("id"))))
+    return UserOut.of(service.get(unit, id))
 
 
-def change_user(call: Call) -> Answer:
+@router.post("/{id}", dependencies=[ADMIN])
+@audited("user.update")
+def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser, seen: IfMatch) -> UserOut:
     """Change a user's name or role, or let a deactivated one in again."""
-    body = call.body(ChangeUser)
-    expected = call.expected_version(body.version)
-    return ok(UserOut.of(service.change(call, call.name("id"), body, expected)))
+    expected = body.version if seen is None else seen
+    return UserOut.of(service.change(unit, id, body, expected))
 
 
-def invite_again(call: Call) -> Answer:
+@router.post("/{id}/invitation", dependencies=[ADMIN])
+@audited("user.invite")
+def invite_again(unit: UnitOfWork, id: ResourceId, base_url: BaseUrl) -> InvitedOut:
     """Make a new invitation for a user who has not accepted; the old one ends."""
-    user, secret = service.invite_again(call, call.name("id"))
-    return ok(_invited(call, user, secret))
+    user, secret = service.invite_again(unit, id)
+    return _invited(user, secret, base_url)
 
 
-def deactivate_user(call: Call) -> Answer:
+@router.delete("/{id}", status_code=204, responses={409: {}}, dependencies=[ADMIN])
+@audited("user.deactivate")
+def deactivate_user(unit: UnitOfWork, id: ResourceId) -> None:
     """Deactivate a user and revoke all their tokens."""
-    service.deactivate(call, call.name("id"))
-    return no_content()
+    service.deactivate(unit, id)
 
 
-def _invited(call: Call, user: User, secret: str) -> InvitedOut:
+def _invited(user: User, secret: str, base_url: str) -> InvitedOut:
     assert user.invitation_expires_at is not None
     return InvitedOut(
         **UserOut.of(user).model_dump(),
-        invitation_url=call.url_of(f"/#invitation={secret}"),
+        invitation_url=f"{base_url}/#invitation={secret}",
         invitation_token=secret,
         invitation_expires_at=user.invitation_expires_at,
     )
-
-
-_EXAMPLE = {"email": "grace@example.com", "name": "Grace", "role": "operator"}
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/users",
-        list_users,
-        role=Role.ADMIN,
-        tag="users",
-        query=UserQuery,
-        answer=UsersOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/users",
-        invite_user,
-        role=Role.ADMIN,
-        tag="users",
-        action="user.create",
-        body=InviteUser,
-        answer=InvitedOut,
-        success=201,
-        example=_EXAMPLE,
-    ),
-    operation(
-        "GET",
-        "/v1/users/{id}",
-        get_user,
-        role=Role.ADMIN,
-        tag="users",
-        answer=UserOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/users/{id}",
-        change_user,
-        role=Role.ADMIN,
-        tag="users",
-        action="user.update",
-        body=ChangeUser,
-        answer=UserOut,
-        example={"version": 1, "name": "Grace"},
-    ),
-    operation(
-        "POST",
-        "/v1/users/{id}/invitation",
-        invite_again,
-        role=Role.ADMIN,
-        tag="users",
-        action="user.invite",
-        answer=InvitedOut,
-    ),
-    operation(
-        "DELETE",
-        "/v1/users/{id}",
-        deactivate_user,
-        role=Role.ADMIN,
-        tag="users",
-        action="user.deactivate",
-        success=204,
-        errors=(409,),
-    ),
-    *INVITATIONS,
-)

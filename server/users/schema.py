@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Name, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, Name, Shown, Timestamp
 from novaql.server.platform.tables import User
 
 RoleName = Literal["read_only", "operator", "admin"]
@@ -26,6 +26,12 @@ Email = Annotated[
 class InviteUser(Body):
     """Whom to invite, and what they may do once they accept."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"email": "grace@example.com", "name": "Grace", "role": "operator"}]
+        }
+    )
+
     email: Email
     name: Name | None = None
     role: RoleName
@@ -33,6 +39,8 @@ class InviteUser(Body):
 
 class ChangeUser(Body):
     """What to change. `version` is the one that the change was made from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "name": "Grace"}]})
 
     version: int | None = Field(None, ge=1)
     name: Name | None = None
@@ -42,6 +50,14 @@ class ChangeUser(Body):
 
 class AcceptInvitation(Body):
     """The secret of an invitation, and the name that the user wants to have."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"token": "nova_invitation_0000000000000000000000000000000000000000000000000"}
+            ]
+        }
+    )
 
     token: str = Field(min_length=1, max_length=128, description="the invitation's secret")
     name: Name | None = None
@@ -86,11 +102,8 @@ class InvitedOut(UserOut):
     invitation_expires_at: Timestamp
 
 
-class UsersOut(Shown):
+class UsersOut(Listed[UserOut]):
     """A page of users."""
-
-    data: list[UserOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class AcceptedOut(Shown):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from novaql.server.platform.calls import Call
+from novaql.server.http.pages import Pager
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Conflict, not_found
 from novaql.server.platform.ids import new_id
@@ -21,7 +21,7 @@ from novaql.server.users.schema import ChangeUser, InviteUser, UserOut, UserQuer
 KEYS = (Key(User.created_at), Key(User.id))
 
 
-def find(call: Call, query: UserQuery) -> Page[User]:
+def find(unit: Unit, pages: Pager, query: UserQuery) -> Page[User]:
     """A page of users, oldest first."""
     statement = select(User)
     if query.status is not None:
@@ -30,7 +30,7 @@ def find(call: Call, query: UserQuery) -> Page[User]:
         statement = statement.where(User.role == query.role)
     if query.email is not None:
         statement = statement.where(User.email_key == query.email.casefold())
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def get(unit: Unit, user_id: str, *, lock: bool = False) -> User:

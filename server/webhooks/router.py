@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from novaql.server.platform.calls import (
-    Answer,
-    Call,
-    Outside,
-    accepted,
-    created,
-    listed,
-    no_content,
-    ok,
-    operation,
+from fastapi import Depends, Query, Response
+from starlette.requests import Request
+
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    ADMIN,
+    ApiVersion,
+    Caller,
+    IfMatch,
+    Pages,
+    ResourceId,
+    Server,
+    UnitOfWork,
+    if_match,
 )
-from novaql.server.platform.endpoint import Endpoint
+from novaql.server.http.routing import api_router, audited
+from novaql.server.http.transaction import Outside
 from novaql.server.platform.ids import new_id
 from novaql.server.platform.outgoing import Met, post
-from novaql.server.platform.scopes import Role
 from novaql.server.webhooks import service
 from novaql.server.webhooks.jobs import prepared, record
 from novaql.server.webhooks.messages import message
@@ -41,247 +45,170 @@ from novaql.server.webhooks.schema import (
 )
 from novaql.server.webhooks.tables import Webhook, WebhookDelivery
 
-
-def list_webhooks(call: Call) -> Answer:
-    """The subscriptions with their filters and how the last delivery went."""
-    return listed(
-        service.find(call, call.query(WebhookQuery)), lambda row: WebhookOut.of(call, row)
-    )
+router = api_router("/v1/webhooks", "webhooks")
 
 
-def create_webhook(call: Call) -> Answer:
+async def check_new_target(request: Request, body: CreateWebhook) -> None:
+    """Refuses a URL to which nothing will be sent."""
+    await checked(request, body, service.check_target)
+
+
+async def check_changed_target(request: Request, body: ChangeWebhook) -> None:
+    """Refuses a URL to which nothing will be sent."""
+    await checked(request, body, service.check_target)
+
+
+@router.get("", dependencies=[ADMIN])
+def list_webhooks(
+    unit: UnitOfWork, pages: Pages, query: Annotated[WebhookQuery, Query()]
+) -> WebhooksOut:
+    """The subscriptions with their filters and the result of the last delivery."""
+    page = service.find(unit, pages, query)
+    shown = [WebhookOut.of(unit, webhook) for webhook in page.rows]
+    return WebhooksOut(data=shown, next_cursor=page.next_cursor)
+
+
+@router.post("", status_code=201, dependencies=[ADMIN, Depends(check_new_target)])
+@audited("webhook.create")
+def create_webhook(
+    unit: UnitOfWork,
+    body: CreateWebhook,
+    caller: Caller,
+    version: ApiVersion,
+    server: Server,
+    response: Response,
+) -> CreatedWebhook:
     """Subscribe a URL to events. Its signing secret is in this answer and nowhere else.
 
     Messages are signed as Standard Webhooks 1.0 says (HMAC-SHA256, headers `webhook-id`,
-    `webhook-timestamp`, `webhook-signature`). Only 2xx is heard, within 15 seconds; redirects are
-    not followed. What is not heard is sent again after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h,
-    20 h and 24 h, with jitter, later if `Retry-After` says so, and is then a dead letter. An
-    endpoint to which nothing got through all that time is disabled; one that answers 410, at once.
-    The URL must begin with `https://` and lead to a public address.
+    `webhook-timestamp`, `webhook-signature`). Only a 2xx within 15 seconds counts as delivered;
+    redirects are not followed. A message that is not delivered is sent again after 5 s, 5 min,
+    30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, with jitter, later if `Retry-After` says so, and is
+    then a dead letter. A webhook to which nothing was delivered in all that time is disabled; one
+    that answers 410, at once. The URL must begin with `https://` and lead to a public address.
     """
-    webhook, secret = service.create(call, call.body(CreateWebhook))
-    shown = CreatedWebhook(**WebhookOut.of(call, webhook).model_dump(), secret=secret)
-    return created(shown, f"/v1/webhooks/{webhook.id}")
+    webhook, secret = service.create(unit, body, caller, version, server.event_types)
+    response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
+    return CreatedWebhook(**WebhookOut.of(unit, webhook).model_dump(), secret=secret)
 
 
-def get_webhook(call: Call) -> Answer:
+@router.get("/{id}", dependencies=[ADMIN])
+def get_webhook(unit: UnitOfWork, id: ResourceId) -> WebhookOut:
     """One subscription, without its secret."""
-    return ok(WebhookOut.of(call, call.get(Webhook, call.name("id"), "webhook")))
+    return WebhookOut.of(unit, unit.get(Webhook, id, "webhook"))
 
 
-def change_webhook(call: Call) -> Answer:
+@router.patch(
+    "/{id}",
+    responses={409: {}, 422: {}},
+    dependencies=[ADMIN, Depends(if_match), Depends(check_changed_target)],
+)
+@audited("webhook.update")
+def change_webhook(
+    unit: UnitOfWork, id: ResourceId, body: ChangeWebhook, seen: IfMatch, server: Server
+) -> WebhookOut:
     """Change a subscription, or enable or disable it."""
-    return ok(WebhookOut.of(call, service.change(call, call.name("id"), call.body(ChangeWebhook))))
+    expected = body.version if seen is None else seen
+    return WebhookOut.of(unit, service.change(unit, id, body, expected, server.event_types))
 
 
-def rotate_secret(call: Call) -> Answer:
+@router.post("/{id}/rotate-secret", dependencies=[ADMIN])
+@audited("webhook.rotate_secret")
+def rotate_secret(unit: UnitOfWork, id: ResourceId, body: RotateSecret) -> RotatedSecret:
     """Give a webhook a new signing secret, shown this once.
 
     For 24 hours every attempt is signed with both, also attempts of messages from before. A second
     rotation in that time is a 409 `rotation_in_progress` unless it is forced.
     """
-    webhook, secret = service.rotate(call, call.name("id"), call.body(RotateSecret))
+    webhook, secret = service.rotate(unit, id, body)
     until = webhook.previous_valid_until
-    return ok(
-        RotatedSecret(
-            id=webhook.id, secret=secret, previous_valid_until=until, version=webhook.version
-        )
+    return RotatedSecret(
+        id=webhook.id, secret=secret, previous_valid_until=until, version=webhook.version
     )
 
 
-def end_previous_secret(call: Call) -> Answer:
+@router.delete("/{id}/previous-secret", status_code=204, responses={409: {}}, dependencies=[ADMIN])
+@audited("webhook.end_previous_secret")
+def end_previous_secret(unit: UnitOfWork, id: ResourceId) -> None:
     """End the secret before the last rotation now."""
-    service.end_previous_secret(call, call.name("id"))
-    return no_content()
+    service.end_previous_secret(unit, id)
 
 
-def test_webhook(call: Call) -> Answer | Outside:
-    """Send an event of type `webhook.test` now, once, and tell what the receiver made of it.
+@router.post("/{id}/test", response_model=Tested, dependencies=[ADMIN])
+@audited("webhook.test")
+def test_webhook(unit: UnitOfWork, id: ResourceId, server: Server) -> Outside[Met, Tested]:
+    """Send an event of type `webhook.test` now, once, and report how the receiver answered.
 
     It is in the delivery log, and does not count as a failure or success of the webhook.
     """
-    webhook = call.get(Webhook, call.name("id"), "webhook", lock=True)
+    webhook = unit.get(Webhook, id, "webhook", lock=True)
     data = {"webhook_id": webhook.id, "text": "This is a test."}
-    delivery = message(call, webhook, "webhook.test", call.now(), data, new_id("evt"))
-    sending = prepared(call, webhook, delivery)
-    delivery.status, delivery.next_at = "dead", None  # until it is heard
+    delivery = message(unit, webhook, "webhook.test", unit.now(), data, new_id("evt"))
+    sending = prepared(unit, webhook, delivery)
+    delivery.status, delivery.next_at = "dead", None  # until it is delivered
     delivery_id, webhook_id = delivery.id, webhook.id
-    dialer, timeout_s = call.context.dialer, call.context.settings.webhook_timeout_s
+    timeout_s = unit.settings.webhook_timeout_s
 
     def act() -> Met:
-        return post(dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
+        return post(server.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
 
-    def finish(call: Call, met: Any) -> Answer:
-        assert isinstance(met, Met)
-        known = call.find(Webhook, webhook_id, lock=True)
-        kept = call.find(WebhookDelivery, delivery_id, lock=True)
+    def finish(met: Met) -> Tested:
+        known = unit.find(Webhook, webhook_id, lock=True)
+        kept = unit.find(WebhookDelivery, delivery_id, lock=True)
         if known is not None and kept is not None:
             last = known.last_delivery
-            record(call, known, kept, sending.at, met)
+            record(unit, known, kept, sending.at, met)
             known.last_delivery = last
             if met.delivered:
                 kept.status, kept.delivered_at = "delivered", sending.at
         after = {"delivered": met.delivered, "status_code": met.status, "error": met.error}
-        call.audit("webhook.test", ("webhook", webhook_id), after=after)
-        return ok(
-            Tested(
-                delivered=met.delivered,
-                status_code=met.status,
-                latency_ms=met.latency_ms,
-                error=met.error,
-            )
+        unit.audit("webhook.test", ("webhook", webhook_id), after=after)
+        return Tested(
+            delivered=met.delivered,
+            status_code=met.status,
+            latency_ms=met.latency_ms,
+            error=met.error,
         )
 
     return Outside(act, finish)
 
 
-def delete_webhook(call: Call) -> Answer:
+@router.delete("/{id}", status_code=204, dependencies=[ADMIN])
+@audited("webhook.delete")
+def delete_webhook(unit: UnitOfWork, id: ResourceId) -> None:
     """Delete a subscription. Nothing more is sent, also nothing that was to be sent again."""
-    service.end(call, call.name("id"))
-    return no_content()
+    service.end(unit, id)
 
 
-def list_deliveries(call: Call) -> Answer:
-    """The messages to a webhook, the newest first. They are kept for 30 days."""
-    page = service.log(call, call.name("id"), call.query(DeliveryQuery))
-    return listed(page, DeliveryOut.of)
+@router.get("/{id}/deliveries", dependencies=[ADMIN])
+def list_deliveries(
+    unit: UnitOfWork,
+    pages: Pages,
+    id: ResourceId,
+    query: Annotated[DeliveryQuery, Query()],
+) -> DeliveriesOut:
+    """The messages to a webhook, the newest first. They are deleted after 30 days."""
+    page = service.log(unit, pages, id, query)
+    shown = [DeliveryOut.of(delivery) for delivery in page.rows]
+    return DeliveriesOut(data=shown, next_cursor=page.next_cursor)
 
 
-def get_delivery(call: Call) -> Answer:
+@router.get("/{id}/deliveries/{delivery_id}", dependencies=[ADMIN])
+def get_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> DeliveryInFull:
     """A message with its body and every attempt."""
-    delivery = service.delivery_of(call, call.name("id"), call.name("delivery_id"))
-    return ok(DeliveryInFull.with_history(delivery, service.attempts_of(call, delivery)))
+    delivery = service.delivery_of(unit, id, delivery_id)
+    return DeliveryInFull.with_history(delivery, service.attempts_of(unit, delivery))
 
 
-def replay_delivery(call: Call) -> Answer:
+@router.post("/{id}/deliveries/{delivery_id}/replay", status_code=202, dependencies=[ADMIN])
+@audited("webhook.replay")
+def replay_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> DeliveryOut:
     """Send a message again that was delivered or given up, under the same id."""
-    delivery = service.replay_one(call, call.name("id"), call.name("delivery_id"))
-    return accepted(DeliveryOut.of(delivery))
+    return DeliveryOut.of(service.replay_one(unit, id, delivery_id))
 
 
-def replay_dead_letters(call: Call) -> Answer:
+@router.post("/{id}/replay", status_code=202, dependencies=[ADMIN])
+@audited("webhook.replay")
+def replay_dead_letters(unit: UnitOfWork, id: ResourceId, body: Replay) -> Replayed:
     """Send the dead letters of a webhook again, the oldest first, a thousand at most."""
-    return accepted(
-        Replayed(replayed=service.replay_dead(call, call.name("id"), call.body(Replay)))
-    )
-
-
-_ONE = "/v1/webhooks/{id}"
-_LOG = "/v1/webhooks/{id}/deliveries"
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/webhooks",
-        list_webhooks,
-        role=Role.ADMIN,
-        tag="webhooks",
-        query=WebhookQuery,
-        answer=WebhooksOut,
-    ),
-    operation(
-        "POST",
-        "/v1/webhooks",
-        create_webhook,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.create",
-        body=CreateWebhook,
-        prepare=service.check_target,
-        answer=CreatedWebhook,
-        success=201,
-        example={"url": "https://192.0.43.8/nova", "events": ["incident.*", "alert.firing"]},
-    ),
-    operation("GET", _ONE, get_webhook, role=Role.ADMIN, tag="webhooks", answer=WebhookOut),
-    operation(
-        "PATCH",
-        _ONE,
-        change_webhook,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.update",
-        body=ChangeWebhook,
-        prepare=service.check_target,
-        answer=WebhookOut,
-        errors=(409, 422),
-        example={"version": 1, "events": ["*"]},
-    ),
-    operation(
-        "POST",
-        _ONE + "/rotate-secret",
-        rotate_secret,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.rotate_secret",
-        body=RotateSecret,
-        answer=RotatedSecret,
-        example={},
-    ),
-    operation(
-        "DELETE",
-        _ONE + "/previous-secret",
-        end_previous_secret,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.end_previous_secret",
-        success=204,
-        errors=(409,),
-    ),
-    operation(
-        "POST",
-        _ONE + "/test",
-        test_webhook,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.test",
-        answer=Tested,
-    ),
-    operation(
-        "DELETE",
-        _ONE,
-        delete_webhook,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.delete",
-        success=204,
-    ),
-    operation(
-        "GET",
-        _LOG,
-        list_deliveries,
-        role=Role.ADMIN,
-        tag="webhooks",
-        query=DeliveryQuery,
-        answer=DeliveriesOut,
-    ),
-    operation(
-        "GET",
-        _LOG + "/{delivery_id}",
-        get_delivery,
-        role=Role.ADMIN,
-        tag="webhooks",
-        answer=DeliveryInFull,
-    ),
-    operation(
-        "POST",
-        _LOG + "/{delivery_id}/replay",
-        replay_delivery,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.replay",
-        answer=DeliveryOut,
-        success=202,
-    ),
-    operation(
-        "POST",
-        _ONE + "/replay",
-        replay_dead_letters,
-        role=Role.ADMIN,
-        tag="webhooks",
-        action="webhook.replay",
-        body=Replay,
-        answer=Replayed,
-        success=202,
-        example={},
-    ),
-)
+    return Replayed(replayed=service.replay_dead(unit, id, body))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.platform.api_version import SUPPORTED
 from novaql.server.platform.cursors import PageQuery
 from novaql.server.platform.redaction import with_short_urls
-from novaql.server.platform.shapes import URL_PATTERN, Body, Shown, Timestamp
+from novaql.server.platform.shapes import URL_PATTERN, Body, Listed, Shown, Timestamp
 from novaql.server.platform.unit import Unit
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 from novaql.server.webhooks.urls import shown_url_of
@@ -59,6 +59,14 @@ Description = Annotated[str, Field(max_length=2000)]
 class CreateWebhook(Body):
     """A subscription."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"url": "https://192.0.43.8/nova", "events": ["incident.*", "alert.firing"]}
+            ]
+        }
+    )
+
     url: Url
     events: Filters
     secret: Secret | None = None
@@ -68,6 +76,8 @@ class CreateWebhook(Body):
 
 class ChangeWebhook(Body):
     """What to change. `version` is the one that the change was made from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "events": ["*"]}]})
 
     version: int | None = Field(None, ge=1)
     url: Url | None = None
@@ -82,6 +92,8 @@ class ChangeWebhook(Body):
 class RotateSecret(Body):
     """How to rotate."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
     secret: Secret | None = None
     force: bool = Field(
         False, description="rotate though the secret before is still valid, and end that one now"
@@ -90,6 +102,8 @@ class RotateSecret(Body):
 
 class Replay(Body):
     """Which dead letters are to be sent again: those of messages written in that time."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
     since: Timestamp | None = Field(None, description="from then on")
     until: Timestamp | None = Field(None, description="before then")
@@ -242,15 +256,9 @@ class Replayed(Shown):
     replayed: int
 
 
-class WebhooksOut(Shown):
+class WebhooksOut(Listed[WebhookOut]):
     """A page of subscriptions."""
 
-    data: list[WebhookOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
-
-class DeliveriesOut(Shown):
+class DeliveriesOut(Listed[DeliveryOut]):
     """A page of the log."""
-
-    data: list[DeliveryOut]
-    next_cursor: str | None = Field(None, description="absent at the end")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.platform.calls import Call
+from novaql.server.http.pages import Pager
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Conflict, invalid, not_found
 from novaql.server.platform.ids import new_id
 from novaql.server.platform.preparing import Preparation
 from novaql.server.platform.redaction import is_shown_url
+from novaql.server.platform.scopes import Principal
 from novaql.server.platform.tables import Job
 from novaql.server.platform.tenant_limits import (
     DELIVERIES,
@@ -46,12 +48,12 @@ LOG_KEYS = (
 MOST_REPLAYED = 1000
 
 
-def find(call: Call, query: WebhookQuery) -> Page[Webhook]:
+def find(unit: Unit, pages: Pager, query: WebhookQuery) -> Page[Webhook]:
     """A page of the subscriptions, oldest first."""
     statement = select(Webhook)
     if query.status is not None:
         statement = statement.where(Webhook.status == query.status)
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def check_target(asked: Preparation) -> None:
@@ -68,101 +70,117 @@ def check_target(asked: Preparation) -> None:
     context.dialer.check_url(body.url, schemes=schemes)
 
 
-def create(call: Call, body: CreateWebhook) -> tuple[Webhook, str]:
-    """A new subscription and its secret."""
-    check_limit(call, "max_webhooks", Webhook)
-    secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), call.now()
+def create(
+    unit: Unit,
+    body: CreateWebhook,
+    caller: Principal,
+    api_version: str,
+    event_types: Set[str],
+) -> tuple[Webhook, str]:
+    """A new subscription and its secret.
+
+    api_version  of the messages, unless the body names one
+    event_types  those that there are
+    """
+    check_limit(unit, "max_webhooks", Webhook)
+    secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), unit.now()
     webhook = Webhook(
         id=webhook_id,
         created_at=now,
         updated_at=now,
         version=1,
-        events=_filters(call, body.events),
+        events=_filters(body.events, event_types),
         description=body.description,
-        api_version=body.api_version or call.version,
-        secret=secrets.sealed(call, webhook_id, secret),
+        api_version=body.api_version or api_version,
+        secret=secrets.sealed(unit, webhook_id, secret),
         status="active",
         sequence=0,
-        created_by=call.principal.user_id,
+        created_by=caller.user_id,
     )
-    set_url(call, webhook, body.url)
-    call.session.add(webhook)
-    call.session.flush()
-    call.audit("webhook.create", ("webhook", webhook.id), after=snapshot(call, webhook))
+    set_url(unit, webhook, body.url)
+    unit.session.add(webhook)
+    unit.session.flush()
+    unit.audit("webhook.create", ("webhook", webhook.id), after=snapshot(unit, webhook))
     return webhook, secret
 
 
-def change(call: Call, webhook_id: str, body: ChangeWebhook) -> Webhook:
-    """Change a subscription from the version that the client saw."""
-    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
-    call.expect(webhook, call.expected_version(body.version))
-    before = snapshot(call, webhook)
+def change(
+    unit: Unit,
+    webhook_id: str,
+    body: ChangeWebhook,
+    expected: int | None,
+    event_types: Set[str],
+) -> Webhook:
+    """Change a subscription from the version that the client saw, `expected`."""
+    webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
+    unit.expect(webhook, expected)
+    before = snapshot(unit, webhook)
     if body.url is not None:
-        set_url(call, webhook, body.url)
+        set_url(unit, webhook, body.url)
     for name in ("description", "api_version"):
         given = getattr(body, name)
         if given is not None:
             setattr(webhook, name, given)
     if body.events is not None:
-        webhook.events = _filters(call, body.events)
+        webhook.events = _filters(body.events, event_types)
     if body.enabled is True and webhook.status == "disabled":
         webhook.status, webhook.disabled_reason, webhook.disabled_at = "active", None, None
         webhook.failing_since = None
-    call.touch(webhook)
-    call.audit(
-        "webhook.update", ("webhook", webhook.id), before=before, after=snapshot(call, webhook)
+    unit.touch(webhook)
+    unit.audit(
+        "webhook.update", ("webhook", webhook.id), before=before, after=snapshot(unit, webhook)
     )
     if body.enabled is False and webhook.status == "active":
-        disable(call, webhook, "by_user")
+        disable(unit, webhook, "by_user")
     return webhook
 
 
-def rotate(call: Call, webhook_id: str, body: RotateSecret) -> tuple[Webhook, str]:
+def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, str]:
     """A new secret; the one before is valid for a day more."""
-    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
-    before = snapshot(call, webhook)
-    overlap = timedelta(seconds=call.context.settings.webhook_overlap_s)
-    secret = secrets.rotate(call, webhook, body.secret, overlap=overlap, force=body.force)
-    after = snapshot(call, webhook)
-    call.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)
+    webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
+    before = snapshot(unit, webhook)
+    overlap = timedelta(seconds=unit.settings.webhook_overlap_s)
+    secret = secrets.rotate(unit, webhook, body.secret, overlap=overlap, force=body.force)
+    after = snapshot(unit, webhook)
+    unit.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)
     return webhook, secret
 
 
-def end_previous_secret(call: Call, webhook_id: str) -> None:
+def end_previous_secret(unit: Unit, webhook_id: str) -> None:
     """End the secret before the last rotation early."""
-    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
+    webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     until = webhook.previous_valid_until
-    if until is None or until <= call.now():
+    if until is None or until <= unit.now():
         raise Conflict("no secret but the newest is valid", code="no_previous_secret")
-    before = snapshot(call, webhook)
-    secrets.end_previous(call, webhook)
-    after = snapshot(call, webhook)
-    call.audit("webhook.end_previous_secret", ("webhook", webhook.id), before=before, after=after)
+    before = snapshot(unit, webhook)
+    secrets.end_previous(unit, webhook)
+    after = snapshot(unit, webhook)
+    unit.audit("webhook.end_previous_secret", ("webhook", webhook.id), before=before, after=after)
 
 
-def end(call: Call, webhook_id: str) -> None:
+def end(unit: Unit, webhook_id: str) -> None:
     """Delete a subscription, its log, and what was still to be delivered."""
-    call.get(Webhook, webhook_id, "webhook")
+    unit.get(Webhook, webhook_id, "webhook")
     own = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id)
     pending = own.where(WebhookDelivery.status == "pending")
-    waiting = list(call.session.execute(pending).scalars())
+    waiting = list(unit.session.execute(pending).scalars())
     for start in range(0, len(waiting), 500):  # first: a job that ends now holds its row
-        call.cancel(JOB, waiting[start : start + 500])
-    webhook = call.get(Webhook, webhook_id, "webhook", lock=True)
-    call.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(call, webhook))
-    remove(call, list(call.session.execute(own).scalars()))
-    call.session.delete(webhook)
+        unit.cancel(JOB, waiting[start : start + 500])
+    webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
+    unit.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(unit, webhook))
+    remove(unit, list(unit.session.execute(own).scalars()))
+    unit.session.delete(webhook)
 
 
-def log(call: Call, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
+def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
     """A page of an endpoint's messages, the newest first."""
-    call.get(Webhook, webhook_id, "webhook")
+    unit.get(Webhook, webhook_id, "webhook")
     statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
     if query.status is not None:
         statement = statement.where(WebhookDelivery.status == query.status)
     if query.type is not None:
         statement = statement.where(WebhookDelivery.event_type == query.type)
-    return call.page(statement, LOG_KEYS)
+    return pages.page(unit, statement, LOG_KEYS, query)
 
 
 def delivery_of(
@@ -182,40 +200,40 @@ def attempts_of(unit: Unit, delivery: WebhookDelivery) -> list[WebhookAttempt]:
     return list(unit.session.execute(statement.order_by(WebhookAttempt.number)).scalars())
 
 
-def replay_one(call: Call, webhook_id: str, delivery_id: str) -> WebhookDelivery:
+def replay_one(unit: Unit, webhook_id: str, delivery_id: str) -> WebhookDelivery:
     """Send a message again that was delivered or given up: same id, same bytes, new signature."""
-    delivery = delivery_of(call, webhook_id, delivery_id, lock=True)
-    _must_be_active(call.get(Webhook, webhook_id, "webhook"))
+    delivery = delivery_of(unit, webhook_id, delivery_id, lock=True)
+    _must_be_active(unit.get(Webhook, webhook_id, "webhook"))
     if delivery.status == "pending":
         raise Conflict("the message is still on its way", code="delivery_pending")
-    check_limit(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    check_limit(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     before = {"status": delivery.status}
-    _again(call, delivery)
+    _again(unit, delivery)
     after = {"status": "pending"}
-    call.audit("webhook.replay", ("webhook_delivery", delivery.id), before=before, after=after)
+    unit.audit("webhook.replay", ("webhook_delivery", delivery.id), before=before, after=after)
     return delivery
 
 
-def replay_dead(call: Call, webhook_id: str, body: Replay) -> int:
+def replay_dead(unit: Unit, webhook_id: str, body: Replay) -> int:
     """Send dead letters again, the oldest first, a thousand at most, and no more than may wait at
     one time; how many."""
-    _must_be_active(call.get(Webhook, webhook_id, "webhook", lock=True))
+    _must_be_active(unit.get(Webhook, webhook_id, "webhook", lock=True))
     dead = select(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
     )
-    left = remaining(call, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     if left <= 0:
-        raise too_many(call, PENDING_LIMIT)
+        raise too_many(unit, PENDING_LIMIT)
     most = int(min(left, MOST_REPLAYED))
     if body.since is not None:
         dead = dead.where(WebhookDelivery.created_at >= body.since)
     if body.until is not None:
         dead = dead.where(WebhookDelivery.created_at < body.until)
     dead = dead.order_by(WebhookDelivery.created_at, WebhookDelivery.id).limit(most)
-    found = list(call.session.execute(dead.with_for_update()).scalars())
+    found = list(unit.session.execute(dead.with_for_update()).scalars())
     for delivery in found:
-        _again(call, delivery)
-    call.audit("webhook.replay", ("webhook", webhook_id), after={"replayed": len(found)})
+        _again(unit, delivery)
+    unit.audit("webhook.replay", ("webhook", webhook_id), after={"replayed": len(found)})
     return len(found)
 
 
@@ -238,8 +256,8 @@ def _must_be_active(webhook: Webhook) -> None:
         raise Conflict('the webhook is disabled; PATCH it with {"enabled": true}', code="disabled")
 
 
-def _filters(call: Call, given: list[str]) -> list[str]:
+def _filters(given: list[str], event_types: Set[str]) -> list[str]:
     try:
-        return list(checked_filters(given, call.context.event_types))
+        return list(checked_filters(given, event_types))
     except UnknownEvent as problem:
         raise invalid("/events", str(problem)) from None
