@@ -7,7 +7,7 @@ from novaql.server.audit.router import ENDPOINTS as AUDIT
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
 from novaql.server.http.routing import NovaRoute, routes_of
-from novaql.server.incidents.router import ENDPOINTS as INCIDENTS
+from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ENDPOINTS as INGEST
 from novaql.server.platform.endpoint import Endpoint
 from novaql.server.prometheus.router import ENDPOINTS as PROMETHEUS
@@ -26,7 +26,7 @@ ROUTES: tuple[Row, ...] = (
     *DASHBOARDS,
     *SERVICES,
     *SLO,
-    *INCIDENTS,
+    *routes_of(incidents),
     *ALERTS,
     *AUDIT,
     *WEBHOOKS,
