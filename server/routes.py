@@ -13,8 +13,8 @@ from novaql.server.platform.endpoint import Endpoint
 from novaql.server.prometheus.router import ENDPOINTS as PROMETHEUS
 from novaql.server.query.router import ENDPOINTS as QUERY
 from novaql.server.scim.router import ENDPOINTS as SCIM
-from novaql.server.services.router import ENDPOINTS as SERVICES
-from novaql.server.slo.router import ENDPOINTS as SLO
+from novaql.server.services.router import router as services
+from novaql.server.slo.router import router as slo
 from novaql.server.tokens.router import router as tokens
 from novaql.server.users.router import ENDPOINTS as USERS
 from novaql.server.webhooks.router import ENDPOINTS as WEBHOOKS
@@ -24,8 +24,8 @@ Row = Endpoint | NovaRoute
 ROUTES: tuple[Row, ...] = (
     *QUERY,
     *DASHBOARDS,
-    *SERVICES,
-    *SLO,
+    *routes_of(services),
+    *routes_of(slo),
     *routes_of(incidents),
     *ALERTS,
     *AUDIT,
