@@ -9,14 +9,14 @@ from novaql.server.audit.router import router as audit
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
 from novaql.server.http.routing import NovaRoute, routes_of
-from novaql.server.incidents.router import ENDPOINTS as INCIDENTS
+from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ENDPOINTS as INGEST
 from novaql.server.platform.endpoint import Endpoint
 from novaql.server.prometheus.router import ENDPOINTS as PROMETHEUS
 from novaql.server.query.router import ENDPOINTS as QUERY
 from novaql.server.scim.router import ENDPOINTS as SCIM
-from novaql.server.services.router import ENDPOINTS as SERVICES
-from novaql.server.slo.router import ENDPOINTS as SLO
+from novaql.server.services.router import router as services
+from novaql.server.slo.router import router as slo
 from novaql.server.tokens.router import router as tokens
 from novaql.server.users.invitations import router as invitations
 from novaql.server.users.router import router as users
@@ -27,10 +27,10 @@ Row = Endpoint | NovaRoute
 ROUTES: tuple[Row, ...] = (
     *QUERY,
     *DASHBOARDS,
-    *SERVICES,
-    *SLO,
-    *INCIDENTS,
     *routes_of(*ALERT_ROUTERS),
+    *routes_of(services),
+    *routes_of(slo),
+    *routes_of(incidents),
     *ALERTS,
     *routes_of(audit, downloads),
     *routes_of(webhooks),

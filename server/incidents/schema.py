@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.incidents.model import EntryType
 from novaql.server.incidents.tables import Entry
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Name, PolicyId, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, Name, PolicyId, Shown, Timestamp
 
 MOST_ALERTS = 100
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
@@ -27,6 +27,19 @@ UserIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Fi
 
 class CreateIncident(Body):
     """Something that went wrong."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "checkout answers with errors",
+                    "severity": "sev2",
+                    "services": ["checkout"],
+                    "description": "a third of the orders fail since the last release",
+                }
+            ]
+        }
+    )
 
     title: Name
     severity: Severity = Field(description="sev1 is the worst")
@@ -47,11 +60,19 @@ class CreateIncident(Body):
 class ResolveIncident(Body):
     """How it ended."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"note": "rolled back to 2026-03-30"}]}
+    )
+
     note: Words
 
 
 class AddComment(Body):
     """What somebody has to say."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"body": "the errors began with the release of 14:05"}]}
+    )
 
     body: Words
 
@@ -62,7 +83,7 @@ class IncidentQuery(PageQuery):
     status: Literal["triggered", "acknowledged", "resolved", "open"] | None = Field(
         None, description="`open`: not resolved"
     )
-    severity: Severity | None = None
+    severity: Severity | None = Field(None, description="sev1 is the worst")
     service: str | None = Field(
         None, min_length=1, max_length=200, description="any of the affected services"
     )
@@ -117,14 +138,11 @@ class IncidentOut(Shown):
     version: int
 
 
-class IncidentsOut(Shown):
+class IncidentsOut(Listed[IncidentOut]):
     """A page of incidents."""
 
-    data: list[IncidentOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
-
-class EntryOut(Shown):
+class TimelineEntryOut(Shown):
     """An entry of a timeline. `data` depends on the type."""
 
     seq: int = Field(description="from 1, without gaps: the order of the timeline")
@@ -134,16 +152,13 @@ class EntryOut(Shown):
     data: dict[str, Any]
 
     @classmethod
-    def of(cls, entry: Entry) -> EntryOut:
+    def of(cls, entry: Entry) -> TimelineEntryOut:
         """A row as clients see it."""
         return cls.model_validate({name: getattr(entry, name) for name in cls.model_fields})
 
 
-class TimelineOut(Shown):
+class TimelineOut(Listed[TimelineEntryOut]):
     """A page of a timeline."""
-
-    data: list[EntryOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class CommentOut(Shown):

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.http.pages import Pager
 from novaql.server.incidents.model import EntryType, IncidentResolved, Status, acknowledge, resolve
-from novaql.server.incidents.schema import CreateIncident, IncidentQuery
+from novaql.server.incidents.schema import CreateIncident, IncidentQuery, TimelineQuery
 from novaql.server.incidents.showing import snapshot
 from novaql.server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
 from novaql.server.incidents.timeline import actor_of, append, is_full
-from novaql.server.platform.calls import Call
 from novaql.server.platform.catalog.lookup import check_policy, services_held
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Conflict, Detail, Impossible
@@ -58,7 +58,7 @@ class Trigger:
         }
 
 
-def find(call: Call, query: IncidentQuery) -> Page[Incident]:
+def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
     """A page of incidents, the newest first."""
     statement = select(Incident)
     if query.status == OPEN:
@@ -72,7 +72,7 @@ def find(call: Call, query: IncidentQuery) -> Page[Incident]:
         statement = statement.join(IncidentService, affects).where(
             IncidentService.service == query.service
         )
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
@@ -120,22 +120,22 @@ def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
     raise taken
 
 
-def acknowledge_incident(call: Call, incident_id: str) -> Incident:
+def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
     """Somebody takes it on; again changes nothing. Raises `Conflict` `incident_resolved`."""
-    incident = call.get(Incident, incident_id, "incident", lock=True)
-    user = call.actor
+    incident = unit.get(Incident, incident_id, "incident", lock=True)
+    user = unit.actor
     found = select(Acknowledger).where(
         Acknowledger.incident_id == incident.id, Acknowledger.user_id == user.id
     )
-    again = call.session.execute(found).scalar_one_or_none() is not None
-    before = snapshot(call, incident)
+    again = unit.session.execute(found).scalar_one_or_none() is not None
+    before = snapshot(unit, incident)
     try:
         what = acknowledge(Status(incident.status), again=again)
     except IncidentResolved:
         raise _over(incident) from None
     if what is not None:
-        entry = append(call, incident, what, {})
-        call.session.add(
+        entry = append(unit, incident, what, {})
+        unit.session.add(
             Acknowledger(
                 incident_id=incident.id,
                 user_id=user.id,
@@ -144,13 +144,13 @@ def acknowledge_incident(call: Call, incident_id: str) -> Incident:
                 at=entry.at,
             )
         )
-        call.touch(incident)
+        unit.touch(incident)
     if what is EntryType.ACKNOWLEDGED:
-        incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, call.now()
-    after = snapshot(call, incident)
-    call.audit("incident.ack", ("incident", incident.id), before=before, after=after)
+        incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, unit.now()
+    after = snapshot(unit, incident)
+    unit.audit("incident.ack", ("incident", incident.id), before=before, after=after)
     if what is EntryType.ACKNOWLEDGED:
-        call.publish("incident.acknowledged", {"incident": after})
+        unit.publish("incident.acknowledged", {"incident": after})
     return incident
 
 
@@ -171,23 +171,24 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
     return incident
 
 
-def comment(call: Call, incident_id: str, body: str) -> Entry:
+def comment(unit: Unit, incident_id: str, body: str) -> Entry:
     """Somebody says something, whatever the state. Raises `Conflict` `limit_reached` for a timeline
     that is full."""
-    incident = call.get(Incident, incident_id, "incident", lock=True)
-    if is_full(call, incident):
-        raise too_many(call, "max_incident_entries")
-    entry = append(call, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
+    incident = unit.get(Incident, incident_id, "incident", lock=True)
+    if is_full(unit, incident):
+        raise too_many(unit, "max_incident_entries")
+    entry = append(unit, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
     told = {"seq": entry.seq, **entry.data}
-    call.audit("incident.comment", ("incident", incident.id), after=told)
-    call.publish("incident.comment", {"incident": snapshot(call, incident), "comment": told})
+    unit.audit("incident.comment", ("incident", incident.id), after=told)
+    unit.publish("incident.comment", {"incident": snapshot(unit, incident), "comment": told})
     return entry
 
 
-def timeline(call: Call, incident_id: str) -> Page[Entry]:
+def timeline(unit: Unit, pages: Pager, incident_id: str, query: TimelineQuery) -> Page[Entry]:
     """A page of what happened, in its order."""
-    call.get(Incident, incident_id, "incident")
-    return call.page(select(Entry).where(Entry.incident_id == incident_id), ENTRY_KEYS)
+    unit.get(Incident, incident_id, "incident")
+    statement = select(Entry).where(Entry.incident_id == incident_id)
+    return pages.page(unit, statement, ENTRY_KEYS, query)
 
 
 def held_open(unit: Unit, key: str | None) -> Incident | None:

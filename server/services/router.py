@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
+from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
 from novaql.errors import NovaqlError
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    SAMPLES,
+    IfMatch,
+    Pages,
+    ResourceId,
+    Server,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.incidents.recent import count_open, recent_of
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
 from novaql.server.platform.catalog.lookup import service_named
 from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.measuring import Meter
-from novaql.server.platform.scopes import Role
 from novaql.server.services import service as catalog
 from novaql.server.services.discovery import discovered
 from novaql.server.services.graph import Direction, Edge, merged, neighbourhood
@@ -39,53 +50,99 @@ from novaql.server.services.signals import Reading, overall
 from novaql.server.slo.posture import postures
 from novaql.server.slo.service import archive
 
+router = api_router("/v1/services", "services")
 
-def list_services(call: Call) -> Answer:
+
+async def checked_registration(request: Request, body: RegisterService) -> None:
+    """Checks the signals of a new service."""
+    await checked(request, body, lambda _: catalog.check_signals(body.name, body.signals))
+
+
+async def checked_change(request: Request, name: ResourceId, body: ChangeService) -> None:
+    """Checks the signals that a service is to have."""
+    await checked(request, body, lambda _: catalog.check_signals(name, body.signals))
+
+
+@router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_services(
+    unit: UnitOfWork, pages: Pages, query: Annotated[ServiceQuery, Query()]
+) -> ServicesOut:
     """The catalog, by name."""
-    return listed(catalog.find(call, call.query(ServiceQuery)), catalog.shown)
+    page = catalog.find(unit, pages, query)
+    shown = [catalog.shown(service) for service in page.rows]
+    return ServicesOut(data=shown, next_cursor=page.next_cursor)
 
 
-def register_service(call: Call) -> Answer:
+@router.post("", status_code=201, dependencies=[OPERATOR, Depends(checked_registration)])
+@audited("service.create")
+def register_service(unit: UnitOfWork, body: RegisterService, response: Response) -> ServiceOut:
     """Register a service with its owner and tier. A name that is taken is a 409."""
-    made = catalog.register(call, call.body(RegisterService))
-    return created(catalog.shown(made), f"/v1/services/{made.name}")
+    made = catalog.register(unit, body)
+    response.headers["Location"] = f"/v1/services/{made.name}"
+    return catalog.shown(made)
 
 
-def get_service(call: Call) -> Answer:
+@router.get("/{name}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_service(
+    unit: UnitOfWork, name: ResourceId, query: Annotated[ServiceDetailQuery, Query()]
+) -> ServiceDetailOut:
     """One service, with the newest incidents that affect it."""
-    service = service_named(call, call.name("name"))
-    most = call.query(ServiceDetailQuery).incidents
-    return ok(
-        ServiceDetailOut(
-            **dict(catalog.shown(service)),
-            open_incidents=count_open(call, service.name),
-            recent_incidents=[
-                RecentIncident.of(incident) for incident in recent_of(call, service.name, most)
-            ],
-        )
+    service = service_named(unit, name)
+    return ServiceDetailOut(
+        **dict(catalog.shown(service)),
+        open_incidents=count_open(unit, service.name),
+        recent_incidents=[
+            RecentIncident.of(incident)
+            for incident in recent_of(unit, service.name, query.incidents)
+        ],
     )
 
 
-def change_service(call: Call) -> Answer:
+@router.patch(
+    "/{name}",
+    dependencies=[OPERATOR, Depends(checked_change)],
+    responses={
+        409: {"description": "The service has another version"},
+        422: {"description": "An expression of its signals cannot be used"},
+    },
+)
+@audited("service.update")
+def change_service(
+    unit: UnitOfWork, name: ResourceId, body: ChangeService, seen: IfMatch
+) -> ServiceOut:
     """Change a service, from the `version` (or If-Match) that was seen last."""
-    return ok(catalog.shown(catalog.change(call, call.name("name"), call.body(ChangeService))))
+    return catalog.shown(catalog.change(unit, name, body, seen))
 
 
-def delete_service(call: Call) -> Answer:
+@router.delete(
+    "/{name}",
+    status_code=204,
+    dependencies=[OPERATOR],
+    responses={409: {"description": "Incidents that affect it are open"}},
+)
+@audited("service.delete")
+def delete_service(unit: UnitOfWork, name: ResourceId) -> None:
     """Take a service out of the catalog. Its objectives and their history are archived.
 
     409 `service_has_open_incidents` while incidents that affect it are open. Those that are
     resolved keep its name.
     """
-    gone = catalog.remove(call, call.name("name"))
-    archive(call, gone.name)
-    return no_content()
+    gone = catalog.remove(unit, name)
+    archive(unit, gone.name)
 
 
-def service_health(call: Call) -> Answer:
+@router.get(
+    "/{name}/health",
+    dependencies=[READ_ONLY, SAMPLES],
+    responses={422: {"description": "A signal or an objective cannot be measured"}},
+)
+@cached(by="samples")
+def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> HealthOut:
     """The golden signals now, each beside what it usually is, and the objectives in short."""
-    service = service_named(call, call.name("name"))
-    meter = Meter(call.context, call.now())
+    service = service_named(unit, name)
+    meter = Meter(server, unit.now())
     signals = readings(service, meter)
     slos = [
         HealthSlo.model_validate(
@@ -95,32 +152,33 @@ def service_health(call: Call) -> Answer:
                 "remaining": None if p.budget is None else p.budget.remaining,
             }
         )
-        for p in postures(call, meter, service.name)
+        for p in postures(unit, meter, service.name)
     ]
-    return ok(
-        HealthOut.model_validate(
-            {
-                "service": service.name,
-                "at": meter.at,
-                "status": overall(signals),
-                "signals": {name: _shown(reading) for name, reading in signals.items()},
-                "slos": slos,
-                "warnings": meter.warnings,
-            }
-        )
+    return HealthOut.model_validate(
+        {
+            "service": service.name,
+            "at": meter.at,
+            "status": overall(signals),
+            "signals": {name: _shown(reading) for name, reading in signals.items()},
+            "slos": slos,
+            "warnings": meter.warnings,
+        }
     )
 
 
-def service_dependencies(call: Call) -> Answer:
+@router.get("/{name}/dependencies", dependencies=[READ_ONLY, SAMPLES])
+@cached(by="samples")
+def get_service_dependencies(
+    unit: UnitOfWork, name: ResourceId, query: Annotated[GraphQuery, Query()], server: Server
+) -> GraphOut:
     """The graph of dependencies around a service: declared edges and those that metrics show."""
-    query = call.query(GraphQuery)
-    here = service_named(call, call.name("name"))
-    every = call.session.execute(select(Service)).scalars().all()
+    here = service_named(unit, name)
+    every = unit.session.execute(select(Service)).scalars().all()
     declared = [Edge(s.name, other) for s in every for other in s.depends_on]
     warnings: list[str] = []
     seen: list[Edge] = []
     try:
-        seen = discovered(Meter(call.context, call.now()), call.context.settings.calls_selector)
+        seen = discovered(Meter(server, unit.now()), server.settings.calls_selector)
     except NovaqlError as problem:
         warnings.append(f"edges could not be discovered: {problem}")
     found = neighbourhood(
@@ -130,25 +188,23 @@ def service_dependencies(call: Call) -> Answer:
         direction=Direction(query.direction),
         depth=query.depth,
     )
-    return ok(
-        GraphOut(
-            service=here.name,
-            nodes=[NodeOut(name=name, kind=kind.value) for name, kind in found.nodes.items()],
-            edges=[
-                EdgeOut.model_validate(
-                    {
-                        "from": edge.source,
-                        "to": edge.target,
-                        "source": edge.origin,
-                        "last_seen": edge.last_seen,
-                    }
-                )
-                for edge in found.edges
-            ],
-            cycles=[list(cycle) for cycle in found.cycles],
-            truncated=found.truncated,
-            warnings=warnings,
-        ).model_dump(mode="json", by_alias=True)
+    return GraphOut(
+        service=here.name,
+        nodes=[NodeOut(name=name, kind=kind.value) for name, kind in found.nodes.items()],
+        edges=[
+            EdgeOut.model_validate(
+                {
+                    "from": edge.source,
+                    "to": edge.target,
+                    "source": edge.origin,
+                    "last_seen": edge.last_seen,
+                }
+            )
+            for edge in found.edges
+        ],
+        cycles=[list(cycle) for cycle in found.cycles],
+        truncated=found.truncated,
+        warnings=warnings,
     )
 
 
@@ -165,87 +221,3 @@ def _shown(reading: Reading) -> ReadingOut:
             "reason": reading.reason,
         }
     )
-
-
-_EXAMPLE = {"name": "checkout", "owner": "payments", "tier": "tier1", "depends_on": ["ledger"]}
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/services",
-        list_services,
-        role=Role.READ_ONLY,
-        tag="services",
-        query=ServiceQuery,
-        answer=ServicesOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/services",
-        register_service,
-        role=Role.OPERATOR,
-        tag="services",
-        action="service.create",
-        body=RegisterService,
-        prepare=catalog.prepare,
-        answer=ServiceOut,
-        success=201,
-        example=_EXAMPLE,
-    ),
-    operation(
-        "GET",
-        "/v1/services/{name}",
-        get_service,
-        role=Role.READ_ONLY,
-        tag="services",
-        query=ServiceDetailQuery,
-        answer=ServiceDetailOut,
-        steady=True,
-    ),
-    operation(
-        "PATCH",
-        "/v1/services/{name}",
-        change_service,
-        role=Role.OPERATOR,
-        tag="services",
-        action="service.update",
-        body=ChangeService,
-        prepare=catalog.prepare,
-        answer=ServiceOut,
-        errors=(409, 422),
-        example={"version": 1, "owner": "checkout-team"},
-    ),
-    operation(
-        "DELETE",
-        "/v1/services/{name}",
-        delete_service,
-        role=Role.OPERATOR,
-        tag="services",
-        action="service.delete",
-        success=204,
-        errors=(409,),
-    ),
-    operation(
-        "GET",
-        "/v1/services/{name}/health",
-        service_health,
-        role=Role.READ_ONLY,
-        tag="services",
-        answer=HealthOut,
-        errors=(422,),
-        samples=True,
-        measured=True,
-    ),
-    operation(
-        "GET",
-        "/v1/services/{name}/dependencies",
-        service_dependencies,
-        role=Role.READ_ONLY,
-        tag="services",
-        query=GraphQuery,
-        answer=GraphOut,
-        samples=True,
-        measured=True,
-    ),
-)

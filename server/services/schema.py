@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from novaql.server.incidents.tables import Incident
 from novaql.server.platform.catalog.tables import Service
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Name, PathName, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, Name, PathName, Shown, Timestamp
 
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]
@@ -66,6 +66,19 @@ class Signals(Body):
 class RegisterService(Body):
     """A service and who answers for it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "checkout",
+                    "owner": "payments",
+                    "tier": "tier1",
+                    "depends_on": ["ledger"],
+                }
+            ]
+        }
+    )
+
     name: PathName
     owner: Name
     tier: Tier
@@ -80,6 +93,10 @@ class RegisterService(Body):
 
 class ChangeService(Body):
     """What to change. `version` is the one that the change was made from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 1, "owner": "checkout-team"}]}
+    )
 
     version: int | None = Field(None, ge=1)
     owner: Name | None = None
@@ -96,8 +113,8 @@ class ChangeService(Body):
 class ServiceQuery(PageQuery):
     """Filters of the list."""
 
-    owner: str | None = Field(None, min_length=1, max_length=200)
-    tier: str | None = Field(None, min_length=1, max_length=32)
+    owner: str | None = Field(None, min_length=1, max_length=200, description="the owner's name")
+    tier: str | None = Field(None, min_length=1, max_length=32, description="as `tier1`")
 
 
 class SignalSettingsOut(Shown):
@@ -170,11 +187,8 @@ class ServiceDetailOut(ServiceOut):
     )
 
 
-class ServicesOut(Shown):
+class ServicesOut(Listed[ServiceOut]):
     """A page of services."""
-
-    data: list[ServiceOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class ReadingOut(Shown):
@@ -209,7 +223,10 @@ class HealthOut(Shown):
 class GraphQuery(Body):
     """How much of the graph."""
 
-    direction: Literal["upstream", "downstream", "both"] = "both"
+    direction: Literal["upstream", "downstream", "both"] = Field(
+        "both",
+        description="upstream: what the service depends on; downstream: what depends on it",
+    )
     depth: int | None = Field(None, ge=0, le=100, description="absent: all")
 
 
@@ -222,6 +239,8 @@ class NodeOut(Shown):
 
 class EdgeOut(Shown):
     """`from` depends on `to`."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     source_: str = Field(alias="from")
     target: str = Field(alias="to")

@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import ValueType, parse, type_of
+from novaql.server.http.pages import Pager
 from novaql.server.incidents.recent import open_of
-from novaql.server.platform.calls import Call
 from novaql.server.platform.catalog.lookup import service_named
 from novaql.server.platform.catalog.tables import Service
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Conflict, Impossible
 from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
 from novaql.server.platform.state.database import flushed_or
 from novaql.server.platform.tenant_limits import check_limit
 from novaql.server.platform.unit import Unit
@@ -23,6 +22,7 @@ from novaql.server.services.schema import (
     RegisterService,
     ServiceOut,
     ServiceQuery,
+    Signals,
     SignalSettingsOut,
 )
 from novaql.server.services.signals import configured
@@ -32,14 +32,14 @@ MOST_NAMED = 10
 """So many incidents are named by a refusal."""
 
 
-def find(call: Call, query: ServiceQuery) -> Page[Service]:
+def find(unit: Unit, pages: Pager, query: ServiceQuery) -> Page[Service]:
     """A page of services, by name."""
     statement = select(Service)
     if query.owner is not None:
         statement = statement.where(Service.owner == query.owner)
     if query.tier is not None:
         statement = statement.where(Service.tier == query.tier)
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def register(unit: Unit, body: RegisterService) -> Service:
@@ -68,10 +68,13 @@ def register(unit: Unit, body: RegisterService) -> Service:
     return service
 
 
-def change(call: Call, name: str, body: ChangeService) -> Service:
-    """Change a service from the version that the client saw."""
-    service = service_named(call, name, lock=True)
-    call.expect(service, call.expected_version(body.version))
+def change(unit: Unit, name: str, body: ChangeService, seen: int | None) -> Service:
+    """Change a service from the version that the client saw.
+
+    seen  that version, if the request says it beside the body
+    """
+    service = service_named(unit, name, lock=True)
+    unit.expect(service, body.version if seen is None else seen)
     before = snapshot(service)
     for field in ("owner", "tier", "description", "runbooks"):
         given = getattr(body, field)
@@ -83,8 +86,8 @@ def change(call: Call, name: str, body: ChangeService) -> Service:
         service.depends_on = sorted(set(body.depends_on))
     if body.signals is not None:
         service.signals = body.signals.settings()
-    call.touch(service)
-    call.audit("service.update", ("service", service.id), before=before, after=snapshot(service))
+    unit.touch(service)
+    unit.audit("service.update", ("service", service.id), before=before, after=snapshot(service))
     return service
 
 
@@ -124,17 +127,15 @@ def snapshot(service: Service) -> dict[str, Any]:
     return shown(service).model_dump(mode="json")
 
 
-def prepare(asked: Preparation) -> None:
-    """Check the signals of a service that is to be made or changed."""
-    body: RegisterService | ChangeService = asked.body
-    if body.signals is not None:
-        name = body.name if isinstance(body, RegisterService) else asked.names["name"]
-        _check(name, body.signals.settings())
+def check_signals(name: str, signals: Signals | None) -> None:
+    """Check the signals that a service is to have: not in a transaction, since parsing takes long.
 
-
-def _check(name: str, settings: dict[str, dict[str, object]]) -> None:
-    """Every expression must parse, and give elements that are numbers."""
-    for signal, made in configured(settings).items():
+    Raises what an expression that does not parse raises, and `Impossible` `wrong_expression_type`
+    for one that does not give elements that are numbers.
+    """
+    if signals is None:
+        return
+    for signal, made in configured(signals.settings()).items():
         expr = made.expression_for(name)
         kind = type_of(parse(expr))
         if kind not in (ValueType.VECTOR, ValueType.SCALAR):

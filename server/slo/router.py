@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
 from novaql.errors import QueryError
-from novaql.server.platform.calls import Answer, Call, Outside, created, no_content, ok, operation
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    SAMPLES,
+    IfMatch,
+    Pages,
+    ResourceId,
+    Server,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
+from novaql.server.http.transaction import Outside
 from novaql.server.platform.catalog.lookup import service_named
 from novaql.server.platform.catalog.tables import Service
 from novaql.server.platform.cursors import Key
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import InvalidRequest, ServerError, not_found
 from novaql.server.platform.measuring import Meter
 from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.scopes import Role
 from novaql.server.platform.tenant_limits import limit_reached
+from novaql.server.platform.unit import Unit
 from novaql.server.slo import service as slos
 from novaql.server.slo.openslo import NotTaken, Read, read_documents
 from novaql.server.slo.posture import Posture, posture, postures
@@ -26,8 +38,9 @@ from novaql.server.slo.rules import prometheus_rules
 from novaql.server.slo.schema import (
     BudgetOut,
     HistoryOut,
-    ImportedOut,
+    ImportedSlosOut,
     ImportSlos,
+    ListedSlo,
     OneServiceQuery,
     ServiceSlosOut,
     SetSlo,
@@ -39,110 +52,163 @@ from novaql.server.slo.schema import (
 from novaql.server.slo.tables import Slo
 
 KEYS = (Key(Slo.service), Key(Slo.name))
+Documents = list[tuple[Read, slos.Checked | None]]
+"""Documents of an import, each with the objective that it is."""
+
+_NOT_MEASURED: dict[int | str, dict[str, Any]] = {
+    422: {"description": "An objective cannot be measured"}
+}
+
+router = api_router("/v1/slo", "slo")
 
 
-def list_slos(call: Call) -> Answer:
+async def checked_slo(request: Request, service: ResourceId, body: SetSlo) -> slos.Checked:
+    """The objective that a request sets."""
+    return await checked(request, body, lambda _: slos.checked(service, body))
+
+
+async def checked_documents(request: Request, body: ImportSlos) -> Documents:
+    """The documents that a request imports."""
+    return await checked(request, body, _read_documents)
+
+
+@router.get("", dependencies=[READ_ONLY, SAMPLES], responses=_NOT_MEASURED)
+@cached(by="samples")
+def list_slos(
+    unit: UnitOfWork, pages: Pages, query: Annotated[SloQuery, Query()], server: Server
+) -> SlosOut:
     """The objectives of all services, each with its posture now."""
-    query = call.query(SloQuery)
-    meter = Meter(call.context, call.now())
-    page = call.page(select(Slo).where(Slo.archived_at.is_(None)), KEYS)
-    shown = [_shown(posture(slo, meter)).model_dump(mode="json") for slo in page.rows]
-    data: list[dict[str, Any]] = [
-        one for one in shown if query.status is None or one["status"] == query.status
+    meter = Meter(server, unit.now())
+    page = pages.page(unit, select(Slo).where(Slo.archived_at.is_(None)), KEYS, query)
+    shown = [_shown(posture(slo, meter)) for slo in page.rows]
+    data = [
+        ListedSlo.of(one) for one in shown if query.status is None or one.status == query.status
     ]
     if query.include_unconfigured and page.next_cursor is None:
-        data += _unconfigured(call)
-    answer: dict[str, Any] = {"data": data}
-    if page.next_cursor is not None:
-        answer["next_cursor"] = page.next_cursor
-    return ok(answer)
+        data += _unconfigured(unit)
+    return SlosOut(data=data, next_cursor=page.next_cursor)
 
 
-def get_slo(call: Call) -> Answer:
-    """The objectives of one service: attainment, error budget, burn rates."""
-    service = service_named(call, call.name("service"))
-    wanted = call.query(OneServiceQuery).slo
-    meter = Meter(call.context, call.now())
-    found = [
-        _shown(p)
-        for p in postures(call, meter, service.name)
-        if wanted is None or p.slo.name == wanted
-    ]
-    if wanted is not None and not found:
-        raise not_found("slo", f"{service.name}/{wanted}", call.tenant_name)
-    return ok(ServiceSlosOut(service=service.name, slos=found))
-
-
-def set_slo(call: Call) -> Outside:
-    """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
-    service = call.name("service")
-    slo, new = slos.set_slo(call, service, call.prepared)
-    call.session.flush()
-    # Measured after the transaction: queries over a month of samples are not to hold up writers.
-    apart, meter = slos.apart(slo), Meter(call.context, call.now())
-
-    def finish(_: Call, found: Posture) -> Answer:
-        shown = _shown(found)
-        return created(shown, f"/v1/slo/{service}") if new else ok(shown)
-
-    return Outside(lambda: posture(apart, meter), finish)
-
-
-def delete_slo(call: Call) -> Answer:
-    """Archive an objective. What it has said stays in its history."""
-    slos.remove(call, call.name("service"), call.name("name"))
-    return no_content()
-
-
-def slo_history(call: Call) -> Answer:
-    """What an objective has said since when, the newest first."""
-    slo = _one(call)
-    terms = [
-        TermOut.model_validate({f: getattr(term, f) for f in TermOut.model_fields})
-        for term in slos.history(call, slo)
-    ]
-    return ok(HistoryOut(service=slo.service, name=slo.name, terms=terms))
-
-
-def slo_rules(call: Call) -> Answer:
-    """The objective as a Prometheus rule file: Sloth's recording rules, and burn alerts."""
-    text = prometheus_rules(_one(call))
-    return Answer(200, text.encode(), media="application/yaml")
-
-
-def import_slos(call: Call) -> Answer:
-    """Take OpenSLO documents in. What cannot be taken is told, and the rest is."""
+@router.post("/import", dependencies=[OPERATOR])
+@audited("slo.import")
+def import_slos(
+    unit: UnitOfWork,
+    seen: IfMatch,
+    documents: Annotated[Documents, Depends(checked_documents)],
+) -> ImportedSlosOut:
+    """Import OpenSLO documents. What cannot be imported is skipped, with the reason."""
     made: list[str] = []
     changed: list[str] = []
     skipped: list[dict[str, str]] = []
     notes: list[dict[str, str]] = []
-    documents: list[tuple[Read, slos.Checked | None]] = call.prepared
     for document, objective in documents:
         if objective is None:
             skipped.append({"name": document.name, "reason": document.problem})
             continue
         name = f"{document.service}/{objective.name}"
-        known = slos.named(call, document.service, objective.name)
+        known = slos.named(unit, document.service, objective.name)
         if known is not None:
             objective = replace(objective, version=known.version)
         try:
-            _, new = slos.set_slo(call, document.service, objective)
+            _, new = slos.set_slo(unit, document.service, objective, seen)
         except ServerError as problem:
             skipped.append({"name": document.name, "reason": problem.message})
             continue
         (made if new else changed).append(name)
         notes += [{"name": name, "note": note} for note in document.notes]
-    call.audit(
+    unit.audit(
         "slo.import",
         ("slo", "import"),
         after={"created": made, "updated": changed, "skipped": skipped},
     )
-    return ok(ImportedOut(created=made, updated=changed, skipped=skipped, notes=notes))
+    return ImportedSlosOut(created=made, updated=changed, skipped=skipped, notes=notes)
 
 
-def _prepare_import(asked: Preparation) -> list[tuple[Read, slos.Checked | None]]:
+@router.get("/{service}", dependencies=[READ_ONLY, SAMPLES], responses=_NOT_MEASURED)
+@cached(by="samples")
+def get_service_slos(
+    unit: UnitOfWork,
+    service: ResourceId,
+    query: Annotated[OneServiceQuery, Query()],
+    server: Server,
+) -> ServiceSlosOut:
+    """The objectives of one service: attainment, error budget, burn rates."""
+    name = service_named(unit, service).name
+    meter = Meter(server, unit.now())
+    found = [
+        _shown(p)
+        for p in postures(unit, meter, name)
+        if query.slo is None or p.slo.name == query.slo
+    ]
+    if query.slo is not None and not found:
+        raise not_found("slo", f"{name}/{query.slo}", unit.tenant_name)
+    return ServiceSlosOut(service=name, slos=found)
+
+
+@router.post(
+    "/{service}",
+    status_code=201,
+    dependencies=[OPERATOR, SAMPLES],
+    response_model=SloOut,
+    responses={200: {"model": SloOut}},
+)
+@audited("slo.save")
+def set_slo(
+    unit: UnitOfWork,
+    service: ResourceId,
+    seen: IfMatch,
+    objective: Annotated[slos.Checked, Depends(checked_slo)],
+    server: Server,
+    response: Response,
+) -> Outside[Posture, SloOut]:
+    """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
+    slo, new = slos.set_slo(unit, service, objective, seen)
+    unit.session.flush()
+    if new:
+        response.headers["Location"] = f"/v1/slo/{service}"
+    else:
+        response.status_code = 200
+    # Measured after the transaction: queries over a month of samples are not to hold up writers.
+    apart, meter = slos.apart(slo), Meter(server, unit.now())
+    return Outside(lambda: posture(apart, meter), _shown)
+
+
+@router.delete("/{service}/{name}", status_code=204, dependencies=[OPERATOR])
+@audited("slo.delete")
+def delete_slo(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> None:
+    """Archive an objective. Its history remains."""
+    slos.remove(unit, service, name)
+
+
+@router.get("/{service}/{name}/history", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_slo_history(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> HistoryOut:
+    """The versions of an objective and when each was valid, the newest first."""
+    slo = _one(unit, service, name)
+    terms = [
+        TermOut.model_validate({f: getattr(term, f) for f in TermOut.model_fields})
+        for term in slos.history(unit, slo)
+    ]
+    return HistoryOut(service=slo.service, name=slo.name, terms=terms)
+
+
+@router.get(
+    "/{service}/{name}/rules",
+    dependencies=[READ_ONLY],
+    response_class=Response,
+    response_model=None,
+    responses={200: {"content": {"application/yaml": {}}}},
+)
+@cached(by="rows")
+def get_slo_rules(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> Response:
+    """The objective as a Prometheus rule file: Sloth's recording rules, and burn alerts."""
+    text = prometheus_rules(_one(unit, service, name))
+    return Response(text, media_type="application/yaml", headers={"Cache-Control": "no-store"})
+
+
+def _read_documents(asked: Preparation) -> Documents:
     """Every document, and the objective that it is."""
-    found: list[tuple[Read, slos.Checked | None]] = []
+    found: Documents = []
     most = asked.context.settings.max_slos
     try:
         for document in read_documents(asked.body.document):
@@ -162,19 +228,18 @@ def _prepare_import(asked: Preparation) -> list[tuple[Read, slos.Checked | None]
     return found
 
 
-def _one(call: Call) -> Slo:
-    service = service_named(call, call.name("service"))
-    slo = slos.named(call, service.name, call.name("name"))
+def _one(unit: Unit, service: str, name: str) -> Slo:
+    slo = slos.named(unit, service_named(unit, service).name, name)
     if slo is None:
-        raise not_found("slo", f"{service.name}/{call.name('name')}", call.tenant_name)
+        raise not_found("slo", f"{service}/{name}", unit.tenant_name)
     return slo
 
 
-def _unconfigured(call: Call) -> Iterator[dict[str, Any]]:
+def _unconfigured(unit: Unit) -> Iterator[ListedSlo]:
     with_slo = select(Slo.service).where(Slo.archived_at.is_(None))
     statement = select(Service).where(Service.name.not_in(with_slo)).order_by(Service.name)
-    for service in call.session.execute(statement).scalars():
-        yield {"service": service.name, "status": "not_configured"}
+    for service in unit.session.execute(statement).scalars():
+        yield ListedSlo(service=service.name, status="not_configured")
 
 
 def _shown(found: Posture) -> SloOut:
@@ -216,94 +281,4 @@ _OWN = (
     "created_at",
     "updated_at",
     "version",
-)
-
-_EXAMPLE = {
-    "objective": "0.999",
-    "indicator": {
-        "type": "ratio",
-        "bad": 'http_requests_total{code=~"5.."}',
-        "total": "http_requests_total",
-    },
-}
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/slo",
-        list_slos,
-        role=Role.READ_ONLY,
-        tag="slo",
-        query=SloQuery,
-        answer=SlosOut,
-        errors=(422,),
-        samples=True,
-        measured=True,
-    ),
-    operation(
-        "POST",
-        "/v1/slo/import",
-        import_slos,
-        role=Role.OPERATOR,
-        tag="slo",
-        action="slo.import",
-        body=ImportSlos,
-        prepare=_prepare_import,
-        answer=ImportedOut,
-        example={"document": "apiVersion: openslo/v1\nkind: SLO\n"},
-    ),
-    operation(
-        "GET",
-        "/v1/slo/{service}",
-        get_slo,
-        role=Role.READ_ONLY,
-        tag="slo",
-        query=OneServiceQuery,
-        answer=ServiceSlosOut,
-        errors=(422,),
-        samples=True,
-        measured=True,
-    ),
-    operation(
-        "POST",
-        "/v1/slo/{service}",
-        set_slo,
-        role=Role.OPERATOR,
-        tag="slo",
-        action="slo.save",
-        body=SetSlo,
-        prepare=slos.prepare,
-        answer=SloOut,
-        success=201,
-        answers={200: SloOut},
-        example=_EXAMPLE,
-        samples=True,
-    ),
-    operation(
-        "DELETE",
-        "/v1/slo/{service}/{name}",
-        delete_slo,
-        role=Role.OPERATOR,
-        tag="slo",
-        action="slo.delete",
-        success=204,
-    ),
-    operation(
-        "GET",
-        "/v1/slo/{service}/{name}/history",
-        slo_history,
-        role=Role.READ_ONLY,
-        tag="slo",
-        answer=HistoryOut,
-        steady=True,
-    ),
-    operation(
-        "GET",
-        "/v1/slo/{service}/{name}/rules",
-        slo_rules,
-        role=Role.READ_ONLY,
-        tag="slo",
-        media=("application/yaml",),
-        steady=True,
-    ),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, PathName, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Listed, PathName, Shown, Timestamp
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]
@@ -62,6 +62,21 @@ RollingText = Annotated[
 class SetSlo(Body):
     """An objective. With the name of one that is there it changes that, from `version`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "objective": "0.999",
+                    "indicator": {
+                        "type": "ratio",
+                        "bad": 'http_requests_total{code=~"5.."}',
+                        "total": "http_requests_total",
+                    },
+                }
+            ]
+        }
+    )
+
     name: PathName = "availability"
     objective: Annotated[str, Field(max_length=14)] = Field(
         description="decimal text above 0 and below 1, of at most 12 digits",
@@ -79,13 +94,17 @@ class SetSlo(Body):
 class ImportSlos(Body):
     """OpenSLO documents, YAML, separated by `---`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"document": "apiVersion: openslo/v1\nkind: SLO\n"}]}
+    )
+
     document: Annotated[str, Field(min_length=1, max_length=500_000)]
 
 
 class SloQuery(PageQuery):
     """Filters of the list."""
 
-    status: StatusName | None = None
+    status: StatusName | None = Field(None, description="of the objectives that are listed")
     include_unconfigured: bool = Field(
         False, description="services without an objective, too, as `not_configured`"
     )
@@ -107,7 +126,7 @@ class BudgetOut(Shown):
     remaining_clamped: float
 
 
-class WindowOut(Shown):
+class SloWindowOut(Shown):
     """The window now."""
 
     text: str
@@ -115,7 +134,7 @@ class WindowOut(Shown):
     ends_at: Timestamp
 
 
-class AlertOut(Shown):
+class BurnAlertOut(Shown):
     """What burn alerts of one severity say."""
 
     severity: Literal["page", "ticket"]
@@ -130,7 +149,7 @@ class SloOut(Shown):
     service: str
     name: str
     objective: str
-    window: WindowOut
+    window: SloWindowOut
     indicator: dict[str, Any]
     min_events: int
     status: StatusName
@@ -140,7 +159,7 @@ class SloOut(Shown):
     time_to_exhaustion: float | None = Field(description="seconds; absent budget or none burning")
     coverage: float = Field(description="share of the window for which there are samples")
     events: float
-    alerts: list[AlertOut]
+    alerts: list[BurnAlertOut]
     warnings: list[str]
     created_at: Timestamp
     updated_at: Timestamp
@@ -172,12 +191,14 @@ class ListedSlo(Shown):
     service: str
     status: Literal["ok", "at_risk", "breached", "no_data", "not_configured"]
 
+    @classmethod
+    def of(cls, slo: SloOut) -> ListedSlo:
+        """An objective with all that is shown of it."""
+        return cls.model_validate(slo.model_dump(mode="json"))
 
-class SlosOut(Shown):
+
+class SlosOut(Listed[ListedSlo]):
     """A page of objectives."""
-
-    data: list[ListedSlo]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class HistoryOut(Shown):
@@ -188,7 +209,7 @@ class HistoryOut(Shown):
     terms: list[TermOut]
 
 
-class ImportedOut(Shown):
+class ImportedSlosOut(Shown):
     """What became of a document."""
 
     created: list[str]

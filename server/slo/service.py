@@ -8,11 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.platform.calls import Call
 from novaql.server.platform.catalog.lookup import service_named
 from novaql.server.platform.errors import Conflict, Detail, InvalidRequest, not_found
 from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
 from novaql.server.platform.state.database import flushed_or
 from novaql.server.platform.tenant_limits import check_limit
 from novaql.server.platform.unit import Unit
@@ -49,11 +47,6 @@ class Checked:
     rules: list[dict[str, Any]]
 
 
-def prepare(asked: Preparation) -> Checked:
-    """Check the objective that a request sets."""
-    return checked(asked.names["service"], asked.body)
-
-
 def checked(service: str, body: SetSlo) -> Checked:
     """An objective with its rules, which takes long to find out: not in a transaction.
 
@@ -86,17 +79,19 @@ def checked(service: str, body: SetSlo) -> Checked:
     )
 
 
-def set_slo(call: Call, service: str, body: Checked) -> tuple[Slo, bool]:
+def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:
     """Make or change an objective that was checked; whether it is new.
+
+    seen  the version that a change is made from, if the request says it beside the body
 
     Raises `VersionConflict` for a change from an older version.
     """
-    service_named(call, service)
+    service_named(unit, service)
     window, indicator = body.window, body.indicator
-    known = named(call, service, body.name, lock=True)
+    known = named(unit, service, body.name, lock=True)
     if known is None:
-        return _create(call, service, body), True
-    call.expect(known, call.expected_version(body.version))
+        return _create(unit, service, body), True
+    unit.expect(known, body.version if seen is None else seen)
     before = snapshot(known)
     changed = (known.objective, known.window, known.indicator) != (
         body.objective,
@@ -105,12 +100,12 @@ def set_slo(call: Call, service: str, body: Checked) -> tuple[Slo, bool]:
     )
     known.objective, known.window, known.indicator = body.objective, window, indicator
     known.min_events = body.min_events
-    call.touch(known)
+    unit.touch(known)
     if changed:
-        _end_term(call, known)
-        _begin_term(call, known)
-    call.audit("slo.update", ("slo", known.id), before=before, after=snapshot(known))
-    _announce(call, known, body.rules)
+        _end_term(unit, known)
+        _begin_term(unit, known)
+    unit.audit("slo.update", ("slo", known.id), before=before, after=snapshot(known))
+    _announce(unit, known, body.rules)
     return known, False
 
 

@@ -106,7 +106,7 @@ def test_03_what_nobody_foresaw_tells_nothing(
     def broken(*_: object) -> None:
         raise KeyError("a secret of the inside")
 
-    monkeypatch.setattr("novaql.server.platform.calls.origin_of", broken)
+    monkeypatch.setattr("novaql.server.http.unit_of_work.origin_of", broken)
     answer = ask(server, tenant, "GET", "/v1/services")
 
     assert answer.status_code == 500
@@ -214,7 +214,7 @@ def test_10_the_key_and_the_change_are_one_transaction(
 
     key = {"Idempotency-Key": "crash"}
     with monkeypatch.context() as patch:
-        patch.setattr("novaql.server.platform.calls.remember", broken)
+        patch.setattr("novaql.server.http.transaction.remember", broken)
         assert ask(server, tenant, "POST", "/v1/services", SERVICE, **key).status_code == 500
     assert ask(server, tenant, "GET", "/v1/services").json()["data"] == []
     first = ask(server, tenant, "POST", "/v1/services", SERVICE, **key)
