@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from novaql.server.alerts.router import ENDPOINTS as ALERTS
 from novaql.server.audit.router import ENDPOINTS as AUDIT
-from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
+from novaql.server.dashboards.embeds import router as embeds
+from novaql.server.dashboards.live import router as dashboard_data
+from novaql.server.dashboards.router import router as dashboards
 from novaql.server.health.router import ENDPOINTS as HEALTH
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import ENDPOINTS as INCIDENTS
@@ -23,7 +25,7 @@ Row = Endpoint | NovaRoute
 
 ROUTES: tuple[Row, ...] = (
     *QUERY,
-    *DASHBOARDS,
+    *routes_of(dashboards, dashboard_data, embeds),
     *SERVICES,
     *SLO,
     *INCIDENTS,
