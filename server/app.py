@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,6 @@ from starlette.responses import Response
 from novaql import __version__
 from novaql.server.console import mount_console
 from novaql.server.http.openapi import openapi_document
-from novaql.server.http.query import invalid_query
 from novaql.server.platform.application import Application
 from novaql.server.platform.assembly import assemble, close
 from novaql.server.platform.clock import Clock
@@ -119,7 +117,6 @@ def create_app(
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     app.add_exception_handler(HTTPException, _plain_http_error)
-    app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_middleware(Compression, smallest=settings.compress_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
@@ -148,12 +145,6 @@ def _close(context: ServerContext, jobs: Sequence[Job]) -> None:
     for job in jobs:
         job.stop()
     close(context)
-
-
-async def _invalid_parameters(request: Request, error: Exception) -> Response:
-    """Parameters that FastAPI refuses, in the API's own shape."""
-    assert isinstance(error, RequestValidationError)
-    return problem_response(invalid_query(error), request.scope["path"], request_id_of(request))
 
 
 async def _plain_http_error(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from starlette.responses import Response
 
 from novaql.server.http.bodies import read_model
 from novaql.server.http.dependencies import Requires, samples, version_of
-from novaql.server.http.query import check_query
+from novaql.server.http.query import check_query, invalid_query
 from novaql.server.http.transaction import in_transaction
 from novaql.server.platform.context import context_of, principal_of
 from novaql.server.platform.idempotency import read_key
@@ -164,8 +165,11 @@ class NovaRoute(APIRoute):
                 await self.admission(request)
             check_query(request, self.query)
             found = await read_model(request, self.body, self.path)
-            with self._holding_key(found):
-                return await solve_and_run(found)
+            try:
+                with self._holding_key(found):
+                    return await solve_and_run(found)
+            except RequestValidationError as error:
+                raise invalid_query(error) from None
 
         return handle
 
