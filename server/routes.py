@@ -6,7 +6,9 @@ from novaql.server.alerts.router import ENDPOINTS as ALERTS
 from novaql.server.alerts.router import ROUTERS as ALERT_ROUTERS
 from novaql.server.audit.download import router as downloads
 from novaql.server.audit.router import router as audit
-from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
+from novaql.server.dashboards.embeds import router as embeds
+from novaql.server.dashboards.live import router as dashboard_data
+from novaql.server.dashboards.router import router as dashboards
 from novaql.server.health.router import ENDPOINTS as HEALTH
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
@@ -26,11 +28,11 @@ Row = Endpoint | NovaRoute
 
 ROUTES: tuple[Row, ...] = (
     *QUERY,
-    *DASHBOARDS,
-    *routes_of(*ALERT_ROUTERS),
+    *routes_of(dashboards, dashboard_data, embeds),
     *routes_of(services),
     *routes_of(slo),
     *routes_of(incidents),
+    *routes_of(*ALERT_ROUTERS),
     *ALERTS,
     *routes_of(audit, downloads),
     *routes_of(webhooks),

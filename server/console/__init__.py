@@ -11,10 +11,8 @@ import hashlib
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
 
 STATIC = Path(__file__).parent / "static"
 
@@ -78,8 +76,6 @@ def mount_console(app: FastAPI) -> None:
 
     The files are read once, here. A path that names no file is left to the application's own 404.
     """
-    from fastapi import HTTPException, Request, Response  # noqa: PLC0415 - heavy, server only
-
     files, digest = read_static()
     page = files["index.html"].body.replace(b"{{assets}}", f"/console/{digest}".encode())
     etag = f'"{hashlib.sha256(page).hexdigest()[:16]}"'
@@ -100,9 +96,6 @@ def mount_console(app: FastAPI) -> None:
             headers={**SECURITY_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"},
         )
 
-    # FastAPI resolves annotations in module globals, where the lazily imported names are not.
-    index.__annotations__ = {"request": Request}
-    asset.__annotations__ = {"version": str, "path": str}
     methods = ["GET", "HEAD"]
     app.add_api_route("/", index, methods=methods, include_in_schema=False, name="console")
     app.add_api_route(

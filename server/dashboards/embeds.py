@@ -12,9 +12,10 @@ import hmac
 import html
 import secrets
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from fastapi import Query
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,13 +32,20 @@ from novaql.server.dashboards.panel_data import (
 )
 from novaql.server.dashboards.panel_data import Shown as ShownPanel
 from novaql.server.dashboards.tables import Panel, PanelEmbed
-from novaql.server.platform.calls import Answer, Call, created, no_content, ok, operation
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    SAMPLES,
+    BaseUrl,
+    Caller,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited
 from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import Detail, Forbidden, Gone, Impossible, not_found
 from novaql.server.platform.formats import MEDIA, format_of
 from novaql.server.platform.ids import new_id
-from novaql.server.platform.query_parameters import read_query
 from novaql.server.platform.scopes import Principal, Role
 from novaql.server.platform.secrets import digest_of
 from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
@@ -46,6 +54,12 @@ from novaql.server.platform.tables import User
 from novaql.server.platform.tenant_limits import check_limit
 from novaql.server.platform.unit import Origin, system_actor
 
+router = api_router("/v1", "dashboards")
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The URL opens nothing"},
+    410: {"description": "The URL has expired"},
+    422: {"description": "A query cannot be carried out"},
+}
 USUAL, LONGEST = timedelta(days=30), timedelta(days=366)
 HostName = Annotated[
     str,
@@ -57,6 +71,10 @@ HostName = Annotated[
 
 class MakeEmbed(Body):
     """Who may show the panel, and how long."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"origins": ["https://wiki.example"], "expires_in": "7d"}]}
+    )
 
     origins: Annotated[list[HostName], Field(max_length=20)] = Field(
         default_factory=list, description="pages that may frame it; empty: none may"
@@ -95,19 +113,23 @@ class EmbedsOut(Shown):
     data: list[EmbedOut]
 
 
-class PageQuery(Body):
+class EmbedPageQuery(Body):
     """What the URL holds."""
 
-    token: Annotated[str, Field(min_length=1, max_length=128)]
+    token: str = Field(min_length=1, max_length=128, description="the secret of the embedding")
 
 
-class EmbedQuery(DataQuery, PageQuery):
+class EmbedQuery(DataQuery, EmbedPageQuery):
     """What the URL holds, and which time."""
 
 
-def make_embed(call: Call) -> Answer:
+@router.post("/panels/{id}/embeds", status_code=201, dependencies=[OPERATOR])
+@audited("panel.embed")
+def make_embed(
+    unit: UnitOfWork, id: ResourceId, body: MakeEmbed, caller: Caller, base_url: BaseUrl
+) -> MadeEmbed:
     """Make a URL that shows this panel to whoever has it, until it expires or is revoked."""
-    panel, body = call.get(Panel, call.name("id"), "panel"), call.body(MakeEmbed)
+    panel = unit.get(Panel, id, "panel")
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
         message = "more than nothing, and at most 366 days"
@@ -116,9 +138,9 @@ def make_embed(call: Call) -> Answer:
             code="invalid_expiry",
             details=[Detail("/expires_in", message)],
         )
-    secret, now = secrets.token_urlsafe(32), call.now()
+    secret, now = secrets.token_urlsafe(32), unit.now()
     live = (PanelEmbed.revoked_at.is_(None), PanelEmbed.expires_at > now)
-    check_limit(call, "max_embeds", PanelEmbed, *live)
+    check_limit(unit, "max_embeds", PanelEmbed, *live)
     row = PanelEmbed(
         id=new_id("emb"),
         created_at=now,
@@ -128,58 +150,83 @@ def make_embed(call: Call) -> Answer:
         origins=sorted(set(body.origins)),
         digest=digest_of(secret),
         expires_at=now + lives,
-        created_by=call.principal.user_id,
+        created_by=caller.user_id,
     )
-    call.session.add(row)
-    call.session.flush()
+    unit.session.add(row)
+    unit.session.flush()
     shown = EmbedOut.of(row)
-    call.audit("panel.embed", ("panel", panel.id), after=shown.model_dump(mode="json"))
-    base = call.url_of(f"/v1/embeds/{row.id}")
-    made = MadeEmbed(
+    unit.audit("panel.embed", ("panel", panel.id), after=shown.model_dump(mode="json"))
+    base = f"{base_url}/v1/embeds/{row.id}"
+    return MadeEmbed(
         **shown.model_dump(),
         token=secret,
         page_url=f"{base}/page?token={secret}",
         data_url=f"{base}/data?token={secret}",
     )
-    return created(made)
 
 
-def list_embeds(call: Call) -> Answer:
+@router.get("/panels/{id}/embeds", dependencies=[READ_ONLY])
+def list_embeds(unit: UnitOfWork, id: ResourceId) -> EmbedsOut:
     """The embeddings of a panel, without their secrets."""
-    panel = call.get(Panel, call.name("id"), "panel")
+    panel = unit.get(Panel, id, "panel")
     rows = select(PanelEmbed).where(PanelEmbed.panel_id == panel.id)
-    found = call.session.execute(rows.order_by(PanelEmbed.created_at, PanelEmbed.id)).scalars()
-    return ok({"data": [EmbedOut.of(row).model_dump(mode="json") for row in found]})
+    found = unit.session.execute(rows.order_by(PanelEmbed.created_at, PanelEmbed.id)).scalars()
+    return EmbedsOut(data=[EmbedOut.of(row) for row in found])
 
 
-def revoke_embed(call: Call) -> Answer:
+@router.delete("/panels/{id}/embeds/{embed_id}", status_code=204, dependencies=[OPERATOR])
+@audited("panel.revoke_embed")
+def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None:
     """Revoke an embedding: its URLs open nothing from now on."""
-    panel = call.get(Panel, call.name("id"), "panel")
-    row = call.get(PanelEmbed, call.name("embed_id"), "embed", lock=True)
+    panel = unit.get(Panel, id, "panel")
+    row = unit.get(PanelEmbed, embed_id, "embed", lock=True)
     if row.panel_id != panel.id:
-        raise not_found("embed", row.id, call.tenant_name)
+        raise not_found("embed", row.id, unit.tenant_name)
     before = EmbedOut.of(row).model_dump(mode="json")
-    row.revoked_at = row.revoked_at or call.now()
-    call.touch(row)
+    row.revoked_at = row.revoked_at or unit.now()
+    unit.touch(row)
     after = EmbedOut.of(row).model_dump(mode="json")
-    call.audit("panel.revoke_embed", ("panel", panel.id), before=before, after=after)
-    return no_content()
+    unit.audit("panel.revoke_embed", ("panel", panel.id), before=before, after=after)
 
 
-async def embedded_data(request: Request) -> Response:
+@router.get(
+    "/embeds/{id}/data",
+    response_class=Response,
+    dependencies=[SAMPLES],
+    responses=REFUSALS
+    | {
+        200: {
+            "content": {
+                "application/json": {},
+                "text/csv": {},
+                "application/vnd.apache.arrow.stream": {},
+            }
+        },
+        406: {"description": "No form of the data is acceptable"},
+    },
+)
+async def get_embedded_data(
+    request: Request, id: ResourceId, query: Annotated[EmbedQuery, Query()]
+) -> Response:
     """The data of an embedded panel. The URL is the permission, until it expires."""
-    query = read_query(request, EmbedQuery)
-    scoped, shown, _ = await _opened(request, query.token)
+    scoped, shown, _ = await _opened(request, id, query.token)
     form = format_of(query.format, request.headers.get("accept", ""))
     content = await data_of(request, scoped, shown, query, {}, form)
     headers = {"Cache-Control": "no-store", "Content-Type": MEDIA[form], "Vary": "Accept"}
     return Response(content, headers=headers | _QUIET)
 
 
-async def embedded_page(request: Request) -> Response:
+@router.get(
+    "/embeds/{id}/page",
+    response_class=Response,
+    dependencies=[SAMPLES],
+    responses=REFUSALS | {200: {"content": {"text/html": {}}}},
+)
+async def get_embedded_page(
+    request: Request, id: ResourceId, query: Annotated[EmbedPageQuery, Query()]
+) -> Response:
     """A page that shows an embedded panel, for a frame in a page of the origins that were named."""
-    query = read_query(request, PageQuery)
-    scoped, shown, origins = await _opened(request, query.token)
+    scoped, shown, origins = await _opened(request, id, query.token)
     window = window_in(scoped, shown.time_range, DataQuery.model_validate({}))
 
     def work(run: Run) -> str:
@@ -203,8 +250,10 @@ async def embedded_page(request: Request) -> Response:
 _QUIET = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-async def _opened(request: Request, token: str) -> tuple[ServerContext, ShownPanel, list[str]]:
-    context, key = context_of(request), str(request.path_params["id"])
+async def _opened(
+    request: Request, key: str, token: str
+) -> tuple[ServerContext, ShownPanel, list[str]]:
+    context = context_of(request)
     try:
         opened = await context.threads.run(lambda: _open(context, key, token))
     except Forbidden:
@@ -265,51 +314,3 @@ def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) ->
 def _refuse_late(now: datetime, expires: datetime) -> None:
     if now >= expires:
         raise Gone("this URL has expired", code="embed_expired")
-
-
-_PANEL = "/v1/panels/{id}/embeds"
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "POST",
-        _PANEL,
-        make_embed,
-        role=Role.OPERATOR,
-        tag="dashboards",
-        action="panel.embed",
-        body=MakeEmbed,
-        answer=MadeEmbed,
-        success=201,
-        example={"origins": ["https://wiki.example"], "expires_in": "7d"},
-    ),
-    operation("GET", _PANEL, list_embeds, role=Role.READ_ONLY, tag="dashboards", answer=EmbedsOut),
-    operation(
-        "DELETE",
-        _PANEL + "/{embed_id}",
-        revoke_embed,
-        role=Role.OPERATOR,
-        tag="dashboards",
-        action="panel.revoke_embed",
-        success=204,
-    ),
-    Endpoint(
-        ("GET",),
-        "/v1/embeds/{id}/data",
-        embedded_data,
-        None,
-        "dashboards",
-        errors=(400, 403, 406, 410, 422, 429, 503),
-        query=EmbedQuery,
-        media=("application/json", "text/csv", "application/vnd.apache.arrow.stream"),
-    ),
-    Endpoint(
-        ("GET",),
-        "/v1/embeds/{id}/page",
-        embedded_page,
-        None,
-        "dashboards",
-        errors=(400, 403, 410, 422, 429, 503),
-        query=PageQuery,
-        media=("text/html",),
-    ),
-)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import orjson
+from fastapi import Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,14 +15,14 @@ from novaql.result import Result
 from novaql.server.dashboards.choices import resolved
 from novaql.server.dashboards.interpolation import NoValue
 from novaql.server.dashboards.panel_data import (
-    DataQuery,
+    ChosenDataQuery,
+    ChosenWindowQuery,
     Run,
-    WindowQuery,
+    data_of,
     in_turn,
+    load,
     needed,
-    panel_data,
     put_in,
-    read_parameters,
     variables_of,
     window_in,
 )
@@ -29,15 +30,17 @@ from novaql.server.dashboards.panel_formats import legend_text
 from novaql.server.dashboards.schema import AnnotationIn
 from novaql.server.dashboards.tables import Dashboard
 from novaql.server.dashboards.windows import built_in
+from novaql.server.http.dependencies import READ_ONLY, SAMPLES, ResourceId, Server
+from novaql.server.http.routing import api_router
 from novaql.server.platform.calls import read_once
 from novaql.server.platform.clock import from_ms, rfc3339
-from novaql.server.platform.context import context_of
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.scopes import Role
+from novaql.server.platform.formats import MEDIA, format_of
 from novaql.server.platform.shapes import Shown, Timestamp
 from novaql.server.platform.unit import Unit
 
+router = api_router("/v1", "dashboards")
 MOST_MARKS = 1000
+CANNOT = {"description": "A query cannot be carried out"}
 
 
 class VariableOut(Shown):
@@ -113,18 +116,23 @@ class PanelDataOut(Shown):
     infos: list[str]
 
 
-async def dashboard_variables(request: Request) -> Response:
+@router.get(
+    "/dashboards/{id}/variables",
+    response_model=VariablesOut,
+    dependencies=[READ_ONLY, SAMPLES],
+    responses={422: CANNOT},
+)
+async def list_dashboard_variables(
+    request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
+) -> Response:
     """What can be chosen for each variable in a time, and what is chosen by `var-NAME=VALUE`."""
-    query, given = read_parameters(request, WindowQuery)
-    key = str(request.path_params["id"])
     variables, time_range, _ = await read_once(
-        request, f"dashboard:{key}", lambda unit: _parts(unit, key)
+        request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
-    context = context_of(request)
-    window = window_in(context, time_range, query)
+    window = window_in(server, time_range, query)
 
     def work(run: Run) -> bytes:
-        choices = resolved(variables, given, built_in(window), run.asked())
+        choices = resolved(variables, query.given, built_in(window), run.asked())
         rows = [
             {
                 "name": choice.variable.name,
@@ -140,23 +148,28 @@ async def dashboard_variables(request: Request) -> Response:
         ]
         return orjson.dumps({"data": rows})
 
-    return _json(await in_turn(request, context, window, work))
+    return _json(await in_turn(request, server, window, work))
 
 
-async def dashboard_annotations(request: Request) -> Response:
+@router.get(
+    "/dashboards/{id}/annotations",
+    response_model=MarksOut,
+    dependencies=[READ_ONLY, SAMPLES],
+    responses={422: CANNOT},
+)
+async def list_dashboard_annotations(
+    request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
+) -> Response:
     """The marks that a dashboard's annotations make in a time."""
-    query, given = read_parameters(request, WindowQuery)
-    key = str(request.path_params["id"])
     variables, time_range, annotations = await read_once(
-        request, f"dashboard:{key}", lambda unit: _parts(unit, key)
+        request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
-    context = context_of(request)
-    window = window_in(context, time_range, query)
+    window = window_in(server, time_range, query)
 
     def work(run: Run) -> bytes:
         fixed = built_in(window)
         wanted = needed(variables, [annotation.expr for annotation in annotations])
-        choices = resolved(variables, given, fixed, run.asked(), wanted=wanted)
+        choices = resolved(variables, query.given, fixed, run.asked(), wanted=wanted)
         values = fixed | {choice.variable.name: choice.value for choice in choices}
         marks: list[tuple[int, dict[str, Any]]] = []
         for annotation in annotations:
@@ -170,7 +183,37 @@ async def dashboard_annotations(request: Request) -> Response:
         rows = [mark for _, mark in marks[:MOST_MARKS]]
         return orjson.dumps({"data": rows, "truncated": len(marks) > MOST_MARKS})
 
-    return _json(await in_turn(request, context, window, work))
+    return _json(await in_turn(request, server, window, work))
+
+
+@router.get(
+    "/panels/{id}/data",
+    response_model=PanelDataOut,
+    dependencies=[READ_ONLY, SAMPLES],
+    responses={
+        200: {"content": {"text/csv": {}, "application/vnd.apache.arrow.stream": {}}},
+        406: {"description": "No form of the data is acceptable"},
+        422: CANNOT,
+    },
+)
+async def get_panel_data(
+    request: Request, id: ResourceId, query: Annotated[ChosenDataQuery, Query()], server: Server
+) -> Response:
+    """The data of a panel as JSON, CSV or an Arrow IPC stream, by `format` or the Accept header.
+
+    Variables are chosen by `var-NAME=VALUE`; one that takes several may stand more than once, and
+    `$__all` stands for all. Steps of a time that is told from now (`now-1h`) are multiples of the
+    step, so that a refreshed panel keeps its points. CSV has a row a sample: time, series, value; a
+    series is named by its query's legend, or its labels. Text that a spreadsheet would take for a
+    formula begins with an apostrophe.
+    """
+    form = format_of(query.format, request.headers.get("accept", ""))
+    shown = await read_once(request, f"panel:{id}", lambda unit: load(unit, id))
+    content = await data_of(request, server, shown, query, query.given, form)
+    headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
+    if form == "csv":
+        headers["Content-Disposition"] = f'inline; filename="{id}.csv"'
+    return Response(content, headers=headers)
 
 
 def _parts(unit: Unit, key: str) -> tuple[Any, dict[str, str], list[AnnotationIn]]:
@@ -212,31 +255,3 @@ def _marks(
 
 def _json(content: bytes) -> Response:
     return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
-
-
-def _seen(path: str, handler: Any, query: Any, answer: Any, **more: Any) -> Endpoint:
-    return Endpoint(
-        ("GET",),
-        path,
-        handler,
-        Role.READ_ONLY,
-        "dashboards",
-        errors=(400, 404, 422, 503, *more.pop("errors", ())),
-        query=query,
-        answer=answer,
-        **more,
-    )
-
-
-ENDPOINTS = (
-    _seen("/v1/dashboards/{id}/variables", dashboard_variables, WindowQuery, VariablesOut),
-    _seen("/v1/dashboards/{id}/annotations", dashboard_annotations, WindowQuery, MarksOut),
-    _seen(
-        "/v1/panels/{id}/data",
-        panel_data,
-        DataQuery,
-        PanelDataOut,
-        errors=(406,),
-        media=("text/csv", "application/vnd.apache.arrow.stream"),
-    ),
-)

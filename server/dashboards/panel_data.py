@@ -1,14 +1,13 @@
-"""GET /v1/panels/{id}/data: what a panel shows, for any time, with the viewer's choices."""
+"""What a panel shows, for any time, with the viewer's choices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from starlette.requests import Request
-from starlette.responses import Response
 
 from novaql.api import Cancellation, evaluate
 from novaql.errors import NovaqlError
@@ -20,12 +19,10 @@ from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, a
 from novaql.server.dashboards.schema import PanelQuery, VariableIn
 from novaql.server.dashboards.tables import Dashboard, Panel
 from novaql.server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
-from novaql.server.platform.calls import read_once
 from novaql.server.platform.clock import to_ms
-from novaql.server.platform.context import ServerContext, context_of
+from novaql.server.platform.context import ServerContext
 from novaql.server.platform.errors import Detail, InvalidRequest, invalid
-from novaql.server.platform.formats import MEDIA, Format, format_of
-from novaql.server.platform.query_parameters import validated
+from novaql.server.platform.formats import Format
 from novaql.server.platform.query_run import only_small, within_budget
 from novaql.server.platform.shapes import Body
 from novaql.server.platform.unit import Unit
@@ -59,6 +56,49 @@ class DataQuery(WindowQuery):
     format: Format | None = Field(None, description="wins over the Accept header")
 
 
+class Choosing(Body):
+    """Beside other parameters, `var-NAME=VALUE` chooses a value of a variable; several of one name
+    choose several values.
+
+    given  the values by the names of variables
+    """
+
+    free_prefix: ClassVar[str] = VARIABLE
+    _given: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def given(self) -> Mapping[str, Sequence[str]]:
+        return self._given
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_choices(
+        cls, data: Mapping[str, Any], handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        given: dict[str, list[str]] = {}
+        others: dict[str, Any] = {}
+        for name, value in data.items():
+            if not name.startswith(VARIABLE):
+                others[name] = value
+                continue
+            given[name.removeprefix(VARIABLE)] = values = [value] if type(value) is str else value
+            if any(len(text) > 1000 or "\0" in text for text in values):
+                raise invalid(
+                    f"/{name}", "a value of at most 1000 characters, without NUL, is wanted"
+                )
+        found = handler(others)
+        found._given = given
+        return found
+
+
+class ChosenWindowQuery(Choosing, WindowQuery):
+    """Which time, and what is chosen for variables."""
+
+
+class ChosenDataQuery(Choosing, DataQuery):
+    """Which time, in which form, and what is chosen for variables."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A panel and what of its dashboard its data depend on."""
@@ -80,26 +120,6 @@ def load(unit: Unit, panel_id: str) -> Shown:
 def variables_of(dashboard: Dashboard) -> tuple[VariableIn, ...]:
     """The variables of a dashboard, in their order."""
     return tuple(VariableIn.model_validate(variable) for variable in dashboard.variables)
-
-
-async def panel_data(request: Request) -> Response:
-    """The data of a panel as JSON, CSV or an Arrow IPC stream, by `format` or the Accept header.
-
-    Variables are chosen by `var-NAME=VALUE`; one that takes several may stand more than once, and
-    `$__all` stands for all. Steps of a time that is told from now (`now-1h`) are multiples of the
-    step, so that a refreshed panel keeps its points. CSV has a row a sample: time, series, value; a
-    series is named by its query's legend, or its labels. Text that a spreadsheet would take for a
-    formula begins with an apostrophe.
-    """
-    query, given = read_parameters(request, DataQuery)
-    form = format_of(query.format, request.headers.get("accept", ""))
-    key = str(request.path_params["id"])
-    shown = await read_once(request, f"panel:{key}", lambda unit: load(unit, key))
-    content = await data_of(request, context_of(request), shown, query, given, form)
-    headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
-    if form == "csv":
-        headers["Content-Disposition"] = f'inline; filename="{key}.csv"'
-    return Response(content, headers=headers)
 
 
 async def data_of(
@@ -239,17 +259,3 @@ def window_in(context: ServerContext, time_range: Mapping[str, str], query: Wind
     end = query.end if query.end is not None else time_range["to"]
     now_ms = to_ms(context.clock.now())
     return window_of(start, end, query.step, query.max_points, now_ms)
-
-
-def read_parameters(request: Request, model: type[Any]) -> tuple[Any, dict[str, list[str]]]:
-    """The query parameters: those of the model, and the values of variables by their names."""
-    given: dict[str, list[str]] = {}
-    others: list[tuple[str, str]] = []
-    for name, value in request.query_params.multi_items():
-        if not name.startswith(VARIABLE):
-            others.append((name, value))
-            continue
-        if len(value) > 1000 or "\0" in value:
-            raise invalid(f"/{name}", "a value of at most 1000 characters, without NUL, is wanted")
-        given.setdefault(name.removeprefix(VARIABLE), []).append(value)
-    return validated(model, others), given

@@ -2,128 +2,188 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from fastapi import Depends, Query, Response
+from starlette.requests import Request
 
 from novaql.server.dashboards import service
 from novaql.server.dashboards.checks import Tries, check_dashboard, prepare_dashboard
-from novaql.server.dashboards.embeds import ENDPOINTS as EMBEDS
 from novaql.server.dashboards.grafana_in import imported
 from novaql.server.dashboards.grafana_out import exported
-from novaql.server.dashboards.live import ENDPOINTS as LIVE
 from novaql.server.dashboards.schema import (
+    AnyDocument,
     DashboardOut,
     DashboardQuery,
     DashboardsOut,
     ExportQuery,
     ImportDashboard,
-    ImportedOut,
+    ImportedDashboardOut,
     Note,
+    PersonOut,
     SaveDashboard,
     VersionInFull,
     VersionOut,
     VersionsOut,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
-from novaql.server.platform.endpoint import Endpoint
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    Caller,
+    IfMatch,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.platform.errors import InvalidRequest, invalid
 from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.scopes import Role
+
+router = api_router("/v1/dashboards", "dashboards")
+UNKNOWN_ID = {"description": "There is no dashboard with the `id` of the body"}
 
 
-class AnyDocument(BaseModel):
-    """A dashboard in the form that was asked for."""
+async def checked_dashboard(request: Request, body: SaveDashboard) -> None:
+    """Checks a dashboard before it is saved."""
+    await checked(request, body, prepare_dashboard)
 
 
-def list_dashboards(call: Call) -> Answer:
+async def read_import(request: Request, body: ImportDashboard) -> tuple[SaveDashboard, list[Note]]:
+    """A dashboard of Grafana as one of ours, checked, and what was dropped or changed."""
+    return await checked(request, body, _read_import)
+
+
+@router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_dashboards(
+    unit: UnitOfWork, pages: Pages, query: Annotated[DashboardQuery, Query()]
+) -> DashboardsOut:
     """The dashboards with their owners, and when they were last edited."""
-    page = service.find(call, call.query(DashboardQuery))
-    rows = service.rows_of(call, page.rows)
-    return listed(page, lambda dashboard: rows[dashboard.id])
+    page = service.find(unit, pages, query)
+    rows = service.rows_of(unit, page.rows)
+    return DashboardsOut(data=[rows[row.id] for row in page.rows], next_cursor=page.next_cursor)
 
 
-def save_dashboard(call: Call) -> Answer:
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[OPERATOR, Depends(checked_dashboard)],
+    responses={200: {"model": DashboardOut}, 404: UNKNOWN_ID},
+)
+@audited("dashboard.create")
+def save_dashboard(
+    unit: UnitOfWork, body: SaveDashboard, caller: Caller, seen: IfMatch, response: Response
+) -> DashboardOut:
     """Create a dashboard, or save one again.
 
-    With an `id` it replaces that dashboard, made from `version` of it (or If-Match); if somebody
-    saved it meanwhile, it is a 409 `version_conflict` and nothing is lost. Panels that bring their
-    `id` stay the same panel, also when they move. Every query must parse whatever is chosen for its
-    variables; the first that does not is a 422 with its line and column.
+    With an `id` it replaces that dashboard, made from `version` of it (or If-Match); if another
+    client saved it meanwhile, it is a 409 `version_conflict` and nothing is lost. Panels that bring
+    their `id` stay the same panel, also when they move. Every query must parse whatever is chosen
+    for its variables; the first that does not is a 422 with its line and column.
     """
-    body = call.body(SaveDashboard)
-    dashboard, fresh = service.save(call, body)
-    shown = service.shown(call, dashboard)
+    dashboard, fresh = service.save(unit, body, caller, seen)
     if fresh:
-        return created(shown, f"/v1/dashboards/{dashboard.id}")
-    return ok(shown)
-
-
-def get_dashboard(call: Call) -> Answer:
-    """A dashboard with its panels and variables."""
-    dashboard = call.get(Dashboard, call.name("id"), "dashboard")
-    return ok(service.shown(call, dashboard))
-
-
-def delete_dashboard(call: Call) -> Answer:
-    """Delete a dashboard with its panels and versions."""
-    service.end(call, call.name("id"))
-    return no_content()
-
-
-def list_versions(call: Call) -> Answer:
-    """The last hundred versions of a dashboard, the newest first."""
-    found = service.versions_of(call, call.name("id"))
-    people = service.people_of(call, (version.by for version in found))
-    rows = [_version(version, people) for version in found]
-    return ok({"data": [VersionOut.model_validate(row).model_dump(mode="json") for row in rows]})
-
-
-def get_version(call: Call) -> Answer:
-    """A version as it was saved. To restore it, save it again from the newest version."""
-    version = service.version_of(call, call.name("id"), call.name("number"))
-    shown = _version(version, service.people_of(call, [version.by]))
-    return ok(VersionInFull.model_validate({**shown, "dashboard": version.document}))
-
-
-def import_dashboard(call: Call) -> Answer:
-    """Import a dashboard of Grafana. The report names everything that was dropped or changed."""
-    body = call.body(ImportDashboard)
-    found: SaveDashboard
-    found, report = call.prepared
-    dashboard, fresh = None, True
-    if body.dry_run:
-        call.audit("dashboard.import", ("dashboard", body.id or ""), after={"dry_run": True})
+        response.headers["Location"] = f"/v1/dashboards/{dashboard.id}"
     else:
-        dashboard, fresh = service.save(call, found)
-    content = found.model_dump(mode="json", by_alias=True, exclude={"id", "version"})
-    shown = ImportedOut(
-        id=None if dashboard is None else dashboard.id,
-        version=None if dashboard is None else dashboard.version,
-        dashboard=content if dashboard is None else service.document(call, dashboard),
-        panels=len(found.panels),
+        response.status_code = 200
+    return service.shown(unit, dashboard)
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    dependencies=[OPERATOR],
+    responses={200: {"model": ImportedDashboardOut}, 404: UNKNOWN_ID},
+)
+@audited("dashboard.import")
+def import_dashboard(
+    unit: UnitOfWork,
+    body: ImportDashboard,
+    found: Annotated[tuple[SaveDashboard, list[Note]], Depends(read_import)],
+    caller: Caller,
+    seen: IfMatch,
+    response: Response,
+) -> ImportedDashboardOut:
+    """Import a dashboard of Grafana. The report names everything that was dropped or changed."""
+    wanted, report = found
+    if body.dry_run:
+        unit.audit("dashboard.import", ("dashboard", body.id or ""), after={"dry_run": True})
+        response.status_code = 200
+        content = wanted.model_dump(mode="json", by_alias=True, exclude={"id", "version"})
+        dashboard_id = version = None
+    else:
+        dashboard, fresh = service.save(unit, wanted, caller, seen)
+        content = service.document(unit, dashboard)
+        dashboard_id, version = dashboard.id, dashboard.version
+        if fresh:
+            response.headers["Location"] = f"/v1/dashboards/{dashboard.id}"
+        else:
+            response.status_code = 200
+    return ImportedDashboardOut(
+        id=dashboard_id,
+        version=version,
+        dashboard=content,
+        panels=len(wanted.panels),
         report=report,
     )
-    if dashboard is None or not fresh:
-        return ok(shown)
-    return created(shown, f"/v1/dashboards/{dashboard.id}")
 
 
-def export_dashboard(call: Call) -> Answer:
+@router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_dashboard(unit: UnitOfWork, id: ResourceId) -> DashboardOut:
+    """A dashboard with its panels and variables."""
+    return service.shown(unit, unit.get(Dashboard, id, "dashboard"))
+
+
+@router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
+@audited("dashboard.delete")
+def delete_dashboard(unit: UnitOfWork, id: ResourceId) -> None:
+    """Delete a dashboard with its panels and versions."""
+    service.end(unit, id)
+
+
+@router.get("/{id}/versions", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_dashboard_versions(unit: UnitOfWork, id: ResourceId) -> VersionsOut:
+    """The last hundred versions of a dashboard, the newest first."""
+    found = service.versions_of(unit, id)
+    people = service.people_of(unit, (version.by for version in found))
+    return VersionsOut(
+        data=[VersionOut.model_validate(_version(version, people)) for version in found]
+    )
+
+
+@router.get("/{id}/versions/{number}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_dashboard_version(unit: UnitOfWork, id: ResourceId, number: ResourceId) -> VersionInFull:
+    """A version as it was saved. To restore it, save it again from the newest version."""
+    version = service.version_of(unit, id, number)
+    shown = _version(version, service.people_of(unit, [version.by]))
+    return VersionInFull.model_validate({**shown, "dashboard": version.document})
+
+
+@router.get("/{id}/export", response_model=AnyDocument, dependencies=[READ_ONLY])
+@cached(by="rows")
+def export_dashboard(
+    unit: UnitOfWork,
+    id: ResourceId,
+    query: Annotated[ExportQuery, Query()],
+    response: Response,
+) -> dict[str, Any]:
     """A dashboard as JSON: for Grafana, or in the form that POST /v1/dashboards takes."""
-    dashboard = call.get(Dashboard, call.name("id"), "dashboard")
-    content = service.document(call, dashboard)
-    if call.query(ExportQuery).format == "grafana":
-        content = exported(dashboard.id, dashboard.version, content)
-    else:
-        for panel in content["panels"]:
-            del panel["id"]
-    name = f'attachment; filename="{dashboard.id}.json"'
-    return Answer(200, content, {"Content-Disposition": name})
+    dashboard = unit.get(Dashboard, id, "dashboard")
+    response.headers["Content-Disposition"] = f'attachment; filename="{dashboard.id}.json"'
+    content = service.document(unit, dashboard)
+    if query.format == "grafana":
+        return exported(dashboard.id, dashboard.version, content)
+    for panel in content["panels"]:
+        del panel["id"]
+    return content
 
 
-def _prepare_import(asked: Preparation) -> tuple[SaveDashboard, list[Note]]:
+def _read_import(asked: Preparation) -> tuple[SaveDashboard, list[Note]]:
     body: ImportDashboard = asked.body
     tries = Tries(asked.checkpoint)
     found, report = imported(body.dashboard, tries.one)
@@ -135,7 +195,7 @@ def _prepare_import(asked: Preparation) -> tuple[SaveDashboard, list[Note]]:
     return found, report
 
 
-def _version(version: DashboardVersion, people: dict[str, Any]) -> dict[str, Any]:
+def _version(version: DashboardVersion, people: dict[str, PersonOut]) -> dict[str, Any]:
     title = str(version.document.get("title", ""))
     return {
         "number": version.number,
@@ -143,130 +203,3 @@ def _version(version: DashboardVersion, people: dict[str, Any]) -> dict[str, Any
         "by": people[version.by],
         "title": title,
     }
-
-
-EXAMPLE: dict[str, Any] = {
-    "title": "API",
-    "variables": [
-        {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": True}
-    ],
-    "panels": [
-        {
-            "title": "Requests",
-            "type": "timeseries",
-            "unit": "reqps",
-            "queries": [
-                {
-                    "expr": 'sum by (job) (rate(requests_total{job=~"$job"}[$__rate_interval]))',
-                    "legend": "{{job}}",
-                }
-            ],
-            "grid": {"x": 0, "y": 0, "w": 12, "h": 8},
-        }
-    ],
-}
-GRAFANA_EXAMPLE: dict[str, Any] = {
-    "dashboard": {
-        "title": "From Grafana",
-        "panels": [
-            {
-                "type": "timeseries",
-                "title": "Up",
-                "targets": [{"expr": "up"}],
-                "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
-            }
-        ],
-    }
-}
-_ONE = "/v1/dashboards/{id}"
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/dashboards",
-        list_dashboards,
-        role=Role.READ_ONLY,
-        tag="dashboards",
-        query=DashboardQuery,
-        answer=DashboardsOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/dashboards",
-        save_dashboard,
-        role=Role.OPERATOR,
-        tag="dashboards",
-        action="dashboard.create",
-        body=SaveDashboard,
-        prepare=prepare_dashboard,
-        answer=DashboardOut,
-        success=201,
-        answers={200: DashboardOut},
-        errors=(404,),
-        example=EXAMPLE,
-    ),
-    operation(
-        "POST",
-        "/v1/dashboards/import",
-        import_dashboard,
-        role=Role.OPERATOR,
-        tag="dashboards",
-        action="dashboard.import",
-        body=ImportDashboard,
-        prepare=_prepare_import,
-        answer=ImportedOut,
-        success=201,
-        answers={200: ImportedOut},
-        errors=(404,),
-        example=GRAFANA_EXAMPLE,
-    ),
-    operation(
-        "GET",
-        _ONE,
-        get_dashboard,
-        role=Role.READ_ONLY,
-        tag="dashboards",
-        answer=DashboardOut,
-        steady=True,
-    ),
-    operation(
-        "DELETE",
-        _ONE,
-        delete_dashboard,
-        role=Role.OPERATOR,
-        tag="dashboards",
-        action="dashboard.delete",
-        success=204,
-    ),
-    operation(
-        "GET",
-        _ONE + "/versions",
-        list_versions,
-        role=Role.READ_ONLY,
-        tag="dashboards",
-        answer=VersionsOut,
-        steady=True,
-    ),
-    operation(
-        "GET",
-        _ONE + "/versions/{number}",
-        get_version,
-        role=Role.READ_ONLY,
-        tag="dashboards",
-        answer=VersionInFull,
-        steady=True,
-    ),
-    operation(
-        "GET",
-        _ONE + "/export",
-        export_dashboard,
-        role=Role.READ_ONLY,
-        tag="dashboards",
-        query=ExportQuery,
-        answer=AnyDocument,
-        steady=True,
-    ),
-    *LIVE,
-    *EMBEDS,
-)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Duration, Listed, Shown, Timestamp
 
 Title = Annotated[str, Field(max_length=500)]
 Long = Annotated[str, Field(max_length=10_000)]
@@ -19,6 +19,39 @@ TimeText = Annotated[
 PanelType = Literal["timeseries", "stat", "gauge", "table", "heatmap", "text"]
 COLUMNS = 24
 MOST_PANELS = 250
+EXAMPLE: dict[str, Any] = {
+    "title": "API",
+    "variables": [
+        {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": True}
+    ],
+    "panels": [
+        {
+            "title": "Requests",
+            "type": "timeseries",
+            "unit": "reqps",
+            "queries": [
+                {
+                    "expr": 'sum by (job) (rate(requests_total{job=~"$job"}[$__rate_interval]))',
+                    "legend": "{{job}}",
+                }
+            ],
+            "grid": {"x": 0, "y": 0, "w": 12, "h": 8},
+        }
+    ],
+}
+GRAFANA_EXAMPLE: dict[str, Any] = {
+    "dashboard": {
+        "title": "From Grafana",
+        "panels": [
+            {
+                "type": "timeseries",
+                "title": "Up",
+                "targets": [{"expr": "up"}],
+                "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+            }
+        ],
+    }
+}
 
 
 class Grid(Body):
@@ -113,6 +146,8 @@ class TimeRange(Body):
 class SaveDashboard(Body):
     """A whole dashboard. With an `id` it replaces that one, made from `version` of it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     version: int | None = Field(None, ge=1)
     title: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
@@ -195,11 +230,8 @@ class DashboardOut(Shown):
     version: int
 
 
-class DashboardsOut(Shown):
+class DashboardsOut(Listed[DashboardRow]):
     """A page of dashboards."""
-
-    data: list[DashboardRow]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class VersionOut(Shown):
@@ -226,6 +258,8 @@ class VersionInFull(VersionOut):
 class ImportDashboard(Body):
     """A dashboard of Grafana, as it exports it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [GRAFANA_EXAMPLE]})
+
     dashboard: dict[str, Any]
     dry_run: bool = Field(False, description="only tell what would become of it")
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
@@ -242,7 +276,7 @@ class Note(Shown):
     reason: str
 
 
-class ImportedOut(Shown):
+class ImportedDashboardOut(Shown):
     """What became of an imported dashboard. `dashboard` is what was, or would be, saved."""
 
     id: str | None
@@ -255,4 +289,10 @@ class ImportedOut(Shown):
 class ExportQuery(Body):
     """Which form."""
 
-    format: Literal["grafana", "nova"] = "nova"
+    format: Literal["grafana", "nova"] = Field(
+        "nova", description="for Grafana, or as POST /v1/dashboards takes it"
+    )
+
+
+class AnyDocument(Shown):
+    """A dashboard in the form that was asked for."""

@@ -16,10 +16,11 @@ from novaql.server.dashboards.schema import (
     SaveDashboard,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
-from novaql.server.platform.calls import Call
+from novaql.server.http.pages import Pager
 from novaql.server.platform.cursors import Key, Page
 from novaql.server.platform.errors import Impossible, not_found
 from novaql.server.platform.ids import new_id
+from novaql.server.platform.scopes import Principal
 from novaql.server.platform.shapes import duration_text
 from novaql.server.platform.tables import User
 from novaql.server.platform.tenant_limits import check_limit
@@ -29,7 +30,7 @@ KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
 MOST_VERSIONS = 100
 
 
-def find(call: Call, query: DashboardQuery) -> Page[Dashboard]:
+def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
     """A page of the dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
@@ -40,7 +41,7 @@ def find(call: Call, query: DashboardQuery) -> Page[Dashboard]:
         statement = statement.where(
             Dashboard.tag_lines.contains(f"\n{query.tag}\n", autoescape=True)
         )
-    return call.page(statement, KEYS)
+    return pages.page(unit, statement, KEYS, query)
 
 
 def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> dict[str, DashboardRow]:
@@ -83,20 +84,25 @@ def panels_of(unit: Unit, dashboard_id: str) -> list[Panel]:
     return list(unit.session.execute(statement.order_by(Panel.position, Panel.id)).scalars())
 
 
-def save(call: Call, body: SaveDashboard) -> tuple[Dashboard, bool]:
-    """Create a dashboard, or replace one as the client saw it; whether it is new."""
-    now, user = call.now(), call.principal.user_id
+def save(
+    unit: Unit, body: SaveDashboard, caller: Principal, seen: int | None
+) -> tuple[Dashboard, bool]:
+    """Create a dashboard, or replace one as the client saw it; whether it is new.
+
+    seen  the version that If-Match names; it wins over that of the body
+    """
+    now, user = unit.now(), caller.user_id
     if body.id is None:
-        check_limit(call, "max_dashboards", Dashboard)
+        check_limit(unit, "max_dashboards", Dashboard)
         dashboard = Dashboard(
             id=new_id("dash"), created_at=now, updated_at=now, version=1, created_by=user
         )
         before, action = None, "dashboard.create"
     else:
-        dashboard = call.get(Dashboard, body.id, "dashboard", lock=True)
-        call.expect(dashboard, call.expected_version(body.version))
-        before, action = document(call, dashboard), "dashboard.update"
-        call.touch(dashboard)
+        dashboard = unit.get(Dashboard, body.id, "dashboard", lock=True)
+        unit.expect(dashboard, body.version if seen is None else seen)
+        before, action = document(unit, dashboard), "dashboard.update"
+        unit.touch(dashboard)
     dashboard.title, dashboard.description = body.title, body.description
     dashboard.tags = sorted(set(body.tags))
     dashboard.tag_lines = "\n".join(["", *dashboard.tags, ""])
@@ -105,23 +111,23 @@ def save(call: Call, body: SaveDashboard) -> tuple[Dashboard, bool]:
     dashboard.refresh = None if body.refresh is None else duration_text(body.refresh)
     dashboard.time_range = body.time_range.model_dump(mode="json", by_alias=True)
     dashboard.updated_by = user
-    call.session.add(dashboard)
-    call.session.flush()
-    _save_panels(call, dashboard, body.panels)
-    after = document(call, dashboard)
-    _keep_version(call, dashboard, after)
-    call.audit(action, ("dashboard", dashboard.id), before=before, after=after)
+    unit.session.add(dashboard)
+    unit.session.flush()
+    _save_panels(unit, dashboard, body.panels)
+    after = document(unit, dashboard)
+    _keep_version(unit, dashboard, after)
+    unit.audit(action, ("dashboard", dashboard.id), before=before, after=after)
     return dashboard, before is None
 
 
-def end(call: Call, dashboard_id: str) -> None:
+def end(unit: Unit, dashboard_id: str) -> None:
     """Delete a dashboard with its panels, versions and embeddings."""
-    dashboard = call.get(Dashboard, dashboard_id, "dashboard", lock=True)
-    call.audit("dashboard.delete", ("dashboard", dashboard.id), before=document(call, dashboard))
-    _remove_panels(call, [panel.id for panel in panels_of(call, dashboard.id)])
+    dashboard = unit.get(Dashboard, dashboard_id, "dashboard", lock=True)
+    unit.audit("dashboard.delete", ("dashboard", dashboard.id), before=document(unit, dashboard))
+    _remove_panels(unit, [panel.id for panel in panels_of(unit, dashboard.id)])
     versions = delete(DashboardVersion).where(DashboardVersion.dashboard_id == dashboard.id)
-    call.session.execute(versions)
-    call.session.delete(dashboard)
+    unit.session.execute(versions)
+    unit.session.delete(dashboard)
 
 
 def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
@@ -174,12 +180,12 @@ def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
     return found[number]
 
 
-def _save_panels(call: Call, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:
+def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:
     """Change, make and remove panels so that they are these. Known ids are kept.
 
     A panel without an id is the one of the same title, if there is just one of them.
     """
-    known = {panel.id: panel for panel in panels_of(call, dashboard.id)}
+    known = {panel.id: panel for panel in panels_of(unit, dashboard.id)}
     named = {panel.id for panel in panels if panel.id is not None}
     for number, panel in enumerate(panels):
         if panel.id is not None and panel.id not in known:
@@ -198,27 +204,27 @@ def _save_panels(call: Call, dashboard: Dashboard, panels: Sequence[PanelIn]) ->
         known_id = panel.id or (alike.pop() if len(alike) == 1 else None)
         spec = panel.model_dump(mode="json", exclude={"id", "title"})
         if known_id is None:
-            now = call.now()
+            now = unit.now()
             row = Panel(id=new_id("pan"), created_at=now, updated_at=now, version=1)
             row.dashboard_id = dashboard.id
-            call.session.add(row)
+            unit.session.add(row)
         else:
             row = known[known_id]
             if (row.title, row.spec, row.position) != (panel.title, spec, position):
-                call.touch(row)
+                unit.touch(row)
         row.title, row.spec, row.position = panel.title, spec, position
         kept.add(row.id)
-    _remove_panels(call, [key for key in known if key not in kept])
-    call.session.flush()
+    _remove_panels(unit, [key for key in known if key not in kept])
+    unit.session.flush()
 
 
-def _remove_panels(call: Call, ids: list[str]) -> None:
-    call.session.execute(delete(PanelEmbed).where(PanelEmbed.panel_id.in_(ids)))
-    call.session.execute(delete(Panel).where(Panel.id.in_(ids)))
+def _remove_panels(unit: Unit, ids: list[str]) -> None:
+    unit.session.execute(delete(PanelEmbed).where(PanelEmbed.panel_id.in_(ids)))
+    unit.session.execute(delete(Panel).where(Panel.id.in_(ids)))
 
 
-def _keep_version(call: Call, dashboard: Dashboard, content: dict[str, Any]) -> None:
-    call.session.add(
+def _keep_version(unit: Unit, dashboard: Dashboard, content: dict[str, Any]) -> None:
+    unit.session.add(
         DashboardVersion(
             id=new_id("dver"),
             dashboard_id=dashboard.id,
@@ -228,7 +234,7 @@ def _keep_version(call: Call, dashboard: Dashboard, content: dict[str, Any]) -> 
             document=content,
         )
     )
-    call.session.execute(
+    unit.session.execute(
         delete(DashboardVersion).where(
             DashboardVersion.dashboard_id == dashboard.id,
             DashboardVersion.number <= dashboard.version - MOST_VERSIONS,

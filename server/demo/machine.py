@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import psutil
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from novaql.server.addresses import is_loopback
 from novaql.server.platform.errors import Forbidden
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 NODE_METRICS_PATH = "/demo/node/metrics"
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,8 +74,6 @@ def node_registry() -> CollectorRegistry:
 
 def mount_node_metrics(app: FastAPI) -> None:
     """Serve the machine's metrics at `NODE_METRICS_PATH`, to this machine only."""
-    from fastapi import Request, Response  # noqa: PLC0415 - heavy, server only
-
     registry = node_registry()
 
     def node_metrics(request: Request) -> Response:
@@ -86,8 +81,6 @@ def mount_node_metrics(app: FastAPI) -> None:
             raise Forbidden("the metrics of this machine are for this machine only")
         return Response(generate_latest(registry), headers={"Content-Type": _CONTENT_TYPE})
 
-    # FastAPI resolves annotations in module globals, where the lazily imported names are not.
-    node_metrics.__annotations__ = {"request": Request}
     app.add_api_route(NODE_METRICS_PATH, node_metrics, include_in_schema=False)
 
 

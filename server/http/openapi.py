@@ -78,6 +78,9 @@ def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
         operation["x-audit-action"] = route.action
     if route.takes_idempotency_key:
         operation["x-idempotency-key"] = True
+    if route.body is not None:  # an empty body is an object without fields
+        fields = route.body.model_fields.values()
+        operation["requestBody"]["required"] = any(field.is_required() for field in fields)
     parameters = [_finished(p) for p in operation.get("parameters", ())]
     parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _headers_taken(route)]
     operation["parameters"] = parameters

@@ -21,13 +21,18 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 def check_query(request: Request, model: type[BaseModel] | None) -> None:
     """Raises `InvalidRequest` for a parameter that is repeated (unless its field is a list), has a
     NUL character, or spells a number or boolean in another way than JSON; and for any parameter of
-    an endpoint without a model."""
+    an endpoint without a model.
+
+    A model with a `free_prefix` checks parameters whose names begin with that itself."""
     if not request.scope["query_string"]:
         return
     fields = {} if model is None else model.model_fields
     annotations = {field.alias or name: field.annotation for name, field in fields.items()}
+    free = getattr(model, "free_prefix", None)
     seen: set[str] = set()
     for name, text in request.query_params.multi_items():
+        if free is not None and name.startswith(free):
+            continue
         if "\0" in text:
             raise _invalid(name, "a NUL character stands in it")
         if model is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from novaql.server.dashboards.router import EXAMPLE
+from novaql.server.dashboards.schema import EXAMPLE
 from novaql.server.platform.clock import SteppedClock
 from novaql.server.platform.scopes import Role
 from tests.server.dashboards.conftest import ask, data, panel, save

@@ -74,3 +74,34 @@ def test_every_endpoint_of_queries_and_dashboards(tmp_path: Path) -> None:
         assert back.status_code == 201
         assert client.delete(f"/v1/dashboards/{made['id']}").status_code == 204
         assert client.get(panel).status_code == 404
+
+
+def test_workers_show_panels_with_the_owners_samples(tmp_path: Path) -> None:
+    with ExitStack() as stack, server_process(tmp_path / "data", "--workers", "2") as server:
+        bearer = {"Authorization": f"Bearer {server.token}"}
+        client = stack.enter_context(httpx.Client(base_url=server.url, headers=bearer, timeout=30))
+        body = packed(message_of([({"__name__": "m"}, [(NOW_S * 1000, 7.0)])]))
+        sent = client.post("/prometheus/api/v1/write", content=body, headers=WRITE_HEADERS)
+        assert sent.status_code == 204
+        grid = {"x": 0, "y": 0, "w": 24, "h": 8}
+        made: dict[str, Any] = client.post(
+            "/v1/dashboards",
+            json={
+                "title": "D",
+                "panels": [
+                    {"title": "M", "type": "stat", "queries": [{"expr": "m"}], "grid": grid}
+                ],
+            },
+        ).json()
+        panel = f"/v1/panels/{made['panels'][0]['id']}"
+        embed = client.post(f"{panel}/embeds", json={}).json()
+        window: dict[str, Any] = {"start": NOW_S, "end": NOW_S, "step": 1}
+        data_url = f"/v1/embeds/{embed['id']}/data"
+        for _ in range(12):  # connections of their own, so that each worker has some
+            with httpx.Client(base_url=server.url, timeout=30) as other:
+                seen = other.get(f"{panel}/data", params=window, headers=bearer).json()
+                embedded = other.get(data_url, params=window | {"token": embed["token"]}).json()
+                page = other.get(f"/v1/embeds/{embed['id']}/page?token={embed['token']}")
+            assert seen["queries"][0]["result"][0]["values"] == [[NOW_S, 7]]
+            assert embedded["queries"][0]["result"] == seen["queries"][0]["result"]
+            assert page.status_code == 200
