@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novaql.server.alerts.router import ENDPOINTS as ALERTS
+from novaql.server.alerts.router import ROUTERS as ALERT_ROUTERS
 from novaql.server.audit.router import ENDPOINTS as AUDIT
 from novaql.server.dashboards.router import ENDPOINTS as DASHBOARDS
 from novaql.server.health.router import ENDPOINTS as HEALTH
@@ -28,6 +29,7 @@ ROUTES: tuple[Row, ...] = (
     *SLO,
     *INCIDENTS,
     *ALERTS,
+    *routes_of(*ALERT_ROUTERS),
     *AUDIT,
     *WEBHOOKS,
     *USERS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from novaql.server.alerts import (
     alerts_router,
     channels_router,
+    dry_run,
     routing_import,
     routing_router,
     rules_router,
@@ -16,7 +17,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *channels_router.ENDPOINTS,
     *routing_router.ENDPOINTS,
     *routing_import.ENDPOINTS,
-    *rules_router.ENDPOINTS,
-    *alerts_router.ENDPOINTS,
-    *silences_router.ENDPOINTS,
 )
+ROUTERS = (rules_router.router, dry_run.router, alerts_router.router, silences_router.router)
