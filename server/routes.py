@@ -1,22 +1,21 @@
-"""One table: every endpoint of the server hangs here, with the role it needs."""
+"""Every route of the server, with the role that it needs."""
 
 from __future__ import annotations
 
-from novaql.server.alerts.router import ENDPOINTS as ALERTS
-from novaql.server.alerts.router import ROUTERS as ALERT_ROUTERS
+from novaql.server.alerts.router import ROUTERS as ALERTS
 from novaql.server.audit.download import router as downloads
 from novaql.server.audit.router import router as audit
 from novaql.server.dashboards.embeds import router as embeds
 from novaql.server.dashboards.live import router as dashboard_data
 from novaql.server.dashboards.router import router as dashboards
-from novaql.server.health.router import ENDPOINTS as HEALTH
+from novaql.server.health.router import ROUTES as HEALTH
+from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
-from novaql.server.ingest.router import ENDPOINTS as INGEST
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.prometheus.router import ENDPOINTS as PROMETHEUS
-from novaql.server.query.router import ENDPOINTS as QUERY
-from novaql.server.scim.router import ENDPOINTS as SCIM
+from novaql.server.ingest.router import ROUTES as INGEST
+from novaql.server.prometheus.router import ROUTES as PROMETHEUS
+from novaql.server.query.router import ROUTES as QUERY
+from novaql.server.scim.router import ROUTES as SCIM
 from novaql.server.services.router import router as services
 from novaql.server.slo.router import router as slo
 from novaql.server.tokens.router import router as tokens
@@ -24,7 +23,7 @@ from novaql.server.users.invitations import router as invitations
 from novaql.server.users.router import router as users
 from novaql.server.webhooks.router import router as webhooks
 
-Row = Endpoint | NovaRoute
+Row = DataRoute | NovaRoute
 
 ROUTES: tuple[Row, ...] = (
     *QUERY,
@@ -32,8 +31,7 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(services),
     *routes_of(slo),
     *routes_of(incidents),
-    *routes_of(*ALERT_ROUTERS),
-    *ALERTS,
+    *routes_of(*ALERTS),
     *routes_of(audit, downloads),
     *routes_of(webhooks),
     *routes_of(users, invitations),

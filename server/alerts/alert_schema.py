@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from novaql.server.alerts.rule_schema import DestinationOut, RuleOut, ShortText
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Duration, Listed, Shown, Timestamp
 
 AlertState = Literal["pending", "firing", "resolved", "inactive"]
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
@@ -77,15 +77,20 @@ class AlertDetailOut(AlertOut):
     routing: list[RoutingOut]
 
 
-class AlertsOut(Shown):
+class AlertsOut(Listed[AlertOut]):
     """A page of alerts."""
-
-    data: list[AlertOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class SilenceAlert(Body):
     """How long, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"duration": "2h", "reason": "the disk is being replaced, see OPS-17"},
+            ]
+        }
+    )
 
     duration: Duration | None = Field(
         None, description="1s to 366d; may be left out with `until_resolved`"
@@ -104,6 +109,18 @@ class MatcherBody(Body):
 
 class MakeSilence(Body):
     """What to silence, from when, until when, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "matchers": [{"name": "provider", "value": "payments"}],
+                    "duration": "1h",
+                    "reason": "maintenance of the payment provider",
+                }
+            ]
+        }
+    )
 
     matchers: Annotated[list[MatcherBody], Field(min_length=1, max_length=50)]
     starts_at: Timestamp | None = Field(None, description="absent: now")
@@ -158,11 +175,8 @@ class SilenceQuery(PageQuery):
     alert_id: ShortText | None = None
 
 
-class SilencesOut(Shown):
+class SilencesOut(Listed[SilenceOut]):
     """A page of silences."""
-
-    data: list[SilenceOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
 
 
 class SentOut(Shown):

@@ -1,7 +1,7 @@
 """A rule tried over the past: what it would have raised, and when.
 
 The expression is one range query; its columns then go through the same states as a rule's
-evaluations. Nothing is written and nobody is told.
+evaluations. Nothing is written, and no notification is sent.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from novaql.server.alerts.rule_checks import check_rule, ms
 from novaql.server.alerts.rule_model import SERVICE, SEVERITY
 from novaql.server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
 from novaql.server.alerts.rules_service import check_channels
+from novaql.server.http.dependencies import READ_ONLY, SAMPLES
+from novaql.server.http.routing import api_router
 from novaql.server.platform.calls import in_unit
 from novaql.server.platform.clock import from_ms, rfc3339, to_ms
 from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import inside, invalid
 from novaql.server.platform.query_run import within_budget
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.strict_json import read_json
 from novaql.server.platform.workers import TooLargeHere
+
+router = api_router("/v1/alert-rules", "alerts")
 
 SHOWN = 200
 MOST_SECONDS = 20.0
@@ -102,14 +103,14 @@ class _Course:
     fired: int = 0
 
 
-async def try_rule(request: Request) -> Response:
-    """Try a rule over a past range: what it would have raised, and when.
+@router.post("/test", dependencies=[READ_ONLY, SAMPLES], response_model=TriedOut)
+async def try_rule(request: Request, body: TestRule) -> Response:
+    """Try a rule over a past range: the alerts that it would have raised, and when.
 
-    The rule is evaluated at `start` and every `interval` after it up to `end`. Nothing is kept,
-    nobody is told. Policies for missing data and for errors are not tried.
+    The rule is evaluated at `start` and every `interval` after it up to `end`. Nothing is stored,
+    and no notification is sent. Policies for missing data and for errors are not tried.
     """
     context = context_of(request)
-    body = await read_json(request, TestRule, limit=context.settings.max_body_bytes)
     rule = body.rule
     with inside("/rule"):
         await context.workers.check(request, lambda _: check_rule(rule, context.settings))
@@ -299,15 +300,3 @@ def _rule(body: RuleBody) -> AlertingRule:
 
 def _time(at_ms: int) -> str:
     return rfc3339(from_ms(at_ms))
-
-
-TEST_RULE = Endpoint(
-    ("POST",),
-    "/v1/alert-rules/test",
-    try_rule,
-    Role.READ_ONLY,
-    "alerts",
-    errors=(400, 413, 415, 422, 503),
-    answer=TriedOut,
-    body=TestRule,
-)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from novaql.server.alerts import (
     alerts_router,
     channels_router,
+    dry_run,
     routing_router,
     rules_router,
     silences_router,
 )
-from novaql.server.platform.endpoint import Endpoint
 
-ROUTERS = (channels_router.router, channels_router.log_router, routing_router.router)
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *rules_router.ENDPOINTS,
-    *alerts_router.ENDPOINTS,
-    *silences_router.ENDPOINTS,
+ROUTERS = (
+    rules_router.router,
+    dry_run.router,
+    alerts_router.router,
+    silences_router.router,
+    channels_router.router,
+    channels_router.log_router,
+    routing_router.router,
 )

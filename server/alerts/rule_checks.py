@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
+
+from starlette.requests import Request
 
 from novaql.server.alerts.rule_model import (
     check_expression,
@@ -14,6 +17,8 @@ from novaql.server.alerts.rule_model import (
 from novaql.server.alerts.rule_schema import RuleBody, RulePatch
 from novaql.server.alerts.tables import AlertRule, RuleGroup
 from novaql.server.alerts.thresholds import thresholds_of
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import ResourceId
 from novaql.server.platform.errors import Conflict, invalid
 from novaql.server.platform.preparing import Preparation
 from novaql.server.platform.tenant_limits import limit_reached
@@ -33,16 +38,24 @@ PLAIN = (
 )
 
 
-def prepare_rule(asked: Preparation) -> None:
-    """Check a new rule."""
+async def checked_rule(request: Request, body: RuleBody) -> None:
+    """Checks a new rule."""
+    await checked(request, body, _check_new)
+
+
+async def checked_patch(request: Request, id: ResourceId, body: RulePatch) -> int:
+    """Checks a rule as it will be; the version that this was checked with."""
+    return await checked(request, body, partial(_check_changed, id))
+
+
+def _check_new(asked: Preparation) -> None:
     check_rule(asked.body, asked.context.settings)
     thresholds_of(asked.body.expr)  # kept for the answer
 
 
-def prepare_patch(asked: Preparation) -> int:
-    """Check a rule as it will be; the version that this was checked with."""
+def _check_changed(rule_id: str, asked: Preparation) -> int:
     with asked.read() as unit:
-        rule = unit.get(AlertRule, asked.names["id"], "alert_rule")
+        rule = unit.get(AlertRule, rule_id, "alert_rule")
         group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; change that", code="rule_is_managed")

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from sqlalchemy import select
+from starlette.requests import Request
 
 from novaql.rules.duplicates import duplicate_rules
 from novaql.rules.durations import format_duration
@@ -18,7 +19,7 @@ from novaql.rules.reading import read_rules
 from novaql.server.alerts.jobs import EVALUATE
 from novaql.server.alerts.rule_checks import check_interval_ms
 from novaql.server.alerts.rule_model import SERVICE, SEVERITY, labels_of_rule
-from novaql.server.alerts.rule_schema import ImportedOut, ImportRules
+from novaql.server.alerts.rule_schema import ImportedRulesOut, ImportRules
 from novaql.server.alerts.rules_service import (
     OF_THE_TENANT,
     default_interval_ms,
@@ -28,7 +29,7 @@ from novaql.server.alerts.rules_service import (
     new_rule,
 )
 from novaql.server.alerts.tables import AlertRule, RuleGroup
-from novaql.server.platform.calls import Call
+from novaql.server.http.checks import checked
 from novaql.server.platform.errors import Detail, Impossible, invalid, not_found
 from novaql.server.platform.preparing import Preparation
 from novaql.server.platform.tenant_limits import check_limit, limit_reached
@@ -38,9 +39,13 @@ OWN = ("api/", "slo/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
 
 
-def prepare_import(asked: Preparation) -> tuple[Group, ...]:
+async def checked_groups(request: Request, body: ImportRules) -> tuple[Group, ...]:
     """The groups of a file. Raises `Impossible` with everything that is wrong with it, and
     `Conflict` for more than the tenant may have."""
+    return await checked(request, body, _groups_of)
+
+
+def _groups_of(asked: Preparation) -> tuple[Group, ...]:
     body, settings = asked.body, asked.context.settings
     if body.file.startswith(OWN):
         raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
@@ -55,12 +60,11 @@ def prepare_import(asked: Preparation) -> tuple[Group, ...]:
     return groups
 
 
-def take_in(call: Call, body: ImportRules) -> ImportedOut:
+def take_in(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedRulesOut:
     """Replace the rules of a file by those that were read."""
-    groups: tuple[Group, ...] = call.prepared
     others = RuleGroup.file != body.file
     check_limit(
-        call,
+        unit,
         "max_rule_groups",
         RuleGroup,
         others,
@@ -68,21 +72,21 @@ def take_in(call: Call, body: ImportRules) -> ImportedOut:
         adds=len(groups),
     )
     check_limit(
-        call,
+        unit,
         "max_rules",
         AlertRule,
         OF_THE_TENANT,
         AlertRule.group_id.in_(select(RuleGroup.id).where(others)),
         adds=sum(len(group.rules) for group in groups),
     )
-    done = replace(call, body.file, groups, default_ms=default_interval_ms(call), managed="file")
+    done = replace(unit, body.file, groups, default_ms=default_interval_ms(unit), managed="file")
     again = [
         f"{one.name} {dict(one.labels)} stands more than once" for one in duplicate_rules(groups)
     ]
-    out = ImportedOut(
+    out = ImportedRulesOut(
         file=body.file, groups=[group.name for group in groups], warnings=again, **done
     )
-    call.audit(
+    unit.audit(
         "alert_rule.import", ("alert_rule_file", body.file), after=out.model_dump(mode="json")
     )
     return out
@@ -176,20 +180,20 @@ def replace(
     }
 
 
-def give_out(call: Call, file: str | None) -> str:
+def give_out(unit: Unit, file: str | None) -> str:
     """Rules as YAML. Raises the 404 `alert_rule_file_not_found`."""
     statement = select(RuleGroup).order_by(RuleGroup.file, RuleGroup.created_at, RuleGroup.id)
     if file is not None:
         statement = statement.where(RuleGroup.file == file)
-    groups = call.session.execute(statement).scalars().all()
+    groups = unit.session.execute(statement).scalars().all()
     if file is not None and not groups:
-        raise not_found("alert_rule_file", file, call.tenant_name)
+        raise not_found("alert_rule_file", file, unit.tenant_name)
     names: Counter[str] = Counter()
     written = []
     for group in groups:
         names[group.name] += 1
         repeated = f" ({names[group.name]})" if names[group.name] > 1 else ""
-        written.append(_group(group, group.name + repeated, _rules(call, group)))
+        written.append(_group(group, group.name + repeated, _rules(unit, group)))
     text: str = yaml.safe_dump({"groups": written}, sort_keys=False, allow_unicode=True)
     return text
 

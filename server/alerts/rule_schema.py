@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Duration, PolicyId, Shown, Timestamp
+from novaql.server.platform.shapes import Body, Duration, Listed, PolicyId, Shown, Timestamp
 
 Text = Annotated[str, Field(max_length=10_000)]
 Labels = Annotated[
@@ -36,7 +36,22 @@ RuleName = Annotated[
 class RuleBody(Body):
     """A rule. Labels and annotations are templates, as in Prometheus: `{{ $labels.instance }}`."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "InstanceDown",
+                    "expr": "up == 0",
+                    "for": "5m",
+                    "severity": "page",
+                    "annotations": {"summary": "{{ $labels.instance }} is down"},
+                }
+            ]
+        },
+    )
 
     name: RuleName = Field(description="`alertname`, or the metric that a recording rule writes")
     type: RuleType = "alerting"
@@ -73,7 +88,12 @@ class RuleBody(Body):
 class RulePatch(Body):
     """What is to change, made from `version`; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        json_schema_extra={"examples": [{"version": 1, "for": "10m"}]},
+    )
 
     version: int | None = Field(None, ge=1, description="or If-Match")
     name: RuleName | None = None
@@ -179,15 +199,25 @@ class RuleOut(Shown):
     version: int
 
 
-class RulesOut(Shown):
+class RulesOut(Listed[RuleOut]):
     """A page of rules."""
 
-    data: list[RuleOut]
-    next_cursor: str | None = Field(None, description="absent at the end")
+
+_FILE = """groups:
+  - name: node
+    rules:
+      - alert: InstanceDown
+        expr: up == 0
+        for: 5m
+"""
 
 
 class ImportRules(Body):
     """A rule file of Prometheus. What was imported under the same name before is replaced."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"file": "node.yml", "document": _FILE}]}
+    )
 
     file: Annotated[
         str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -197,7 +227,7 @@ class ImportRules(Body):
     )
 
 
-class ImportedOut(Shown):
+class ImportedRulesOut(Shown):
     """What an import made of the file. Rules are named `group/rule`."""
 
     file: str
@@ -224,7 +254,7 @@ class TriedRule(RuleBody):
 
 
 class TestRule(Body):
-    """A rule that is tried over the past. Nothing is kept, nobody is told."""
+    """A rule that is tried over the past. Nothing is stored, and no notification is sent."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Annotated
 
+from fastapi import Depends, Query, Response
 from sqlalchemy import bindparam, func, select
 
-from novaql.server.alerts import rule_checks, rule_files, rules_service, telling
-from novaql.server.alerts.dry_run import TEST_RULE
+from novaql.rules.model import Group
+from novaql.server.alerts import rule_files, rules_service, telling
 from novaql.server.alerts.routing import Destination
 from novaql.server.alerts.routing_config import RoutingPlan
+from novaql.server.alerts.rule_checks import checked_patch, checked_rule
 from novaql.server.alerts.rule_model import labels_of_rule
 from novaql.server.alerts.rule_schema import (
     DestinationOut,
     ExportQuery,
-    ImportedOut,
+    ImportedRulesOut,
     ImportRules,
     RuleBody,
     RuleOut,
@@ -26,12 +29,20 @@ from novaql.server.alerts.rule_schema import (
 )
 from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
 from novaql.server.alerts.thresholds import thresholds_of
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    IfMatch,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.platform.cursors import Key
-from novaql.server.platform.endpoint import Endpoint
-from novaql.server.platform.scopes import Role
 from novaql.server.platform.state.scoped import Prepared
 from novaql.server.platform.unit import Unit
+
+router = api_router("/v1/alert-rules", "alerts")
 
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
 _MS = timedelta(milliseconds=1)
@@ -47,9 +58,10 @@ _COUNTS = Prepared(
 )
 
 
-def list_rules(call: Call) -> Answer:
-    """The rules with their thresholds, where their alerts go, and how they go now."""
-    query = call.query(RuleQuery)
+@router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_rules(unit: UnitOfWork, pages: Pages, query: Annotated[RuleQuery, Query()]) -> RulesOut:
+    """The rules with their thresholds, their routing, and their current states."""
     statement = select(AlertRule)
     for name in _FILTERS:
         if (wanted := getattr(query, name)) is not None:
@@ -58,57 +70,100 @@ def list_rules(call: Call) -> Answer:
         if (wanted := getattr(query, name)) is not None:
             groups = select(RuleGroup.id).where(column == wanted)
             statement = statement.where(AlertRule.group_id.in_(groups))
-    page = call.page(statement, KEYS)
-    shown = {out.id: out for out in shown_rules(call, page.rows)}
-    return listed(page, lambda rule: shown[rule.id])
+    page = pages.page(unit, statement, KEYS, query)
+    return RulesOut(data=shown_rules(unit, page.rows), next_cursor=page.next_cursor)
 
 
-def create_rule(call: Call) -> Answer:
-    """Make a rule. It is evaluated at once, and then at its interval.
+@router.post("", status_code=201, dependencies=[OPERATOR, Depends(checked_rule)])
+@audited("alert_rule.create")
+def create_rule(unit: UnitOfWork, body: RuleBody, response: Response) -> RuleOut:
+    """Create a rule. It is evaluated at once, and then at its interval.
 
     An expression that does not parse is a 422 with line and column, and so is one that gives no
     instant vector. Recording rules have `type: recording`.
     """
-    rule, _ = rules_service.create(call, call.body(RuleBody))
-    return created(_one(call, rule), f"/v1/alert-rules/{rule.id}")
+    rule, _ = rules_service.create(unit, body)
+    response.headers["Location"] = f"/v1/alert-rules/{rule.id}"
+    return _one(unit, rule)
 
 
-def get_rule(call: Call) -> Answer:
-    """One rule."""
-    return ok(_one(call, call.get(AlertRule, call.name("id"), "alert_rule")))
-
-
-def change_rule(call: Call) -> Answer:
-    """Change a rule, from its `version`. Alerts whose labels stay the same go on; if `for` is
-    longer now, those that fire may be pending again. `paused` ends its alerts and its series until
-    it is taken back."""
-    rule, _ = rules_service.change(call, call.name("id"), call.body(RulePatch))
-    return ok(_one(call, rule))
-
-
-def delete_rule(call: Call) -> Answer:
-    """Remove a rule. Its alerts resolve, and its series end."""
-    rules_service.remove(call, call.name("id"))
-    return no_content()
-
-
-def import_rules(call: Call) -> Answer:
-    """Take a rule file of Prometheus in: recording and alerting rules, in their groups.
+@router.post("/import", dependencies=[OPERATOR])
+@audited("alert_rule.import")
+def import_rules(
+    unit: UnitOfWork,
+    body: ImportRules,
+    groups: Annotated[tuple[Group, ...], Depends(rule_files.checked_groups)],
+) -> ImportedRulesOut:
+    """Import a rule file of Prometheus: recording and alerting rules, in their groups.
 
     The file replaces what was imported under its name before. Rules that keep their name, group
-    and labels keep their ids and their alerts. Everything that is wrong with a file is told at
-    once, each with line and column, and nothing is changed then.
+    and labels keep their ids and their alerts. If the file has problems, all of them are reported
+    at once, each with its line and column, and nothing changes.
     """
-    return ok(rule_files.take_in(call, call.body(ImportRules)))
+    return rule_files.take_in(unit, body, groups)
 
 
-def export_rules(call: Call) -> Answer:
-    """Rules as a rule file of Prometheus: of one file, or all of them.
+@router.get(
+    "/export",
+    dependencies=[READ_ONLY],
+    response_model=None,
+    response_class=Response,
+    responses={
+        200: {"content": {"application/yaml": {}}},
+        404: {"description": "No file with this name was imported"},
+    },
+)
+@cached(by="rows")
+def export_rules(unit: UnitOfWork, query: Annotated[ExportQuery, Query()]) -> Response:
+    """Rules as a rule file of Prometheus: those of one file, or all of them.
 
-    What Prometheus does not know (policies for missing data, channels) is left out.
+    What Prometheus does not have (policies for missing data, channels) is left out.
     """
-    text = rule_files.give_out(call, call.query(ExportQuery).file)
-    return Answer(200, text.encode(), media="application/yaml")
+    text = rule_files.give_out(unit, query.file)
+    headers = {"Cache-Control": "no-store"}
+    return Response(text, media_type="application/yaml", headers=headers)
+
+
+@router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_rule(unit: UnitOfWork, id: ResourceId) -> RuleOut:
+    """One rule."""
+    return _one(unit, unit.get(AlertRule, id, "alert_rule"))
+
+
+@router.patch(
+    "/{id}",
+    dependencies=[OPERATOR],
+    responses={
+        409: {"description": "The rule has another version, or belongs to an objective"},
+        422: {"description": "The rule cannot be evaluated, or names something unknown"},
+    },
+)
+@audited("alert_rule.update")
+def change_rule(
+    unit: UnitOfWork,
+    id: ResourceId,
+    body: RulePatch,
+    seen: IfMatch,
+    checked_version: Annotated[int, Depends(checked_patch)],
+) -> RuleOut:
+    """Change a rule, from its `version`. Alerts whose labels stay the same go on; if `for` is
+    longer now, firing alerts may become pending again. `paused: true` ends the rule's alerts and
+    series until it is set to false."""
+    rule, _ = rules_service.change(unit, id, body, seen, checked_version)
+    return _one(unit, rule)
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    dependencies=[OPERATOR],
+    responses={409: {"description": "The rule belongs to an objective"}},
+)
+@audited("alert_rule.delete")
+def delete_rule(unit: UnitOfWork, id: ResourceId) -> None:
+    """Delete a rule. Its alerts resolve, and its series end."""
+    rules_service.remove(unit, id)
 
 
 def shown_rules(
@@ -190,101 +245,4 @@ _SAME = (
         "series",
     ),
     *("created_at", "updated_at", "version"),
-)
-
-_EXAMPLE = {
-    "name": "InstanceDown",
-    "expr": "up == 0",
-    "for": "5m",
-    "severity": "page",
-    "annotations": {"summary": "{{ $labels.instance }} is down"},
-}
-_FILE = """groups:
-  - name: node
-    rules:
-      - alert: InstanceDown
-        expr: up == 0
-        for: 5m
-"""
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/alert-rules",
-        list_rules,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        query=RuleQuery,
-        answer=RulesOut,
-        steady=True,
-    ),
-    operation(
-        "POST",
-        "/v1/alert-rules",
-        create_rule,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="alert_rule.create",
-        body=RuleBody,
-        prepare=rule_checks.prepare_rule,
-        answer=RuleOut,
-        success=201,
-        example=_EXAMPLE,
-    ),
-    TEST_RULE,
-    operation(
-        "POST",
-        "/v1/alert-rules/import",
-        import_rules,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="alert_rule.import",
-        body=ImportRules,
-        prepare=rule_files.prepare_import,
-        answer=ImportedOut,
-        example={"file": "node.yml", "document": _FILE},
-    ),
-    operation(
-        "GET",
-        "/v1/alert-rules/export",
-        export_rules,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        query=ExportQuery,
-        media=("application/yaml",),
-        errors=(404,),
-        steady=True,
-    ),
-    operation(
-        "GET",
-        "/v1/alert-rules/{id}",
-        get_rule,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        answer=RuleOut,
-        steady=True,
-    ),
-    operation(
-        "PATCH",
-        "/v1/alert-rules/{id}",
-        change_rule,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="alert_rule.update",
-        body=RulePatch,
-        prepare=rule_checks.prepare_patch,
-        answer=RuleOut,
-        errors=(409, 422),
-        example={"version": 1, "for": "10m"},
-    ),
-    operation(
-        "DELETE",
-        "/v1/alert-rules/{id}",
-        delete_rule,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="alert_rule.delete",
-        success=204,
-        errors=(409,),
-    ),
 )

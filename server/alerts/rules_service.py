@@ -21,7 +21,6 @@ from novaql.server.alerts.jobs import (
 from novaql.server.alerts.rule_checks import PLAIN, ms, patched
 from novaql.server.alerts.rule_schema import RuleBody, RulePatch
 from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
-from novaql.server.platform.calls import Call
 from novaql.server.platform.catalog.lookup import check_policy, check_service
 from novaql.server.platform.errors import Conflict, Detail, Impossible, VersionConflict
 from novaql.server.platform.ids import new_id
@@ -32,23 +31,23 @@ OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
 """Rules that the tenant wrote, which its limit counts; those of objectives come with these."""
 
 
-def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
+def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
     """A new rule, in a group of its own, evaluated from now on. It has been checked."""
-    check_channels(call, body.channels, "/channels")
-    check_references(call, body, body.model_fields_set)
-    check_limit(call, "max_rules", AlertRule, OF_THE_TENANT)
-    check_limit(call, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
+    check_channels(unit, body.channels, "/channels")
+    check_references(unit, body, body.model_fields_set)
+    check_limit(unit, "max_rules", AlertRule, OF_THE_TENANT)
+    check_limit(unit, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
     rule_id = new_id("rule")
     group = new_group(
-        call,
+        unit,
         file=f"api/{rule_id}",
         name=body.name,
-        interval_ms=ms(body.interval) or default_interval_ms(call),
+        interval_ms=ms(body.interval) or default_interval_ms(unit),
         query_offset_ms=None if body.query_offset is None else ms(body.query_offset),
         limit=body.limit,
     )
     rule = new_rule(
-        call,
+        unit,
         group,
         rule_id=rule_id,
         type=body.type,
@@ -61,59 +60,65 @@ def create(call: Call, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
         channels=list(body.channels),
         **{name: getattr(body, name) for name in PLAIN},
     )
-    call.session.flush()
-    call.audit("alert_rule.create", ("alert_rule", rule.id), after=snapshot(rule, group))
+    unit.session.flush()
+    unit.audit("alert_rule.create", ("alert_rule", rule.id), after=snapshot(rule, group))
     return rule, group
 
 
-def change(call: Call, rule_id: str, body: RulePatch) -> tuple[AlertRule, RuleGroup]:
-    """Change a rule; alerts whose labels stay the same go on."""
-    rule = call.get(AlertRule, rule_id, "alert_rule", lock=True)
-    group = call.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
-    call.expect(rule, call.expected_version(body.version))
-    if rule.version != call.prepared:
+def change(
+    unit: Unit, rule_id: str, body: RulePatch, seen: int | None, checked_version: int
+) -> tuple[AlertRule, RuleGroup]:
+    """Change a rule; alerts whose labels stay the same go on.
+
+    seen             the version that the client changes, if its request named one in a header
+    checked_version  the version that the change was checked with
+    """
+    rule = unit.get(AlertRule, rule_id, "alert_rule", lock=True)
+    group = unit.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
+    unit.expect(rule, body.version if seen is None else seen)
+    if rule.version != checked_version:
         raise VersionConflict(f"{rule.id} was changed while the request was checked")
     before = snapshot(rule, group)
     given = body.model_fields_set
     whole = patched(rule, group, body)
-    check_channels(call, whole.channels, "/channels")
+    check_channels(unit, whole.channels, "/channels")
     changed = [name for name in PLAIN if getattr(whole, name) != getattr(rule, name)]
-    check_references(call, whole, changed)
+    check_references(unit, whole, changed)
     rule.name, rule.expr = whole.name, whole.expr
     rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
     rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
     rule.channels = list(whole.channels)
     if whole.paused and not rule.paused:
-        end(call, [rule], note="the rule was paused")
+        end(unit, [rule], note="the rule was paused")
         rule.series = 0
     for name in PLAIN:
         setattr(rule, name, getattr(whole, name))
     if "interval" in given:
-        group.interval_ms = ms(whole.interval) or default_interval_ms(call)
-        group.anchor = call.now()
+        group.interval_ms = ms(whole.interval) or default_interval_ms(unit)
+        group.anchor = unit.now()
     if "query_offset" in given:
         group.query_offset_ms = None if whole.query_offset is None else ms(whole.query_offset)
     group.limit = whole.limit
-    call.touch(rule)
-    call.touch(group)
-    call.enqueue(EVALUATE, key=group.id)
+    unit.touch(rule)
+    unit.touch(group)
+    unit.enqueue(EVALUATE, key=group.id)
     if "channels" in given:
-        call.enqueue(REGROUP, key="all")
-    call.audit(
+        unit.enqueue(REGROUP, key="all")
+    unit.audit(
         "alert_rule.update", ("alert_rule", rule.id), before=before, after=snapshot(rule, group)
     )
     return rule, group
 
 
-def remove(call: Call, rule_id: str) -> None:
+def remove(unit: Unit, rule_id: str) -> None:
     """Remove a rule: its alerts resolve, its series end."""
-    rule = call.get(AlertRule, rule_id, "alert_rule")
+    rule = unit.get(AlertRule, rule_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
-    group = call.get(RuleGroup, rule.group_id, "alert_rule")
+    group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     before = snapshot(rule, group)
-    drop(call, [rule])
-    call.audit("alert_rule.delete", ("alert_rule", rule_id), before=before)
+    drop(unit, [rule])
+    unit.audit("alert_rule.delete", ("alert_rule", rule_id), before=before)
 
 
 def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
@@ -233,9 +238,9 @@ def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
         raise Impossible(message, code="unknown_channel", details=[Detail(pointer, message)])
 
 
-def default_interval_ms(call: Call) -> int:
+def default_interval_ms(unit: Unit) -> int:
     """The interval of groups that name none."""
-    settings = call.settings
+    settings = unit.settings
     usual_s = max(settings.evaluation_interval_s, settings.min_evaluation_interval_s)
     return round(usual_s * 1000)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
+from fastapi import Query, Response
 from sqlalchemy import select
 
 from novaql.server.alerts import silencing, telling
@@ -23,20 +25,29 @@ from novaql.server.alerts.silences import (
     checked_reason,
 )
 from novaql.server.alerts.tables import Alert, SilenceRow
-from novaql.server.platform.calls import Answer, Call, created, listed, no_content, ok, operation
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.routing import api_router, audited
 from novaql.server.platform.cursors import Key
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import invalid, not_found
-from novaql.server.platform.scopes import Role
 from novaql.tsdb.matchers import Matcher, MatchOp
+
+router = api_router("/v1/silences", "alerts")
 
 KEYS = (Key(SilenceRow.created_at), Key(SilenceRow.id))
 
 
-def list_silences(call: Call) -> Answer:
-    """Silences, those that are over included, until they are asked for by state."""
-    query = call.query(SilenceQuery)
-    now = call.now()
+@router.get("", dependencies=[READ_ONLY])
+def list_silences(
+    unit: UnitOfWork, pages: Pages, query: Annotated[SilenceQuery, Query()]
+) -> SilencesOut:
+    """Silences: without `state`, those that are over are listed, too."""
+    now = unit.now()
     statement = select(SilenceRow)
     if query.alert_id is not None:
         statement = statement.where(SilenceRow.alert_id == query.alert_id)
@@ -50,20 +61,25 @@ def list_silences(call: Call) -> Answer:
             statement = statement.where(~ended, SilenceRow.starts_at > now)
         case "active":
             statement = statement.where(~ended, SilenceRow.starts_at <= now)
-    return listed(call.page(statement, KEYS), lambda row: silence_out(row, now))
+    page = pages.page(unit, statement, KEYS, query)
+    shown = [silence_out(row, now) for row in page.rows]
+    return SilencesOut(data=shown, next_cursor=page.next_cursor)
 
 
-def make_silence(call: Call) -> Answer:
-    """Silence every alert that all matchers match: 201, or 200 where just these were silenced.
+@router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": SilenceOut}})
+@audited("silence.create")
+def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> SilenceOut:
+    """Silence every alert that all matchers match.
 
-    At least one matcher must not match the empty text: that would be everything.
+    201, or 200 if a silence with the same matchers is pending or active: it is changed then.
+
+    At least one matcher must not match the empty text; otherwise every alert would be silenced.
     """
-    body = call.body(MakeSilence)
     matchers = tuple(
         checked(Matcher(one.name, MatchOp(one.op), one.value), f"/matchers/{number}")
         for number, one in enumerate(body.matchers)
     )
-    starts_at = call.now() if body.starts_at is None else body.starts_at
+    starts_at = unit.now() if body.starts_at is None else body.starts_at
     try:
         matchers = checked_matchers(matchers)
         reason = checked_reason(body.reason)
@@ -82,38 +98,43 @@ def make_silence(call: Call) -> Answer:
         checked_duration(ends_at - starts_at)
     except InvalidSilence as problem:
         raise invalid(pointer, str(problem)) from None
-    if ends_at <= call.now():
+    if ends_at <= unit.now():
         raise invalid(pointer, "the silence would be over already")
     row, new = silencing.silence(
-        call, matchers, starts_at=starts_at, ends_at=ends_at, reason=reason
+        unit, matchers, starts_at=starts_at, ends_at=ends_at, reason=reason
     )
-    call.session.flush()
-    call.audit("silence.create", ("silence", row.id), after=silencing.snapshot(row))
-    call.publish("alert.silence_created", {"silence": silencing.snapshot(row)})
-    shown = silence_out(row, call.now())
-    return created(shown, f"/v1/silences/{row.id}") if new else ok(shown)
+    unit.session.flush()
+    unit.audit("silence.create", ("silence", row.id), after=silencing.snapshot(row))
+    unit.publish("alert.silence_created", {"silence": silencing.snapshot(row)})
+    if new:
+        response.headers["Location"] = f"/v1/silences/{row.id}"
+    else:
+        response.status_code = 200
+    return silence_out(row, unit.now())
 
 
-def get_silence(call: Call) -> Answer:
-    """One silence, with everything that it said before."""
-    return ok(silence_out(call.get(SilenceRow, call.name("id"), "silence"), call.now()))
+@router.get("/{id}", dependencies=[READ_ONLY])
+def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
+    """One silence, with its earlier revisions."""
+    return silence_out(unit.get(SilenceRow, id, "silence"), unit.now())
 
 
-def lift_silence(call: Call) -> Answer:
+@router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
+@audited("silence.lift")
+def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
     """End a silence now. One that is over is a 404."""
-    row = call.get(SilenceRow, call.name("id"), "silence", lock=True)
-    if not silencing.counts(row, call.now()):
-        raise not_found("silence", row.id, call.tenant_name)
+    row = unit.get(SilenceRow, id, "silence", lock=True)
+    if not silencing.counts(row, unit.now()):
+        raise not_found("silence", row.id, unit.tenant_name)
     before = silencing.snapshot(row)
     known = silencing.silence_of(row)
-    firing = call.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
-    muted = [alert.id for alert in firing if known.mutes(alert.labels, call.now())]
-    silencing.lift(call, row)
-    telling.unmuted_again(call, muted)
-    call.session.flush()
-    call.audit("silence.lift", ("silence", row.id), before=before)
-    call.publish("alert.silence_lifted", {"silence": before})
-    return no_content()
+    firing = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
+    muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
+    silencing.lift(unit, row)
+    telling.unmuted_again(unit, muted)
+    unit.session.flush()
+    unit.audit("silence.lift", ("silence", row.id), before=before)
+    unit.publish("alert.silence_lifted", {"silence": before})
 
 
 def silence_out(row: SilenceRow, now: datetime) -> SilenceOut:
@@ -136,50 +157,3 @@ def silence_out(row: SilenceRow, now: datetime) -> SilenceOut:
         updated_at=row.updated_at,
         version=row.version,
     )
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    operation(
-        "GET",
-        "/v1/silences",
-        list_silences,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        query=SilenceQuery,
-        answer=SilencesOut,
-    ),
-    operation(
-        "POST",
-        "/v1/silences",
-        make_silence,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="silence.create",
-        body=MakeSilence,
-        answer=SilenceOut,
-        success=201,
-        answers={200: SilenceOut},
-        example={
-            "matchers": [{"name": "provider", "value": "payments"}],
-            "duration": "1h",
-            "reason": "maintenance of the payment provider",
-        },
-    ),
-    operation(
-        "GET",
-        "/v1/silences/{id}",
-        get_silence,
-        role=Role.READ_ONLY,
-        tag="alerts",
-        answer=SilenceOut,
-    ),
-    operation(
-        "DELETE",
-        "/v1/silences/{id}",
-        lift_silence,
-        role=Role.OPERATOR,
-        tag="alerts",
-        action="silence.lift",
-        success=204,
-    ),
-)
