@@ -33,7 +33,7 @@ from novaql.server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, Tri
 from novaql.server.alerts.rules_service import check_channels
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES
 from novaql.server.http.routing import api_router
-from novaql.server.platform.calls import in_unit
+from novaql.server.http.unit_of_work import in_unit
 from novaql.server.platform.clock import from_ms, rfc3339, to_ms
 from novaql.server.platform.context import ServerContext, context_of
 from novaql.server.platform.errors import inside, invalid

@@ -30,9 +30,9 @@ from novaql.server.dashboards.panel_formats import legend_text
 from novaql.server.dashboards.schema import AnnotationIn
 from novaql.server.dashboards.tables import Dashboard
 from novaql.server.dashboards.windows import built_in
+from novaql.server.http.cache import read_rows
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES, ResourceId, Server
 from novaql.server.http.routing import api_router
-from novaql.server.platform.calls import read_once
 from novaql.server.platform.clock import from_ms, rfc3339
 from novaql.server.platform.formats import MEDIA, format_of
 from novaql.server.platform.shapes import Shown, Timestamp
@@ -126,7 +126,7 @@ async def list_dashboard_variables(
     request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
 ) -> Response:
     """What can be chosen for each variable in a time, and what is chosen by `var-NAME=VALUE`."""
-    variables, time_range, _ = await read_once(
+    variables, time_range, _ = await read_rows(
         request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
     window = window_in(server, time_range, query)
@@ -161,7 +161,7 @@ async def list_dashboard_annotations(
     request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
 ) -> Response:
     """The marks that a dashboard's annotations make in a time."""
-    variables, time_range, annotations = await read_once(
+    variables, time_range, annotations = await read_rows(
         request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
     window = window_in(server, time_range, query)
@@ -208,7 +208,7 @@ async def get_panel_data(
     formula begins with an apostrophe.
     """
     form = format_of(query.format, request.headers.get("accept", ""))
-    shown = await read_once(request, f"panel:{id}", lambda unit: load(unit, id))
+    shown = await read_rows(request, f"panel:{id}", lambda unit: load(unit, id))
     content = await data_of(request, server, shown, query, query.given, form)
     headers = {"Vary": "Accept", "Cache-Control": "no-store", "Content-Type": MEDIA[form]}
     if form == "csv":

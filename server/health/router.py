@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from novaql.server.http.data_route import DataRoute
 from novaql.server.platform.context import context_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.telemetry import CONTENT_TYPE
 
 
@@ -44,11 +44,11 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(await asyncio.to_thread(request.app.openapi))
 
 
-ENDPOINTS = (
-    Endpoint(("GET",), "/healthz", healthz, None, "health", answer=Health, local=True),
-    Endpoint(("GET",), "/readyz", readyz, None, "health", (503,), answer=Health),
-    Endpoint(("GET",), "/metrics", metrics, None, "health", media=("text/plain",)),
-    Endpoint(
+ROUTES = (
+    DataRoute(("GET",), "/healthz", healthz, None, "health", answer=Health, local=True),
+    DataRoute(("GET",), "/readyz", readyz, None, "health", (503,), answer=Health),
+    DataRoute(("GET",), "/metrics", metrics, None, "health", media=("text/plain",)),
+    DataRoute(
         ("GET",),
         "/v1/openapi.json",
         openapi,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from novaql.server.http.dependencies import version_of
+from novaql.server.http.query import check_query
 from novaql.server.platform.api_version import to_current
 from novaql.server.platform.bodies import media_type, read_body
 from novaql.server.platform.context import context_of
 from novaql.server.platform.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.platform.strict_json import parse_json, validate
 
+Model = TypeVar("Model", bound=BaseModel)
 _INLINE_BYTES = 4096
 """Larger bodies are parsed in a thread: one of 1 MiB takes tens of milliseconds."""
 
@@ -62,6 +64,17 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
         tenant = "" if principal is None else principal.tenant_id
         found.model = await context.readers.run(read, tenant=tenant)
     return found
+
+
+async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
+    """The body as a model, of an endpoint without query parameters.
+
+    Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`.
+    """
+    check_query(request, None)
+    if media_type(request) != "application/json":
+        raise UnsupportedMedia("this endpoint takes application/json")
+    return validate(model, parse_json(await read_body(request, limit=limit)))
 
 
 def _reader(

@@ -31,7 +31,8 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
     `work` must not depend on the time, and its result must not be changed.
     """
     context, principal = context_of(request), principal_of(request)
-    version = await rows_version(context)
     named = (principal.tenant_id, key)
     read = partial(in_unit, request, work)
-    return await context.responses.get(named, version, read, lambda value: len(repr(value)))
+    return await context.responses.get(
+        named, partial(rows_version, context), read, lambda value: len(repr(value))
+    )

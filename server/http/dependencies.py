@@ -15,10 +15,10 @@ from fastapi import Depends, Path
 from pydantic import BeforeValidator
 from starlette.requests import Request
 
+from novaql.server.http.answers import version_in
 from novaql.server.http.pages import Pager
 from novaql.server.http.unit_of_work import RequestUnit, request_unit
 from novaql.server.platform.admission import admit
-from novaql.server.platform.answering import version_in
 from novaql.server.platform.api_version import CURRENT
 from novaql.server.platform.context import ServerContext, context_of, principal_of
 from novaql.server.platform.scopes import Principal, Role

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
+from novaql.server.http.data_route import DataRoute
 from novaql.server.http.openapi_components import (
     ANY_REQUEST,
     DESCRIPTION,
     HEADERS,
-    MEANING,
     PARAMETERS,
-    SHARED,
     TAGS,
-    shared_name,
+    failure,
+    finished,
+    header,
     shared_responses,
+    summary_of,
 )
-from novaql.server.http.openapi_rows import rows_of
-from novaql.server.http.routing import NovaRoute, summary_of
-from novaql.server.platform.endpoint import Endpoint
+from novaql.server.http.openapi_data import paths_and_schemas
+from novaql.server.http.routing import NovaRoute
 
 _TOKEN = {
     "type": "http",
@@ -29,12 +29,10 @@ _TOKEN = {
     "bearerFormat": "nova_<role>_<secret>",
     "description": "An API token. Roles: read_only < operator < admin.",
 }
-_ERROR = {"$ref": "#/components/schemas/ErrorEnvelope"}
-_PROMETHEUS_ERROR = {"$ref": "#/components/schemas/PrometheusError"}
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 
 
-def openapi_document(routes: Sequence[NovaRoute | Endpoint], *, version: str) -> dict[str, Any]:
+def openapi_document(routes: Sequence[NovaRoute | DataRoute], *, version: str) -> dict[str, Any]:
     """The whole document as plain data."""
     ours = [r for r in routes if isinstance(r, NovaRoute) and r.include_in_schema]
     document = get_openapi(
@@ -48,7 +46,7 @@ def openapi_document(routes: Sequence[NovaRoute | Endpoint], *, version: str) ->
     )
     for route in ours:
         _finish(document["paths"][route.path_format][route.method.lower()], route)
-    paths, schemas = rows_of([row for row in routes if isinstance(row, Endpoint)])
+    paths, schemas = paths_and_schemas([route for route in routes if isinstance(route, DataRoute)])
     for path, operations in paths.items():
         document["paths"].setdefault(path, {}).update(operations)
     components = document.setdefault("components", {})
@@ -58,8 +56,8 @@ def openapi_document(routes: Sequence[NovaRoute | Endpoint], *, version: str) ->
     components["headers"] = HEADERS
     components["parameters"] = PARAMETERS
     components["responses"] = {
-        **shared_responses(_ERROR),
-        **shared_responses(_PROMETHEUS_ERROR, prometheus=True),
+        **shared_responses(),
+        **shared_responses(prometheus=True),
     }
     used = {
         tag for path in document["paths"].values() for op in path.values() for tag in op["tags"]
@@ -81,31 +79,10 @@ def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
     if route.body is not None:  # an empty body is an object without fields
         fields = route.body.model_fields.values()
         operation["requestBody"]["required"] = any(field.is_required() for field in fields)
-    parameters = [_finished(p) for p in operation.get("parameters", ())]
+    parameters = [finished(p) for p in operation.get("parameters", ())]
     parameters += [{"$ref": f"#/components/parameters/{name}"} for name in _headers_taken(route)]
     operation["parameters"] = parameters
     operation["responses"] = _responses(operation["responses"], route)
-    if route.body is not None:  # an empty body is read as an object without fields
-        fields = route.body.model_fields.values()
-        operation["requestBody"]["required"] = any(field.is_required() for field in fields)
-
-
-def _finished(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not: it is never null. It has a description, and no title."""
-    schema = dict(parameter["schema"])
-    title = schema.pop("title", None)
-    text = schema.pop("description", parameter.get("description"))
-    if text is None and parameter["in"] == "query":
-        text = title
-    choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
-    if len(choices) == 1:
-        schema = {**choices[0], **schema}
-    elif choices:
-        schema["anyOf"] = choices
-    if schema.get("default", 0) is None:
-        del schema["default"]
-    described = {} if text is None else {"description": text}
-    return {**parameter, "schema": schema, **described}
 
 
 def _headers_taken(route: NovaRoute) -> list[str]:
@@ -120,41 +97,24 @@ def _headers_taken(route: NovaRoute) -> list[str]:
 
 
 def _responses(found: dict[str, Any], route: NovaRoute) -> dict[str, Any]:
-    headers = {"X-Request-Id": _header("RequestId"), "API-Version": _header("ApiVersion")}
+    headers = {"X-Request-Id": header("RequestId"), "API-Version": header("ApiVersion")}
     if route.role is not None:
-        headers |= {"RateLimit": _header("RateLimit")}
-        headers |= {"RateLimit-Policy": _header("RateLimitPolicy")}
+        headers |= {"RateLimit": header("RateLimit")}
+        headers |= {"RateLimit-Policy": header("RateLimitPolicy")}
     usual = str(route.status_code or 200)
     done: dict[str, Any] = {}
     for status, response in found.items():
         if int(status) < 300:
             own = dict(headers)
             if status == usual and route.has_etag:
-                own["ETag"] = _header("ETag")
+                own["ETag"] = header("ETag")
             if status == usual and route.takes_idempotency_key:
-                own["Idempotent-Replayed"] = _header("IdempotentReplayed")
+                own["Idempotent-Replayed"] = header("IdempotentReplayed")
             done[status] = {**response, "description": "Done", "headers": own}
     if route.has_etag and route.method == "GET":
         text = "The client has it already, as its If-None-Match says"
         done["304"] = {"description": text, "headers": done[usual]["headers"]}
     codes = {*ANY_REQUEST, *route.errors}
     for code in sorted(codes):
-        done[str(code)] = _failure(code)
+        done[str(code)] = failure(code)
     return dict(sorted(done.items()))
-
-
-def _failure(code: int) -> dict[str, Any]:
-    if code in SHARED:
-        return {"$ref": f"#/components/responses/{shared_name(code, prometheus=False)}"}
-    headers = {"X-Request-Id": _header("RequestId")}
-    if code == 429:
-        headers["Retry-After"] = _header("RetryAfter")
-    return {
-        "description": MEANING.get(code, HTTPStatus(code).phrase),
-        "headers": headers,
-        "content": {"application/json": {"schema": _ERROR}},
-    }
-
-
-def _header(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/headers/{name}"}

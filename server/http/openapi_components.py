@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Any
 
-from novaql.server.platform.answering import VERSION_TAG
+from novaql.server.http.answers import VERSION_TAG
 from novaql.server.platform.api_version import CURRENT, SUPPORTED
 
 MEANING = {
@@ -125,23 +127,67 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def shared_name(status: int, *, prometheus: bool) -> str:
-    """Of the component with that status in the shape of a base's errors."""
-    return ("Prometheus" if prometheus else "") + SHARED[status][0]
+_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 
 
-def shared_responses(
-    error: dict[str, Any], *, prometheus: bool = False
-) -> dict[str, dict[str, Any]]:
-    """The components of `SHARED` for one base.
-
-    error  the schema of its errors
-    """
+def shared_responses(*, prometheus: bool = False) -> dict[str, dict[str, Any]]:
+    """The components of `SHARED` for one base."""
     return {
-        shared_name(status, prometheus=prometheus): {
+        _shared_name(status, prometheus=prometheus): {
             "description": description,
-            "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-            "content": {"application/json": {"schema": error}},
+            "headers": {"X-Request-Id": header("RequestId")},
+            "content": {"application/json": {"schema": _error(prometheus=prometheus)}},
         }
         for status, (_, description) in SHARED.items()
     }
+
+
+def failure(status: int, *, prometheus: bool = False) -> dict[str, Any]:
+    """A response that is an error, in the shape of a base's errors."""
+    if status in SHARED:
+        return {"$ref": f"#/components/responses/{_shared_name(status, prometheus=prometheus)}"}
+    headers = {"X-Request-Id": header("RequestId")}
+    if status == 429:
+        headers["Retry-After"] = header("RetryAfter")
+    return {
+        "description": MEANING.get(status, HTTPStatus(status).phrase),
+        "headers": headers,
+        "content": {"application/json": {"schema": _error(prometheus=prometheus)}},
+    }
+
+
+def header(name: str) -> dict[str, str]:
+    """A reference to one of `HEADERS`."""
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+def summary_of(description: str) -> str:
+    """The first sentence of a description, without its full stop."""
+    return _SENTENCE.split(" ".join(description.split()), 1)[0].rstrip(".")
+
+
+def finished(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or not: it is never null. It has a description, and no title."""
+    schema = dict(parameter["schema"])
+    title = schema.pop("title", None)
+    text = schema.pop("description", parameter.get("description"))
+    if text is None and parameter["in"] == "query":
+        text = title
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        schema = {**choices[0], **schema}
+    elif choices:
+        schema["anyOf"] = choices
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    described = {} if text is None else {"description": text}
+    return {**parameter, "schema": schema, **described}
+
+
+def _error(*, prometheus: bool) -> dict[str, str]:
+    model = "PrometheusError" if prometheus else "ErrorEnvelope"
+    return {"$ref": f"#/components/schemas/{model}"}
+
+
+def _shared_name(status: int, *, prometheus: bool) -> str:
+    return ("Prometheus" if prometheus else "") + SHARED[status][0]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args, get_origin
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from novaql.server.platform.errors import Detail, InvalidRequest
 from novaql.server.platform.wording import UNKNOWN, worded
 
+Model = TypeVar("Model", bound=BaseModel)
 _BOOLEANS = ("true", "false")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -45,12 +47,22 @@ def check_query(request: Request, model: type[BaseModel] | None) -> None:
             raise _invalid(name, wrong)
 
 
+def read_query(request: Request, model: type[Model]) -> Model:
+    """The parameters of a route that is not FastAPI's. Raises `InvalidRequest`."""
+    check_query(request, model)
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise _refusal([(found["loc"], worded(found)) for found in error.errors()]) from None
+
+
 def invalid_query(error: RequestValidationError) -> InvalidRequest:
     """What FastAPI found in parameters, with JSON pointers to them."""
-    details = [
-        Detail("/" + "/".join(str(part) for part in found["loc"][1:]), worded(found))
-        for found in error.errors()
-    ]
+    return _refusal([(found["loc"][1:], worded(found)) for found in error.errors()])
+
+
+def _refusal(found: Sequence[tuple[Sequence[int | str], str]]) -> InvalidRequest:
+    details = [Detail("/" + "/".join(map(str, place)), message) for place, message in found]
     first = details[0]
     return InvalidRequest(f"{first.pointer.removeprefix('/')}: {first.message}", details=details)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from functools import wraps
@@ -15,6 +14,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.http.answers import version_in
 from novaql.server.http.bodies import read_model
 from novaql.server.http.dependencies import Requires, samples, version_of
 from novaql.server.http.query import check_query
@@ -25,7 +25,6 @@ from novaql.server.platform.scopes import Role
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Cached = Literal["rows", "samples"]
-_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:
@@ -166,6 +165,8 @@ class NovaRoute(APIRoute):
             if self.admission is not None:
                 await self.admission(request)
             check_query(request, self.query)
+            if self.takes_if_match:
+                version_in(request.headers)  # refused before the body is, if it is malformed
             found = await read_model(request, self.body, self.path)
             with self._holding_key(found):
                 return await solve_and_run(found)
@@ -206,8 +207,3 @@ def routes_of(*routers: APIRouter) -> tuple[NovaRoute, ...]:
 def _operation_id(route: APIRoute) -> str:
     first, *others = route.name.split("_")
     return first + "".join(word.capitalize() for word in others)
-
-
-def summary_of(description: str) -> str:
-    """The first sentence of a description, without its full stop."""
-    return _SENTENCE.split(" ".join(description.split()), 1)[0].rstrip(".")

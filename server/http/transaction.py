@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.http.answers import encoded, response_of
 from novaql.server.http.bodies import ModelRequest
 from novaql.server.http.cache import rows_version
 from novaql.server.http.dependencies import version_of
 from novaql.server.http.unit_of_work import RequestUnit
-from novaql.server.platform.answering import Answer, encoded, response_of
 from novaql.server.platform.context import ServerContext, principal_of
 from novaql.server.platform.idempotency import Kept, fingerprint, recall, remember
 
@@ -74,8 +74,8 @@ async def in_transaction(
             return found
 
         key = (principal_of(request), work.version, *_asked(request))
-        version = await _version(context, rules.cached_by)
-        kept = await context.responses.get(key, version, read, _size)
+        look = partial(_version, context, rules.cached_by)
+        kept = await context.responses.get(key, look, read, _size)
         return response_of(request, kept)
     done = await context.threads.run(lambda: work.run(use), tenant=tenant)
     if isinstance(done, Outside):
@@ -161,7 +161,7 @@ class _Work:
         if isinstance(found, Response):
             return Kept(found.status_code, headers | dict(found.headers), bytes(found.body))
         status = (response and response.status_code) or self.rules.status
-        return encoded(Answer(status, found, headers), self.version, self.rules.path)
+        return encoded(found, status, headers, self.version, self.rules.path)
 
 
 def _own(response: Response) -> dict[str, str]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.inputs.influx import LineProblems
+from novaql.server.http.query import read_query
 from novaql.server.ingest.formats import (
     READERS,
     Reader,
@@ -23,7 +24,6 @@ from novaql.server.ingest.service import Taken, store_body
 from novaql.server.platform.bodies import media_type, read_body
 from novaql.server.platform.context import context_of, principal_of
 from novaql.server.platform.errors import UnsupportedMedia
-from novaql.server.platform.query_parameters import read_query
 
 _ENCODINGS = ("gzip", "zstd")
 

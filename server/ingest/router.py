@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.ingest.bodies_in import import_lines, import_text, influx, ingest
 from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
 from novaql.server.ingest.otlp_door import otlp
 from novaql.server.ingest.remote_write_door import write
 from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
-from novaql.server.platform.endpoint import Endpoint, Handler
 from novaql.server.platform.scopes import Role
 
 _PROTOBUF = "application/x-protobuf"
@@ -15,8 +15,8 @@ _PROTOBUF = "application/x-protobuf"
 
 def _row(
     path: str, handler: Handler, success: int, takes: tuple[str, ...], *, documented: bool
-) -> Endpoint:
-    return Endpoint(
+) -> DataRoute:
+    return DataRoute(
         ("POST",),
         path,
         handler,
@@ -30,7 +30,7 @@ def _row(
     )
 
 
-ENDPOINTS = (
+ROUTES = (
     *(
         _row(f"{base}/api/v1{path}", handler, success, takes, documented=base != "")
         for base in ("/prometheus", "")
@@ -45,7 +45,7 @@ ENDPOINTS = (
         _row(path, influx, 204, (TEXT,), documented=False)
         for path in ("/write", "/api/v2/write", "/influx/write", "/influx/api/v2/write")
     ),
-    Endpoint(
+    DataRoute(
         ("POST",),
         "/v1/ingest",
         ingest,

@@ -75,11 +75,7 @@ class MeasurementCache:
         with self._lock:
             writes = self._writes[tenant_id]
             last = self._last.get(tenant_id)
-            if (
-                last is None
-                or last.writes != writes
-                or not last.at <= now < last.at + self._lasts
-            ):
+            if last is None or last.writes != writes or not last.at <= now < last.at + self._lasts:
                 last = self._last[tenant_id] = Measurements(now, writes)
             return last
 

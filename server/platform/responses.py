@@ -8,8 +8,10 @@ under that version: a client reads its own write, through any process of the ser
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -17,58 +19,78 @@ _LARGEST = 8
 """The largest entry takes one in so many bytes of the cache."""
 
 
+Version = Hashable
+Look = Callable[[], Awaitable[Version | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A read that is under way.
+
+    number  greater than those of the requests that had arrived when it began
+    """
+
+    number: int
+    version: Version | None
+    done: asyncio.Future[Any]
+
+
 class ResponseCache:
     """Values of up to `most_bytes` together; the least recently used are evicted. 0: caches none.
 
-    Requests for a value that another request reads under the same version wait for that one.
-    Used on the event loop only.
+    One request at a time reads the value of a key. Those that arrive meanwhile wait, and share
+    what was begun after they arrived or under the version that they see. So a crowd does not
+    read side by side, not even beside a stream of writes. Used on the event loop only.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[Hashable, Any, int]] = OrderedDict()
-        self._reading: dict[Hashable, asyncio.Future[Any]] = {}
+        self._entries: OrderedDict[Hashable, tuple[Version, Any, int]] = OrderedDict()
+        self._flights: dict[Hashable, _Flight] = {}
+        self._numbers = itertools.count()
 
     async def get(
         self,
         key: Hashable,
-        version: Hashable | None,
+        look: Look,
         read: Callable[[], Awaitable[Value]],
         size_of: Callable[[Value], int | None],
     ) -> Value:
-        """The value of a key under a version; None: it is read, and neither cached nor shared.
+        """The value of a key.
 
-        read     reads it, in a state of the data that is not older than `version`
+        look     the version that it has now; None: that cannot be found out, and it is read
+        read     reads it
         size_of  bytes that it takes; None: it is not to be cached
 
         Values are shared and must not be changed. Raises what `read` raises.
         """
-        if version is None:
-            return await read()
-        entry = self._entries.get(key)
-        if entry is not None and entry[0] == version:
-            self._entries.move_to_end(key)
-            cached: Value = entry[1]
-            return cached
-        flight = (key, version)
-        while (running := self._reading.get(flight)) is not None:
-            await asyncio.wait({running})
-            if not running.cancelled():
-                shared: Value = running.result()
+        arrived = next(self._numbers)
+        while True:
+            version = await look()
+            entry = self._entries.get(key)
+            if entry is not None and entry[0] == version:
+                self._entries.move_to_end(key)
+                cached: Value = entry[1]
+                return cached
+            flight = self._flights.get(key)
+            if flight is None:
+                return await self._read(key, version, read, size_of)
+            await asyncio.wait({flight.done})
+            same = version is not None and flight.version == version
+            if (same or flight.number > arrived) and not flight.done.cancelled():
+                shared: Value = flight.done.result()
                 return shared
-        return await self._read(key, version, read, size_of)
 
     async def _read(
         self,
         key: Hashable,
-        version: Hashable,
+        version: Version | None,
         read: Callable[[], Awaitable[Value]],
         size_of: Callable[[Value], int | None],
     ) -> Value:
-        flight = (key, version)
         done: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._reading[flight] = done
+        self._flights[key] = _Flight(next(self._numbers), version, done)
         try:
             value = await read()
         except Exception as problem:
@@ -77,14 +99,15 @@ class ResponseCache:
             raise
         else:
             done.set_result(value)
-            if (size := size_of(value)) is not None:
+            size = size_of(value)
+            if version is not None and size is not None:
                 self._insert(key, version, value, size)
             return value
         finally:
             done.cancel()  # has an effect only if this request was cancelled
-            del self._reading[flight]
+            del self._flights[key]
 
-    def _insert(self, key: Hashable, version: Hashable, value: Any, size: int) -> None:
+    def _insert(self, key: Hashable, version: Version, value: Any, size: int) -> None:
         if (old := self._entries.pop(key, None)) is not None:
             self._bytes -= old[2]
         if size * _LARGEST > self._most:

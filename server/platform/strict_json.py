@@ -7,28 +7,14 @@ import math
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
 
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.errors import Detail, InvalidRequest, UnsupportedMedia
-from novaql.server.platform.query_parameters import NoParameters, read_query
+from novaql.server.platform.errors import Detail, InvalidRequest
 from novaql.server.platform.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _EXACT = 2**53
 MOST_NESTED = 100
 """Levels of objects and arrays in a body: more than any field has."""
-
-
-async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
-    """The body as a model, of an endpoint without query parameters.
-
-    Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`.
-    """
-    read_query(request, NoParameters)
-    if media_type(request) != "application/json":
-        raise UnsupportedMedia("this endpoint takes application/json")
-    return validate(model, parse_json(await read_body(request, limit=limit)))
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:

@@ -159,8 +159,10 @@ class Unit:
     def publish(self, type_: str, data: Mapping[str, Any]) -> str:
         """Announce something by its type (`incident.created`); the id of the event.
 
-        Consumers hear of it after the commit, each exactly once in effect.
+        Consumers hear of it after the commit, each exactly once in effect. Flushes, so that rows
+        that are shown from here on have their defaults.
         """
+        self.session.flush()
         event = Event(
             id=new_id("evt"),
             at=self.now(),

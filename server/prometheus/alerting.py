@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.alerts.report import GroupReport, RuleReport, active_alerts, group_reports
-from novaql.server.platform.calls import in_unit
+from novaql.server.http.unit_of_work import in_unit
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import Parameters, bad_parameter, go_bool, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from novaql.server.platform.endpoint import Endpoint, Handler
+from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.platform.scopes import Role
 from novaql.server.prometheus import (
     about,
@@ -123,7 +123,7 @@ _SCHEMAS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 _NDJSON = ("application/x-ndjson",)
 
 
-def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
+def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
     def row(
         methods: tuple[str, ...],
         path: str,
@@ -136,8 +136,8 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
         success: int = 200,
         nothing: bool = False,
         action: str | None = None,
-    ) -> Endpoint:
-        return Endpoint(
+    ) -> DataRoute:
+        return DataRoute(
             methods,
             f"{base}{path}",
             handler,
@@ -257,11 +257,11 @@ def _endpoints(base: str, *, documented: bool) -> tuple[Endpoint, ...]:
     )
 
 
-def _beside(base: str) -> tuple[Endpoint, ...]:
+def _beside(base: str) -> tuple[DataRoute, ...]:
     return (
-        Endpoint(_GET, f"{base}/-/healthy", status.healthy, None, "health", documented=False),
-        Endpoint(_GET, f"{base}/-/ready", status.ready, None, "health", documented=False),
-        Endpoint(
+        DataRoute(_GET, f"{base}/-/healthy", status.healthy, None, "health", documented=False),
+        DataRoute(_GET, f"{base}/-/ready", status.ready, None, "health", documented=False),
+        DataRoute(
             _GET,
             f"{base}/federate",
             federation.federate,
@@ -275,7 +275,7 @@ def _beside(base: str) -> tuple[Endpoint, ...]:
     )
 
 
-ENDPOINTS = (
+ROUTES = (
     *_endpoints("/prometheus/api/v1", documented=True),
     *_endpoints("/api/v1", documented=False),
     *_beside("/prometheus"),

@@ -8,19 +8,19 @@ from starlette.responses import Response
 from novaql.api import explain, query_options
 from novaql.evaluator.profile import Profile
 from novaql.result import Result
+from novaql.server.http.bodies import read_json
+from novaql.server.http.data_route import DataRoute
 from novaql.server.platform.context import context_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.formats import MEDIA, format_of
 from novaql.server.platform.pieces import Begun, begin, pieces_response
 from novaql.server.platform.query_run import run_query
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.strict_json import read_json
 from novaql.server.query.formats import encode
 from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
-from novaql.server.query.tools import ENDPOINTS as TOOLS
+from novaql.server.query.tools import ROUTES as TOOLS
 
 
-async def novaql(request: Request) -> Response:
+async def query(request: Request) -> Response:
     """Evaluate a query.
 
     An instant query gives `query` and perhaps `time`; a range query gives `query`, `start`, `end`
@@ -70,11 +70,11 @@ async def novaql(request: Request) -> Response:
     return pieces_response(begun, context.workers, media_type=MEDIA[form], headers=headers)
 
 
-ENDPOINTS = (
-    Endpoint(
+ROUTES = (
+    DataRoute(
         ("POST",),
         "/v1/novaql",
-        novaql,
+        query,
         Role.READ_ONLY,
         "query",
         errors=(406, 413, 415, 422, 503),

@@ -20,12 +20,12 @@ from novaql.complete import complete
 from novaql.language import ValueType, format, parse, type_of, walk
 from novaql.language.ast import Aggregate, Call, VectorSelector
 from novaql.lint import Knowledge, lint
+from novaql.server.http.bodies import read_json
+from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.platform.context import context_of
-from novaql.server.platform.endpoint import Endpoint, Handler
 from novaql.server.platform.errors import invalid
 from novaql.server.platform.query_run import run_in_worker
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.strict_json import read_json
 from novaql.server.platform.syntax_tree import tree_json
 from novaql.server.query.schema import (
     AskComplete,
@@ -152,8 +152,8 @@ def _tool(
     body: type[BaseModel],
     answer: type[BaseModel],
     **example: Any,
-) -> Endpoint:
-    return Endpoint(
+) -> DataRoute:
+    return DataRoute(
         ("POST",),
         f"/v1/novaql/{name}",
         handler,
@@ -166,7 +166,7 @@ def _tool(
     )
 
 
-ENDPOINTS = (
+ROUTES = (
     _tool("parse", parse_query, QueryText, ParsedOut),
     _tool("format", format_query, QueryText, FormattedOut),
     _tool("explain", explain_query, AskExplain, ExplainedOut, time=1_700_000_000),

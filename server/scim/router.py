@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.http.data_route import DataRoute
 from novaql.server.platform.bodies import read_body
 from novaql.server.platform.context import ServerContext, context_of, principal_of
-from novaql.server.platform.endpoint import Endpoint
 from novaql.server.platform.errors import InvalidRequest
 from novaql.server.platform.problem import SCIM_BASES
 from novaql.server.platform.scopes import Role
@@ -74,8 +74,8 @@ def _base_url(request: Request, context: ServerContext, base: str) -> str:
     return f"{public or f'{request.url.scheme}://{request.url.netloc}'}{base}"
 
 
-ENDPOINTS = tuple(
-    Endpoint(
+ROUTES = tuple(
+    DataRoute(
         methods,
         f"{base}{path}",
         scim,

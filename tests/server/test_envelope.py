@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from novaql import tsdb
-from novaql.server.platform.endpoint import Endpoint, ErrorEnvelope
+from novaql.server.http.error_models import ErrorEnvelope
 from novaql.server.platform.scopes import Role
 from novaql.server.routes import ROUTES
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server

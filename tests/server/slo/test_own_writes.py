@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from novaql.server.platform import measuring
 from novaql.server.platform.clock import SteppedClock, to_ms
-from novaql.server.platform.idempotency import Kept
-from novaql.server.platform.kept_answers import KeptAnswers
-from novaql.server.platform.measurements import MeasurementsKept
-from novaql.server.platform.reading_again import _measured
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.changes import Changes
 from tests.support.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -103,73 +96,3 @@ def test_without_writes_nothing_is_measured_again(
     write(server, 0.0)
     get(server, "/v1/slo/api")
     assert looks
-
-
-def test_of_a_crowd_beside_a_stream_of_writes_one_measures_at_a_time() -> None:
-    """Each sees what was written before it asked; most wait for what another measures."""
-    kept = MeasurementsKept(3600)
-    written = 0
-    began: list[int] = []
-    at_work = most_at_work = 0
-    context: Any = SimpleNamespace(
-        kept_answers=KeptAnswers(1 << 20),
-        database=SimpleNamespace(changes=Changes(lambda: None)),
-        clock=SteppedClock(NOW),
-        settings=SimpleNamespace(measured_for_s=3600),
-        principal=SimpleNamespace(tenant_id="t"),
-        measurements=kept,
-    )
-
-    async def read() -> tuple[Kept, set[str]]:
-        nonlocal at_work, most_at_work
-        seen = written
-        began.append(seen)
-        at_work += 1
-        most_at_work = max(most_at_work, at_work)
-        await asyncio.sleep(0.01)
-        at_work -= 1
-        return Kept(200, {}, str(seen).encode()), set()
-
-    async def client() -> None:
-        nonlocal written
-        for _ in range(10):
-            written += 1
-            kept.note_write("t")
-            mine = written
-            answer = await _measured(context, "key", read)
-            assert int(answer.body) >= mine
-
-    async def crowd() -> None:
-        await asyncio.gather(*(client() for _ in range(30)))
-
-    asyncio.run(crowd())
-    kept.close()
-    assert most_at_work == 1
-    assert len(began) <= 30  # of 300 answers
-
-
-def test_who_waits_for_one_that_leaves_measures_by_itself() -> None:
-    context: Any = SimpleNamespace(
-        kept_answers=KeptAnswers(1 << 20),
-        database=SimpleNamespace(changes=Changes(lambda: None)),
-        clock=SteppedClock(NOW),
-        settings=SimpleNamespace(measured_for_s=0),
-    )
-    reads = 0
-
-    async def read() -> tuple[Kept, set[str]]:
-        nonlocal reads
-        reads += 1
-        await asyncio.sleep(0.05)
-        return Kept(200, {}, b"x"), set()
-
-    async def run() -> list[Any]:
-        asks = [asyncio.ensure_future(_measured(context, "key", read)) for _ in range(4)]
-        await asyncio.sleep(0.01)
-        asks[0].cancel()
-        return await asyncio.gather(*asks, return_exceptions=True)
-
-    found = asyncio.run(run())
-    assert isinstance(found[0], asyncio.CancelledError)
-    assert [getattr(one, "body", None) for one in found[1:]] == [b"x"] * 3
-    assert reads == 2

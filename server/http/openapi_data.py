@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from novaql.server.http.data_route import DataRoute
+from novaql.server.http.error_models import ErrorEnvelope, PrometheusError
 from novaql.server.http.openapi_components import (
     ANY_REQUEST,
-    MEANING,
-    SHARED,
-    shared_name,
-)
-from novaql.server.platform.endpoint import (
-    Endpoint,
-    ErrorEnvelope,
-    PrometheusError,
-    operation_id,
-    schema_of,
+    failure,
+    finished,
+    header,
+    summary_of,
 )
 from novaql.server.platform.problem import is_prometheus
 
 
-def rows_of(endpoints: Sequence[Endpoint]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The paths of rows, and the schemas that these refer to."""
+def paths_and_schemas(endpoints: Sequence[DataRoute]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The paths of routes, and the schemas that these refer to."""
     documented = [endpoint for endpoint in endpoints if endpoint.documented]
     models = _Models(documented)
     paths: dict[str, Any] = {}
     for endpoint in documented:
         operations = paths.setdefault(endpoint.path, {})
-        for method in endpoint.methods:
+        for method in endpoint.verbs:
             operations[method.lower()] = _operation(endpoint, method, models)
     return paths, models.schemas
 
 
-def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, Any]:
+def _operation(endpoint: DataRoute, method: str, models: _Models) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": operation_id(endpoint, method),
-        "summary": endpoint.summary,
+        "operationId": _operation_id(endpoint, method),
+        "summary": summary_of(endpoint.description),
         "description": endpoint.description,
         "tags": [endpoint.tag],
-        "responses": _responses(endpoint, method, models),
+        "responses": _responses(endpoint, models),
         "security": [{"token": []}] if endpoint.role else [],
     }
     if endpoint.role:
         operation["x-role"] = endpoint.role.value
     if endpoint.action:
         operation["x-audit-action"] = endpoint.action
-    if method == "POST" and _is_ours(endpoint) and not endpoint.samples:
-        operation["x-idempotency-key"] = True
-        operation["responses"][str(endpoint.success)]["headers"]["Idempotent-Replayed"] = {
-            "$ref": "#/components/headers/IdempotentReplayed"
-        }
     in_form = method != "GET" and bool(endpoint.parameters) and not endpoint.takes
-    parameters = _parameters(endpoint, method, in_query=not in_form)
-    if "x-idempotency-key" in operation:
-        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    parameters = _parameters(endpoint, in_query=not in_form)
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -88,13 +76,23 @@ def _operation(endpoint: Endpoint, method: str, models: _Models) -> dict[str, An
     return operation
 
 
+def _operation_id(endpoint: DataRoute, method: str) -> str:
+    """`prometheusQueryRange`; `postPrometheusQueryRange` where GET does the same."""
+    words = endpoint.name.split("_")
+    if endpoint.tag == "prometheus":
+        words.insert(0, "prometheus")
+    if len(endpoint.verbs) > 1 and method != endpoint.verbs[0]:
+        words.insert(0, method.lower())
+    return words[0] + "".join(word.capitalize() for word in words[1:])
+
+
 def _schema_of_media(media: str) -> dict[str, Any]:
     if media == "application/json":
         return {"type": "object"}
     return {"type": "string", "format": "binary"}
 
 
-def _of_text(name: str, endpoint: Endpoint) -> dict[str, Any]:
+def _of_text(name: str, endpoint: DataRoute) -> dict[str, Any]:
     """The schema of a parameter of the Prometheus base; `match[]` may be repeated."""
     least = {"minLength": 1} if name in endpoint.required else {}
     least |= endpoint.schemas.get(name, {})
@@ -104,7 +102,7 @@ def _of_text(name: str, endpoint: Endpoint) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string", **least}, **some}
 
 
-def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict[str, Any]]:
+def _parameters(endpoint: DataRoute, *, in_query: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {
             "name": part[1:-1],
@@ -130,82 +128,34 @@ def _parameters(endpoint: Endpoint, method: str, *, in_query: bool) -> list[dict
         found += _query_parameters(endpoint.query)
     if _is_ours(endpoint):
         found.append({"$ref": "#/components/parameters/ApiVersion"})
-    if endpoint.has_etag and method == "GET":
-        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
-    if endpoint.takes_if_match:
-        found.append({"$ref": "#/components/parameters/IfMatch"})
     return found
 
 
 def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = schema_of(model)
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     required = set(schema.get("required", ()))
-    found = []
-    for name, described in schema.get("properties", {}).items():
-        plain = _without_null(described)
-        text = plain.pop("description", plain.pop("title", name))
-        plain.pop("title", None)
-        found.append(
-            {
-                "name": name,
-                "in": "query",
-                "description": text,
-                "required": name in required,
-                "schema": plain,
-            }
-        )
-    return found
+    return [
+        finished({"name": name, "in": "query", "required": name in required, "schema": described})
+        for name, described in schema.get("properties", {}).items()
+    ]
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not; it is never null."""
-    plain = dict(schema)
-    if plain.get("default", 0) is None:
-        plain.pop("default")
-    choices = [choice for choice in plain.pop("anyOf", ()) if choice.get("type") != "null"]
-    if len(choices) == 1:
-        return {**choices[0], **plain}
-    return {**plain, **({"anyOf": choices} if choices else {})}
-
-
-def _responses(endpoint: Endpoint, method: str, models: _Models) -> dict[str, Any]:
-    headers = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+def _responses(endpoint: DataRoute, models: _Models) -> dict[str, Any]:
+    headers = {"X-Request-Id": header("RequestId")}
     if _is_ours(endpoint):
-        headers["API-Version"] = {"$ref": "#/components/headers/ApiVersion"}
-        if endpoint.role is not None:
-            headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
-            headers["RateLimit-Policy"] = {"$ref": "#/components/headers/RateLimitPolicy"}
+        headers["API-Version"] = header("ApiVersion")
+        headers["RateLimit"] = header("RateLimit")
+        headers["RateLimit-Policy"] = header("RateLimitPolicy")
     content: dict[str, Any] = {media: {} for media in endpoint.media}
     if endpoint.answer is not None:
         content = {"application/json": {"schema": models.reference(endpoint.answer)}} | content
     out = {str(endpoint.success): _success(headers, content)}
-    if endpoint.has_etag:
-        out[str(endpoint.success)]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
-    if endpoint.has_etag and method == "GET":
-        out["304"] = {
-            "description": "The client has it already, as its If-None-Match says",
-            "headers": dict(out[str(endpoint.success)]["headers"]),
-        }
     for status, model in endpoint.answers.items():
         shown = {} if model is None else {"application/json": {"schema": models.reference(model)}}
         out[str(status)] = _success(headers, shown)
     prometheus = is_prometheus(endpoint.path)
-    error = models.reference(PrometheusError if prometheus else ErrorEnvelope)
     codes = {*endpoint.errors, *ANY_REQUEST, *((401, 429) if endpoint.role else ())}
-    for code in sorted(codes):
-        if code in SHARED:
-            name = shared_name(code, prometheus=prometheus)
-            out[str(code)] = {"$ref": f"#/components/responses/{name}"}
-            continue
-        plain = {"X-Request-Id": headers["X-Request-Id"]}
-        if code == 429:
-            plain["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-        out[str(code)] = {
-            "description": MEANING.get(code, HTTPStatus(code).phrase),
-            "headers": plain,
-            "content": {"application/json": {"schema": error}},
-        }
-    return out
+    return out | {str(code): failure(code, prometheus=prometheus) for code in sorted(codes)}
 
 
 def _success(headers: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +165,7 @@ def _success(headers: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]
     return success
 
 
-def _is_ours(endpoint: Endpoint) -> bool:
+def _is_ours(endpoint: DataRoute) -> bool:
     """Whether the rules of the Nova API hold for a path, and not those of another base."""
     return endpoint.path.startswith("/v1/") and endpoint.role is not None
 
@@ -226,7 +176,7 @@ Mode = Literal["validation", "serialization"]
 class _Models:
     """The schemas of all bodies and answers. Two models of one name get names that differ."""
 
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(self, endpoints: Sequence[DataRoute]) -> None:
         wanted: dict[tuple[type[BaseModel], Mode], None] = {
             (ErrorEnvelope, "serialization"): None,
             (PrometheusError, "serialization"): None,

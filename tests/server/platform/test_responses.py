@@ -1,26 +1,23 @@
-"""Reads of the database that are told again are never older than the database."""
+"""Cached answers are never older than the database."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
-from starlette.requests import Request
 
 from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.idempotency import Kept
-from novaql.server.platform.kept_answers import KeptAnswers
-from novaql.server.platform.reading_again import read_again
+from novaql.server.platform.responses import ResponseCache
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.changes import Changes
 from novaql.server.platform.state.database import StateDatabase
+from novaql.server.platform.state.versions import bump
 from novaql.server.platform.tables import Token, User
 from novaql.server.platform.tokens import revoke
-from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import another
 
@@ -129,9 +126,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return seen
 
 
-def test_what_is_measured_is_told_again_until_it_is_measured_again(
-    looks: list[str | None],
-) -> None:
+def test_health_is_measured_once_while_nothing_is_written(looks: list[str | None]) -> None:
     clock = SteppedClock(BEGIN)
     with local_server(clock=clock, measured_for_s=5) as server:
         register(server, "api")
@@ -147,8 +142,6 @@ def test_what_is_measured_is_told_again_until_it_is_measured_again(
         assert health() == first
         assert not looks
         clock.step(timedelta(seconds=1))
-        assert health() == first
-        server.context.measurements.settled()
         assert health() != first
         assert looks
         looks.clear()
@@ -157,46 +150,101 @@ def test_what_is_measured_is_told_again_until_it_is_measured_again(
         assert looks
 
 
-def test_a_crowd_reads_once(server: LocalServer) -> None:
-    """Who comes while the same is being read waits for it, and reads if that fails."""
-    row = next(r for r in ROUTES if r.path == "/v1/services" and set(r.methods) == {"GET"})
-    context, principal = server.context, server.context.anyone
-    began = 0
+class Reads:
+    """Reads a value that other tests write, and counts how many do at one time."""
 
-    def request() -> Request:
-        state = {"context": context.scoped(principal), "principal": principal}
-        scope = {"type": "http", "path": row.path, "query_string": b"", "headers": []}
-        return Request({**scope, "state": state})
+    def __init__(self) -> None:
+        self.cache = ResponseCache(8000)
+        self.version: int | None = 0
+        self.began: list[int | None] = []
+        self.at_work = self.most_at_work = 0
+        self.takes_s = 0.01
+        self.fails = False
 
-    async def crowd(answer: Kept | None) -> list[object]:
-        nonlocal began
-        began = 0
-        go_on = asyncio.Event()
+    async def look(self) -> int | None:
+        return self.version
 
-        async def read() -> tuple[Kept, Set[str]]:
-            nonlocal began
-            began += 1
-            await go_on.wait()
-            if answer is None:
+    async def read(self) -> int | None:
+        seen = self.version
+        self.began.append(seen)
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        try:
+            await asyncio.sleep(self.takes_s)
+            if self.fails:
                 raise LookupError
-            return answer, frozenset({"services"})
+        finally:
+            self.at_work -= 1
+        return seen
 
-        everyone = [
-            asyncio.create_task(read_again(request(), row.cached_by, "v", read)) for _ in range(6)
-        ]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert began == 1
-        go_on.set()
-        return list(await asyncio.gather(*everyone, return_exceptions=True))
+    async def get(self, key: str = "key") -> int | None:
+        return await self.cache.get(key, self.look, self.read, lambda _: 1)
 
-    failed = asyncio.run(crowd(None))
-    assert [type(one) for one in failed] == [LookupError] * 6
-    assert began == 6
-    kept = Kept(200, {}, b"services")
-    assert asyncio.run(crowd(kept)) == [kept] * 6
-    assert began == 1
-    assert not context.kept_answers.running
+
+def test_a_crowd_reads_once() -> None:
+    reads = Reads()
+
+    async def crowd() -> list[object]:
+        return list(await asyncio.gather(*(reads.get() for _ in range(6)), return_exceptions=True))
+
+    assert asyncio.run(crowd()) == [0] * 6
+    assert reads.began == [0]
+    assert asyncio.run(crowd()) == [0] * 6
+    assert reads.began == [0]
+    reads.version, reads.fails = 1, True
+    assert [type(one) for one in asyncio.run(crowd())] == [LookupError] * 6
+    assert reads.began == [0, 1]
+    reads.fails = False
+    assert asyncio.run(crowd()) == [1] * 6
+
+
+def test_of_a_crowd_beside_a_stream_of_writes_one_reads_at_a_time() -> None:
+    """Each sees what was written before it asked; most share what another reads."""
+    reads = Reads()
+
+    async def client() -> None:
+        for _ in range(10):
+            assert reads.version is not None
+            reads.version = mine = reads.version + 1
+            found = await reads.get()
+            assert found is not None
+            assert found >= mine
+
+    async def crowd() -> None:
+        await asyncio.gather(*(client() for _ in range(30)))
+
+    asyncio.run(crowd())
+    assert reads.most_at_work == 1
+    assert len(reads.began) <= 30  # of 300 answers
+
+
+def test_without_a_version_nothing_is_used_that_was_read_before() -> None:
+    reads = Reads()
+    reads.version = None
+
+    async def crowd() -> None:
+        await asyncio.gather(*(reads.get() for _ in range(6)))
+        await reads.get()
+
+    asyncio.run(crowd())
+    assert len(reads.began) == 3  # the first; one for those that arrived after it began; the last
+    assert reads.most_at_work == 1
+
+
+def test_requests_that_wait_for_one_that_leaves_read_themselves() -> None:
+    reads = Reads()
+    reads.takes_s = 0.05
+
+    async def run() -> list[Any]:
+        asks = [asyncio.ensure_future(reads.get()) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        asks[0].cancel()
+        return list(await asyncio.gather(*asks, return_exceptions=True))
+
+    found = asyncio.run(run())
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert found[1:] == [0] * 3
+    assert len(reads.began) == 2
 
 
 def test_versions_have_answers_of_their_own(server: LocalServer) -> None:
@@ -204,45 +252,45 @@ def test_versions_have_answers_of_their_own(server: LocalServer) -> None:
     old = {**server.bearer(), "API-Version": "2026-01-15"}
     assert "next_cursor" not in server.client.get("/v1/services", headers=server.bearer()).json()
     assert server.client.get("/v1/services", headers=old).json()["next_cursor"] is None
-    assert len(server.context.kept_answers._known) == 2
 
 
-def test_memory_is_bounded_and_the_oldest_go() -> None:
-    kept, changes = KeptAnswers(8000), Changes(lambda: (0, 1))
-    since = changes.moment()
-    assert since is not None
+def test_memory_is_bounded_and_the_least_recently_used_are_evicted() -> None:
+    cache = ResponseCache(8000)
+    reads: list[str] = []
 
-    def keep(key: str, size: int) -> None:
-        kept.keep(key, b"x", size, since=since, tables=frozenset())
+    async def get(key: str, size: int | None = 1000) -> None:
+        async def read() -> str:
+            reads.append(key)
+            return key
 
-    assert kept.find("large", changes) is None
-    keep("large", 1001)
-    assert kept.find("large", changes) is None
-    for number in range(9):
-        keep(str(number), 1000)
-        keep(str(number), 900)
-    assert [kept.find(str(n), changes) is None for n in range(9)] == [True] + 8 * [False]
-    keep("more", 1000)
-    assert [kept.find(str(n), changes) is None for n in range(9)] == 2 * [True] + 7 * [False]
-    nothing = KeptAnswers(0)
-    nothing.keep("a", b"", 1, since=since, tables=frozenset())
-    assert nothing.find("a", changes) is None
+        async def look() -> int:
+            return 1
+
+        assert await cache.get(key, look, read, lambda _: size) == key
+
+    async def run() -> None:
+        for key, size in (("large", 1001), ("large", 1001), ("never", None), ("never", None)):
+            await get(key, size)
+        assert reads == ["large", "large", "never", "never"]
+        reads.clear()
+        for number in range(8):
+            await get(str(number))
+        await get("0")
+        await get("8")
+        assert reads == [str(number) for number in range(9)]
+        await get("0")
+        assert reads[9:] == []
+        await get("1")
+        assert reads[9:] == ["1"]
+
+    asyncio.run(run())
 
 
-def test_what_is_of_another_time_is_not_found() -> None:
-    kept, changes = KeptAnswers(8000), Changes(lambda: (0, 1))
-    kept.keep("a", b"x", 1, since=changes.moment() or 0, tables=frozenset(), time=7)
-    assert kept.find("a", changes, 7) == b"x"
-    assert kept.find("a", changes, 8) is None
-    assert kept.find("a", changes, 7) is None
-
-
-def test_other_tables_do_not_matter(server: LocalServer, looks: list[str | None]) -> None:
+def test_other_tenants_do_not_matter(server: LocalServer, looks: list[str | None]) -> None:
     register(server, "api")
     assert names(server) == ["api"]
-    with server.context.database.write(None) as session:
-        for user in session.query(User):
-            user.name = "Changed"
+    with server.context.database.write(None, visible=False) as session:
+        bump(session, "ten_other")
     looks.clear()
     assert names(server) == ["api"]
-    assert looks == [None]  # whose token it is, alone
+    assert looks == []

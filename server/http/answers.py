@@ -1,0 +1,82 @@
+"""Models as answers: JSON in the version of the request, entity tags, and 304."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.server.platform.api_version import CURRENT, from_current
+from novaql.server.platform.errors import InvalidRequest
+from novaql.server.platform.idempotency import Kept
+
+VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
+"""What If-Match holds."""
+_VERSION = re.compile(VERSION_TAG)
+
+
+def encoded(
+    body: BaseModel | Mapping[str, Any] | None,
+    status: int,
+    headers: Mapping[str, str],
+    version: str,
+    route: str,
+) -> Kept:
+    """An answer in the version of the request."""
+    headers = {"Cache-Control": "no-store", **headers}
+    if body is None:
+        return Kept(status, headers, b"")
+    headers["Content-Type"] = "application/json"
+    if version != CURRENT:
+        plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+        content = orjson.dumps(from_current(version, route, plain))
+    elif isinstance(body, BaseModel):
+        content = body.__pydantic_serializer__.to_json(body)
+    else:
+        content = orjson.dumps(body)
+    number = getattr(body, "version", None) if isinstance(body, BaseModel) else None
+    if type(number) is int:
+        headers["ETag"] = _etag(body, number, content)
+    return Kept(status, headers, content)
+
+
+def response_of(request: Request, done: Kept) -> Response:
+    """The answer, or a 304 for a client that has it already."""
+    if request.method == "GET" and _is_unchanged(done, request.headers.get("if-none-match")):
+        shown = {name: value for name, value in done.headers.items() if name != "Content-Type"}
+        return Response(status_code=304, headers=shown)
+    return Response(done.body, done.status, done.headers)
+
+
+def _is_unchanged(kept: Kept, if_none_match: str | None) -> bool:
+    """Whether a client has the answer already, as `If-None-Match` says (RFC 9110, 13.1.2)."""
+    etag = kept.headers.get("ETag")
+    if if_none_match is None or etag is None or kept.status != 200:
+        return False
+    given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return etag in given or given == ["*"]
+
+
+def version_in(headers: Mapping[str, str]) -> int | None:
+    """The `version` that If-Match holds, in an entity tag or alone: `"3"`, `W/"3"`, `3`,
+    `"3-1f2e3d4c5b6a"`. None without the header. Raises `InvalidRequest` for anything else."""
+    text = headers.get("if-match")
+    if text is None:
+        return None
+    tag = text.strip()
+    if not _VERSION.fullmatch(tag):
+        raise InvalidRequest('If-Match holds the `version` of the resource, like "3"')
+    return int(tag.removeprefix("W/").strip('"').partition("-")[0])
+
+
+def _etag(body: object, number: int, content: bytes) -> str:
+    """`"3"`: the version; with a digest where fields are shown that change without it."""
+    if getattr(body, "settled", False):
+        return f'"{number}"'
+    return f'"{number}-{hashlib.sha256(content).hexdigest()[:12]}"'

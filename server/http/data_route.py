@@ -1,0 +1,110 @@
+"""Routes of the data paths: queries, ingestion, the Prometheus base, SCIM and health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from novaql.server.platform.admission import admit
+from novaql.server.platform.problem import is_prometheus
+from novaql.server.platform.scopes import Role
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class DataRoute(Route):
+    """A Starlette route with admission, and with what the OpenAPI document says of it.
+
+    role         the least role that a token must have; None: no token is needed
+    errors       statuses that it refuses requests with, beside those of every route
+    answer       model of the usual answer
+    media        content types of the usual answer beside JSON
+    body         model of the JSON body
+    takes        content types of a body that has no model
+    query        model of the query parameters
+    parameters   query (or form) parameters without a model: name → description
+    required     names of those that must be given
+    schemas      names of those that are not any text → more of their JSON Schema
+    success      status of the usual answer
+    answers      further statuses of success → their models
+    action       `noun.verb` of the audit entry that a request writes, also one that is refused
+    example      a body that is accepted
+    samples      it reads or writes samples: the tenant's store is opened before it runs
+    local        any process answers it, about itself
+    """
+
+    methods: set[str]
+
+    def __init__(
+        self,
+        methods: tuple[str, ...],
+        path: str,
+        handler: Handler,
+        role: Role | None,
+        tag: str,
+        errors: tuple[int, ...] = (),
+        *,
+        answer: type[BaseModel] | None = None,
+        media: tuple[str, ...] = (),
+        body: type[BaseModel] | None = None,
+        takes: tuple[str, ...] = (),
+        query: type[BaseModel] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        required: tuple[str, ...] = (),
+        schemas: Mapping[str, Mapping[str, Any]] | None = None,
+        success: int = 200,
+        answers: Mapping[int, type[BaseModel] | None] | None = None,
+        documented: bool = True,
+        action: str | None = None,
+        example: Mapping[str, Any] | None = None,
+        samples: bool = True,
+        local: bool = False,
+    ) -> None:
+        self.role, self.tag, self.errors = role, tag, errors
+        self.answer, self.media = answer, media
+        self.body, self.takes, self.query = body, takes, query
+        self.parameters, self.required = dict(parameters or {}), required
+        self.schemas = dict(schemas or {})
+        self.success, self.answers = success, dict(answers or {})
+        self.documented = documented
+        self.action, self.example, self.samples, self.local = action, example, samples, local
+        self.description = (handler.__doc__ or "").strip()
+
+        async def admitted(request: Request) -> Response:
+            await self._admit(request)
+            return await handler(request)
+
+        super().__init__(path, admitted, methods=list(methods), name=handler.__name__)
+        self.verbs = methods
+        self.methods = set(methods)  # HEAD is turned into GET before routes are looked for
+
+    @property
+    def quota(self) -> str | None:
+        """The quota that a request spends: of Prometheus's base, or of the API.
+
+        Samples that are sent here are bounded by their size and by the queue, not by requests.
+        """
+        if self.tag == "ingest":
+            return None
+        return "prometheus" if is_prometheus(self.path) else "api"
+
+    @property
+    def of_the_owner(self) -> bool:
+        """Whether only the process that owns the stores can answer."""
+        return self.samples and not self.local
+
+    async def _admit(self, request: Request) -> None:
+        if self.role is not None:
+            await admit(
+                request,
+                role=self.role,
+                quota=self.quota,
+                samples=self.samples,
+                action=self.action,
+                writes=request.method != "GET" and self.action is not None,
+            )

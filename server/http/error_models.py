@@ -1,0 +1,41 @@
+"""Models of answers that are errors, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ErrorDetail(BaseModel):
+    """One field that is wrong."""
+
+    pointer: str = Field(description="JSON pointer into the body; empty for all of it")
+    message: str
+
+
+class ErrorBody(BaseModel):
+    """What went wrong. The position is there when a query text is at fault."""
+
+    code: str = Field(description="stable; switch on this")
+    message: str = Field(description="one sentence for a person")
+    request_id: str = Field(pattern="^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+    details: list[ErrorDetail] | None = None
+    line: int | None = Field(None, ge=1)
+    column: int | None = Field(None, ge=1)
+    length: int | None = Field(None, ge=1)
+    suggestion: str | None = None
+    picture: str | None = Field(None, description="the line of the query with carets below")
+
+
+class ErrorEnvelope(BaseModel):
+    """Every answer that is no success."""
+
+    model_config = ConfigDict(title="ErrorEnvelope")
+    error: ErrorBody
+
+
+class PrometheusError(BaseModel):
+    """Every answer of the Prometheus base that is no success."""
+
+    status: str = Field(pattern="^error$")
+    errorType: str
+    error: str
