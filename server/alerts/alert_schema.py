@@ -18,11 +18,11 @@ class AlertQuery(PageQuery):
     """Filters of the list. Alerts that went away before they fired are listed when asked for."""
 
     firing: bool | None = Field(None, description="true: those that fire; false: all others")
-    state: AlertState | None = None
-    service: ShortText | None = None
-    severity: ShortText | None = None
-    name: ShortText | None = None
-    rule_id: ShortText | None = None
+    state: AlertState | None = Field(None, description="alerts in this state")
+    service: ShortText | None = Field(None, description="alerts of this service")
+    severity: ShortText | None = Field(None, description="alerts with this severity")
+    name: ShortText | None = Field(None, description="alerts with this name")
+    rule_id: ShortText | None = Field(None, description="alerts of the rule with this id")
 
 
 class RoutingOut(DestinationOut):
@@ -171,8 +171,12 @@ class SilenceOut(Shown):
 class SilenceQuery(PageQuery):
     """Filters of the list."""
 
-    state: Literal["pending", "active", "expired"] | None = None
-    alert_id: ShortText | None = None
+    state: Literal["pending", "active", "expired"] | None = Field(
+        None, description="silences in this state"
+    )
+    alert_id: ShortText | None = Field(
+        None, description="the silences that were made for the alert with this id"
+    )
 
 
 class SilencesOut(Listed[SilenceOut]):

@@ -120,14 +120,16 @@ class RulePatch(Body):
 class RuleQuery(PageQuery):
     """Filters of the list."""
 
-    type: RuleType | None = None
-    name: ShortText | None = None
-    service: ShortText | None = None
-    severity: ShortText | None = None
-    file: ShortText | None = None
-    group: ShortText | None = None
-    health: Literal["unknown", "ok", "err"] | None = None
-    paused: bool | None = None
+    type: RuleType | None = Field(None, description="rules of this type")
+    name: ShortText | None = Field(None, description="rules with this name")
+    service: ShortText | None = Field(None, description="rules of this service")
+    severity: ShortText | None = Field(None, description="rules with this severity")
+    file: ShortText | None = Field(None, description="rules of this rule file")
+    group: ShortText | None = Field(None, description="rules of the groups with this name")
+    health: Literal["unknown", "ok", "err"] | None = Field(
+        None, description="rules whose last evaluation had this result"
+    )
+    paused: bool | None = Field(None, description="true: paused rules; false: all others")
 
 
 class ThresholdOut(Shown):
