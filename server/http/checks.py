@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from novaql.cancellation import Cancellation
+from novaql.server.http.dependencies import usable
 from novaql.server.platform.context import context_of, origin_of, principal_of
 from novaql.server.platform.preparing import Preparation
 
@@ -38,7 +39,7 @@ def _run(
         Preparation(
             context,
             body,
-            request.path_params,
+            {name: usable(text) for name, text in request.path_params.items()},
             context.actor_of(principal_of(request)),
             origin_of(request),
             monotonic(),

@@ -104,11 +104,12 @@ def version_of(request: Request) -> str:
     return version
 
 
-def _usable(text: str) -> str:
+def usable(text: str) -> str:
+    """What stands in a path, if a database takes it; else the name of nothing."""
     return "(not a name)" if "\0" in text or len(text) > 512 else text
 
 
-ResourceId = Annotated[str, Path(min_length=1), BeforeValidator(_usable)]
+ResourceId = Annotated[str, Path(min_length=1), BeforeValidator(usable)]
 """The id or name in a path. One that no database takes becomes one that is not found."""
 
 UnitOfWork = Annotated[RequestUnit, Depends(request_unit)]

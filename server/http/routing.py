@@ -60,8 +60,9 @@ class NovaRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.action: str | None = getattr(endpoint, "audit_action", None)
         self.cached_by: Cached | None = getattr(endpoint, "cached_by", None)
+        self.transactional = not inspect.iscoroutinefunction(endpoint)
         run = endpoint
-        if not inspect.iscoroutinefunction(endpoint):
+        if self.transactional:
 
             @wraps(endpoint)
             async def run(**arguments: Any) -> Response:
@@ -175,7 +176,7 @@ class NovaRoute(APIRoute):
 
     def _holding_key(self, request: Request) -> Any:
         """Refuses a second request with the Idempotency-Key of one that is at work."""
-        if self.method != "POST" or self.admission is None:
+        if self.method != "POST" or self.admission is None or not self.transactional:
             return nullcontext()
         key = read_key(request.headers.get("idempotency-key"))
         if key is None:

@@ -10,7 +10,7 @@ import pytest
 from novaql import tsdb
 from novaql.server.http.error_models import ErrorEnvelope
 from novaql.server.platform.scopes import Role
-from novaql.server.routes import ROUTES
+from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -20,7 +20,7 @@ NAMES = [f"{method} {endpoint.path}" for method, endpoint in GUARDED]
 
 @pytest.mark.parametrize(("method", "endpoint"), GUARDED, ids=NAMES)
 def test_every_route_refuses_a_missing_and_a_wrong_token(
-    server: LocalServer, method: str, endpoint: Endpoint
+    server: LocalServer, method: str, endpoint: Row
 ) -> None:
     path = endpoint.path.replace("{name}", "job")
     right = server.tokens[Role.ADMIN]
