@@ -176,15 +176,15 @@ def _endpoints(base: str, *, documented: bool) -> tuple[DataRoute, ...]:
         row(
             _BOTH,
             "/search/metric_names",
-            search.metric_names,
+            search.search_metric_names,
             {**_SEARCH, "include_metadata": "tell type, help and unit"},
             media=_NDJSON,
         ),
-        row(_BOTH, "/search/label_names", search.label_names, _SEARCH, media=_NDJSON),
+        row(_BOTH, "/search/label_names", search.search_label_names, _SEARCH, media=_NDJSON),
         row(
             _BOTH,
             "/search/label_values",
-            search.label_values,
+            search.search_label_values,
             {"label": "name of the label", **_SEARCH},
             media=_NDJSON,
         ),

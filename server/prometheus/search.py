@@ -53,7 +53,7 @@ class Search:
         return found[: self.limit], len(found) > self.limit
 
 
-async def metric_names(request: Request) -> Response:
+async def search_metric_names(request: Request) -> Response:
     """Names of metrics, with their metadata if `include_metadata` is true."""
     parameters = await read_parameters(request)
     search = _read(parameters, "metric_names")
@@ -67,7 +67,7 @@ async def metric_names(request: Request) -> Response:
     return await _answer(request, search, find)
 
 
-async def label_names(request: Request) -> Response:
+async def search_label_names(request: Request) -> Response:
     """Names of labels."""
     search = _read(await read_parameters(request), "label_names")
 
@@ -77,7 +77,7 @@ async def label_names(request: Request) -> Response:
     return await _plain_answer(request, search, names)
 
 
-async def label_values(request: Request) -> Response:
+async def search_label_values(request: Request) -> Response:
     """Values of the label `label`."""
     parameters = await read_parameters(request)
     search = _read(parameters, "label_values")

@@ -32,7 +32,7 @@ def test_a_refused_attempt_is_recorded(two: TwoTenants, endpoint: Row) -> None:
         if role.covers(endpoint.role):
             continue
         walk = Walk(two.server, two.server.tokens[role])
-        method = next(m for m in endpoint.methods if m != "GET")
+        method = next(m for m in sorted(endpoint.methods) if m != "GET")
         answer = walk.request(method, path, endpoint.example)
         (entry,) = entries(two, answer.headers["x-request-id"])
 

@@ -21,7 +21,7 @@ PRIVILEGED = {
     (method, endpoint.path): endpoint
     for endpoint in ROUTES
     if endpoint.action is not None
-    for method in endpoint.methods
+    for method in sorted(endpoint.methods)
     if method != "GET"
 }
 SEVERAL = {

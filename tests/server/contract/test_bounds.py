@@ -180,7 +180,7 @@ PROMETHEUS = [
     (row, method)
     for row in ROUTES
     if row.documented and row.parameters and row.path.startswith("/prometheus/")
-    for method in row.methods
+    for method in sorted(row.methods)
 ]
 USUAL = {
     "query": "1",

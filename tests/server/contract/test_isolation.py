@@ -19,7 +19,7 @@ REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 WITH_KEY = [
     (method, endpoint)
     for endpoint in ROUTES
-    for method in endpoint.methods
+    for method in sorted(endpoint.methods)
     if "{" in endpoint.path and endpoint.path.startswith("/v1/") and endpoint.role is not None
 ]
 

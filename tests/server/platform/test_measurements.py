@@ -55,7 +55,7 @@ def test_a_write_of_a_client_ends_the_time() -> None:
     before = asked.cache.version("t", _time(0))
     assert asked.value(0) == 0
     asked.cache.note_write("t")
-    assert asked.cache.version("t", _time(0)) != before
+    assert asked.cache.version("t", _time(1)) != before
     assert asked.value(1) == 1
     asked.cache.note_write("other")
     assert asked.value(2) == 1
