@@ -24,7 +24,6 @@ from novaql.language.signatures.labels import LABELS
 from novaql.language.signatures.over_time import OVER_TIME
 from novaql.language.signatures.rollups import ROLLUPS
 from novaql.language.signatures.transforms import TRANSFORMS
-from novaql.server.http.data_route import DataRoute
 from novaql.server.http.openapi_components import TAGS
 from novaql.server.routes import ROUTES
 
@@ -163,9 +162,7 @@ def routes_page() -> str:
     """Every row of the server's route table, with the role that it asks for."""
     sections: dict[str, list[str]] = {}
     for row in ROUTES:
-        methods = ", ".join(
-            f"`{method}`" for method in (row.verbs if isinstance(row, DataRoute) else row.methods)
-        )
+        methods = ", ".join(f"`{method}`" for method in row.verbs)
         role = "–" if row.role is None else row.role.value
         audited = f"`{row.action}`" if row.action else ""
         told = " ".join(row.description.split("\n\n", 1)[0].split()).rstrip(".")

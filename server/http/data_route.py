@@ -20,6 +20,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class DataRoute(Route):
     """A Starlette route with admission, and with what the OpenAPI document says of it.
 
+    verbs        the methods, in the order of the document
     role         the least role that a token must have; None: no token is needed
     errors       statuses that it refuses requests with, beside those of every route
     answer       model of the usual answer

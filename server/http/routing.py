@@ -72,7 +72,7 @@ class NovaRoute(APIRoute):
         calls = [dependency.dependency for dependency in self.dependencies]
         self.admission = next((call for call in calls if isinstance(call, Requires)), None)
         self.samples = samples in calls
-        (self.method,) = self.methods
+        (self.method,) = self.verbs = tuple(self.methods)
         self.rules = Rules(
             self.method, self.path, self.success, self.action, self.samples, self.cached_by
         )

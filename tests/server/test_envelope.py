@@ -14,7 +14,7 @@ from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
-GUARDED = [(m, e) for e in ROUTES if e.role is not None for m in sorted(e.methods)]
+GUARDED = [(m, e) for e in ROUTES if e.role is not None for m in e.verbs]
 NAMES = [f"{method} {endpoint.path}" for method, endpoint in GUARDED]
 
 

@@ -13,7 +13,7 @@ from tests.support.http_server import LocalServer, local_server
 from tests.support.route_walk import Walk
 
 _OF_ONE_ANSWER = {"date", "x-request-id", "x-ratelimit-remaining", "transfer-encoding"}
-GETS = sorted({row.path for row in ROUTES if "GET" in row.methods})
+GETS = sorted({row.path for row in ROUTES if "GET" in row.verbs})
 OTHERS = ["/", "/console/none/none.js", "/v1/nothing", "/nothing"]
 
 
@@ -30,7 +30,7 @@ def walk() -> Iterator[Walk]:
 
 
 def path_of(walk: Walk, path: str) -> str:
-    row = next(row for row in ROUTES if row.path == path and "GET" in row.methods)
+    row = next(row for row in ROUTES if row.path == path and "GET" in row.verbs)
     found = walk.path_of(row)
     return re.sub(r"\{[^}]*\}", "none", path) if found is None else found
 

@@ -22,7 +22,7 @@ def test_every_documented_route_is_there_with_its_errors(server: LocalServer) ->
     paths = server.client.get("/v1/openapi.json").json()["paths"]
 
     found = {(path, method.upper()) for path, item in paths.items() for method in item}
-    wanted = {(e.path, method) for e in ROUTES if e.documented for method in sorted(e.methods)}
+    wanted = {(e.path, method) for e in ROUTES if e.documented for method in e.verbs}
     assert found == wanted
     for path, item in paths.items():
         for method, operation in item.items():

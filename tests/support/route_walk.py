@@ -61,7 +61,7 @@ def creating() -> Iterator[Row]:
     """The rows that make something and have an example."""
     for endpoint in ROUTES:
         if (
-            set(endpoint.methods) == {"POST"}
+            endpoint.verbs == ("POST",)
             and endpoint.example is not None
             and endpoint.action is not None
             and endpoint.success == 201

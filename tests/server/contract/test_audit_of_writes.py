@@ -21,7 +21,7 @@ PRIVILEGED = {
     (method, endpoint.path): endpoint
     for endpoint in ROUTES
     if endpoint.action is not None
-    for method in sorted(endpoint.methods)
+    for method in endpoint.verbs
     if method != "GET"
 }
 SEVERAL = {

@@ -88,9 +88,7 @@ def is_sound(answer: httpx.Response) -> bool:
     return answer.status_code < 500 or answer.status_code == 501
 
 
-WITH_BODY = [
-    pytest.param(e, id=f"{next(iter(e.methods))} {e.path}") for e in ROUTES if e.body is not None
-]
+WITH_BODY = [pytest.param(e, id=f"{e.verbs[0]} {e.path}") for e in ROUTES if e.body is not None]
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY)
@@ -103,7 +101,7 @@ def test_bodies(walk: Walk, endpoint: Row) -> None:
         key = field.alias or name
         for value in values_for(endpoint, key):
             body = {**(endpoint.example or {}), key: value}
-            answer = send(walk, next(iter(endpoint.methods)), path, body)
+            answer = send(walk, endpoint.verbs[0], path, body)
             shown = f"{key}={str(value)[:40]!r} ({len(str(value))}): {answer.text[:300]}"
             assert is_sound(answer), shown
             if answer.status_code in (200, 201) and isinstance(value, str):
@@ -134,20 +132,20 @@ def test_query_parameters(walk: Walk, endpoint: Row) -> None:
         key = field.alias or name
         for text in (*TEXTS, *map(str, NUMBERS), "%00", "%ED%A0%80", "1_0", "٣"):
             raw = text if text.startswith("%") else quote(text[:5000], errors="surrogatepass")
-            answer = send(walk, next(iter(endpoint.methods)), f"{path}?{key}={raw}")
+            answer = send(walk, endpoint.verbs[0], f"{path}?{key}={raw}")
             assert is_sound(answer), f"{key}={text[:40]!r}: {answer.text[:300]}"
 
 
 @pytest.mark.parametrize(
     "endpoint",
-    [pytest.param(e, id=f"{next(iter(e.methods))} {e.path}") for e in ROUTES if "{" in e.path],
+    [pytest.param(e, id=f"{e.verbs[0]} {e.path}") for e in ROUTES if "{" in e.path],
 )
 def test_path_parts(walk: Walk, endpoint: Row) -> None:
     before = endpoint.path.partition("{")[0]
     after = endpoint.path.partition("}")[2].replace("{", "").replace("}", "")
     for text in TEXTS[:-3]:
         raw = quote(text[:4000], safe="", errors="surrogatepass")
-        answer = send(walk, next(iter(endpoint.methods)), f"{before}{raw}{after}", endpoint.example)
+        answer = send(walk, endpoint.verbs[0], f"{before}{raw}{after}", endpoint.example)
         assert is_sound(answer), f"{text[:40]!r}: {answer.text[:300]}"
 
 

@@ -15,7 +15,7 @@ from tests.support.http_server import LocalServer, local_server
 NAMED = [
     (endpoint, method)
     for endpoint in ROUTES
-    for method in sorted(endpoint.methods)
+    for method in endpoint.verbs
     if "{" in endpoint.path
     and endpoint.path.startswith("/v1/")
     and endpoint.role is not None

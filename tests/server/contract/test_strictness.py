@@ -106,7 +106,7 @@ def test_limits_on_the_base_of_prometheus_are_those_of_go(walk: Walk, text: str)
 SINGLE = [
     e
     for e in ROUTES
-    if set(e.methods) == {"GET"}
+    if e.verbs == ("GET",)
     and e.answer is not None
     and (field := e.answer.model_fields.get("version")) is not None
     and field.annotation is int

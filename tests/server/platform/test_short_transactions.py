@@ -105,9 +105,7 @@ def walk_of(server: LocalServer) -> Walk:
 
 
 def writing(*methods: str) -> list[Row]:
-    return [
-        row for row in ROUTES if next(iter(row.methods)) in methods and row.path.startswith("/v1/")
-    ]
+    return [row for row in ROUTES if row.verbs[0] in methods and row.path.startswith("/v1/")]
 
 
 def test_alarms_go_off(alarms: Alarms, server: LocalServer) -> None:
@@ -126,9 +124,9 @@ def test_no_route_does_slow_work_in_its_transaction(alarms: Alarms, server: Loca
         path = walk.path_of(row)
         if path is None:
             continue
-        answer = walk.request(next(iter(row.methods)), path, row.example)
+        answer = walk.request(row.verbs[0], path, row.example)
         if answer.status_code < 300:
-            good.add(f"{next(iter(row.methods))} {row.path}")
+            good.add(f"{row.verbs[0]} {row.path}")
         server.run_jobs()
         assert alarms.raised == [], row.path
     for wanted in (
