@@ -63,7 +63,7 @@ def measure(messages: list[bytes], samples: int, *, sync: str) -> Measured:
     """Send all messages to a fresh server."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "novaql.cli", "serve", "--no-auth", "--data", folder,
+            sys.executable, "-m", "novaql", "serve", "--no-auth", "--data", folder,
             "--listen", "127.0.0.1:0", "--sync", sync, "--log-level", "warning",
         ]  # fmt: skip
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

@@ -41,7 +41,7 @@ def served(*arguments: str, database: str = "") -> Iterator[tuple[int, str, int]
     """A server without quotas: its port, a token and its process id."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *(sys.executable, "-m", "novaql.cli", "serve", "--data", folder),
+            *(sys.executable, "-m", "novaql", "serve", "--data", folder),
             *("--listen", "127.0.0.1:0", "--log-level", "warning", *arguments),
         ]
         environ = os.environ | {f"NOVAQL_{name}": "0" for name in _UNLIMITED}

@@ -135,7 +135,7 @@ class Server:
 
     def start(self) -> None:
         command = [
-            sys.executable, "-m", "novaql.cli", "serve", "--no-auth", "--data", str(self.folder),
+            sys.executable, "-m", "novaql", "serve", "--no-auth", "--data", str(self.folder),
             "--listen", "127.0.0.1:0", "--log-level", "warning",
         ]  # fmt: skip
         with self.log.open("a") as log:

@@ -168,9 +168,8 @@ class NovaRoute(APIRoute):
             check_query(request, self.query)
             if self.takes_if_match:
                 version_in(request.headers)  # refused before the body is, if it is malformed
-            found = await read_model(request, self.body, self.path)
-            with self._holding_key(found):
-                return await solve_and_run(found)
+            with self._holding_key(request):
+                return await solve_and_run(await read_model(request, self.body, self.path))
 
         return handle
 

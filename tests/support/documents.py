@@ -88,7 +88,7 @@ class Reader:
     def follow(self, page: str) -> None:
         """Run every block; raises AssertionError that names the line which is not true."""
         (self.folder / "bin").mkdir()
-        for name, module in (("novaql", " -m novaql.cli"), ("python", "")):
+        for name, module in (("novaql", " -m novaql"), ("python", "")):
             program = self.folder / "bin" / name
             program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n')
             program.chmod(0o755)

@@ -77,7 +77,7 @@ def test_a_change_shows_at_once_whoever_makes_it(server: LocalServer) -> None:
     assert {user["name"] for user in users} == {"Changed elsewhere"}
 
 
-def test_a_revoked_token_and_a_lowered_role_see_nothing_that_is_kept(server: LocalServer) -> None:
+def test_a_revoked_token_and_a_lowered_role_see_nothing_that_is_cached(server: LocalServer) -> None:
     path = "/v1/users"
     assert server.client.get(path, headers=server.bearer()).status_code == 200
     other = another(server.context.database)
