@@ -31,7 +31,7 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 # What the texts of parameters must be, as JSON Schema says it. An empty one counts as left out.
 WHOLE = {"pattern": "^([+-]?[0-9]+)?$"}
 COUNT = {"pattern": r"^(\+?[0-9]+|-0+)?$"}
-TRUTH = {"enum": ["", *sorted(_TRUE | _FALSE)]}
+TRUTH = {"pattern": f"^({'|'.join(sorted(_TRUE | _FALSE))})?$"}
 
 
 @dataclass(frozen=True, slots=True)
