@@ -1,9 +1,5 @@
 """Threads for work off the event loop, which tenants share.
 
-Most requests go to a thread and back, and most of what a thread does for them is short.
-`run_in_executor` makes two futures, a lock and a handful of callbacks for each piece of work; here
-it is one future, one look at a queue and one call back.
-
 A pool has places: so many pieces of work run at one time. They are given to tenants in turn
 (`fair_queue.py`). A piece that has run for a while gives its place back at its next checkpoint if
 a tenant with less in work waits, and goes on when its turn comes. A piece without checkpoints
@@ -15,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from traceback import clear_frames
 from typing import Any, TypeVar
@@ -76,7 +72,8 @@ def place_here() -> Place | None:
 
 
 class Pool:
-    """Runs at most `threads` pieces of work at one time, each thread begun when first needed.
+    """Runs at most `threads` pieces of work at one time, beside those that have paused or got a
+    place beyond the others.
 
     name    of the threads, with a number behind it
     begin   what a thread does before its first work
@@ -94,17 +91,17 @@ class Pool:
     ) -> None:
         self._places = threads
         self._name = name
-        self._begin = begin
         self._lock = threading.Lock()
         self._queue: FairQueue[Place] = FairQueue() if queue is None else queue
-        self._ready: SimpleQueue[Place | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._idle = 0  # threads without work
         self._running = 0  # pieces that have a place
         self._paused = 0  # pieces that gave theirs to others
         self._most_paused = 2 * threads
         self._most_beyond = threads
+        self._executor = ThreadPoolExecutor(
+            threads + self._most_paused + self._most_beyond, name, begin
+        )
         self._closed = False
+        self._over = threading.Event()  # closed, and the last work has ended
         self.inside = 0
 
     @property
@@ -186,8 +183,8 @@ class Pool:
                 else:
                     _call(place.loop, place.future.cancel)
             self._end_if_over()
-        for thread in self._threads:  # others may be added meanwhile
-            thread.join()
+        self._over.wait()
+        self._executor.shutdown()
 
     def _begin_beyond(self, place: Place) -> None:
         """Give a tenant that got no place in time one beyond the others."""
@@ -215,15 +212,7 @@ class Pool:
     def _begin_work(self, place: Place) -> None:
         """With the lock: give work that counts as active already to a thread."""
         self._running += 1
-        if self._idle:
-            self._idle -= 1
-        else:
-            thread = threading.Thread(
-                target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
-        self._ready.put(place)
+        self._executor.submit(self._work, place)
 
     def _resume(self, place: Place) -> None:
         """With the lock: have work go on that has left the queue."""
@@ -235,31 +224,25 @@ class Pool:
         place.go.set()
 
     def _end_if_over(self) -> None:
-        """With the lock: after the last work, end the threads."""
+        """With the lock: note the end of the last work."""
         if self._closed and not self._running and not self._queue and not self._paused:
-            for _ in self._threads:
-                self._ready.put(None)
+            self._over.set()
 
-    def _work(self) -> None:
-        if self._begin is not None:
-            self._begin()
-        while (place := self._ready.get()) is not None:
-            answer = error = None
-            place.began, _here.place = monotonic(), place
-            try:
-                answer = place.work()
-            except BaseException as problem:  # noqa: BLE001 - whoever waits for it is told
-                error = problem
-                _clear_frames(problem)
-            _here.place = None
-            with self._lock:
-                self._idle += 1
-                self._running -= 1
-                self._queue.leave(place.tenant)
-                self._dispatch()
-                self._end_if_over()
-            _call(place.loop, self._settle, place, answer, error)
-            del place, answer, error  # nothing is kept until there is other work
+    def _work(self, place: Place) -> None:
+        answer = error = None
+        place.began, _here.place = monotonic(), place
+        try:
+            answer = place.work()
+        except BaseException as problem:  # noqa: BLE001 - the future raises it
+            error = problem
+            _clear_frames(problem)
+        _here.place = None
+        with self._lock:
+            self._running -= 1
+            self._queue.leave(place.tenant)
+            self._dispatch()
+            self._end_if_over()
+        _call(place.loop, self._settle, place, answer, error)
 
     def _settle(self, place: Place, answer: object, error: BaseException | None) -> None:
         self.inside -= 1

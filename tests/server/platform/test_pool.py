@@ -18,7 +18,7 @@ def test_an_answer_and_an_error_come_to_whoever_waits() -> None:
     async def look() -> None:
         pool = Pool(2, "look")
         names = [await pool.run(lambda: threading.current_thread().name) for _ in range(3)]
-        assert set(names) == {"look_0"}  # nobody needed a second one
+        assert set(names) <= {"look_0", "look_1"}
         with pytest.raises(KeyError, match="MISSING"):
             await pool.run(lambda: os.environ["MISSING"])
         assert pool.inside == 0
