@@ -56,7 +56,7 @@ def run_demo(
             fleet = Fleet(now_ms())
             with _progress(out) as progress:
                 samples = load_history(fleet, store, progress)
-            scrapes = SelfScrape(store)
+            scrapes = SelfScrape(store, folder / "server" / "demo-scrapes.yml")
         except BaseException:
             store.close()
             raise

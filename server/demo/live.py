@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from novaql.inputs.scraper import Scraper, Target
 from novaql.server.demo.fleet import METADATA, Fleet
 from novaql.server.demo.machine import NODE_METRICS_PATH
-from novaql.server.platform.scrapes import ScrapeReport, report_of
+from novaql.server.platform.scrapes import ScrapeReport
 from novaql.server.platform.store import Store
+from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.tsdb.tile import Batch
 
 log = logging.getLogger(__name__)
@@ -80,32 +82,39 @@ class FleetJob:
 
 
 class SelfScrape:
-    """Scrapes the server itself and this machine's metrics, once the server has an address."""
+    """Scrapes the server itself and this machine's metrics, once the server has an address.
 
-    def __init__(self, store: Store, *, every_s: float = SCRAPE_S) -> None:
+    config  where the configuration of these scrapes is written
+    """
+
+    def __init__(self, store: Store, config: Path, *, every_s: float = SCRAPE_S) -> None:
         self.address: str | None = None
         self.tenant_id: str | None = None  # the first one
         self._store = store
+        self._config = config
         self._every_s = every_s
-        self.scrapers: Sequence[Scraper] = ()
+        self._manager: ScrapeManager | None = None
 
     def scrape_report(self) -> ScrapeReport:
         """The two targets."""
-        return report_of(self.scrapers)
+        return ScrapeReport() if self._manager is None else self._manager.scrape_report()
 
     def start(self) -> None:
         assert self.address is not None, "the server tells its address before its jobs start"
-        self.scrapers = [
-            Scraper(Target(f"{self.address}{path}", job, interval=self._every_s), self._store)
-            for path, job in ((NODE_METRICS_PATH, "node"), ("/metrics", "novaql"))
-        ]
-        for scraper in self.scrapers:
-            scraper.start()
+        host = urlsplit(self.address).netloc
+        jobs = "".join(
+            f"- job_name: {name}\n  metrics_path: {path}\n"
+            f"  static_configs: [{{targets: ['{host}']}}]\n"
+            for name, path in (("node", NODE_METRICS_PATH), ("novaql", "/metrics"))
+        )
+        every = f"global: {{scrape_interval: {round(self._every_s * 1000)}ms}}\n"
+        self._config.write_text(f"{every}scrape_configs:\n{jobs}")
+        self._manager = ScrapeManager(self._config, scrape_jobs_of(self._config), self._store)
+        self._manager.start()
 
     def stop(self) -> None:
-        for scraper in self.scrapers:
-            # The server no longer answers while it stops; a scrape that waits for it ends alone.
-            scraper.stop(timeout=1.0)
+        if self._manager is not None:
+            self._manager.stop()
 
 
 def _newest(store: Store) -> int | None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from novaql.inputs.relabelling import RelabelRule
-from novaql.inputs.scraper import Scraper
-from novaql.language.durations import format_duration
 from novaql.tsdb.selection import Metadata
 
 
@@ -81,64 +78,3 @@ Scrapes = Callable[[str], ScrapeReport]
 
 def no_scrapes(tenant_id: str) -> ScrapeReport:  # noqa: ARG001 - as `Scrapes`
     return ScrapeReport()
-
-
-def report_of(scrapers: Iterable[Scraper]) -> ScrapeReport:
-    """Single scrapers, each a job of its own."""
-    some = list(scrapers)
-    return ScrapeReport(
-        tuple(_view(scraper) for scraper in some),
-        pools=tuple(PoolView(s.target.job, _config(s)) for s in some),
-    )
-
-
-def _view(scraper: Scraper) -> TargetView:
-    target, last = scraper.target, scraper.last
-    address = urlsplit(target.url)
-    timeout = target.timeout or min(10.0, target.interval)
-    return TargetView(
-        pool=target.job,
-        discovered={
-            "__address__": address.netloc,
-            "__metrics_path__": address.path or "/",
-            "__scheme__": address.scheme,
-            "__scrape_interval__": format_duration(round(target.interval * 1000)),
-            "__scrape_timeout__": format_duration(round(timeout * 1000)),
-            **target.labels,
-            "job": target.job,
-        },
-        labels=dict(sorted(target.target_labels.items())),
-        url=target.url,
-        interval_s=target.interval,
-        timeout_s=timeout,
-        health="unknown" if last is None else "up" if last.up else "down",
-        error=(last.error or "") if last is not None else "",
-        last_ms=scraper.last_ms,
-        duration_s=last.duration if last is not None else 0.0,
-        metadata=last.metadata if last is not None else {},
-    )
-
-
-def _config(scraper: Scraper) -> str:
-    """The job as an item of `scrape_configs` would have it."""
-    target = scraper.target
-    address = urlsplit(target.url)
-    own = {k: v for k, v in sorted(target.target_labels.items()) if k != "job"}
-    timeout = target.timeout or min(10.0, target.interval)
-    lines = [
-        f"job_name: {target.job}",
-        f"scrape_interval: {format_duration(round(target.interval * 1000))}",
-        f"scrape_timeout: {format_duration(round(timeout * 1000))}",
-        f"metrics_path: {address.path or '/'}",
-        f"scheme: {address.scheme}",
-        "static_configs:",
-        "- targets:",
-        f"  - {address.netloc}",
-        "  labels:",
-        *(f"    {name}: {_quoted(value)}" for name, value in own.items()),
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -11,9 +11,8 @@ from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.relabelling import relabelled
 from novaql.inputs.scrape import TargetReader
-from novaql.inputs.scraper import missing_series, seen_at
 from novaql.server.scraping.model import Limits, ScrapeTarget
-from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable
+from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable, concat_tables
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples
 
@@ -107,9 +106,9 @@ class SampleMaker:
         """Samples, markers for what vanished, and the report. `stored` is called after it."""
         batch = answer.batch
         tracked = self.target.job.track_timestamps_staleness
-        now_alive = batch.series if tracked else seen_at(batch, batch.series, at_ms)
-        gone = missing_series(self._alive, now_alive)
-        added = missing_series(now_alive, self._alive)
+        now_alive = batch.series if tracked else _seen_at(batch, batch.series, at_ms)
+        gone = _missing_series(self._alive, now_alive)
+        added = _missing_series(now_alive, self._alive)
         self._next_alive = now_alive
         report = [1.0, duration_s, answer.exposed, answer.kept, len(added)]
         return self._with_report(batch, gone, at_ms, report, size)
@@ -263,6 +262,27 @@ def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
         native,
         None if batch.starts is None else batch.starts[keep],
     )
+
+
+def _seen_at(batch: Batch, series: SeriesTable, at_ms: int) -> SeriesTable:
+    """Series with a sample at the time of the scrape."""
+    now = batch.timestamps == at_ms
+    if now.all() and len(series) == len(batch.values):
+        return series
+    rows = batch.series_index[now]
+    if batch.native is not None:
+        at_once = batch.native.timestamps == at_ms
+        rows = np.concatenate([rows, batch.native.series_index[at_once]])
+    seen: Ints = np.unique(rows)
+    return series if len(seen) == len(series) else series.take(seen)
+
+
+def _missing_series(before: SeriesTable, now: SeriesTable) -> SeriesTable:
+    """Series of `before` that `now` has not."""
+    if before is now or len(before) == 0:
+        return SeriesTable.unlabelled(0)
+    keys = concat_tables([before, now]).keys()
+    return before.take(~np.isin(keys[: len(before)], keys[len(before) :]))
 
 
 def _at_once(batch: Batch, at_ms: int) -> Batch:

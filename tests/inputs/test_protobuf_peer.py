@@ -8,8 +8,9 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ import pytest
 from novaql import query
 from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.scrape import scrape
-from novaql.inputs.scraper import Scraper, Target
 from novaql.inputs.table_source import TableSource
-from novaql.tsdb.selection import Metadata
+from novaql.server.scraping.samples import with_target_labels
 from novaql.tsdb.tile import Batch
 from tests.support.batches import Plain, plain
 from tests.support.exposer import PROTOBUF, exposing
@@ -29,18 +29,6 @@ from tests.support.metric_families import FAMILY_CLASSES, delimited
 from tests.support.prometheus_server import free_port
 
 NATIVE = ExposedOptions(native_histograms=True, always_classic=True)
-
-
-class Kept:
-    """What a scraper appended last."""
-
-    batch: Batch
-
-    def append(self, batch: Batch, /) -> None:
-        self.batch = batch
-
-    def set_metadata(self, metadata: Mapping[str, Metadata], /) -> None:
-        """Not looked at."""
 
 
 @contextmanager
@@ -177,7 +165,6 @@ def test_prometheus_reads_the_same_messages_the_same_way(tmp_path: Path) -> None
     with exposing() as exposer:
         now = int(time.time()) * 1000
         exposer.body, exposer.content_type = delimited(families(now)), PROTOBUF
-        kept = Kept()
         with prometheus(tmp_path, exposer.address) as address:
             everything = {
                 "query": '{job="peer",__name__!~"up|scrape_.*"}',
@@ -190,9 +177,13 @@ def test_prometheus_reads_the_same_messages_the_same_way(tmp_path: Path) -> None
 
             wait_for(lambda: len(asked()) > 0)
             theirs = asked()
-        scraper = Scraper(Target(exposer.url, "peer", exposed=NATIVE), kept)
-        assert scraper.scrape_once(now).error is None
-    ours = query(everything["query"], TableSource(kept.batch), time=now // 1000)
+        found = scrape(exposer.url, at_ms=now, options=NATIVE)
+        assert found.error is None
+        # Prometheus adds the labels of the target.
+        labels = {"job": "peer", "instance": exposer.address}
+        table = with_target_labels(found.batch.series, labels, honor=False)
+    batch = replace(found.batch, series=table)
+    ours = query(everything["query"], TableSource(batch), time=now // 1000)
     assert by_series(ours.to_prometheus()) == theirs
     assert sum(isinstance(sample[1], dict) for sample in theirs.values()) >= 7
 

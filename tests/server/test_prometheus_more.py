@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from novaql import tsdb
-from novaql.inputs.scrape import ScrapeResult
-from novaql.inputs.scraper import Scraper, Target
 from novaql.server.app import create_app
 from novaql.server.platform.scopes import Role
-from novaql.server.platform.scrapes import ScrapeReport, report_of
+from novaql.server.platform.scrapes import PoolView, ScrapeReport, TargetView
 from novaql.server.settings import Settings
-from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server, serving
 
@@ -121,31 +116,42 @@ class Job:
 
     tenant_id = None
 
-    def __init__(self, store: tsdb.Database) -> None:
-        none = Batch(
-            SeriesTable.unlabelled(0), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        )
-        good = ScrapeResult(none, {"m": Metadata("gauge", "M.", "")}, duration=0.25)
-        self.scrapers: Sequence[Scraper] = [
-            Scraper(Target(f"http://h:{port}/m", job, interval=30), store)
-            for port, job in ((1, "b"), (2, "a"), (3, "aa"))
-        ]
-        self.scrapers[0].last, self.scrapers[0].last_ms = good, NOW_S * 1000
-        bad = ScrapeResult(none, up=False, error="gone")
-        self.scrapers[1].last, self.scrapers[1].last_ms = bad, NOW_S * 1000 + 5
-
     def scrape_report(self) -> ScrapeReport:
-        return report_of(self.scrapers)
+        good = {"health": "up", "last_ms": NOW_S * 1000, "duration_s": 0.25}
+        bad = {"health": "down", "last_ms": NOW_S * 1000 + 5, "error": "gone"}
+        metadata = {"metadata": {"m": Metadata("gauge", "M.", "")}}
+        return ScrapeReport.joined(
+            ScrapeReport((_view(port, job, **more),), pools=(PoolView(job, _config(port, job)),))
+            for port, job, more in ((1, "b", good | metadata), (2, "a", bad), (3, "aa", {}))
+        )
 
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
 
 
+def _config(port: int, job: str) -> str:
+    static = f"[{{targets: ['h:{port}'], labels: {{instance: 'h:{port}'}}}}]"
+    return f"job_name: {job}\nstatic_configs: {static}\n"
+
+
+def _view(port: int, job: str, **more: Any) -> TargetView:
+    discovered = {
+        "__address__": f"h:{port}",
+        "__metrics_path__": "/m",
+        "__scheme__": "http",
+        "__scrape_interval__": "30s",
+        "__scrape_timeout__": "10s",
+        "job": job,
+    }
+    labels = {"instance": f"h:{port}", "job": job}
+    return TargetView(job, discovered, labels, f"http://h:{port}/m", 30.0, 10.0, **more)
+
+
 @pytest.fixture(scope="module")
 def scraping() -> Iterator[httpx.Client]:
     store = tsdb.memory()
-    app = create_app(Settings(auth=False), store=store, jobs=[Job(store)])
+    app = create_app(Settings(auth=False), store=store, jobs=[Job()])
     with serving(app) as url, httpx.Client(base_url=f"{url}/api/v1/") as client:
         yield client
 

@@ -1,0 +1,158 @@
+"""What one target answered over time → the batches that are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from novaql import tsdb
+from novaql.server.scraping.config import read_scrape_jobs
+from novaql.server.scraping.model import TargetGroup, discovered_labels, target_of
+from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.scraping.samples import SampleMaker
+from novaql.tsdb.selection import Metadata
+from novaql.tsdb.tile import STALE, Batch
+from tests.server.scraping.test_pools import eventually, job, samples_of
+from tests.support.batches import Plain, bits, plain
+from tests.support.exposer import PROTOBUF, exposing
+from tests.support.metric_families import FAMILY_CLASSES, delimited
+
+NOW = 1_700_000_000_000
+TEXT = "text/plain; version=0.0.4"
+REPORT = {
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+}
+
+
+def maker(folder: Path, more: str = "", **labels: str) -> SampleMaker:
+    """Of the target `h:1`, in the job `test`."""
+    config = folder / "scrape.yml"
+    config.write_text(
+        "scrape_configs:\n- job_name: test\n  static_configs: [{targets: ['h:1']}]\n" + more
+    )
+    (found,) = read_scrape_jobs(config)
+    target = target_of(
+        found, discovered_labels(found, TargetGroup("static", ("h:1",), labels), "h:1")
+    )
+    assert target is not None
+    return SampleMaker(target)
+
+
+def stored(one: SampleMaker, body: bytes, at_ms: int, kind: str = TEXT) -> Batch:
+    """The batch of an answer that the store took."""
+    batch = one.success(one.read(body, kind, at_ms), at_ms, 0.5, len(body))
+    one.stored()
+    return batch
+
+
+def named(found: Plain) -> dict[str, dict[int, bytes]]:
+    return {dict(labels)["__name__"]: samples for labels, samples in found.items()}
+
+
+def test_labels_of_the_target_and_a_report_are_added(tmp_path: Path) -> None:
+    one = maker(tmp_path, dc="eu")
+    found = plain(stored(one, b'# HELP a An a.\na{job="mine",x="1"} 2\n', NOW))
+    target = (("dc", "eu"), ("instance", "h:1"), ("job", "test"))
+    assert found.pop(
+        (("__name__", "a"), *target[:1], ("exported_job", "mine"), *target[1:], ("x", "1"))
+    ) == {NOW: bits(2.0)}
+    assert found[(("__name__", "up"), *target)] == {NOW: bits(1.0)}
+    assert found[(("__name__", "scrape_samples_scraped"), *target)] == {NOW: bits(1.0)}
+    assert set(named(found)) == REPORT
+    assert one.metadata == {"a": Metadata("unknown", "An a.")}
+
+
+def test_series_that_vanish_become_stale(tmp_path: Path) -> None:
+    """Those whose times the target gives do not."""
+    one = maker(tmp_path)
+    body = b"a 1\nb 1\ntimed 1 1000\n"
+    first, second = stored(one, body, NOW), stored(one, body, NOW + 1)
+    third = named(plain(stored(one, b"a 1\nc 1\n", NOW + 2)))
+    fourth = named(plain(one.failure(NOW + 3, 0.5)))
+    one.stored()
+    fifth = named(plain(one.failure(NOW + 4, 0.5)))
+    assert set(named(plain(first))) == set(named(plain(second)))
+    assert third["b"] == {NOW + 2: bits(STALE)}
+    assert "timed" not in third
+    assert third["a"] == {NOW + 2: bits(1.0)}
+    assert fourth["a"] == fourth["c"] == {NOW + 3: bits(STALE)}
+    assert fourth["up"] == {NOW + 3: bits(0.0)}
+    assert set(fifth) == REPORT
+
+
+def test_markers_are_made_again_after_the_store_refused_them(tmp_path: Path) -> None:
+    one = maker(tmp_path)
+    stored(one, b"a 1\nb 1\n", NOW)
+    one.success(one.read(b"a 1\n", TEXT, NOW + 1), NOW + 1, 0.5, 4)  # not stored
+    again = named(plain(stored(one, b"a 1\n", NOW + 2)))
+    assert again["b"] == {NOW + 2: bits(STALE)}
+
+
+def test_native_histograms_are_stored_and_ended(tmp_path: Path) -> None:
+    one = maker(tmp_path, "  scrape_native_histograms: true\n")
+    first = stored(one, messages("h", "i"), NOW, PROTOBUF)
+    gone = named(plain(stored(one, messages("h"), NOW + 1, PROTOBUF)))
+    assert first.native is not None
+    assert first.native.timestamps.tolist() == [NOW, NOW]
+    labels = {"instance": "h:1", "job": "test"}
+    rows = [first.series.labels(row) for row in first.native.series_index.tolist()]
+    assert rows == [{"__name__": "h", **labels}, {"__name__": "i", **labels}]
+    assert first.starts is not None
+    assert 9000 in first.starts.tolist()
+    assert named(plain(first))["scrape_samples_scraped"] == {NOW: bits(3.0)}
+    assert gone["i"] == {NOW + 1: bits(STALE)}
+    assert "h" not in gone
+
+
+def test_a_store_that_fails_does_not_end_the_scraping(tmp_path: Path) -> None:
+    class Full:
+        def __init__(self, store: tsdb.Database) -> None:
+            self.store, self.asked = store, 0
+
+        def append(self, batch: Batch) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                raise OSError("no space left")
+            self.store.append(batch)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.store, name)
+
+    with exposing() as target, tsdb.memory() as store:
+        config = tmp_path / "scrape.yml"
+        every = "global: {scrape_interval: 100ms, scrape_timeout: 90ms}\n"
+        config.write_text(every + job(target.address))
+        full: Any = Full(store)
+        manager = ScrapeManager(config, scrape_jobs_of(config), full)
+        manager.start()
+        try:
+            eventually(lambda: samples_of(store, __name__="up_time"))
+        finally:
+            manager.stop()
+        count = full.asked
+        eventually(lambda: full.asked == count)
+        assert count >= 2
+
+
+def messages(*names: str) -> bytes:
+    """A native histogram of each name, and a counter that began at a known time."""
+    family = FAMILY_CLASSES["proto2"]
+    made = []
+    for name in names:
+        one = family(name=name, type=4)
+        one.metric.add(
+            histogram={
+                "sample_count": 3,
+                "zero_threshold": 0.5,
+                "positive_span": [{"offset": 0, "length": 2}],
+                "positive_delta": [1, 1],
+            }
+        )
+        made.append(one)
+    counter = family(name="c_total", type=0)
+    counter.metric.add(counter={"value": 5, "created_timestamp": {"seconds": 9}})
+    return delimited([*made, counter])
