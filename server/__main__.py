@@ -9,7 +9,7 @@ from pathlib import Path
 
 from novaql.errors import ArgumentError
 from novaql.server.addresses import parse_listen
-from novaql.server.run import serve
+from novaql.server.process.run import serve
 from novaql.server.settings import Settings
 from novaql.tsdb.errors import StoreError
 

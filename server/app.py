@@ -14,26 +14,26 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from novaql import __version__
+from novaql.server.clock import Clock
 from novaql.server.console import mount_console
+from novaql.server.db.engine import StateDatabase
+from novaql.server.errors import KINDS
+from novaql.server.http.compression import Compression
+from novaql.server.http.edge import Edge
 from novaql.server.http.failures import answer_failure
 from novaql.server.http.index import RouteIndex
 from novaql.server.http.openapi import openapi_document
-from novaql.server.platform.assembly import assemble, close
-from novaql.server.platform.clock import Clock
-from novaql.server.platform.compression import Compression
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.edge import Edge
-from novaql.server.platform.errors import KINDS
-from novaql.server.platform.housekeeping import housekeeper
-from novaql.server.platform.jobs import JobRunner
-from novaql.server.platform.leases import holder_of
-from novaql.server.platform.scrapes import ScrapeReport
-from novaql.server.platform.site import Site
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.store import Store
+from novaql.server.http.site import Site
+from novaql.server.jobs.housekeeping import housekeeper
+from novaql.server.jobs.leases import holder_of
+from novaql.server.jobs.runner import JobRunner
 from novaql.server.routes import ROUTES
 from novaql.server.scraping.tenants import managers_of, scrape_files_of
 from novaql.server.settings import Settings
+from novaql.server.tenants.assembly import assemble, close
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.scrapes import ScrapeReport
+from novaql.server.tenants.store import Store
 from novaql.server.wiring import EVENT_TYPES, JOBS, RETENTIONS
 
 

@@ -20,7 +20,7 @@ from novaql.server.incidents.tables import (
     IncidentAlert,
     IncidentService,
 )
-from novaql.server.platform.retention import Retention
+from novaql.server.jobs.retention import Retention
 from novaql.server.slo.tables import Slo, SloTerm
 from novaql.server.webhooks.messages import KEPT
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
@@ -67,4 +67,4 @@ RETENTIONS: tuple[Retention, ...] = (
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
     Retention(SloTerm, SloTerm.valid_until, _YEARS),
 )
-"""Of the tables of domains; `server.platform.housekeeping` has those of the platform."""
+"""Of the tables of domains; `jobs/housekeeping.py` has the others."""

@@ -12,8 +12,8 @@ from novaql.server.alerts.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
-from novaql.server.platform.events import Consumer, relay
-from novaql.server.platform.jobs import JobKind
+from novaql.server.jobs.outbox import Consumer, relay
+from novaql.server.jobs.runner import JobKind
 from novaql.server.routes import ROUTES
 from novaql.server.webhooks.events import EVENTS
 from novaql.server.webhooks.jobs import DELIVERIES

@@ -13,10 +13,7 @@ import click
 from novaql.export.missing import needs
 
 with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra="server"):
-    from novaql.server.backups import StoreCount, back_up
-    from novaql.server.backups import restore as restore_backup
-    from novaql.server.file_modes import create_private_files
-    from novaql.server.platform.bootstrap import (
+    from novaql.server.auth.bootstrap import (
         FIRST_ADMIN,
         add_admin,
         add_tenant,
@@ -24,13 +21,16 @@ with needs("fastapi", "pydantic", "sqlalchemy", "alembic", "cryptography", extra
         set_limits,
         tenants,
     )
-    from novaql.server.platform.clock import Clock
-    from novaql.server.platform.errors import ServerError
-    from novaql.server.platform.master_keys import rotate_key_file
-    from novaql.server.platform.opening import open_clock, open_state, open_store
-    from novaql.server.platform.scopes import Role
-    from novaql.server.platform.state.database import StateDatabase
+    from novaql.server.auth.roles import Role
+    from novaql.server.clock import Clock
+    from novaql.server.db.engine import StateDatabase
+    from novaql.server.db.master_keys import rotate_key_file
+    from novaql.server.errors import ServerError
+    from novaql.server.file_modes import create_private_files
+    from novaql.server.process.backups import StoreCount, back_up
+    from novaql.server.process.backups import restore as restore_backup
     from novaql.server.settings import TENANT_LIMITS, Settings
+    from novaql.server.tenants.opening import open_clock, open_state, open_store
 
 _DATA = click.option(
     "--data",

@@ -12,7 +12,7 @@ from novaql.export.missing import needs
 
 with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
     from novaql.server.addresses import parse_listen
-    from novaql.server.run import serve
+    from novaql.server.process.run import serve
     from novaql.server.settings import Settings
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.alerts.rule_schema import DestinationOut, RuleOut, ShortText
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Duration, Listed, Shown, Timestamp
 
 AlertState = Literal["pending", "firing", "resolved", "inactive"]
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]

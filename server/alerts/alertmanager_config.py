@@ -19,8 +19,8 @@ import orjson
 from novaql.rules.durations import file_duration_ms
 from novaql.rules.yaml_bounds import YamlProblem
 from novaql.rules.yaml_values import read_yaml
-from novaql.server.platform.errors import Detail, Impossible
-from novaql.server.platform.shapes import duration_text
+from novaql.server.errors import Detail, Impossible
+from novaql.server.http.shapes import duration_text
 
 HIDDEN = "<secret>"
 """What Alertmanager shows in place of a secret."""

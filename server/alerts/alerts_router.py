@@ -36,6 +36,11 @@ from novaql.server.alerts.tables import (
     NotificationGroup,
 )
 from novaql.server.alerts.telling import Muting
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, NotFound, RateLimited, invalid
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -43,13 +48,8 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.pagination import Key
 from novaql.server.http.routing import api_router, audited
-from novaql.server.platform.cursors import Key
-from novaql.server.platform.errors import Conflict, NotFound, RateLimited, invalid
-from novaql.server.platform.state.scoped import Prepared
-from novaql.server.platform.tables import Job
-from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
-from novaql.server.platform.unit import Unit
 
 router = api_router("/v1/alerts", "alerts")
 

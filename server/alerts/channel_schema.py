@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.alerts.routing_config import RoutingBody
 from novaql.server.alerts.rule_schema import DestinationOut, Labels, ShortText
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
 
 Url = Annotated[
     str,

@@ -29,8 +29,8 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.pagination import PageQuery
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.platform.cursors import PageQuery
 
 router = api_router("/v1/notification-channels", "alerts")
 log_router = api_router("/v1/notifications", "alerts")

@@ -21,17 +21,17 @@ from novaql.server.alerts.delivering import channel_url, sealed_place, secrets_o
 from novaql.server.alerts.grouping import Why
 from novaql.server.alerts.routing_config import channels_in
 from novaql.server.alerts.tables import AlertRule, Channel, Notification
+from novaql.server.crypto.redaction import is_shown_url, shown_url
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, invalid
 from novaql.server.http.pages import Pager
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.cursors import Key, Page, PageQuery
-from novaql.server.platform.errors import Conflict, invalid
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.redaction import is_shown_url, shown_url
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tables import Job
-from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.http.pagination import Key, Page, PageQuery
+from novaql.server.http.preparing import Preparation
+from novaql.server.ids import new_id
+from novaql.server.tenants.context import ServerContext
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
 LOG_KEYS = (Key(Notification.created_at, descending=True), Key(Notification.id, descending=True))

@@ -19,12 +19,12 @@ from novaql.server.alerts.alertmanager_payload import webhook_payload
 from novaql.server.alerts.mailing import NotDelivered, send_mail
 from novaql.server.alerts.messages import mail_of, slack_body
 from novaql.server.alerts.tables import AlertRule, Channel, Notification, NotificationGroup
-from novaql.server.platform.clock import rfc3339
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.egress import Dialer
-from novaql.server.platform.jobs import JobRun
-from novaql.server.platform.outgoing import post
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import rfc3339
+from novaql.server.db.unit import Unit
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.outgoing import post
+from novaql.server.jobs.runner import JobRun
+from novaql.server.tenants.context import ServerContext
 
 WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
 """Waits between attempts; after the last one the notification has failed."""

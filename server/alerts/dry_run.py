@@ -31,14 +31,15 @@ from novaql.server.alerts.rule_checks import check_rule, ms
 from novaql.server.alerts.rule_model import SERVICE, SEVERITY
 from novaql.server.alerts.rule_schema import RuleBody, TestRule, TriedAlert, TriedOut
 from novaql.server.alerts.rules_service import check_channels
+from novaql.server.clock import from_ms, rfc3339, to_ms
+from novaql.server.errors import inside, invalid
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES
+from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
 from novaql.server.http.unit_of_work import in_unit
-from novaql.server.platform.clock import from_ms, rfc3339, to_ms
-from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.errors import inside, invalid
-from novaql.server.platform.query_run import within_budget
-from novaql.server.platform.workers import TooLargeHere
+from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.query.run import within_budget
+from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1/alert-rules", "alerts")
 

@@ -16,9 +16,9 @@ from novaql.server.alerts import kept, telling
 from novaql.server.alerts.kept import Change, Moved
 from novaql.server.alerts.tables import Alert, AlertRule
 from novaql.server.alerts.telling import Muting
-from novaql.server.platform.clock import rfc3339
-from novaql.server.platform.events import Consumer, Happened
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import rfc3339
+from novaql.server.db.unit import Unit
+from novaql.server.jobs.outbox import Consumer, Happened
 
 SHOWN = 10
 """So many alerts of an event stand there with their labels."""

@@ -27,12 +27,12 @@ from novaql.server.alerts.kept import Change, Moved
 from novaql.server.alerts.rule_model import library_group
 from novaql.server.alerts.silencing import lift_of_resolved
 from novaql.server.alerts.tables import Alert, AlertChange, AlertRule, RuleGroup
-from novaql.server.platform.clock import from_ms, to_ms
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.job import backoff
-from novaql.server.platform.jobs import JobKind, JobRun
-from novaql.server.platform.query_run import limits_of
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import from_ms, to_ms
+from novaql.server.db.unit import Unit
+from novaql.server.jobs.job import backoff
+from novaql.server.jobs.runner import JobKind, JobRun
+from novaql.server.query.run import limits_of
+from novaql.server.tenants.context import ServerContext
 from novaql.tsdb.labels import SeriesTable
 
 EVALUATE, RETIRE, REGROUP = "alerts.evaluate", "alerts.retire", "alerts.regroup"

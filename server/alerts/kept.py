@@ -19,9 +19,9 @@ from novaql.server.alerts.evaluation import Active, After, Before
 from novaql.server.alerts.identity import alert_id
 from novaql.server.alerts.rule_model import SERVICE, SEVERITY
 from novaql.server.alerts.tables import Alert, AlertChange, AlertRule, RecordedSeries
-from novaql.server.platform.clock import from_ms, to_ms
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import from_ms, to_ms
+from novaql.server.db.unit import Unit
+from novaql.server.ids import new_id
 
 LIVE = (State.PENDING.value, State.FIRING.value)
 _AT_ONCE = 500

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from novaql.server.platform.errors import invalid
+from novaql.server.errors import invalid
 from novaql.tsdb.matchers import Matcher, MatchOp, compile_regex
 
 _TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)

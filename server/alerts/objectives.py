@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from novaql.rules.model import AlertingRule, Group
 from novaql.server.alerts.rule_files import replace
-from novaql.server.platform.events import Consumer, Happened
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
+from novaql.server.jobs.outbox import Consumer, Happened
 
 INTERVAL_MS = 60_000
 

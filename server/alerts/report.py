@@ -13,8 +13,8 @@ from novaql.language import format_expr, parse
 from novaql.server.alerts.kept import LIVE
 from novaql.server.alerts.rule_model import labels_of_rule
 from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
-from novaql.server.platform.clock import rfc3339
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import rfc3339
+from novaql.server.db.unit import Unit
 
 _NEVER = "0001-01-01T00:00:00Z"
 

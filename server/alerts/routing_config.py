@@ -26,8 +26,8 @@ from novaql.server.alerts.times import (
     TimeInterval,
     checked_interval,
 )
-from novaql.server.platform.errors import invalid
-from novaql.server.platform.shapes import Body, Duration
+from novaql.server.errors import invalid
+from novaql.server.http.shapes import Body, Duration
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (

@@ -17,11 +17,11 @@ from novaql.server.alerts.channel_schema import (
 from novaql.server.alerts.routing_config import channels_in, plan_of, understood
 from novaql.server.alerts.routing_service import config_of, save, shown
 from novaql.server.alerts.rules_service import check_channels
-from novaql.server.platform.errors import Conflict, InvalidRequest
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.strict_json import validate
-from novaql.server.platform.tenant_limits import limit_reached
-from novaql.server.platform.unit import Unit
+from novaql.server.db.tenant_limits import limit_reached
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, InvalidRequest
+from novaql.server.http.preparing import Preparation
+from novaql.server.http.strict_json import validate
 
 
 @dataclass(frozen=True, slots=True)

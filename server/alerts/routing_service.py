@@ -20,11 +20,11 @@ from novaql.server.alerts.routing_config import (
 )
 from novaql.server.alerts.rules_service import check_channels
 from novaql.server.alerts.tables import Routing
-from novaql.server.platform.errors import Conflict
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.unit import Unit
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict
+from novaql.server.http.preparing import Preparation
+from novaql.server.ids import new_id
 
 
 def current(unit: Unit) -> Routing | None:

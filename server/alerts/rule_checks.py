@@ -17,11 +17,11 @@ from novaql.server.alerts.rule_model import (
 from novaql.server.alerts.rule_schema import RuleBody, RulePatch
 from novaql.server.alerts.tables import AlertRule, RuleGroup
 from novaql.server.alerts.thresholds import thresholds_of
+from novaql.server.db.tenant_limits import limit_reached
+from novaql.server.errors import Conflict, invalid
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import ResourceId
-from novaql.server.platform.errors import Conflict, invalid
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.tenant_limits import limit_reached
+from novaql.server.http.preparing import Preparation
 from novaql.server.settings import Settings
 
 _MS = timedelta(milliseconds=1)

@@ -29,11 +29,11 @@ from novaql.server.alerts.rules_service import (
     new_rule,
 )
 from novaql.server.alerts.tables import AlertRule, RuleGroup
+from novaql.server.db.tenant_limits import check_limit, limit_reached
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Detail, Impossible, invalid, not_found
 from novaql.server.http.checks import checked
-from novaql.server.platform.errors import Detail, Impossible, invalid, not_found
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.tenant_limits import check_limit, limit_reached
-from novaql.server.platform.unit import Unit
+from novaql.server.http.preparing import Preparation
 
 OWN = ("api/", "slo/")
 _Key = tuple[str, str, tuple[tuple[str, str], ...], int]

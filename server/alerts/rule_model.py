@@ -9,7 +9,7 @@ from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
 from novaql.rules.names import Names
 from novaql.rules.templates import TemplateProblem, parse_alert_template
 from novaql.server.alerts.tables import AlertRule, RuleGroup
-from novaql.server.platform.errors import Detail, Impossible, InvalidRequest, invalid
+from novaql.server.errors import Detail, Impossible, InvalidRequest, invalid
 
 RESERVED = ("__name__", "alertname", "alertstate")
 SEVERITY, SERVICE = "severity", "service"

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Duration, Listed, PolicyId, Shown, Timestamp
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Duration, Listed, PolicyId, Shown, Timestamp
 
 Text = Annotated[str, Field(max_length=10_000)]
 Labels = Annotated[

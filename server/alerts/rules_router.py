@@ -29,6 +29,8 @@ from novaql.server.alerts.rule_schema import (
 )
 from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
 from novaql.server.alerts.thresholds import thresholds_of
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -37,10 +39,8 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.pagination import Key
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.platform.cursors import Key
-from novaql.server.platform.state.scoped import Prepared
-from novaql.server.platform.unit import Unit
 
 router = api_router("/v1/alert-rules", "alerts")
 

@@ -21,11 +21,11 @@ from novaql.server.alerts.jobs import (
 from novaql.server.alerts.rule_checks import PLAIN, ms, patched
 from novaql.server.alerts.rule_schema import RuleBody, RulePatch
 from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
-from novaql.server.platform.catalog.lookup import check_policy, check_service
-from novaql.server.platform.errors import Conflict, Detail, Impossible, VersionConflict
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.catalog.lookup import check_policy, check_service
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Detail, Impossible, VersionConflict
+from novaql.server.ids import new_id
 
 OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
 """Rules that the tenant wrote, which its limit counts; those of objectives come with these."""

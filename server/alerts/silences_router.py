@@ -25,6 +25,7 @@ from novaql.server.alerts.silences import (
     checked_reason,
 )
 from novaql.server.alerts.tables import Alert, SilenceRow
+from novaql.server.errors import invalid, not_found
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -32,9 +33,8 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.pagination import Key
 from novaql.server.http.routing import api_router, audited
-from novaql.server.platform.cursors import Key
-from novaql.server.platform.errors import invalid, not_found
 from novaql.tsdb.matchers import Matcher, MatchOp
 
 router = api_router("/v1/silences", "alerts")

@@ -12,13 +12,13 @@ from novaql.server.alerts.identity import matchers_of_alert, silence_id
 from novaql.server.alerts.matcher_text import from_rows, to_rows
 from novaql.server.alerts.silences import Revision, Silence
 from novaql.server.alerts.tables import Alert, AlertChange, SilenceRow
-from novaql.server.platform.clock import parse_time, rfc3339
-from novaql.server.platform.errors import Conflict
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.state.scoped import Prepared
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import parse_time, rfc3339
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict
+from novaql.server.ids import new_id
 from novaql.tsdb.matchers import Matcher
 
 SILENCED, LIFTED = "silenced", "unsilenced"

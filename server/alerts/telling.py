@@ -34,12 +34,12 @@ from novaql.server.alerts.tables import (
     Routing,
 )
 from novaql.server.alerts.times import is_quiet
-from novaql.server.platform.clock import parse_time, rfc3339
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.scoped import Prepared
-from novaql.server.platform.tables import Job
-from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import parse_time, rfc3339
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
+from novaql.server.ids import new_id
 
 log = logging.getLogger(__name__)
 FLUSH, DELIVER = "alerts.flush", "alerts.deliver"

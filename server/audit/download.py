@@ -15,12 +15,13 @@ from novaql.server.audit.schema import DownloadQuery
 from novaql.server.audit.service import signed_part
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import MEDIA
+from novaql.server.clock import to_ms
+from novaql.server.db.tables import Token, User
+from novaql.server.errors import Conflict, Forbidden, Gone
 from novaql.server.http.dependencies import ResourceId
+from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.errors import Conflict, Forbidden, Gone
-from novaql.server.platform.tables import Token, User
+from novaql.server.tenants.context import ServerContext
 
 PURPOSE = "audit-export"
 router = api_router("/v1/audit/exports", "audit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novaql.server.audit.service import JOB, file_of, keep
 from novaql.server.audit.tables import AuditExport
-from novaql.server.platform.jobs import JobKind, JobRun
+from novaql.server.jobs.runner import JobKind, JobRun
 
 
 def _run(job: JobRun) -> None:

@@ -16,6 +16,8 @@ from novaql.server.audit.schema import (
     ExportOut,
 )
 from novaql.server.audit.tables import AuditExport
+from novaql.server.clock import to_ms
+from novaql.server.db.unit import Unit
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -27,8 +29,6 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
 )
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.unit import Unit
 
 router = api_router("/v1/audit", "audit")
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.audit.readable import reader_of
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.redaction import WRITE_ONLY_URLS, with_short_urls
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.shapes import Body, Listed, Shown, Timestamp
-from novaql.server.platform.tables import AuditEntry
+from novaql.server.auth.roles import Role
+from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
+from novaql.server.db.tables import AuditEntry
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Listed, Shown, Timestamp
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["success", "denied", "failed"]

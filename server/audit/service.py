@@ -15,16 +15,16 @@ from sqlalchemy import Select, func, select
 from novaql.server.audit.schema import AskExport, AuditQuery
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import as_csv, as_json
+from novaql.server.auth.roles import Principal
+from novaql.server.clock import to_ms
+from novaql.server.db.tables import AuditEntry
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import invalid, not_found
 from novaql.server.http.pages import Pager
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import invalid, not_found
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.scopes import Principal
-from novaql.server.platform.tables import AuditEntry
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.http.pagination import Key, Page
+from novaql.server.http.preparing import Preparation
+from novaql.server.ids import new_id
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
 LONGEST = timedelta(days=366)

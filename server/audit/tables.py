@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from novaql.server.platform.state.columns import Id, String
-from novaql.server.platform.state.rows import Base, Row
+from novaql.server.db.columns import Id, String
+from novaql.server.db.rows import Base, Row
 
 
 class AuditExport(Row, Base):

@@ -11,8 +11,8 @@ from novaql.errors import ArgumentError, QueryError
 from novaql.server.dashboards.interpolation import check, references
 from novaql.server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
 from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
-from novaql.server.platform.errors import Detail, Impossible, invalid
-from novaql.server.platform.preparing import Preparation
+from novaql.server.errors import Detail, Impossible, invalid
+from novaql.server.http.preparing import Preparation
 from novaql.timeparse import to_ms
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")

@@ -21,9 +21,9 @@ from novaql.server.dashboards.interpolation import (
 )
 from novaql.server.dashboards.schema import VariableIn
 from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
-from novaql.server.platform.errors import Impossible, InvalidRequest, invalid
-from novaql.server.platform.store import Store
-from novaql.server.platform.syntax_tree import all_matchers
+from novaql.server.errors import Impossible, InvalidRequest, invalid
+from novaql.server.query.syntax_tree import all_matchers
+from novaql.server.tenants.store import Store
 from novaql.tsdb.matchers import Matcher
 
 ALL = "$__all"

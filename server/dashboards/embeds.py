@@ -21,6 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.export.html import html_of
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.dashboards.panel_data import (
     DataQuery,
     Run,
@@ -32,6 +34,11 @@ from novaql.server.dashboards.panel_data import (
 )
 from novaql.server.dashboards.panel_data import Shown as ShownPanel
 from novaql.server.dashboards.tables import Panel, PanelEmbed
+from novaql.server.db.rows import Tenant
+from novaql.server.db.tables import User
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Origin, system_actor
+from novaql.server.errors import Detail, Forbidden, Gone, Impossible, not_found
 from novaql.server.http.dependencies import (
     OPERATOR,
     READ_ONLY,
@@ -41,18 +48,12 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.formats import MEDIA, format_of
+from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router, audited
-from novaql.server.platform.context import ServerContext, context_of
-from novaql.server.platform.errors import Detail, Forbidden, Gone, Impossible, not_found
-from novaql.server.platform.formats import MEDIA, format_of
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Principal, Role
-from novaql.server.platform.secrets import digest_of
-from novaql.server.platform.shapes import Body, Duration, Shown, Timestamp
-from novaql.server.platform.state.rows import Tenant
-from novaql.server.platform.tables import User
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Origin, system_actor
+from novaql.server.http.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.ids import new_id
+from novaql.server.tenants.context import ServerContext
 
 router = api_router("/v1", "dashboards")
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ from novaql.server.dashboards.grafana_variables import read_variable
 from novaql.server.dashboards.interpolation import check
 from novaql.server.dashboards.layout import packed
 from novaql.server.dashboards.schema import MOST_PANELS, Note, SaveDashboard
-from novaql.server.platform.errors import invalid
-from novaql.server.platform.wording import worded
+from novaql.server.errors import invalid
+from novaql.server.wording import worded
 from novaql.timeparse import duration_ms, to_ms
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.result import Result
+from novaql.server.clock import from_ms, rfc3339
 from novaql.server.dashboards.choices import resolved
 from novaql.server.dashboards.interpolation import NoValue
 from novaql.server.dashboards.panel_data import (
@@ -30,13 +31,12 @@ from novaql.server.dashboards.panel_formats import legend_text
 from novaql.server.dashboards.schema import AnnotationIn
 from novaql.server.dashboards.tables import Dashboard
 from novaql.server.dashboards.windows import built_in
+from novaql.server.db.unit import Unit
 from novaql.server.http.cache import read_rows
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES, ResourceId, Server
+from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.routing import api_router
-from novaql.server.platform.clock import from_ms, rfc3339
-from novaql.server.platform.formats import MEDIA, format_of
-from novaql.server.platform.shapes import Shown, Timestamp
-from novaql.server.platform.unit import Unit
+from novaql.server.http.shapes import Shown, Timestamp
 
 router = api_router("/v1", "dashboards")
 MOST_MARKS = 1000

@@ -13,19 +13,19 @@ from novaql.api import Cancellation, evaluate
 from novaql.errors import NovaqlError
 from novaql.options import QueryOptions
 from novaql.result import Result
+from novaql.server.clock import to_ms
 from novaql.server.dashboards.choices import Asked, Choice, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
 from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
 from novaql.server.dashboards.schema import PanelQuery, VariableIn
 from novaql.server.dashboards.tables import Dashboard, Panel
 from novaql.server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.errors import Detail, InvalidRequest, invalid
-from novaql.server.platform.formats import Format
-from novaql.server.platform.query_run import only_small, within_budget
-from novaql.server.platform.shapes import Body
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Detail, InvalidRequest, invalid
+from novaql.server.http.formats import Format
+from novaql.server.http.shapes import Body
+from novaql.server.query.run import only_small, within_budget
+from novaql.server.tenants.context import ServerContext
 
 Done = TypeVar("Done")
 VARIABLE = "var-"

@@ -16,7 +16,7 @@ from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import result_json
 from novaql.export.series_text import series_text
 from novaql.result import Result, ResultKind
-from novaql.server.platform.formats import arrow_stream
+from novaql.server.http.formats import arrow_stream
 
 if TYPE_CHECKING:
     from novaql.server.dashboards.choices import Choice

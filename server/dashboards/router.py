@@ -27,6 +27,7 @@ from novaql.server.dashboards.schema import (
     VersionsOut,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion
+from novaql.server.errors import InvalidRequest, invalid
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -37,9 +38,8 @@ from novaql.server.http.dependencies import (
     ResourceId,
     UnitOfWork,
 )
+from novaql.server.http.preparing import Preparation
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.platform.errors import InvalidRequest, invalid
-from novaql.server.platform.preparing import Preparation
 
 router = api_router("/v1/dashboards", "dashboards")
 UNKNOWN_ID = {"description": "There is no dashboard with the `id` of the body"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 
+from novaql.server.auth.roles import Principal
 from novaql.server.dashboards.schema import (
     DashboardOut,
     DashboardQuery,
@@ -16,15 +17,14 @@ from novaql.server.dashboards.schema import (
     SaveDashboard,
 )
 from novaql.server.dashboards.tables import Dashboard, DashboardVersion, Panel, PanelEmbed
+from novaql.server.db.tables import User
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Impossible, not_found
 from novaql.server.http.pages import Pager
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Impossible, not_found
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Principal
-from novaql.server.platform.shapes import duration_text
-from novaql.server.platform.tables import User
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.http.pagination import Key, Page
+from novaql.server.http.shapes import duration_text
+from novaql.server.ids import new_id
 
 KEYS = (Key(Dashboard.created_at), Key(Dashboard.id))
 MOST_VERSIONS = 100

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from novaql.server.auth.bootstrap import add_admin, ensure_first_tenant
 from novaql.server.demo.fleet import Fleet
 from novaql.server.demo.live import FleetJob, SelfScrape, load_history, now_ms
 from novaql.server.demo.machine import mount_node_metrics
 from novaql.server.demo.stopping import until_told_to_stop
-from novaql.server.platform.bootstrap import add_admin, ensure_first_tenant
-from novaql.server.platform.opening import open_clock, open_state, open_store
-from novaql.server.run import serve
+from novaql.server.process.run import serve
 from novaql.server.settings import Settings
+from novaql.server.tenants.opening import open_clock, open_state, open_store
 
 Report = Callable[[int, int], None]
 

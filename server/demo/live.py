@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from novaql.server.demo.fleet import METADATA, Fleet
 from novaql.server.demo.machine import NODE_METRICS_PATH
-from novaql.server.platform.scrapes import ScrapeReport
-from novaql.server.platform.store import Store
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.tenants.scrapes import ScrapeReport
+from novaql.server.tenants.store import Store
 from novaql.tsdb.tile import Batch
 
 log = logging.getLogger(__name__)

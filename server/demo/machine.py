@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from novaql.server.addresses import is_loopback
-from novaql.server.platform.errors import Forbidden
+from novaql.server.errors import Forbidden
 
 NODE_METRICS_PATH = "/demo/node/metrics"
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from novaql.server.http.data_route import DataRoute
-from novaql.server.platform.context import context_of
-from novaql.server.platform.telemetry import CONTENT_TYPE
+from novaql.server.http.request import context_of
+from novaql.server.telemetry import CONTENT_TYPE
 
 
 class Health(BaseModel):

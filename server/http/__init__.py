@@ -1,1 +1,1 @@
-"""HTTP of the API: routes of FastAPI with admission, strict input, and one transaction each."""
+"""HTTP of the API: routes with admission, strict input, one transaction each, and versions."""

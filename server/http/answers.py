@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.platform.api_version import CURRENT, from_current
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.idempotency import Kept
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.idempotency import Kept
+from novaql.server.versions import CURRENT, from_current
 
 VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
 """What If-Match holds."""

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from novaql.server.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.dependencies import version_of
 from novaql.server.http.query import check_query
-from novaql.server.platform.api_version import to_current
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest, UnsupportedMedia
-from novaql.server.platform.strict_json import parse_json, validate
+from novaql.server.http.request import context_of
+from novaql.server.http.strict_json import parse_json, validate
+from novaql.server.versions import to_current
 
 Model = TypeVar("Model", bound=BaseModel)
 _INLINE_BYTES = 4096

@@ -1,4 +1,4 @@
-"""Reads of the tenant's rows that are cached (`platform/responses.py`)."""
+"""Reads of the tenant's rows that are cached (`http/response_cache.py`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from novaql.server.db.unit import Unit
+from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.unit_of_work import in_unit
-from novaql.server.platform.context import ServerContext, context_of, principal_of
-from novaql.server.platform.unit import Unit
+from novaql.server.tenants.context import ServerContext
 
 Value = TypeVar("Value")
 

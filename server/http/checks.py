@@ -1,4 +1,4 @@
-"""Dependencies that check a request before its transaction begins (`platform/preparing.py`)."""
+"""Dependencies that check a request before its transaction begins (`http/preparing.py`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from novaql.cancellation import Cancellation
 from novaql.server.http.dependencies import usable
-from novaql.server.platform.context import context_of, origin_of, principal_of
-from novaql.server.platform.preparing import Preparation
+from novaql.server.http.preparing import Preparation
+from novaql.server.http.request import context_of, origin_of, principal_of
 
 Checked = TypeVar("Checked")
 

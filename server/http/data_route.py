@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from novaql.server.platform.admission import admit
-from novaql.server.platform.problem import is_prometheus
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.bases import is_prometheus
+from novaql.server.http.admission import admit
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -15,13 +15,14 @@ from fastapi import Depends, Path
 from pydantic import BeforeValidator
 from starlette.requests import Request
 
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.http.admission import admit
 from novaql.server.http.answers import version_in
 from novaql.server.http.pages import Pager
+from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.unit_of_work import RequestUnit, request_unit
-from novaql.server.platform.admission import admit
-from novaql.server.platform.api_version import CURRENT
-from novaql.server.platform.context import ServerContext, context_of, principal_of
-from novaql.server.platform.scopes import Principal, Role
+from novaql.server.tenants.context import ServerContext
+from novaql.server.versions import CURRENT
 
 
 class Requires:

@@ -7,10 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
+from novaql.server.http.problem import problem_response
 from novaql.server.http.query import invalid_query
-from novaql.server.platform.edge import request_id_of
-from novaql.server.platform.errors import InvalidRequest, MethodNotAllowed, NotFound, ServerError
-from novaql.server.platform.problem import problem_response
+from novaql.server.http.request import request_id_of
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from typing import Protocol
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import Receive, Scope, Send
 
-from novaql.server.platform.errors import MethodNotAllowed
+from novaql.server.errors import MethodNotAllowed
 
 _ANY = -1
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from novaql.server.http.answers import VERSION_TAG
-from novaql.server.platform.api_version import CURRENT, SUPPORTED
+from novaql.server.versions import CURRENT, SUPPORTED
 
 MEANING = {
     400: "Malformed or invalid input",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from novaql.server.bases import is_prometheus
 from novaql.server.http.data_route import DataRoute
 from novaql.server.http.error_models import ErrorEnvelope, PrometheusError
 from novaql.server.http.openapi_components import (
@@ -17,7 +18,6 @@ from novaql.server.http.openapi_components import (
     header,
     summary_of,
 )
-from novaql.server.platform.problem import is_prometheus
 
 
 def paths_and_schemas(endpoints: Sequence[DataRoute]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from sqlalchemy import Select
 
-from novaql.server.platform.cursors import Cursors, Key, Page, PageQuery, page_of
-from novaql.server.platform.sealing import SealingKeys
-from novaql.server.platform.unit import Unit
+from novaql.server.crypto.sealing import SealingKeys
+from novaql.server.db.unit import Unit
+from novaql.server.http.pagination import Cursors, Key, Page, PageQuery, page_of
 
 AnyRow = TypeVar("AnyRow")
 

@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from novaql.server.platform.errors import Detail, InvalidRequest
-from novaql.server.platform.wording import UNKNOWN, worded
+from novaql.server.errors import Detail, InvalidRequest
+from novaql.server.wording import UNKNOWN, worded
 
 Model = TypeVar("Model", bound=BaseModel)
 _BOOLEANS = ("true", "false")

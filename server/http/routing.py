@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.auth.roles import Role
 from novaql.server.http.answers import version_in
 from novaql.server.http.bodies import read_model
 from novaql.server.http.dependencies import Requires, samples, version_of
+from novaql.server.http.idempotency import read_key
 from novaql.server.http.query import check_query
+from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.transaction import Rules, in_transaction
-from novaql.server.platform.context import context_of, principal_of
-from novaql.server.platform.idempotency import read_key
-from novaql.server.platform.scopes import Role
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Cached = Literal["rows", "samples"]

@@ -14,9 +14,10 @@ from novaql.server.http.answers import encoded, response_of
 from novaql.server.http.bodies import ModelRequest
 from novaql.server.http.cache import rows_version
 from novaql.server.http.dependencies import version_of
+from novaql.server.http.idempotency import Kept, fingerprint, recall, remember
+from novaql.server.http.request import principal_of
 from novaql.server.http.unit_of_work import RequestUnit
-from novaql.server.platform.context import ServerContext, principal_of
-from novaql.server.platform.idempotency import Kept, fingerprint, recall, remember
+from novaql.server.tenants.context import ServerContext
 
 Met = TypeVar("Met")
 Shown = TypeVar("Shown")

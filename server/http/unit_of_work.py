@@ -10,8 +10,9 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
-from novaql.server.platform.context import ServerContext, context_of, origin_of, principal_of
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
+from novaql.server.http.request import context_of, origin_of, principal_of
+from novaql.server.tenants.context import ServerContext
 
 Done = TypeVar("Done")
 

@@ -17,6 +17,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.catalog.lookup import services_held
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict
 from novaql.server.incidents.model import EntryType, Status, severity_of
 from novaql.server.incidents.schema import MOST_ALERTS
 from novaql.server.incidents.service import (
@@ -28,10 +31,7 @@ from novaql.server.incidents.service import (
 )
 from novaql.server.incidents.tables import Incident, IncidentAlert
 from novaql.server.incidents.timeline import append, is_full
-from novaql.server.platform.catalog.lookup import services_held
-from novaql.server.platform.errors import Conflict
-from novaql.server.platform.events import Consumer, Happened
-from novaql.server.platform.unit import Unit
+from novaql.server.jobs.outbox import Consumer, Happened
 
 log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, func, select
 
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
 from novaql.server.incidents.model import Status
 from novaql.server.incidents.tables import Incident, IncidentService
-from novaql.server.platform.state.scoped import Prepared
-from novaql.server.platform.unit import Unit
 
 _RECENT = Prepared(
     select(Incident)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Listed, Name, PolicyId, Shown, Timestamp
 from novaql.server.incidents.model import EntryType
 from novaql.server.incidents.tables import Entry
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Listed, Name, PolicyId, Shown, Timestamp
 
 MOST_ALERTS = 100
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]

@@ -8,20 +8,20 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.catalog.lookup import check_policy, services_held
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import User
+from novaql.server.db.tenant_limits import check_limit, too_many
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Detail, Impossible
 from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Key, Page
+from novaql.server.ids import new_id
 from novaql.server.incidents.model import EntryType, IncidentResolved, Status, acknowledge, resolve
 from novaql.server.incidents.schema import CreateIncident, IncidentQuery, TimelineQuery
 from novaql.server.incidents.showing import snapshot
 from novaql.server.incidents.tables import Acknowledger, Entry, Incident, IncidentService
 from novaql.server.incidents.timeline import actor_of, append, is_full
-from novaql.server.platform.catalog.lookup import check_policy, services_held
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Conflict, Detail, Impossible
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tables import User
-from novaql.server.platform.tenant_limits import check_limit, too_many
-from novaql.server.platform.unit import Unit
 
 KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
 ENTRY_KEYS = (Key(Entry.seq),)

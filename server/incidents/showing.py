@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.db.unit import Unit
 from novaql.server.incidents.schema import MOST_ALERTS, IncidentOut
 from novaql.server.incidents.tables import Acknowledger, Incident, IncidentAlert, IncidentService
-from novaql.server.platform.unit import Unit
 
 
 def shown(unit: Unit, incidents: Sequence[Incident]) -> list[IncidentOut]:

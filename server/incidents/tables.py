@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from novaql.server.platform.state.columns import Id, String, Text
-from novaql.server.platform.state.rows import Base, Row, TenantRow
+from novaql.server.db.columns import Id, String, Text
+from novaql.server.db.rows import Base, Row, TenantRow
 
 _OPEN = text("status <> 'resolved'")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from novaql.server.db.unit import Actor, Unit
 from novaql.server.incidents.model import EntryType
 from novaql.server.incidents.tables import Entry, Incident
-from novaql.server.platform.unit import Actor, Unit
 
 
 def is_full(unit: Unit, incident: Incident) -> bool:

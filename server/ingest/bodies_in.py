@@ -10,7 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.inputs.influx import LineProblems
+from novaql.server.errors import UnsupportedMedia
+from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.query import read_query
+from novaql.server.http.request import context_of, principal_of
 from novaql.server.ingest.formats import (
     READERS,
     Reader,
@@ -21,9 +24,6 @@ from novaql.server.ingest.formats import (
 )
 from novaql.server.ingest.schemas import IngestQuery
 from novaql.server.ingest.service import Taken, store_body
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.context import context_of, principal_of
-from novaql.server.platform.errors import UnsupportedMedia
 
 _ENCODINGS = ("gzip", "zstd")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from novaql.server.platform.unpacking import slices, whole
+from novaql.server.http.unpacking import slices, whole
 
 
 class Body:

@@ -10,10 +10,10 @@ from novaql.inputs.influx import InfluxParser
 from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.server.ingest.delta import DeltaSums
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.label_limits import label_limits
-from novaql.server.platform.store import Store
 from novaql.server.settings import Settings
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.label_limits import label_limits
+from novaql.server.tenants.store import Store
 
 
 class Intake:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.errors import UnsupportedMedia
+from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.request import context_of, principal_of
 from novaql.server.ingest.otlp_answer import otlp_answer
 from novaql.server.ingest.service import store_otlp
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.context import context_of, principal_of
-from novaql.server.platform.errors import UnsupportedMedia
 
 _PROTO = "application/x-protobuf"
 _JSON = "application/json"

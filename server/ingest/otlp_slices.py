@@ -12,7 +12,7 @@ from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
 from novaql.server.ingest.otlp import Converted, convert
 from novaql.server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of
 from novaql.server.ingest.spool import Incoming, Slices
-from novaql.server.platform.writers import BLOCKED
+from novaql.server.pools.writers import BLOCKED
 
 SLICE_BYTES = 64 << 10
 MOST_MESSAGE_BYTES = 1 << 20

@@ -5,12 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
+from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.problem import problem_response
+from novaql.server.http.request import context_of, principal_of, request_id_of
 from novaql.server.ingest.service import Store, Written, store_message, store_message_2
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.context import context_of, principal_of
-from novaql.server.platform.edge import request_id_of
-from novaql.server.platform.errors import INTERNAL, InvalidRequest, UnsupportedMedia, kind_of
-from novaql.server.platform.problem import problem_response
 
 _PROTO = "application/x-protobuf"
 _VICTORIA = "get_vm_proto_version"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from novaql.server.platform.shapes import Body
+from novaql.server.http.shapes import Body
 
 
 class IngestQuery(Body):

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Protocol
 
 from novaql.errors import LimitExceeded
+from novaql.server.errors import BodyTooLarge
+from novaql.server.http.body_reader import unpack_snappy
 from novaql.server.ingest.body import Body
 from novaql.server.ingest.formats import Reader, Told
 from novaql.server.ingest.intake import intake_of
@@ -17,10 +19,8 @@ from novaql.server.ingest.partial_write import SoundSeries
 from novaql.server.ingest.series_count import SeriesCount
 from novaql.server.ingest.spool import Incoming, Slices, spooled
 from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
-from novaql.server.platform.bodies import unpack_snappy
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.errors import BodyTooLarge
-from novaql.server.platform.writers import Steps
+from novaql.server.pools.writers import Steps
+from novaql.server.tenants.context import ServerContext
 
 
 @dataclass(frozen=True, slots=True)

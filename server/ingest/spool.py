@@ -16,8 +16,8 @@ from novaql.errors import LimitExceeded
 from novaql.inputs.overwritten import overwritten
 from novaql.inputs.sample_times import need_calendar
 from novaql.server.ingest.series_count import SeriesCount
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.writers import Blocked, Steps
+from novaql.server.pools.writers import Blocked, Steps
+from novaql.server.tenants.context import ServerContext
 from novaql.tsdb.options import AppendResult
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from novaql.language import AGGREGATORS, FUNCTIONS
-from novaql.server.platform.context import context_of, runs_the_server
+from novaql.server.http.request import context_of, runs_the_server
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.fuzzy import ALGORITHMS
 from novaql.server.prometheus.parameters import bad_parameter, read_parameters

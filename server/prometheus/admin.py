@@ -12,12 +12,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.platform.context import context_of, origin_of, principal_of
-from novaql.server.platform.errors import InvalidRequest, Unavailable
-from novaql.server.platform.store import Store
+from novaql.server.errors import InvalidRequest, Unavailable
+from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import bad_parameter, go_bool, read_parameters
 from novaql.server.prometheus.selectors import deletion_matchers
+from novaql.server.tenants.store import Store
 
 log = logging.getLogger("novaql.server")
 DELETE, CLEAN, SNAPSHOT = "samples.delete", "samples.clean", "samples.snapshot"

@@ -13,13 +13,13 @@ from novaql.errors import QueryError
 from novaql.export.float_tokens import float_tokens
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.problem import query_error_text
-from novaql.server.platform.query_run import run_in_worker
-from novaql.server.platform.syntax_tree import all_matchers
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.problem import query_error_text
+from novaql.server.http.request import context_of
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import read_parameters
+from novaql.server.query.run import run_in_worker
+from novaql.server.query.syntax_tree import all_matchers
 from novaql.tsdb.exemplars import SeriesExemplars
 
 

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.export.number_text import go_number
-from novaql.server.platform.context import context_of
-from novaql.server.platform.query_run import run_in_worker
-from novaql.server.platform.store import Store
+from novaql.server.http.request import context_of
 from novaql.server.prometheus.parameters import read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
+from novaql.server.query.run import run_in_worker
+from novaql.server.tenants.store import Store
 from novaql.tsdb.labels import METRIC_NAME, Ints, LabelColumn, SeriesTable, concat_tables
 from novaql.tsdb.selection import Selection
 from novaql.tsdb.tile import Floats, Tile, is_stale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from novaql.server.platform.errors import InvalidRequest
+from novaql.server.errors import InvalidRequest
 
 _ESCAPED = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from novaql.errors import ArgumentError
-from novaql.server.platform.bodies import media_type, read_body
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.errors import InvalidRequest, UnsupportedMedia
+from novaql.server.http.body_reader import media_type, read_body
+from novaql.server.http.request import context_of
 from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS

@@ -15,11 +15,9 @@ from novaql.export.prometheus_json import result_json, result_pieces, series_cou
 from novaql.language import format_expr, parse
 from novaql.options import QueryOptions
 from novaql.result import QueryStats, Result
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.pieces import Piece, begin, pieces_response
-from novaql.server.platform.query_run import run_in_worker, run_query
-from novaql.server.platform.syntax_tree import tree_json
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.request import context_of
+from novaql.server.http.streaming import Piece, begin, pieces_response
 from novaql.server.prometheus.envelope import success, told
 from novaql.server.prometheus.parameters import (
     Parameters,
@@ -28,6 +26,8 @@ from novaql.server.prometheus.parameters import (
     go_bool,
     read_parameters,
 )
+from novaql.server.query.run import run_in_worker, run_query
+from novaql.server.query.syntax_tree import tree_json
 
 _LOOKBACK_MS = 300_000
 _TRUNCATED = "results truncated due to limit"

@@ -13,10 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from novaql.errors import InputError
-from novaql.server.platform.bodies import read_body, unpack_snappy
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.query_run import run_in_worker
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.body_reader import read_body, unpack_snappy
+from novaql.server.http.request import context_of
 from novaql.server.prometheus.read_chunks import STREAMED_TYPE, frames
 from novaql.server.prometheus.read_messages import (
     ReadQuery,
@@ -25,6 +24,7 @@ from novaql.server.prometheus.read_messages import (
     read_request,
     read_response,
 )
+from novaql.server.query.run import run_in_worker
 from novaql.tsdb.selection import Selection
 
 _SAMPLES, _STREAMED = 0, 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from novaql.server.auth.roles import Role
 from novaql.server.http.data_route import DataRoute, Handler
-from novaql.server.platform.scopes import Role
 from novaql.server.prometheus import (
     about,
     admin,

@@ -11,13 +11,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.query_run import run_in_worker
-from novaql.server.platform.store import Store
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.request import context_of
 from novaql.server.prometheus.fuzzy import ALGORITHMS, Scorer, scorer
 from novaql.server.prometheus.parameters import Parameters, go_bool, read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
+from novaql.server.query.run import run_in_worker
+from novaql.server.tenants.store import Store
 from novaql.tsdb.labels import METRIC_NAME
 from novaql.tsdb.selection import Metadata
 

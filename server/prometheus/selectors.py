@@ -21,9 +21,9 @@ from novaql.language.ast import (
     Unary,
     VectorSelector,
 )
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.problem import query_error_text
-from novaql.server.platform.syntax_tree import all_matchers
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.problem import query_error_text
+from novaql.server.query.syntax_tree import all_matchers
 from novaql.tsdb.labels import METRIC_NAME
 from novaql.tsdb.matchers import Matcher, MatchOp
 

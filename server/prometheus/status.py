@@ -13,14 +13,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from novaql.server.platform.context import context_of, principal_of, runs_the_server
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.query_run import run_in_worker
-from novaql.server.platform.store import numeric_stats
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.request import context_of, principal_of, runs_the_server
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import read_parameters
 from novaql.server.prometheus.targets import config_yaml
+from novaql.server.query.run import run_in_worker
 from novaql.server.settings import TENANT_LIMITS, Settings
+from novaql.server.tenants.store import numeric_stats
 from novaql.tsdb import manifest as manifests
 from novaql.tsdb.cardinality import cardinality
 from novaql.tsdb.fsio import RealDisk

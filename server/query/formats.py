@@ -14,8 +14,8 @@ from novaql.export.matrix_json import KeptTexts
 from novaql.export.prometheus_json import result_pieces, series_count
 from novaql.options import QueryOptions
 from novaql.result import NativeCells, Points, Result, native_where
-from novaql.server.platform.formats import Format, arrow_pieces, csv_pieces
-from novaql.server.platform.pieces import Piece
+from novaql.server.http.formats import Format, arrow_pieces, csv_pieces
+from novaql.server.http.streaming import Piece
 
 TRUNCATED = "results truncated due to limit"
 

@@ -8,14 +8,14 @@ from starlette.responses import Response
 from novaql.api import explain, query_options
 from novaql.evaluator.profile import Profile
 from novaql.result import Result
+from novaql.server.auth.roles import Role
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute
-from novaql.server.platform.context import context_of
-from novaql.server.platform.formats import MEDIA, format_of
-from novaql.server.platform.pieces import Begun, begin, pieces_response
-from novaql.server.platform.query_run import run_query
-from novaql.server.platform.scopes import Role
+from novaql.server.http.formats import MEDIA, format_of
+from novaql.server.http.request import context_of
+from novaql.server.http.streaming import Begun, begin, pieces_response
 from novaql.server.query.formats import encode
+from novaql.server.query.run import run_query
 from novaql.server.query.schema import NovaqlAnswer, NovaqlRequest
 from novaql.server.query.tools import ROUTES as TOOLS
 

@@ -20,13 +20,12 @@ from novaql.complete import complete
 from novaql.language import ValueType, format, parse, type_of, walk
 from novaql.language.ast import Aggregate, Call, VectorSelector
 from novaql.lint import Knowledge, lint
+from novaql.server.auth.roles import Role
+from novaql.server.errors import invalid
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute, Handler
-from novaql.server.platform.context import context_of
-from novaql.server.platform.errors import invalid
-from novaql.server.platform.query_run import run_in_worker
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.syntax_tree import tree_json
+from novaql.server.http.request import context_of
+from novaql.server.query.run import run_in_worker
 from novaql.server.query.schema import (
     AskComplete,
     AskExplain,
@@ -39,6 +38,7 @@ from novaql.server.query.schema import (
     QueryText,
     Time,
 )
+from novaql.server.query.syntax_tree import tree_json
 from novaql.timeparse import to_ms
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 

@@ -14,12 +14,13 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from starlette.requests import Request
 
-from novaql.server.platform.context import ServerContext, origin_of, principal_of
+from novaql.server.http.request import origin_of, principal_of
 from novaql.server.scim.handling import Handler
 from novaql.server.scim.member_patch import change_members, check_operations, member_changes
 from novaql.server.scim.provider import scim_service
 from novaql.server.scim.quirks import plainly
 from novaql.server.scim.storage import TenantStorage, Units
+from novaql.server.tenants.context import ServerContext
 
 _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit \S+")
 """What pydantic adds for who writes the server; clients are told what is wrong."""

@@ -9,13 +9,14 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from novaql.server.auth.roles import Role
+from novaql.server.bases import SCIM_BASES
+from novaql.server.errors import InvalidRequest
+from novaql.server.http.body_reader import read_body
 from novaql.server.http.data_route import DataRoute
-from novaql.server.platform.bodies import read_body
-from novaql.server.platform.context import ServerContext, context_of, principal_of
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.problem import SCIM_BASES
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.strict_json import check_texts, parse_json
+from novaql.server.http.request import context_of, principal_of
+from novaql.server.http.strict_json import check_texts, parse_json
+from novaql.server.tenants.context import ServerContext
 
 if TYPE_CHECKING:
     from scim2_server.responses import ScimResponse

@@ -21,12 +21,12 @@ from scim2_server.storage import ScimStorage, SearchPage
 from scim2_server.utils import parametrize
 from sqlalchemy import ColumnElement, func
 
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.tables import User
-from novaql.server.platform.unit import Actor, Origin, Unit
+from novaql.server.db.tables import User
+from novaql.server.db.unit import Actor, Origin, Unit
 from novaql.server.scim.groups import ScimGroups
 from novaql.server.scim.tables import ScimGroup
 from novaql.server.scim.users import ScimUsers
+from novaql.server.tenants.context import ServerContext
 
 Kind = ScimUsers | ScimGroups
 LONGEST_FILTER = 8192

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from novaql.server.platform.state.columns import Id
-from novaql.server.platform.state.rows import Base, Row, TenantRow
+from novaql.server.db.columns import Id
+from novaql.server.db.rows import Base, Row, TenantRow
 
 
 class ScimGroup(Row, Base):

@@ -17,13 +17,13 @@ from scim2_models import (
 )
 from sqlalchemy import ColumnElement, Select, delete, select
 
-from novaql.server.platform.errors import Conflict
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tables import User
-from novaql.server.platform.unit import Unit
-from novaql.server.platform.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
+from novaql.server.auth.roles import Role
+from novaql.server.auth.user_access import ACTIVE, DEACTIVATED, check_new_user, set_access
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import User
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict
+from novaql.server.ids import new_id
 from novaql.server.scim.tables import ScimGroup, ScimMember
 
 GONE = "deleted:"

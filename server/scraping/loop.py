@@ -10,12 +10,12 @@ from concurrent.futures import Executor
 
 from novaql.errors import InputError
 from novaql.excerpt import excerpt
-from novaql.server.platform.scrapes import TargetView
-from novaql.server.platform.store import Store
 from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
 from novaql.server.scraping.samples import RefusedScrape, SampleMaker
+from novaql.server.tenants.scrapes import TargetView
+from novaql.server.tenants.store import Store
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch
 

@@ -14,8 +14,6 @@ from typing import Any
 from novaql.errors import ArgumentError
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
 from novaql.rules.problems import FileProblems
-from novaql.server.platform.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
-from novaql.server.platform.store import Store
 from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.discovery import ask_server, watch_files
 from novaql.server.scraping.fetch import Fetcher
@@ -28,6 +26,8 @@ from novaql.server.scraping.model import (
     discovered_labels,
     target_of,
 )
+from novaql.server.tenants.scrapes import DroppedTarget, PoolView, ScrapeReport, TargetView
+from novaql.server.tenants.store import Store
 
 log = logging.getLogger("novaql.scraping")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from novaql.errors import ArgumentError
-from novaql.server.platform.bootstrap import tenants
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.label_limits import label_limits
+from novaql.server.auth.bootstrap import tenants
 from novaql.server.scraping.model import ScrapeJob
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.label_limits import label_limits
 
 _ENDINGS = (".yml", ".yaml")
 ScrapeFiles = dict[str | None, tuple[Path, list[ScrapeJob]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from novaql.server.platform.measuring import Meter
+from novaql.server.query.measure import Meter
 from novaql.server.services.graph import Edge
 
 DISCOVERED = "max by (client, server) (ts_of_last_over_time({selector}[1h]))"

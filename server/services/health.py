@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.measuring import Measured, Meter
+from novaql.server.catalog.tables import Service
+from novaql.server.query.measure import Measured, Meter
 from novaql.server.services.signals import BASELINE, Reading, Signal, configured, read
 from novaql.tsdb.labels import METRIC_NAME
 

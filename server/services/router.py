@@ -9,6 +9,8 @@ from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
 from novaql.errors import NovaqlError
+from novaql.server.catalog.lookup import service_named
+from novaql.server.catalog.tables import Service
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -22,9 +24,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.incidents.recent import count_open, recent_of
-from novaql.server.platform.catalog.lookup import service_named
-from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.measuring import Meter
+from novaql.server.query.measure import Meter
 from novaql.server.services import service as catalog
 from novaql.server.services.discovery import discovered
 from novaql.server.services.graph import Direction, Edge, merged, neighbourhood

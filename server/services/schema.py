@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from novaql.server.catalog.tables import Service
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Listed, Name, PathName, Shown, Timestamp
 from novaql.server.incidents.tables import Incident
-from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Listed, Name, PathName, Shown, Timestamp
 
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$")]

@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import ValueType, parse, type_of
+from novaql.server.catalog.lookup import service_named
+from novaql.server.catalog.tables import Service
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Impossible
 from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Key, Page
+from novaql.server.ids import new_id
 from novaql.server.incidents.recent import open_of
-from novaql.server.platform.catalog.lookup import service_named
-from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Conflict, Impossible
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
 from novaql.server.services.schema import (
     ChangeService,
     RegisterService,

@@ -22,8 +22,8 @@ from novaql.language import format_expr, parse
 from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, Paren, VectorSelector
 from novaql.rules.yaml_bounds import YamlProblem
 from novaql.rules.yaml_values import read_yaml_documents
-from novaql.server.platform.wording import worded
 from novaql.server.slo.schema import SetSlo
+from novaql.server.wording import worded
 
 _OPS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 _LONG_UNITS = {"M": 30, "Q": 90, "Y": 365}

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.platform.measuring import Meter
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
+from novaql.server.query.measure import Meter
 from novaql.server.slo.budget import (
     Budget,
     Counts,

@@ -10,6 +10,11 @@ from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
 from novaql.errors import QueryError
+from novaql.server.catalog.lookup import service_named
+from novaql.server.catalog.tables import Service
+from novaql.server.db.tenant_limits import limit_reached
+from novaql.server.db.unit import Unit
+from novaql.server.errors import InvalidRequest, ServerError, not_found
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -21,16 +26,11 @@ from novaql.server.http.dependencies import (
     Server,
     UnitOfWork,
 )
+from novaql.server.http.pagination import Key
+from novaql.server.http.preparing import Preparation
 from novaql.server.http.routing import api_router, audited, cached
 from novaql.server.http.transaction import Outside
-from novaql.server.platform.catalog.lookup import service_named
-from novaql.server.platform.catalog.tables import Service
-from novaql.server.platform.cursors import Key
-from novaql.server.platform.errors import InvalidRequest, ServerError, not_found
-from novaql.server.platform.measuring import Meter
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.tenant_limits import limit_reached
-from novaql.server.platform.unit import Unit
+from novaql.server.query.measure import Meter
 from novaql.server.slo import service as slos
 from novaql.server.slo.openslo import NotTaken, Read, read_documents
 from novaql.server.slo.posture import Posture, posture, postures

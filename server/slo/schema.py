@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Listed, PathName, Shown, Timestamp
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Listed, PathName, Shown, Timestamp
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.platform.catalog.lookup import service_named
-from novaql.server.platform.errors import Conflict, Detail, InvalidRequest, not_found
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.unit import Unit
+from novaql.server.catalog.lookup import service_named
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Detail, InvalidRequest, not_found
+from novaql.server.ids import new_id
 from novaql.server.slo.indicator import InvalidIndicator, read_indicator
 from novaql.server.slo.objective import InvalidObjective, Objective
 from novaql.server.slo.posture import window_of

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.shapes import Body, Listed, Name, Shown, Timestamp
-from novaql.server.platform.tables import Token, User
+from novaql.server.db.tables import Token, User
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import Body, Listed, Name, Shown, Timestamp
 
 RoleName = Literal["read_only", "operator", "admin"]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.auth.tokens import issue, revoke, rotate
+from novaql.server.db.tables import Token, User
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Impossible, not_found
 from novaql.server.http.pages import Pager
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Conflict, Impossible, not_found
-from novaql.server.platform.scopes import Principal, Role
-from novaql.server.platform.tables import Token, User
-from novaql.server.platform.tenant_limits import check_limit
-from novaql.server.platform.tokens import issue, revoke, rotate
-from novaql.server.platform.unit import Unit
+from novaql.server.http.pagination import Key, Page
 from novaql.server.tokens.schema import IssueToken, TokenOut, TokenQuery
 
 KEYS = (Key(Token.created_at), Key(Token.id))

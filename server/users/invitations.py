@@ -6,14 +6,15 @@ from fastapi import Response
 from sqlalchemy import select
 from starlette.requests import Request
 
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.auth.tokens import issue
+from novaql.server.crypto.token_secrets import digest_of, is_well_formed
+from novaql.server.db.rows import Tenant
+from novaql.server.db.tables import User
+from novaql.server.errors import Gone, NotFound
+from novaql.server.http.request import context_of, origin_of
 from novaql.server.http.routing import api_router
-from novaql.server.platform.context import ServerContext, context_of, origin_of
-from novaql.server.platform.errors import Gone, NotFound
-from novaql.server.platform.scopes import Principal, Role
-from novaql.server.platform.secrets import digest_of, is_well_formed
-from novaql.server.platform.state.rows import Tenant
-from novaql.server.platform.tables import User
-from novaql.server.platform.tokens import issue
+from novaql.server.tenants.context import ServerContext
 from novaql.server.users import service
 from novaql.server.users.schema import AcceptedOut, AcceptInvitation, UserOut
 

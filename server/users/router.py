@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
+from novaql.server.db.tables import User
 from novaql.server.http.dependencies import (
     ADMIN,
     BaseUrl,
@@ -15,7 +16,6 @@ from novaql.server.http.dependencies import (
     UnitOfWork,
 )
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.platform.tables import User
 from novaql.server.users import service
 from novaql.server.users.schema import (
     ChangeUser,

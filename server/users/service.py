@@ -6,15 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from novaql.server.auth.user_access import check_new_user, set_access
+from novaql.server.crypto.token_secrets import digest_of, new_secret
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import User
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, not_found
 from novaql.server.http.pages import Pager
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Conflict, not_found
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.secrets import digest_of, new_secret
-from novaql.server.platform.state.database import flushed_or
-from novaql.server.platform.tables import User
-from novaql.server.platform.unit import Unit
-from novaql.server.platform.user_access import check_new_user, set_access
+from novaql.server.http.pagination import Key, Page
+from novaql.server.ids import new_id
 from novaql.server.users.model import INVITATION_VALID, Status
 from novaql.server.users.schema import ChangeUser, InviteUser, UserOut, UserQuery
 

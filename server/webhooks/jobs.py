@@ -12,12 +12,12 @@ from datetime import datetime
 
 from sqlalchemy import delete, update
 
-from novaql.server.platform.clock import rfc3339
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.jobs import JobKind, JobRun
-from novaql.server.platform.outgoing import Met, post
-from novaql.server.platform.signatures import headers
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import rfc3339
+from novaql.server.crypto.signatures import headers
+from novaql.server.db.unit import Unit
+from novaql.server.egress.outgoing import Met, post
+from novaql.server.ids import new_id
+from novaql.server.jobs.runner import JobKind, JobRun
 from novaql.server.webhooks.messages import JOB
 from novaql.server.webhooks.retries import Verdict, next_attempt, verdict
 from novaql.server.webhooks.secrets import valid_secrets

@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, select
 
-from novaql.server.platform.api_version import event_in
-from novaql.server.platform.clock import rfc3339
-from novaql.server.platform.events import Consumer, Happened
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.tables import Job
-from novaql.server.platform.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
-from novaql.server.platform.unit import Unit
+from novaql.server.clock import rfc3339
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
+from novaql.server.db.unit import Unit
+from novaql.server.ids import new_id
+from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.versions import event_in
 from novaql.server.webhooks.events import wanted
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 

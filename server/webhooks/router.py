@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
+from novaql.server.egress.outgoing import Met, post
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -21,8 +22,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.routing import api_router, audited
 from novaql.server.http.transaction import Outside
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.outgoing import Met, post
+from novaql.server.ids import new_id
 from novaql.server.webhooks import service
 from novaql.server.webhooks.jobs import prepared, record
 from novaql.server.webhooks.messages import message

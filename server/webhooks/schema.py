@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import ConfigDict, Field
 
-from novaql.server.platform.api_version import SUPPORTED
-from novaql.server.platform.cursors import PageQuery
-from novaql.server.platform.redaction import with_short_urls
-from novaql.server.platform.shapes import URL_PATTERN, Body, Listed, Shown, Timestamp
-from novaql.server.platform.unit import Unit
+from novaql.server.crypto.redaction import with_short_urls
+from novaql.server.db.unit import Unit
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import URL_PATTERN, Body, Listed, Shown, Timestamp
+from novaql.server.versions import SUPPORTED
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 from novaql.server.webhooks.urls import shown_url_of
 

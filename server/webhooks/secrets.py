@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from novaql.server.platform.errors import Conflict, invalid
-from novaql.server.platform.signatures import InvalidSecret, new_secret, secret_bytes
-from novaql.server.platform.unit import Unit
+from novaql.server.crypto.signatures import InvalidSecret, new_secret, secret_bytes
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, invalid
 from novaql.server.webhooks.tables import Webhook
 
 

@@ -8,22 +8,22 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.http.pages import Pager
-from novaql.server.platform.cursors import Key, Page
-from novaql.server.platform.errors import Conflict, invalid, not_found
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.preparing import Preparation
-from novaql.server.platform.redaction import is_shown_url
-from novaql.server.platform.scopes import Principal
-from novaql.server.platform.tables import Job
-from novaql.server.platform.tenant_limits import (
+from novaql.server.auth.roles import Principal
+from novaql.server.crypto.redaction import is_shown_url
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import (
     DELIVERIES,
     PENDING_LIMIT,
     check_limit,
     remaining,
     too_many,
 )
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, invalid, not_found
+from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Key, Page
+from novaql.server.http.preparing import Preparation
+from novaql.server.ids import new_id
 from novaql.server.webhooks import secrets
 from novaql.server.webhooks.events import UnknownEvent, checked_filters
 from novaql.server.webhooks.jobs import disable

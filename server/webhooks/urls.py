@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.server.platform.unit import Unit
+from novaql.server.db.unit import Unit
 from novaql.server.webhooks.tables import Webhook
 
 

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from novaql.cli.main import cli
-from novaql.server.platform.accounts import Accounts
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.scopes import Principal, Role
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.accounts import Accounts
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.clock import SystemClock
+from novaql.server.db.engine import StateDatabase
 
 
 def admin(*arguments: str) -> str:

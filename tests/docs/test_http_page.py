@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from novaql.server.limited import Limits
-from novaql.server.platform.errors import KINDS
+from novaql.server.errors import KINDS
+from novaql.server.process.limits import Limits
 from novaql.server.query.schema import NovaqlRequest
 from novaql.server.routes import ROUTES
 from tests.support.repository import ROOT

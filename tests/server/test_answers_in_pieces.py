@@ -19,9 +19,9 @@ from starlette.types import Message
 
 from novaql import query, tsdb
 from novaql.export import compiled_text, prometheus_json
-from novaql.server.platform import pieces
-from novaql.server.platform.pieces import Begun, PiecesResponse, begin
-from novaql.server.platform.workers import QueryWorkers
+from novaql.server.http import streaming as pieces
+from novaql.server.http.streaming import Begun, PiecesResponse, begin
+from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.prometheus import queries
 from novaql.server.query import formats
 from novaql.tsdb.labels import SeriesTable

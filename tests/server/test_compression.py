@@ -5,7 +5,7 @@ from __future__ import annotations
 import cramjam
 import pytest
 
-from novaql.server.platform.compression import accepted_encoding
+from novaql.server.http.compression import accepted_encoding
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from novaql import tsdb
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 from tests.support.prometheus_server import PrometheusServer, running_prometheus
 from tests.support.remote_write_messages import message_of, packed

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from novaql import tsdb
+from novaql.server.auth.roles import Role
 from novaql.server.http.error_models import ErrorEnvelope
-from novaql.server.platform.scopes import Role
 from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 import orjson
 import pytest
 
-from novaql.server.connections import Connections, SharedCounts
-from novaql.server.limited import Limits
+from novaql.server.process.connections import Connections, SharedCounts
+from novaql.server.process.limits import Limits
 from tests.support.http_server import LocalServer, local_server
 from tests.support.raw_http import Heard, answer_to, connected, until_closed
 

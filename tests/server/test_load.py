@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Selection, TileRef
 from novaql.tsdb.tile import Tile

@@ -9,7 +9,7 @@ from io import StringIO
 import orjson
 import pytest
 
-from novaql.server.platform.logs import log_to_stderr
+from novaql.server.process.logs import log_to_stderr
 from tests.server.webhooks.conftest import REACHABLE, make_a_token, subscribe
 from tests.support.http_server import local_server
 from tests.support.raw_http import answer_to

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.query.schema import NovaqlAnswer
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server

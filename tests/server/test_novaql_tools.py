@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.query.schema import (
     CompletedOut,
     ExplainedOut,

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from novaql.server.platform.errors import Forbidden
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.site import Site
+from novaql.server.auth.roles import Role
+from novaql.server.errors import Forbidden
+from novaql.server.http.site import Site
 from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server
 from tests.support.raw_http import answer_to

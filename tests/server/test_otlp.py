@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
+from novaql.server.auth.roles import Role
 from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
 from novaql.server.ingest.otlp_names import label_name, metric_name
-from novaql.server.platform.scopes import Role
 from novaql.tsdb.selection import Metadata
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import Field, message_classes

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.prometheus.envelope import capped
 from novaql.server.prometheus.label_names import unescaped_name
 from tests.server.conftest import NOW_S

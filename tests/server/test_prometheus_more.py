@@ -14,9 +14,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from novaql import tsdb
 from novaql.server.app import create_app
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.scrapes import PoolView, ScrapeReport, TargetView
+from novaql.server.auth.roles import Role
 from novaql.server.settings import Settings
+from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.http_server import LocalServer, local_server, serving

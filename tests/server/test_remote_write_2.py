@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
+from novaql.server.auth.roles import Role
 from novaql.server.ingest.remote_write_2 import decode_request
-from novaql.server.platform.scopes import Role
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SystemClock
 from tests.support.http_server import LocalServer, local_server, token_of
 
 PAGES = (

@@ -9,9 +9,9 @@ import time
 import pytest
 from ulid import ULID
 
-from novaql.server.platform.ids import new_id, ulid_text
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.secrets import is_well_formed, new_secret
+from novaql.server.auth.roles import Role
+from novaql.server.crypto.token_secrets import is_well_formed, new_secret
+from novaql.server.ids import new_id, ulid_text
 
 
 def test_one_wrong_character_is_noticed_without_a_look_up() -> None:
@@ -48,6 +48,6 @@ def test_ids_say_when_they_were_made_as_another_library_reads_it(
     assert abs(made.timestamp - now) < 60
     for number in (0, 1, 2**128 - 1, *(random.Random(4).getrandbits(128) for _ in range(100))):
         assert ulid_text(number) == str(ULID.from_int(number))
-    monkeypatch.setattr("novaql.server.platform.ids._last", int(made) + (10_000_000 << 80))
+    monkeypatch.setattr("novaql.server.ids._last", int(made) + (10_000_000 << 80))
     later = [int(ULID.from_str(new_id("req").partition("_")[2])) for _ in range(3)]
     assert later == [int(made) + (10_000_000 << 80) + n for n in (1, 2, 3)]

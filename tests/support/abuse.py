@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.support.http_server import ServerProcess, server_process
 from tests.support.memory_limit import forget_peaks, memory_limit, peak_bytes
 from tests.support.state_databases import postgresql_url

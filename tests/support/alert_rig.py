@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, to_ms
 from novaql.server.http.index import RouteIndex
-from novaql.server.platform.clock import SteppedClock, to_ms
-from novaql.server.platform.scopes import Role
 from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer

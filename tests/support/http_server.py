@@ -23,17 +23,17 @@ from fastapi import FastAPI
 
 from novaql import tsdb
 from novaql.server.app import Job, create_app
-from novaql.server.limited import Limits
-from novaql.server.platform.bootstrap import add_admin
-from novaql.server.platform.clock import Clock, SystemClock
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.jobs import JobRunner
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.migrate import migrate
-from novaql.server.platform.store import Store
-from novaql.server.run import address_of, listen, public_server
+from novaql.server.auth.bootstrap import add_admin
+from novaql.server.auth.roles import Role
+from novaql.server.clock import Clock, SystemClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.migrate import migrate
+from novaql.server.jobs.runner import JobRunner
+from novaql.server.process.limits import Limits
+from novaql.server.process.run import address_of, listen, public_server
 from novaql.server.settings import Settings
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.store import Store
 from tests.support.remote_write_messages import Series, message_of, packed
 
 ROOT = Path(__file__).parents[2]

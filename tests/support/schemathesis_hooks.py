@@ -17,7 +17,7 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation import GenerationMode
 
-from novaql.server.platform.ids import new_id
+from novaql.server.ids import new_id
 
 KEPT = frozenset(os.environ["NOVAQL_TEST_KEPT"].split())
 

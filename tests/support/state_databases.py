@@ -19,8 +19,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.migrate import migrate
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.migrate import migrate
 from tests.support.http_server import fresh_state
 
 KINDS = ("sqlite", "postgresql")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from novaql.server.platform.state.columns import Instant, Json
+from novaql.server.db.columns import Instant, Json
 
 revision = "alerts_0001"
 down_revision = None

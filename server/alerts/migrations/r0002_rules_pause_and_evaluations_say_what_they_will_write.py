@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from novaql.server.platform.state.columns import Json
+from novaql.server.db.columns import Json
 
 revision = "alerts_0002"
 down_revision = "alerts_0001"

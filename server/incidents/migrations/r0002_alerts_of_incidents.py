@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from novaql.server.platform.state.columns import Instant
+from novaql.server.db.columns import Instant
 
 revision = "incidents_0002"
 down_revision = "incidents_0001"

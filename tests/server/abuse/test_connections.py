@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse import AbuseRig, abuse_rig
 from tests.support.raw_http import connected, until_closed

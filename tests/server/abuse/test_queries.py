@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse import AbuseRig, abuse_rig
 

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse import MEMORY_BYTES, abuse_rig
 from tests.support.memory_limit import memory_limit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse import abuse_rig
 from tests.support.http_server import local_server

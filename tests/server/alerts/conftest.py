@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from novaql.server.platform.clock import SteppedClock
+from novaql.server.clock import SteppedClock
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 from tests.support.state_databases import KINDS, state_database

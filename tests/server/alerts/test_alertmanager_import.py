@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from novaql.server.alerts.alertmanager_config import converted
 from novaql.server.alerts.routing import destinations
 from novaql.server.alerts.routing_config import RoutingBody, understood
-from novaql.server.platform.errors import Impossible
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.strict_json import validate
+from novaql.server.auth.roles import Role
+from novaql.server.errors import Impossible
+from novaql.server.http.strict_json import validate
 from tests.support.alert_rig import AlertRig
 
 FILE = """

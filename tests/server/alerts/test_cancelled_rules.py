@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.job import JobCancellation
+from novaql.server.clock import SteppedClock
+from novaql.server.jobs.job import JobCancellation
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from novaql.server.platform.clock import rfc3339
+from novaql.server.clock import rfc3339
 from tests.support.alert_rig import AlertRig
 
 HOUR = 3600

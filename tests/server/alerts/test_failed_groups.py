@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from novaql.server.alerts import kept
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.errors import Unavailable
+from novaql.server.clock import to_ms
+from novaql.server.errors import Unavailable
 from tests.support.alert_rig import AlertRig
 
 HOSTILE = {

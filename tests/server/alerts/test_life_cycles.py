@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from novaql.server.alerts.tables import RuleGroup
 from novaql.server.app import create_app
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.jobs import JobRunner
+from novaql.server.clock import to_ms
+from novaql.server.jobs.runner import JobRunner
+from novaql.server.tenants.context import ServerContext
 from tests.support.alert_rig import NOW, AlertRig
 
 

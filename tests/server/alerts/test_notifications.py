@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from novaql.server.alerts.alertmanager_payload import fingerprint
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.tables import Event
+from novaql.server.auth.roles import Role
+from novaql.server.db.tables import Event
 from tests.support.alert_rig import AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import Receiver, receiving

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from novaql.server.alerts import telling
 from novaql.server.alerts.tables import GroupMember, NotificationGroup
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from novaql.server.platform.clock import to_ms
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.clock import to_ms
 from tests.support.alert_rig import NOW, AlertRig, down
 
 FILE = """

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from novaql.server.alerts.identity import matchers_of_alert, silence_id
 from novaql.server.alerts.tables import GroupMember, NotificationGroup
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SystemClock, rfc3339
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SystemClock, rfc3339
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import token_of
 

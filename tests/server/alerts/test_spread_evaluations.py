@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from novaql.server.alerts.evaluation import Slots
 from novaql.server.alerts.tables import RuleGroup
-from novaql.server.platform.clock import SteppedClock, from_ms, to_ms
+from novaql.server.clock import SteppedClock, from_ms, to_ms
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 

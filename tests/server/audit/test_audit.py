@@ -15,10 +15,10 @@ import pytest
 
 from novaql.server.audit import service
 from novaql.server.audit.writing import as_csv
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.tables import AuditEntry
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
+from novaql.server.db.tables import AuditEntry
 from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

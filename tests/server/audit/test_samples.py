@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novaql import tsdb
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.tsdb.errors import WriteFailed
 from tests.support.http_server import LocalServer, local_server
 

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from novaql import tsdb
+from novaql.server.auth.roles import Role
 from novaql.server.demo.fleet import Fleet
-from novaql.server.platform.scopes import Role
 from tests.support.console_page import Console
 from tests.support.http_server import LocalServer, local_server
 

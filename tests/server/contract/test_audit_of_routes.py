@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.tables import AuditEntry
+from novaql.server.auth.roles import Role
+from novaql.server.db.tables import AuditEntry
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
 from tests.support.route_walk import Walk, creating

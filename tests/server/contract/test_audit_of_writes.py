@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from novaql.server.platform.clock import SteppedClock, SystemClock
-from novaql.server.platform.tables import AuditEntry
+from novaql.server.clock import SteppedClock, SystemClock
+from novaql.server.db.tables import AuditEntry
 from novaql.server.routes import ROUTES
 from tests.support.alert_rig import AlertRig
 from tests.support.http_server import local_server

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
+from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import KINDS, state_database

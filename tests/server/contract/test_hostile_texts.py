@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES, Row
 from tests.support.http_server import local_server
 from tests.support.route_walk import Walk

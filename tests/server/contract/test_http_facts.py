@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES
 from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S

@@ -7,8 +7,8 @@ import re
 import httpx
 import pytest
 
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
 from tests.support.http_server import WRITE_HEADERS

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
 from tests.server.contract.test_isolation import REQUEST_ID, never, seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES
 
 PROMISED = """

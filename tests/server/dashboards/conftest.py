@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.clock import SteppedClock, from_ms
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, from_ms
+from novaql.server.db.engine import StateDatabase
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
 from novaql.server.dashboards.schema import EXAMPLE
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
 from tests.server.dashboards.conftest import ask, data, panel, save
 from tests.support.http_server import LocalServer
 

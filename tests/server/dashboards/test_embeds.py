@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
 from tests.server.dashboards.conftest import NOW_S, ask, panel, save
 from tests.support.http_server import LocalServer, local_server
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from novaql.server.auth.roles import Role
 from novaql.server.dashboards.checks import Tries, check_dashboard
 from novaql.server.dashboards.grafana_in import imported
 from novaql.server.dashboards.grafana_out import exported
 from novaql.server.dashboards.layout import packed
-from novaql.server.platform.errors import InvalidRequest
-from novaql.server.platform.scopes import Role
+from novaql.server.errors import InvalidRequest
 from tests.server.dashboards.conftest import NOW_S, ask, data, panel, save
 from tests.support.http_server import LocalServer
 

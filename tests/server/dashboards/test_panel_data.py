@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, from_ms
 from novaql.server.dashboards.live import MarksOut, PanelDataOut, VariablesOut
-from novaql.server.platform.clock import SteppedClock, from_ms
-from novaql.server.platform.scopes import Role
 from tests.server.dashboards.conftest import JOBS, NOW_S, ask, data, fill, panel, save
 from tests.support.http_server import LocalServer, local_server
 

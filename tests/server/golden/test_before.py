@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from novaql.server.app import create_app
-from novaql.server.platform.clock import SteppedClock
+from novaql.server.clock import SteppedClock
 from novaql.server.settings import Settings
 from tests.support.http_server import serving
 

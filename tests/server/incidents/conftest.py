@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from novaql.server.clock import SteppedClock
 from novaql.server.http.index import RouteIndex
-from novaql.server.platform.clock import SteppedClock
 from novaql.server.routes import ROUTES
 from tests.support.documented import assert_documented
 from tests.support.http_server import LocalServer, local_server

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
 from tests.server.incidents.conftest import Desk
 from tests.support.http_server import token_of
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from novaql.server.platform.clock import SteppedClock
+from novaql.server.clock import SteppedClock
 from tests.server.incidents.conftest import NOW, Desk
 from tests.support.http_server import local_server
 

@@ -10,12 +10,12 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from novaql.server.clock import SteppedClock
+from novaql.server.db.tables import Event
+from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.incidents.from_alerts import CONSUMERS, firing, over
 from novaql.server.incidents.tables import Incident, IncidentAlert
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.events import Happened
-from novaql.server.platform.tables import Event
-from novaql.server.platform.unit import Origin, Unit, system_actor
+from novaql.server.jobs.outbox import Happened
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import local_server
 from tests.support.receiver import receiving

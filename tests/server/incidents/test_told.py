@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from novaql.server.platform.clock import SteppedClock
+from novaql.server.clock import SteppedClock
 from tests.server.incidents.conftest import NOW, Desk
 from tests.support.http_server import local_server
 from tests.support.receiver import Receiver, receiving

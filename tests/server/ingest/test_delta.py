@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
+from novaql.server.auth.roles import Role
 from novaql.server.ingest.delta import DeltaProblem, DeltaSums
 from novaql.server.ingest.otlp import Converted, convert
-from novaql.server.platform.scopes import Role
 from novaql.tsdb.tile import is_stale
 from tests.support.http_server import LocalServer, local_server
 from tests.support.store_failures import FailingAppends

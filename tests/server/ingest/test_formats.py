@@ -13,7 +13,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_write_messages import message_of, packed
 

@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
 from novaql.inputs.batch_stream import concat_batches
+from novaql.server.auth.roles import Role
+from novaql.server.errors import ServerError
 from novaql.server.ingest.body import Body
 from novaql.server.ingest.delta import DeltaSums
 from novaql.server.ingest.formats import READERS, Told
@@ -35,8 +37,6 @@ from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
 from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.server.ingest.spool import Incoming
-from novaql.server.platform.errors import ServerError
-from novaql.server.platform.scopes import Role
 from novaql.server.settings import Settings
 from novaql.tsdb.tile import Batch
 from tests.server.ingest.test_formats import BODIES

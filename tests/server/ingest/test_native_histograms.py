@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.server.auth.roles import Role
 from novaql.server.ingest.remote_write_2 import decode_request
-from novaql.server.platform.scopes import Role
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.tsdb.tile import STALE, STALE_BITS
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server

@@ -13,10 +13,10 @@ from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.server.auth.roles import Role
 from novaql.server.ingest import write_parts
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
 from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
-from novaql.server.platform.scopes import Role
 from novaql.tsdb.tile import Batch
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import write_2_message

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from novaql.server.platform.clock import SteppedClock, parse_time
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.clock import SteppedClock, parse_time
+from novaql.server.db.engine import StateDatabase
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from novaql.server.platform import body_budget
-from novaql.server.platform.body_budget import BodyBudget
-from novaql.server.platform.errors import Busy
+from novaql.server.errors import Busy
+from novaql.server.pools import body_budget
+from novaql.server.pools.body_budget import BodyBudget
 
 
 async def holding(budget: BodyBudget, tenant: str, octets: int, leave: asyncio.Event) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.server.addresses import parse_networks
-from novaql.server.platform.egress import Dialer, TargetNotAllowed, Unreachable
-from novaql.server.platform.errors import Impossible
+from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+from novaql.server.errors import Impossible
 
 DENIED = [
     *("127.0.0.1", "0.0.0.0", "10.1.2.3", "172.31.255.255", "192.168.0.1", "169.254.169.254"),

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.fair_claims import FairClaims, in_turn
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.jobs import JobKind, JobRun, JobRunner
-from novaql.server.platform.tables import Job
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.db.tables import Job
+from novaql.server.ids import new_id
+from novaql.server.jobs.fair_claims import FairClaims, in_turn
+from novaql.server.jobs.runner import JobKind, JobRun, JobRunner
 from tests.support.http_server import LocalServer
 
 HANG_S = 60.0

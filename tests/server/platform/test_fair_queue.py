@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.server.platform.fair_queue import FairQueue, QueueFull
+from novaql.server.pools.fair_queue import FairQueue, QueueFull
 
 
 def taken(queue: FairQueue[int]) -> tuple[str, int]:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from novaql.server.auth.bootstrap import set_limits
+from novaql.server.clock import SteppedClock
+from novaql.server.db.rows import Base
+from novaql.server.db.tables import IdempotencyKey, Token, User
 from novaql.server.history import RETENTIONS
+from novaql.server.ids import new_id
 from novaql.server.incidents.tables import Incident
-from novaql.server.platform.bootstrap import set_limits
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.housekeeping import forget
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.rows import Base
-from novaql.server.platform.tables import IdempotencyKey, Token, User
+from novaql.server.jobs.housekeeping import forget
 from novaql.server.scim.tables import ScimMember
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 from tests.support.alert_rig import NOW, AlertRig

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.tables import AuditEntry, Event, IdempotencyKey, User
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.tables import AuditEntry, Event, IdempotencyKey, User
 from tests.server.platform.conftest import MASTER_KEY
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import another

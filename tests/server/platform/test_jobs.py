@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import event, select
 
 from novaql.errors import QueryCancelled
-from novaql.server.platform.bootstrap import add_admin, add_tenant
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.context import ServerContext
-from novaql.server.platform.events import Consumer, Happened, matches, relay
-from novaql.server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.tables import Event, Job, User
-from novaql.server.platform.unit import Origin, Unit, system_actor
+from novaql.server.auth.bootstrap import add_admin, add_tenant
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.tables import Event, Job, User
+from novaql.server.db.unit import Origin, Unit, system_actor
+from novaql.server.jobs.outbox import Consumer, Happened, matches, relay
+from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
+from novaql.server.tenants.context import ServerContext
 from tests.support.http_server import LocalServer, local_server
 
 ORIGIN = Origin("req_test")

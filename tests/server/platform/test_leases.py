@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.errors import Unavailable
-from novaql.server.platform.jobs import JobKind, JobRun, JobRunner, LeaseLost
-from novaql.server.platform.leases import Leases, holder_of
-from novaql.server.platform.tables import Job
+from novaql.server.clock import SteppedClock
+from novaql.server.db.tables import Job
+from novaql.server.errors import Unavailable
+from novaql.server.jobs.leases import Leases, holder_of
+from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
 from tests.server.platform.test_jobs import add_one, count, counted, in_unit, jobs
 from tests.support.http_server import LocalServer, local_server
 

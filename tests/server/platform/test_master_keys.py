@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import inspect, text
 
 from novaql.errors import ArgumentError
-from novaql.server.platform.bootstrap import ensure_first_tenant
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.master_keys import key_file, open_keys, rotate_key_file, seal_anew
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.sealing import SealingKeys, key_id
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.bootstrap import ensure_first_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SystemClock
+from novaql.server.crypto.sealing import SealingKeys, key_id
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.master_keys import key_file, open_keys, rotate_key_file, seal_anew
 from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import KINDS, state_database

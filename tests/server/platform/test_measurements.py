@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from novaql.errors import NovaqlError
-from novaql.server.platform.measurements import (
+from novaql.server.cache.measurements import (
     Found,
     Measured,
     MeasurementCache,

@@ -9,14 +9,14 @@ import threading
 
 import pytest
 
-from novaql.server.platform.memory_return import FREED_BYTES, MemoryReturn
-from novaql.server.platform.query_memory import QueryMemory
+from novaql.server.pools.memory_return import FREED_BYTES, MemoryReturn
+from novaql.server.pools.query_memory import QueryMemory
 
 HANG_S = 30.0
 HELD = """
 import sys, threading
 import psutil
-from novaql.server.platform.memory_return import malloc_trim
+from novaql.server.pools.memory_return import malloc_trim
 
 def work():
     texts = [b"x" * 20_000 for _ in range(20_000)]

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from novaql.server.platform.pool import Pool
+from novaql.server.pools.pool import Pool
 
 
 def test_an_answer_and_an_error_come_to_whoever_waits() -> None:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from novaql.api import Cancellation
-from novaql.server.platform import precedence
-from novaql.server.platform.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
-from novaql.server.platform.workers import QueryWorkers, TooLargeHere
+from novaql.server.pools import precedence
+from novaql.server.pools.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
+from novaql.server.pools.query_workers import QueryWorkers, TooLargeHere
 
 
 class Clock:

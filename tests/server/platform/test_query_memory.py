@@ -14,10 +14,10 @@ from novaql.api import Cancellation, evaluate
 from novaql.errors import ArgumentError, LimitExceeded, QueryCancelled
 from novaql.inputs.table_source import TableSource
 from novaql.options import Limits, QueryOptions
-from novaql.server.platform import query_memory
-from novaql.server.platform.errors import Busy
-from novaql.server.platform.machine_memory import usable_memory
-from novaql.server.platform.query_memory import QueryMemory, memory_for_queries
+from novaql.server.errors import Busy
+from novaql.server.pools import query_memory
+from novaql.server.pools.machine_memory import usable_memory
+from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.settings import Settings
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch

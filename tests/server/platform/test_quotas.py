@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.server.platform.bootstrap import ensure_first_tenant
-from novaql.server.platform.clock import SteppedClock, parse_time
-from novaql.server.platform.errors import RateLimited, Unavailable
-from novaql.server.platform.quotas import Quota, Quotas
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.bootstrap import ensure_first_tenant
+from novaql.server.auth.rate_limits import Quota, Quotas
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, parse_time
+from novaql.server.db.engine import StateDatabase
+from novaql.server.errors import RateLimited, Unavailable
 from tests.support.http_server import fresh_state, local_server, token_of
 from tests.support.state_databases import another
 

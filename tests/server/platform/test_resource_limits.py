@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from novaql.errors import ArgumentError
-from novaql.server.platform.bootstrap import add_tenant, set_limits
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.tenant_limits import RESOURCES
+from novaql.server.auth.bootstrap import add_tenant, set_limits
+from novaql.server.auth.roles import Role
+from novaql.server.db.tenant_limits import RESOURCES
 from novaql.server.settings import TENANT_LIMITS, Settings
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.route_walk import Walk

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.responses import ResponseCache
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.versions import bump
-from novaql.server.platform.tables import Token, User
-from novaql.server.platform.tokens import revoke
+from novaql.server.auth.roles import Role
+from novaql.server.auth.tokens import revoke
+from novaql.server.cache.response_cache import ResponseCache
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.row_versions import bump
+from novaql.server.db.tables import Token, User
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import another
 

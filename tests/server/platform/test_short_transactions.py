@@ -24,8 +24,8 @@ import yaml
 import novaql.language.reading
 from novaql.evaluator.context import Context
 from novaql.rules.templates.parser import _Parser
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.auth.roles import Role
+from novaql.server.db.engine import StateDatabase
 from novaql.server.routes import ROUTES, Row
 from novaql.server.scim import answering as scim_answering
 from novaql.server.scim import router as scim_router

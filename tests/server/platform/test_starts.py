@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform import starts as starts_module
-from novaql.server.platform.starts import YOUNG_S, Starts
+from novaql.server.auth import starts as starts_module
+from novaql.server.auth.starts import YOUNG_S, Starts
 
 _PATIENCE_S = 30.0
 

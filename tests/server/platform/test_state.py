@@ -12,15 +12,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Executable, Select, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import aliased
 
-from novaql.server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.errors import Unavailable
-from novaql.server.platform.state import database as database_module
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.migrate import NewerDatabase, load_tables, migrate
-from novaql.server.platform.state.rows import Base, Tenant
-from novaql.server.platform.state.scoped import OutOfScope, Prepared
-from novaql.server.platform.tables import Token, User
+from novaql.server.auth.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from novaql.server.clock import SystemClock
+from novaql.server.db import engine as database_module
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.migrate import NewerDatabase, load_tables, migrate
+from novaql.server.db.rows import Base, Tenant
+from novaql.server.db.tables import Token, User
+from novaql.server.db.tenant_scope import OutOfScope, Prepared
+from novaql.server.errors import Unavailable
 from tests.support.state_databases import another
 
 CLOCK = SystemClock()

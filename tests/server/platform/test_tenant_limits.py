@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from novaql.errors import ArgumentError
-from novaql.server.platform.bootstrap import add_tenant, set_limits
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant, set_limits
+from novaql.server.auth.roles import Role
 from tests.support.http_server import ROOT, LocalServer, local_server, server_process, token_of
 from tests.support.route_walk import Walk
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sqlalchemy import String as AnyString
 from sqlalchemy import Text, select
 
-from novaql.server.platform.bootstrap import ensure_first_tenant
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.ids import new_id
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.migrate import load_tables
-from novaql.server.platform.state.rows import Base
-from novaql.server.platform.state.texts import json_text, json_value, restored, storable
-from novaql.server.platform.tables import AuditEntry
+from novaql.server.auth.bootstrap import ensure_first_tenant
+from novaql.server.clock import SystemClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.migrate import load_tables
+from novaql.server.db.rows import Base
+from novaql.server.db.tables import AuditEntry
+from novaql.server.db.texts import json_text, json_value, restored, storable
+from novaql.server.ids import new_id
 
 HOSTILE = (
     "\0",

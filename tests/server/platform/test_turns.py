@@ -10,9 +10,9 @@ from functools import partial
 
 import pytest
 
-from novaql.server.platform.fair_queue import FairQueue, QueueFull
-from novaql.server.platform.pool import Pool, place_here
-from novaql.server.platform.precedence import InTurn
+from novaql.server.pools.fair_queue import FairQueue, QueueFull
+from novaql.server.pools.pool import Pool, place_here
+from novaql.server.pools.precedence import InTurn
 
 HANG_S = 30.0
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import inspect, text
 
 from novaql.server.audit.readable import reader_of
-from novaql.server.platform.master_keys import open_keys
-from novaql.server.platform.redaction import shown_url
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.migrate import migrate
+from novaql.server.auth.roles import Role
+from novaql.server.crypto.redaction import shown_url
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.master_keys import open_keys
+from novaql.server.db.migrate import migrate
 from novaql.server.routes import ROUTES
 from novaql.server.settings import Settings
 from tests.support.http_server import LocalServer, local_server

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from novaql.server.platform.errors import Busy
-from novaql.server.platform.writers import BLOCKED, Steps, Writers
+from novaql.server.errors import Busy
+from novaql.server.pools.writers import BLOCKED, Steps, Writers
 
 
 def writers(threads: int = 1, room: int = 4) -> Writers:

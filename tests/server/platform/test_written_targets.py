@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from novaql.server.platform.errors import Unavailable
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.db.engine import StateDatabase
+from novaql.server.errors import Unavailable
 from tests.support.dns_server import dns_server
 from tests.support.http_server import LocalServer, local_server
 

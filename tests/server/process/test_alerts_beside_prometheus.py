@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from novaql.server.platform.clock import SteppedClock, to_ms
+from novaql.server.clock import SteppedClock, to_ms
 from tests.support import patiently
 from tests.support.alert_rig import NOW, AlertRig
 from tests.support.http_server import WRITE_HEADERS, local_server, server_process

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from novaql import tsdb
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.state.rows import Tenant
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.rows import Tenant
 from tests.support.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
 from tests.support.remote_write_messages import message_of, packed
 from tests.support.state_databases import KINDS, postgresql_url

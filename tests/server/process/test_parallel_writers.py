@@ -16,7 +16,7 @@ WRITERS = 4
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0"}
 PROGRAM = """
 import sys
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.db.engine import StateDatabase
 
 database = StateDatabase(sys.argv[1])
 print("ready", flush=True)

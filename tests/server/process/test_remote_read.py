@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from novaql.inputs.protobuf_wire import fields
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.server.prometheus.read_messages import encode_samples
 from tests.support import patiently

@@ -101,7 +101,7 @@ def workers_of(server: ServerProcess) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(server.process.pid).children():
         with suppress(psutil.NoSuchProcess):  # zombies are such
-            if "novaql.server.worker" in child.cmdline():
+            if "novaql.server.process.worker" in child.cmdline():
                 found.append(child)
     return found
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SystemClock
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import KINDS, state_database
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import event, insert
 
-from novaql.server.platform.bootstrap import add_admin
-from novaql.server.platform.clock import SystemClock
-from novaql.server.platform.scopes import Role
-from novaql.server.platform.tables import User
+from novaql.server.auth.bootstrap import add_admin
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SystemClock
+from novaql.server.db.tables import User
 from novaql.server.scim import provider
 from tests.server.scim.conftest import USER, Idp
 

@@ -12,8 +12,8 @@ import pytest
 
 from novaql import tsdb
 from novaql.errors import ArgumentError
-from novaql.server.platform.bootstrap import add_admin, add_tenant, ensure_first_tenant
-from novaql.server.platform.clock import SystemClock
+from novaql.server.auth.bootstrap import add_admin, add_tenant, ensure_first_tenant
+from novaql.server.clock import SystemClock
 from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.model import discovered_labels, target_of
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of

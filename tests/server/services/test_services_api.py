@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.bootstrap import add_tenant
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.bootstrap import add_tenant
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
 from tests.support.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock
 from novaql.server.slo.rules import alert_rules
 from novaql.server.slo.tables import Slo
 from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server

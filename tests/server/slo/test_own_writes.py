@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from novaql.server.platform import measuring
-from novaql.server.platform.clock import SteppedClock, to_ms
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, to_ms
+from novaql.server.query import measure as measuring
 from tests.support.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

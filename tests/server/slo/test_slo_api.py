@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from novaql.rules.reading import read_rules
-from novaql.server.platform.clock import SteppedClock
+from novaql.server.clock import SteppedClock
 from tests.support.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

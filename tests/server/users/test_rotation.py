@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from novaql.server.platform.clock import SteppedClock, SystemClock
+from novaql.server.clock import SteppedClock, SystemClock
 from tests.support.http_server import LocalServer, local_server
 
 

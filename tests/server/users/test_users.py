@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from novaql.server.platform.clock import SteppedClock, SystemClock
-from novaql.server.platform.scopes import Role
+from novaql.server.auth.roles import Role
+from novaql.server.clock import SteppedClock, SystemClock
 from tests.support.http_server import LocalServer, local_server
 
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook as Reference
 
-from novaql.server.platform.clock import SteppedClock, SystemClock
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.clock import SteppedClock, SystemClock
+from novaql.server.db.engine import StateDatabase
 from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import Heard, Receiver, receiving
 from tests.support.state_databases import KINDS, state_database

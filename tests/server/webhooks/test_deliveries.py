@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks import Webhook as Reference
 from standardwebhooks import WebhookVerificationError
 
-from novaql.server.platform import api_version
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server import versions as api_version
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe, verified
 from tests.support.http_server import LocalServer, local_server
 from tests.support.receiver import Receiver

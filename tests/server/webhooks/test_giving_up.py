@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.clock import SteppedClock
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.tables import AuditEntry
+from novaql.server.db.unit import Origin
 from novaql.server.history import RETENTIONS
-from novaql.server.platform.clock import SteppedClock
-from novaql.server.platform.housekeeping import forget
-from novaql.server.platform.jobs import JobRunner
-from novaql.server.platform.state.database import StateDatabase
-from novaql.server.platform.tables import AuditEntry
-from novaql.server.platform.unit import Origin
+from novaql.server.jobs.housekeeping import forget
+from novaql.server.jobs.runner import JobRunner
 from novaql.server.webhooks.messages import KEPT
 from novaql.server.webhooks.retries import SCHEDULE
 from novaql.server.wiring import JOBS

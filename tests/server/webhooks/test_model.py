@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from novaql.server.platform.signatures import InvalidSecret, headers, new_secret, secret_bytes
+from novaql.server.crypto.signatures import InvalidSecret, headers, new_secret, secret_bytes
 from novaql.server.webhooks.events import EVENTS, UnknownEvent, checked_filters, wanted
 from novaql.server.webhooks.retries import (
     SCHEDULE,

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from novaql.server.platform.egress import Unreachable
-from novaql.server.platform.names import resolver_at
+from novaql.server.egress.dialer import Unreachable
+from novaql.server.egress.names import resolver_at
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe
 from tests.support.dns_server import dns_server
 from tests.support.http_server import local_server

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from novaql.server.platform.state.database import StateDatabase
+from novaql.server.db.engine import StateDatabase
 from novaql.server.wiring import EVENT_TYPES
 from tests.server.webhooks.conftest import ask, make_a_token, subscribe
 from tests.support.http_server import ROOT, LocalServer, local_server

@@ -1,0 +1,140 @@
+"""Who a token belongs to, and what it may do: looked up for every request.
+
+A revoked token, a deactivated owner or a lowered role counts at the next request, in every process:
+what is cached here is used only while the rows of its tenant have the same version. Over PostgreSQL
+the look at the version would cost as much as the look-up, so every request looks up.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.clock import Clock
+from novaql.server.crypto.token_secrets import digest_of, is_well_formed
+from novaql.server.db.engine import StateDatabase, Version
+from novaql.server.db.row_versions import bump
+from novaql.server.db.rows import Tenant
+from novaql.server.db.tables import Token, User
+
+_CACHED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A principal, until when at most, and the version of the tenant's rows that it is from."""
+
+    principal: Principal
+    until: datetime | None
+    version: Version
+
+
+class Accounts:
+    """Finds principals by secret. Safe to use from several threads."""
+
+    def __init__(self, database: StateDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._used: dict[str, datetime] = {}
+        self._active: dict[str, datetime] = {}
+        self._tenants: set[str] = set()
+
+    def remembered(self, secret: str) -> Principal | None:
+        """The principal, if it is known and still right. Never waits."""
+        digest = digest_of(secret)
+        with self._lock:
+            known = self._known.get(digest)
+        if known is None or not self._database.is_sqlite:
+            return None
+        if known.version != self._database.version_of(known.principal.tenant_id):
+            return None
+        return self._if_valid(known)
+
+    def find(self, secret: str) -> Principal | None:
+        """The principal of a secret, from the database; None if it opens nothing."""
+        if not is_well_formed(secret):
+            return None
+        # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
+        digest = digest_of(secret)
+        known = self._look_up(digest)
+        with self._lock:
+            self._known.pop(digest, None)
+            if known is not None:
+                if len(self._known) >= _CACHED:
+                    self._known.clear()
+                self._known[digest] = known
+        return self._if_valid(known)
+
+    def note_use(self, principal: Principal) -> None:
+        """Remember that a token was used now; `write_uses` keeps it."""
+        now = self._clock.now().replace(second=0, microsecond=0)
+        with self._lock:
+            self._used[principal.id] = now
+            self._active[principal.user_id] = now
+            self._tenants.add(principal.tenant_id)
+
+    def write_uses(self) -> None:
+        """Keep when tokens were last used, to the minute, in one transaction."""
+        with self._lock:
+            used, self._used = self._used, {}
+            active, self._active = self._active, {}
+            tenants, self._tenants = self._tenants, set()
+        if not used:
+            return
+        with self._database.write(None, durability="relaxed", visible=False) as session:
+            for token_id, at in used.items():
+                newer = (Token.last_used_at.is_(None)) | (Token.last_used_at < at)
+                session.execute(
+                    update(Token).where(Token.id == token_id, newer).values(last_used_at=at)
+                )
+            for user_id, at in active.items():
+                later = (User.last_active_at.is_(None)) | (User.last_active_at < at)
+                session.execute(
+                    update(User).where(User.id == user_id, later).values(last_active_at=at)
+                )
+            for tenant_id in sorted(tenants):
+                bump(session, tenant_id)
+
+    def _look_up(self, digest: str) -> _Known | None:
+        statement = (
+            select(Token, User, Tenant)
+            .join(User, User.id == Token.owner_id)
+            .join(Tenant, Tenant.id == Token.tenant_id)
+            .where((Token.digest == digest) | (Token.previous == digest))
+        )
+        with self._database.read(None) as session:
+            row = session.execute(statement).one_or_none()
+            if row is None:
+                return None
+            token, owner, tenant = row
+            version = self._database.version_in(session, tenant.id)
+        if token.revoked_at is not None or owner.status != "active":
+            return None
+        ends = [token.expires_at]
+        if token.digest != digest:
+            ends.append(token.previous_valid_until)
+        principal = Principal(
+            token.id,
+            token.name,
+            Role(token.role).at_most(Role(owner.role)),
+            token.api_version,
+            tenant.id,
+            tenant.name,
+            owner.id,
+            owner.email,
+            token.purpose,
+            tenant.limits,
+        )
+        until = min((end for end in ends if end is not None), default=None)
+        return _Known(principal, until, version)
+
+    def _if_valid(self, known: _Known | None) -> Principal | None:
+        if known is None or (known.until is not None and known.until <= self._clock.now()):
+            return None
+        return known.principal

@@ -1,0 +1,42 @@
+"""Requests without a good token, limited by address: guessing tokens is slow."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from starlette.requests import Request
+
+from novaql.server.errors import RateLimited
+
+_ADDRESSES = 10_000
+_WINDOW_S = 60.0
+
+
+class Strangers:
+    """Counts refused requests of each address in this process.
+
+    limit  refused requests a minute that are answered 401; the next are a 429. 0: no limit
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    async def count(self, request: Request) -> None:
+        """Count a refusal. Raises `RateLimited` if there were too many."""
+        if not self._limit:
+            return
+        now = time.monotonic()
+        address = request.client.host if request.client else ""
+        began, count = self._seen.pop(address, (now, 0))
+        if now - began >= _WINDOW_S:
+            began, count = now, 0
+        self._seen[address] = began, count + 1
+        if len(self._seen) > _ADDRESSES:
+            self._seen.popitem(last=False)
+        if count >= self._limit:
+            wait = max(1, round(began + _WINDOW_S - now))
+            raise RateLimited(
+                "too many requests without a valid token", headers={"Retry-After": str(wait)}
+            )

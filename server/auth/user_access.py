@@ -1,0 +1,57 @@
+"""Changing what a user may do, wherever the change comes from: the API or an identity provider."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from novaql.server.auth.roles import Role
+from novaql.server.auth.tokens import revoke_all_of
+from novaql.server.db.tables import User
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict
+
+ACTIVE, DEACTIVATED = "active", "deactivated"
+
+
+def check_new_user(unit: Unit) -> None:
+    """Raise `limit_reached` unless the tenant may have one more user. Deactivated ones have a limit
+    of their own: their rows stay, and deactivating is never refused."""
+    check_limit(unit, "max_users", User, User.status != DEACTIVATED)
+    check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
+
+
+def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
+    """Give a user a role and a status, with all that follows.
+
+    Who is deactivated loses every token at once, and an invitation. Raises `Conflict` `last_admin`
+    if the tenant would have no active administrator left, `limit_reached` if it has as many users
+    as it may.
+    """
+    was, becomes = _looks_after(user.status, user.role), _looks_after(status, role)
+    if was and not becomes and not _other_admins(unit.session, user.id):
+        raise Conflict("the tenant needs one active administrator", code="last_admin")
+    if user.status == DEACTIVATED and status != DEACTIVATED:
+        check_limit(unit, "max_users", User, User.status != DEACTIVATED)
+    leaves = status == DEACTIVATED and user.status != DEACTIVATED
+    user.role, user.status = role, status
+    if leaves:
+        user.invitation = user.invitation_expires_at = None
+        revoke_all_of(unit.session, user.id, unit.now())
+        unit.publish("user.deactivated", {"user_id": user.id, "name": user.name})
+
+
+def _looks_after(status: str, role: str) -> bool:
+    return status == ACTIVE and role == Role.ADMIN
+
+
+def _other_admins(session: Session, user_id: str) -> bool:
+    # Locked together: of two administrators who end each other's access at once, one is refused.
+    admins = session.execute(
+        select(User)
+        .where(User.role == Role.ADMIN.value, User.status == ACTIVE)
+        .order_by(User.id)
+        .with_for_update()
+    ).scalars()
+    return any(admin.id != user_id for admin in admins)

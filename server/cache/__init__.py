@@ -1,0 +1,1 @@
+"""Values that several requests share, bounded and versioned."""

@@ -1,0 +1,49 @@
+"""Finding a service by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from novaql.server.catalog.tables import Service
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Detail, Impossible, not_found
+
+
+def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
+    """The tenant's service of that name. Raises the 404 `service_not_found`."""
+    statement = select(Service).where(Service.name == name)
+    if lock:
+        statement = statement.with_for_update()
+    found = unit.session.execute(statement).scalar_one_or_none()
+    if found is None:
+        raise not_found("service", name, unit.tenant_name)
+    return found
+
+
+def check_service(unit: Unit, name: str, pointer: str) -> None:
+    """Raises `Impossible` `unknown_service` for a name in a body that the catalog does not have.
+
+    The service stays in it until the unit ends.
+    """
+    if not services_held(unit, [name]):
+        message = f"no service of the catalog is named {name}"
+        raise _unknown("service", pointer, message)
+
+
+def check_policy(policy_id: str, pointer: str) -> None:
+    """Raises `Impossible` `unknown_escalation_policy`: there are none yet."""
+    message = f"there is no escalation policy with the id {policy_id}"
+    raise _unknown("escalation_policy", pointer, message)
+
+
+def _unknown(kind: str, pointer: str, message: str) -> Impossible:
+    details = [Detail(pointer, message)]
+    return Impossible(f"{pointer}: {message}", code=f"unknown_{kind}", details=details)
+
+
+def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:
+    """Which of these names the catalog has. None of them leaves it before the unit ends."""
+    wanted = select(Service.name).where(Service.name.in_(names)).order_by(Service.name)
+    return frozenset(unit.session.execute(wanted.with_for_update(read=True)).scalars())

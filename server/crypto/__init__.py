@@ -1,0 +1,1 @@
+"""Sealed secrets, signatures, and what hides secrets in snapshots. Knows no database."""

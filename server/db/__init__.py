@@ -1,0 +1,1 @@
+"""The state database: connections, transactions, tenant scope, units of work, migrations."""

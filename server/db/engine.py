@@ -1,0 +1,328 @@
+"""Connections and transactions, the same way over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from novaql.server.db.readonly_fallback import need_writable
+from novaql.server.db.row_versions import CURRENT, bump
+from novaql.server.db.tenant_scope import scope
+from novaql.server.db.texts import json_text, json_value
+from novaql.server.errors import InvalidRequest, ServerError, Unavailable
+
+Durability = Literal["full", "relaxed"]
+AfterCommit = Callable[[], None]
+_CURRENT = text(CURRENT.replace("?", ":tenant"))
+Version = tuple[int, int]
+"""A number for the file that is the database, and the version of its rows."""
+
+BUSY_MS = 30_000
+"""How long a writer of SQLite waits for another process's transaction."""
+
+RETRY_AFTER_S = 1
+"""How often a database that could not be used is tried again."""
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
+_TOO_LARGE = "54000"
+"""PostgreSQL: more than fits a limit, as an entry of an index."""
+
+_POOL = 24
+_COMMON: dict[str, Any] = {
+    "json_serializer": json_text,
+    "json_deserializer": json_value,
+    "hide_parameters": True,  # values of rows, secrets among them, stay out of errors and logs
+}
+log = logging.getLogger(__name__)
+
+
+class StateDatabase:
+    """One database and its units of work. Safe to use from several threads.
+
+    A unit is a transaction: it commits when its block ends, and rolls back when an exception
+    leaves it. Over SQLite a writing unit takes the write lock at its start (BEGIN IMMEDIATE), so
+    that it never fails half-way for want of it; writers of this process queue in turn.
+
+    While a copy stands in for a database whose disk takes nothing, units that change things are
+    refused with `Unavailable`, but for those of `relaxed` durability, which are lost. Each of them
+    tries the database itself first, so all is well again as soon as the disk is.
+
+    url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
+    durable   False: a power cut may take the last transactions (a killed process never does)
+    stand_in  a copy of the SQLite database at `url`, to be used until that one can be
+    """
+
+    def __init__(
+        self, url: str | URL, *, durable: bool = True, stand_in: Path | None = None
+    ) -> None:
+        self.url = _with_driver(make_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.stands_in = stand_in is not None
+        self.may_come_back = True
+        self.ends_with_process = False
+        self._why_unchanged = "the disk is full or read-only"
+        self._durable = durable
+        self._turn = threading.Lock()
+        self._tried_s = time.monotonic()
+        used = self.url if stand_in is None else self.url.set(database=str(stand_in))
+        self._engine = self._connected(used, durable=durable)
+        self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
+        self._versions = _Versions()
+
+    @staticmethod
+    def shown(url: str | URL) -> str:
+        """A URL without its password."""
+        return make_url(url).render_as_string(hide_password=True)
+
+    @property
+    def engine(self) -> Engine:
+        """For migrations and inspection; units of work are for the rest."""
+        return self._engine
+
+    @contextmanager
+    def read(self, tenant_id: str | None) -> Iterator[Session]:
+        """A unit that sees one state of the database. None: all tenants, for the platform."""
+        with (
+            _told_as_unavailable(),
+            self._engine.connect() as connection,
+            self._session(connection, tenant_id) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def write(
+        self, tenant_id: str | None, *, durability: Durability = "full", visible: bool = True
+    ) -> Iterator[Session]:
+        """A unit that changes things; it commits at its end.
+
+        durability  `relaxed` is for counters whose last second may be lost with the power
+        visible     whether any answer depends on what it changes: the rows get a new version then
+        """
+        after: list[AfterCommit] = []
+        with self._turn if self.is_sqlite else nullcontext():
+            if self.stands_in and not self._came_back() and durability == "full":
+                raise Unavailable(
+                    f"nothing can be changed now: {self._why_unchanged}; try again later",
+                    headers={"Retry-After": str(RETRY_AFTER_S)},
+                )
+            engine = self._engine if durability == "full" else self._relaxed
+            immediate = engine.execution_options(immediate=True)
+            with (
+                _told_as_unavailable(),
+                immediate.connect() as connection,
+                self._session(connection, tenant_id) as session,
+            ):
+                session.info["after_commit"] = after
+                yield session
+                if visible:
+                    bump(session, tenant_id)
+                session.commit()
+        for call in after:
+            call()
+
+    def refuse_changes(self, why: str) -> None:
+        """From now on until this process ends, units that change things are refused."""
+        self.stands_in, self.may_come_back, self._why_unchanged = True, False, why
+
+    def try_to_come_back(self) -> None:
+        """If a copy stands in: use the database itself, if that works again."""
+        if self.stands_in:
+            with self._turn:
+                self._came_back()
+
+    def _came_back(self) -> bool:
+        """In our turn. Looks once in a second at most."""
+        if not self.stands_in:
+            return True
+        now = time.monotonic()
+        if not self.may_come_back or now - self._tried_s < RETRY_AFTER_S:
+            return False
+        self._tried_s = now
+        engine = self._connected(self.url, durable=self._durable)
+        try:
+            need_writable(Path(self.url.database or ""))
+            with engine.execution_options(immediate=True).begin():
+                pass  # the files that SQLite needs are there now
+        except (OSError, OperationalError):
+            engine.dispose()
+            return False
+        old = (self._engine, self._relaxed)
+        self._engine = engine
+        self._relaxed = self._connected(self.url, durable=False)
+        self.stands_in = False
+        self._versions.forget()
+        for one in old:
+            one.dispose()
+        log.warning("the server's database can be written again: its stand-in is gone")
+        return True
+
+    def version_of(self, tenant_id: str) -> Version | None:
+        """The version of the tenant's rows. Over SQLite it may be asked for on the event loop.
+
+        None: it cannot be found out now, and nothing that was read before may be used.
+        """
+        if self.is_sqlite:
+            return self._versions.of(self._engine.url.database or "", tenant_id)
+        with self.read(None) as session:
+            return self.version_in(session, tenant_id)
+
+    def version_in(self, session: Session, tenant_id: str) -> Version:
+        """The version of the tenant's rows that a session over all tenants sees."""
+        generation = self._versions.generation
+        return generation, session.execute(_CURRENT, {"tenant": tenant_id}).scalar_one() or 0
+
+    def check(self) -> None:
+        """Raises if the database does not answer."""
+        with self._engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._versions.forget()
+        self._engine.dispose()
+        self._relaxed.dispose()
+
+    @contextmanager
+    def _session(self, connection: Connection, tenant_id: str | None) -> Iterator[Session]:
+        with Session(connection, expire_on_commit=False) as session:
+            if tenant_id is not None:
+                scope(session, tenant_id)
+            yield session
+
+    def _connected(self, url: URL, *, durable: bool) -> Engine:
+        if not self.is_sqlite:
+            import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
+
+            log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
+            return create_engine(
+                url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_COMMON
+            )
+        engine = create_engine(
+            url,
+            **_COMMON,
+            pool_size=_POOL,
+            max_overflow=8,
+            connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature
+            # Transactions are begun below, not by the driver, which would begin them too late.
+            connection.isolation_level = None
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            immediate = connection.get_execution_options().get("immediate")
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            try:
+                driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+            except sqlite3.OperationalError as problem:
+                raise OperationalError("BEGIN", None, problem) from problem
+
+        return engine
+
+
+class _Versions:
+    """Reads versions from SQLite, by a connection for nothing else. It never waits for a lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self.generation = 0
+
+    def of(self, path: str, tenant_id: str) -> Version | None:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
+                (found,) = self._connection.execute(CURRENT, (tenant_id,)).fetchone()
+            except sqlite3.Error:
+                return None
+            return self.generation, found or 0
+
+    def forget(self) -> None:
+        """Another file is the database from now on: no version is one of before."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            self.generation += 1
+        if connection is not None:
+            connection.close()
+
+
+def after_commit(session: Session, call: AfterCommit) -> None:
+    """Have something done once the unit has committed; not at all if it rolls back."""
+    session.info["after_commit"].append(call)
+
+
+@contextmanager
+def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
+    """Flush what the block adds or changes; a row that exists already raises the refusal instead.
+
+    The rest of the unit is as before the block then, and may go on.
+    """
+    try:
+        with session.begin_nested():
+            yield
+            session.flush()
+    except IntegrityError:
+        raise refusal from None
+
+
+@contextmanager
+def _told_as_unavailable() -> Iterator[None]:
+    """A database that is locked, full, damaged or gone is a 503 without details of the database.
+
+    A value that it does not take is a 400: the same request would fail again.
+    """
+    try:
+        yield
+    except DatabaseError as problem:
+        if isinstance(problem, DataError) or getattr(problem.orig, "sqlstate", "") == _TOO_LARGE:
+            log.exception("the state database does not take a value")
+            raise InvalidRequest(
+                "a value is too long or too large for the server's database"
+            ) from problem
+        if not isinstance(problem, OperationalError) and not is_damage(problem):
+            raise
+        if is_damage(problem):
+            log.error(  # noqa: TRY400 - the traceback says nothing more
+                "the state database is damaged (%s); restart the server to see the way back",
+                problem.orig,
+            )
+        elif getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+            log.warning("the state database cannot be written: %s", problem.orig)
+        else:
+            log.exception("the state database failed")
+        raise Unavailable(
+            "the server's database cannot be used now; try again",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        ) from problem
+
+
+def is_damage(problem: BaseException) -> bool:
+    """Whether an error of SQLite says that the file is no sound database."""
+    code = getattr(getattr(problem, "orig", problem), "sqlite_errorcode", 0)
+    return (code & 0xFF) in _DAMAGED
+
+
+def _with_driver(url: URL) -> URL:
+    """`postgresql://` means psycopg 3 here."""
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    return url

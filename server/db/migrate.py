@@ -1,0 +1,79 @@
+"""Bringing a database to the tables that this version of the server works with."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from novaql.server.db.engine import StateDatabase
+
+_SERVER = Path(__file__).parents[1]
+_LOCK = 0x6E6F7661  # of PostgreSQL's advisory locks: two servers do not migrate at once
+log = logging.getLogger(__name__)
+
+
+class NewerDatabase(ValueError):
+    """The database was migrated by a newer server, whose tables this one does not know."""
+
+
+def migrate(database: StateDatabase) -> None:
+    """Make or upgrade every table, in one transaction. Does nothing if they are up to date.
+
+    Raises `NewerDatabase` before anything is changed.
+    """
+    load_tables()
+    with _exclusive(database) as connection:
+        known = {script.revision for script in scripts().walk_revisions()}
+        here = set(MigrationContext.configure(connection).get_current_heads())
+        if here - known:
+            raise NewerDatabase(
+                f"the database has migrations this version does not know: "
+                f"{', '.join(sorted(here - known))}; start the newer version that made them"
+            )
+        if here == set(scripts().get_heads()):
+            return
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "heads")
+        log.info("the database was migrated", extra={"heads": sorted(scripts().get_heads())})
+
+
+def configuration() -> Config:
+    """Alembic's configuration, with the migrations of every domain."""
+    own = _SERVER / "db" / "migrations"
+    folders = sorted(folder for folder in _SERVER.glob("*/migrations") if folder != own)
+    config = Config()
+    config.set_main_option("script_location", str(own).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    locations = "\n".join(str(folder) for folder in (own / "versions", *folders))
+    config.set_main_option("version_locations", locations.replace("%", "%%"))
+    return config
+
+
+def scripts() -> ScriptDirectory:
+    """All migrations there are."""
+    return ScriptDirectory.from_config(configuration())
+
+
+def load_tables() -> None:
+    """Import every module of tables, so that the metadata is complete."""
+    for path in sorted(_SERVER.rglob("tables.py")):
+        dotted = ".".join(("novaql.server", *path.relative_to(_SERVER).with_suffix("").parts))
+        importlib.import_module(dotted)
+
+
+@contextmanager
+def _exclusive(database: StateDatabase) -> Iterator[Connection]:
+    with database.engine.execution_options(immediate=True).begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        yield connection

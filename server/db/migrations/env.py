@@ -1,0 +1,18 @@
+"""Run by Alembic: migrates over the connection it is given, inside its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection
+
+from novaql.server.db.rows import Base
+
+connection = context.config.attributes["connection"]
+assert isinstance(connection, Connection)
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

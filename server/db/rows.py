@@ -1,0 +1,71 @@
+"""The base classes of tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from novaql.server.db.columns import Id, Instant, Json, String
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraints have names that migrations can speak of, the same in both databases."""
+
+
+class Base(DeclarativeBase):
+    """Every table of the server."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
+        str: String,
+        datetime: Instant,
+        dict[str, Any]: Json,
+        list[str]: Json,
+        list[Any]: Json,
+    }
+
+
+class TenantRow:
+    """Mixed into what belongs to a tenant. A scoped session fills `tenant_id` and keeps to it."""
+
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"), index=True)
+
+
+class Row(TenantRow):
+    """A resource: an id of its own, when it was made and changed, and how often.
+
+    `version` starts at 1 and grows with each change; `updated_at` is set by the one who changes.
+    """
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Tenant(Base):
+    """Whom everything else belongs to.
+
+    store     directory of its samples, relative to the server's data directory
+    settings  `limits`: settings of the server that are others for this tenant
+    """
+
+    __tablename__ = "tenants"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    store: Mapped[str]
+    created_at: Mapped[datetime]
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    @property
+    def limits(self) -> tuple[tuple[str, float], ...]:
+        """Names and values of the settings that this tenant has otherwise."""
+        return tuple(sorted(self.settings.get("limits", {}).items()))

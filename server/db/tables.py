@@ -1,0 +1,176 @@
+"""The tables that every domain leans on: accounts, audit, events, jobs and bookkeeping."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from novaql.server.db.columns import Id, String, Text, sealed_for
+from novaql.server.db.rows import Base, Row, TenantRow
+
+
+class User(Row, Base):
+    """A person, invited or provisioned.
+
+    email_key     the address as addresses are compared: in lower case
+    invitation    digest of the secret in the invitation's URL, while it can be accepted
+    external_id   what the identity provider calls them
+    scim          attributes of the SCIM resource that have no column
+    """
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "email_key", name="uq_users_email"),
+        Index("ix_users_external", "tenant_id", "external_id"),
+    )
+
+    email: Mapped[str]
+    email_key: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    invitation: Mapped[str | None] = mapped_column(String(64), unique=True)
+    invitation_expires_at: Mapped[datetime | None]
+    last_active_at: Mapped[datetime | None]
+    external_id: Mapped[str | None]
+    scim: Mapped[dict[str, Any] | None]
+
+
+class Token(Row, Base):
+    """An API token: never its secret, only digests of it.
+
+    owner_id   whose role bounds the token's
+    previous   digest of the secret before the last rotation, good until `previous_valid_until`
+    """
+
+    __tablename__ = "tokens"
+
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(String(16))
+    owner_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"), index=True)
+    prefix: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    previous: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_valid_until: Mapped[datetime | None]
+    api_version: Mapped[str] = mapped_column(String(10))
+    purpose: Mapped[str] = mapped_column(String(16), default="api")
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class AuditEntry(TenantRow, Base):
+    """Who did what to what, with which outcome. Never changed, never deleted by the API."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_time", "tenant_id", "at", "id"),
+        Index("ix_audit_actor", "tenant_id", "actor_id", "id"),
+        Index("ix_audit_target", "tenant_id", "target_id", "id"),
+        Index("ix_audit_action", "tenant_id", "action", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime]
+    actor_type: Mapped[str] = mapped_column(String(16))
+    actor_id: Mapped[str] = mapped_column(Id)
+    actor_name: Mapped[str]
+    action: Mapped[str] = mapped_column(String(64))
+    target_type: Mapped[str] = mapped_column(String(32))
+    target_id: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+    diff: Mapped[list[Any]]
+    request_id: Mapped[str] = mapped_column(Id)
+    ip: Mapped[str | None]
+    user_agent: Mapped[str | None]
+    outcome: Mapped[str] = mapped_column(String(16))
+
+
+class Event(TenantRow, Base):
+    """The outbox: what happened, written with the change itself.
+
+    relayed_at  when its consumers have heard of it; they hear in the same transaction
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_time", "tenant_id", "at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime]
+    type: Mapped[str] = mapped_column(String(64))
+    data: Mapped[dict[str, Any]]
+    request_id: Mapped[str] = mapped_column(Id)
+    relayed_at: Mapped[datetime | None]
+
+
+class Job(TenantRow, Base):
+    """Something to be done at a time, and perhaps again. A job that is done has no row.
+
+    key           what it is about; a kind has one job for each key
+    set_at        when `run_at` was chosen
+    lease         fencing token of the worker that has it, until `lease_until`
+    leased_by     the server of that worker (`leases.py`)
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "kind", "key", name="uq_jobs_key"),
+        Index("ix_jobs_due", "kind", "run_at"),
+        Index("ix_jobs_run_at", "run_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    run_at: Mapped[datetime]
+    set_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease: Mapped[str | None] = mapped_column(Id)
+    lease_until: Mapped[datetime | None]
+    leased_by: Mapped[str | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class IdempotencyKey(TenantRow, Base):
+    """The answer to a request that came with an Idempotency-Key. `body` is encrypted."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "principal_id", "route", "key", name="uq_idempotency_key"),
+        Index("ix_idempotency_created", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    principal_id: Mapped[str] = mapped_column(Id)
+    route: Mapped[str]
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[str] = mapped_column(Text, info=sealed_for("idempotency:{id}"))
+
+
+class RateWindow(Base):
+    """Requests counted for a quota: pairs of second and count, oldest first."""
+
+    __tablename__ = "rate_windows"
+
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    counts: Mapped[list[Any]]
+    updated_at: Mapped[datetime]
+
+
+class Fact(Base):
+    """What the server knows of its own database, by name."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)

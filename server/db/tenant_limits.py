@@ -1,0 +1,98 @@
+"""How many resources of each kind a tenant may have, counted where they are made.
+
+The count is taken in the transaction that adds the rows, and transactions of one tenant that count
+take turns, so that two requests at once cannot both take the last place: SQLite has one writer, and
+PostgreSQL holds an advisory lock until the transaction ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, text
+
+from novaql.server.db.rows import TenantRow
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Detail
+
+RESOURCES = {
+    "max_rules": "rules",
+    "max_rule_groups": "rule groups",
+    "max_silences": "silences that have not ended",
+    "max_channels": "notification channels",
+    "max_webhooks": "webhooks",
+    "max_dashboards": "dashboards",
+    "max_embeds": "embedded panels",
+    "max_tokens": "tokens",
+    "max_users": "users",
+    "max_user_groups": "groups of users",
+    "max_services": "services",
+    "max_slos": "objectives",
+    "max_open_incidents": "open incidents",
+    "max_audit_exports": "exports that have not expired",
+}
+"""Settings that bound a kind of resource, and what the kind is called."""
+
+GROWTH = {
+    "max_former_users": "deactivated users",
+    "max_group_members": "memberships in groups",
+    "max_pending_deliveries": "messages that wait to be delivered",
+    "max_incident_entries": "entries in a timeline",
+    "max_idempotency_keys": "Idempotency-Keys in 24 hours",
+}
+"""Likewise, of what comes with other resources."""
+
+PENDING_LIMIT = "max_pending_deliveries"
+DELIVERIES = ("webhooks.deliver", "alerts.deliver")
+"""Kinds of jobs that deliver something: what waits has one, so these are counted."""
+
+
+def check_limit(
+    unit: Unit,
+    setting: str,
+    table: type[TenantRow],
+    *where: ColumnElement[bool],
+    adds: int = 1,
+) -> None:
+    """Raise `Conflict` `limit_reached` unless the tenant may have so many more rows of a kind.
+
+    setting  the limit, one of `RESOURCES` or `GROWTH`; a limit of 0 is none
+    where    which rows of the table count
+    """
+    if adds > 0 and remaining(unit, setting, table, *where) < adds:
+        raise too_many(unit, setting)
+
+
+def remaining(
+    unit: Unit, setting: str, table: type[TenantRow], *where: ColumnElement[bool]
+) -> float:
+    """How many more rows of a kind the tenant may have; less than 0 where the limit was lowered."""
+    most: int = getattr(unit.settings, setting)
+    if not most:
+        return math.inf
+    _take_turns(unit)
+    counted: Any = select(func.count()).select_from(table).where(*where)
+    return most - int(unit.session.execute(counted).scalar_one())
+
+
+def too_many(unit: Unit, setting: str) -> Conflict:
+    """The refusal of one more of a kind."""
+    most: int = getattr(unit.settings, setting)
+    called = RESOURCES.get(setting) or GROWTH[setting]
+    return limit_reached(setting, f"the tenant may have {most} {called}", most)
+
+
+def limit_reached(setting: str, message: str, most: float, pointer: str = "") -> Conflict:
+    """The refusal that all limits of a tenant share; it names the setting and its value."""
+    whole = f"{message}: that is its limit ({setting} = {most:g})"
+    return Conflict(whole, code="limit_reached", details=[Detail(pointer, whole)])
+
+
+def _take_turns(unit: Unit) -> None:
+    if unit.session.get_bind().dialect.name != "postgresql":
+        return
+    digest = hashlib.sha256(f"limits\0{unit.tenant_id}".encode()).digest()
+    number = int.from_bytes(digest[:8], "big", signed=True)
+    unit.session.connection().execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})

@@ -1,0 +1,284 @@
+"""One unit of work of a domain: a transaction, and everything that may be done in it.
+
+What a unit does is done whole or not at all: rows, the audit entry, events and jobs are written by
+one transaction. Requests and jobs both work through a unit, so a use case serves either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from novaql.server.clock import Clock, rfc3339
+from novaql.server.crypto.redaction import Snapshot, hidden, patch, shown_url
+from novaql.server.crypto.sealing import CannotUnseal, SealingKeys, is_sealed
+from novaql.server.db.rows import Row, TenantRow
+from novaql.server.db.tables import AuditEntry, Event, Job
+from novaql.server.db.tenant_scope import by_id
+from novaql.server.errors import VersionConflict, not_found
+from novaql.server.ids import new_id
+from novaql.server.settings import Settings
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person by their token, or the system by a job. `type` is `user` or `system`."""
+
+    type: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change came from: the request (or the job) and the client's address and program."""
+
+    request_id: str
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """A transaction of one tenant.
+
+    session  scoped to the tenant: sees and makes its rows only
+    settings those of the tenant, with its own limits
+    audited  actions of the audit entries written so far
+    wakes    whether jobs were added that the runner should look at after the commit
+    """
+
+    session: Session
+    clock: Clock
+    keys: SealingKeys
+    settings: Settings
+    tenant_id: str
+    tenant_name: str
+    actor: Actor
+    origin: Origin
+    audited: list[str] = field(default_factory=list)
+    wakes: bool = False
+
+    def now(self) -> datetime:
+        """The time, to the millisecond."""
+        return self.clock.now()
+
+    def find(self, table: type[AnyRow], key: str, *, lock: bool = False) -> AnyRow | None:
+        """The tenant's row with that id. `lock`: nobody else changes it before the unit ends."""
+        if not lock:
+            return by_id(self.session, table, key)
+        statement = select(table).where(table.id == key).with_for_update()
+        return self.session.execute(statement).scalar_one_or_none()
+
+    def get(self, table: type[AnyRow], key: str, kind: str, *, lock: bool = False) -> AnyRow:
+        """The same, or the one 404 that unknown and foreign ids share: `KIND_not_found`."""
+        row = self.find(table, key, lock=lock)
+        if row is None:
+            raise not_found(kind, key, self.tenant_name)
+        return row
+
+    def expect(self, row: Row, version: int | None) -> None:
+        """Raise `VersionConflict` unless the row is what the client last saw."""
+        if version != row.version:
+            seen = "no version was given" if version is None else f"version {version} was given"
+            raise VersionConflict(f"{row.id} has version {row.version}, and {seen}")
+
+    def insert(self, table: type[TenantRow], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add many rows of the tenant by one statement: as objects they take ten times as long, and
+        other writers wait. Values are by column; nothing may have a relation to what is not
+        flushed yet."""
+        if rows:
+            own = [{"tenant_id": self.tenant_id, **row} for row in rows]
+            self.session.connection().execute(insert(table), own)
+
+    def touch(self, row: Row) -> None:
+        """Count a change of a row."""
+        row.version += 1
+        row.updated_at = self.now()
+
+    def audit(
+        self,
+        action: str,
+        target: tuple[str, str],
+        *,
+        before: Snapshot | None = None,
+        after: Snapshot | None = None,
+        outcome: str = "success",
+    ) -> None:
+        """Write the audit entry of a change: `action` is `noun.verb`, `target` type and id.
+
+        before, after  the resource as JSON values; secrets in them are hidden here
+        """
+        shown_before, shown_after = hidden(before, after)
+        entry_id, now = new_id("aud"), self.now()
+        self.session.add(
+            AuditEntry(
+                id=entry_id,
+                at=now,
+                actor_type=self.actor.type,
+                actor_id=self.actor.id,
+                actor_name=self.actor.name,
+                action=action,
+                target_type=target[0],
+                target_id=target[1],
+                before=shown_before,
+                after=shown_after,
+                diff=patch(shown_before or {}, shown_after or {}),
+                request_id=self.origin.request_id,
+                ip=self.origin.ip,
+                user_agent=self.origin.user_agent,
+                outcome=outcome,
+            )
+        )
+        self.audited.append(action)
+        if outcome == "success":
+            self.publish(
+                f"audit.{action}",
+                {
+                    "id": entry_id,
+                    "at": rfc3339(now),
+                    "action": action,
+                    "actor": {
+                        "type": self.actor.type,
+                        "id": self.actor.id,
+                        "name": self.actor.name,
+                    },
+                    "target": {"type": target[0], "id": target[1]},
+                    "request_id": self.origin.request_id,
+                },
+            )
+
+    def publish(self, type_: str, data: Mapping[str, Any]) -> str:
+        """Announce something by its type (`incident.created`); the id of the event.
+
+        Consumers hear of it after the commit, each exactly once in effect. Flushes, so that rows
+        that are shown from here on have their defaults.
+        """
+        self.session.flush()
+        event = Event(
+            id=new_id("evt"),
+            at=self.now(),
+            type=type_,
+            data=dict(data),
+            request_id=self.origin.request_id,
+        )
+        self.session.add(event)
+        self._add_job("events.relay", event.id, {}, self.now())  # no other job has this key
+        return event.id
+
+    def enqueue(
+        self,
+        kind: str,
+        *,
+        key: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        run_at: datetime | None = None,
+    ) -> str:
+        """Have a job done at a time (now); its id.
+
+        key  what it is about. A kind has one job for each key: enqueuing it again changes its
+             time and payload. None: a job of its own
+        """
+        at = self.now() if run_at is None else run_at
+        if key is not None:
+            known = self.session.execute(
+                select(Job).where(Job.kind == kind, Job.key == key).with_for_update()
+            ).scalar_one_or_none()
+            if known is not None:
+                known.run_at, known.set_at = at, self.now()
+                known.payload = dict(payload or {})
+                known.attempts = 0
+                self.wakes = True
+                return known.id
+        return self._add_job(kind, key, payload or {}, at)
+
+    def _add_job(self, kind: str, key: str | None, payload: Mapping[str, Any], at: datetime) -> str:
+        job_id = new_id("job")
+        self.session.add(
+            Job(
+                id=job_id,
+                kind=kind,
+                key=job_id if key is None else key,
+                payload=dict(payload),
+                created_at=self.now(),
+                run_at=at,
+                set_at=self.now(),
+                attempts=0,
+            )
+        )
+        self.wakes = True
+        return job_id
+
+    def enqueue_all(self, kind: str, times: Mapping[str, datetime]) -> None:
+        """`enqueue` for many keys, each at its time, without payloads."""
+        keys = list(times)
+        known: set[str] = set()
+        for start in range(0, len(keys), _AT_ONCE):
+            wanted = Job.key.in_(keys[start : start + _AT_ONCE])
+            jobs = self.session.execute(
+                select(Job).where(Job.kind == kind, wanted).order_by(Job.key).with_for_update()
+            ).scalars()
+            for job in jobs:
+                job.run_at, job.set_at = times[job.key], self.now()
+                job.payload, job.attempts = {}, 0
+                known.add(job.key)
+        now = self.now()
+        self.session.add_all(
+            Job(
+                id=new_id("job"),
+                kind=kind,
+                key=key,
+                payload={},
+                created_at=now,
+                run_at=times[key],
+                set_at=now,
+                attempts=0,
+            )
+            for key in keys
+            if key not in known
+        )
+        self.wakes = self.wakes or bool(keys)
+
+    def cancel(self, kind: str, keys: Sequence[str]) -> None:
+        """Forget jobs. One that runs now finds its lease gone, and its changes are not made."""
+        for start in range(0, len(keys), _AT_ONCE):
+            some = Job.key.in_(keys[start : start + _AT_ONCE])
+            self.session.execute(delete(Job).where(Job.kind == kind, some))
+
+    def seal(self, secret: str, place: str) -> str:
+        """A secret, encrypted for a column. `place` names it: `webhook:wh_…:secret`."""
+        return self.keys.seal(secret, purpose=f"{self.tenant_id}:{place}")
+
+    def unseal(self, sealed: str, place: str) -> str:
+        """The secret again. Raises `CannotUnseal`."""
+        return self.keys.unseal(sealed, purpose=f"{self.tenant_id}:{place}")
+
+    def seal_url(self, url: str, place: str, current: str = "") -> str:
+        """A write-only URL, sealed for a column; `current` itself if it is the same URL."""
+        same = current and self.open_url(current, place) == url
+        return current if same else self.seal(url, place)
+
+    def open_url(self, sealed: str, place: str) -> str:
+        """The URL again. One that an earlier version stored in clear is returned as it is: it is
+        sealed at the next start with a database that can be written. Raises `CannotUnseal`."""
+        return self.unseal(sealed, place) if is_sealed(sealed) else sealed
+
+    def shown_url(self, sealed: str, place: str) -> str:
+        """Scheme and host of a write-only URL: all that any answer, event or log shows of it."""
+        try:
+            return shown_url(self.open_url(sealed, place))
+        except CannotUnseal:  # a server that runs without its keys, and only shows things
+            return shown_url("")
+
+
+def system_actor(job_kind: str) -> Actor:
+    """The system, doing that kind of job."""
+    return Actor("system", job_kind, "system")

@@ -1,0 +1,1 @@
+"""Requests to other servers, never into a network that is not public."""

@@ -1,0 +1,292 @@
+"""Requests that the server makes for its users: never into a network that is not public.
+
+One dialer for webhooks, probes, integrations and runbooks. A name is resolved once; if any of its
+addresses is denied, nothing is dialed; the connection goes to an address that was checked, under
+the original Host and TLS name. Redirects are new connections and checked like the first. What is
+refused is told in words that do not say whether anything listens there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from novaql.server.addresses import Network
+from novaql.server.errors import Impossible
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], Sequence[str]]
+
+_DENIED: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local, and the metadata of clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+        "::/96",  # unspecified, loopback, IPv4-compatible
+        "::ffff:0:0:0/96",  # IPv4-translated
+        "64:ff9b:1::/48",  # NAT64 of a local prefix
+        "100::/64",  # discard
+        "100:0:0:1::/64",  # dummy prefix
+        "2001::/23",  # protocol assignments, Teredo and ORCHID in them
+        "2001:db8::/32",  # documentation
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing
+        "fc00::/7",  # private
+        "fe80::/10",  # link-local
+        "fec0::/10",  # site-local
+        "ff00::/8",  # multicast
+    )
+)
+_PORTS = {"https": 443, "http": 80}
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
+
+
+class TargetNotAllowed(Impossible):
+    """The target is in a network that is not public, or cannot be told to be outside of all."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is not a public address", code="target_not_allowed")
+
+
+class Unreachable(Exception):
+    """There is no answer: the name is unknown, or nobody answers in time. `reason` says which."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host, by the system. Raises `Unreachable`."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as problem:
+        raise Unreachable("dns", f"{host} has no address") from problem
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Decides where connections may go, and makes them.
+
+    allowed   networks that are reached though they are not public
+    resolver  addresses of a host; a test passes its own
+    """
+
+    allowed: tuple[Network, ...] = ()
+    resolver: Resolver = resolve
+
+    def permits(self, address: str) -> bool:
+        """Whether an address may be dialed; IPv4 that is wrapped in IPv6 is unwrapped first."""
+        try:
+            ip: Address = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        plain = _unwrapped(ip)
+        if any(form in network for form in (ip, plain) for network in self.allowed):
+            return True
+        return not any(plain in network for network in _DENIED)
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        """The addresses that may be dialed for a host.
+
+        Raises `TargetNotAllowed` if any of its addresses is denied, `Unreachable` if it has none.
+        """
+        found = self.resolver(host.strip("[]"), port)
+        if not found:
+            raise Unreachable("dns", f"{host} has no address")
+        if not all(self.permits(address) for address in found):
+            raise TargetNotAllowed(host)
+        return list(found)
+
+    def check_url(self, url: str, *, schemes: Iterable[str] = ("https", "http")) -> None:
+        """Raise `TargetNotAllowed` or `Impossible` for a URL that will never be dialed.
+
+        For the moment a target is written down; dialing checks again. A name without an address
+        passes: it may get one.
+        """
+        try:
+            parsed = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError, TypeError):
+            raise Impossible("this is not a URL", code="invalid_url") from None
+        if parsed.scheme not in tuple(schemes) or not parsed.host:
+            known = " or ".join(schemes)
+            raise Impossible(f"the URL must begin with {known}", code="target_not_allowed")
+        if parsed.userinfo:
+            raise Impossible("the URL must not hold a user name", code="target_not_allowed")
+        if parsed.port is not None and not 1 <= parsed.port <= 65535:
+            raise Impossible("ports are numbers from 1 to 65535", code="target_not_allowed")
+        self.check_host(parsed.host, parsed.port or _PORTS[parsed.scheme])
+
+    def check_host(self, host: str, port: int) -> None:
+        """The same for a host and a port."""
+        text = host.strip("[]")
+        if not text.isprintable() or any(c in text for c in " /@#?\\"):
+            raise Impossible("this is not the name of a host", code="target_not_allowed")
+        with suppress(Unreachable):
+            self.addresses(host, port)
+
+    def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection to a host. Raises `TargetNotAllowed` or `Unreachable`."""
+        end = time.monotonic() + timeout_s
+        reason, message = "connect", f"{host} refuses the connection"
+        for address in self.addresses(host, port):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Unreachable("timeout", f"{host} does not answer in time")
+            try:
+                return socket.create_connection((address, port), timeout=left)
+            except TimeoutError:
+                reason, message = "timeout", f"{host} does not answer in time"
+            except OSError:
+                reason, message = "connect", f"{host} refuses the connection"
+        raise Unreachable(reason, message)
+
+    def client(
+        self,
+        *,
+        timeout_s: float = 15.0,
+        verify: ssl.SSLContext | bool = True,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        deadline_s: float | None = None,
+    ) -> httpx.Client:
+        """An HTTP client that dials through this dialer, without proxies, netrc or cookies kept.
+
+        timeout_s   for each step: a connection, a packet
+        deadline_s  for everything together, from now on: a peer that trickles is cut off, too
+
+        It raises `TargetNotAllowed` and `Unreachable` beside httpx's own errors. Close it.
+        """
+        return httpx.Client(
+            transport=_Transport(self, verify, deadline_s),
+            timeout=timeout_s,
+            headers=dict(headers or {}),
+            follow_redirects=follow_redirects,
+            max_redirects=5,
+            trust_env=False,
+        )
+
+
+def _unwrapped(ip: Address) -> Address:
+    """The IPv4 address that an IPv6 address leads to, or the address itself."""
+    if ip.version == 4:
+        return ip
+    if ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if ip in _SIX_TO_FOUR:
+        return ipaddress.IPv4Address(int(ip) >> 80 & 0xFFFFFFFF)
+    return ip
+
+
+class _Backend(httpcore.NetworkBackend):
+    """httpcore's connections, made by the dialer."""
+
+    def __init__(self, dialer: Dialer, end: float | None) -> None:
+        self._dialer = dialer
+        self._end = end
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        addresses = self._dialer.addresses(host, port)
+        problem: Exception | None = None
+        for address in addresses:
+            try:
+                wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
+                stream = self._inner.connect_tcp(address, port, wait, local_address, socket_options)
+                return stream if self._end is None else _Ending(stream, self._end)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
+                problem = failed
+        assert problem is not None
+        raise problem
+
+
+def _shortened(
+    timeout: float | None, end: float | None, late: type[httpcore.TimeoutException]
+) -> float | None:
+    """The time that a step may take when everything must end at `end`. Raises `late` after it."""
+    if end is None:
+        return timeout
+    left = end - time.monotonic()
+    if left <= 0:
+        raise late("everything took too long")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Ending(httpcore.NetworkStream):
+    """A connection whose steps all end at one time."""
+
+    def __init__(self, inner: httpcore.NetworkStream, end: float) -> None:
+        self._inner = inner
+        self._end = end
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _shortened(timeout, self._end, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _shortened(timeout, self._end, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        wait = _shortened(timeout, self._end, httpcore.ConnectTimeout)
+        return _Ending(self._inner.start_tls(ssl_context, server_hostname, wait), self._end)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's transport, over connections that the dialer makes."""
+
+    def __init__(
+        self, dialer: Dialer, verify: ssl.SSLContext | bool, deadline_s: float | None
+    ) -> None:
+        super().__init__(verify=verify, trust_env=False)
+        context = httpx.create_ssl_context(verify=verify, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=8,
+            keepalive_expiry=5.0,
+            network_backend=_Backend(
+                dialer, None if deadline_s is None else time.monotonic() + deadline_s
+            ),
+        )

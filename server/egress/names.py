@@ -1,0 +1,50 @@
+"""Names looked up at one DNS server, instead of as the system does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+import dns.exception
+import dns.resolver
+
+from novaql.server.egress.dialer import Resolver, Unreachable, resolve
+
+_LOOK_UP_S = 5.0
+
+
+def resolver_at(server: tuple[str, int] | None) -> Resolver:
+    """Looks up names at a DNS server, given as address and port; None: as the system does.
+
+    Nothing but that server is asked: no file of hosts, no search list. Each look-up asks anew; it
+    raises `Unreachable` for a name without addresses, and if there is no answer within 5 s.
+    """
+    if server is None:
+        return resolve
+    asked = dns.resolver.Resolver(configure=False)
+    asked.nameservers = [server[0]]
+    asked.port = server[1]
+    asked.lifetime = _LOOK_UP_S
+
+    def look_up(host: str, port: int) -> Sequence[str]:
+        if written_as_address(host):
+            return resolve(host, port)
+        try:
+            answers = asked.resolve_name(host, search=False)
+        except (dns.exception.DNSException, UnicodeError) as problem:
+            raise Unreachable("dns", f"{host} has no address") from problem
+        return list(answers.addresses())
+
+    return look_up
+
+
+def written_as_address(host: str) -> bool:
+    """Whether a host is an address, also in one of IPv4's old forms: `127.1`, `0x7f000001`."""
+    try:
+        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except (OSError, ValueError):
+        try:
+            socket.inet_aton(host)
+        except (OSError, ValueError):
+            return False
+    return True

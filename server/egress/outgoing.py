@@ -1,0 +1,91 @@
+"""One POST to somebody outside: what was sent, what came back, how long it took.
+
+For webhooks, and for channels that tell people. Nothing here retries, and nothing is followed: a
+redirect is an answer like any other. Whatever goes wrong is told in `error`, never raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
+
+_EXCERPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What one attempt met.
+
+    status       HTTP status; None: no answer, `error` says why
+    error        `target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`, or None
+    retry_after  the receiver's header
+    excerpt      the beginning of the answer's body, at most 1 KiB, as text
+    latency_ms   from the first byte out to the status in
+    """
+
+    status: int | None
+    error: str | None
+    latency_ms: float
+    retry_after: str | None = None
+    excerpt: str = ""
+
+    @property
+    def delivered(self) -> bool:
+        """Only 2xx is heard."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def post(
+    dialer: Dialer, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
+) -> Met:
+    """Send a body. All of it, connecting and reading included, ends within `timeout_s`."""
+    started = time.perf_counter()
+
+    def took() -> float:
+        return round((time.perf_counter() - started) * 1000, 3)
+
+    try:
+        with (
+            dialer.client(timeout_s=timeout_s, deadline_s=timeout_s) as client,
+            client.stream("POST", url, content=body, headers=dict(headers)) as answer,
+        ):
+            latency = took()
+            return Met(
+                answer.status_code,
+                None,
+                latency,
+                answer.headers.get("retry-after"),
+                _excerpt(answer),
+            )
+    except TargetNotAllowed:
+        return Met(None, "target_not_allowed", took())
+    except Unreachable as problem:
+        return Met(None, problem.reason, took())
+    except httpx.TimeoutException:
+        return Met(None, "timeout", took())
+    except httpx.ConnectError as problem:
+        tls = "ssl" in str(problem).lower() or "certificate" in str(problem).lower()
+        return Met(None, "tls" if tls else "connect", took())
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return Met(None, "protocol", took())
+
+
+def _excerpt(answer: httpx.Response) -> str:
+    """The beginning of a body; a body that breaks off or does not end is no failure."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for part in answer.iter_raw(_EXCERPT):
+            parts.append(part)
+            size += len(part)
+            if size >= _EXCERPT:
+                break
+    except httpx.HTTPError:
+        pass
+    text = b"".join(parts)[:_EXCERPT].decode("utf-8", "replace")
+    return text.replace("\0", "\ufffd")

@@ -1,0 +1,101 @@
+"""Letting a request in: whose token it is, which version it speaks, its quota, its role."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from novaql.server.auth.credentials import authorize, secret_of, unauthenticated
+from novaql.server.auth.rate_limits import Quota, rate_headers
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.bases import is_prometheus
+from novaql.server.errors import Forbidden, RateLimited
+from novaql.server.http.request import origin_of
+from novaql.server.tenants.context import ServerContext
+from novaql.server.versions import chosen_version
+
+
+async def admit(
+    request: Request,
+    *,
+    role: Role,
+    quota: str | None,
+    samples: bool,
+    action: str | None,
+    writes: bool,
+) -> None:
+    """Let a request in, or raise; afterwards `request.state` has its principal and context.
+
+    quota    the quotas it spends a request of: `api`, `prometheus`, or None
+    samples  open the tenant's store before the endpoint runs
+    action   what the audit log calls an attempt that is refused; `writes`: it is recorded there
+    """
+    context: ServerContext = request.app.state.context
+    principal = await _principal(request, context)
+    await context.starts.wait(principal.tenant_id)
+    scoped = context.scoped(principal)
+    path, state = request.scope["path"], request.scope["state"]
+    state["principal"] = principal
+    state["context"] = scoped
+    if context.accounts is not None:
+        context.accounts.note_use(principal)
+        await _spend(request, scoped, principal, quota)
+    if path.startswith("/v1/"):
+        asked = request.headers.get("api-version")
+        state["api_version"] = chosen_version(asked, principal.api_version)
+    try:
+        authorize(principal, role, path)
+    except Forbidden:
+        if writes and action is not None:
+            await context.threads.run(
+                lambda: _record_denial(request, scoped, action), tenant=principal.tenant_id
+            )
+        raise
+    if samples and not context.stores.is_open(principal.tenant_id):
+        tenant = principal.tenant_id
+        await context.threads.run(lambda: context.stores.of(tenant), tenant=tenant)
+
+
+async def _principal(request: Request, context: ServerContext) -> Principal:
+    accounts = context.accounts
+    if accounts is None:
+        return context.anyone
+    secret = secret_of(request)
+    if secret:
+        found = accounts.remembered(secret) or await context.threads.run(
+            lambda: accounts.find(secret)
+        )
+        if found is not None:
+            return found
+    await context.strangers.count(request)
+    raise unauthenticated(given=bool(secret))
+
+
+async def _spend(
+    request: Request, context: ServerContext, principal: Principal, quota: str | None
+) -> None:
+    plan = context.quota_plan.get(quota or "", ())
+    if not plan:
+        return
+    wanted: list[tuple[Quota, str]] = [
+        (q, principal.id if q.window_s == 60 else principal.tenant_id) for q in plan
+    ]
+    standings = context.quotas.spend_at_once(wanted)
+    if standings is None:
+        try:
+            standings = await context.threads.run(
+                lambda: context.quotas.spend(wanted), tenant=principal.tenant_id
+            )
+        except RateLimited as refusal:
+            # A client that is over its quota is not to fill the audit log or the database.
+            request.state.refused = "quota"
+            raise refusal from None
+    if not is_prometheus(request.scope["path"]):
+        request.state.rate_headers = rate_headers(standings)
+
+
+def _record_denial(request: Request, context: ServerContext, action: str) -> None:
+    principal: Principal = request.state.principal
+    named = [str(value) for value in request.path_params.values()]
+    with context.unit(context.actor_of(principal), origin_of(request), writes=True) as unit:
+        target = (action.partition(".")[0], named[0] if named else "")
+        unit.audit(action, target, outcome="denied")

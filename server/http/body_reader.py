@@ -1,0 +1,58 @@
+"""Request bodies up to a limit."""
+
+from __future__ import annotations
+
+import cramjam
+from starlette.requests import Request
+
+from novaql.server.errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
+from novaql.server.pools.body_budget import HeldBody
+
+
+async def read_body(
+    request: Request,
+    *,
+    limit: int,
+    encodings: tuple[str, ...] = (),
+    held: HeldBody | None = None,
+) -> bytes:
+    """The body as sent; never more than `limit` bytes are held.
+
+    encodings  content encodings that the caller undoes itself; any other is refused
+    held       reserves the bytes as they arrive
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity" and encoding not in encodings:
+        raise UnsupportedMedia(f"content encoding {encoding!r} is not taken here")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if held is not None:
+            await held.grow(len(part))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def unpack_snappy(body: bytes, *, limit: int) -> bytes:
+    """A snappy block unpacked; raises `BodyTooLarge` before more than `limit` bytes are made."""
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as problem:
+        raise InvalidRequest(f"snappy: corrupt input: {problem}") from None
+
+
+def media_type(request: Request) -> str:
+    """Content type without parameters, in lower case; "" if there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes", headers={"Connection": "close"})

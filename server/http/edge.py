@@ -1,0 +1,118 @@
+"""The outermost layer: an id for each request, the shape of every error, one line of log.
+
+Pure ASGI, so that a disconnect still reaches the endpoint that waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from novaql.server.errors import INTERNAL, kind_of
+from novaql.server.http.problem import problem_response
+from novaql.server.http.site import Site
+from novaql.server.ids import new_id
+from novaql.server.telemetry import Observation, Telemetry
+from novaql.server.versions import CURRENT
+
+log = logging.getLogger("novaql.server")
+
+_NEVER_OF_OTHERS = frozenset({b"x-request-id", b"api-version"})
+# Anyone may make up methods and paths; the labels of our metrics are few all the same.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class Edge:
+    """Wraps the whole application. HEAD is answered as GET is, without the body.
+
+    site  decides about requests that other sites make in a browser
+    """
+
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, site: Site) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = new_id("req")
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 0
+        only_head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if only_head else scope
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _completed(message.get("headers", ()), scope)
+            elif only_head:  # the answer is complete, and what makes more of it stops
+                return
+            await send(message)
+            if only_head:
+                await send({"type": "http.response.body", "body": b""})
+
+        try:
+            self._site.check(scope)
+            await self._app(inner, receive, answer)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            if status and error.__cause__ is not None and kind_of(error.__cause__) is not INTERNAL:
+                raise error.__cause__ from None  # not Starlette's "response already started"
+            if kind_of(error) is INTERNAL:
+                log.exception("request failed", extra={"request_id": request_id})
+            if status:  # too late for another answer: the connection is closed
+                raise
+            problem = problem_response(error, scope["path"], request_id)
+            await problem(scope, receive, answer)
+        finally:
+            self._tell(inner, scope["method"], status or 499, began, request_id)
+
+    def _tell(self, scope: Scope, asked: str, status: int, began: float, request_id: str) -> None:
+        seconds = time.perf_counter() - began
+        route = scope.get("route")
+        # The route's template, never the path: some paths and queries bear a secret.
+        path = getattr(route, "path", None) or "unmatched"
+        method = asked if asked in _METHODS else "other"
+        refused = scope["state"].get("refused", "")
+        self._telemetry.count(Observation(path, method, status, seconds, refused))
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                extra={
+                    "request_id": request_id,
+                    "method": asked,
+                    "path": path,
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                },
+            )
+
+
+def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and those that every answer has unless it brings its own."""
+    state = scope["state"]
+    own = [pair for pair in headers if pair[0] not in _NEVER_OF_OTHERS]
+    named = {name for name, _ in own}
+    own.append((b"x-request-id", state["request_id"].encode()))
+    if scope["path"].startswith("/v1"):
+        own.append((b"api-version", state.get("api_version", CURRENT).encode()))
+    own += [pair for pair in _SAFE_HEADERS if pair[0] not in named]
+    quotas: Mapping[str, str] | None = state.get("rate_headers")
+    if quotas:
+        given = [(name.lower().encode(), value.encode()) for name, value in quotas.items()]
+        own += [pair for pair in given if pair[0] not in named]
+    return own

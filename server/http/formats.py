@@ -1,0 +1,83 @@
+"""The formats that samples are answered in, and which of them a client asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from novaql.server.errors import NotAcceptable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from novaql.result import Result
+
+Format = Literal["json", "csv", "arrow"]
+
+MEDIA: dict[Format, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+
+
+def format_of(asked: Format | None, accept: str) -> Format:
+    """The format named in the body, else the best of the Accept header; JSON if it names none."""
+    if asked is not None:
+        return asked
+    best: Format | None = None
+    best_weight = 0.0
+    for name, media in MEDIA.items():
+        weight = _weight(media.partition(";")[0], accept or "*/*")
+        if weight > best_weight:
+            best, best_weight = name, weight
+    if best is None:
+        known = ", ".join(media.partition(";")[0] for media in MEDIA.values())
+        raise NotAcceptable(f"none of {accept!r} can be written; there is {known}")
+    return best
+
+
+def _weight(media: str, accept: str) -> float:
+    """The weight that the most specific matching range gives a type."""
+    kind = media.partition("/")[0]
+    found = {media: -1.0, f"{kind}/*": -1.0, "*/*": -1.0}
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if name in found:
+            found[name] = _quality(parameters)
+    return next((weight for weight in found.values() if weight >= 0), 0.0)
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def arrow_stream(table: pa.Table) -> bytes:
+    """A table as a stream of Arrow's IPC format."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy, and only for this format
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def arrow_pieces(result: Result) -> Iterator[bytes]:
+    """The long layout of a result as a stream of Arrow's IPC format."""
+    from novaql.export.arrow import long_stream  # noqa: PLC0415 - pyarrow is heavy
+
+    return long_stream(result)
+
+
+def csv_pieces(result: Result, *, guard_formulas: bool) -> Iterator[bytes]:
+    """The long layout of a result as CSV; see `Result.csv`."""
+    from novaql.export import csv_text  # noqa: PLC0415 - loads pyarrow
+
+    return csv_text.csv_pieces(result, guard_formulas=guard_formulas)

@@ -1,0 +1,105 @@
+"""An error as an answer: the envelope of the API, or Prometheus's on its base."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from novaql.errors import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
+from novaql.excerpt import excerpt
+from novaql.server.bases import is_prometheus, is_scim
+from novaql.server.errors import INTERNAL, Detail, ServerError, kind_of
+
+_PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
+    QueryTimeout: "query timed out in expression evaluation",
+    QueryCancelled: "query was canceled in expression evaluation",
+}
+_MOST_OF_A_MESSAGE, _MOST_OF_A_DETAIL, _MOST_DETAILS = 2_000, 1_000, 200
+_NOTHING = re.compile(r"(?:\s|#.*)*")
+SORRY = "something went wrong on our side; quote the request id when you report it"
+
+
+def problem_response(error: BaseException, path: str, request_id: str) -> Response:
+    """The answer to a request that failed. Nothing of an unlisted error reaches the client."""
+    kind = kind_of(error)
+    prometheus = is_prometheus(path)
+    media = "application/json"
+    message = SORRY if kind is INTERNAL else _message(error, prometheus=prometheus)
+    message = excerpt(message, _MOST_OF_A_MESSAGE)
+    if prometheus:
+        body: dict[str, Any] = {"status": "error", "errorType": kind.error_type, "error": message}
+    elif is_scim(path):
+        media = "application/scim+json"
+        body = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": str(kind.status),
+            "detail": message,
+        }
+        if kind.status == 400:
+            syntax = isinstance(error, ServerError) and error.code == "invalid_syntax"
+            body["scimType"] = "invalidSyntax" if syntax else "invalidValue"
+    else:
+        code = (error.code if isinstance(error, ServerError) else None) or kind.code
+        body = {"error": {"code": code, "message": message, "request_id": request_id}}
+        body["error"].update(_place(error))
+        if details := _details(error):
+            body["error"]["details"] = [
+                {"pointer": excerpt(d.pointer), "message": excerpt(d.message, _MOST_OF_A_DETAIL)}
+                for d in details[:_MOST_DETAILS]
+            ]
+    return Response(
+        orjson.dumps(body),
+        kind.status_for(prometheus=prometheus),
+        error.headers if isinstance(error, ServerError) else kind.headers,
+        media,
+    )
+
+
+def query_error_text(error: QueryError) -> str:
+    """A query that is wrong, as Prometheus tells it: `1:4: parse error: …`."""
+    if _NOTHING.fullmatch(error.text):
+        return "unknown position: parse error: no expression found in input"
+    if error.sentence.startswith("invalid expression type"):  # it parses, and has no position
+        return error.sentence
+    return f"{error.line}:{error.column}: parse error: {error.sentence}"
+
+
+def _message(error: BaseException, *, prometheus: bool) -> str:
+    if isinstance(error, QueryError):
+        if prometheus:
+            return f'invalid parameter "query": {query_error_text(error)}'
+        return error.sentence
+    if prometheus:
+        for kind, sentence in _PROMETHEUS_SENTENCES.items():
+            if isinstance(error, kind):
+                return sentence
+    return error.message if isinstance(error, ServerError) else str(error)
+
+
+def _place(error: BaseException) -> dict[str, Any]:
+    """Where in the query the mistake is, if the error knows."""
+    if not isinstance(error, QueryError | Located):
+        return {}
+    span, text = error.span, error.text
+    if span is None or (isinstance(error, Located) and not text):
+        return {}
+    line, column = span.position(text)
+    return {
+        "line": line,
+        "column": column,
+        "length": max(1, span.end - span.start),
+        "suggestion": error.suggestion if isinstance(error, QueryError) else None,
+        "picture": span.picture(text),
+    }
+
+
+def _details(error: BaseException) -> tuple[Detail, ...]:
+    if isinstance(error, ServerError):
+        return error.details
+    if isinstance(error, ArgumentError):
+        pointer = "/" + error.argument.replace("~", "~0").replace("/", "~1")
+        return (Detail(pointer, str(error).removeprefix(f"{error.argument}: ")),)
+    return ()

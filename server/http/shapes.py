@@ -1,0 +1,121 @@
+"""Wire shapes that every domain uses."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from novaql.server.clock import parse_time, rfc3339
+
+Item = TypeVar("Item")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(?:\d{1,12}(?:ms|[smhdw]))+", re.ASCII)
+_PART = re.compile(r"(\d+)(ms|[smhdw])")
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
+class Body(BaseModel):
+    """Base of request bodies: no unknown field, no conversion of types, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Shown(BaseModel):
+    """Base of answers. They may grow fields: clients are to ignore what they do not know.
+
+    settled  nothing that is shown changes without the resource's `version`
+    """
+
+    settled: ClassVar[bool] = False
+
+
+class Listed(Shown, Generic[Item]):
+    """A page of a list."""
+
+    data: list[Item]
+    next_cursor: str | None = Field(
+        None, exclude_if=_is_absent, description="cursor of the next page; absent at the end"
+    )
+
+
+def _read_time(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("an RFC 3339 time with a zone is wanted")  # noqa: TRY004 - Pydantic's way
+    return parse_time(value)
+
+
+def _read_duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or len(value) > 64 or not _DURATION.fullmatch(value):
+        raise ValueError("a duration like 30s, 5m or 1h30m is wanted")
+    ms = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    if ms > 100 * 365 * _UNITS["d"]:
+        raise ValueError("a duration of at most 100 years is wanted")
+    return timedelta(milliseconds=ms)
+
+
+def duration_text(value: timedelta) -> str:
+    """`1h30m`, as the API and PromQL write it."""
+    ms = math.floor(value / timedelta(milliseconds=1))
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        number, ms = divmod(ms, _UNITS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainValidator(_read_time),
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-04-01T12:00:00Z"]}),
+]
+"""An RFC 3339 time: any zone in, `Z` out."""
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_read_duration),
+    PlainSerializer(duration_text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^([0-9]{1,12}(ms|[smhdw]))+$",
+            "maxLength": 64,
+            "examples": ["5m"],
+        }
+    ),
+]
+"""A duration as text: `30s`, `5m`, `1h30m`."""
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+"""A line of text for people, not blank."""
+
+PathName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+]
+"""A name that is part of a path, as those of services and objectives."""
+
+URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*$"
+"""What targets of webhooks and channels look like; what decides is whether they are dialed."""
+
+PolicyId = Annotated[str, Field(max_length=64, pattern=r"^esc_[0-9A-Za-z]+$")]
+"""The id of an escalation policy."""

@@ -1,0 +1,127 @@
+"""Requests that pages of other sites make in somebody's browser are refused.
+
+A browser adds `Origin` and `Sec-Fetch-Site` by itself, and a page cannot change them. Programs send
+neither. Own origins are that of `public_url` and the addresses that the server listens on; where it
+listens on all of the machine's, an origin counts that is an address (or `localhost`) and the very
+Host of the request. A name is never enough: whoever owns a name can have it point here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from novaql.server.addresses import is_loopback
+from novaql.server.errors import Forbidden, InvalidRequest
+from novaql.server.settings import Settings
+
+_SAFE = frozenset({"GET", "HEAD"})
+_OTHER_SITES = frozenset({b"cross-site", b"same-site"})
+_USUAL_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+Origin = tuple[str, str, int]
+"""Scheme, host, port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The origins of this server, and the hosts that it answers to."""
+
+    own: frozenset[Origin]
+    public_host: str
+    any_host: bool
+    _known: dict[tuple[str, bytes, bytes], bool] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Site:
+        """As the settings say; `port` must be the one that is listened on."""
+        scheme = "http" if settings.tls_cert is None else "https"
+        hosts = {settings.host}
+        if is_loopback(settings.host) or settings.host in ("", "0.0.0.0", "::"):  # noqa: S104
+            hosts.update(_LOOPBACK)
+        own = {(scheme, host.lower(), settings.port) for host in hosts}
+        public = _parsed(settings.public_url)
+        if public is not None:
+            own.add(public)
+        return cls(frozenset(own), "" if public is None else public[1], settings.auth)
+
+    def check(self, scope: Scope) -> None:
+        """Raise `Forbidden` for a request of another site, `InvalidRequest` for repeated headers
+        of which one has to count."""
+        host, origins, foreign = b"", [], False
+        tokens = versions = 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"origin":
+                origins.append(value)
+            elif name == b"sec-fetch-site":
+                foreign = foreign or value.strip().lower() in _OTHER_SITES
+            elif name == b"authorization":
+                tokens += 1
+            elif name == b"api-version":
+                versions += 1
+        if not self.any_host:
+            self._check_host(host)
+        writes = scope["method"] not in _SAFE
+        foreign = foreign or not all(self._is_own(scope["scheme"], host, one) for one in origins)
+        if writes and foreign:
+            raise Forbidden(
+                "a page of another site must not do this; if it is this server's own, its "
+                "public_url has to be set",
+                code="foreign_origin",
+            )
+        if tokens > 1:
+            raise InvalidRequest("there is more than one Authorization header")
+        if versions > 1:
+            raise InvalidRequest(
+                "there is more than one API-Version header", code="invalid_api_version"
+            )
+
+    def _check_host(self, host: bytes) -> None:
+        name = _name_of(host.decode("latin-1"))
+        if not is_loopback(name) and (not self.public_host or name != self.public_host):
+            raise Forbidden("without authentication this server answers to localhost only")
+
+    def _is_own(self, scheme: str, host: bytes, origin: bytes) -> bool:
+        key = (scheme, host, origin)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= 1024:
+                self._known.clear()
+            parsed = _parsed(origin.decode("latin-1"))
+            asked = _parsed(f"{scheme}://{host.decode('latin-1')}")
+            known = parsed is not None and (
+                parsed in self.own or (parsed == asked and _is_address(parsed[1]))
+            )
+            self._known[key] = known
+        return known
+
+
+def _parsed(url: str) -> Origin | None:
+    """The origin of a URL; None if it has none, as `null`."""
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+        port = parts.port or _USUAL_PORTS.get(scheme)
+    except ValueError:
+        return None
+    return None if not host or port is None else (scheme, host, port)
+
+
+def _name_of(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True

@@ -1,0 +1,136 @@
+"""Answers in pieces, each made when the client has taken the one before.
+
+What is made is bounded: some pieces at the start, so that most answers are whole at once and have a
+length, and then one at a time. If making one fails the connection is closed before the answer's
+end, which no client takes for a whole answer: neither the last chunk of chunked transfer, nor the
+end of a compressed stream, is ever sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from novaql.server.pools.query_workers import QueryWorkers
+
+Piece = bytes | memoryview
+
+AT_ONCE = 1 << 20
+"""Bytes that are made before the first is sent."""
+
+LARGE_PIECE = 1 << 16
+"""Pieces of fewer bytes are joined with their neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """pieces: made already; rest: makes the others, None if that was all."""
+
+    pieces: list[Piece]
+    rest: Iterator[Piece] | None
+
+
+def begin(pieces: Iterator[Piece]) -> Begun:
+    """Make the first pieces, up to about `AT_ONCE` bytes, and a little more to see whether that is
+    all: a large piece that was there as a whole may be all but the end."""
+    made: list[Piece] = []
+    size = behind = 0
+    for piece in pieces:
+        made.append(piece)
+        if size > AT_ONCE:
+            behind += len(piece)
+            if behind >= LARGE_PIECE:
+                return Begun(_joined(made), pieces)
+        size += len(piece)
+    return Begun(_joined(made), None)
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Small neighbours as one."""
+    out: list[Piece] = []
+    small: list[Piece] = []
+    for piece in pieces:
+        if len(piece) < LARGE_PIECE:
+            small.append(piece)
+            continue
+        if small:
+            out.append(b"".join(small))
+            small = []
+        out.append(piece)
+    if small:
+        out.append(b"".join(small))
+    return out
+
+
+def pieces_response(
+    begun: Begun,
+    workers: QueryWorkers,
+    *,
+    media_type: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An answer with a length if all of it is made, else in chunks."""
+    if begun.rest is None and len(begun.pieces) <= 1:
+        content = begun.pieces[0] if begun.pieces else b""
+        return Response(bytes(content), headers=headers, media_type=media_type)
+    return PiecesResponse(begun, workers, media_type=media_type, headers=headers)
+
+
+class PiecesResponse(Response):
+    """An answer in several messages."""
+
+    def __init__(
+        self,
+        begun: Begun,
+        workers: QueryWorkers,
+        *,
+        media_type: str,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self._begun, self._workers = begun, workers
+        self.init_headers(headers)
+        if begun.rest is None:
+            self.headers["content-length"] = str(sum(map(len, begun.pieces)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: Message = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        await send(start)
+        gone = asyncio.ensure_future(_client_gone(receive))
+        try:
+            for piece in self._begun.pieces:
+                await _send(send, piece)
+            self._begun.pieces.clear()  # sent, and not needed while the others are
+            rest = self._begun.rest
+            while rest is not None:
+                if gone.done():
+                    raise ClientDisconnect
+                made = await self._workers.next_piece(scope, rest)
+                if made is None:
+                    break
+                await _send(send, made)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+
+
+async def _send(send: Send, piece: Piece) -> None:
+    """In one message: the connection keeps a view of what it has not sent yet, and asks for no more
+    before that is gone."""
+    await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+async def _client_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

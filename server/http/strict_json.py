@@ -1,0 +1,178 @@
+"""JSON bodies, read strictly: what is wrong is named by JSON pointer."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from novaql.server.errors import Detail, InvalidRequest
+from novaql.server.wording import worded
+
+Model = TypeVar("Model", bound=BaseModel)
+_EXACT = 2**53
+MOST_NESTED = 100
+"""Levels of objects and arrays in a body: more than any field has."""
+
+
+def parse_json(body: bytes, *, any_case: bool = False) -> Any:
+    """The value in a JSON text; NaN, overflowing numbers and repeated keys are refused.
+
+    any_case  keys that differ in case only are the same
+    """
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out = dict(pairs)
+        if len({name.casefold() for name in out} if any_case else out) < len(pairs):
+            repeated.append((out, _repeated([name for name, _ in pairs], any_case=any_case)))
+        return out
+
+    try:
+        value = json.loads(
+            body.decode("utf-8", "strict"),
+            object_pairs_hook=object_of,
+            parse_constant=_constant,
+            parse_float=_float,
+        )
+    except UnicodeDecodeError as problem:
+        raise _invalid("", f"not UTF-8 at byte {problem.start}") from None
+    except json.JSONDecodeError as problem:
+        place = f"line {problem.lineno} column {problem.colno}"
+        raise _invalid("", f"not JSON: {problem.msg} at {place}") from None
+    except RecursionError:
+        raise _invalid("", "nested too deeply") from None
+    except ValueError as problem:  # an integer of more digits than Python converts
+        raise _invalid("", f"not JSON this server reads: {problem}") from None
+    if repeated:
+        raise _invalid(_pointer_to(value, repeated), "the key stands twice in its object")
+    return value
+
+
+def validate(model: type[Model], value: Any) -> Model:
+    """The value as a model, without any conversion of types."""
+    check_texts(value)
+    try:
+        return model.model_validate(value, strict=True)
+    except ValidationError as problem:
+        told: dict[str, str] = {}
+        for found in problem.errors():  # of a union's members, the first speaks for it
+            missing = found["type"] == "missing"
+            told.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
+        details = [Detail(pointer, message) for pointer, message in told.items()]
+        where = details[0].pointer or "the body"
+        raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
+
+
+def check_texts(value: Any) -> None:
+    """Raises `InvalidRequest` for texts that no field takes, and for what is nested too deeply."""
+    if (unusable := _unusable(value)) is not None:
+        raise _invalid(*unusable)
+
+
+def _invalid(pointer: str, message: str) -> InvalidRequest:
+    where = pointer or "the body"
+    return InvalidRequest(f"{where}: {message}", details=[Detail(pointer, message)])
+
+
+def _repeated(names: list[str], *, any_case: bool) -> str:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        key = name.casefold() if any_case else name
+        if key in seen:
+            return name
+        seen.add(key)
+    raise AssertionError("no name is repeated")
+
+
+def _pointer_to(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> str:
+    """Pointer to the first repeated key. A repeated key may have taken the place of an object that
+    has one, too; the object that it stands in is there."""
+    names = {id(found): name for found, name in repeated}
+    waiting = [("", value)]
+    while waiting:
+        pointer, item = waiting.pop()
+        if isinstance(item, dict):
+            if id(item) in names:
+                return f"{pointer}/{_escaped(names[id(item)])}"
+            inside = [(f"{pointer}/{_escaped(name)}", one) for name, one in item.items()]
+        elif isinstance(item, list):
+            inside = [(f"{pointer}/{number}", one) for number, one in enumerate(item)]
+        else:
+            continue
+        waiting += reversed(inside)
+    raise AssertionError("the object is in the value")
+
+
+def _constant(text: str) -> NoReturn:
+    raise _invalid("", f"{text} is not JSON")
+
+
+def _float(text: str) -> float:
+    """A number with a point or an exponent. JSON has one kind of number: `7.0` is an integer."""
+    number = float(text)
+    if math.isinf(number):
+        raise _invalid("", f"{text} is too large for a number")
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
+
+
+def _unusable(value: Any) -> tuple[str, str] | None:
+    """Pointer to the first value that no field takes, and what is wrong with it."""
+    waiting = [("", value, 0)]
+    while waiting:
+        pointer, item, depth = waiting.pop()
+        if depth > MOST_NESTED:
+            return "", "nested too deeply"
+        match item:
+            case str():
+                if (wrong := _wrong_text(item)) is not None:
+                    return pointer, wrong
+            case dict():
+                for name, inside in item.items():
+                    if (wrong := _wrong_text(name)) is not None:
+                        return pointer, wrong
+                    waiting.append((f"{pointer}/{_escaped(name)}", inside, depth + 1))
+            case list():
+                waiting += [(f"{pointer}/{i}", inside, depth + 1) for i, inside in enumerate(item)]
+    return None
+
+
+def _wrong_text(text: str) -> str | None:
+    if "\0" in text:
+        return "a NUL character stands in it"
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        return "not valid Unicode: a surrogate stands alone"
+    return None
+
+
+def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
+    """Pydantic's place less the names of union members, which are not part of the body.
+
+    missing  the last part names a field that ought to be there
+    """
+    pointer = ""
+    here = value
+    for number, part in enumerate(place, 1):
+        if isinstance(here, dict):
+            if number < len(place) and _is_tag(part, here):
+                continue
+            if part in here or (missing and number == len(place)):
+                pointer += f"/{_escaped(str(part))}"
+                here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int):
+            pointer += f"/{part}"
+            here = here[part] if part < len(here) else None
+    return pointer
+
+
+def _is_tag(part: int | str, here: dict[str, Any]) -> bool:
+    """Whether a part is the value that chose the union's member, where a field has its name, too:
+    `{"type": "threshold", "threshold": 0.5}`."""
+    return not isinstance(here.get(str(part)), dict | list) and part in here.values()
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,53 @@
+"""What a server does for itself from time to time: measure, write down uses, forget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import case, func
+
+from novaql.server.db.tables import Event, IdempotencyKey, Token
+from novaql.server.http.idempotency import KEPT
+from novaql.server.jobs.retention import Retention, forget_ended
+from novaql.server.tenants.context import ServerContext
+
+_USES_S = 15.0
+_FORGET_S = 600.0
+_KEPT = timedelta(days=30)
+
+OWN = (
+    Retention(IdempotencyKey, IdempotencyKey.created_at, KEPT),
+    Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _KEPT),
+    Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _KEPT),
+)
+"""Of the platform's own tables."""
+
+
+def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) -> Callable[[], None]:
+    """A function to call often; it does what is due.
+
+    retentions  of the tables of domains
+    """
+    uses_at = forget_at = time.monotonic()
+
+    def keep() -> None:
+        nonlocal uses_at, forget_at
+        context.database.try_to_come_back()
+        now = time.monotonic()
+        if now >= uses_at:
+            uses_at = now + _USES_S
+            if context.accounts is not None:
+                context.accounts.write_uses()
+        if now >= forget_at:
+            forget_at = now + _FORGET_S
+            forget(context, retentions)
+
+    return keep
+
+
+def forget(context: ServerContext, retentions: Sequence[Retention]) -> None:
+    """Delete quota windows, idempotency keys, relayed events, and what else has ended."""
+    context.quotas.forget(context.clock.now() - timedelta(days=2))
+    forget_ended(context, (*OWN, *retentions))

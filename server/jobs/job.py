@@ -1,0 +1,185 @@
+"""One job: what its kind is, and what a worker does with it while it has the lease."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from novaql.cancellation import Cancellation
+from novaql.server.db.tables import Job
+from novaql.server.db.unit import Origin, Unit, system_actor
+from novaql.server.errors import INTERNAL, kind_of
+from novaql.server.tenants.context import ServerContext
+
+log = logging.getLogger(__name__)
+_LONGEST_BACKOFF = timedelta(minutes=10)
+_LONGEST_REASON = 1000
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, or its lease ran out and it is another worker's now."""
+
+
+class JobCancellation(Cancellation):
+    """That of a job: queries and templates of it end when the runner stops, or when the job has
+    run for `longest`."""
+
+    def __init__(self, stopping: threading.Event, longest: timedelta) -> None:
+        super().__init__()
+        self.stopping = stopping
+        self._ends = monotonic() + longest.total_seconds()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled or self.stopping.is_set() or monotonic() > self._ends
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a job failed, for whoever may see what it is about."""
+    if kind_of(error) is not INTERNAL:
+        return (str(error) or type(error).__name__)[:_LONGEST_REASON]
+    if isinstance(error, DBAPIError):  # the statement and its parameters are for the log
+        return f"the server's database refused it: {error.orig}"[:_LONGEST_REASON]
+    return f"internal error: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+
+
+def backoff(attempts: int) -> timedelta:
+    """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
+    seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """What to do for jobs of a name.
+
+    run       does one; it ends by `with run.finish()`, or by returning
+    longest   its lease is renewed for so long; then its queries end, and another worker takes it
+              over
+    retry     wait after so many failed attempts
+    failed    what else a failed attempt changes, given the key of the job and the reason: so that
+              whoever looks at what the job is about sees it. Done in the transaction that gives
+              the job back, if it can be
+    lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
+              what is slow for one does not hold up others
+    waits     it waits for others most of its time: such jobs have threads of their own, of which
+              one tenant gets half at most
+    """
+
+    name: str
+    run: Callable[[JobRun], None]
+    longest: timedelta = timedelta(minutes=10)
+    retry: Callable[[int], timedelta] = backoff
+    failed: Callable[[Unit, str, str], None] | None = None
+    lane: str | None = None
+    lane_width: int = 2
+    waits: bool = False
+
+
+@dataclass(slots=True)
+class JobRun:
+    """One job in the hands of a worker.
+
+    context   the server, scoped to the job's tenant (`context.store` is its samples)
+    attempts  how often it was tried before
+    began     when it was leased
+    cancellation   for the queries of the job
+    """
+
+    context: ServerContext
+    id: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    attempts: int
+    run_at: datetime
+    lease: str
+    began: datetime
+    cancellation: Cancellation
+    ended: bool = field(default=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """A unit that only reads."""
+        with self.context.unit(*self._origin(), writes=False) as unit:
+            yield unit
+
+    @contextmanager
+    def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
+        """The unit that ends the job: everything it changes is made together with the end.
+
+        again_at  the job is to run again then; None: it is done, and its row goes
+
+        Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
+        """
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            row = self._own(unit.session)
+            yield unit
+            unit.session.flush()
+            unit.session.refresh(row)
+            if again_at is None and row.run_at == self.run_at:
+                unit.session.delete(row)
+            else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
+                row.last_error = None
+                row.attempts = 0
+                if again_at is not None and row.run_at == self.run_at:
+                    # Of a clock that was set back while the job ran it waits as long as before.
+                    turned = max(self.began - unit.now(), timedelta())
+                    _wait_until(row, again_at - turned, unit.now())
+                _give_back(row)
+                unit.wakes = True
+        self.ended = True
+
+    @contextmanager
+    def note(self) -> Iterator[Unit]:
+        """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            self._own(unit.session)
+            yield unit
+
+    def fail(self, error: BaseException, kind: JobKind) -> None:
+        """Give the job back after a failure, to be tried again."""
+        with self.context.unit(*self._origin(), writes=True) as unit:
+            row = self._own(unit.session)
+            _give_back(row)
+            row.attempts = self.attempts + 1
+            row.last_error = f"{type(error).__name__}: {error}"[:1000]
+            if row.run_at == self.run_at:
+                _wait_until(row, unit.now() + kind.retry(row.attempts), unit.now())
+            if kind.failed is not None:
+                try:
+                    with unit.session.begin_nested():
+                        kind.failed(unit, self.key, reason_of(error))
+                except Exception:
+                    log.exception("a failed job could not be shown", extra={"job": self.id})
+        self.ended = True
+
+    def _own(self, session: Session) -> Job:
+        row = session.execute(
+            select(Job).where(Job.id == self.id, Job.lease == self.lease).with_for_update()
+        ).scalar_one_or_none()
+        if row is None:
+            raise LeaseLost(self.id)
+        return row
+
+    def _origin(self) -> tuple[Any, Origin]:
+        return system_actor(self.kind), Origin(self.id)
+
+
+def _wait_until(row: Job, at: datetime, now: datetime) -> None:
+    row.run_at, row.set_at = at, now
+
+
+def _give_back(row: Job) -> None:
+    row.lease = row.lease_until = row.leased_by = None

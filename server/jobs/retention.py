@@ -1,0 +1,95 @@
+"""Rows that have ended: how long they are kept, and how many of them.
+
+Rows are deleted a few in each transaction, so that others can write between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    delete,
+    func,
+    inspect,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from novaql.server.db.rows import Tenant, TenantRow
+from novaql.server.settings import Settings
+from novaql.server.tenants.context import ServerContext
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """When rows of a table are forgotten.
+
+    since  when a row ended; NULL: it has not. Times to come are not over either
+    kept   for how long after that; None: however long, while there are not too many
+    parts  columns of other tables with the row's id: their rows go first
+    """
+
+    table: type[TenantRow]
+    since: SQLColumnExpression[Any]
+    kept: timedelta | None
+    parts: Sequence[InstrumentedAttribute[Any]] = ()
+
+
+def forget_ended(context: ServerContext, retentions: Iterable[Retention]) -> None:
+    """Delete the rows of all tenants whose time is over, and of each tenant the oldest of those
+    that are more than its `max_history`."""
+    now = context.clock.now()
+    with context.database.read(None) as session:
+        tenants = {row.id: row.limits for row in session.execute(select(Tenant)).scalars()}
+    most = {key: _most(context.settings, limits) for key, limits in tenants.items()}
+    for one in retentions:
+        if one.kept is not None:
+            _delete(context, one, one.since <= now - one.kept)
+        for tenant_id, last in _surplus(context, one, now, most).items():
+            _delete(context, one, one.table.tenant_id == tenant_id, one.since <= last)
+
+
+def _most(settings: Settings, limits: tuple[tuple[str, float], ...]) -> int:
+    return int(dict(limits).get("max_history", settings.max_history))
+
+
+def _surplus(
+    context: ServerContext, one: Retention, now: datetime, most: dict[str, int]
+) -> dict[str, datetime]:
+    """Tenants with too many ended rows, and when the last of those ended that are to go."""
+    tenant, ended = one.table.tenant_id, one.since <= now
+    found: dict[str, datetime] = {}
+    with context.database.read(None) as session:
+        counts = select(tenant, func.count()).where(ended).group_by(tenant)
+        for tenant_id, count in session.execute(counts).all():
+            allowed = most.get(tenant_id, 0)
+            if allowed and count > allowed:
+                oldest = select(one.since).where(tenant == tenant_id, ended).order_by(one.since)
+                found[tenant_id] = session.execute(
+                    oldest.offset(count - allowed - 1).limit(1)
+                ).scalar_one()
+    return found
+
+
+def _delete(context: ServerContext, one: Retention, *where: ColumnElement[bool]) -> None:
+    key = list(inspect(one.table).primary_key)
+    wanted = select(*key).where(*where).limit(_AT_ONCE)
+    more = True
+    while more:
+        with context.database.write(None, durability="relaxed") as session:
+            over = [tuple(row) for row in session.execute(wanted)]
+            ids = [row[0] for row in over]
+            for column in one.parts:
+                session.execute(delete(column.class_).where(column.in_(ids)))
+            same = key[0].in_(ids) if len(key) == 1 else tuple_(*key).in_(over)
+            if over:
+                session.execute(delete(one.table).where(same))
+        more = len(over) == _AT_ONCE

@@ -1,0 +1,383 @@
+"""Jobs: what is to be done later, again, or outside of a request, leased from the database.
+
+A job is a row, made in the transaction of the change that wants it. A worker leases it, does what
+cannot be done in a transaction (a request to somebody else, a query), and then finishes: what the
+job changes and the end of the job are one transaction, which is made only while the lease is still
+its own. So a killed worker loses nothing, since the lease runs out and another takes the job
+(`leases.py`: within seconds), and doubles nothing that is in the database. What a job does outside
+may happen twice: it must bear it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, func, or_, select
+
+from novaql.errors import QueryCancelled
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.db.rows import Tenant
+from novaql.server.db.tables import Job
+from novaql.server.errors import Unavailable
+from novaql.server.ids import new_id
+from novaql.server.jobs.fair_claims import FairClaims
+from novaql.server.jobs.job import JobCancellation, JobKind, JobRun, LeaseLost
+from novaql.server.jobs.leases import Leases
+from novaql.server.tenants.context import ServerContext
+
+__all__ = ["JobKind", "JobRun", "JobRunner", "LeaseLost"]
+log = logging.getLogger(__name__)
+Key = TypeVar("Key")
+_AT_ONCE = 32
+_SOONEST_S = 0.001
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Threads for some kinds of jobs, and how many jobs of each tenant they run now."""
+
+    kinds: Sequence[str]
+    threads: int
+    active: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def most(self) -> int:
+        """Jobs that run at one time if tenants without any got theirs beyond the others'."""
+        return 2 * self.threads
+
+
+class JobRunner:
+    """Leases jobs and runs them in threads. Safe to have in several processes at one time.
+
+    threads   jobs that run at one time in this process; 0: none
+    waiting   so many more of the kinds that wait for others
+    poll_s    how often to look for jobs that nobody in this process has announced; one that is
+              known then runs when it is due, not at the next look
+    holder    the name of this server (`leases.holder_of`); None: one of its own
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        kinds: Sequence[JobKind],
+        *,
+        threads: int,
+        waiting: int = 16,
+        poll_s: float = 0.5,
+        housekeeping: Callable[[], None] = lambda: None,
+        holder: str | None = None,
+    ) -> None:
+        self._context = context
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._benches = (
+            _Bench([kind.name for kind in kinds if not kind.waits], threads),
+            _Bench([kind.name for kind in kinds if kind.waits], waiting),
+        )
+        self._works = threads > 0
+        self._poll_s = poll_s
+        self._housekeeping = housekeeping
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._lanes: Counter[tuple[str, str]] = Counter()
+        self._waiting: Counter[str] = Counter()
+        self._share = max(1, waiting // 2)
+        self._fair = FairClaims()
+        self._loop: threading.Thread | None = None
+        self._keeper: threading.Thread | None = None
+        self._leases = Leases(
+            context.database,
+            context.clock,
+            new_id("run") if holder is None else holder,
+            timedelta(seconds=context.settings.job_lease_s),
+        )
+
+    def start(self) -> None:
+        if not self._works:
+            return
+        self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
+        self._keeper.start()
+        if self._kinds:
+            self._leases.start()
+            self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
+            self._loop.start()
+
+    def stop(self) -> None:
+        """Queries of running jobs end at their next checkpoint. These jobs, and leased ones that
+        have not begun, are given back; other running jobs are waited for."""
+        self._stop.set()
+        self._wake.set()
+        for thread in (self._loop, self._keeper):
+            if thread is not None:
+                thread.join()
+        self._leases.stop()
+
+    def wake(self) -> None:
+        """Look for due jobs now."""
+        self._wake.set()
+
+    def run_due(self, *, most: int = 10_000) -> int:
+        """Run everything that is due, in this thread, until nothing is; how many jobs ran.
+
+        For tests with a clock of their own: step the clock, run what is due, look.
+        """
+        done = 0
+        while done < most:
+            self._leases.mend_times()
+            claimed = self._claim(1, list(self._kinds))
+            if not claimed:
+                return done
+            for run in claimed:
+                try:
+                    self._run(run)
+                finally:
+                    self._leave(run)
+                done += 1
+        raise RuntimeError(f"more than {most} jobs were due: one of them is always due again")
+
+    def _work(self) -> None:
+        with ExitStack() as stack:
+            pools = [
+                stack.enter_context(ThreadPoolExecutor(b.most, thread_name_prefix="job"))
+                for b in self._benches
+            ]
+            while not self._stop.is_set():
+                claimed, wait_s = 0, self._poll_s
+                try:
+                    self._leases.mend_times()
+                    looked = self._context.clock.now()
+                    for bench, pool in zip(self._benches, pools, strict=True):
+                        claimed += self._fill(bench, pool)
+                    if not claimed:
+                        wait_s = self._until_due_s(looked)
+                except Unavailable as problem:
+                    log.warning("jobs wait: %s", problem)
+                except Exception:
+                    log.exception("jobs could not be leased")
+                if not claimed:
+                    self._wake.wait(wait_s)
+                    self._wake.clear()
+
+    def _keep(self) -> None:
+        """In a thread of its own: what it does for long must not hold up jobs that are due."""
+        while not self._stop.is_set():
+            try:
+                self._housekeeping()
+            except Unavailable as problem:
+                log.warning("housekeeping waits: %s", problem)
+            except Exception:
+                log.exception("housekeeping failed")
+            self._stop.wait(self._poll_s)
+
+    def _until_due_s(self, looked: datetime) -> float:
+        """Until a job is due that was not at the last look, if that is before the next one."""
+        soon = select(func.min(Job.run_at)).where(
+            Job.run_at > looked,
+            Job.run_at <= looked + timedelta(seconds=self._poll_s),
+            Job.kind.in_(list(self._kinds)),
+        )
+        with self._context.database.read(None) as session:
+            at = session.execute(soon).scalar()
+        if at is None:
+            return self._poll_s
+        return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
+
+    def _fill(self, bench: _Bench, pool: ThreadPoolExecutor) -> int:
+        """Give due jobs to a bench's free threads, and those of tenants without a job at work to
+        threads beyond these; how many."""
+        with self._lock:
+            active = Counter(bench.active)
+        room = bench.threads - active.total()
+        if room > 0:
+            runs = self._claim(min(room, _AT_ONCE), bench.kinds, active)
+        else:
+            runs = self._claim(bench.most - active.total(), bench.kinds, active, first_only=True)
+        for run in runs:
+            with self._lock:
+                bench.active[run.context.tenant_id] += 1
+            pool.submit(self._run_and_leave, run, bench)
+        return len(runs)
+
+    def _run_and_leave(self, run: JobRun, bench: _Bench) -> None:
+        try:
+            if not self._stop.is_set():
+                self._run(run)
+        finally:
+            with self._lock:
+                _less(bench.active, run.context.tenant_id)
+            self._leave(run)
+            self._wake.set()
+
+    def _run(self, run: JobRun) -> None:
+        kind = self._kinds[run.kind]
+        outcome = "ok"
+        try:
+            kind.run(run)
+            if not run.ended:
+                with run.finish():
+                    pass
+        except LeaseLost:
+            outcome = "lost"
+        except Exception as error:
+            if isinstance(error, QueryCancelled) and self._stop.is_set():
+                # It has changed nothing: `Leases.stop` gives it back, and the next start runs it.
+                self._context.telemetry.jobs.labels(run.kind, "stopped").inc()
+                return
+            outcome = "failed"
+            log.exception("a job failed", extra={"job": run.id, "kind": run.kind, "key": run.key})
+            try:
+                run.fail(error, kind)
+            except LeaseLost:
+                outcome = "lost"
+            except Exception:  # its lease will run out
+                log.exception("a failed job could not be given back", extra={"job": run.id})
+        self._context.telemetry.jobs.labels(run.kind, outcome).inc()
+
+    def _claim(
+        self,
+        most: int,
+        kinds: Sequence[str],
+        active: Counter[str] | None = None,
+        *,
+        first_only: bool = False,
+    ) -> list[JobRun]:
+        """Lease so many due jobs at most, tenants in turn.
+
+        active      how many jobs of each tenant run
+        first_only  of tenants without any, one each
+        """
+        if (
+            not kinds or most <= 0 or self._context.database.stands_in
+        ):  # its leases would be forgotten
+            return []
+        now = self._context.clock.now()
+        active = Counter() if active is None else active
+        due = [
+            Job.run_at <= now,
+            Job.kind.in_(kinds),
+            or_(Job.lease_until.is_(None), Job.lease_until <= now),
+            Job.id.not_in(self._leases.held_jobs()),
+            *self._outside_full_lanes(kinds),
+            *self._of_other_tenants(kinds),
+        ]
+        if first_only:
+            due.append(Job.tenant_id.not_in(list(active)))
+        with self._context.database.read(None) as session:
+            ids = self._fair.next(session, due, active)[: most * 4]
+        if not ids:
+            return []
+        wanted = (
+            select(Job, Tenant)
+            .join(Tenant, Tenant.id == Job.tenant_id)
+            .where(Job.id.in_(ids), *due)
+            .with_for_update(skip_locked=True, of=Job)
+        )
+        found: list[JobRun] = []
+        try:
+            with self._context.database.write(None, durability="relaxed", visible=False) as session:
+                rows = {job.id: (job, tenant) for job, tenant in session.execute(wanted)}
+                seen: set[str] = set()
+                for job, tenant in (rows[key] for key in ids if key in rows):
+                    if len(found) >= most:
+                        break
+                    if first_only and tenant.id in seen:
+                        continue
+                    seen.add(tenant.id)
+                    kind = self._kinds[job.kind]
+                    if not self._enter_lane(kind, job.payload, tenant.id):
+                        continue
+                    job.lease = self._leases.hold(job.id, kind.longest)
+                    job.lease_until = now + self._leases.lasts
+                    job.leased_by = self._leases.holder
+                    found.append(self._leased(job, tenant, now))
+        except BaseException:  # nothing is leased: places in lanes are free again
+            for run in found:
+                self._leave(run)
+            raise
+        return found
+
+    def _outside_full_lanes(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
+        """Conditions that leave out the jobs of lanes without a place, however many there are."""
+        with self._lock:
+            taken = dict(self._lanes)
+        conditions: list[ColumnElement[bool]] = []
+        for name in kinds:
+            kind = self._kinds[name]
+            full = [lane for (k, lane), n in taken.items() if k == name and n >= kind.lane_width]
+            if kind.lane is not None and full:
+                lane = func.coalesce(Job.payload[kind.lane].as_string(), "")
+                conditions.append(or_(Job.kind != name, lane.not_in(full)))
+        return conditions
+
+    def _of_other_tenants(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
+        """Conditions that leave out tenants whose share of the threads for waiting is taken."""
+        with self._lock:
+            full = [tenant for tenant, n in self._waiting.items() if n >= self._share]
+        wait = [name for name in kinds if self._kinds[name].waits]
+        return [or_(Job.kind.not_in(wait), Job.tenant_id.not_in(full))] if full and wait else []
+
+    def _leased(self, job: Job, tenant: Tenant, now: datetime) -> JobRun:
+        assert job.lease is not None
+        principal = Principal(
+            id=job.kind,
+            name="system",
+            role=Role.ADMIN,
+            api_version=self._context.anyone.api_version,
+            tenant_id=tenant.id,
+            tenant_name=tenant.name,
+            user_id=job.kind,
+            user_name="system",
+            limits=tenant.limits,
+        )
+        return JobRun(
+            self._context.scoped(principal),
+            job.id,
+            job.kind,
+            job.key,
+            dict(job.payload),
+            job.attempts,
+            job.run_at,
+            job.lease,
+            now,
+            JobCancellation(self._stop, self._kinds[job.kind].longest),
+        )
+
+    def _enter_lane(self, kind: JobKind, payload: Mapping[str, Any], tenant_id: str) -> bool:
+        if self._loop is None:
+            return True
+        lane = (kind.name, str(payload.get(kind.lane, ""))) if kind.lane else None
+        with self._lock:
+            if kind.waits and self._waiting[tenant_id] >= self._share:
+                return False
+            if lane is not None:
+                if self._lanes[lane] >= kind.lane_width:
+                    return False
+                self._lanes[lane] += 1
+            if kind.waits:
+                self._waiting[tenant_id] += 1
+        return True
+
+    def _leave(self, run: JobRun) -> None:
+        self._leases.let_go(run.lease)
+        kind = self._kinds[run.kind]
+        if self._loop is None:
+            return
+        with self._lock:
+            if kind.lane is not None:
+                _less(self._lanes, (kind.name, str(run.payload.get(kind.lane, ""))))
+            if kind.waits and run.context.principal is not None:
+                _less(self._waiting, run.context.principal.tenant_id)
+
+
+def _less(counts: Counter[Key], key: Key) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

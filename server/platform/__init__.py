@@ -1,1 +1,0 @@
-"""What every domain leans on: errors, tokens, bodies, threads, telemetry. Names no domain."""

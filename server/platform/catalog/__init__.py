@@ -1,1 +1,0 @@
-"""The names of services, which several domains speak of."""

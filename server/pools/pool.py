@@ -1,0 +1,279 @@
+"""Threads for work off the event loop, which tenants share.
+
+A pool has places: so many pieces of work run at one time. They are given to tenants in turn
+(`fair_queue.py`). A piece that has run for a while gives its place back at its next checkpoint if
+a tenant with less in work waits, and goes on when its turn comes. A piece without checkpoints
+cannot do so: a tenant that has nothing in work then gets a place beyond the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from traceback import clear_frames
+from typing import Any, TypeVar
+
+from novaql.server.pools.fair_queue import FairQueue, QueueFull
+
+Answer = TypeVar("Answer")
+
+QUANTUM_S = 0.01
+"""How long a piece of work keeps its place while others wait."""
+
+_LOOK_S = 0.05
+_here = threading.local()
+
+
+class Place:
+    """A piece of work of a tenant: what to do, and the place that it has or waits for.
+
+    work, future, loop, ended   of `Pool.run`
+    began    when it got its place, in seconds of `monotonic`
+    """
+
+    __slots__ = ("_pool", "began", "ended", "future", "go", "loop", "paused", "tenant", "work")
+
+    def __init__(
+        self,
+        pool: Pool,
+        tenant: str,
+        work: Callable[[], Any],
+        future: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[], None] | None,
+    ) -> None:
+        self._pool = pool
+        self.tenant = tenant
+        self.work = work
+        self.future = future
+        self.loop = loop
+        self.ended = ended
+        self.began = 0.0
+        self.paused = False
+        self.go: threading.Event | None = None
+
+    def let_others_by(self, over: Callable[[], bool] = lambda: False) -> None:
+        """A checkpoint: if other tenants wait and it is their turn, give the place to them and
+        wait until it is ours again. On any thread that does this work.
+
+        over  whether the work is to end: then it does not wait
+        """
+        if self.paused or (self._pool.waiting and monotonic() - self.began > QUANTUM_S):
+            self._pool.pause(self, over)
+
+
+def place_here() -> Place | None:
+    """The place of the work that this thread does; None on a thread of no pool."""
+    place: Place | None = getattr(_here, "place", None)
+    return place
+
+
+class Pool:
+    """Runs at most `threads` pieces of work at one time, beside those that have paused or got a
+    place beyond the others.
+
+    name    of the threads, with a number behind it
+    begin   what a thread does before its first work
+    queue   the work that waits; unbounded unless one with bounds is given
+    inside  pieces of work that run or wait; changes on the event loop only
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        name: str,
+        begin: Callable[[], None] | None = None,
+        *,
+        queue: FairQueue[Place] | None = None,
+    ) -> None:
+        self._places = threads
+        self._name = name
+        self._lock = threading.Lock()
+        self._queue: FairQueue[Place] = FairQueue() if queue is None else queue
+        self._running = 0  # pieces that have a place
+        self._paused = 0  # pieces that gave theirs to others
+        self._most_paused = 2 * threads
+        self._most_beyond = threads
+        self._executor = ThreadPoolExecutor(
+            threads + self._most_paused + self._most_beyond, name, begin
+        )
+        self._closed = False
+        self._over = threading.Event()  # closed, and the last work has ended
+        self.inside = 0
+
+    @property
+    def waiting(self) -> int:
+        """Pieces that wait for a place."""
+        return len(self._queue)
+
+    def run(
+        self,
+        work: Callable[[], Answer],
+        *,
+        tenant: str = "",
+        admitted: bool = False,
+        ended: Callable[[], None] | None = None,
+    ) -> asyncio.Future[Answer]:
+        """Have work done; on the event loop only. The future has its answer or its error.
+
+        tenant    in whose turn; "" is that of the server itself
+        admitted  it continues work that was admitted before: the bounds do not apply
+        ended     called on the event loop when the work has ended, before the future is done
+
+        Whoever has enough of waiting may cancel the future, or give it another outcome: the work
+        goes on, and what comes of it is forgotten. Raises `QueueFull` where the queue is bounded,
+        here or, if others displaced the work, from the future; `RuntimeError` after `close`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        place = Place(self, tenant, work, future, loop, ended)
+        displaced = None
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"no work is taken any more by the threads of {self._name}")
+            if self._running < self._places and not self._queue:
+                self._queue.enter(tenant)
+                self._begin_work(place)
+            else:
+                if admitted:
+                    self._queue.put_first(tenant, place)
+                else:
+                    displaced = self._queue.put(tenant, place)
+                if displaced is not None and displaced.item.paused:  # it cannot be refused now
+                    self._queue.enter(displaced.tenant)
+                    self._queue.put_back(*displaced)
+                    displaced = None
+                if not self._queue.active(tenant):
+                    loop.call_later(QUANTUM_S, self._begin_beyond, place)
+            self.inside += 1
+        if displaced is not None:
+            self._settle(displaced.item, None, QueueFull())
+        return future
+
+    def pause(self, place: Place, over: Callable[[], bool]) -> None:
+        """As of `Place.let_others_by`, for which this is."""
+        with self._lock:
+            if not place.paused:
+                if self._paused >= self._most_paused or not self._queue.is_due_to(place.tenant):
+                    return
+                place.paused, place.go = True, threading.Event()
+                self._paused += 1
+                self._running -= 1
+                self._queue.put_back(place.tenant, place)
+                self._dispatch()
+            go = place.go
+        assert go is not None
+        while not go.wait(_LOOK_S):
+            if over():
+                with self._lock:
+                    if place.paused and self._queue.remove(place.tenant, place):
+                        self._resume(place)  # to its end, which is near
+                return
+
+    def close(self, *, forget: bool) -> None:
+        """Take no more, and wait for what runs; `forget` what waits, or do that, too."""
+        with self._lock:
+            self._closed = True
+            for place in self._queue.clear() if forget else ():
+                if place.paused:
+                    self._resume(place)
+                else:
+                    _call(place.loop, place.future.cancel)
+            self._end_if_over()
+        self._over.wait()
+        self._executor.shutdown()
+
+    def _begin_beyond(self, place: Place) -> None:
+        """Give a tenant that got no place in time one beyond the others."""
+        with self._lock:
+            if self._queue.active(place.tenant) or self._closed:
+                return
+            if self._running < self._places + self._most_beyond and self._queue.remove(
+                place.tenant, place
+            ):
+                if place.paused:  # it has begun since, and waits for its place again
+                    self._resume(place)
+                else:
+                    self._queue.enter(place.tenant)
+                    self._begin_work(place)
+
+    def _dispatch(self) -> None:
+        """With the lock: fill free places."""
+        while self._running < self._places and (taken := self._queue.take()) is not None:
+            if taken.item.paused:
+                self._queue.leave(taken.tenant)
+                self._resume(taken.item)
+            else:
+                self._begin_work(taken.item)
+
+    def _begin_work(self, place: Place) -> None:
+        """With the lock: give work that counts as active already to a thread."""
+        self._running += 1
+        self._executor.submit(self._work, place)
+
+    def _resume(self, place: Place) -> None:
+        """With the lock: have work go on that has left the queue."""
+        self._queue.enter(place.tenant)
+        self._running += 1
+        self._paused -= 1
+        place.began, place.paused = monotonic(), False
+        assert place.go is not None
+        place.go.set()
+
+    def _end_if_over(self) -> None:
+        """With the lock: note the end of the last work."""
+        if self._closed and not self._running and not self._queue and not self._paused:
+            self._over.set()
+
+    def _work(self, place: Place) -> None:
+        answer = error = None
+        place.began, _here.place = monotonic(), place
+        try:
+            answer = place.work()
+        except BaseException as problem:  # noqa: BLE001 - the future raises it
+            error = problem
+            _clear_frames(problem)
+        _here.place = None
+        with self._lock:
+            self._running -= 1
+            self._queue.leave(place.tenant)
+            self._dispatch()
+            self._end_if_over()
+        _call(place.loop, self._settle, place, answer, error)
+
+    def _settle(self, place: Place, answer: object, error: BaseException | None) -> None:
+        self.inside -= 1
+        if place.ended is not None:
+            place.ended()
+        future = place.future
+        if future.done():
+            return
+        if isinstance(error, StopIteration):  # a future refuses it, and would never be done
+            told = RuntimeError("the work raised StopIteration")
+            told.__cause__ = error
+            error = told
+        if error is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(error)
+            future.exception()  # seen: work whose client left may fail unheard
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Free what the functions held that an error came through: an error is often part of a cycle,
+    and would hold, say, the arrays of a refused query until the next collection."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., object], *arguments: object) -> None:
+    """Have something called on an event loop, unless that is over and nobody waits."""
+    try:
+        loop.call_soon_threadsafe(what, *arguments)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

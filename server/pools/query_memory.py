@@ -1,0 +1,155 @@
+"""One budget of memory for all queries of a process, shared by its tenants.
+
+A query reserves what it takes when that is more than some megabytes. Where the budget is used up it
+waits, and tenants are served in turn. A tenant alone may use three quarters; one that has half gets
+no more while another waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from novaql.api import Cancellation
+from novaql.errors import LimitExceeded, QueryCancelled
+from novaql.server.errors import Busy
+from novaql.server.pools.machine_memory import usable_memory
+from novaql.server.pools.memory_return import MemoryReturn
+from novaql.server.settings import Settings
+
+SHARE = 4
+"""Queries may take one part of so many of the memory; the rest is for caches, writes and code."""
+
+LONGEST_WAIT_S = 10.0
+"""A query that waits for longer is refused with a 503."""
+
+_LOOKED_AFTER_S = 0.05
+
+
+class QueryMemory:
+    """Bytes that queries hold. Safe to use from several threads.
+
+    total  of all queries of this process
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.used = 0
+        self.held: defaultdict[str, int] = defaultdict(int)
+        self._waiting: defaultdict[str, deque[object]] = defaultdict(deque)
+        self._turns: deque[str] = deque()  # tenants that wait, the next one first
+        self._changed = threading.Condition()
+        self._return = MemoryReturn()
+
+    @property
+    def most_of_one(self) -> int:
+        """What one tenant may hold where no other waits, and so the most that a query may need."""
+        return self.total // 4 * 3
+
+    def of(self, tenant: str, cancellation: Cancellation | None = None) -> TenantMemory:
+        """The budget as the queries of a tenant see it.
+
+        cancellation  ends a wait
+        """
+        return TenantMemory(self, tenant, cancellation)
+
+    def reserve(self, tenant: str, size: int, ended: Callable[[], bool] = lambda: False) -> None:
+        """Take `size` bytes for a query of a tenant; wait for them in its turn.
+
+        ended  whether the query is cancelled
+
+        Raises `Busy` where there are none in time, `QueryCancelled`, and `LimitExceeded` where
+        there never will be.
+        """
+        if size > self.most_of_one:
+            raise LimitExceeded(
+                f"the query needs {size >> 20} MiB more, "
+                f"a tenant's queries may have {self.most_of_one >> 20} MiB together"
+            )
+        with self._changed:
+            if not self._turns and self._fits(tenant, size):
+                self._take(tenant, size)
+                return
+            self._wait(tenant, size, ended)
+
+    def release(self, tenant: str, size: int) -> None:
+        """Give bytes back."""
+        with self._changed:
+            self.used -= size
+            self.held[tenant] -= size
+            if not self.held[tenant]:
+                del self.held[tenant]
+            self._changed.notify_all()
+        self._return.note(size)
+
+    def _wait(self, tenant: str, size: int, ended: Callable[[], bool]) -> None:
+        ticket = object()
+        ends = monotonic() + LONGEST_WAIT_S
+        line = self._waiting[tenant]
+        line.append(ticket)
+        if tenant not in self._turns:
+            self._turns.append(tenant)
+        try:
+            while not (line[0] is ticket and self._is_next(tenant) and self._fits(tenant, size)):
+                if ended():
+                    raise QueryCancelled("the query was cancelled")
+                if monotonic() > ends:
+                    raise Busy("the memory for queries is in use", headers={"Retry-After": "2"})
+                self._changed.wait(_LOOKED_AFTER_S)
+            self._take(tenant, size)
+        finally:
+            line.remove(ticket)
+            self._turns.remove(tenant)
+            if line:  # behind the others
+                self._turns.append(tenant)
+            else:
+                del self._waiting[tenant]
+            self._changed.notify_all()
+
+    def _is_next(self, tenant: str) -> bool:
+        """Whether no tenant before it in turn could go on: one that has its half stands aside."""
+        for other in self._turns:
+            if other == tenant:
+                return True
+            if self.held[other] < self.total // 2:
+                return False
+        return True
+
+    def _fits(self, tenant: str, size: int) -> bool:
+        others_wait = any(other != tenant for other in self._turns)
+        most = self.total // 2 if others_wait else self.most_of_one
+        return self.used + size <= self.total and self.held[tenant] + size <= most
+
+    def _take(self, tenant: str, size: int) -> None:
+        self.used += size
+        self.held[tenant] += size
+
+
+def memory_for_queries(settings: Settings) -> int:
+    """Bytes for the queries of this process, one of `workers`."""
+    total = settings.query_memory_bytes or usable_memory() // SHARE
+    return total // settings.workers
+
+
+@dataclass(frozen=True, slots=True)
+class TenantMemory:
+    """Where the queries of one tenant reserve: `novaql.options.SharedMemory`."""
+
+    memory: QueryMemory
+    tenant: str
+    cancellation: Cancellation | None = None
+
+    def reserve(self, size: int) -> None:
+        """Take bytes, or wait for them. Raises as `QueryMemory.reserve`."""
+        cancellation = self.cancellation
+        if cancellation is None:
+            self.memory.reserve(self.tenant, size)
+        else:
+            self.memory.reserve(self.tenant, size, lambda: cancellation.cancelled)
+
+    def release(self, size: int) -> None:
+        """Give bytes back."""
+        self.memory.release(self.tenant, size)

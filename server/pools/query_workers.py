@@ -1,0 +1,216 @@
+"""Work off the event loop: bounded threads, bounded queues, an end for each query."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from novaql.api import Cancellation
+from novaql.errors import QueryCancelled, QueryTimeout
+from novaql.server.errors import RateLimited
+from novaql.server.pools.fair_queue import FairQueue, QueueFull
+from novaql.server.pools.pool import Pool
+from novaql.server.pools.precedence import InTurn, LettingBy, SmallOnes
+from novaql.server.pools.threads import REFUSED_AFTER_S, refused
+
+Answer = TypeVar("Answer")
+
+LARGE_PRIORITY = 10
+"""As `nice` has it, of threads that run large queries."""
+
+_UNWATCHED_S = 0.02
+"""A query that ends as soon as that is not watched for its client leaving."""
+
+
+class TooLargeHere(Exception):
+    """Raised by work that found out that it belongs among the large ones, before it did any."""
+
+
+class QueryWorkers:
+    """Runs tasks on threads: `threads` for small ones, and as many for large ones. At most `queue`
+    more wait for either, of one tenant half of them; the next is refused with `Busy`.
+
+    Tenants are served in turn. One that has less at work than another gets its place at the next
+    checkpoint of a task of that one (`pool.py`).
+
+    Every task begins among the small ones. One that raises `TooLargeHere` is begun again among the
+    large ones, so small ones wait for each other alone. Large ones let them by at their checkpoints
+    (`precedence.py`), and their threads have a lower priority where the system knows that of
+    threads: cores are not taken from small ones.
+
+    A task gets a `Cancellation` and must heed it. It is set when the client goes away and when
+    the time is up. The place of a task is free when the task ends, not when the client leaves.
+    """
+
+    def __init__(self, *, threads: int, queue: int) -> None:
+        self._small = Pool(threads, "query", queue=FairQueue(queue))
+        self._large = Pool(threads, "large-query", _yield_to_others, queue=FairQueue(queue))
+        self._checks = Pool(threads, "check", _yield_to_others, queue=FairQueue(queue))
+        self._watching: set[asyncio.Task[None]] = set()
+        self.small_ones = SmallOnes()  # those at work and those that wait for a thread
+        self._of_tenants: Counter[str] = Counter()
+
+    @property
+    def running(self) -> int:
+        """Tasks that run or wait."""
+        return self._of_tenants.total()
+
+    async def run(
+        self,
+        request: Request,
+        work: Callable[[Cancellation], Answer],
+        *,
+        timeout_s: float,
+        large: Callable[[Cancellation], Answer] | None = None,
+    ) -> Answer:
+        """The task's answer. The request's body must have been read before.
+
+        large  what to do if `work` raises `TooLargeHere`
+
+        Raises `Busy`, or `RateLimited` for a tenant that has as many tasks as it may have.
+        """
+        tenant, most = _tenant_of(request.scope)
+        if 0 < most <= self._of_tenants[tenant]:
+            await asyncio.sleep(REFUSED_AFTER_S)
+            raise RateLimited(
+                f"the tenant has {most} queries at once, which is its limit "
+                "(max_concurrent_queries); try again",
+                code="limit_reached",
+                headers={"Retry-After": "1"},
+            )
+        cancellation = InTurn()
+        ends = asyncio.get_running_loop().time() + timeout_s
+        try:
+            try:
+                return await self._watched(self._small, tenant, work, cancellation, request, ends)
+            except TooLargeHere:
+                pass  # it has ended among the small ones
+            cancellation = LettingBy(self.small_ones)
+            return await self._watched(
+                self._large, tenant, large or work, cancellation, request, ends
+            )
+        except TimeoutError:
+            raise QueryTimeout(
+                f"the query took longer than its timeout of {timeout_s:g} s"
+            ) from None
+        except QueueFull:
+            raise await refused("too many queries at once") from None
+        finally:
+            cancellation.cancel()
+
+    async def _watched(
+        self,
+        pool: Pool,
+        tenant: str,
+        work: Callable[[Cancellation], Answer],
+        cancellation: InTurn,
+        request: Request,
+        ends: float,
+    ) -> Answer:
+        """The task's answer; raises `TimeoutError` or `QueryCancelled` if there is none in time."""
+        loop = asyncio.get_running_loop()
+        small = pool is self._small
+        task = pool.run(
+            partial(_begin, work, cancellation),
+            tenant=tenant,
+            ended=partial(self._left, tenant, small=small),
+        )
+        self._of_tenants[tenant] += 1
+        if small:
+            self.small_ones.come()
+        # Most queries end before it is worth a look whether their client is still there.
+        soon = min(loop.time() + _UNWATCHED_S, ends)
+        later = loop.call_at(soon, self._begin_to_watch, task, request, ends)
+        try:
+            return await task
+        finally:
+            later.cancel()
+
+    def _begin_to_watch(self, task: asyncio.Future[Any], request: Request, ends: float) -> None:
+        watching = asyncio.ensure_future(_watch(task, request, ends))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+
+    async def next_piece(self, scope: Scope, pieces: Iterator[Answer]) -> Answer | None:
+        """The next of the pieces of an answer, made among the large queries; None after the last.
+
+        No thread waits for the client between two of them.
+        """
+        tenant, _ = _tenant_of(scope)
+        return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
+
+    async def check(self, request: Request, work: Callable[[Cancellation], Answer]) -> Answer:
+        """What work finds out about a request before it is carried out. It lets small queries and
+        other tenants by at its checkpoints, and ends even when the client leaves.
+
+        Raises `Busy`.
+        """
+        tenant, _ = _tenant_of(request.scope)
+        letting_by = LettingBy(self.small_ones)
+        try:
+            return await self._checks.run(partial(_begin, work, letting_by), tenant=tenant)
+        except QueueFull:
+            raise await refused("too many requests at once") from None
+
+    def _left(self, tenant: str, *, small: bool) -> None:
+        self._of_tenants[tenant] -= 1
+        if not self._of_tenants[tenant]:
+            del self._of_tenants[tenant]
+        if small:
+            self.small_ones.go()
+
+    def close(self) -> None:
+        """Forget waiting tasks, wait for running ones."""
+        self._small.close(forget=True)
+        self._large.close(forget=True)
+        self._checks.close(forget=True)
+
+
+def _begin(work: Callable[[Cancellation], Answer], cancellation: InTurn) -> Answer:
+    cancellation.begin()
+    return work(cancellation)
+
+
+def _tenant_of(scope: Scope) -> tuple[str, int]:
+    """The tenant of a request that was let in, and how many tasks it may have at once; 0: as many
+    as there are places for."""
+    context = scope.get("state", {}).get("context")
+    if context is None or context.principal is None:
+        return "", 0
+    return context.principal.tenant_id, context.settings.max_concurrent_queries
+
+
+def _yield_to_others() -> None:
+    """Give the calling thread a lower priority than the others have."""
+    if sys.platform == "linux":  # elsewhere this would be that of the whole process
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
+
+
+async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:
+    """Give a task that goes on for too long, or whose client has left, an outcome: the error."""
+    gone = asyncio.ensure_future(_client_gone(request))
+    either: set[asyncio.Future[Any]] = {task, gone}
+    left_s = ends - asyncio.get_running_loop().time()
+    try:
+        await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    if not task.done():
+        left = gone.done() and not gone.cancelled()
+        task.set_exception(QueryCancelled("the client went away") if left else TimeoutError())
+
+
+async def _client_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,213 @@
+"""Copies of all that a server stores: samples of every tenant, its database and its key."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from novaql import tsdb
+from novaql.errors import ArgumentError
+from novaql.server.auth.bootstrap import tenants
+from novaql.server.db.engine import StateDatabase
+from novaql.server.settings import Settings
+from novaql.server.tenants.opening import open_state
+
+_SAMPLES, _STATE, _KEY, _LIST = "samples", "server/state.db", "server/master.key", "backup.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCount:
+    """How much a store holds.
+
+    place    its directory, relative to the server's data directory; "" is that directory itself
+    samples  of all series, in blocks and in the log
+    """
+
+    place: str
+    series: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What was copied, and what must be backed up by other means, a sentence each."""
+
+    stores: tuple[StoreCount, ...]
+    left_out: tuple[str, ...]
+
+
+def back_up(settings: Settings, target: Path) -> BackedUp:
+    """Bring a copy of a server's data up to date, while it runs or not, and verify it.
+
+    The database is copied first, as of one moment, then the samples: every tenant in the copied
+    database has its samples in the copy. Each copied store is then opened, and its series and
+    samples are counted and compared with the original.
+
+    Raises `ArgumentError` or a `StoreError` if anything is missing from the copy. An earlier
+    backup in `target` stays valid until its parts are replaced, one by one, by newer ones.
+    """
+    left_out = []
+    with closing(open_state(settings)) as database:
+        if database.is_sqlite:
+            _copy_state(database, target / _STATE)
+        else:
+            left_out.append("the database is PostgreSQL: copy it by pg_dump, before this")
+        places = _places(settings, [row.store for row in tenants(database)])
+    key = settings.data / _KEY
+    if settings.master_key:
+        left_out.append("the master key is in the environment: keep it where backups are not")
+    elif key.exists():
+        _put(key, target / _KEY)
+    stores = tuple(_copy_store(settings.data, place, target) for place in places)
+    _write(target / _LIST, orjson.dumps({"stores": [asdict(one) for one in stores]}))
+    return BackedUp(stores, tuple(left_out))
+
+
+def restore(copy: Path, data: Path) -> tuple[StoreCount, ...]:
+    """Make a data directory out of a backup; what its stores hold.
+
+    data  new or empty
+
+    Raises `ArgumentError` for what is no backup, or if a store is missing or holds less than was
+    backed up; a `StoreError` for a damaged one.
+    """
+    listed = _listed(copy)
+    sources = dict(_stores_in(copy))
+    missing = [place or _SAMPLES for place in listed if place not in sources]
+    if missing or not sources:
+        raise ArgumentError(
+            "copy", f"{copy} is no backup of a server: there is no {(missing or [_SAMPLES])[0]}/"
+        )
+    found = []
+    for place, source in sources.items():
+        (data / place).parent.mkdir(parents=True, exist_ok=True)
+        tsdb.restore(source, data / place)
+        count = _count(data / place, place)
+        wanted = listed.get(place, count)
+        if (count.series, count.samples) != (wanted.series, wanted.samples):
+            raise ArgumentError(
+                "copy",
+                f"{source} has {count.samples} samples of {count.series} series; "
+                f"{wanted.samples} of {wanted.series} were backed up",
+            )
+        found.append(count)
+    for name in (_STATE, _KEY):
+        if (copy / name).exists():
+            _put(copy / name, data / name)
+    return tuple(found)
+
+
+def _places(settings: Settings, recorded: Sequence[str]) -> list[str]:
+    """The stores that there are, the one of the first tenant among them in any case.
+
+    Raises `ArgumentError` if there are samples that belong to no tenant of the database.
+    """
+    first, *others = recorded or [""]
+    if first and not (settings.data / first).is_dir():
+        first = ""  # recorded by an earlier version; see `correct_first_place`
+    places = [first, *(one for one in others if (settings.data / one).is_dir())]
+    known = {*places, *recorded}
+    folder = settings.data / "tenants"
+    strays = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    unknown = [name for name in sorted(strays) if f"tenants/{name}" not in known]
+    if unknown:
+        raise ArgumentError(
+            "data",
+            f"{folder / unknown[0]} holds samples of a tenant that the database does not have; "
+            "is this the database of that data directory?",
+        )
+    return places
+
+
+def _copy_store(data: Path, place: str, target: Path) -> StoreCount:
+    """Copy a store, and count what arrived. Raises `ArgumentError` if it is less than was there."""
+    source, copy = data / place, target / (place or _SAMPLES)
+    before = _count(source, place)
+    tsdb.backup(source, copy)
+    count = _count(copy, place)
+    # Samples may arrive meanwhile; deletes and retention may take some away.
+    if count.samples < before.samples:
+        after = _count(source, place)
+        if count.samples < after.samples or count.series < min(before.series, after.series):
+            raise ArgumentError(
+                "target",
+                f"{copy} has {count.samples} samples of {count.series} series, {source} had "
+                f"{before.samples} of {before.series}: the copy is not complete",
+            )
+    return count
+
+
+def _count(path: Path, place: str) -> StoreCount:
+    """What a store holds. Raises a `StoreError` if it is damaged."""
+    with tsdb.open(path, read_only=True) as database:
+        stats = database.stats()
+        series = len(database.series([[]], -(2**63), 2**63 - 1))
+    return StoreCount(place, series, stats.block_samples + stats.head_samples)
+
+
+def _listed(copy: Path) -> Mapping[str, StoreCount]:
+    """The stores of a backup by their places; none for one of an earlier version."""
+    path = copy / _LIST
+    if not path.exists():
+        return {}
+    try:
+        rows = [StoreCount(**row) for row in orjson.loads(path.read_bytes())["stores"]]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ArgumentError("copy", f"{path} is damaged: {problem}") from None
+    return {row.place: row for row in rows}
+
+
+def _stores_in(copy: Path) -> Iterator[tuple[str, Path]]:
+    if (copy / _SAMPLES).is_dir():
+        yield "", copy / _SAMPLES
+    folder = copy / "tenants"
+    if folder.is_dir():
+        for one in sorted(folder.iterdir()):
+            yield f"tenants/{one.name}", one
+
+
+def _copy_state(database: StateDatabase, target: Path) -> None:
+    """One state of the database, by SQLite's online backup, which waits for no writer."""
+    assert database.url.database is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(database.url.database)) as source,
+        closing(sqlite3.connect(fresh)) as copy,
+    ):
+        source.backup(copy)
+        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise ArgumentError("data", f"{database.url.database} is damaged: {verdict}")
+    _settle(fresh, target)
+
+
+def _put(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as out, source.open("rb") as found:
+        shutil.copyfileobj(found, out)
+    _settle(fresh, target)
+
+
+def _write(target: Path, content: bytes) -> None:
+    fresh = target.with_suffix(".new")
+    fresh.write_bytes(content)
+    _settle(fresh, target)
+
+
+def _settle(fresh: Path, target: Path) -> None:
+    """On the disk, readable by its owner only, and in its place at once."""
+    fresh.chmod(0o600)
+    with fresh.open("rb") as written:
+        os.fsync(written.fileno())
+    fresh.replace(target)

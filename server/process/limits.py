@@ -1,0 +1,373 @@
+"""The limits of a connection: how large a head is, and how slow a client may be.
+
+uvicorn's protocol reads whatever comes for as long as it comes. Here a head has a size and a time,
+a body a least rate, and an answer a client that takes it. One timer for all connections of the
+process looks once a second, so a request costs a few additions and no timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from novaql.server.errors import (
+    Busy,
+    HeadTooLarge,
+    InvalidRequest,
+    ServerError,
+    TooSlow,
+    UriTooLong,
+)
+from novaql.server.http.proxies import TrustedProxies
+from novaql.server.process.connections import Connections
+from novaql.server.process.refusals import path_of, refusal
+from novaql.server.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds.
+
+    head_bytes   of a request line and its headers; `headers` of these
+    head_s       from the first byte of a head (or from connecting) to its end
+    least_rate   bytes a second of a body, after `grace_s` of it
+    idle_s       without a byte of a body, or with an answer that the client does not take
+    kept_s       between an answer and the next request. Longer than clients and proxies leave
+                 theirs open (60 to 90 s): a request that is sent just when the server hangs up has
+                 no answer
+    unread_s     for the rest of a body whose request was answered already, and `unread_bytes`
+    framing      bytes of chunk sizes, extensions and trailers for each byte of a body, beside
+                 `framing_bytes` of them
+    pipelined    requests that wait for the answers to those before
+    """
+
+    head_bytes: int = 64 << 10
+    headers: int = 100
+    head_s: float = 10.0
+    least_rate: int = 16 << 10
+    grace_s: float = 10.0
+    idle_s: float = 60.0
+    kept_s: float = 120.0
+    unread_s: float = 10.0
+    unread_bytes: int = 16 << 20
+    framing: int = 16
+    framing_bytes: int = 16 << 10
+    pipelined: int = 512
+
+
+class Guard:
+    """What the connections of one process share: limits, counts, and the timer."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        connections: Connections,
+        proxies: TrustedProxies,
+        limits: Limits | None = None,
+    ) -> None:
+        self.telemetry = telemetry
+        self.connections = connections
+        self.proxies = proxies
+        self.limits = limits or Limits()
+        self._open: set[LimitedProtocol] = set()
+        self._looking = False
+
+    def watch(self, protocol: LimitedProtocol, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at a connection once a second until `forget`."""
+        self._open.add(protocol)
+        if not self._looking:
+            self._looking = True
+            loop.call_later(1.0, self._look, loop, loop.time())
+
+    def forget(self, protocol: LimitedProtocol) -> None:
+        """The end of a connection."""
+        self._open.discard(protocol)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
+        now = loop.time()
+        for protocol in list(self._open):
+            protocol.look(now, now - before)
+        self._looking = bool(self._open)
+        if self._looking:
+            loop.call_later(1.0, self._look, loop, now)
+
+
+_IDLE, _HEAD, _BODY = range(3)
+_SLICE = 4096
+"""So much of what may hold several requests is parsed at once."""
+_MOST_HELD = 1 << 20
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 within limits; what breaks them is answered, and the connection closed."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        guard: Guard,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._guard = guard
+        self._limits = guard.limits
+        self._counted: str | None = None
+        self._entered = False
+        self._part = _IDLE
+        self._asked = False
+        self._since = 0.0  # of the connection, or the last answer, or the head that is read
+        self._answered_at = 0.0
+        self._last_byte = 0.0
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._seen_bytes = 0  # of the body, at the last look
+        self._framed_bytes = 0
+        self._credit = 0.0  # seconds for which the body may pause
+        self._held = b""
+        self._deaf = False
+        self._last_words = b""
+        self._said_at = 0.0
+        self._unread_bytes = 0
+        self._unsent = 0
+        self._taken_at = 0.0
+
+    def connection_made(  # type: ignore[override]  # as uvicorn has it
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self._since = self._taken_at = self.loop.time()
+        if self.client is None:  # a process of this server, on a socket of their own
+            return
+        host = self.client[0]
+        self._counted = None if self._guard.proxies.trusts(host) else host
+        self._entered = self._guard.connections.enter(self._counted)
+        self._guard.watch(self, self.loop)
+        if not self._entered:
+            self._refuse(Busy("too many connections", headers={"Retry-After": "1"}))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._entered:
+            self._entered = False
+            self._guard.connections.leave(self._counted)
+        self._guard.forget(self)
+        self._deaf = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_byte = self.loop.time()
+        if self._deaf:
+            self._pass_over(len(data))
+            return
+        if self._held or self.pipeline:
+            # It was on its way when reading was paused.
+            self._held += data
+            self.flow.pause_reading()
+            if len(self._held) > _MOST_HELD:
+                self._refuse(InvalidRequest("too many requests at once"))
+            return
+        self._read(data)
+
+    def _pass_over(self, size: int) -> None:
+        """What comes after an answer that did not wait for it; too much of it ends all."""
+        self._unread_bytes += size
+        if self._unread_bytes > self._limits.unread_bytes:
+            self.transport.close()
+
+    def _read(self, data: bytes) -> None:
+        """Parse, slice by slice where it may hold heads; the rest is held while requests wait."""
+        while data and not self._deaf:
+            size = len(data)
+            if self._part == _BODY:
+                size = min(size, self._limits.head_bytes)
+                self._framed_bytes += size
+            elif self._part == _HEAD:
+                size = min(size, _SLICE, self._limits.head_bytes - self._head_bytes)
+                self._head_bytes += size
+            else:
+                size = self._head_bytes = min(size, _SLICE)
+            part, data = (data, b"") if size == len(data) else (data[:size], data[size:])
+            self._parse(part)
+            if self._part == _HEAD and self._head_bytes >= self._limits.head_bytes:
+                self._refuse(self._too_large())
+            elif self._part == _BODY:
+                self._check_framing()
+            if data and self.pipeline:
+                self._held, data = data, b""
+                self.flow.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Another protocol was offered; this request is answered in this one, and no other.
+            self._deaf = True
+            self.cycle.keep_alive = False
+        except httptools.HttpParserCallbackError as problem:
+            found = problem.__context__
+            malformed = InvalidRequest("the request line is malformed")
+            self._refuse(found if isinstance(found, ServerError) else malformed)
+        except httptools.HttpParserError as problem:
+            self._refuse(InvalidRequest(f"the request is malformed: {problem}"))
+
+    # What the parser finds
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part = _HEAD
+        self._since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        headers = self.headers
+        if len(headers) > self._limits.headers:
+            raise HeadTooLarge(f"a request has at most {self._limits.headers} headers")
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise InvalidRequest(f"HTTP/{version} is not spoken here")
+        hosts = 0
+        for name, value in headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and (
+                value.strip().lower() != b"chunked" or version == "1.0"
+            ):
+                raise InvalidRequest("Transfer-Encoding can only be chunked, in HTTP/1.1")
+            elif name == b"upgrade" and value.lower() == b"websocket":
+                raise InvalidRequest("WebSocket is not spoken here", code="no_upgrade")
+        if hosts > 1 or (not hosts and version == "1.1"):
+            raise InvalidRequest("a request has one Host header")
+        if len(self.pipeline) >= self._limits.pipelined:
+            raise InvalidRequest("too many requests at once")
+        super().on_headers_complete()
+        self.headers = []  # trailers go here, not to the application
+        self._part, self._asked = _BODY, True
+        self._body_bytes = self._seen_bytes = self._framed_bytes = self._head_bytes = 0
+        self._unread_bytes = 0
+        self._credit = self._limits.grace_s
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self.cycle.response_complete:
+            self._pass_over(len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._part = _IDLE
+        self._since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        """The next request's turn. Instead of uvicorn's, which sets a timer for each answer."""
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._last_words:
+            self._say_last(self._last_words)
+        elif self._held:
+            held, self._held = self._held, b""
+            self.loop.call_soon(self._read, held)
+        else:
+            self.flow.resume_reading()
+
+    # What takes too long
+
+    def look(self, now: float, passed: float) -> None:
+        """Once a second: end what takes too long.
+
+        passed  seconds since the last look
+        """
+        if not self._takes_answers(now):
+            self.transport.abort()
+        elif self._deaf or self.transport.is_closing():
+            if self._said_at and now - self._said_at > self._limits.unread_s:
+                self.transport.close()
+        elif self._part == _HEAD:
+            if now - self._since > self._limits.head_s:
+                self._refuse(TooSlow("the request's head took too long"))
+        elif self._part == _BODY:
+            self._look_at_body(now, passed)
+        elif not self._asked:
+            if now - self._since > self._limits.head_s:
+                self.transport.close()
+        elif self.cycle.response_complete and now - self._answered_at > self._limits.kept_s:
+            self.transport.close()
+
+    def _takes_answers(self, now: float) -> bool:
+        """Whether the client has taken something of an answer lately, if there is one."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._taken_at = unsent, now
+        return now - self._taken_at <= self._limits.idle_s
+
+    def _look_at_body(self, now: float, passed: float) -> None:
+        if self.cycle.response_complete:
+            if now - self._answered_at > self._limits.unread_s:
+                self.transport.close()
+            return
+        if self.flow.read_paused or self._held or self.cycle.waiting_for_100_continue:
+            self._last_byte = now  # the client waits for this server
+            return
+        came, self._seen_bytes = self._body_bytes - self._seen_bytes, self._body_bytes
+        self._credit += came / self._limits.least_rate - min(passed, now - self._since)
+        self._credit = min(self._credit, self._limits.idle_s)
+        if self._credit < 0 or now - self._last_byte > self._limits.idle_s:
+            self._refuse(TooSlow("the request's body came too slowly"))
+
+    # Refusing
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's refusal, in the shape of the API's errors."""
+        self._refuse(InvalidRequest(msg))
+
+    def _too_large(self) -> ServerError:
+        most = self._limits.head_bytes
+        if len(self.url) * 2 > self._head_bytes:
+            return UriTooLong(f"a request line and its headers have at most {most} bytes")
+        return HeadTooLarge(f"a request's headers have at most {most} bytes")
+
+    def _check_framing(self) -> None:
+        framing = self._framed_bytes - self._body_bytes
+        if framing > self._limits.framing_bytes + self._limits.framing * self._body_bytes:
+            self._refuse(InvalidRequest("the body has too much between its chunks"))
+
+    def _refuse(self, error: ServerError) -> None:
+        """Answer what is being read with an error, after the answers to requests before it."""
+        self._deaf, self._held = True, b""
+        target = getattr(self, "url", b"")
+        words = refusal(error, path_of(target), self._guard.telemetry)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._say_last(words)
+        elif self._part == _BODY:  # of the newest request, whose body is incomplete
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if self.pipeline:
+                self.pipeline.popleft()
+                self._last_words = words
+            elif cycle.response_started:
+                self.transport.close()
+            else:
+                self._say_last(words)
+        else:
+            self._last_words = words
+
+    def _say_last(self, words: bytes) -> None:
+        """Write an answer, then read and drop what comes, so that the client can read it."""
+        self._said_at = self.loop.time()
+        self.transport.write(words)
+        if self._entered and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+        else:
+            self.transport.close()

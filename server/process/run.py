@@ -1,0 +1,273 @@
+"""serve(): a running server, from settings to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+
+from novaql import warmup
+from novaql.errors import ArgumentError
+from novaql.inputs.wire.compiling import prepare_in_background
+from novaql.server.addresses import is_loopback, parse_networks
+from novaql.server.app import Job, create_app
+from novaql.server.auth.bootstrap import add_admin, has_tokens
+from novaql.server.db.engine import StateDatabase
+from novaql.server.file_modes import create_private_files
+from novaql.server.http.proxies import FromWorkers, Proxied, TrustedProxies
+from novaql.server.process.connections import Connections, most_connections
+from novaql.server.process.garbage import settle
+from novaql.server.process.limits import Guard, LimitedProtocol, Limits
+from novaql.server.process.logs import log_to_stderr
+from novaql.server.process.shared_counts import WorkersDoor
+from novaql.server.process.supervisor import ApiWorkers
+from novaql.server.process.tls import read_again, tls_context
+from novaql.server.settings import Settings
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.store import Store
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+log = logging.getLogger("novaql.server")
+
+
+def serve(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    database: StateDatabase | None = None,
+    jobs: Sequence[Job] = (),
+    extend: Callable[[FastAPI], None] | None = None,
+    started: Callable[[str, str | None], None] | None = None,
+    log_level: str = "info",
+) -> None:
+    """Serve until SIGINT or SIGTERM; then running requests end and the store closes.
+
+    store    an open store for the first tenant, instead of the one in `settings.data`
+    database an open database for everything else, instead of the one that the settings name
+    extend   adds routes of its own to the application
+    started  called with the address and the first admin token (None if there were tokens before
+             or authentication is off) once the socket is open, instead of printing them
+
+    Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
+    """
+    log_to_stderr(log_level)
+    create_private_files()
+    tls, workers = tls_context(settings), None
+    with ExitStack() as stack:
+        sock = stack.enter_context(closing(listen(settings)))
+        settings = replace(settings, port=sock.getsockname()[1])
+        _warn_of_plain_http(settings)
+        own = sock
+        if settings.workers > 1:
+            own, path = stack.enter_context(private_socket())
+            workers = ApiWorkers(settings, sock, path, log_level)
+            jobs = (*jobs, workers)
+        app = create_app(settings, store=store, database=database, jobs=jobs)
+        if extend is not None:
+            extend(app)
+        context: ServerContext = app.state.context
+        if own is not sock:
+            app.add_middleware(WorkersDoor, telemetry=context.telemetry)
+            app.add_middleware(FromWorkers)
+        (started or _say)(address_of(sock, settings), first_token(context))
+        # A request waits for the interpreter's lock no longer than this beside large queries, each
+        # of the several times that it needs it; those lose nothing that could be measured.
+        sys.setswitchinterval(0.0005)
+        warmup(background=True)
+        prepare_in_background()
+        settle()
+        server = public_server(app, tls=tls) if own is sock else server_for(app)
+        if tls is not None and workers is not None:
+            server.on_hangup = workers.read_certificate
+        server.run(sockets=[own])
+    log.info("stopped")
+
+
+def public_server(
+    app: FastAPI,
+    *,
+    tls: ssl.SSLContext | None = None,
+    connections: Connections | None = None,
+    limits: Limits | None = None,
+) -> PoliteServer:
+    """What answers clients on a socket, within the limits of the settings, until told to stop.
+
+    connections  counts that several processes share; None: this process counts for itself
+    limits       of each connection, for tests that cannot wait as long
+    """
+    settings = app.state.context.settings
+    proxies = TrustedProxies(parse_networks(settings.trusted_proxies))
+    counted = connections or Connections(
+        most=most_connections(settings), most_an_address=settings.max_connections_per_address
+    )
+    app.add_middleware(Proxied, proxies=proxies, limit=counted)
+    server = server_for(app, connections=counted, proxies=proxies, tls=tls, limits=limits)
+    if tls is not None:
+        server.on_hangup = partial(read_again, tls, settings)
+    return server
+
+
+def server_for(
+    app: FastAPI,
+    *,
+    connections: Connections | None = None,
+    proxies: TrustedProxies | None = None,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> PoliteServer:
+    """What answers on a socket until told to stop; then running requests end."""
+    context: ServerContext = app.state.context
+    guard = Guard(
+        context.telemetry,
+        connections or Connections(most=0, most_an_address=0),
+        proxies or TrustedProxies(()),
+        limits,
+    )
+    config = uvicorn.Config(
+        app,
+        timeout_keep_alive=round(guard.limits.kept_s),
+        http=partial(LimitedProtocol, guard=guard),  # type: ignore[arg-type]  # called, no more
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
+        timeout_graceful_shutdown=max(1, round(context.settings.max_lag_s)),
+    )
+    return PoliteServer(config, context.stopping)
+
+
+@contextmanager
+def private_socket() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that only processes of this user reach, and its path."""
+    with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
+        path = f"{folder}/owner.sock"
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(path)
+            sock.listen(2048)
+            yield sock, path
+
+
+def first_token(context: ServerContext) -> str | None:
+    """A token for the first administrator, if nobody has one yet and one is asked for."""
+    if context.accounts is None or has_tokens(context.database):
+        return None
+    if context.database.stands_in:
+        log.warning("nobody has a token, and none can be made now")
+        return None
+    return add_admin(context.database, context.clock, context.anyone.tenant_id).secret
+
+
+class PoliteServer(uvicorn.Server):
+    """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed.
+
+    stopping   set as soon as the signal comes
+    on_hangup  called at SIGHUP, if the application begins with it; None: SIGHUP ends the process
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self.on_hangup: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for sockets that are open, with a limit for TLS's handshake."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            made: Callable[..., asyncio.Protocol] = config.http_protocol_class
+            return made(
+                config=config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                _loop=loop,
+            )
+
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=sock,
+                ssl=config.ssl,
+                ssl_handshake_timeout=None if config.ssl is None else Limits().head_s,
+                backlog=config.backlog,
+            )
+            for sock in sockets or ()
+        ]
+        self.started = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
+        hangup = self.on_hangup
+        if hangup is not None:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: hangup())
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket on the address of the settings."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+        sock.listen(2048)
+    except OSError as problem:
+        sock.close()
+        where = f"{settings.host}:{settings.port}"
+        raise ArgumentError("listen", f"{where} cannot be used: {problem.strerror}") from problem
+    return sock
+
+
+def address_of(sock: socket.socket, settings: Settings | None = None) -> str:
+    """The URL of a listening socket."""
+    scheme = "http" if settings is None or settings.tls_cert is None else "https"
+    host, port = sock.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _warn_of_plain_http(settings: Settings) -> None:
+    if settings.tls_cert is None and not is_loopback(settings.host):
+        log.warning(
+            "tokens and samples cross the network unencrypted: %s is not an address of this "
+            "machine alone, and tls_cert is not set; listen on 127.0.0.1 behind a proxy that "
+            "speaks TLS, or set tls_cert and tls_key",
+            settings.host,
+        )
+
+
+def _say(address: str, token: str | None) -> None:
+    lines = [f"NovaQL listens on {address}"]
+    if token is not None:
+        lines += ["The first admin token, shown this once:", f"  {token}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

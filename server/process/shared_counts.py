@@ -1,0 +1,73 @@
+"""What workers have counted, told to the owner, whose `/metrics` speaks for the whole server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import httpx
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from novaql.server.telemetry import Observation, Telemetry
+
+log = logging.getLogger(__name__)
+_PATH = "/-/observed"
+_EVERY_S = 1.0
+
+
+class Reporter:
+    """Sends what a worker's telemetry has observed, every second. A killed worker loses one."""
+
+    def __init__(self, telemetry: Telemetry, owner: str) -> None:
+        self._telemetry = telemetry
+        self._client = httpx.Client(transport=httpx.HTTPTransport(uds=owner), timeout=5)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        telemetry.keep_observations()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._report()
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            self._report()
+
+    def _report(self) -> None:
+        observed = self._telemetry.take_observations()
+        if not observed:
+            return
+        try:
+            self._client.post(
+                f"http://owner{_PATH}", content=orjson.dumps([tuple(one) for one in observed])
+            )
+        except httpx.HTTPError:
+            log.warning("requests are not counted: the owner does not answer")
+
+
+class WorkersDoor:
+    """Around the owner's application: takes reports of workers.
+
+    The owner listens on a socket in a directory of its own; nobody else can send one.
+    """
+
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != _PATH:
+            await self._app(scope, receive, send)
+            return
+        observed = orjson.loads(await Request(scope, receive).body())
+        for one in observed:
+            self._telemetry.count(Observation(*one))
+        await Response(status_code=204)(scope, receive, send)

@@ -1,0 +1,137 @@
+"""The workers of a server: processes that answer on its socket, started again when they end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from novaql.server.process.connections import SharedCounts
+from novaql.server.settings import Settings
+
+log = logging.getLogger(__name__)
+_SLOWEST_RESTART_S = 30.0
+
+
+@dataclass(slots=True)
+class _Place:
+    """A worker's place: who has it, and when it is filled again."""
+
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    start_at: float = 0.0
+    wait_s: float = 0.1
+
+
+@dataclass(slots=True)
+class ApiWorkers:
+    """`settings.workers` processes that share a listening socket.
+
+    A worker that ends is replaced, at once the first time, then with growing waits if the new one
+    ends early, too. All of them stop by themselves when this process is gone: they hold the other
+    end of a pipe.
+    """
+
+    settings: Settings
+    sock: socket.socket
+    owner: str
+    log_level: str = "info"
+    _places: list[_Place] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
+    _pipe: tuple[int, int] | None = None
+    _counts: SharedCounts | None = None
+
+    def start(self) -> None:
+        self._pipe = os.pipe()
+        self._counts = SharedCounts.made(self.settings.workers)
+        self._places = [_Place() for _ in range(self.settings.workers)]
+        self._watcher = threading.Thread(target=self._watch, name="workers", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Have them end what they work on, and end; kill what has not after the longest lag."""
+        self._stop.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        running = [p.process for p in self._places if p.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + self.settings.max_lag_s + 5
+        for process in running:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._pipe is not None:
+            for descriptor in self._pipe:
+                os.close(descriptor)
+            self._pipe = None
+        if self._counts is not None:
+            os.close(self._counts.descriptor)
+
+    def read_certificate(self) -> None:
+        """Have all of them show the certificate that the settings' files hold now."""
+        for place in self._places:
+            process = place.process
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGHUP)
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            for row, place in enumerate(self._places):
+                self._look_after(row, place)
+            self._stop.wait(0.1)
+
+    def _look_after(self, row: int, place: _Place) -> None:
+        now = time.monotonic()
+        if place.process is not None:
+            code = place.process.poll()
+            if code is None:
+                if now - place.began > _SLOWEST_RESTART_S:
+                    place.wait_s = 0.1
+                return
+            log.warning("a worker ended", extra={"pid": place.process.pid, "code": code})
+            place.process = None
+            if self._counts is not None:
+                self._counts.clear(row)
+            place.start_at = now + place.wait_s
+            place.wait_s = min(place.wait_s * 2, _SLOWEST_RESTART_S)
+        if now >= place.start_at:
+            place.process, place.began = self._started(row), now
+
+    def _started(self, row: int) -> subprocess.Popen[bytes]:
+        assert self._pipe is not None
+        assert self._counts is not None
+        reading, number = self._pipe[0], self.sock.fileno()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "novaql.server.process.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(number, reading, self._counts.descriptor),
+        )
+        told = {
+            "settings": self.settings.as_text(),
+            "socket": number,
+            "alive": reading,
+            "owner": self.owner,
+            "counts": (self._counts.descriptor, self._counts.rows, self._counts.key),
+            "row": row,
+            "log_level": self.log_level,
+        }
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(told).encode())
+            process.stdin.close()
+        except OSError:
+            log.exception("a worker ended before it began")
+        return process

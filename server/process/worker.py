@@ -1,0 +1,80 @@
+"""python -m novaql.server.process.worker: a process that answers on the socket of a server.
+
+`process/supervisor.py` starts it and sends its configuration to its standard input. It opens no
+store: requests that need samples are forwarded to the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from novaql.server.app import create_app
+from novaql.server.errors import Unavailable
+from novaql.server.file_modes import create_private_files
+from novaql.server.http.edge import Edge
+from novaql.server.http.forwarding import Forwarding
+from novaql.server.http.site import Site
+from novaql.server.process.connections import Connections, SharedCounts, most_connections
+from novaql.server.process.garbage import settle
+from novaql.server.process.logs import log_to_stderr
+from novaql.server.process.run import PoliteServer, public_server
+from novaql.server.process.shared_counts import Reporter
+from novaql.server.process.tls import tls_context
+from novaql.server.routes import ROUTES
+from novaql.server.settings import Settings
+
+
+def main() -> int:
+    """Answer until told to stop, or until the owner is gone."""
+    told = json.loads(sys.stdin.buffer.read())
+    log_to_stderr(told["log_level"])
+    create_private_files()
+    settings = Settings.from_text(told["settings"])
+    app = create_app(settings, owned_elsewhere=True)
+    reporter = Reporter(app.state.context.telemetry, told["owner"])
+    app.add_middleware(
+        Forwarding, owner=told["owner"], rows=ROUTES, unreached=_unreached(app, settings)
+    )
+    counts = SharedCounts(*told["counts"])
+    connections = Connections(
+        most=most_connections(settings),
+        most_an_address=settings.max_connections_per_address,
+        shared=counts,
+        row=told["row"],
+    )
+    server = public_server(app, tls=tls_context(settings), connections=connections)
+    threading.Thread(target=_stop_with_owner, args=(told["alive"], server), daemon=True).start()
+    reporter.start()
+    settle()
+    with socket.socket(fileno=told["socket"]) as sock:
+        server.run(sockets=[sock])
+    reporter.stop()
+    return 0
+
+
+def _unreached(app: FastAPI, settings: Settings) -> Edge:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+        raise Unavailable(
+            "the process that keeps the samples does not answer; try again",
+            headers={"Retry-After": "1"},
+        )
+
+    telemetry = app.state.context.telemetry
+    return Edge(refuse, telemetry=telemetry, site=Site.of(settings))
+
+
+def _stop_with_owner(pipe: int, server: PoliteServer) -> None:
+    # The owner never writes: there is something to read when its end is closed, by its death.
+    os.read(pipe, 1)
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Numbers out of a tenant's samples, for domains whose substance is the engine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+
+from novaql.api import evaluate
+from novaql.options import QueryOptions
+from novaql.result import ResultKind
+from novaql.server.cache.measurements import Found, Measured
+from novaql.server.clock import to_ms
+from novaql.server.pools.precedence import InTurn
+from novaql.server.query.run import within_budget
+from novaql.server.tenants.context import ServerContext
+
+__all__ = ["Measured", "Meter"]
+
+LOOKBACK_MS = 300_000
+
+
+class Meter:
+    """Evaluates expressions over the tenant's samples as they are at one time.
+
+    at  that time: now, or a little earlier
+    """
+
+    def __init__(self, context: ServerContext, now: datetime) -> None:
+        self._context = context
+        self._measured = context.measurements.at(context.tenant_id, now)
+        self.at = self._measured.at
+        self.warnings: list[str] = []
+
+    def vector(self, expr: str) -> list[Measured]:
+        """The elements that are floats; a scalar is one without labels.
+
+        Raises what `novaql.evaluate` raises.
+        """
+        found, warnings = self._measured.of(expr, partial(measured, self._context))
+        self.warnings += [w for w in warnings if w not in self.warnings]
+        return found
+
+    def number(self, expr: str) -> float | None:
+        """The only element's value; None if there is none."""
+        found = self.vector(expr)
+        return found[0].value if len(found) == 1 else None
+
+
+def measured(context: ServerContext, expr: str, at: datetime) -> Found:
+    """What an expression gives, and warnings. Raises what `novaql.evaluate` raises."""
+    at_ms = to_ms(at)
+    options = within_budget(context, QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS))
+    in_turn = InTurn()
+    in_turn.begin()
+    result = evaluate(expr, context.store, options, cancellation=in_turn)
+    found: list[Measured] = []
+    if result.kind not in (ResultKind.VECTOR, ResultKind.SCALAR) or result.raw is not None:
+        return found, result.warnings
+    for row, labels in enumerate(result.series.dicts()):
+        there = result.valid is None or bool(result.valid[row, 0])
+        native = result.native is not None and int(result.native.which[row, 0]) >= 0
+        if there and not native:
+            found.append(Measured(labels, float(result.values[row, 0])))
+    return found, result.warnings

@@ -1,0 +1,126 @@
+"""Running a query in a worker thread, within the server's budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import NovaqlError
+from novaql.evaluator.estimate import Estimate
+from novaql.evaluator.profile import Profile
+from novaql.options import Limits, QueryOptions
+from novaql.result import Result
+from novaql.server.http.request import context_of
+from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.tenants.context import ServerContext
+
+Answer = TypeVar("Answer")
+
+SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
+"""What a query may read at most to count as small: some milliseconds."""
+
+SMALL_BYTES = 32 << 20
+"""Memory that it may take."""
+
+SMALL_WORK = 4_000_000
+"""Values that its operators may look at."""
+
+
+async def run_query(
+    request: Request,
+    text: str,
+    options: QueryOptions,
+    shape: Callable[[Result], Answer],
+    *,
+    cached: bool = True,
+    profile: Profile | None = None,
+) -> Answer:
+    """Evaluate and shape the result, both in a worker thread.
+
+    cached   answers to earlier queries may be used, and this one kept
+    profile  filled in with the cost of each operator
+
+    The server's limits are added to the options. Raises what `novaql.evaluate` raises, and
+    `Busy`.
+    """
+    context = context_of(request)
+    bounded = within_budget(context, options)
+
+    def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
+        options = within_budget(context, bounded, cancellation)
+        cache = context.answers if cached else None
+        result = evaluate(
+            text,
+            context.store,
+            options,
+            cancellation=cancellation,
+            cache=cache,
+            admit=admit,
+            profile=profile,
+        )
+        context.telemetry.query_samples.inc(result.stats.samples)
+        return shape(result)
+
+    assert bounded.timeout_s is not None
+    try:
+        answer = await context.workers.run(
+            request,
+            lambda cancellation: run(cancellation, only_small),
+            timeout_s=bounded.timeout_s,
+            large=lambda cancellation: run(cancellation, None),
+        )
+    except NovaqlError as error:
+        context.telemetry.queries.labels(type(error).__name__).inc()
+        raise
+    context.telemetry.queries.labels("ok").inc()
+    return answer
+
+
+def only_small(estimate: Estimate) -> None:
+    """Raise `TooLargeHere` for a query that is not small."""
+    if (
+        estimate.samples > SMALL_SAMPLES
+        or estimate.series > SMALL_SERIES
+        or estimate.bytes > SMALL_BYTES
+        or estimate.work > SMALL_WORK
+    ):
+        raise TooLargeHere
+
+
+async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
+    """Run what reads the store but is no query (labels, series) under the same bounds."""
+    context = context_of(request)
+    return await context.workers.run(
+        request, lambda _: work(), timeout_s=context.settings.query_timeout_s
+    )
+
+
+def within_budget(
+    context: ServerContext, options: QueryOptions, cancellation: Cancellation | None = None
+) -> QueryOptions:
+    """The options with the server's limits; a longer timeout than its own is cut to that.
+
+    cancellation  ends a wait for memory
+    """
+    settings = context.settings
+    asked = options.timeout_s
+    timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
+    return replace(options, timeout_s=timeout, limits=limits_of(context, cancellation))
+
+
+def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:
+    """What one query may read and give, and where it reserves memory."""
+    settings, memory = context.settings, context.query_memory
+    tenant = "" if context.principal is None else context.principal.tenant_id
+    return Limits(
+        samples=settings.max_query_samples,
+        # Prometheus counts the intervals between steps, of which there is one less.
+        points=settings.max_query_points + 1,
+        bytes=min(Limits().bytes, memory.most_of_one),
+        label_value_bytes=settings.max_label_value_bytes,
+        shared=memory.of(tenant, cancellation),
+    )

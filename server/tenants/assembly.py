@@ -1,0 +1,155 @@
+"""A server's context, put together from settings."""
+
+from __future__ import annotations
+
+import logging
+
+from novaql import __version__
+from novaql.errors import ArgumentError
+from novaql.export.matrix_json import KeptTexts
+from novaql.result_cache import ResultCache
+from novaql.server.addresses import parse_networks, parse_server
+from novaql.server.auth.accounts import Accounts
+from novaql.server.auth.bootstrap import correct_first_place, ensure_first_tenant
+from novaql.server.auth.rate_limits import open_quotas, quota_plan
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.auth.starts import Starts
+from novaql.server.auth.unknown_clients import Strangers
+from novaql.server.cache.measurements import MeasurementCache
+from novaql.server.cache.response_cache import ResponseCache
+from novaql.server.clock import Clock
+from novaql.server.crypto.sealing import SealingKeys
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.master_keys import open_keys, passing_keys
+from novaql.server.egress.dialer import Dialer, Resolver
+from novaql.server.egress.names import resolver_at
+from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
+from novaql.server.pools.query_workers import QueryWorkers
+from novaql.server.pools.threads import StateThreads, readers_of
+from novaql.server.pools.writers import Writers
+from novaql.server.settings import Settings
+from novaql.server.telemetry import Telemetry
+from novaql.server.tenants.context import ServerContext
+from novaql.server.tenants.opening import open_clock, open_state, open_store, open_stores
+from novaql.server.tenants.scrapes import Scrapes
+from novaql.server.tenants.store import Store
+from novaql.server.tenants.stores import Stores, not_here
+from novaql.server.versions import CURRENT
+
+log = logging.getLogger(__name__)
+
+
+def assemble(
+    settings: Settings,
+    *,
+    store: Store | None,
+    database: StateDatabase | None,
+    clock: Clock | None,
+    scrapes: Scrapes,
+    owned_elsewhere: bool = False,
+) -> ServerContext:
+    """The parts of a server; None opens what the settings name.
+
+    The first tenant is there afterwards, and its store is open, unless another process owns the
+    stores.
+    """
+    if owned_elsewhere:
+        return _around(settings, None, database, clock, scrapes)
+    # The store first: it makes its directory, and refuses one that holds something else.
+    first = open_store(settings) if store is None else store
+    try:
+        return _around(settings, first, database, clock, scrapes)
+    except BaseException:
+        if store is None:
+            first.close()
+        raise
+
+
+def _around(
+    settings: Settings,
+    first: Store | None,
+    database: StateDatabase | None,
+    clock: Clock | None,
+    scrapes: Scrapes,
+) -> ServerContext:
+    state = open_state(settings) if database is None else database
+    time = open_clock(settings) if clock is None else clock
+    tenant = ensure_first_tenant(state, time)
+    given = {} if first is None else {tenant.id: first}
+    if tenant.store and first is not None:
+        if (settings.data / tenant.store).is_dir():
+            first.close()
+            given = {}
+        elif not state.stands_in:
+            correct_first_place(state, tenant.id)
+    stores = Stores(not_here) if first is None else open_stores(settings, state, given)
+    return ServerContext(
+        settings=settings,
+        stores=stores,
+        database=state,
+        accounts=Accounts(state, time) if settings.auth else None,
+        anyone=Principal(
+            id="anyone",
+            name="authentication is off",
+            role=Role.ADMIN,
+            api_version=CURRENT,
+            tenant_id=tenant.id,
+            tenant_name=tenant.name,
+            user_id="anyone",
+            user_name="anyone",
+        ),
+        clock=time,
+        keys=_keys(settings, state),
+        quotas=open_quotas(state, time),
+        quota_plan=quota_plan(settings),
+        dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
+        strangers=Strangers(settings.strangers_per_minute),
+        telemetry=Telemetry(__version__, stores.stats),
+        starts=Starts(most=max(2, settings.query_threads)),
+        threads=StateThreads(),
+        readers=StateThreads(threads=readers_of(state)),
+        measurers=StateThreads(threads=2),
+        outside=StateThreads(threads=8, queue=128),
+        workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        query_memory=QueryMemory(memory_for_queries(settings)),
+        writers=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
+        answers=ResultCache(settings.result_cache_bytes),
+        texts=KeptTexts(settings.result_cache_bytes),
+        responses=ResponseCache(settings.state_cache_bytes),
+        measurements=MeasurementCache(settings.measured_for_s),
+        scrapes=scrapes,
+    )
+
+
+def _resolver(settings: Settings) -> Resolver:
+    named = settings.dns_server
+    return resolver_at(parse_server(named, 53) if named else None)
+
+
+def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:
+    """The master keys; without them a server that asks for no tokens runs, but changes nothing."""
+    if state.ends_with_process:
+        return passing_keys()
+    try:
+        return open_keys(settings, state)
+    except ArgumentError as problem:
+        if settings.auth:
+            raise
+        log.warning("%s; changes of anything but samples are refused", problem)
+        state.refuse_changes("the server runs without its master key")
+        return passing_keys()
+
+
+def close(context: ServerContext) -> None:
+    """Keep what is only in memory, and close everything."""
+    context.workers.close()
+    context.writers.close()
+    context.threads.close()
+    context.readers.close()
+    context.measurers.close()
+    context.outside.close()
+    if context.accounts is not None:
+        context.accounts.write_uses()
+    context.quotas.close()
+    context.stores.close()
+    context.database.close()

@@ -1,0 +1,166 @@
+"""Opening what a server keeps: its database, its keys, its clock, and the stores of tenants."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from novaql import tsdb
+from novaql.errors import ArgumentError
+from novaql.server.auth.bootstrap import ensure_first_tenant
+from novaql.server.clock import Clock, FileClock, SystemClock
+from novaql.server.db.damage import DamagedState, need_not_lost, need_sound
+from novaql.server.db.engine import StateDatabase
+from novaql.server.db.migrate import migrate
+from novaql.server.db.readonly_fallback import copy_of, need_writable
+from novaql.server.db.rows import Tenant
+from novaql.server.file_modes import make_private
+from novaql.server.settings import Settings
+from novaql.server.tenants.store import Store
+from novaql.server.tenants.stores import Stores
+from novaql.tsdb.errors import ReadOnlyDisk
+
+log = logging.getLogger(__name__)
+_WAY_BACK = (
+    "Stop the server, remove server/state.db-wal and server/state.db-shm, and put back the copy "
+    "of a backup (BACKUP/server/state.db); samples are not affected. Until then "
+    "`novaql serve --no-auth` answers queries and takes samples on this machine"
+)
+_OWN_FOLDERS = ("server", "tenants")
+"""What the server keeps in a data directory beside the samples of the first tenant."""
+
+
+def open_state(settings: Settings) -> StateDatabase:
+    """The server's database, verified, and migrated to this version.
+
+    On a disk that is full or read-only a copy stands in for it, so that queries are served; see
+    `StateDatabase`. In place of a damaged one an empty one stands in, but only where no tokens are
+    asked for. Raises `ArgumentError` if it cannot be opened.
+    """
+    url = settings.database_url or f"sqlite:///{settings.data / 'server' / 'state.db'}"
+    durable = settings.sync != "os"
+    database = None
+    try:
+        if not settings.database_url:
+            folder = settings.data / "server"
+            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
+            need_writable(folder / "state.db")
+            need_not_lost(settings.data)
+        database = StateDatabase(url, durable=durable)
+        need_sound(database)
+        migrate(database)
+    except (OSError, OperationalError) as problem:
+        if settings.database_url or _is_busy(problem):
+            raise _unusable(url, problem) from problem
+        if database is not None:
+            database.close()
+        return _standing_in(settings, url, problem)
+    except DamagedState as problem:
+        if database is not None:
+            database.close()
+        if settings.auth or settings.database_url:
+            raise ArgumentError("data", f"{problem}. {_WAY_BACK}") from problem
+        log.warning(
+            "%s; an empty database stands in, and changes of anything but samples are refused. %s",
+            problem,
+            _WAY_BACK,
+        )
+        return _empty_stand_in(settings)
+    except Exception as problem:
+        raise _unusable(url, problem) from problem
+    return database
+
+
+def _empty_stand_in(settings: Settings) -> StateDatabase:
+    """A database that ends with this process and that nothing can be changed in."""
+    database = StateDatabase(f"sqlite:///{copy_of(None)}", durable=False)
+    migrate(database)
+    ensure_first_tenant(database, open_clock(settings))
+    database.refuse_changes("the server runs without its database")
+    database.ends_with_process = True
+    return database
+
+
+def _unusable(url: str, problem: Exception) -> ArgumentError:
+    shown = StateDatabase.shown(url)
+    return ArgumentError("database_url", f"{shown} cannot be used: {problem}")
+
+
+def _is_busy(problem: Exception) -> bool:
+    """Whether another process has the database, which has nothing to do with the disk."""
+    code = getattr(getattr(problem, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _standing_in(settings: Settings, url: str, problem: Exception) -> StateDatabase:
+    """A copy of the database in its stead; an empty one, if there was none and none is needed."""
+    path = settings.data / "server" / "state.db"
+    is_new = not path.exists()
+    if is_new and settings.auth:
+        raise ArgumentError(
+            "data",
+            f"{path.parent} cannot be written ({_reason(problem)}); give another place for tokens "
+            "by NOVAQL_DATABASE_URL, or serve without authentication",
+        ) from problem
+    try:
+        if is_new:
+            database = _empty_stand_in(settings)
+        else:
+            database = StateDatabase(url, stand_in=copy_of(path))
+            migrate(database)
+    except OSError as full:
+        raise _unusable(url, full) from problem
+    log.warning(
+        "the server's database cannot be written (%s): %s; queries are served, changes of anything "
+        "but samples are refused",
+        _reason(problem),
+        "an empty one stands in" if is_new else "a copy stands in until it can",
+    )
+    return database
+
+
+def _reason(problem: Exception) -> str:
+    return str(getattr(problem, "orig", None) or getattr(problem, "strerror", None) or problem)
+
+
+def open_clock(settings: Settings) -> Clock:
+    """The machine's clock, or the file that the settings name."""
+    return FileClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
+
+
+def open_stores(settings: Settings, database: StateDatabase, given: Mapping[str, Store]) -> Stores:
+    """The stores of all tenants, opened when first used; `given` are open already."""
+
+    def opener(tenant_id: str) -> Store:
+        with database.read(None) as session:
+            place = session.execute(select(Tenant.store).where(Tenant.id == tenant_id)).scalar_one()
+        return open_store(settings, settings.data / place)
+
+    return Stores(opener, given)
+
+
+def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
+    """A database of samples as the settings want it; that of the first tenant by default.
+
+    On a file system that is mounted read-only it is opened for reading.
+    """
+    place = settings.data if path is None else path
+    try:
+        return tsdb.open(
+            place,
+            sync=settings.sync,
+            sync_interval_s=settings.sync_interval_s,
+            guests=_OWN_FOLDERS,
+            **settings.kept(),
+        )
+    except ReadOnlyDisk as problem:
+        if not place.exists():
+            raise
+        log.warning("%s: queries are served, writes are refused", problem)
+        return tsdb.open(place, read_only=True)
