@@ -10,7 +10,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES
 from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S
-from tests.server.test_remote_write_2 import HEADERS
+from tests.server.ingest.test_remote_write_2 import HEADERS
 from tests.support.http_server import LocalServer, local_server
 from tests.support.remote_messages import write_2_message
 from tests.support.remote_write_messages import packed

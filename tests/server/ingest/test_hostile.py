@@ -40,7 +40,7 @@ from novaql.server.ingest.spool import Incoming
 from novaql.server.settings import Settings
 from novaql.tsdb.tile import Batch
 from tests.server.ingest.test_formats import BODIES
-from tests.server.test_otlp import WHOLE, as_protobuf
+from tests.server.ingest.test_otlp import WHOLE, as_protobuf
 from tests.support.fuzzing import EXAMPLES
 from tests.support.http_server import LocalServer, local_server
 from tests.support.message_mutations import mutated

@@ -16,7 +16,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import AuditEntry, Event, IdempotencyKey, User
-from tests.server.platform.conftest import MASTER_KEY
+from tests.server.conftest import MASTER_KEY
 from tests.support.http_server import LocalServer, local_server, token_of
 from tests.support.state_databases import another
 

@@ -14,7 +14,7 @@ from novaql.server.db.tables import Job
 from novaql.server.errors import Unavailable
 from novaql.server.jobs.leases import Leases, holder_of
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
-from tests.server.platform.test_jobs import add_one, count, counted, in_unit, jobs
+from tests.server.jobs.test_jobs import add_one, count, counted, in_unit, jobs
 from tests.support.http_server import LocalServer, local_server
 
 LEASE = timedelta(seconds=15)

@@ -106,7 +106,7 @@ def test_files_that_say_something_wrong(tmp_path: Path, text: str, told: str) ->
 
 
 def test_the_file_that_is_shipped_is_read() -> None:
-    shipped = Path(__file__).parents[2] / "server" / "deploy" / "novaql.toml"
+    shipped = Path(__file__).parents[3] / "server" / "deploy" / "novaql.toml"
 
     assert Settings.from_environment({}, config=shipped).data == Path("/var/lib/novaql")
 
