@@ -124,8 +124,10 @@ class StateDatabase:
                 self._session(connection, tenant_id) as session,
             ):
                 session.info["after_commit"] = after
+                before = _rows_changed(connection)
                 yield session
-                if visible:
+                session.flush()
+                if visible and (before is None or before != _rows_changed(connection)):
                     bump(session, tenant_id)
                 session.commit()
         for call in after:
@@ -236,6 +238,15 @@ class StateDatabase:
                 raise OperationalError("BEGIN", None, problem) from problem
 
         return engine
+
+
+def _rows_changed(connection: Connection) -> int | None:
+    """How many rows a connection to SQLite has changed; None: PostgreSQL does not count them.
+
+    A unit that changes nothing must not write: it may run on a full disk.
+    """
+    found = getattr(connection.connection.driver_connection, "total_changes", None)
+    return found if isinstance(found, int) else None
 
 
 class _Versions:

@@ -33,6 +33,6 @@ class RowVersion(Base):
 
 
 def bump(session: Session, tenant_id: str | None) -> None:
-    """Count the transaction of a session. Last of all: writers of a tenant wait for its row."""
-    session.flush()
+    """Count the transaction of a session, after its last change: writers of a tenant wait for this
+    row until it commits."""
     session.connection().execute(_BUMP, {"tenant": ALL_TENANTS if tenant_id is None else tenant_id})
