@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -46,13 +47,11 @@ def headers(message_id: str, timestamp: int, body: bytes, valid: Sequence[str]) 
 
     message_id  the same for every attempt of a message
     timestamp   Unix seconds of this attempt
+    body        JSON in UTF-8
     valid       secrets that count now, the newest first; two of them while one replaces another
     """
-    signed = b"%s.%d.%s" % (message_id.encode("ascii"), timestamp, body)
-    signatures = [
-        "v1," + base64.b64encode(hmac.digest(secret_bytes(s), signed, hashlib.sha256)).decode()
-        for s in valid
-    ]
+    at = datetime.fromtimestamp(timestamp, UTC)
+    signatures = [Webhook(secret_bytes(s)).sign(message_id, at, body.decode()) for s in valid]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
