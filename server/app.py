@@ -107,6 +107,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `telemetry.py` has ours
     )
     context.telemetry.queries_running.set_function(lambda: context.workers.running)
     app.state.context = context

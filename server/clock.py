@@ -68,7 +68,7 @@ class FileClock:
 
 def from_ms(ms: int) -> datetime:
     """Milliseconds since 1970 as a time in UTC."""
-    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
+    return _EPOCH + timedelta(milliseconds=ms)
 
 
 def to_ms(at: datetime) -> int:

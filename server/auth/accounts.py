@@ -1,8 +1,8 @@
 """Who a token belongs to, and what it may do: looked up for every request.
 
 A revoked token, a deactivated owner or a lowered role counts at the next request, in every process:
-what is cached here is used only while the rows of its tenant have the same version. Over PostgreSQL
-the look at the version would cost as much as the look-up, so every request looks up.
+an entry is used only while the tables that it was read from are unchanged. Over PostgreSQL a look
+at the versions would cost as much as the look-up, so every request looks up.
 """
 
 from __future__ import annotations
@@ -16,21 +16,27 @@ from sqlalchemy import select, update
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.clock import Clock
 from novaql.server.crypto.token_secrets import digest_of, is_well_formed
-from novaql.server.db.engine import StateDatabase, Version
-from novaql.server.db.row_versions import bump
+from novaql.server.db.engine import StateDatabase, tables_used
+from novaql.server.db.row_versions import RowVersions, bump
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Token, User
 
 _CACHED = 4096
+_WRITTEN = (Token.__tablename__, User.__tablename__)
+"""The tables whose rows say when tokens were used."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A principal, until when at most, and the version of the tenant's rows that it is from."""
+    """A principal, until when at most, and the versions of the tenant's rows that it is from.
+
+    tables  that it was read from
+    """
 
     principal: Principal
     until: datetime | None
-    version: Version
+    versions: RowVersions
+    tables: frozenset[str]
 
 
 class Accounts:
@@ -52,7 +58,8 @@ class Accounts:
             known = self._known.get(digest)
         if known is None or not self._database.is_sqlite:
             return None
-        if known.version != self._database.version_of(known.principal.tenant_id):
+        now = self._database.versions_of(known.principal.tenant_id)
+        if now is None or not known.versions.same(now, known.tables):
             return None
         return self._if_valid(known)
 
@@ -99,7 +106,7 @@ class Accounts:
                     update(User).where(User.id == user_id, later).values(last_active_at=at)
                 )
             for tenant_id in sorted(tenants):
-                bump(session, tenant_id)
+                bump(session, tenant_id, _WRITTEN)
 
     def _look_up(self, digest: str) -> _Known | None:
         statement = (
@@ -113,7 +120,8 @@ class Accounts:
             if row is None:
                 return None
             token, owner, tenant = row
-            version = self._database.version_in(session, tenant.id)
+            tables = frozenset(tables_used(session).read)
+            versions = self._database.versions_in(session, tenant.id)
         if token.revoked_at is not None or owner.status != "active":
             return None
         ends = [token.expires_at]
@@ -132,7 +140,7 @@ class Accounts:
             tenant.limits,
         )
         until = min((end for end in ends if end is not None), default=None)
-        return _Known(principal, until, version)
+        return _Known(principal, until, versions, tables)
 
     def _if_valid(self, known: _Known | None) -> Principal | None:
         if known is None or (known.until is not None and known.until <= self._clock.now()):

@@ -16,16 +16,15 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Operational
 from sqlalchemy.orm import Session
 
 from novaql.server.db.readonly_fallback import need_writable
-from novaql.server.db.row_versions import CURRENT, bump
+from novaql.server.db.row_versions import TOTAL_OF, VERSIONS_OF, RowVersions, bump
+from novaql.server.db.tables_used import TablesUsed, begin_noting, watch
 from novaql.server.db.tenant_scope import scope
 from novaql.server.db.texts import json_text, json_value
 from novaql.server.errors import InvalidRequest, ServerError, Unavailable
 
 Durability = Literal["full", "relaxed"]
 AfterCommit = Callable[[], None]
-_CURRENT = text(CURRENT.replace("?", ":tenant"))
-Version = tuple[int, int]
-"""A number for the file that is the database, and the version of its rows."""
+_VERSIONS_OF = text(VERSIONS_OF.replace("?", ":tenant"))
 
 BUSY_MS = 30_000
 """How long a writer of SQLite waits for another process's transaction."""
@@ -38,6 +37,7 @@ _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOE
 _TOO_LARGE = "54000"
 """PostgreSQL: more than fits a limit, as an entry of an index."""
 
+_USED = "tables_used"
 _POOL = 24
 _COMMON: dict[str, Any] = {
     "json_serializer": json_text,
@@ -107,7 +107,7 @@ class StateDatabase:
         """A unit that changes things; it commits at its end.
 
         durability  `relaxed` is for counters whose last second may be lost with the power
-        visible     whether any answer depends on what it changes: the rows get a new version then
+        visible     whether any answer depends on what it changes: the tables get new versions then
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
@@ -127,8 +127,9 @@ class StateDatabase:
                 before = _rows_changed(connection)
                 yield session
                 session.flush()
-                if visible and (before is None or before != _rows_changed(connection)):
-                    bump(session, tenant_id)
+                changed = tables_used(session).changed
+                if changed and visible and (before is None or before != _rows_changed(connection)):
+                    bump(session, tenant_id, changed)
                 session.commit()
         for call in after:
             call()
@@ -169,20 +170,21 @@ class StateDatabase:
         log.warning("the server's database can be written again: its stand-in is gone")
         return True
 
-    def version_of(self, tenant_id: str) -> Version | None:
-        """The version of the tenant's rows. Over SQLite it may be asked for on the event loop.
+    def versions_of(self, tenant_id: str) -> RowVersions | None:
+        """The versions of the tenant's rows. Over SQLite the event loop may call it.
 
-        None: it cannot be found out now, and nothing that was read before may be used.
+        None: they cannot be read now, and nothing that was read before may be used.
         """
         if self.is_sqlite:
             return self._versions.of(self._engine.url.database or "", tenant_id)
         with self.read(None) as session:
-            return self.version_in(session, tenant_id)
+            return self.versions_in(session, tenant_id)
 
-    def version_in(self, session: Session, tenant_id: str) -> Version:
-        """The version of the tenant's rows that a session over all tenants sees."""
+    def versions_in(self, session: Session, tenant_id: str) -> RowVersions:
+        """The versions of the tenant's rows that a session over all tenants sees."""
         generation = self._versions.generation
-        return generation, session.execute(_CURRENT, {"tenant": tenant_id}).scalar_one() or 0
+        rows = session.execute(_VERSIONS_OF, {"tenant": tenant_id}).all()
+        return RowVersions.of(generation, [(name, version) for name, version in rows])
 
     def check(self) -> None:
         """Raises if the database does not answer."""
@@ -198,6 +200,7 @@ class StateDatabase:
     @contextmanager
     def _session(self, connection: Connection, tenant_id: str | None) -> Iterator[Session]:
         with Session(connection, expire_on_commit=False) as session:
+            session.info[_USED] = begin_noting(connection)
             if tenant_id is not None:
                 scope(session, tenant_id)
             yield session
@@ -207,9 +210,11 @@ class StateDatabase:
             import psycopg  # noqa: PLC0415 - a large driver, for one of the two databases
 
             log.debug("PostgreSQL by psycopg %s", psycopg.__version__)
-            return create_engine(
+            engine = create_engine(
                 url, pool_size=_POOL, max_overflow=8, pool_pre_ping=True, **_COMMON
             )
+            watch(engine)
+            return engine
         engine = create_engine(
             url,
             **_COMMON,
@@ -217,6 +222,8 @@ class StateDatabase:
             max_overflow=8,
             connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         )
+
+        watch(engine)
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature
@@ -255,25 +262,38 @@ class _Versions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._last: dict[str, RowVersions] = {}
         self.generation = 0
 
-    def of(self, path: str, tenant_id: str) -> Version | None:
+    def of(self, path: str, tenant_id: str) -> RowVersions | None:
         with self._lock:
             try:
                 if self._connection is None:
                     self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
-                (found,) = self._connection.execute(CURRENT, (tenant_id,)).fetchone()
+                (total,) = self._connection.execute(TOTAL_OF, (tenant_id,)).fetchone()
+                last = self._last.get(tenant_id)
+                if last is None or last.total != (total or 0):
+                    rows = self._connection.execute(VERSIONS_OF, (tenant_id,)).fetchall()
+                    last = self._last[tenant_id] = RowVersions.of(self.generation, rows)
             except sqlite3.Error:
                 return None
-            return self.generation, found or 0
+            return last
 
     def forget(self) -> None:
         """Another file is the database from now on: no version is one of before."""
         with self._lock:
             connection, self._connection = self._connection, None
+            self._last.clear()
             self.generation += 1
         if connection is not None:
             connection.close()
+
+
+def tables_used(session: Session) -> TablesUsed:
+    """The tables that a unit of work has used so far."""
+    used = session.info[_USED]
+    assert isinstance(used, TablesUsed)
+    return used
 
 
 def after_commit(session: Session, call: AfterCommit) -> None:

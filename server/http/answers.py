@@ -46,21 +46,18 @@ def encoded(
     return Kept(status, headers, content)
 
 
-def response_of(request: Request, done: Kept) -> Response:
-    """The answer, or a 304 for a client that has it already."""
-    if request.method == "GET" and _is_unchanged(done, request.headers.get("if-none-match")):
-        shown = {name: value for name, value in done.headers.items() if name != "Content-Type"}
-        return Response(status_code=304, headers=shown)
-    return Response(done.body, done.status, done.headers)
-
-
-def _is_unchanged(kept: Kept, if_none_match: str | None) -> bool:
-    """Whether a client has the answer already, as `If-None-Match` says (RFC 9110, 13.1.2)."""
-    etag = kept.headers.get("ETag")
-    if if_none_match is None or etag is None or kept.status != 200:
-        return False
+def or_unchanged(request: Request, response: Response) -> Response:
+    """The answer to a GET, or a 304 for a client that has it already, as `If-None-Match` says
+    (RFC 9110, 13.1.2)."""
+    if_none_match, etag = request.headers.get("if-none-match"), response.headers.get("etag")
+    if if_none_match is None or etag is None or response.status_code != 200:
+        return response
     given = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
-    return etag in given or given == ["*"]
+    if etag not in given and given != ["*"]:
+        return response
+    unsent = ("content-type", "content-length")
+    shown = {name: value for name, value in response.headers.items() if name not in unsent}
+    return Response(status_code=304, headers=shown)
 
 
 def version_in(headers: Mapping[str, str]) -> int | None:

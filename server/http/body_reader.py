@@ -49,6 +49,16 @@ def unpack_snappy(body: bytes, *, limit: int) -> bytes:
         raise InvalidRequest(f"snappy: corrupt input: {problem}") from None
 
 
+def has_body(request: Request) -> bool:
+    """Whether headers announce a body or its encoding."""
+    headers = request.headers
+    return (
+        headers.get("content-length", "0") != "0"
+        or "transfer-encoding" in headers
+        or "content-encoding" in headers
+    )
+
+
 def media_type(request: Request) -> str:
     """Content type without parameters, in lower case; "" if there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,27 +1,52 @@
-"""Reads of the tenant's rows that are cached (`http/response_cache.py`)."""
+"""Reads of the tenant's rows and samples that are cached (`cache/response_cache.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from starlette.requests import Request
+from starlette.responses import Response
 
+from novaql.server.cache.response_cache import Reading, Version
+from novaql.server.db.engine import tables_used
+from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
-from novaql.server.http.request import context_of, principal_of
-from novaql.server.http.unit_of_work import in_unit
+from novaql.server.http.dependencies import version_of
+from novaql.server.http.idempotency import Kept
+from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.tenants.context import ServerContext
 
 Value = TypeVar("Value")
+Cached = Literal["rows", "samples"]
+Respond = Callable[[Request], Awaitable[Response]]
 
 
-async def rows_version(context: ServerContext) -> Hashable | None:
-    """The version of the tenant's rows; None if it cannot be found out."""
-    database, tenant = context.database, context.tenant_id
-    if database.is_sqlite:
-        return database.version_of(tenant)
-    return await context.readers.run(partial(database.version_of, tenant), tenant=tenant)
+async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
+    """The answer to a GET that was admitted: from the cache, or what `respond` gives.
+
+    cached_by  what the answer depends on beside the request: `rows`, or `samples` (and rows).
+               None: on rows and the time; such an answer is used for the second that it is from
+    """
+    scope = request.scope
+    state = scope["state"]
+
+    async def read() -> Reading[Kept]:
+        tables = state["tables_read"] = set[str]()
+        response = await respond(request)
+        body = bytes(response.body)
+        kept = Kept(response.status_code, dict(response.headers), body)
+        size = len(body) if kept.status == 200 else None
+        return Reading(kept, frozenset(tables), size)
+
+    context, headers = context_of(request), request.headers
+    key = (
+        (principal_of(request), version_of(request), scope["path"], scope["query_string"]),
+        (scope["scheme"], headers.get("host"), headers.get("accept")),
+    )
+    kept = await context.responses.get(key, partial(_version, context, cached_by), read)
+    return Response(kept.body, kept.status, kept.headers)
 
 
 async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -> Value:
@@ -32,8 +57,35 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
     `work` must not depend on the time, and its result must not be changed.
     """
     context, principal = context_of(request), principal_of(request)
+    actor, origin = context.actor_of(principal), origin_of(request)
+
+    def run() -> Reading[Value]:
+        with context.unit(actor, origin, writes=False) as unit:
+            value = work(unit)
+            tables = frozenset(tables_used(unit.session).read)
+        return Reading(value, tables, len(repr(value)))
+
+    read = partial(context.readers.run, run, tenant=principal.tenant_id)
     named = (principal.tenant_id, key)
-    read = partial(in_unit, request, work)
-    return await context.responses.get(
-        named, partial(rows_version, context), read, lambda value: len(repr(value))
-    )
+    return await context.responses.get(named, partial(_version, context, "rows"), read)
+
+
+async def _version(context: ServerContext, cached_by: Cached | None) -> Version | None:
+    """Of all that an answer depends on beside the request; None: it cannot be found out."""
+    rows = await _rows(context)
+    if rows is None:
+        return None
+    if cached_by == "rows":
+        return Version(rows)
+    now = context.clock.now()
+    if cached_by is None:
+        return Version(rows, int(now.timestamp()))
+    samples = context.measurements.version(context.tenant_id, now)
+    return None if samples is None else Version(rows, samples)
+
+
+async def _rows(context: ServerContext) -> RowVersions | None:
+    database, tenant = context.database, context.tenant_id
+    if database.is_sqlite:
+        return database.versions_of(tenant)
+    return await context.readers.run(partial(database.versions_of, tenant), tenant=tenant)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from functools import wraps
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -15,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.auth.roles import Role
-from novaql.server.http.answers import version_in
+from novaql.server.http.answers import or_unchanged, version_in
 from novaql.server.http.bodies import read_model
+from novaql.server.http.body_reader import has_body
+from novaql.server.http.cache import Cached, cached_response
 from novaql.server.http.dependencies import Requires, samples, version_of
 from novaql.server.http.idempotency import read_key
 from novaql.server.http.query import check_query
@@ -24,7 +26,6 @@ from novaql.server.http.request import context_of, principal_of
 from novaql.server.http.transaction import Rules, in_transaction
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-Cached = Literal["rows", "samples"]
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:
@@ -48,7 +49,8 @@ def _noting(name: str, value: object) -> Callable[[Endpoint], Endpoint]:
 
 
 class NovaRoute(APIRoute):
-    """Admits a request, reads its body strictly, and runs its endpoint.
+    """Admits a request, reads its body strictly, and runs its endpoint. Answers to GETs are cached
+    in front of FastAPI's dependencies (`cache.py`).
 
     An endpoint that is a plain function runs in one transaction, in a thread
     (`transaction.py`): there its answer is recorded under the Idempotency-Key, written in the API
@@ -75,6 +77,12 @@ class NovaRoute(APIRoute):
         (self.method,) = self.verbs = tuple(self.methods)
         self.rules = Rules(
             self.method, self.path, self.success, self.action, self.samples, self.cached_by
+        )
+        self.cacheable = (
+            self.method == "GET"
+            and self.transactional
+            and self.admission is not None
+            and (not self.samples or self.cached_by == "samples")
         )
         self.parameters: dict[str, str] = {}  # those of rows without models
         self.required: tuple[str, ...] = ()  # likewise
@@ -162,14 +170,22 @@ class NovaRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         solve_and_run = super().get_route_handler()
 
-        async def handle(request: Request) -> Response:
-            if self.admission is not None:
-                await self.admission(request)
+        async def respond(request: Request) -> Response:
             check_query(request, self.query)
             if self.takes_if_match:
                 version_in(request.headers)  # refused before the body is, if it is malformed
             with self._holding_key(request):
                 return await solve_and_run(await read_model(request, self.body, self.path))
+
+        async def handle(request: Request) -> Response:
+            if self.admission is not None:
+                await self.admission(request)
+            if self.method != "GET" or not self.transactional:
+                return await respond(request)
+            if not self.cacheable or has_body(request):
+                return or_unchanged(request, await respond(request))
+            found = await cached_response(request, self.cached_by, respond)
+            return or_unchanged(request, found)
 
         return handle
 

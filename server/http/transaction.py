@@ -1,22 +1,21 @@
-"""An endpoint in its transaction: idempotency, audit, API version, and the cache of answers."""
+"""An endpoint in its transaction: idempotency, audit, and the API version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.server.http.answers import encoded, response_of
+from novaql.server.http.answers import encoded
 from novaql.server.http.bodies import ModelRequest
-from novaql.server.http.cache import rows_version
 from novaql.server.http.dependencies import version_of
 from novaql.server.http.idempotency import Kept, fingerprint, recall, remember
 from novaql.server.http.request import principal_of
 from novaql.server.http.unit_of_work import RequestUnit
+from novaql.server.pools.threads import StateThreads
 from novaql.server.tenants.context import ServerContext
 
 Met = TypeVar("Met")
@@ -43,8 +42,7 @@ class Rules:
     status     of the usual answer
     action     of the audit entry that the endpoint must write; None: of none
     samples    whether it reads or writes samples
-    cached_by  what its answer depends on beside the request, if it is cached: `rows` or `samples`.
-               None: on rows and the time
+    cached_by  `samples`: it measures them for its answer, in threads for that
     """
 
     method: str
@@ -66,46 +64,20 @@ async def in_transaction(
     def use() -> Any:
         return endpoint(**arguments)
 
-    if rules.method == "GET" and (not rules.samples or rules.cached_by == "samples"):
-        threads = context.measurers if rules.cached_by == "samples" else context.readers
-
-        async def read() -> Kept:
-            found = await threads.run(lambda: work.run(use), tenant=tenant)
-            assert isinstance(found, Kept)
-            return found
-
-        key = (principal_of(request), work.version, *_asked(request))
-        look = partial(_version, context, rules.cached_by)
-        kept = await context.responses.get(key, look, read, _size)
-        return response_of(request, kept)
-    done = await context.threads.run(lambda: work.run(use), tenant=tenant)
+    threads = _threads(rules, context)
+    done = await threads.run(lambda: work.run(use), tenant=tenant)
     if isinstance(done, Outside):
         met = await context.outside.run(done.act, tenant=tenant)
         finish = partial(done.finish, met)
-        done = await context.threads.run(lambda: work.run(finish), tenant=tenant)
+        done = await threads.run(lambda: work.run(finish), tenant=tenant)
     assert isinstance(done, Kept)
-    return response_of(request, done)
+    return Response(done.body, done.status, done.headers)
 
 
-def _asked(request: Request) -> tuple[Any, ...]:
-    scope, headers = request.scope, request.headers
-    return scope["path"], scope["query_string"], headers.get("host"), headers.get("accept")
-
-
-async def _version(context: ServerContext, cached_by: str | None) -> Hashable | None:
-    """Of all that an answer depends on beside the request; None: it cannot be found out."""
-    rows = await rows_version(context)
-    if rows is None:
-        return None
-    now = context.clock.now()
-    if cached_by == "samples":
-        samples = context.measurements.version(context.tenant_id, now)
-        return None if samples is None else (rows, samples)
-    return (rows, None) if cached_by == "rows" else (rows, int(now.timestamp()))
-
-
-def _size(kept: Kept) -> int | None:
-    return len(kept.body) if kept.status == 200 else None
+def _threads(rules: Rules, context: ServerContext) -> StateThreads:
+    if rules.cached_by == "samples":
+        return context.measurers
+    return context.readers if rules.method == "GET" and not rules.samples else context.threads
 
 
 @dataclass(slots=True)

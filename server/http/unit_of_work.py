@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
+from novaql.server.db.engine import tables_used
 from novaql.server.db.unit import Unit
 from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.tenants.context import ServerContext
@@ -37,6 +38,11 @@ class RequestUnit(Unit):
         with self.context.transaction(writes=writes) as session:
             self.session = session
             yield
+            if (
+                not writes
+                and (tables := self.request.scope["state"].get("tables_read")) is not None
+            ):
+                tables |= tables_used(session).read
         if self.wakes:
             self.context.wake_jobs()
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from novaql.server.auth.roles import Role
 from novaql.server.auth.tokens import revoke
-from novaql.server.cache.response_cache import ResponseCache
+from novaql.server.cache.response_cache import Reading, ResponseCache, Version
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
-from novaql.server.db.row_versions import bump
+from novaql.server.db.row_versions import RowVersions, bump
 from novaql.server.db.tables import Token, User
 from tests.support.http_server import LocalServer, local_server
 from tests.support.state_databases import another
@@ -150,6 +150,11 @@ def test_health_is_measured_once_while_nothing_is_written(looks: list[str | None
         assert looks
 
 
+def version(users: int, tokens: int = 0) -> Version:
+    """What a look sees after changes of two tables."""
+    return Version(RowVersions(0, users + tokens, {"users": users, "tokens": tokens}))
+
+
 class Reads:
     """Reads a value that other tests write, and counts how many do at one time."""
 
@@ -161,10 +166,10 @@ class Reads:
         self.takes_s = 0.01
         self.fails = False
 
-    async def look(self) -> int | None:
-        return self.version
+    async def look(self) -> Version | None:
+        return None if self.version is None else version(self.version)
 
-    async def read(self) -> int | None:
+    async def read(self) -> Reading[int | None]:
         seen = self.version
         self.began.append(seen)
         self.at_work += 1
@@ -175,10 +180,10 @@ class Reads:
                 raise LookupError
         finally:
             self.at_work -= 1
-        return seen
+        return Reading(seen, frozenset({"users"}), 1)
 
     async def get(self, key: str = "key") -> int | None:
-        return await self.cache.get(key, self.look, self.read, lambda _: 1)
+        return await self.cache.get(key, self.look, self.read)
 
 
 def test_a_crowd_reads_once() -> None:
@@ -259,14 +264,14 @@ def test_memory_is_bounded_and_the_least_recently_used_are_evicted() -> None:
     reads: list[str] = []
 
     async def get(key: str, size: int | None = 1000) -> None:
-        async def read() -> str:
+        async def read() -> Reading[str]:
             reads.append(key)
-            return key
+            return Reading(key, frozenset(), size)
 
-        async def look() -> int:
-            return 1
+        async def look() -> Version:
+            return version(1)
 
-        assert await cache.get(key, look, read, lambda _: size) == key
+        assert await cache.get(key, look, read) == key
 
     async def run() -> None:
         for key, size in (("large", 1001), ("large", 1001), ("never", None), ("never", None)):
@@ -290,7 +295,33 @@ def test_other_tenants_do_not_matter(server: LocalServer, looks: list[str | None
     register(server, "api")
     assert names(server) == ["api"]
     with server.context.database.write(None, visible=False) as session:
-        bump(session, "ten_other")
+        bump(session, "ten_other", ("services",))
     looks.clear()
     assert names(server) == ["api"]
     assert looks == []
+
+
+def test_a_change_of_other_tables_leaves_an_answer_cached(
+    server: LocalServer, looks: list[str | None]
+) -> None:
+    register(server, "api")
+    assert names(server) == ["api"]
+    body = {"name": "ci", "role": "read_only"}
+    assert server.client.post("/v1/tokens", json=body, headers=server.bearer()).status_code == 201
+    names(server)  # the token of the request is looked up once more
+    looks.clear()
+    assert names(server) == ["api"]
+    assert looks == []
+    register(server, "web")
+    assert names(server) == ["api", "web"]
+    assert looks != []
+
+
+def test_an_answer_is_valid_while_the_tables_that_it_was_read_from_are() -> None:
+    before, after = version(1, tokens=1), version(1, tokens=2)
+    assert before != after
+    assert before.same(after, frozenset({"users"}))
+    assert not before.same(after, frozenset({"users", "tokens"}))
+    moved = Version(RowVersions(1, 2, {"users": 1, "tokens": 1}))
+    assert not before.same(moved, frozenset({"users"}))
+    assert not before.same(Version(before.rows, "later"), frozenset({"users"}))

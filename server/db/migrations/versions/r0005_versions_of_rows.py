@@ -1,4 +1,4 @@
-"""A version of each tenant's rows, for caches of what was read."""
+"""Versions of each tenant's rows by table, for caches of what was read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def upgrade() -> None:
     op.create_table(
         "row_versions",
         sa.Column("tenant_id", Id, nullable=False),
+        sa.Column("name", Id, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_row_versions")),
+        sa.PrimaryKeyConstraint("tenant_id", "name", name=op.f("pk_row_versions")),
     )
 
 
