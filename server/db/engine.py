@@ -16,7 +16,8 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Operational
 from sqlalchemy.orm import Session
 
 from novaql.server.db.readonly_fallback import need_writable
-from novaql.server.db.row_versions import TOTAL_OF, VERSIONS_OF, RowVersions, bump
+from novaql.server.db.row_versions import VERSIONS_OF, RowVersions, bump
+from novaql.server.db.sqlite_versions import SqliteVersions
 from novaql.server.db.tables_used import TablesUsed, begin_noting, watch
 from novaql.server.db.tenant_scope import scope
 from novaql.server.db.texts import json_text, json_value
@@ -78,7 +79,7 @@ class StateDatabase:
         used = self.url if stand_in is None else self.url.set(database=str(stand_in))
         self._engine = self._connected(used, durable=durable)
         self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
-        self._versions = _Versions()
+        self._versions = SqliteVersions()
 
     @staticmethod
     def shown(url: str | URL) -> str:
@@ -196,6 +197,7 @@ class StateDatabase:
         self._versions.forget()
         self._engine.dispose()
         self._relaxed.dispose()
+        self._versions.close()
 
     @contextmanager
     def _session(self, connection: Connection, tenant_id: str | None) -> Iterator[Session]:
@@ -254,39 +256,6 @@ def _rows_changed(connection: Connection) -> int | None:
     """
     found = getattr(connection.connection.driver_connection, "total_changes", None)
     return found if isinstance(found, int) else None
-
-
-class _Versions:
-    """Reads versions from SQLite, by a connection for nothing else. It never waits for a lock."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._last: dict[str, RowVersions] = {}
-        self.generation = 0
-
-    def of(self, path: str, tenant_id: str) -> RowVersions | None:
-        with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
-                (total,) = self._connection.execute(TOTAL_OF, (tenant_id,)).fetchone()
-                last = self._last.get(tenant_id)
-                if last is None or last.total != (total or 0):
-                    rows = self._connection.execute(VERSIONS_OF, (tenant_id,)).fetchall()
-                    last = self._last[tenant_id] = RowVersions.of(self.generation, rows)
-            except sqlite3.Error:
-                return None
-            return last
-
-    def forget(self) -> None:
-        """Another file is the database from now on: no version is one of before."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-            self._last.clear()
-            self.generation += 1
-        if connection is not None:
-            connection.close()
 
 
 def tables_used(session: Session) -> TablesUsed:

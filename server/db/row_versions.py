@@ -2,8 +2,8 @@
 
 A transaction that changes rows of a tenant increments the version of each table that it changed,
 and a total. The versions are rows that the transaction itself changes, so every process sees the
-same numbers. A look reads the total: 10 µs over SQLite. The versions of tables are read only when
-the total has changed.
+same numbers. The versions of tables are read only when the total has changed; over SQLite the total
+is read only after a commit (`sqlite_versions.py`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+"""The versions of rows in a SQLite database, for the event loop."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+from novaql.server.db.row_versions import TOTAL_OF, VERSIONS_OF, RowVersions
+from novaql.server.db.wal_index import WalIndex
+
+
+class SqliteVersions:
+    """Reads versions by a connection for nothing else. It never waits for a lock of the database,
+    and calls SQLite only if there was a commit since the last look. Thread-safe.
+
+    generation  a number for the file that is the database
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._index: WalIndex | None = None
+        self._former: list[WalIndex] = []
+        self._last: dict[str, tuple[bytes | None, RowVersions]] = {}
+        self.generation = 0
+
+    def of(self, path: str, tenant_id: str) -> RowVersions | None:
+        """The versions of a tenant; None: they cannot be read now."""
+        with self._lock:
+            try:
+                connection, index = self._opened(path)
+                stamp = index.stamp()
+                last_stamp, last = self._last.get(tenant_id, (None, None))
+                if last is not None and stamp is not None and stamp == last_stamp:
+                    return last
+                (total,) = connection.execute(TOTAL_OF, (tenant_id,)).fetchone()
+                if last is None or last.total != (total or 0):
+                    rows = connection.execute(VERSIONS_OF, (tenant_id,)).fetchall()
+                    last = RowVersions.of(self.generation, rows)
+                self._last[tenant_id] = stamp, last
+            except sqlite3.Error:
+                return None
+            return last
+
+    def forget(self) -> None:
+        """Another file is the database from now on: no version is one of before."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if self._index is not None:
+                self._former.append(self._index)
+                self._index = None
+            self._last.clear()
+            self.generation += 1
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """Once every connection of the process to the database is closed."""
+        for index in self._former:
+            index.close()
+        self._former.clear()
+
+    def _opened(self, path: str) -> tuple[sqlite3.Connection, WalIndex]:
+        if self._connection is None:
+            self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False)
+        if self._index is None:
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self._index = WalIndex(Path(path))
+        return self._connection, self._index
