@@ -5,7 +5,7 @@
     python -m benchmarks.abuse --workers 2 --kind postgresql
 
 The quiet tenant asks a small query and writes a sample in turn. Rounds are interleaved: each has a
-while of calm and then each flood (`tests/support/floods.py`), so that a machine whose other load
+while of calm, then each flood (`tests/support/abuse/floods.py`): a machine whose other load
 changes is noticed in both. Told are the medians over the rounds of the p99 of both, their ratios
 to calm, and the time until answers are as quick as before. Reached is: at most five times as long,
 no answer but 200 and 204, and ten seconds to recover. Decides about the shares of tenants.
@@ -23,8 +23,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tests.support.abuse import AbuseRig, Noticed, abuse_rig
-from tests.support.floods import FLOODS
+from tests.support.abuse.floods import FLOODS
+from tests.support.abuse.rig import AbuseRig, Noticed, abuse_rig
 
 CALM = "calm"
 MOST_RATIO, MOST_RECOVERY_S = 5.0, 10.0

@@ -9,7 +9,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from tests.support.repository import ROOT, python_files
+from tests.support.repository.files import ROOT, python_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"benchmarks", "docs", "novaql", "tests"}

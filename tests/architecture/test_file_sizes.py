@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.repository import ROOT, python_files
+from tests.support.repository.files import ROOT, python_files
 
 LIMIT = 400
 

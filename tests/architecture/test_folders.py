@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tests.support.repository import ROOT, python_files, repository_files
+from tests.support.repository.files import ROOT, python_files, repository_files
 
 HOUSES = ("benchmarks", "grammar", "novaql", "server", "tsdb")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.repository import ROOT, python_files, repository_files
+from tests.support.repository.files import ROOT, python_files, repository_files
 
 # Written in pieces, so that this file does not contain what it looks for.
 REGISTRY_HOST = re.compile(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ROOT, python_files
+from tests.support.repository.files import ROOT, python_files
 
 HEAVY = (
     "duckdb",

@@ -7,7 +7,7 @@ import tomllib
 
 import novaql
 from novaql import tsdb
-from tests.support.repository import ROOT
+from tests.support.repository.files import ROOT
 
 NOVAQL = {
     "ArgumentError",

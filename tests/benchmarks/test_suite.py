@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.suite import acceptance, figures, report
 from benchmarks.suite.http_client import Connection, get_request
-from tests.support.repository import ROOT
+from tests.support.repository.files import ROOT
 
 QUERIES = """
 from types import SimpleNamespace

@@ -16,7 +16,7 @@ from novaql import tsdb
 from novaql.cli.import_files import LateDatabase, progress_bar, speed_text
 from novaql.cli.main import run
 from novaql.inputs.batch_stream import no_progress
-from tests.support.results import matrix
+from tests.support.generators.results import matrix
 
 Text = pytest.CaptureFixture[str]
 TEXT = """\

@@ -8,7 +8,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.cli.main import run
-from tests.support.store_model import batch_of, read_all
+from tests.support.store.model import batch_of, read_all
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from novaql.cli.output import Format, chosen_format, destination, write_result
-from tests.support.results import matrix, vector
+from tests.support.generators.results import matrix, vector
 
 RESULT = replace(vector([({"zone": "a"}, 1), ({"zone": "b"}, 2)]), warnings=("careful",))
 

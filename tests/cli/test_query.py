@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from novaql.cli.main import run
-from tests.support.results import NOON_MS, matrix
+from tests.support.generators.results import NOON_MS, matrix
 
 Text = pytest.CaptureFixture[str]
 RANGE = ["--start", "2026-03-01T12:00:00Z", "--end", "2026-03-01T12:02:00Z", "--step", "1m"]

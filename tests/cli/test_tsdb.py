@@ -11,8 +11,8 @@ import pytest
 from novaql import tsdb
 from novaql.cli.main import run
 from novaql.tsdb.tile import STALE
-from tests.support.store_model import Model, Sample, batch_of, key_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Model, Sample, batch_of, key_of, read_all
+from tests.support.store.stored_histograms import simple
 
 SAMPLES: list[Sample] = [
     *(({"__name__": "m", "job": f"j{n % 3}"}, 1000 * n, n / 7) for n in range(300)),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documents import Reader, blocks, same, shell_commands
-from tests.support.repository import ROOT
+from tests.support.repository.documents import Reader, blocks, same, shell_commands
+from tests.support.repository.files import ROOT
 
 PAGES = sorted(
     page.relative_to(ROOT)

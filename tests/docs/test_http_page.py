@@ -9,7 +9,7 @@ from novaql.server.errors import KINDS
 from novaql.server.process.limits import Limits
 from novaql.server.query.schema import NovaqlRequest
 from novaql.server.routes import ROUTES
-from tests.support.repository import ROOT
+from tests.support.repository.files import ROOT
 
 PAGE = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")
 BASE = "/prometheus/api/v1"

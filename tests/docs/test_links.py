@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.repository import ROOT, repository_files
+from tests.support.repository.files import ROOT, repository_files
 
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)")
 

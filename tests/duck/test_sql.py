@@ -22,7 +22,7 @@ from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher
 from novaql.tsdb.selection import NO_HINTS, Hints, Metadata, Selection, TileRef
 from novaql.tsdb.tile import Batch, Tile
-from tests.support.batches import batches
+from tests.support.store.batches import batches
 
 T0 = 1_700_000_000_000
 TIMES = st.integers(T0, T0 + 5_000)

@@ -10,7 +10,7 @@ from novaql.inputs.table_source import TableSource
 from novaql.planner.logical import BinaryOp, Constant
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
-from tests.support.query_answers import answer_of_result
+from tests.support.programs.query_answers import answer_of_result
 
 LONG = 1000
 OPTIONS = query_options(start=0, end=60, step=30)

@@ -29,10 +29,10 @@ from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.discovery import FileWatch
 from novaql.server.scraping.model import FileDiscovery
 from novaql.tsdb import Matcher, MatchOp
-from tests.support.fuzzing import EXAMPLES
-from tests.support.message_mutations import mutated
-from tests.support.store_model import batch_of
-from tests.support.stored_histograms import simple
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.store.model import batch_of
+from tests.support.store.stored_histograms import simple
 
 T0 = 1_700_000_000_000
 FUZZED = settings(

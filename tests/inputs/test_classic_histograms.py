@@ -21,8 +21,8 @@ from novaql.tsdb.histograms import Histograms
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch, HistogramSamples
-from tests.support.batches import plain
-from tests.support.native_histograms import singles
+from tests.support.histograms.native_histograms import singles
+from tests.support.store.batches import plain
 
 TYPES = {"h": Metadata("histogram"), "g": Metadata("gauge")}
 BOUNDS = (-1.0, 0.0, 0.5, 2.0, 1e9)

@@ -12,7 +12,7 @@ from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.opening import open_stream
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.tile import Batch
-from tests.support.batches import plain
+from tests.support.store.batches import plain
 
 NOW = 1_700_000_000_000
 TEXT = """\

@@ -31,11 +31,11 @@ from novaql.inputs.scrape import TargetReader
 from novaql.inputs.wire import compiling
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.tsdb.tile import Batch
-from tests.support.batches import floats, label_sets, plain
-from tests.support.fuzzing import EXAMPLES
-from tests.support.message_mutations import mutated
-from tests.support.metric_families import COUNTER, GAUGE, delimited, family
-from tests.support.remote_write_messages import message_of
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.messages.metric_families import COUNTER, GAUGE, delimited, family
+from tests.support.messages.remote_write_messages import message_of
+from tests.support.store.batches import floats, label_sets, plain
 
 NOW = 1_700_000_000_000
 Brought = tuple[Any, ...]

@@ -15,7 +15,7 @@ from novaql.inputs.exposition import ExpositionParser, canonical_bound, read_exp
 from novaql.inputs.series_text import SeriesTextProblem, parse_series
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch
-from tests.support.batches import Plain, batches, bits, plain
+from tests.support.store.batches import Plain, batches, bits, plain
 
 NOW = 1_700_000_000_000
 TEXT = b"""\

@@ -27,7 +27,7 @@ from novaql.inputs.table_source import TableSource
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import STALE, Batch
-from tests.support.batches import batches, bits, plain, read_plain
+from tests.support.store.batches import batches, bits, plain, read_plain
 
 
 class Memory:

@@ -20,8 +20,8 @@ from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch, HistogramSamples
-from tests.support import plain_histograms
-from tests.support.native_histograms import any_histogram, columns, singles
+from tests.support.histograms import plain_histograms
+from tests.support.histograms.native_histograms import any_histogram, columns, singles
 
 CUSTOM = parse_histogram("{{schema:-53 count:4 sum:5 custom_values:[5 10] buckets:[1 2 1]}}")[0]
 TWO_SIDED = parse_histogram(

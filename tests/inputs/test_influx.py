@@ -12,9 +12,9 @@ from novaql.inputs.influx import InfluxParser, LineProblems, precision_of
 from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.label_limits import LabelLimits
 from novaql.tsdb.tile import Batch
-from tests.support.batches import bits
-from tests.support.fuzzing import EXAMPLES
-from tests.support.message_mutations import mutated
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.store.batches import bits
 
 NOW = 1_700_000_000_000
 Rows = list[tuple[dict[str, str], int, bytes]]

@@ -14,9 +14,9 @@ from novaql.errors import InputError, LimitExceeded
 from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.label_limits import LabelLimits
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tests.support.batches import Plain, bits, label_sets, plain
-from tests.support.fuzzing import EXAMPLES
-from tests.support.message_mutations import mutated
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.store.batches import Plain, bits, label_sets, plain
 
 NOW = 1_700_000_000_000
 times = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(NOW, NOW + 10_000)

@@ -14,7 +14,7 @@ from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.file_options import FileKind, FileOptions
 from novaql.inputs.files import kind_of, read_paths
 from novaql.inputs.opening import open_stream
-from tests.support.batches import bits, plain
+from tests.support.store.batches import bits, plain
 
 EXPORT = b'{"metric":{"__name__":"up","job":"a"},"values":[1,2],"timestamps":[1000,2000]}\n'
 WANTED = {(("__name__", "up"), ("job", "a")): {1000: bits(1.0), 2000: bits(2.0)}}

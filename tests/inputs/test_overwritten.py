@@ -18,7 +18,7 @@ from novaql.inputs.importer import import_into
 from novaql.inputs.overwritten import overwritten
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
-from tests.support.batches import bits
+from tests.support.store.batches import bits
 
 T = 1_700_000_000_000
 samples = st.lists(

@@ -15,7 +15,7 @@ from novaql import tsdb
 from novaql.inputs.files import read_paths
 from novaql.inputs.importer import import_into
 from novaql.tsdb.tile import Batch
-from tests.support.batches import read_plain
+from tests.support.store.batches import read_plain
 
 T = 1_700_000_000_000
 Labels = dict[str, str]

@@ -14,7 +14,7 @@ from novaql.inputs.opening import open_stream
 from novaql.inputs.protobuf_exposition import ProtobufParser
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch
-from tests.support.metric_families import (
+from tests.support.messages.metric_families import (
     COUNTER,
     GAUGE,
     GAUGE_HISTOGRAM,

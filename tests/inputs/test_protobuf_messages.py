@@ -17,8 +17,8 @@ from novaql.inputs.protobuf_exposition import ProtobufParser
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
-from tests.support.batches import bits
-from tests.support.metric_families import (
+from tests.support.histograms.native_histograms import singles
+from tests.support.messages.metric_families import (
     FAMILY_CLASSES,
     GAUGE_HISTOGRAM,
     HISTOGRAM,
@@ -26,7 +26,7 @@ from tests.support.metric_families import (
     delimited,
     family,
 )
-from tests.support.native_histograms import singles
+from tests.support.store.batches import bits
 
 NOW = 1_700_000_000_000
 

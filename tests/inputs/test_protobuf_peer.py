@@ -23,10 +23,10 @@ from novaql.inputs.scrape import scrape
 from novaql.inputs.table_source import TableSource
 from novaql.server.scraping.samples import with_target_labels
 from novaql.tsdb.tile import Batch
-from tests.support.batches import Plain, plain
-from tests.support.exposer import PROTOBUF, exposing
-from tests.support.metric_families import FAMILY_CLASSES, delimited
-from tests.support.prometheus_server import free_port
+from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
+from tests.support.peers.exposer import PROTOBUF, exposing
+from tests.support.programs.prometheus_server import free_port
+from tests.support.store.batches import Plain, plain
 
 NATIVE = ExposedOptions(native_histograms=True, always_classic=True)
 

@@ -17,8 +17,8 @@ from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from novaql.inputs.remote_write_plain import PlainDecoder
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 from novaql.tsdb.tile import STALE, STALE_BITS, Batch
-from tests.support.batches import Plain, bits, floats, label_sets, plain
-from tests.support.remote_write_messages import Series, message_of, packed
+from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.store.batches import Plain, bits, floats, label_sets, plain
 
 any_time = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(
     1_700_000_000_000, 1_700_000_009_000

@@ -17,9 +17,9 @@ from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.tsdb.histograms import CUSTOM_SCHEMA
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from novaql.tsdb.tile import STALE, STALE_BITS, Batch
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.store_model import bits, read_all
-from tests.support.stored_histograms import Native, natives_of
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.store.model import bits, read_all
+from tests.support.store.stored_histograms import Native, natives_of
 
 TIME = 1_700_000_000_000
 Populations = dict[int, int]

@@ -19,8 +19,8 @@ from novaql.inputs.importer import import_into
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from novaql.tsdb.tile import Batch
-from tests.support.batches import read_plain
-from tests.support.metric_families import GAUGE, delimited, family
+from tests.support.messages.metric_families import GAUGE, delimited, family
+from tests.support.store.batches import read_plain
 
 EDGES = (FIRST_SAMPLE_MS, LAST_SAMPLE_MS)
 BEYOND = (FIRST_SAMPLE_MS - 1, LAST_SAMPLE_MS + 1, -(10**17), 10**17)

@@ -9,9 +9,9 @@ from novaql.inputs.exposed_options import ExposedOptions
 from novaql.inputs.opening import open_stream
 from novaql.inputs.scrape import ACCEPT, ACCEPT_PROTOBUF, scrape
 from novaql.tsdb.selection import Metadata
-from tests.support.batches import Plain, bits, plain
-from tests.support.exposer import PROTOBUF, Exposer, exposing
-from tests.support.metric_families import FAMILY_CLASSES, delimited
+from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
+from tests.support.peers.exposer import PROTOBUF, Exposer, exposing
+from tests.support.store.batches import Plain, bits, plain
 
 NOW = 1_700_000_000_000
 

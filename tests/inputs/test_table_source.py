@@ -11,7 +11,7 @@ from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata, Source
 from novaql.tsdb.tile import Batch, Tile, tiles_from_flat
-from tests.support.batches import batches, plain, read_plain
+from tests.support.store.batches import batches, plain, read_plain
 
 ALL = (MIN_TIME_MS, MAX_TIME_MS)
 

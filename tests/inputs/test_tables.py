@@ -25,7 +25,7 @@ from novaql.inputs.opening import open_stream
 from novaql.result import Result, ResultKind
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
-from tests.support.batches import Plain, batches, bits, floats, plain, read_plain
+from tests.support.store.batches import Plain, batches, bits, floats, plain, read_plain
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ms_times = st.integers(0, 10**13)

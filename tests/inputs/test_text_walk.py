@@ -14,8 +14,8 @@ from novaql.errors import InputError
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
 from novaql.inputs.wire import compiling
-from tests.support.batches import Plain, plain
-from tests.support.fuzzing import EXAMPLES
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.store.batches import Plain, plain
 
 pytest.importorskip("numba", reason="the walk is compiled by numba: pip install 'novaql[fast]'")
 

@@ -18,10 +18,10 @@ from novaql.inputs.wire.compiling import Kernels, prepare, ready
 from novaql.inputs.wire.decoder import CompiledDecoder
 from novaql.inputs.write_request import WriteRequest
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
-from tests.support.batches import floats, label_sets, plain
-from tests.support.fuzzing import EXAMPLES
-from tests.support.message_mutations import mutated
-from tests.support.remote_write_messages import Series, message_of
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.messages.remote_write_messages import Series, message_of
+from tests.support.store.batches import floats, label_sets, plain
 
 times = st.integers(FIRST_SAMPLE_MS, LAST_SAMPLE_MS) | st.integers(
     1_700_000_000_000, 1_700_000_009_000

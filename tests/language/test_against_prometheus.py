@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from novaql.language import FUNCTIONS, format_expr, parse
 from novaql.language.ast import At, Binary, DurationLiteral, Expr, Subquery, VectorSelector
 from novaql.language.visit import rewrite, walk
-from tests.support.expressions import Vocabulary, well_typed_expressions
+from tests.support.generators.expressions import Vocabulary, well_typed_expressions
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(

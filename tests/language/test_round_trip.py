@@ -10,7 +10,7 @@ from novaql.language import ValueType, format_expr, parse, type_of
 from novaql.language.ast import Binary, Expr, Number, Paren, Unary, VectorSelector
 from novaql.language.precedence import COMPARISONS, PRECEDENCE, SET_OPERATORS
 from novaql.language.visit import rewrite, walk
-from tests.support.expressions import Vocabulary, numbers, well_typed_expressions
+from tests.support.generators.expressions import Vocabulary, numbers, well_typed_expressions
 
 
 @given(well_typed_expressions())

@@ -10,7 +10,7 @@ from hypothesis import given
 from novaql.language import format_expr, parse
 from novaql.language.ast import Expr, Number, VectorSelector
 from novaql.language.visit import children, rewrite, walk, with_children
-from tests.support.expressions import well_typed_expressions
+from tests.support.generators.expressions import well_typed_expressions
 
 
 def test_walk_goes_in_the_order_of_the_text() -> None:

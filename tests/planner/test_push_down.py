@@ -23,7 +23,7 @@ from novaql.planner.rules.project_labels import project_labels
 from novaql.planner.rules.push_down_aggregations import push_down_aggregations
 from novaql.tsdb.matchers import Matcher
 from novaql.tsdb.selection import NO_HINTS, Hints, Selection
-from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
+from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 
 OPTIONS = QueryOptions(0, 600_000, 60_000)
 

@@ -26,9 +26,13 @@ from novaql.promqltest.step_invariance import can_be_pinned
 from novaql.promqltest.storage import Storage
 from novaql.promqltest.stored_hints import Stored
 from novaql.result import ResultKind
-from tests.support.prometheus_server import PrometheusServer, QueryRefused, running_prometheus
-from tests.support.query_answers import answer_of_prometheus
-from tests.support.remote_write_messages import Series
+from tests.support.messages.remote_write_messages import Series
+from tests.support.programs.prometheus_server import (
+    PrometheusServer,
+    QueryRefused,
+    running_prometheus,
+)
+from tests.support.programs.query_answers import answer_of_prometheus
 
 HERE = Path(__file__).parent
 CASES = sorted([*(HERE / "cases").glob("*.test"), *(HERE / "families" / "both").glob("*.test")])

@@ -21,7 +21,7 @@ from novaql.promqltest.script_parser import read_script
 from novaql.result import Result
 from novaql.tsdb.selection import Source
 from tests.promql import known_failures
-from tests.support.stored_sources import stored
+from tests.support.store.stored_sources import stored
 
 FEW = ("start_timestamps.test", "staleness.test", "extended_vectors.test", "counters.test")
 

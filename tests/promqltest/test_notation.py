@@ -21,7 +21,7 @@ from novaql.promqltest.series_notation import (
     parse_values,
     split_series,
 )
-from tests.support.float_histograms import float_histograms
+from tests.support.histograms.float_histograms import float_histograms
 
 
 @pytest.mark.parametrize(

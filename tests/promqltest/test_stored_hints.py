@@ -10,7 +10,7 @@ from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.native_columns import columns_of, histogram_at
 from novaql.promqltest.series_notation import NamedHint, parse_values
 from novaql.promqltest.stored_hints import Stored, with_stored_hints
-from tests.support.float_histograms import float_histograms
+from tests.support.histograms.float_histograms import float_histograms
 
 
 def hints(text: str) -> list[str]:

@@ -19,16 +19,20 @@ from novaql.api import evaluate
 from novaql.errors import NovaqlError
 from novaql.inputs.table_source import TableSource
 from novaql.options import NameRemoval, QueryOptions
-from tests.support.prometheus_server import PrometheusServer, QueryRefused, running_prometheus
-from tests.support.query_answers import (
+from tests.support.generators.random_queries import QueryMaker
+from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
+from tests.support.programs.prometheus_server import (
+    PrometheusServer,
+    QueryRefused,
+    running_prometheus,
+)
+from tests.support.programs.query_answers import (
     Answer,
     answer_of_prometheus,
     answer_of_result,
     disagreement,
     ranking_disagreement,
 )
-from tests.support.random_queries import QueryMaker
-from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
 
 FLEET = Fleet(instances=5, minutes=60)
 SEED = int(os.environ.get("NOVAQL_SEED", "2053"))

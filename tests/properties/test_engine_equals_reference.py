@@ -7,8 +7,8 @@ import random
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.random_queries import QueryMaker
-from tests.support.random_samples import Fleet, batch_of, random_fleet
+from tests.support.generators.random_queries import QueryMaker
+from tests.support.generators.random_samples import Fleet, batch_of, random_fleet
 from tests.support.reference.trial import FIRST_MS, agree, random_options
 from tests.support.reference.values import Series
 

@@ -10,8 +10,8 @@ from novaql import Limits, QueryOptions, evaluate, tsdb
 from novaql.engine import estimate
 from novaql.errors import EvaluationError, LimitExceeded
 from novaql.evaluator.estimate import Estimate
-from tests.support.random_queries import QueryMaker
-from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
+from tests.support.generators.random_queries import QueryMaker
+from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 
 FLEET = Fleet(instances=4, minutes=60, interval_s=30)
 

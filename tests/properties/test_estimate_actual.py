@@ -16,8 +16,8 @@ from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher
 from novaql.tsdb.selection import NO_HINTS, Hints, HistogramRef, Metadata, Selection, TileRef
 from novaql.tsdb.tile import HistogramTile, Tile
-from tests.support.random_queries import QueryMaker
-from tests.support.random_samples import START_MS, Fleet, batch_of, random_fleet
+from tests.support.generators.random_queries import QueryMaker
+from tests.support.generators.random_samples import START_MS, Fleet, batch_of, random_fleet
 
 FLEET = Fleet(instances=6, minutes=90, interval_s=15)
 

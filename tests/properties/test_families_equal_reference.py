@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaql.evaluator.kernels.dispatch import Mode, forced
-from tests.support.odd_families import odd_query, odd_series
-from tests.support.random_samples import batch_of
+from tests.support.generators.odd_families import odd_query, odd_series
+from tests.support.generators.random_samples import batch_of
 from tests.support.reference.trial import FIRST_MS, agree, random_options
 from tests.support.reference.values import Series
 

@@ -18,15 +18,21 @@ from novaql.language.ast import Expr
 from novaql.options import Limits, QueryOptions
 from novaql.tsdb.selection import Source
 from novaql.tsdb.tile import Tile
-from tests.support.expressions import Vocabulary, well_typed_expressions
-from tests.support.query_answers import (
+from tests.support.generators.expressions import Vocabulary, well_typed_expressions
+from tests.support.generators.random_queries import INEXACT, QueryMaker
+from tests.support.generators.random_samples import (
+    START_MS,
+    Fleet,
+    SeriesSamples,
+    batch_of,
+    random_fleet,
+)
+from tests.support.programs.query_answers import (
     Answer,
     answer_of_result,
     disagreement,
     ranking_disagreement,
 )
-from tests.support.random_queries import INEXACT, QueryMaker
-from tests.support.random_samples import START_MS, Fleet, SeriesSamples, batch_of, random_fleet
 
 FIRST_MS = START_MS - START_MS % 60_000 + 6 * 60_000
 FLEET = Fleet(instances=3, minutes=20, interval_s=30, on_edges=True)

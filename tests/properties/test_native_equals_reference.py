@@ -8,9 +8,9 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.random_histograms import batch_of_any, random_histograms
-from tests.support.random_native_queries import NativeQueryMaker
-from tests.support.random_samples import Fleet, random_fleet
+from tests.support.generators.random_histograms import batch_of_any, random_histograms
+from tests.support.generators.random_native_queries import NativeQueryMaker
+from tests.support.generators.random_samples import Fleet, random_fleet
 from tests.support.reference.trial import FIRST_MS, agree, random_options
 from tests.support.reference.values import Series
 

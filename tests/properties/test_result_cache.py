@@ -20,9 +20,15 @@ import pytest
 from novaql import QueryOptions, Result, ResultCache, evaluate, tsdb
 from novaql.errors import EvaluationError
 from novaql.options import NameRemoval
-from tests.support.query_answers import answer_of_result, disagreement
-from tests.support.random_queries import QueryMaker
-from tests.support.random_samples import START_MS, Fleet, SeriesSamples, batch_of, random_fleet
+from tests.support.generators.random_queries import QueryMaker
+from tests.support.generators.random_samples import (
+    START_MS,
+    Fleet,
+    SeriesSamples,
+    batch_of,
+    random_fleet,
+)
+from tests.support.programs.query_answers import answer_of_result, disagreement
 
 HISTORIES = int(os.environ.get("NOVAQL_CACHE_HISTORIES", "40"))
 STEPS_OF_HISTORY = 40

@@ -27,8 +27,8 @@ from novaql.result import NativeCells, Result, ResultKind
 from novaql.server.query.formats import encode, limited
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.tsdb.labels import SeriesTable
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns
+from tests.support.histograms import plain_histograms as plain
+from tests.support.histograms.native_histograms import any_histogram, columns
 
 Cell = float | FloatHistogram | None
 

@@ -15,7 +15,16 @@ from novaql.export.chart_svg import line_chart
 from novaql.export.scale import number_ticks, thinned, time_ticks
 from novaql.result import Result, ResultKind
 from novaql.tsdb.labels import SeriesTable
-from tests.support.results import NOON_MS, matrix, raw, results, scalar, steps, string, vector
+from tests.support.generators.results import (
+    NOON_MS,
+    matrix,
+    raw,
+    results,
+    scalar,
+    steps,
+    string,
+    vector,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -19,7 +19,7 @@ from novaql.export import arrow_arrays
 from novaql.export.arrow import long_stream
 from novaql.export.columns import column_names
 from novaql.result import Result
-from tests.support.results import NOON_MS, matrix, raw, results, scalar, string, vector
+from tests.support.generators.results import NOON_MS, matrix, raw, results, scalar, string, vector
 
 Sample = tuple[tuple[tuple[str, str], ...], int, bytes]
 

@@ -24,7 +24,7 @@ from novaql.export.time_text import duration_text
 from novaql.result import Result
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.tile import Floats
-from tests.support.results import matrix, raw, results, scalar, string, vector
+from tests.support.generators.results import matrix, raw, results, scalar, string, vector
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ import pytest
 
 from novaql.errors import InputError
 from novaql.rules.metrics_lint import lint_metrics
-from tests.support.prometheus_programs import program
+from tests.support.programs.prometheus_programs import program
 
 TYPES = ["counter", "gauge", "summary", "histogram", "untyped", None]
 WORDS = [

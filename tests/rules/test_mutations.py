@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from novaql.cli.main import run
-from tests.support.prometheus_programs import program
+from tests.support.programs.prometheus_programs import program
 
 CORPUS = Path(__file__).parent / "corpus"
 WORDS = [

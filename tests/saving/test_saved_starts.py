@@ -18,7 +18,7 @@ from novaql.inputs.importer import import_into
 from novaql.saving import save
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch, HistogramSamples, HistogramTile, Tile
-from tests.support.stored_histograms import histograms_of, simple
+from tests.support.store.stored_histograms import histograms_of, simple
 
 T0 = 1_700_000_000_000
 Found = dict[tuple[str, int], int]

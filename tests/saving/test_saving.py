@@ -31,10 +31,10 @@ from novaql.saving import save
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples
-from tests.support.batches import Plain, batches, bits, read_plain
-from tests.support.native_histograms import any_histogram, columns, singles
-from tests.support.prometheus_programs import program
-from tests.support.victoria_program import running_victoria
+from tests.support.histograms.native_histograms import any_histogram, columns, singles
+from tests.support.programs.prometheus_programs import program
+from tests.support.programs.victoria_program import running_victoria
+from tests.support.store.batches import Plain, batches, bits, read_plain
 
 QUICK = settings(
     max_examples=30,

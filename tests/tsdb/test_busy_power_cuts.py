@@ -30,10 +30,10 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.fsio import AppendFile, Buffer
-from tests.support.disk_image import Cut, Image
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import batch_of
-from tests.support.store_workload import contents
+from tests.support.disks.disk_image import Cut, Image
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import batch_of
+from tests.support.store.workload import contents
 
 CUTS = int(os.environ.get("NOVAQL_BUSY_CUTS", "0"))
 CUTS_PER_LIFE = 25

@@ -11,7 +11,7 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb import Batch, HistogramSamples, SeriesTable
-from tests.support.stored_histograms import histograms_of, simple
+from tests.support.store.stored_histograms import histograms_of, simple
 
 SERIES = 40
 STEPS = 250

@@ -12,10 +12,10 @@ import pytest
 
 from novaql import tsdb
 from novaql.tsdb.selection import Metadata
-from tests.support.disk_image import Cut
-from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
-from tests.support.store_model import Sample, batch_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.disks.disk_image import Cut
+from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
+from tests.support.store.model import Sample, batch_of, read_all
+from tests.support.store.stored_histograms import simple
 
 COPY = STORE.parent / "copy"
 

@@ -15,8 +15,8 @@ import pytest
 from novaql import tsdb
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.wal.record import SEGMENT_HEADER
-from tests.support.store_model import Labels, Model, Sample, Stored, batch_of, read_all
-from tests.support.stored_histograms import Native, simple
+from tests.support.store.model import Labels, Model, Sample, Stored, batch_of, read_all
+from tests.support.store.stored_histograms import Native, simple
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ WRITER = """
 import sys
 import numpy as np
 from novaql import tsdb
-from tests.support.stored_histograms import histograms_of, simple
+from tests.support.store.stored_histograms import histograms_of, simple
 from novaql.tsdb import Batch, HistogramSamples, SeriesTable
 
 table = SeriesTable.from_dicts([{"__name__": "m", "i": str(i)} for i in range(20)])

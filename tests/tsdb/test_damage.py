@@ -25,9 +25,9 @@ from novaql.tsdb.block import value_pages
 from novaql.tsdb.damage import Losses
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Metadata
 from novaql.tsdb.verify import check_blocks, check_log
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
+from tests.support.store.stored_histograms import simple
 
 EVERY = 1 if os.environ.get("NOVAQL_SWEEP") else 41
 """Every so many places are tried."""

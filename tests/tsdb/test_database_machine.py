@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from novaql import tsdb
 from novaql.tsdb.matchers import Matcher, MatchOp
-from tests.support.store_model import Labels, Model, Sample, batch_of, from_bits, key_of, read_all
-from tests.support.stored_histograms import Native, natives
+from tests.support.store.model import Labels, Model, Sample, batch_of, from_bits, key_of, read_all
+from tests.support.store.stored_histograms import Native, natives
 
 LIVES = int(os.environ.get("NOVAQL_MACHINE_LIVES", "25"))
 MINUTE = 60_000

@@ -12,8 +12,8 @@ from novaql.tsdb import manifest
 from novaql.tsdb.fsio import RealDisk
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
-from tests.support.store_model import Sample, batch_of, read_all, read_all_of
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Sample, batch_of, read_all, read_all_of
+from tests.support.store.stored_histograms import simple
 
 A, B, C = ({"__name__": "up", "job": job} for job in "abc")
 UP = [Matcher("__name__", MatchOp.EQUAL, "up")]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from tests.support.failing_disk import FailingDisk
-from tests.support.store_model import Model, Sample, batch_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.disks.failing_disk import FailingDisk
+from tests.support.store.model import Model, Sample, batch_of, read_all
+from tests.support.store.stored_histograms import simple
 
 LATENCY = {"__name__": "latency"}
 

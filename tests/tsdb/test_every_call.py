@@ -19,10 +19,10 @@ from collections.abc import Callable
 import pytest
 
 from novaql import tsdb
-from tests.support.disk_image import Cut
-from tests.support.simulated_disk import STORE, Fault, PowerCut, SimulatedDisk
-from tests.support.store_model import batch_of, read_all
-from tests.support.store_workload import MODES, Moment, Still, Workload, contents
+from tests.support.disks.disk_image import Cut
+from tests.support.disks.simulated_disk import STORE, Fault, PowerCut, SimulatedDisk
+from tests.support.store.model import batch_of, read_all
+from tests.support.store.workload import MODES, Moment, Still, Workload, contents
 
 LIVES = int(os.environ.get("NOVAQL_FAILING_LIVES", "1"))
 STEPS = 14

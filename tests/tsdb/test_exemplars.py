@@ -17,7 +17,7 @@ from novaql.tsdb.exemplars import Exemplars, SeriesExemplars
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 from novaql.tsdb.tile import Batch
-from tests.support.store_model import batch_of
+from tests.support.store.model import batch_of
 
 One = tuple[str, int, float, tuple[tuple[str, str], ...]]
 """Job, milliseconds, value, labels."""

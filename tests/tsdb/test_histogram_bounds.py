@@ -20,8 +20,8 @@ from novaql.tsdb.histogram_bounds import (
     ladder,
     upper_bounds,
 )
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns
+from tests.support.histograms import plain_histograms as plain
+from tests.support.histograms.native_histograms import any_histogram, columns
 
 
 def bound(schema: int, index: int) -> float:

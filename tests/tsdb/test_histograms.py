@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from novaql import tsdb
 from novaql.tsdb import STALE, Batch, HistogramSamples, SeriesTable
 from novaql.tsdb.histograms import CUSTOM_SCHEMA, Buckets, Histograms
-from tests.support.store_model import Model, Sample, batch_of, read_all
-from tests.support.stored_histograms import Native, histograms_of, natives, natives_of, simple
+from tests.support.store.model import Model, Sample, batch_of, read_all
+from tests.support.store.stored_histograms import Native, histograms_of, natives, natives_of, simple
 
 UP = {"__name__": "up"}
 LATENCY = {"__name__": "latency"}

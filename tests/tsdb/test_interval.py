@@ -17,10 +17,10 @@ from novaql import tsdb
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.wal.pace import Pace
-from tests.support.disk_image import Cut
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import batch_of, read_all
-from tests.support.store_workload import Still
+from tests.support.disks.disk_image import Cut
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import batch_of, read_all
+from tests.support.store.workload import Still
 from tests.tsdb.test_missing_files import traced
 
 INTERVAL = 0.02

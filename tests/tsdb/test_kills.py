@@ -24,8 +24,8 @@ import pytest
 from novaql import tsdb
 from novaql.tsdb.fsio import RealDisk
 from novaql.tsdb.verify import check_blocks
-from tests.support.killed_writer import STEP_MS, Expected, operation, write
-from tests.support.store_model import read_all
+from tests.support.store.killed_writer import STEP_MS, Expected, operation, write
+from tests.support.store.model import read_all
 
 KILLS = int(os.environ.get("NOVAQL_KILLS", "100"))
 KILLS_PER_STORE = 20
@@ -57,7 +57,7 @@ class Killer:
         self.rounds = 0
         # A server that has all modules and no threads: a child of it is ready at once.
         self.processes = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["tests.support.killed_writer"])
+        self.processes.set_forkserver_preload(["tests.support.store.killed_writer"])
 
     def round(self) -> int:
         """One life of a process; how many operations it had acknowledged."""

@@ -14,8 +14,8 @@ from novaql.tsdb import Batch, Matcher, MatchOp, SeriesTable
 from novaql.tsdb.block.reader import Block
 from novaql.tsdb.index.match import match_rows
 from novaql.tsdb.lifetimes import KEPT, Lifetimes
-from tests.support.store_model import Sample, batch_of, key_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Sample, batch_of, key_of, read_all
+from tests.support.store.stored_histograms import simple
 
 GENERATIONS, PODS, HOUR_MS = 30, 50, 3_600_000
 SPAN_MS = GENERATIONS * HOUR_MS

@@ -25,9 +25,9 @@ from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.verify import check_blocks, check_log
-from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
-from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
+from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
+from tests.support.store.stored_histograms import simple
 
 Answer = dict[Labels, list[tuple[int, Stored]]]
 Change = Callable[[SimulatedDisk], None]

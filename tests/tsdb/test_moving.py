@@ -22,8 +22,8 @@ from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.moving import moving, wider_ranges
 from novaql.tsdb.selection import Hints, Selection
 from novaql.tsdb.tile import STALE, Batch, is_stale
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import Sample, batch_of
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import Sample, batch_of
 from tests.tsdb.test_damage import damaged_page, pages
 
 STORES = int(os.environ.get("NOVAQL_MOVING_STORES", "12"))

@@ -21,8 +21,8 @@ from novaql.tsdb.fsio import RealDisk
 from novaql.tsdb.histograms import Buckets
 from novaql.tsdb.manifest import Manifest
 from novaql.tsdb.tile import HistogramSamples
-from tests.support.store_model import Model, Sample, batch_of, read_all
-from tests.support.stored_histograms import histograms_of, simple
+from tests.support.store.model import Model, Sample, batch_of, read_all
+from tests.support.store.stored_histograms import histograms_of, simple
 
 SAMPLES: list[Sample] = [
     ({"__name__": "up", "job": "a"}, 1000, 1.0),

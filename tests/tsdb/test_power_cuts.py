@@ -19,10 +19,10 @@ from collections.abc import Iterator
 import pytest
 
 from novaql import tsdb
-from tests.support.disk_image import Cut, Image
-from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
-from tests.support.store_model import batch_of, read_all
-from tests.support.store_workload import MODES, Moment, Still, Workload, contents
+from tests.support.disks.disk_image import Cut, Image
+from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
+from tests.support.store.model import batch_of, read_all
+from tests.support.store.workload import MODES, Moment, Still, Workload, contents
 
 CUTS = int(os.environ.get("NOVAQL_POWER_CUTS", "300"))
 CUTS_PER_LIFE = 12

@@ -10,10 +10,10 @@ import pytest
 from novaql import tsdb
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.verify import check_blocks, check_log
-from tests.support.disk_image import Cut
-from tests.support.simulated_disk import STORE, PowerCut, SimulatedDisk
-from tests.support.store_model import Labels, Sample, Stored, batch_of, read_all
-from tests.support.stored_histograms import simple
+from tests.support.disks.disk_image import Cut
+from tests.support.disks.simulated_disk import STORE, PowerCut, SimulatedDisk
+from tests.support.store.model import Labels, Sample, Stored, batch_of, read_all
+from tests.support.store.stored_histograms import simple
 
 Answer = dict[Labels, list[tuple[int, Stored]]]
 

@@ -19,8 +19,8 @@ from novaql.tsdb.fsio import RealDisk
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import Hints, RangeWindows
 from novaql.tsdb.tile import STALE
-from tests.support.store_model import Sample, batch_of
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Sample, batch_of
+from tests.support.store.stored_histograms import simple
 
 FUNCTIONS = tuple(f"{what}_over_time" for what in ("min", "max", "first", "last", "present"))
 SUMMED = ("count_over_time", "sum_over_time", "avg_over_time", "rate", "increase", "delta")

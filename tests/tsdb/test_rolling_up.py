@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.tsdb.labels import SeriesTable
-from tests.support.store_model import Model, Sample, batch_of, from_bits
+from tests.support.store.model import Model, Sample, batch_of, from_bits
 
 MINUTE = 60_000
 batches = st.lists(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from novaql import tsdb
-from tests.support.started_samples import Started, read_started, started_batch
-from tests.support.stored_histograms import natives, simple
+from tests.support.store.started_samples import Started, read_started, started_batch
+from tests.support.store.stored_histograms import natives, simple
 
 A, B = {"__name__": "a"}, {"__name__": "b"}
 UP = [{"__name__": "up", "n": str(n)} for n in range(6)]

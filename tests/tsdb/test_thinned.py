@@ -16,8 +16,8 @@ from hypothesis import example, given, settings
 from novaql import Result, query, tsdb
 from novaql.tsdb.compaction.choose import to_thin
 from novaql.tsdb.matchers import Matcher, MatchOp
-from tests.support.store_model import Sample, batch_of
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Sample, batch_of
+from tests.support.store.stored_histograms import simple
 from tests.tsdb.test_rolled import scrapes, told
 
 MINUTE, HOUR = 60_000, 3_600_000

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from novaql import tsdb
 from novaql.tsdb import STALE, Batch, SeriesTable
 from novaql.tsdb.tile import Floats
-from tests.support.store_model import Model, batch_of, from_bits, read_all
+from tests.support.store.model import Model, batch_of, from_bits, read_all
 
 SPECIAL = [
     0x0000000000000000, 0x8000000000000000,  # both zeros

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ROOT
+from tests.support.repository.files import ROOT
 
 FLEET = """
 import sys, numpy as np

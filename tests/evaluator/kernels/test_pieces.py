@@ -14,7 +14,7 @@ from hypothesis import given
 from novaql.evaluator.kernels import over_time, regression
 from novaql.evaluator.kernels.pieces import lines, pieces, sums
 from novaql.evaluator.kernels.windows import ragged_windows, regular_windows
-from tests.support.windows import Case, Sample, cases, finite_values
+from tests.support.kernels.windows import Case, Sample, cases, finite_values
 
 large_values = st.one_of(finite_values, st.sampled_from([1e100, -1e100, 1e16, -1e16]))
 

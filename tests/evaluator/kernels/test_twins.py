@@ -17,8 +17,8 @@ from novaql.evaluator.kernels.dispatch import Mode, forced, prepare_all
 from novaql.evaluator.kernels.group_reduce import accumulator
 from novaql.evaluator.kernels.strips import STRIP_ROLLUPS, Asked, strips_of
 from novaql.evaluator.kernels.windows import Bools, Floats, Ints, Windows, ragged_windows
-from tests.support.strips import bundle_of, rolled
-from tests.support.windows import Case, cases, finite_values, plain_values
+from tests.support.kernels.strips import bundle_of, rolled
+from tests.support.kernels.windows import Case, cases, finite_values, plain_values
 
 pytest.importorskip("numba", reason="compiled kernels need numba: pip install 'novaql[fast]'")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from novaql.evaluator.kernels import over_time, quantiles, rate, regression
 from novaql.evaluator.kernels.windows import Bools, Floats, Windows, regular_windows
-from tests.support.windows import Case, Sample, cases, finite_values
+from tests.support.kernels.windows import Case, Sample, cases, finite_values
 
 Kernel = Callable[[Windows], tuple[Floats, Bools]]
 Plain = Callable[[list[Sample]], float | None]

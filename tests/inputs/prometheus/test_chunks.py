@@ -18,7 +18,7 @@ from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
 from novaql.tsdb.histograms import ResetHint, concat_histograms
 from novaql.tsdb.labels import Ints
 from novaql.tsdb.tile import STALE_BITS, Floats
-from tests.support.stored_histograms import Native, Side, histograms_of, natives, natives_of
+from tests.support.store.stored_histograms import Native, Side, histograms_of, natives, natives_of
 
 compiled = pytest.importorskip(
     "novaql.inputs.prometheus.compiled", reason="numba is not installed: pip install novaql[fast]"

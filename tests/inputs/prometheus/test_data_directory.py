@@ -26,15 +26,15 @@ from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted
 from novaql.tsdb.selection import Hints
 from novaql.tsdb.tile import STALE_BITS
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.prometheus_data import (
+from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.programs.prometheus_data import (
     HeadBroken,
     RunningPrometheus,
     blocks_from,
     prometheus_with_data,
 )
-from tests.support.remote_write_messages import Series, message_of, packed
-from tests.support.stored_histograms import Native, histograms_of, simple
+from tests.support.servers.http_server import WRITE_HEADERS
+from tests.support.store.stored_histograms import Native, histograms_of, simple
 
 START_S = 1_700_000_000
 EVER = (0, 2**60)

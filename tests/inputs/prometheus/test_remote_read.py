@@ -19,10 +19,10 @@ from novaql.inputs.source_stream import source_stream
 from novaql.inputs.table_source import TableSource
 from novaql.server.prometheus import read_chunks
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.prometheus_programs import running_prometheus
-from tests.support.remote_write_messages import Series, message_of, packed
-from tests.support.stored_histograms import Native, histograms_of, natives_of, simple
+from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.programs.prometheus_programs import running_prometheus
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
+from tests.support.store.stored_histograms import Native, histograms_of, natives_of, simple
 
 START = 1_700_000_000_000
 EVER = (START - 10**9, START + 10**9)

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 from novaql.rules.templates import TemplateProblem, expand_alert_template, parse_alert_template
-from tests.support.prometheus_programs import program
-from tests.support.random_templates import broken_template, working_template
+from tests.support.generators.random_templates import broken_template, working_template
+from tests.support.programs.prometheus_programs import program
 
 JOB = "a.b:1"
 VALUE = 1234.5

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import AbuseRig, abuse_rig
+from tests.support.abuse.rig import AbuseRig, abuse_rig
 
 HALF_SENT = 40
 

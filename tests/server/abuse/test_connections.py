@@ -12,8 +12,8 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import AbuseRig, abuse_rig
-from tests.support.raw_http import connected, until_closed
+from tests.support.abuse.rig import AbuseRig, abuse_rig
+from tests.support.servers.raw_http import connected, until_closed
 
 NOISY = "127.0.0.66"
 """The address that the noisy tenant's connections come from."""

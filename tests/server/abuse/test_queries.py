@@ -10,7 +10,7 @@ import httpx
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import AbuseRig, abuse_rig
+from tests.support.abuse.rig import AbuseRig, abuse_rig
 
 SERIES = 20_000
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import MEMORY_BYTES, abuse_rig
-from tests.support.memory_limit import memory_limit
+from tests.support.abuse.rig import MEMORY_BYTES, abuse_rig
+from tests.support.servers.memory_limit import memory_limit
 
 
 def test_a_limit_ends_what_exceeds_it() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import abuse_rig
-from tests.support.floods import FLOODS
+from tests.support.abuse.floods import FLOODS
+from tests.support.abuse.rig import abuse_rig
 
 ABUSE_S = 4.0
 

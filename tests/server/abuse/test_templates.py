@@ -7,7 +7,7 @@ from pathlib import Path
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import abuse_rig
+from tests.support.abuse.rig import abuse_rig
 
 MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
 TEXTS = [

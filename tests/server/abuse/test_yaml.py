@@ -9,8 +9,8 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
-from tests.support.abuse import abuse_rig
-from tests.support.http_server import local_server
+from tests.support.abuse.rig import abuse_rig
+from tests.support.servers.http_server import local_server
 
 ALIASES = "\n".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}' if level else 'x'] * 9)}]"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from novaql.server.clock import SteppedClock
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
-from tests.support.state_databases import KINDS, state_database
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 
 @pytest.fixture(params=KINDS)

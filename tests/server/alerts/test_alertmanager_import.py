@@ -18,7 +18,7 @@ from novaql.server.alerts.routing_config import RoutingBody, understood
 from novaql.server.auth.roles import Role
 from novaql.server.errors import Impossible
 from novaql.server.http.strict_json import validate
-from tests.support.alert_rig import AlertRig
+from tests.support.servers.alert_rig import AlertRig
 
 FILE = """
 global:

@@ -6,8 +6,8 @@ import pytest
 
 from novaql.server.clock import SteppedClock
 from novaql.server.jobs.job import JobCancellation
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
 
 
 def test_a_rule_whose_job_is_over_raises_no_alert_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

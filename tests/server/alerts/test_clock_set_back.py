@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from novaql.server.clock import rfc3339
-from tests.support.alert_rig import AlertRig
+from tests.support.servers.alert_rig import AlertRig
 
 HOUR = 3600
 

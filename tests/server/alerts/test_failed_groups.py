@@ -9,7 +9,7 @@ import pytest
 from novaql.server.alerts import kept
 from novaql.server.clock import to_ms
 from novaql.server.errors import Unavailable
-from tests.support.alert_rig import AlertRig
+from tests.support.servers.alert_rig import AlertRig
 
 HOSTILE = {
     "nul": "a\0b",

@@ -14,7 +14,7 @@ from novaql.server.app import create_app
 from novaql.server.clock import to_ms
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.tenants.context import ServerContext
-from tests.support.alert_rig import NOW, AlertRig
+from tests.support.servers.alert_rig import NOW, AlertRig
 
 
 def test_for_counts_from_the_first_true_evaluation(rig: AlertRig) -> None:

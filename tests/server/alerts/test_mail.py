@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from novaql.server.alerts import mailing
-from tests.support.alert_rig import AlertRig
-from tests.support.mail_server import PASSWORD, USER, Mailbox, certificate_for, mail_server
+from tests.support.peers.mail_server import PASSWORD, USER, Mailbox, certificate_for, mail_server
+from tests.support.servers.alert_rig import AlertRig
 
 
 def sent(rig: AlertRig, box: Mailbox, **settings: Any) -> dict[str, Any]:

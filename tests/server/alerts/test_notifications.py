@@ -11,9 +11,9 @@ from sqlalchemy import select
 from novaql.server.alerts.alertmanager_payload import fingerprint
 from novaql.server.auth.roles import Role
 from novaql.server.db.tables import Event
-from tests.support.alert_rig import AlertRig
-from tests.support.http_server import local_server
-from tests.support.receiver import Receiver, receiving
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.alert_rig import AlertRig
+from tests.support.servers.http_server import local_server
 
 
 def test_alerts_that_come_together_are_told_together(rig: AlertRig) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.alert_rig import AlertRig, down
+from tests.support.servers.alert_rig import AlertRig, down
 
 INCIDENT = {"title": "It burns", "severity": "sev1", "services": []}
 

@@ -13,8 +13,8 @@ from novaql.server.alerts import telling
 from novaql.server.alerts.tables import GroupMember, NotificationGroup
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
 
 
 def test_regrouping_takes_several_transactions_and_keeps_every_alert(

@@ -10,7 +10,7 @@ import yaml
 
 from novaql.server.auth.roles import Role
 from novaql.server.clock import to_ms
-from tests.support.alert_rig import NOW, AlertRig, down
+from tests.support.servers.alert_rig import NOW, AlertRig, down
 
 FILE = """
 groups:

@@ -10,8 +10,8 @@ from novaql.server.alerts.tables import GroupMember, NotificationGroup
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SystemClock, rfc3339
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import token_of
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import token_of
 
 WHY = {"duration": "1h", "reason": "the disk is being replaced"}
 

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from novaql.server.alerts.evaluation import Slots
 from novaql.server.alerts.tables import RuleGroup
 from novaql.server.clock import SteppedClock, from_ms, to_ms
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
 
 ANCHOR, INTERVAL = 1_000_000_007, 15_000
 

@@ -19,7 +19,7 @@ from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.db.tables import AuditEntry
-from tests.support.http_server import LocalServer, local_server, token_of
+from tests.support.servers.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 ALL = {"from": "2026-03-01T00:00:00Z", "to": "2026-05-01T00:00:00Z"}

@@ -11,7 +11,7 @@ import pytest
 from novaql import tsdb
 from novaql.server.auth.roles import Role
 from novaql.tsdb.errors import WriteFailed
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 BASE = "/api/v1/admin/tsdb"
 

@@ -17,8 +17,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, parse_time
 from novaql.server.db.engine import StateDatabase
 from novaql.server.errors import RateLimited, Unavailable
-from tests.support.http_server import fresh_state, local_server, token_of
-from tests.support.state_databases import another
+from tests.support.servers.http_server import fresh_state, local_server, token_of
+from tests.support.servers.state_databases import another
 
 MINUTE = Quota("minute", 100, 60, 250)
 NOON = parse_time("2026-04-01T12:00:00Z")

@@ -13,8 +13,8 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from novaql import tsdb
 from novaql.server.auth.roles import Role
 from novaql.server.demo.fleet import Fleet
-from tests.support.console_page import Console
-from tests.support.http_server import LocalServer, local_server
+from tests.support.programs.console_page import Console
+from tests.support.servers.http_server import LocalServer, local_server
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [

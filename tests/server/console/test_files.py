@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from novaql.server.console import read_static
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 ASSET = re.compile(r'(?:href|src)="(/console/[^"]+)"')
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.console_page import Console
+from tests.support.programs.console_page import Console
 
 REQUESTS = "sum by (service) (rate(http_requests_total[5m]))"
 

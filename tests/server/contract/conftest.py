@@ -10,8 +10,8 @@ import pytest
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SystemClock
-from tests.support.http_server import LocalServer, local_server, token_of
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import LocalServer, local_server, token_of
 
 
 @dataclass

@@ -12,7 +12,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.db.tables import AuditEntry
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
-from tests.support.route_walk import Walk, creating
+from tests.support.contract.route_walk import Walk, creating
 
 PRIVILEGED = [endpoint for endpoint in ROUTES if endpoint.action is not None]
 NAMES = [f"{endpoint.verbs[0]} {endpoint.path}" for endpoint in PRIVILEGED]

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from novaql.server.clock import SteppedClock, SystemClock
 from novaql.server.db.tables import AuditEntry
 from novaql.server.routes import ROUTES
-from tests.support.alert_rig import AlertRig
-from tests.support.http_server import local_server
-from tests.support.receiver import Receiver, receiving
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.alert_rig import AlertRig
+from tests.support.servers.http_server import local_server
 
 PRIVILEGED = {
     (method, endpoint.path): endpoint

@@ -17,9 +17,9 @@ import pytest
 
 from novaql.server.http.openapi import openapi_document
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import local_server
-from tests.support.route_walk import Walk
-from tests.support.schema_values import Place, Values
+from tests.support.contract.route_walk import Walk
+from tests.support.contract.schema_values import Place, Values
+from tests.support.servers.http_server import local_server
 
 VALUES = Values(openapi_document(ROUTES, version="1"))
 PATHS: dict[str, Any] = VALUES.document["paths"]

@@ -20,8 +20,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES
-from tests.support.http_server import LocalServer, local_server, token_of
-from tests.support.state_databases import KINDS, state_database
+from tests.support.servers.http_server import LocalServer, local_server, token_of
+from tests.support.servers.state_databases import KINDS, state_database
 
 REQUEST_ID = re.compile(r"^req_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
 SERVICE = {"name": "api", "owner": "team", "tier": "tier1"}

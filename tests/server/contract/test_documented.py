@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.support.documented import assert_documented
+from tests.support.contract.documented import assert_documented
 
 HEADERS = {
     "X-Request-Id": "req_01HXY8N9V2W4M2A0Q9P1B2C3D4",

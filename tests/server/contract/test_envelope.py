@@ -11,7 +11,7 @@ from novaql import tsdb
 from novaql.server.auth.roles import Role
 from novaql.server.http.error_models import ErrorEnvelope
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 GUARDED = [(m, e) for e in ROUTES if e.role is not None for m in e.verbs]

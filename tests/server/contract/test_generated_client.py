@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 PACKAGE = "novaql_client_of_the_test"
 

@@ -21,11 +21,11 @@ from novaql.server.incidents.tables import Incident
 from novaql.server.jobs.housekeeping import forget
 from novaql.server.scim.tables import ScimMember
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
-from tests.support.receiver import receiving
-from tests.support.repository import ROOT
-from tests.support.state_databases import KINDS, state_database
+from tests.support.peers.receiver import receiving
+from tests.support.repository.files import ROOT
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 PAGE = ROOT / "docs" / "design" / "what-grows.md"
 

@@ -14,9 +14,9 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import local_server
-from tests.support.route_walk import Walk
-from tests.support.state_databases import KINDS, state_database
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 _CHANCE = random.Random(7)
 DENSE = "".join(chr(_CHANCE.randrange(0x4E00, 0x9FFF)) for _ in range(9_000))

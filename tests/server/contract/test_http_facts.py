@@ -11,10 +11,10 @@ from novaql.server.routes import ROUTES
 from novaql.tsdb.matchers import Matcher, MatchOp
 from tests.server.conftest import NOW_S
 from tests.server.ingest.test_remote_write_2 import HEADERS
-from tests.support.http_server import LocalServer, local_server
-from tests.support.remote_messages import write_2_message
-from tests.support.remote_write_messages import packed
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.messages.remote_messages import write_2_message
+from tests.support.messages.remote_write_messages import packed
+from tests.support.servers.http_server import LocalServer, local_server
 
 LISTS = [
     row

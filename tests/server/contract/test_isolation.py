@@ -11,9 +11,9 @@ from novaql.server.auth.roles import Role
 from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.route_walk import ID
+from tests.support.contract.route_walk import ID
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS
 
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 WITH_KEY = [

@@ -22,9 +22,9 @@ from novaql.server.ids import new_id
 from novaql.server.routes import ROUTES, Row
 from tests.server.contract.conftest import TwoTenants
 from tests.server.contract.test_isolation import REQUEST_ID, never, seen
-from tests.support.http_server import local_server, token_of
-from tests.support.receiver import receiving
-from tests.support.route_walk import ID, Walk, creating
+from tests.support.contract.route_walk import ID, Walk, creating
+from tests.support.peers.receiver import receiving
+from tests.support.servers.http_server import local_server, token_of
 
 LISTS = [
     endpoint

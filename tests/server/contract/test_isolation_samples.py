@@ -7,9 +7,9 @@ import pytest
 
 from tests.server.contract.conftest import TwoTenants
 from tests.server.contract.test_isolation import write
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.remote_messages import ReadRequestMessage
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_messages import ReadRequestMessage
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS
 
 AT_S = 1_700_000_000
 

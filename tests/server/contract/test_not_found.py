@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 NAMED = [
     (endpoint, method)

@@ -7,7 +7,7 @@ import re
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from novaql.server.routes import ROUTES
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 
 def test_the_document_is_valid_and_needs_no_token(server: LocalServer) -> None:

@@ -16,9 +16,9 @@ from novaql.server.auth.bootstrap import add_tenant, set_limits
 from novaql.server.auth.roles import Role
 from novaql.server.db.tenant_limits import RESOURCES
 from novaql.server.settings import TENANT_LIMITS, Settings
-from tests.support.http_server import LocalServer, local_server, token_of
-from tests.support.route_walk import Walk
-from tests.support.state_databases import KINDS, state_database
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import LocalServer, local_server, token_of
+from tests.support.servers.state_databases import KINDS, state_database
 
 Body = dict[str, Any]
 PANEL = {

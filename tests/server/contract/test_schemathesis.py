@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import ROOT, server_process
+from tests.support.servers.http_server import ROOT, server_process
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
@@ -35,7 +35,7 @@ def test_every_check_passes(tmp_path: Path) -> None:
         environ = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+            "SCHEMATHESIS_HOOKS": "tests.support.contract.schemathesis_hooks",
             "NOVAQL_TEST_KEPT": f"{token['id']} {token['owner']['id']}",
         }
         done = subprocess.run(

@@ -29,8 +29,8 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.routes import ROUTES, Row
 from novaql.server.scim import answering as scim_answering
 from novaql.server.scim import router as scim_router
-from tests.support.http_server import LocalServer, local_server
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import LocalServer, local_server
 
 SLOW: list[tuple[Any, str]] = [
     (novaql.language.reading, "read"),

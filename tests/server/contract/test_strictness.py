@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import local_server
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import local_server
 
 WRONG = ["1_0", " 5", "5 ", "+5", "\uff15", "\u0665", "1e1", "0x5", "5.0", "", "05", "5,0", "inf"]
 

@@ -17,9 +17,9 @@ from novaql.server.db.master_keys import open_keys
 from novaql.server.db.migrate import migrate
 from novaql.server.routes import ROUTES
 from novaql.server.settings import Settings
-from tests.support.http_server import LocalServer, local_server
-from tests.support.receiver import receiving
-from tests.support.state_databases import KINDS, state_database
+from tests.support.peers.receiver import receiving
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 SECRET = "T0P/p4th"
 REACHABLE: dict[str, Any] = {"egress_allow": "127.0.0.0/8", "webhook_http": True}

@@ -12,8 +12,8 @@ import pytest
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, from_ms
 from novaql.server.db.engine import StateDatabase
-from tests.support.http_server import LocalServer, local_server
-from tests.support.state_databases import KINDS, state_database
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 NOW_S = 1_700_000_000
 JOBS = ("api", 'b"}', "c.d", "=HYPERLINK(1)")

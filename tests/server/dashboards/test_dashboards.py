@@ -12,7 +12,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.dashboards.schema import EXAMPLE
 from tests.server.dashboards.conftest import ask, data, panel, save
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 ROW = [{"x": 12 * (i % 2), "y": 8 * (i // 2), "w": 12, "h": 8} for i in range(12)]
 

@@ -12,7 +12,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from tests.server.dashboards.conftest import NOW_S, ask, panel, save
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 RIGHT = {"x": 12, "y": 0, "w": 12, "h": 8}
 

@@ -16,7 +16,7 @@ from novaql.server.dashboards.grafana_out import exported
 from novaql.server.dashboards.layout import packed
 from novaql.server.errors import InvalidRequest
 from tests.server.dashboards.conftest import NOW_S, ask, data, panel, save
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 DATASOURCE = {"type": "prometheus", "uid": "${DS}"}
 NODE: dict[str, Any] = {

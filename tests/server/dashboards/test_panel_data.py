@@ -15,7 +15,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, from_ms
 from novaql.server.dashboards.live import MarksOut, PanelDataOut, VariablesOut
 from tests.server.dashboards.conftest import JOBS, NOW_S, ask, data, fill, panel, save
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 ATTACK = 'x"} or vector(1) #'
 JOB: dict[str, Any] = {

@@ -18,8 +18,8 @@ from novaql.server.crypto.sealing import SealingKeys, key_id
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.master_keys import key_file, open_keys, rotate_key_file, seal_anew
 from novaql.server.settings import Settings
-from tests.support.http_server import LocalServer, local_server
-from tests.support.state_databases import KINDS, state_database
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 OLD, NEW, OTHER = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3))
 

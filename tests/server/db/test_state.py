@@ -21,7 +21,7 @@ from novaql.server.db.rows import Base, Tenant
 from novaql.server.db.tables import Token, User
 from novaql.server.db.tenant_scope import OutOfScope, Prepared
 from novaql.server.errors import Unavailable
-from tests.support.state_databases import another
+from tests.support.servers.state_databases import another
 
 CLOCK = SystemClock()
 

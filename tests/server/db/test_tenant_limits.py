@@ -12,8 +12,14 @@ import pytest
 from novaql.errors import ArgumentError
 from novaql.server.auth.bootstrap import add_tenant, set_limits
 from novaql.server.auth.roles import Role
-from tests.support.http_server import ROOT, LocalServer, local_server, server_process, token_of
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import (
+    ROOT,
+    LocalServer,
+    local_server,
+    server_process,
+    token_of,
+)
 
 QUERY = {"query": "up", "start": 0, "end": 600, "step": 15}
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from novaql.server.db.engine import StateDatabase
 from novaql.server.errors import Unavailable
-from tests.support.dns_server import dns_server
-from tests.support.http_server import LocalServer, local_server
+from tests.support.peers.dns_server import dns_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 HOSTS = {
     "inside.example": [["10.0.0.7"]],

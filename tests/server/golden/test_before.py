@@ -21,7 +21,7 @@ import pytest
 from novaql.server.app import create_app
 from novaql.server.clock import SteppedClock
 from novaql.server.settings import Settings
-from tests.support.http_server import serving
+from tests.support.servers.http_server import serving
 
 HERE = Path(__file__).parent
 _NUMBER = re.compile(r"-?[0-9]+\.[0-9]{10,}")

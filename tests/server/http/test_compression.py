@@ -7,7 +7,7 @@ import pytest
 
 from novaql.server.http.compression import accepted_encoding
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from novaql.server.routes import ROUTES
-from tests.support.http_server import LocalServer, local_server
-from tests.support.route_walk import Walk
+from tests.support.contract.route_walk import Walk
+from tests.support.servers.http_server import LocalServer, local_server
 
 _OF_ONE_ANSWER = {"date", "x-request-id", "x-ratelimit-remaining", "transfer-encoding"}
 GETS = sorted({row.path for row in ROUTES if "GET" in row.verbs})

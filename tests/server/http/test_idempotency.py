@@ -17,8 +17,8 @@ from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import AuditEntry, Event, IdempotencyKey, User
 from tests.server.conftest import MASTER_KEY
-from tests.support.http_server import LocalServer, local_server, token_of
-from tests.support.state_databases import another
+from tests.support.servers.http_server import LocalServer, local_server, token_of
+from tests.support.servers.state_databases import another
 
 BODY = {"email": "grace@example.com", "role": "operator"}
 

@@ -11,9 +11,9 @@ import pytest
 
 from novaql.server.process.logs import log_to_stderr
 from tests.server.webhooks.conftest import REACHABLE, make_a_token, subscribe
-from tests.support.http_server import local_server
-from tests.support.raw_http import answer_to
-from tests.support.receiver import receiving
+from tests.support.peers.receiver import receiving
+from tests.support.servers.http_server import local_server
+from tests.support.servers.raw_http import answer_to
 
 SECRET = "sEcReT-0123456789"
 

@@ -13,8 +13,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.errors import Forbidden
 from novaql.server.http.site import Site
 from novaql.server.settings import Settings
-from tests.support.http_server import LocalServer, local_server
-from tests.support.raw_http import answer_to
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.raw_http import answer_to
 
 EVERYWHERE = "0.0.0.0"
 PUBLIC = "https://nova.example.com"

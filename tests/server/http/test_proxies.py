@@ -8,8 +8,8 @@ import pytest
 
 from novaql.server.addresses import parse_networks
 from novaql.server.http.proxies import TrustedProxies
-from tests.support.http_server import LocalServer, local_server
-from tests.support.raw_http import connected, until_closed
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.raw_http import connected, until_closed
 
 TRUSTED = TrustedProxies(parse_networks("10.0.0.0/8, 2001:db8:1::/48"))
 

@@ -18,8 +18,8 @@ from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.row_versions import RowVersions, bump
 from novaql.server.db.tables import Token, User
-from tests.support.http_server import LocalServer, local_server
-from tests.support.state_databases import another
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import another
 
 BEGIN = datetime(2026, 4, 1, tzinfo=UTC)
 

@@ -26,7 +26,7 @@ from novaql.server.prometheus import queries
 from novaql.server.query import formats
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 SERIES, SAMPLES = 400, 300
 RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}

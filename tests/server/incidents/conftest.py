@@ -14,9 +14,9 @@ import pytest
 from novaql.server.clock import SteppedClock
 from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
-from tests.support.documented import assert_documented
-from tests.support.http_server import LocalServer, local_server
-from tests.support.state_databases import KINDS, state_database
+from tests.support.contract.documented import assert_documented
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 _TABLE = RouteIndex(ROUTES)

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from novaql.server.clock import SteppedClock
 from tests.server.incidents.conftest import NOW, Desk
-from tests.support.http_server import local_server
+from tests.support.servers.http_server import local_server
 
 
 @dataclass

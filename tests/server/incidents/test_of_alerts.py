@@ -16,10 +16,10 @@ from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.incidents.from_alerts import CONSUMERS, firing, over
 from novaql.server.incidents.tables import Incident, IncidentAlert
 from novaql.server.jobs.outbox import Happened
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import local_server
-from tests.support.receiver import receiving
-from tests.support.state_databases import KINDS, state_database
+from tests.support.peers.receiver import receiving
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 
 @pytest.fixture(params=KINDS)

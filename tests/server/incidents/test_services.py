@@ -9,7 +9,7 @@ import pytest
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from tests.server.incidents.conftest import Desk
-from tests.support.http_server import token_of
+from tests.support.servers.http_server import token_of
 
 
 def recent(desk: Desk, query: str = "") -> list[str]:

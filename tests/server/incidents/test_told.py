@@ -9,8 +9,8 @@ import pytest
 
 from novaql.server.clock import SteppedClock
 from tests.server.incidents.conftest import NOW, Desk
-from tests.support.http_server import local_server
-from tests.support.receiver import Receiver, receiving
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import local_server
 
 
 @pytest.fixture

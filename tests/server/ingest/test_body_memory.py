@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.hostile_arrow import FULL, MB
-from tests.support.hostile_bodies import KINDS
+from tests.support.abuse.hostile_arrow import FULL, MB
+from tests.support.abuse.hostile_bodies import KINDS
 
 ALLOWED = 64 * MB
 
@@ -21,7 +21,7 @@ ALLOWED = 64 * MB
 @pytest.fixture(scope="module")
 def measured() -> dict[str, dict[str, Any]]:
     """What each kind did in a process of its own."""
-    command = [sys.executable, "-m", "tests.support.measured_bodies"]
+    command = [sys.executable, "-m", "tests.support.abuse.measured_bodies"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]

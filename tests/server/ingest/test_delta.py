@@ -18,8 +18,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.ingest.delta import DeltaProblem, DeltaSums
 from novaql.server.ingest.otlp import Converted, convert
 from novaql.tsdb.tile import is_stale
-from tests.support.http_server import LocalServer, local_server
-from tests.support.store_failures import FailingAppends
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.store.failures import FailingAppends
 
 S = 10**9
 Point = dict[str, Any]

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from novaql.server.auth.roles import Role
-from tests.support.http_server import LocalServer, local_server
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import LocalServer, local_server
 
 T = 1_700_000_000
 

@@ -41,11 +41,11 @@ from novaql.server.settings import Settings
 from novaql.tsdb.tile import Batch
 from tests.server.ingest.test_formats import BODIES
 from tests.server.ingest.test_otlp import WHOLE, as_protobuf
-from tests.support.fuzzing import EXAMPLES
-from tests.support.http_server import LocalServer, local_server
-from tests.support.message_mutations import mutated
-from tests.support.remote_messages import write_2_message
-from tests.support.remote_write_messages import message_of
+from tests.support.generators.fuzzing import EXAMPLES
+from tests.support.messages.message_mutations import mutated
+from tests.support.messages.remote_messages import write_2_message
+from tests.support.messages.remote_write_messages import message_of
+from tests.support.servers.http_server import LocalServer, local_server
 
 SMALL = Settings(max_unpacked_bytes=1 << 20, max_write_series=1000, max_labels=20, auth=False)
 SERIES = [({"__name__": "m", "job": f"j{i}"}, [(1_000 + i, 1.5), (2_000, -0.0)]) for i in range(4)]

@@ -9,9 +9,9 @@ from novaql.server.auth.roles import Role
 from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.tsdb.tile import STALE, STALE_BITS
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.stored_histograms import natives_of
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
+from tests.support.store.stored_histograms import natives_of
 
 TIME_S = 1_700_000_000
 

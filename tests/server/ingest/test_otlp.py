@@ -17,8 +17,8 @@ from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
 from novaql.server.ingest.otlp_names import label_name, metric_name
 from novaql.tsdb.selection import Metadata
-from tests.support.http_server import LocalServer, local_server
-from tests.support.remote_messages import Field, message_classes
+from tests.support.messages.remote_messages import Field, message_classes
+from tests.support.servers.http_server import LocalServer, local_server
 
 _FIXED, _SFIXED, _SINT, _UINT, _BOOL, _STRING, _MESSAGE, _DOUBLE = 6, 16, 17, 4, 8, 9, 11, 1
 _POINT: list[Field] = [

@@ -18,9 +18,9 @@ from novaql.server.ingest import write_parts
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
 from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
 from novaql.tsdb.tile import Batch
-from tests.support.http_server import LocalServer, local_server
-from tests.support.remote_messages import write_2_message
-from tests.support.remote_write_messages import message_of
+from tests.support.messages.remote_messages import write_2_message
+from tests.support.messages.remote_write_messages import message_of
+from tests.support.servers.http_server import LocalServer, local_server
 
 Series = tuple[dict[str, str], list[tuple[int, float]]]
 FIRST = {

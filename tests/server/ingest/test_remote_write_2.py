@@ -13,9 +13,9 @@ from novaql.server.auth.roles import Role
 from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.remote_messages import write_2_message
-from tests.support.remote_write_messages import packed
+from tests.support.messages.remote_messages import write_2_message
+from tests.support.messages.remote_write_messages import packed
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
 HEADERS = WRITE_HEADERS | {
     "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",

@@ -13,7 +13,7 @@ from novaql.server.db.tables import Job
 from novaql.server.ids import new_id
 from novaql.server.jobs.fair_claims import FairClaims, in_turn
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 HANG_S = 60.0
 

@@ -20,7 +20,7 @@ from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.jobs.outbox import Consumer, Happened, matches, relay
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
 from novaql.server.tenants.context import ServerContext
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 ORIGIN = Origin("req_test")
 

@@ -15,7 +15,7 @@ from novaql.server.errors import Unavailable
 from novaql.server.jobs.leases import Leases, holder_of
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
 from tests.server.jobs.test_jobs import add_one, count, counted, in_unit, jobs
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 LEASE = timedelta(seconds=15)
 

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from novaql.server.clock import SteppedClock, to_ms
-from tests.support import patiently
-from tests.support.alert_rig import NOW, AlertRig
-from tests.support.http_server import WRITE_HEADERS, local_server, server_process
-from tests.support.prometheus_programs import program, running_prometheus
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.programs.prometheus_programs import program, running_prometheus
+from tests.support.servers import patiently
+from tests.support.servers.alert_rig import NOW, AlertRig
+from tests.support.servers.http_server import WRITE_HEADERS, local_server, server_process
 
 STEPS = 50
 INTERVAL_S = 14  # no divisor of 5m: 2.53 still sees a sample that is just so old

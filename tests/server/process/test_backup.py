@@ -15,10 +15,10 @@ import pytest
 from novaql import tsdb
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.rows import Tenant
-from tests.support.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS, postgresql_url
-from tests.support.store_model import batch_of
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import ROOT, WRITE_HEADERS, ServerProcess, server_process
+from tests.support.servers.state_databases import KINDS, postgresql_url
+from tests.support.store.model import batch_of
 
 NOW_S = 1_700_000_000
 

@@ -12,10 +12,10 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support import patiently
-from tests.support.http_server import ROOT, WRITE_HEADERS, server_process
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import postgresql, postgresql_url
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers import patiently
+from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
+from tests.support.servers.state_databases import postgresql, postgresql_url
 
 NOW_S = 1_700_000_000
 

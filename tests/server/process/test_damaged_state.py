@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import ROOT, WRITE_HEADERS, server_process
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
 
 NOW_S = 1_700_000_000
 

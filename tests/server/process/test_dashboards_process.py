@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pyarrow as pa
 
-from tests.support.http_server import WRITE_HEADERS, server_process
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, server_process
 
 NOW_S = 1_700_000_000
 RATE = 'rate(m_total{job="$job"}[30s])'

@@ -19,9 +19,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from novaql.server.settings import Settings
-from tests.support import patiently
-from tests.support.http_server import ROOT, wait_until_ready
-from tests.support.prometheus_programs import free_port
+from tests.support.programs.prometheus_programs import free_port
+from tests.support.servers import patiently
+from tests.support.servers.http_server import ROOT, wait_until_ready
 
 DEPLOY = ROOT / "server" / "deploy"
 

@@ -14,11 +14,11 @@ import pytest
 
 import novaql
 from novaql import tsdb
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.small_disk import SmallDisk, small_disk
-from tests.support.store_model import batch_of
+from tests.support.disks.small_disk import SmallDisk, small_disk
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers import patiently
+from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
+from tests.support.store.model import batch_of
 
 START_S = 1_700_000_000
 SERIES = 200

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 
 SYNC_INTERVAL_S = 1.0
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import server_process
-from tests.support.receiver import Receiver, receiving
-from tests.support.state_databases import KINDS, postgresql_url
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import server_process
+from tests.support.servers.state_databases import KINDS, postgresql_url
 
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",

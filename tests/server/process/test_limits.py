@@ -13,8 +13,8 @@ import pytest
 
 from novaql.server.process.connections import Connections, SharedCounts
 from novaql.server.process.limits import Limits
-from tests.support.http_server import LocalServer, local_server
-from tests.support.raw_http import Heard, answer_to, connected, until_closed
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.raw_http import Heard, answer_to, connected, until_closed
 
 QUICK = Limits(head_s=0.5, grace_s=0.5, idle_s=2.0, kept_s=1.5, unread_s=0.5)
 """Times that a test can wait for; the server looks once a second."""

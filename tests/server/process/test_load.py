@@ -17,7 +17,7 @@ from novaql.server.auth.roles import Role
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Selection, TileRef
 from novaql.tsdb.tile import Tile
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 class SlowStore:

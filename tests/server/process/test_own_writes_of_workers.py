@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import WRITE_HEADERS, server_process
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS, postgresql_url
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, server_process
+from tests.support.servers.state_databases import KINDS, postgresql_url
 
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0", "workers": "2", "measured_for_s": "600"}
 SIGNAL = {"traffic": "sum(written)"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.http_server import ROOT, fresh_state, server_process
+from tests.support.servers.http_server import ROOT, fresh_state, server_process
 
 WRITERS = 4
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0"}

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS, server_process
-from tests.support.prometheus_programs import running_prometheus
-from tests.support.remote_write_messages import Series, message_of, packed
+from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.programs.prometheus_programs import running_prometheus
+from tests.support.servers import patiently
+from tests.support.servers.http_server import WRITE_HEADERS, server_process
 
 START_S = 1_700_000_000 + 0.007  # off the edges of ranges: 2.53 has both ends closed
 END_S = START_S + 1800

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
-from tests.support.prometheus_programs import program
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.programs.prometheus_programs import program
+from tests.support.servers import patiently
+from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 
 
 @pytest.fixture(scope="module")

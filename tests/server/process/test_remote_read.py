@@ -18,15 +18,20 @@ from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, rea
 from novaql.server.auth.roles import Role
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.server.prometheus.read_messages import encode_samples
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server, server_process
-from tests.support.prometheus_programs import running_prometheus
-from tests.support.remote_messages import (
+from tests.support.messages.remote_messages import (
     ReadRequestMessage,
     ReadResponseMessage,
     write_2_message,
 )
-from tests.support.remote_write_messages import Series, message_of, packed
+from tests.support.messages.remote_write_messages import Series, message_of, packed
+from tests.support.programs.prometheus_programs import running_prometheus
+from tests.support.servers import patiently
+from tests.support.servers.http_server import (
+    WRITE_HEADERS,
+    LocalServer,
+    local_server,
+    server_process,
+)
 
 VERSION_2 = "io.prometheus.write.v2.Request"
 

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from tests.server.contract.test_seed import PROMISED
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS
-from tests.support.tenant_client import TenantClient, second_tenant
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers import patiently
+from tests.support.servers.http_server import WRITE_HEADERS
+from tests.support.servers.state_databases import KINDS
+from tests.support.servers.tenant_client import TenantClient, second_tenant
 
 OURS = ("/services", "/slo", "/audit", "/users", "/tokens", "/scim")
 NOW = int(time.time()) // 60 * 60

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from tests.server.contract.test_seed import LATER, PROMISED
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.receiver import Receiver, receiving
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS
-from tests.support.tenant_client import TenantClient, second_tenant
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import WRITE_HEADERS
+from tests.support.servers.state_databases import KINDS
+from tests.support.servers.tenant_client import TenantClient, second_tenant
 
 OURS = ("/incidents",)
 SETTINGS = {"egress_allow": "127.0.0.0/8", "webhook_http": "true"}

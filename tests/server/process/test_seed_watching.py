@@ -18,11 +18,11 @@ from standardwebhooks import Webhook as Reference
 
 from tests.server.contract.test_seed import LATER, PROMISED
 from tests.server.process import test_seed_endpoints, test_seed_incidents
-from tests.support.http_server import WRITE_HEADERS
-from tests.support.receiver import Receiver, receiving
-from tests.support.remote_write_messages import message_of, packed
-from tests.support.state_databases import KINDS
-from tests.support.tenant_client import TenantClient, second_tenant
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import WRITE_HEADERS
+from tests.support.servers.state_databases import KINDS
+from tests.support.servers.tenant_client import TenantClient, second_tenant
 
 OURS = ("/alerts", "/alert-rules", "/dashboards", "/panels", "/novaql", "/webhooks")
 SETTINGS = {

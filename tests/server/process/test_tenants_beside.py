@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import patiently
-from tests.support.http_server import ROOT, server_process
-from tests.support.prometheus_programs import program, running_prometheus
+from tests.support.programs.prometheus_programs import program, running_prometheus
+from tests.support.servers import patiently
+from tests.support.servers.http_server import ROOT, server_process
 
 _CONFIG = """
 global: {{scrape_interval: 1s, external_labels: {{whose: {name}}}}}

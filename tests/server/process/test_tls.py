@@ -17,8 +17,8 @@ import httpx
 import pytest
 from cryptography import x509
 
-from tests.support.certificates import write_certificate
-from tests.support.http_server import ROOT, server_process
+from tests.support.peers.certificates import write_certificate
+from tests.support.servers.http_server import ROOT, server_process
 
 
 def serials(url: str, count: int = 8) -> set[int]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import patiently
-from tests.support.exposer import exposing
-from tests.support.http_server import server_process
-from tests.support.prometheus_programs import free_port
-from tests.support.victoria_program import victoria_program
+from tests.support.peers.exposer import exposing
+from tests.support.programs.prometheus_programs import free_port
+from tests.support.programs.victoria_program import victoria_program
+from tests.support.servers import patiently
+from tests.support.servers.http_server import server_process
 
 BODY = b'# TYPE up_since gauge\nup_since{path="/a"} 1700000000.25\ncounted_total 3\n'
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 from standardwebhooks import Webhook as Reference
 
-from tests.support.http_server import server_process
-from tests.support.receiver import Receiver, receiving
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import server_process
 
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",

@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import patiently
-from tests.support.http_server import WRITE_HEADERS, ServerProcess, server_process
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers import patiently
+from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0", "sync": "os"}
 

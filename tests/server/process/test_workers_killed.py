@@ -25,9 +25,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.http_server import ServerProcess, server_process
-from tests.support.receiver import Receiver, receiving
-from tests.support.state_databases import KINDS, postgresql_url
+from tests.support.peers.receiver import Receiver, receiving
+from tests.support.servers.http_server import ServerProcess, server_process
+from tests.support.servers.state_databases import KINDS, postgresql_url
 
 SETTINGS = {
     **dict.fromkeys(("rate_per_minute", "rate_per_day", "prometheus_per_minute"), "0"),

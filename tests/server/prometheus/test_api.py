@@ -10,8 +10,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.prometheus.envelope import capped
 from novaql.server.prometheus.label_names import unescaped_name
 from tests.server.conftest import NOW_S
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
 
 def test_values_are_texts_and_times_numbers(server: LocalServer) -> None:

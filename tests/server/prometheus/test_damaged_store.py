@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from novaql import tsdb
-from tests.support.http_server import LocalServer, local_server
-from tests.support.store_model import Sample, batch_of
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.store.model import Sample, batch_of
 
 WORDS = "its samples are missing from this answer"
 

@@ -13,9 +13,9 @@ import pytest
 
 from novaql import tsdb
 from novaql.server.auth.roles import Role
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.prometheus_server import PrometheusServer, running_prometheus
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.programs.prometheus_server import PrometheusServer, running_prometheus
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
 NOW_MS = int(time.time()) * 1000
 Parameters = Mapping[str, str | Sequence[str]]

@@ -19,7 +19,7 @@ from novaql.server.settings import Settings
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer, local_server, serving
+from tests.support.servers.http_server import LocalServer, local_server, serving
 
 
 def tree(server: LocalServer, query: str) -> Any:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from novaql.server.prometheus.fuzzy import jaro_winkler, scorer, subsequence_score
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 def lines(answer: httpx.Response) -> list[Any]:

@@ -11,7 +11,7 @@ import pytest
 from novaql.server.auth.roles import Role
 from novaql.server.query.schema import NovaqlAnswer
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 def test_an_instant_query_is_a_vector_of_numbers(server: LocalServer) -> None:

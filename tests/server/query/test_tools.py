@@ -16,7 +16,7 @@ from novaql.server.query.schema import (
     ParsedOut,
 )
 from tests.server.conftest import NOW_S
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 
 def ask(server: LocalServer, tool: str, **body: Any) -> httpx.Response:

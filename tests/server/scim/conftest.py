@@ -13,8 +13,8 @@ import pytest
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SystemClock
-from tests.support.http_server import LocalServer, local_server, token_of
-from tests.support.state_databases import KINDS, state_database
+from tests.support.servers.http_server import LocalServer, local_server, token_of
+from tests.support.servers.state_databases import KINDS, state_database
 
 _numbers = itertools.count(1)
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

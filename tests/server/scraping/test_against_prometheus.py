@@ -13,8 +13,8 @@ import httpx
 from novaql import tsdb
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.scraping.samples import REPORTED
-from tests.support.exposer import Exposer, exposing
-from tests.support.prometheus_data import prometheus_with_data
+from tests.support.peers.exposer import Exposer, exposing
+from tests.support.programs.prometheus_data import prometheus_with_data
 
 BODY = b"""\
 # TYPE requests_total counter

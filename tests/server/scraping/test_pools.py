@@ -18,8 +18,8 @@ from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.model import discovered_labels, target_of
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.tsdb.tile import is_stale
-from tests.support.exposer import Exposer, exposing
-from tests.support.http_server import fresh_state, local_server
+from tests.support.peers.exposer import Exposer, exposing
+from tests.support.servers.http_server import fresh_state, local_server
 
 
 def samples_of(store: tsdb.Database, **labels: str) -> list[tuple[int, float, bool]]:

@@ -13,9 +13,9 @@ from novaql.server.scraping.samples import SampleMaker
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import STALE, Batch
 from tests.server.scraping.test_pools import eventually, job, samples_of
-from tests.support.batches import Plain, bits, plain
-from tests.support.exposer import PROTOBUF, exposing
-from tests.support.metric_families import FAMILY_CLASSES, delimited
+from tests.support.messages.metric_families import FAMILY_CLASSES, delimited
+from tests.support.peers.exposer import PROTOBUF, exposing
+from tests.support.store.batches import Plain, bits, plain
 
 NOW = 1_700_000_000_000
 TEXT = "text/plain; version=0.0.4"

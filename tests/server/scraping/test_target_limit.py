@@ -11,7 +11,7 @@ from novaql.server.scraping import discovery
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
 from novaql.server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
-from tests.support.http_server import local_server
+from tests.support.servers.http_server import local_server
 
 
 def test_a_limit_counts_what_is_taken_and_released() -> None:

@@ -12,7 +12,7 @@ import pytest
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
-from tests.support.http_server import LocalServer, local_server, token_of
+from tests.support.servers.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 END = int(NOW.timestamp() * 1000)

@@ -12,8 +12,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.slo.rules import alert_rules
 from novaql.server.slo.tables import Slo
-from tests.support.http_server import WRITE_HEADERS, LocalServer, local_server
-from tests.support.remote_write_messages import message_of, packed
+from tests.support.messages.remote_write_messages import message_of, packed
+from tests.support.servers.http_server import WRITE_HEADERS, LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from novaql.server.clock import SteppedClock
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 

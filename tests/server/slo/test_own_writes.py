@@ -11,7 +11,7 @@ import pytest
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, to_ms
 from novaql.server.query import measure as measuring
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 SLO = {

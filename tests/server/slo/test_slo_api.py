@@ -13,7 +13,7 @@ import yaml
 
 from novaql.rules.reading import read_rules
 from novaql.server.clock import SteppedClock
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 DAY = 86_400

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from novaql.server.clock import SteppedClock, SystemClock
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, SystemClock
-from tests.support.http_server import LocalServer, local_server
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 @pytest.fixture

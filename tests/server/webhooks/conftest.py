@@ -12,9 +12,9 @@ from standardwebhooks import Webhook as Reference
 
 from novaql.server.clock import SteppedClock, SystemClock
 from novaql.server.db.engine import StateDatabase
-from tests.support.http_server import LocalServer, local_server
-from tests.support.receiver import Heard, Receiver, receiving
-from tests.support.state_databases import KINDS, state_database
+from tests.support.peers.receiver import Heard, Receiver, receiving
+from tests.support.servers.http_server import LocalServer, local_server
+from tests.support.servers.state_databases import KINDS, state_database
 
 REACHABLE: dict[str, Any] = {"egress_allow": "127.0.0.0/8", "webhook_http": True}
 

@@ -13,8 +13,8 @@ from novaql.server import versions as api_version
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe, verified
-from tests.support.http_server import LocalServer, local_server
-from tests.support.receiver import Receiver
+from tests.support.peers.receiver import Receiver
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 def test_an_event_arrives_signed_byte_for_byte(served: LocalServer, receiver: Receiver) -> None:

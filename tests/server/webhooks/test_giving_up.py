@@ -21,8 +21,8 @@ from novaql.server.webhooks.messages import KEPT
 from novaql.server.webhooks.retries import SCHEDULE
 from novaql.server.wiring import JOBS
 from tests.server.webhooks.conftest import REACHABLE, ask, log_of, make_a_token, subscribe
-from tests.support.http_server import LocalServer, local_server
-from tests.support.receiver import Receiver
+from tests.support.peers.receiver import Receiver
+from tests.support.servers.http_server import LocalServer, local_server
 
 
 def test_deleting_ends_what_was_to_be_sent_again(

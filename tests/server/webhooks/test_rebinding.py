@@ -9,9 +9,9 @@ import pytest
 from novaql.server.egress.dialer import Unreachable
 from novaql.server.egress.names import resolver_at
 from tests.server.webhooks.conftest import ask, log_of, make_a_token, subscribe
-from tests.support.dns_server import dns_server
-from tests.support.http_server import local_server
-from tests.support.receiver import Receiver
+from tests.support.peers.dns_server import dns_server
+from tests.support.peers.receiver import Receiver
+from tests.support.servers.http_server import local_server
 
 PUBLIC, PRIVATE = "93.184.216.34", "127.0.0.1"
 

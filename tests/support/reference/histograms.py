@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 
-from tests.support import plain_histograms
+from tests.support.histograms import plain_histograms
 from tests.support.reference import native
 from tests.support.reference.numbers import divide
 from tests.support.reference.values import NAME, Element, Notes, Vector, floats, without

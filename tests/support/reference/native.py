@@ -17,8 +17,8 @@ from novaql.promqltest.histogram import (
     add,
     subtract,
 )
-from tests.support import plain_histograms
-from tests.support.native_histograms import was_reset
+from tests.support.histograms import plain_histograms
+from tests.support.histograms.native_histograms import was_reset
 from tests.support.reference import numbers
 from tests.support.reference.values import Element, Notes, Number, UnsureError, Vector, mapped
 

@@ -16,14 +16,14 @@ from novaql.language import parse
 from novaql.options import NameRemoval, QueryOptions
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.tsdb import Batch
-from tests.support.query_answers import (
+from tests.support.generators.random_queries import INEXACT
+from tests.support.generators.random_samples import START_MS
+from tests.support.programs.query_answers import (
     Answer,
     answer_of_result,
     disagreement,
     ranking_disagreement,
 )
-from tests.support.random_queries import INEXACT
-from tests.support.random_samples import START_MS
 from tests.support.reference.evaluator import Reference
 from tests.support.reference.values import Notes, RefusedError, Series, UnsureError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from novaql.promqltest.histogram import FloatHistogram
-from tests.support.native_histograms import was_reset
+from tests.support.histograms.native_histograms import was_reset
 from tests.support.reference import native, numbers
 from tests.support.reference.values import Notes, Number, RefusedError, Sample, UnsureError
 

@@ -15,10 +15,10 @@ from novaql import tsdb
 from novaql.tsdb.labels import LabelColumn, SeriesTable
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.tile import STALE, Batch
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import Model, Sample, batch_of, from_bits, read_all
-from tests.support.store_workload import Still
-from tests.support.stored_histograms import Native, simple
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import Model, Sample, batch_of, from_bits, read_all
+from tests.support.store.stored_histograms import Native, simple
+from tests.support.store.workload import Still
 
 MINUTE = 60_000
 names = st.sampled_from(["up", "load", "took_seconds_bucket"])

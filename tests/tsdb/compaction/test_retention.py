@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from novaql import tsdb
-from tests.support.store_model import Sample, batch_of, read_all
+from tests.support.store.model import Sample, batch_of, read_all
 
 HOUR = 3_600_000
 

@@ -22,8 +22,8 @@ from novaql import tsdb
 from novaql.tsdb.exemplars import Exemplars
 from novaql.tsdb.index.match import match_rows
 from novaql.tsdb.labels import SeriesTable
-from tests.support.store_model import Model, Sample, batch_of, from_bits, read_all
-from tests.support.stored_histograms import simple
+from tests.support.store.model import Model, Sample, batch_of, from_bits, read_all
+from tests.support.store.stored_histograms import simple
 
 HERE = Path(__file__).parent
 FORMATS = (1, 2, 3, 4, 5, 6)

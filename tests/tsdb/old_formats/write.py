@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from novaql import tsdb
-from tests.support.store_model import batch_of
+from tests.support.store.model import batch_of
 from tests.tsdb.old_formats.test_old_formats import (
     DELETED,
     METADATA,

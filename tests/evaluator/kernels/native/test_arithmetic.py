@@ -25,7 +25,7 @@ from novaql.evaluator.kernels.native.arithmetic import (
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.histograms import Histograms
-from tests.support.native_histograms import any_histogram, columns, singles
+from tests.support.histograms.native_histograms import any_histogram, columns, singles
 
 Pairs = list[tuple[FloatHistogram, FloatHistogram]]
 PAIRS = st.lists(st.tuples(any_histogram(), any_histogram()), min_size=1, max_size=6)

@@ -14,7 +14,7 @@ from novaql.evaluator.kernels.native.exact_ends import exact_differences
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from tests.support.native_histograms import (
+from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,
     custom,

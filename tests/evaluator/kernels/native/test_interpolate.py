@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.interpolate import between
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from tests.support.native_histograms import any_histogram, columns, singles, was_reset
+from tests.support.histograms.native_histograms import any_histogram, columns, singles, was_reset
 
 
 @given(

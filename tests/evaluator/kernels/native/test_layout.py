@@ -15,7 +15,7 @@ from novaql.evaluator.kernels.native.layout import (
 from novaql.promqltest.histogram import FloatHistogram, Span
 from novaql.promqltest.histogram import widened as widened_single
 from novaql.tsdb.histogram_bounds import upper_bounds
-from tests.support.native_histograms import any_histogram, columns, exponential, singles
+from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 
 
 def test_bounds_are_powers_of_two_and_their_roots() -> None:

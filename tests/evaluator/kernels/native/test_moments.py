@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.moments import average, standard_deviation, variance
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns
+from tests.support.histograms import plain_histograms as plain
+from tests.support.histograms.native_histograms import any_histogram, columns
 
 
 @given(st.lists(any_histogram(), max_size=8))

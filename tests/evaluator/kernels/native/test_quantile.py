@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.quantile import histogram_fraction, histogram_quantile
 from novaql.promqltest.histogram import FloatHistogram, Span
 from novaql.promqltest.histogram_notation import parse_histogram
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns
+from tests.support.histograms import plain_histograms as plain
+from tests.support.histograms.native_histograms import any_histogram, columns
 
 SHARES = st.floats(-0.2, 1.2) | st.sampled_from([0.0, 0.5, 1.0, math.nan])
 CUTS = st.floats(-20, 20) | st.sampled_from([0.0, 1.0, -1.0, 2.0, math.inf, -math.inf, math.nan])

@@ -13,7 +13,7 @@ from novaql.evaluator.kernels.native.rate import differences
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.labels import Bools
-from tests.support.native_histograms import (
+from tests.support.histograms.native_histograms import (
     any_histogram,
     columns,
     custom,

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.resets import detect_reset
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from tests.support.native_histograms import any_histogram, columns, custom, exponential, was_reset
+from tests.support.histograms.native_histograms import (
+    any_histogram,
+    columns,
+    custom,
+    exponential,
+    was_reset,
+)
 
 BASE = FloatHistogram(
     schema=1,

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from novaql.evaluator.kernels.native.sums import folded, mean_runs, sum_runs
 from novaql.promqltest import histogram as plain
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
-from tests.support.native_histograms import any_histogram, columns, custom, exponential, singles
+from tests.support.histograms.native_histograms import (
+    any_histogram,
+    columns,
+    custom,
+    exponential,
+    singles,
+)
 
 RUNS = st.lists(
     st.lists(exponential(), min_size=1, max_size=5)

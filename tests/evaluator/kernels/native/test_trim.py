@@ -12,8 +12,8 @@ from novaql.evaluator.kernels.native.quantile import histogram_fraction
 from novaql.evaluator.kernels.native.trim import trim_above, trim_below
 from novaql.promqltest.histogram import FloatHistogram, populations
 from novaql.promqltest.histogram_notation import parse_histogram
-from tests.support import plain_histograms as plain
-from tests.support.native_histograms import any_histogram, columns, exponential, singles
+from tests.support.histograms import plain_histograms as plain
+from tests.support.histograms.native_histograms import any_histogram, columns, exponential, singles
 
 CUTS = st.floats(-20, 20) | st.sampled_from([0.0, 0.5, 1.0, -1.0, 2.0, 5.0, math.inf, -math.inf])
 

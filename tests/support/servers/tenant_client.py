@@ -16,9 +16,9 @@ import httpx
 
 from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
-from tests.support.documented import assert_documented
-from tests.support.http_server import ROOT, ServerProcess, server_process
-from tests.support.state_databases import postgresql_url
+from tests.support.contract.documented import assert_documented
+from tests.support.servers.http_server import ROOT, ServerProcess, server_process
+from tests.support.servers.state_databases import postgresql_url
 
 TABLE = RouteIndex(ROUTES)
 

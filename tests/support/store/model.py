@@ -13,7 +13,7 @@ from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher, select_rows
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Hints, Selection, Source
 from novaql.tsdb.tile import Batch, HistogramSamples
-from tests.support.stored_histograms import Native, histograms_of, natives_of
+from tests.support.store.stored_histograms import Native, histograms_of, natives_of
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Mapping[str, str], int, float | Native]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http_server import wait_until_ready
+from tests.support.servers.http_server import wait_until_ready
 
 HOW_TO_GET = "is not installed: `apt-get install prometheus`, or put the release binary in PATH"
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from novaql.server.routes import ROUTES, Row
-from tests.support.http_server import LocalServer
+from tests.support.servers.http_server import LocalServer
 
 _BRACED = re.compile(r"\{(\w+)\}")
 ID = re.compile(r"[a-z]{2,5}_[0-9A-Za-z]{16,32}")

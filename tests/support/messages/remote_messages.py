@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from tests.support.remote_write_messages import Series
+from tests.support.messages.remote_write_messages import Series
 
 _DOUBLE, _INT64, _UINT64, _INT32, _UINT32, _STRING, _MESSAGE = 1, 3, 4, 5, 13, 9, 11
 _ONE, _MANY = 1, 3

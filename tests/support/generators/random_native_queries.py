@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.support.random_queries import RANGES, QueryMaker
+from tests.support.generators.random_queries import RANGES, QueryMaker
 
 METRICS = ("latency_total", "sizes_total", "depth", "mixed", "load", "requests_total")
 OF_HISTOGRAMS = ("count", "sum", "avg", "stddev", "stdvar")

@@ -25,7 +25,7 @@ from novaql.promqltest.histogram import (
 from novaql.promqltest.native_columns import columns_of
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples
-from tests.support.random_samples import START_MS
+from tests.support.generators.random_samples import START_MS
 
 Number = float | FloatHistogram
 AnySamples = Sequence[tuple[int, Number]]

@@ -34,9 +34,9 @@ from novaql.server.process.run import address_of, listen, public_server
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
-from tests.support.remote_write_messages import Series, message_of, packed
+from tests.support.messages.remote_write_messages import Series, message_of, packed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WRITE_HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 
 from novaql.server.auth.roles import Role
-from tests.support.http_server import ServerProcess, server_process
-from tests.support.memory_limit import forget_peaks, memory_limit, peak_bytes
-from tests.support.state_databases import postgresql_url
-from tests.support.tenant_client import admin
+from tests.support.servers.http_server import ServerProcess, server_process
+from tests.support.servers.memory_limit import forget_peaks, memory_limit, peak_bytes
+from tests.support.servers.state_databases import postgresql_url
+from tests.support.servers.tenant_client import admin
 
 MEMORY_BYTES = 2 << 30
 HANG_S = 60.0

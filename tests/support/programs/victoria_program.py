@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http_server import wait_until_ready
-from tests.support.prometheus_programs import free_port
+from tests.support.programs.prometheus_programs import free_port
+from tests.support.servers.http_server import wait_until_ready
 
 
 def victoria_program(name: str) -> str:

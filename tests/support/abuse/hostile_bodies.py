@@ -10,7 +10,7 @@ from typing import Any
 import cramjam
 
 from novaql.inputs.protobuf_wire import varint
-from tests.support.hostile_arrow import (
+from tests.support.abuse.hostile_arrow import (
     FULL,
     MB,
     compressed_buffers,

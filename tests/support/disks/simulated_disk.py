@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from novaql.tsdb.fsio import AppendFile, Buffer, Lock, ReadFile
-from tests.support.disk_image import ROOT, STORE, Change, Cut, Image, Inode
+from tests.support.disks.disk_image import ROOT, STORE, Change, Cut, Image, Inode
 
 
 class PowerCut(BaseException):

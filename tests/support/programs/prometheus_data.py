@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.http_server import wait_until_ready
-from tests.support.prometheus_programs import free_port, program
+from tests.support.programs.prometheus_programs import free_port, program
+from tests.support.servers.http_server import wait_until_ready
 
 LATE_IS_TAKEN = "storage: {tsdb: {out_of_order_time_window: 30d}}\n"
 

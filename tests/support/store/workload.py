@@ -15,8 +15,8 @@ from pathlib import Path
 from novaql import tsdb
 from novaql.tsdb.matchers import Matcher, MatchOp
 from novaql.tsdb.selection import Metadata
-from tests.support.simulated_disk import STORE, SimulatedDisk
-from tests.support.store_model import (
+from tests.support.disks.simulated_disk import STORE, SimulatedDisk
+from tests.support.store.model import (
     Labels,
     Sample,
     Stored,
@@ -25,7 +25,7 @@ from tests.support.store_model import (
     key_of,
     read_all,
 )
-from tests.support.stored_histograms import Native, simple
+from tests.support.store.stored_histograms import Native, simple
 
 Place = tuple[Labels, int]
 MODES = ("always", "interval", "os")

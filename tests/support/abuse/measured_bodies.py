@@ -1,7 +1,7 @@
 """What a body costs a server: each in a process of its own, which begins warm.
 
-python -m tests.support.measured_bodies              every kind of `hostile_bodies`
-python -m tests.support.measured_bodies influx       those with this in their name
+python -m tests.support.abuse.measured_bodies              every kind of `hostile_bodies`
+python -m tests.support.abuse.measured_bodies influx       those with this in their name
 
 NOVAQL_HOSTILE_MB=64 makes them as large as a server takes them by default.
 """
@@ -24,10 +24,10 @@ from novaql import tsdb
 from novaql.inputs.wire.compiling import prepare
 from novaql.server.app import create_app
 from novaql.server.settings import Settings
-from tests.support import hostile_bodies
-from tests.support.hostile_arrow import FULL
-from tests.support.hostile_bodies import KINDS, Hostile
-from tests.support.http_server import fresh_state
+from tests.support.abuse import hostile_bodies
+from tests.support.abuse.hostile_arrow import FULL
+from tests.support.abuse.hostile_bodies import KINDS, Hostile
+from tests.support.servers.http_server import fresh_state
 
 ADDRESS_SPACE = 3 << 30
 LONGEST_S = 100
@@ -99,8 +99,8 @@ async def _good_one(client: httpx.AsyncClient, hostile: Hostile) -> bool:
     """Whether a good body through the same door is stored, with all labels, and found again."""
     labels = {"__name__": "afterwards", "job": "a", "instance": "b"}
     if hostile.path == hostile_bodies.WRITE:
-        from tests.support.remote_messages import write_2_message  # noqa: PLC0415
-        from tests.support.remote_write_messages import message_of, packed  # noqa: PLC0415
+        from tests.support.messages.remote_messages import write_2_message  # noqa: PLC0415
+        from tests.support.messages.remote_write_messages import message_of, packed  # noqa: PLC0415
 
         series = [(labels, [(1_700_000_000_000, 7.0)])]
         second = hostile.kind == hostile_bodies.PROTO_2

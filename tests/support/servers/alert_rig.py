@@ -12,8 +12,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock, to_ms
 from novaql.server.http.index import RouteIndex
 from novaql.server.routes import ROUTES
-from tests.support.documented import assert_documented
-from tests.support.http_server import LocalServer
+from tests.support.contract.documented import assert_documented
+from tests.support.servers.http_server import LocalServer
 
 _TABLE = RouteIndex(ROUTES)
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.remote_write_messages import Series, message_of, packed
+from tests.support.messages.remote_write_messages import Series, message_of, packed
 
 _START_TIMEOUT_S = 30.0
 

@@ -21,7 +21,7 @@ import pytest
 
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
-from tests.support.http_server import fresh_state
+from tests.support.servers.http_server import fresh_state
 
 KINDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:  # the process of the clients needs neither, and begins sooner
-    from tests.support.abuse import AbuseRig
+    from tests.support.abuse.rig import AbuseRig
 
 Body = Callable[[int], bytes]
 _PATIENCE_S = 10.0

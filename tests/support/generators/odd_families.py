@@ -11,7 +11,7 @@ import math
 import random
 
 from novaql.tsdb.tile import STALE
-from tests.support.random_samples import SeriesSamples
+from tests.support.generators.random_samples import SeriesSamples
 
 ORDINARY = (0.0, 1.0, 2.0, 3.5, 7.0, 10.0)
 ODD = (-0.0, -1.0, -4.0, math.nan, math.inf, -math.inf)

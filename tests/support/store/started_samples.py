@@ -9,8 +9,8 @@ import numpy as np
 
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source
 from novaql.tsdb.tile import Batch
-from tests.support.store_model import Labels, batch_of, bits, key_of
-from tests.support.stored_histograms import Native, natives_of
+from tests.support.store.model import Labels, batch_of, bits, key_of
+from tests.support.store.stored_histograms import Native, natives_of
 
 StartedSample = tuple[Mapping[str, str], int, float | Native, int]
 """Labels, milliseconds, value or histogram, start timestamp (0: none)."""
