@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 import resource
 import secrets
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -44,6 +46,13 @@ SEED_VARIABLE = "NOVAQL_PROPERTY_SEED"
 settings.load_profile(PROFILE)
 if PROFILE == "ci":
     os.environ.setdefault(SEED_VARIABLE, str(secrets.randbelow(1 << 32)))
+
+# Tests start hundreds of programs. Each would compile every module where the environment forbids
+# compiled files beside the sources, so these go to a folder of their own.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    compiled = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+    sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(compiled))
+    sys.dont_write_bytecode = False
 
 MEMORY_BYTES = 10 << 30
 _soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)

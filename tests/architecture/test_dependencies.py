@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -36,24 +38,33 @@ def imported(houses: set[str]) -> dict[str, Path]:
     """Top-level module → a file that imports it, for modules of other people."""
     found: dict[str, Path] = {}
     for path in python_files():
-        if path.parts[0] not in houses:
-            continue
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-            modules = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            for module in modules:
-                found.setdefault(module.partition(".")[0], path)
+        if path.parts[0] in houses:
+            for module in modules_in(path):
+                found.setdefault(module, path)
     strangers = found.keys() - OURS - sys.stdlib_module_names
     return {module: found[module] for module in strangers}
 
 
+@functools.cache
+def modules_in(path: Path) -> frozenset[str]:
+    """The top-level modules that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return frozenset(found)
+
+
+@functools.cache
+def installed() -> Mapping[str, list[str]]:
+    """Top-level module → the distributions that bring it."""
+    return packages_distributions()
+
+
 def distributions(module: str) -> set[str]:
-    return {name.lower().replace("_", "-") for name in packages_distributions().get(module, [])}
+    return {name.lower().replace("_", "-") for name in installed().get(module, [])}
 
 
 def undeclared(houses: set[str], allowed: set[str]) -> dict[str, str]:
