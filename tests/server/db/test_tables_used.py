@@ -13,7 +13,7 @@ from novaql.server.db.row_versions import TOTAL
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Token, User
 from novaql.server.scim.tables import ScimGroup
-from tests.support.http_server import local_server
+from tests.support.servers.http_server import local_server
 
 
 @pytest.fixture
