@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
-from novaql.server.alerts.tables import Alert, AlertChange, Notification, SilenceRow
+from novaql.server.alert_model.tables import Alert, AlertChange, Notification, SilenceRow
 from novaql.server.audit.tables import AuditExport
 from novaql.server.dashboards.tables import PanelEmbed
 from novaql.server.incidents.schema import MOST_ALERTS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from novaql.server.alerts.router import ROUTERS as ALERTS
+from novaql.server.alert_rules.dry_run import router as rule_tests
+from novaql.server.alert_rules.router import router as alert_rules
+from novaql.server.alerts.router import router as alerts
 from novaql.server.audit.download import router as downloads
 from novaql.server.audit.router import router as audit
 from novaql.server.dashboards.embeds import router as embeds
@@ -13,10 +15,14 @@ from novaql.server.http.data_route import DataRoute
 from novaql.server.http.routing import NovaRoute, routes_of
 from novaql.server.incidents.router import router as incidents
 from novaql.server.ingest.router import ROUTES as INGEST
+from novaql.server.notifications.channels_router import log_router as notifications
+from novaql.server.notifications.channels_router import router as channels
+from novaql.server.notifications.routing_router import router as alert_routing
 from novaql.server.prometheus.router import ROUTES as PROMETHEUS
 from novaql.server.query.router import ROUTES as QUERY
 from novaql.server.scim.router import ROUTES as SCIM
 from novaql.server.services.router import router as services
+from novaql.server.silences.router import router as silences
 from novaql.server.slo.router import router as slo
 from novaql.server.tokens.router import router as tokens
 from novaql.server.users.invitations import router as invitations
@@ -31,7 +37,10 @@ ROUTES: tuple[Row, ...] = (
     *routes_of(services),
     *routes_of(slo),
     *routes_of(incidents),
-    *routes_of(*ALERTS),
+    *routes_of(alert_rules, rule_tests),
+    *routes_of(alerts),
+    *routes_of(silences),
+    *routes_of(channels, notifications, alert_routing),
     *routes_of(audit, downloads),
     *routes_of(webhooks),
     *routes_of(users, invitations),

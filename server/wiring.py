@@ -6,9 +6,9 @@ here, and here is the whole list.
 
 from __future__ import annotations
 
-from novaql.server.alerts.for_incidents import CONSUMERS as INCIDENTS_OF_ALERTS
-from novaql.server.alerts.jobs import KINDS as ALERT_JOBS
-from novaql.server.alerts.objectives import CONSUMERS as BURN_ALERTS
+from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_ALERTS
+from novaql.server.alert_rules.jobs import KINDS as ALERT_JOBS
+from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS

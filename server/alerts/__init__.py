@@ -1,1 +1,1 @@
-"""Alert rules, alerts, silences, and who is told of what."""
+"""Alerts over HTTP, and as Prometheus shows them."""

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import format_expr, parse
-from novaql.server.alerts.kept import LIVE
-from novaql.server.alerts.rule_model import labels_of_rule
-from novaql.server.alerts.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_model.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_rules.alert_store import LIVE
+from novaql.server.alert_rules.model import labels_of_rule
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
 

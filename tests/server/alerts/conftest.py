@@ -1,33 +1,7 @@
-"""A server whose clock stands until it is moved, with both kinds of database below it."""
+"""Servers whose clock stands until it is moved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from tests.support.servers.alert_fixtures import one, rig
 
-import pytest
-
-from novaql.server.clock import SteppedClock
-from tests.support.servers.alert_rig import NOW, AlertRig
-from tests.support.servers.http_server import local_server
-from tests.support.servers.state_databases import KINDS, state_database
-
-
-@pytest.fixture(params=KINDS)
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertRig]:
-    """Over SQLite, and over PostgreSQL."""
-    clock = SteppedClock(NOW)
-    with (
-        state_database(request.param, tmp_path) as database,
-        local_server(clock=clock, database=database, egress_allow="127.0.0.0/8") as server,
-    ):
-        yield AlertRig(server, clock)
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[AlertRig]:
-    """Over SQLite only, for what the database has no part in."""
-    del tmp_path
-    clock = SteppedClock(NOW)
-    with local_server(clock=clock, egress_allow="127.0.0.0/8") as server:
-        yield AlertRig(server, clock)
+__all__ = ["one", "rig"]

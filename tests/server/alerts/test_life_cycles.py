@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from novaql.server.alerts.tables import RuleGroup
+from novaql.server.alert_model.tables import RuleGroup
 from novaql.server.app import create_app
 from novaql.server.clock import to_ms
 from novaql.server.jobs.runner import JobRunner
@@ -330,7 +330,7 @@ def test_what_a_killed_evaluation_wrote_is_ended_by_the_next(
 
     wanted = 'ALERTS{instance="a"}' if not fields else "low"
     with monkeypatch.context() as patch:
-        patch.setattr("novaql.server.alerts.kept.keep", dies)
+        patch.setattr("novaql.server.alert_rules.alert_store.keep", dies)
         rig.clock.step(timedelta(seconds=15))
         rig.up(a=0.0)
         with pytest.raises(Killed):

@@ -1,0 +1,1 @@
+"""Alert rules: defined, evaluated, and their alerts stored."""

@@ -1,0 +1,290 @@
+"""Alerts between the database and an evaluation: loaded before it, kept with all that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from sqlalchemy import delete, select
+
+from novaql.promqltest.histogram import FloatHistogram
+from novaql.promqltest.series_notation import labels_of
+from novaql.rules.evaluation.alerting import ActiveAlert, State
+from novaql.server.alert_model.identity import alert_id
+from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule, RecordedSeries
+from novaql.server.alert_rules.evaluation import Active, After, Before
+from novaql.server.alert_rules.model import SERVICE, SEVERITY
+from novaql.server.clock import from_ms, to_ms
+from novaql.server.db.unit import Unit
+from novaql.server.ids import new_id
+
+LIVE = (State.PENDING.value, State.FIRING.value)
+_AT_ONCE = 500
+
+
+class Change(StrEnum):
+    """What may happen to an alert."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RECOVERING = "recovering"
+    FIRING_AGAIN = "firing_again"
+    RESOLVED = "resolved"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An alert that changed, and how."""
+
+    change: Change
+    alert: Alert
+
+
+def load(
+    unit: Unit, rules: Sequence[AlertRule], intended: Mapping[str, Sequence[Mapping[str, str]]]
+) -> list[Before]:
+    """What is known of each rule. `intended` is what their group says."""
+    ids = [rule.id for rule in rules]
+    alerts: dict[str, Active] = {}
+    for row in _live(unit, ids):
+        active = _active(row)
+        alerts.setdefault(row.rule_id, {})[active.labels] = active
+    recorded = {
+        row.rule_id: row.series
+        for row in unit.session.execute(
+            select(RecordedSeries).where(RecordedSeries.rule_id.in_(ids))
+        ).scalars()
+    }
+    return [
+        Before(
+            alerts.get(r.id, {}),
+            recorded.get(r.id, ()),
+            intended.get(r.id, ()),
+            r.no_data,
+            r.on_error,
+        )
+        for r in rules
+    ]
+
+
+def keep(
+    unit: Unit,
+    rules: Sequence[AlertRule],
+    before: Sequence[Before],
+    after: Sequence[After],
+    at: datetime,
+) -> list[Moved]:
+    """Keep the outcome of an evaluation; the alerts that changed their state."""
+    rows = {row.id: row for row in _live(unit, [rule.id for rule in rules])}
+    moved: list[Moved] = []
+    for rule, old, new in zip(rules, before, after, strict=True):
+        _keep_health(rule, new, at)
+        if new.recorded is not None:
+            _keep_recorded(unit, rule.id, new.recorded)
+        moved += _keep_alerts(unit, rule, old.alerts, new.alerts, rows, at)
+    changes = [
+        {
+            "id": new_id("ach"),
+            "alert_id": one.alert.id,
+            "at": at,
+            "type": str(one.change),
+            "value": one.alert.value,
+            "note": "",
+        }
+        for one in moved
+    ]
+    unit.insert(AlertChange, changes)
+    return moved
+
+
+def end_all(unit: Unit, rule_ids: Sequence[str], at: datetime, note: str) -> list[Moved]:
+    """Resolve everything that rules raised, since they go."""
+    moved = []
+    for row in _live(unit, rule_ids):
+        change = Change.RESOLVED if row.state == State.FIRING else Change.INACTIVE
+        row.state = change.value
+        row.resolved_at, row.keeping_since = at, None
+        unit.touch(row)
+        unit.session.add(change_of(row, change, at, note))
+        moved.append(Moved(change, row))
+    return moved
+
+
+def change_of(alert: Alert, change: str, at: datetime, note: str = "") -> AlertChange:
+    """An entry of the history."""
+    return AlertChange(
+        id=new_id("ach"), alert_id=alert.id, at=at, type=str(change), value=alert.value, note=note
+    )
+
+
+def value_text(value: float | FloatHistogram) -> str:
+    """A value as text; floats read back exactly."""
+    return repr(float(value)) if isinstance(value, float | int) else str(value)
+
+
+def _active(row: Alert) -> ActiveAlert:
+    return ActiveAlert(
+        labels=labels_of(row.labels),
+        annotations=dict(row.annotations),
+        value=_number(row.value),
+        active_since_ms=to_ms(row.started_at),
+        state=State(row.state),
+        fired_ms=_ms(row.fired_at),
+        keep_firing_since_ms=_ms(row.keeping_since),
+    )
+
+
+def _keep_alerts(
+    unit: Unit,
+    rule: AlertRule,
+    old: Mapping[Any, ActiveAlert],
+    new: Mapping[Any, ActiveAlert],
+    live: Mapping[str, Alert],
+    at: datetime,
+) -> Iterator[Moved]:
+    ids = {labels: alert_id(unit.tenant_id, rule.id, dict(labels)) for labels in {**old, **new}}
+    rows = {**live, **_known(unit, [key for key in ids.values() if key not in live])}
+    for labels, key in ids.items():
+        was, now = old.get(labels), new.get(labels)
+        row = rows.get(key)
+        if now is None:  # it was pending and its condition is over, or its rule has too many
+            if row is not None and was is not None:
+                fired = was.state is State.FIRING
+                row.state = (State.FIRING if fired else State.PENDING).value
+                yield _over(unit, row, Change.RESOLVED if fired else Change.INACTIVE, at)
+            continue
+        if row is None:
+            row = _new_row(unit, rule, key, now, at)
+        elif was is None:  # it is back: a new episode
+            row.resolved_at = row.notified_at = row.incident_id = None
+        change = _change(was, now)
+        if change in (Change.RESOLVED, Change.INACTIVE):
+            yield _over(unit, row, change, at)
+            continue
+        _set(row, rule, now)
+        if change is not None:
+            unit.touch(row)
+            yield Moved(change, row)
+
+
+def _change(was: ActiveAlert | None, now: ActiveAlert) -> Change | None:
+    if now.state is State.INACTIVE:
+        return Change.RESOLVED
+    if was is None or was.state is not now.state:
+        return Change.FIRING if now.state is State.FIRING else Change.PENDING
+    kept_before, kept_now = was.keep_firing_since_ms, now.keep_firing_since_ms
+    if kept_before is None and kept_now is not None:
+        return Change.RECOVERING
+    if kept_before is not None and kept_now is None:
+        return Change.FIRING_AGAIN
+    return None
+
+
+def _over(unit: Unit, row: Alert, change: Change, at: datetime) -> Moved:
+    row.state, row.resolved_at, row.keeping_since = change.value, at, None
+    unit.touch(row)
+    return Moved(change, row)
+
+
+def _new_row(unit: Unit, rule: AlertRule, key: str, now: ActiveAlert, at: datetime) -> Alert:
+    labels = dict(now.labels)
+    row = Alert(
+        id=key,
+        created_at=at,
+        updated_at=at,
+        version=0,  # counted up to 1 with its first change
+        rule_id=rule.id,
+        name=rule.name,
+        state=now.state.value,
+        labels=labels,
+        annotations={},
+        value="",
+        service=_short(labels.get(SERVICE)),
+        severity=_short(labels.get(SEVERITY)),
+        started_at=at,
+        opens_incident=False,
+    )
+    unit.session.add(row)
+    return row
+
+
+def _set(row: Alert, rule: AlertRule, now: ActiveAlert) -> None:
+    row.name = rule.name
+    row.state = now.state.value
+    if row.annotations != now.annotations:
+        row.annotations = dict(now.annotations)
+    row.value = value_text(now.value)
+    row.started_at = from_ms(now.active_since_ms)
+    row.fired_at = None if now.fired_ms is None else from_ms(now.fired_ms)
+    kept = now.keep_firing_since_ms
+    row.keeping_since = None if kept is None else from_ms(kept)
+
+
+def _keep_health(rule: AlertRule, after: After, at: datetime) -> None:
+    rule.health = "err" if after.problem else "ok"
+    rule.last_error = after.problem
+    rule.evaluated_at = at
+    rule.evaluation_s = round(after.seconds, 9)
+    rule.series = after.series
+
+
+def _keep_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> None:
+    digest = sha256(orjson.dumps(series, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    row = unit.session.execute(
+        select(RecordedSeries).where(RecordedSeries.rule_id == rule_id)
+    ).scalar_one_or_none()
+    if row is None:
+        unit.session.add(RecordedSeries(rule_id=rule_id, digest=digest, series=series))
+    elif row.digest != digest:
+        row.digest, row.series = digest, series
+
+
+def forget_recorded(unit: Unit, rule_ids: Sequence[str]) -> list[dict[str, str]]:
+    """The series that rules wrote last, which are to be remembered no more."""
+    rows = unit.session.execute(
+        select(RecordedSeries).where(RecordedSeries.rule_id.in_(rule_ids))
+    ).scalars()
+    found = [series for row in rows for series in row.series]
+    unit.session.execute(delete(RecordedSeries).where(RecordedSeries.rule_id.in_(rule_ids)))
+    return found
+
+
+def _live(unit: Unit, rule_ids: Sequence[str]) -> Iterable[Alert]:
+    for start in range(0, len(rule_ids), _AT_ONCE):
+        some = rule_ids[start : start + _AT_ONCE]
+        statement = select(Alert).where(Alert.rule_id.in_(some), Alert.state.in_(LIVE))
+        yield from unit.session.execute(statement).scalars().all()
+
+
+def _known(unit: Unit, ids: Sequence[str]) -> dict[str, Alert]:
+    found: dict[str, Alert] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        statement = select(Alert).where(Alert.id.in_(ids[start : start + _AT_ONCE]))
+        found |= {row.id: row for row in unit.session.execute(statement).scalars()}
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else to_ms(at)
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:200]
+
+
+def active_of(rows: Iterable[Alert]) -> list[ActiveAlert]:
+    """Rows as the library's alerts, to know what series they wrote."""
+    return [replace(_active(row)) for row in rows]

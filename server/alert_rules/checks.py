@@ -1,0 +1,149 @@
+"""What a rule must keep to, checked before the transaction that writes it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+
+from novaql.server.alert_model.tables import AlertRule, RuleGroup
+from novaql.server.alert_rules.model import (
+    check_expression,
+    check_labels,
+    check_name,
+    check_templates,
+)
+from novaql.server.alert_rules.schema import RuleBody, RulePatch
+from novaql.server.alert_rules.thresholds import thresholds_of
+from novaql.server.db.tenant_limits import limit_reached
+from novaql.server.errors import Conflict, invalid
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import ResourceId
+from novaql.server.http.preparing import Preparation
+from novaql.server.settings import Settings
+
+_MS = timedelta(milliseconds=1)
+SHORTEST_INTERVAL = timedelta(seconds=1)
+LONGEST_INTERVAL = timedelta(days=1)
+PLAIN = (
+    "severity",
+    "service",
+    "no_data",
+    "on_error",
+    "escalation_policy_id",
+    "auto_incident",
+    "paused",
+)
+
+
+async def checked_rule(request: Request, body: RuleBody) -> None:
+    """Checks a new rule."""
+    await checked(request, body, _check_new)
+
+
+async def checked_patch(request: Request, id: ResourceId, body: RulePatch) -> int:
+    """Checks a rule as it will be; the version that this was checked with."""
+    return await checked(request, body, partial(_check_changed, id))
+
+
+def _check_new(asked: Preparation) -> None:
+    check_rule(asked.body, asked.context.settings)
+    thresholds_of(asked.body.expr)  # kept for the answer
+
+
+def _check_changed(rule_id: str, asked: Preparation) -> int:
+    with asked.read() as unit:
+        rule = unit.get(AlertRule, rule_id, "alert_rule")
+        group = unit.get(RuleGroup, rule.group_id, "alert_rule")
+    if rule.managed.startswith("slo:"):
+        raise Conflict("the rule belongs to an objective; change that", code="rule_is_managed")
+    whole = patched(rule, group, asked.body)
+    check_rule(whole, asked.context.settings, given=asked.body)
+    thresholds_of(whole.expr)
+    return rule.version
+
+
+def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = None) -> None:
+    """Raises what is wrong with a rule: `InvalidRequest`, `QueryError`, `Impossible`, or `Conflict`
+    for an interval that is too short for the tenant.
+
+    given  what of it is new; None: all of it
+    """
+    recording = body.type == "recording"
+    check_name(body.name, recording=recording)
+    check_labels(body.labels)
+    for name in ("severity", "service"):
+        if name in body.labels and getattr(body, name) is not None:
+            raise invalid(f"/labels/{name}", f"the field {name} says it already")
+    if not recording:
+        check_templates(body.labels, "/labels")
+        check_templates(body.annotations, "/annotations")
+        check_expression(body.expr)
+    else:
+        check_expression(body.expr)
+        for name in ("for_", "keep_firing_for", "annotations", "channels"):
+            if getattr(body, name):
+                raise invalid(f"/{name.rstrip('_')}", "a recording rule has none")
+    if given is None or "interval" in given.model_fields_set:
+        _check_interval(body, settings)
+
+
+def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: str) -> None:
+    """Raises `Conflict` `limit_reached` for an interval that is too short for the tenant."""
+    least = settings.min_evaluation_interval_s
+    if interval_ms < least * 1000:
+        raise limit_reached(
+            "min_evaluation_interval_s",
+            f"{what} is evaluated every {least:g} s at most",
+            least,
+            pointer,
+        )
+
+
+def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
+    """A rule as a patch makes it."""
+    return RuleBody.model_validate({**_as_body(rule, group), **_given(body)}, by_name=True)
+
+
+def ms(duration: timedelta | None) -> int:
+    """Milliseconds; None is 0."""
+    return 0 if duration is None else duration // _MS
+
+
+def _check_interval(body: RuleBody, settings: Settings) -> None:
+    if body.interval is None:
+        return
+    if not SHORTEST_INTERVAL <= body.interval <= LONGEST_INTERVAL:
+        raise invalid("/interval", "an interval is from 1s to 1d")
+    check_interval_ms(ms(body.interval), settings, "a rule", "/interval")
+
+
+def _as_body(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
+    offset = group.query_offset_ms
+    return {
+        "name": rule.name,
+        "type": rule.type,
+        "expr": rule.expr,
+        "for_": rule.for_ms * _MS,
+        "keep_firing_for": rule.keep_firing_for_ms * _MS,
+        "interval": group.interval_ms * _MS,
+        "query_offset": None if offset is None else offset * _MS,
+        "limit": group.limit,
+        "labels": dict(rule.labels),
+        "annotations": dict(rule.annotations),
+        "channels": list(rule.channels),
+        **{name: getattr(rule, name) for name in PLAIN},
+    }
+
+
+def _given(body: RulePatch) -> dict[str, Any]:
+    """The fields of a patch. null takes away what may be missing, else it says nothing."""
+    optional = {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
+    optional.add("escalation_policy_id")
+    return {
+        name: getattr(body, name)
+        for name in body.model_fields_set - {"version"}
+        if getattr(body, name) is not None or name in optional
+    }

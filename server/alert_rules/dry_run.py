@@ -1,0 +1,303 @@
+"""A rule tried over the past: what it would have raised, and when.
+
+The expression is one range query; its columns then go through the same states as a rule's
+evaluations. Nothing is written, and no notification is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from novaql.api import Cancellation, evaluate
+from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
+from novaql.options import QueryOptions
+from novaql.promqltest.series_notation import Labels
+from novaql.result import NativeCells, Result
+from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State
+from novaql.rules.evaluation.context import RuleContext
+from novaql.rules.evaluation.vector import Vector
+from novaql.rules.model import AlertingRule, Group
+from novaql.server.alert_rules.alert_store import value_text
+from novaql.server.alert_rules.checks import check_rule, ms
+from novaql.server.alert_rules.jobs import rule_context
+from novaql.server.alert_rules.model import SERVICE, SEVERITY
+from novaql.server.alert_rules.schema import RuleBody, TestRule, TriedAlert, TriedOut
+from novaql.server.alert_rules.service import check_channels
+from novaql.server.clock import from_ms, rfc3339, to_ms
+from novaql.server.errors import inside, invalid
+from novaql.server.http.dependencies import READ_ONLY, SAMPLES
+from novaql.server.http.request import context_of
+from novaql.server.http.routing import api_router
+from novaql.server.http.unit_of_work import in_unit
+from novaql.server.pools.query_workers import TooLargeHere
+from novaql.server.query.run import within_budget
+from novaql.server.tenants.context import ServerContext
+
+router = api_router("/v1/alert-rules", "alerts")
+
+SHOWN = 200
+MOST_SECONDS = 20.0
+MOST_ALERTS = 10_000
+"""Different alerts that a trial follows."""
+
+MOST_TRANSITIONS = 200_000
+MOST_TEXT = 64 << 20
+"""Characters of labels and annotations that a trial holds."""
+
+_INACTIVE, _GONE = "inactive", "resolved"
+
+
+class _TooMuch(Exception):
+    """A trial holds more than it may."""
+
+
+@dataclass(slots=True)
+class _Courses:
+    """What each alert went through, as much as fits. Raises `_TooMuch`."""
+
+    of: dict[Labels, _Course] = field(default_factory=dict)
+    transitions: int = 0
+    text: int = 0
+
+    def get(self, labels: Labels, annotations: dict[str, str]) -> _Course:
+        """The course of an alert, which has these annotations now."""
+        course = self.of.get(labels)
+        if course is None:
+            if len(self.of) >= MOST_ALERTS:
+                raise _TooMuch(f"there are more than {MOST_ALERTS} alerts")
+            course = self.of[labels] = _Course({})
+            self.text += sum(len(name) + len(text) for name, text in labels)
+        if course.annotations is not annotations:
+            self.text += _length(annotations) - _length(course.annotations)
+            course.annotations = annotations
+            if self.text > MOST_TEXT:
+                raise _TooMuch(f"labels and annotations are longer than {MOST_TEXT >> 20} MiB")
+        return course
+
+    def moved(self) -> None:
+        """Count a transition."""
+        self.transitions += 1
+        if self.transitions > MOST_TRANSITIONS:
+            raise _TooMuch(f"alerts change their state more than {MOST_TRANSITIONS} times")
+
+
+def _length(annotations: dict[str, str]) -> int:
+    return sum(map(len, annotations.values()))
+
+
+@dataclass(slots=True)
+class _Course:
+    """What one alert went through."""
+
+    annotations: dict[str, str]
+    transitions: list[dict[str, Any]] = field(default_factory=list)
+    firing_since_ms: int | None = None
+    firing_ms: int = 0
+    fired: int = 0
+
+
+@router.post("/test", dependencies=[READ_ONLY, SAMPLES], response_model=TriedOut)
+async def try_rule(request: Request, body: TestRule) -> Response:
+    """Try a rule over a past range: the alerts that it would have raised, and when.
+
+    The rule is evaluated at `start` and every `interval` after it up to `end`. Nothing is stored,
+    and no notification is sent. Policies for missing data and for errors are not tried.
+    """
+    context = context_of(request)
+    rule = body.rule
+    with inside("/rule"):
+        await context.workers.check(request, lambda _: check_rule(rule, context.settings))
+        await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
+    interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
+    start_ms, end_ms = to_ms(body.start), to_ms(body.end)
+    if end_ms < start_ms:
+        raise invalid("/end", "the end is before the start")
+    steps = (end_ms - start_ms) // interval_ms + 1
+    if steps > context.settings.max_query_points:
+        most = context.settings.max_query_points
+        raise invalid("/end", f"{steps} evaluations are more than {most}; try a shorter range")
+
+    def work(cancellation: Cancellation) -> TriedOut:
+        return tried(context, rule, start_ms, end_ms, interval_ms, cancellation)
+
+    budget = context.settings.query_timeout_s
+    shown = await context.workers.run(request, _too_large, timeout_s=budget, large=work)
+    content = orjson.dumps(shown.model_dump(mode="json"))
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _too_large(_: Cancellation) -> TriedOut:
+    """Trials run templates, which take as long as they like: they belong among the large ones."""
+    raise TooLargeHere
+
+
+def tried(
+    context: ServerContext,
+    body: RuleBody,
+    start_ms: int,
+    end_ms: int,
+    interval_ms: int,
+    cancellation: Cancellation,
+) -> TriedOut:
+    """How a rule would have gone. Raises what queries raise."""
+    offset_ms = ms(body.query_offset)
+    rules = rule_context(context, cancellation)
+    options = QueryOptions(
+        start_ms - offset_ms,
+        end_ms - offset_ms,
+        interval_ms,
+        rules.lookback_ms,
+        rules.subquery_step_ms,
+        None,
+        rules.name_removal,
+    )
+    result = evaluate(
+        body.expr,
+        context.store,
+        within_budget(context, options, cancellation),
+        cancellation=cancellation,
+    )
+    group = Group("test", (_rule(body),), interval_ms, offset_ms, body.limit)
+    state = AlertState(_rule(body), group)
+    courses, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
+    last_ms = (
+        end_ms if evaluations == len(result.times_ms) else int(result.times_ms[evaluations - 1])
+    )
+    alerts = [_shown(labels, course, last_ms) for labels, course in courses.of.items()]
+    alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
+    warnings = list(result.warnings)
+    if body.no_data != "ok" or body.on_error != "keep":
+        warnings.append("policies for missing data and for errors are not tried")
+    return TriedOut(
+        start=from_ms(start_ms),
+        end=from_ms(end_ms),
+        interval=timedelta(milliseconds=interval_ms),
+        evaluations=evaluations,
+        alerts=alerts[:SHOWN],
+        total_alerts=len(alerts),
+        total_fired=sum(alert.fired for alert in alerts),
+        firing_at_end=sum(
+            1 for course in courses.of.values() if course.firing_since_ms is not None
+        ),
+        truncated=len(alerts) > SHOWN,
+        problem=problem,
+        warnings=warnings,
+    )
+
+
+def _run(
+    state: AlertState,
+    result: Result,
+    rules: RuleContext,
+    offset_ms: int,
+    cancellation: Cancellation,
+) -> tuple[_Courses, str | None, int]:
+    courses = _Courses()
+    began = time.monotonic()
+    for step, at_ms in enumerate(result.times_ms.tolist()):
+        now_ms = at_ms + offset_ms
+        if cancellation.cancelled:
+            raise QueryCancelled("the client went away")
+        if time.monotonic() - began > MOST_SECONDS:
+            return courses, _late(now_ms), step
+        vector = _column(result, step)
+        if not len(vector) and not state.alerts:
+            continue
+        before = {key: alert.state for key, alert in state.alerts.items()}
+        left_s = max(0.001, MOST_SECONDS - (time.monotonic() - began))
+        try:
+            found = state.labelled(vector, now_ms, replace(rules, timeout_s=left_s))
+            state.advance(found, now_ms)
+            _note(courses, before, state.alerts, now_ms)
+        except QueryTimeout:
+            return courses, _late(now_ms), step
+        except (EvaluationError, _TooMuch) as failure:
+            return courses, f"{_time(now_ms)}: {failure}", step + 1
+    return courses, None, len(result.times_ms)
+
+
+def _late(now_ms: int) -> str:
+    return f"it took longer than {MOST_SECONDS:g} s up to {_time(now_ms)}"
+
+
+def _column(result: Result, step: int) -> Vector:
+    rows = np.arange(result.series.rows)
+    if result.valid is not None:
+        rows = np.flatnonzero(result.valid[:, step])
+    native = result.native
+    if native is not None:
+        native = NativeCells(native.histograms, native.which[rows, step])
+    return Vector(result.series.take(rows), result.values[rows, step], native)
+
+
+def _note(
+    courses: _Courses,
+    before: dict[Labels, State],
+    after: dict[Labels, ActiveAlert],
+    now_ms: int,
+) -> None:
+    for labels, alert in after.items():
+        course = courses.get(labels, alert.annotations)
+        old = before.get(labels)
+        if alert.state is State.INACTIVE:
+            if old is State.FIRING:
+                courses.moved()
+                _enter(course, _GONE, alert, now_ms)
+        elif old is not alert.state:
+            courses.moved()
+            _enter(course, alert.state.value, alert, now_ms)
+    for labels, old in before.items():
+        if labels not in after and old is State.PENDING:
+            courses.moved()
+            course = courses.of[labels]
+            course.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
+
+
+def _enter(course: _Course, state: str, alert: ActiveAlert, now_ms: int) -> None:
+    course.transitions.append(
+        {"at": _time(now_ms), "state": state, "value": value_text(alert.value)}
+    )
+    if state == State.FIRING.value:
+        course.fired += 1
+        course.firing_since_ms = now_ms
+    elif course.firing_since_ms is not None:
+        course.firing_ms += now_ms - course.firing_since_ms
+        course.firing_since_ms = None
+
+
+def _shown(labels: Labels, course: _Course, end_ms: int) -> TriedAlert:
+    firing = course.firing_ms
+    if course.firing_since_ms is not None:
+        firing += end_ms - course.firing_since_ms
+    return TriedAlert(
+        labels=dict(labels),
+        annotations=course.annotations,
+        transitions=course.transitions,
+        firing_seconds=firing / 1000,
+        fired=course.fired,
+    )
+
+
+def _rule(body: RuleBody) -> AlertingRule:
+    named = {SEVERITY: body.severity, SERVICE: body.service}
+    labels = {name: text for name, text in named.items() if text} | body.labels
+    return AlertingRule(
+        body.name,
+        body.expr,
+        ms(body.for_),
+        ms(body.keep_firing_for),
+        labels,
+        dict(body.annotations),
+    )
+
+
+def _time(at_ms: int) -> str:
+    return rfc3339(from_ms(at_ms))

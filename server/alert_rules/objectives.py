@@ -1,0 +1,38 @@
+"""The burn alerts of objectives as rules: kept up to date by the events of objectives."""
+
+from __future__ import annotations
+
+from novaql.rules.model import AlertingRule, Group
+from novaql.server.alert_rules.files import replace
+from novaql.server.db.unit import Unit
+from novaql.server.jobs.outbox import Consumer, Happened
+
+INTERVAL_MS = 60_000
+
+
+def saved(unit: Unit, event: Happened) -> None:
+    """An objective was set: its rules are what the event says."""
+    slo = event.data["slo"]
+    rules = tuple(
+        AlertingRule(
+            rule["name"],
+            rule["expr"],
+            labels=rule["labels"],
+            annotations=rule["annotations"],
+        )
+        for rule in event.data["alert_rules"]
+    )
+    group = Group(f"{slo['service']}/{slo['name']}", rules, INTERVAL_MS)
+    _set(unit, slo["id"], (group,) if rules else ())
+
+
+def archived(unit: Unit, event: Happened) -> None:
+    """An objective was archived: its rules go, and their alerts resolve."""
+    _set(unit, event.data["slo"]["id"], ())
+
+
+def _set(unit: Unit, slo_id: str, groups: tuple[Group, ...]) -> None:
+    replace(unit, f"slo/{slo_id}", groups, default_ms=INTERVAL_MS, managed=f"slo:{slo_id}")
+
+
+CONSUMERS = (Consumer("slo.saved", saved), Consumer("slo.archived", archived))

@@ -1,0 +1,264 @@
+"""Use cases of rules: make, change, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from novaql.server.alert_model.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_rules import alert_store
+from novaql.server.alert_rules.checks import PLAIN, ms, patched
+from novaql.server.alert_rules.jobs import (
+    EVALUATE,
+    FORGET,
+    REGROUP,
+    RETIRE,
+    SLO,
+    consequences,
+    written_by,
+)
+from novaql.server.alert_rules.schema import RuleBody, RulePatch
+from novaql.server.catalog.lookup import check_policy, check_service
+from novaql.server.db.tenant_limits import check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, Detail, Impossible, VersionConflict
+from novaql.server.ids import new_id
+from novaql.server.notifications import dispatch
+
+OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
+"""Rules that the tenant wrote, which its limit counts; those of objectives come with these."""
+
+
+def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
+    """A new rule, in a group of its own, evaluated from now on. It has been checked."""
+    check_channels(unit, body.channels, "/channels")
+    check_references(unit, body, body.model_fields_set)
+    check_limit(unit, "max_rules", AlertRule, OF_THE_TENANT)
+    check_limit(unit, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
+    rule_id = new_id("rule")
+    group = new_group(
+        unit,
+        file=f"api/{rule_id}",
+        name=body.name,
+        interval_ms=ms(body.interval) or default_interval_ms(unit),
+        query_offset_ms=None if body.query_offset is None else ms(body.query_offset),
+        limit=body.limit,
+    )
+    rule = new_rule(
+        unit,
+        group,
+        rule_id=rule_id,
+        type=body.type,
+        name=body.name,
+        expr=body.expr,
+        for_ms=ms(body.for_),
+        keep_firing_for_ms=ms(body.keep_firing_for),
+        labels=dict(body.labels),
+        annotations=dict(body.annotations),
+        channels=list(body.channels),
+        **{name: getattr(body, name) for name in PLAIN},
+    )
+    unit.session.flush()
+    unit.audit("alert_rule.create", ("alert_rule", rule.id), after=snapshot(rule, group))
+    return rule, group
+
+
+def change(
+    unit: Unit, rule_id: str, body: RulePatch, seen: int | None, checked_version: int
+) -> tuple[AlertRule, RuleGroup]:
+    """Change a rule; alerts whose labels stay the same go on.
+
+    seen             the version that the client changes, if its request named one in a header
+    checked_version  the version that the change was checked with
+    """
+    rule = unit.get(AlertRule, rule_id, "alert_rule", lock=True)
+    group = unit.get(RuleGroup, rule.group_id, "alert_rule", lock=True)
+    unit.expect(rule, body.version if seen is None else seen)
+    if rule.version != checked_version:
+        raise VersionConflict(f"{rule.id} was changed while the request was checked")
+    before = snapshot(rule, group)
+    given = body.model_fields_set
+    whole = patched(rule, group, body)
+    check_channels(unit, whole.channels, "/channels")
+    changed = [name for name in PLAIN if getattr(whole, name) != getattr(rule, name)]
+    check_references(unit, whole, changed)
+    rule.name, rule.expr = whole.name, whole.expr
+    rule.for_ms, rule.keep_firing_for_ms = ms(whole.for_), ms(whole.keep_firing_for)
+    rule.labels, rule.annotations = dict(whole.labels), dict(whole.annotations)
+    rule.channels = list(whole.channels)
+    if whole.paused and not rule.paused:
+        end(unit, [rule], note="the rule was paused")
+        rule.series = 0
+    for name in PLAIN:
+        setattr(rule, name, getattr(whole, name))
+    if "interval" in given:
+        group.interval_ms = ms(whole.interval) or default_interval_ms(unit)
+        group.anchor = unit.now()
+    if "query_offset" in given:
+        group.query_offset_ms = None if whole.query_offset is None else ms(whole.query_offset)
+    group.limit = whole.limit
+    unit.touch(rule)
+    unit.touch(group)
+    unit.enqueue(EVALUATE, key=group.id)
+    if "channels" in given:
+        unit.enqueue(REGROUP, key="all")
+    unit.audit(
+        "alert_rule.update", ("alert_rule", rule.id), before=before, after=snapshot(rule, group)
+    )
+    return rule, group
+
+
+def remove(unit: Unit, rule_id: str) -> None:
+    """Remove a rule: its alerts resolve, its series end."""
+    rule = unit.get(AlertRule, rule_id, "alert_rule")
+    if rule.managed.startswith("slo:"):
+        raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
+    group = unit.get(RuleGroup, rule.group_id, "alert_rule")
+    before = snapshot(rule, group)
+    drop(unit, [rule])
+    unit.audit("alert_rule.delete", ("alert_rule", rule_id), before=before)
+
+
+def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
+    """Take rules out; groups that have none left go, too."""
+    end(unit, rules, note=note)
+    ids = [rule.id for rule in rules]
+    groups = sorted({rule.group_id for rule in rules})
+    unit.session.execute(delete(AlertRule).where(AlertRule.id.in_(ids)))
+    still = select(AlertRule.group_id).where(AlertRule.group_id.in_(groups)).distinct()
+    left = set(unit.session.execute(still).scalars())
+    over = [group_id for group_id in groups if group_id not in left]
+    unit.cancel(EVALUATE, over)
+    unit.session.execute(delete(RuleGroup).where(RuleGroup.id.in_(over)))
+    held = select(RuleGroup).where(RuleGroup.id.in_(left)).order_by(RuleGroup.id)
+    for group in unit.session.execute(held.with_for_update()).scalars():
+        unit.touch(group)
+
+
+def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
+    """Resolve what rules have raised, and have their series marked stale."""
+    ids = [rule.id for rule in rules]
+    live = unit.session.execute(
+        select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(alert_store.LIVE))
+    ).scalars()
+    series = [*written_by(list(live)), *alert_store.forget_recorded(unit, ids)]
+    of_rules = RuleGroup.id.in_({rule.group_id for rule in rules})
+    for group in unit.session.execute(select(RuleGroup).where(of_rules)).scalars():
+        if group.intended:
+            series += [labels for rule_id in ids for labels in group.intended.get(rule_id, ())]
+            group.intended = {k: v for k, v in group.intended.items() if k not in ids}
+    moved = alert_store.end_all(unit, ids, unit.now(), note)
+    consequences(unit, moved, {rule.id: rule for rule in rules})
+    unit.session.flush()
+    if series:
+        unit.enqueue(RETIRE, payload={"series": series})
+
+
+def new_group(
+    unit: Unit,
+    *,
+    file: str,
+    name: str,
+    interval_ms: int,
+    query_offset_ms: int | None = None,
+    limit: int = 0,
+) -> RuleGroup:
+    """A group that is evaluated from now on."""
+    group = group_row(unit, file=file, name=name, interval_ms=interval_ms)
+    group.query_offset_ms, group.limit = query_offset_ms, limit
+    unit.session.add(group)
+    unit.session.flush()
+    unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
+    forget_soon(unit)
+    return group
+
+
+def group_row(
+    unit: Unit, *, file: str, name: str, interval_ms: int, later_ms: int = 0
+) -> RuleGroup:
+    """The row of a new group, whose first evaluation is `later_ms` from now."""
+    now = unit.now()
+    return RuleGroup(
+        id=new_id("grp"),
+        created_at=now,
+        updated_at=now,
+        version=1,
+        file=file,
+        name=name,
+        interval_ms=interval_ms,
+        query_offset_ms=None,
+        limit=0,
+        labels={},
+        anchor=now + timedelta(milliseconds=later_ms),
+    )
+
+
+def forget_soon(unit: Unit) -> None:
+    """Have alerts that are long over deleted every hour from now on."""
+    unit.enqueue(FORGET, key="all", run_at=unit.now() + timedelta(hours=1))
+
+
+def new_rule(
+    unit: Unit, group: RuleGroup, *, rule_id: str | None = None, position: int = 0, **fields: Any
+) -> AlertRule:
+    """A rule of a group, that has been checked."""
+    rule = AlertRule(
+        id=new_id("rule") if rule_id is None else rule_id,
+        created_at=unit.now(),
+        updated_at=unit.now(),
+        version=1,
+        group_id=group.id,
+        position=position,
+        **{"channels": [], **fields},
+    )
+    unit.session.add(rule)
+    return rule
+
+
+def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> None:
+    """Raises `Impossible` for a service or a policy that there is not, of the fields that change.
+
+    What has left the catalog since stays in rules that name it.
+    """
+    if "service" in changed and body.service is not None:
+        check_service(unit, body.service, "/service")
+    if "escalation_policy_id" in changed and body.escalation_policy_id is not None:
+        check_policy(body.escalation_policy_id, "/escalation_policy_id")
+
+
+def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
+    """Raises `Impossible` for a channel that there is not."""
+    wanted = list(dict.fromkeys(names))
+    known = {channel.name for channel in dispatch.channels_named(unit, wanted)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        message = f"there is no notification channel {unknown[0]!r}"
+        raise Impossible(message, code="unknown_channel", details=[Detail(pointer, message)])
+
+
+def default_interval_ms(unit: Unit) -> int:
+    """The interval of groups that name none."""
+    settings = unit.settings
+    usual_s = max(settings.evaluation_interval_s, settings.min_evaluation_interval_s)
+    return round(usual_s * 1000)
+
+
+def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
+    """A rule as the audit log shows it."""
+    return {
+        **{
+            name: getattr(rule, name)
+            for name in (
+                *("id", "type", "name", "expr", "for_ms", "keep_firing_for_ms", "labels"),
+                *("annotations", "channels", "managed", "version", *PLAIN),
+            )
+        },
+        "file": group.file,
+        "group": group.name,
+        "interval_ms": group.interval_ms,
+        "query_offset_ms": group.query_offset_ms,
+        "limit": group.limit,
+    }

@@ -1,0 +1,1 @@
+"""Notifications: channels, the routing tree, groups of alerts, and deliveries."""

@@ -1,0 +1,130 @@
+"""/v1/notification-channels, and the log of notifications at /v1/notifications."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Response
+
+from novaql.server.alert_model.tables import Notification
+from novaql.server.http.checks import checked
+from novaql.server.http.dependencies import (
+    ADMIN,
+    READ_ONLY,
+    IfMatch,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.routing import api_router, audited, cached
+from novaql.server.notifications import channels_service as service
+from novaql.server.notifications.channels_service import channel_out, notification_out
+from novaql.server.notifications.schema import (
+    ChangeChannel,
+    ChannelOut,
+    ChannelQuery,
+    ChannelsOut,
+    MakeChannel,
+    NotificationOut,
+    NotificationQuery,
+    NotificationsOut,
+    TestedOut,
+)
+
+router = api_router("/v1/notification-channels", "alerts")
+log_router = api_router("/v1/notifications", "alerts")
+
+
+async def checked_channel(request: Request, body: MakeChannel) -> None:
+    """Looks up where a new channel leads."""
+    await checked(request, body, service.check)
+
+
+async def checked_change(request: Request, _seen: IfMatch, body: ChangeChannel) -> None:
+    """Looks up where a changed channel leads, once its If-Match is read."""
+    await checked(request, body, service.check)
+
+
+@router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_channels(
+    unit: UnitOfWork, pages: Pages, query: Annotated[ChannelQuery, Query()]
+) -> ChannelsOut:
+    """The channels, without their secrets."""
+    page = service.find(unit, pages, query)
+    shown = [channel_out(unit, row) for row in page.rows]
+    return ChannelsOut(data=shown, next_cursor=page.next_cursor)
+
+
+@router.post("", status_code=201, dependencies=[ADMIN, Depends(checked_channel)])
+@audited("channel.create")
+def create_channel(unit: UnitOfWork, body: MakeChannel, response: Response) -> ChannelOut:
+    """Make a channel: a webhook as Alertmanager's, Slack's incoming webhook, mail, or a sink that
+    is read by this API. Targets that are not public are refused."""
+    row = service.create(unit, body)
+    response.headers["Location"] = f"/v1/notification-channels/{row.id}"
+    return channel_out(unit, row)
+
+
+@router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_channel(unit: UnitOfWork, id: ResourceId) -> ChannelOut:
+    """One channel, without its secrets."""
+    return channel_out(unit, service.get(unit, id))
+
+
+@router.patch(
+    "/{id}",
+    dependencies=[ADMIN, Depends(checked_change)],
+    responses={409: {}, 422: {}},
+)
+@audited("channel.update")
+def change_channel(
+    unit: UnitOfWork, id: ResourceId, body: ChangeChannel, seen: IfMatch
+) -> ChannelOut:
+    """Change a channel, from its `version`."""
+    return channel_out(unit, service.change(unit, id, body, seen))
+
+
+@router.delete("/{id}", status_code=204, dependencies=[ADMIN], responses={409: {}})
+@audited("channel.delete")
+def delete_channel(unit: UnitOfWork, id: ResourceId) -> None:
+    """Remove a channel; 409 while the routing or a rule names it."""
+    service.remove(unit, id)
+
+
+@router.post("/{id}/test", status_code=202, dependencies=[ADMIN])
+@audited("channel.test")
+def try_channel(unit: UnitOfWork, id: ResourceId) -> TestedOut:
+    """Send a notification without alerts to a channel; the log shows whether it was delivered."""
+    made = service.send_test(unit, id)
+    return TestedOut(id=made.id, channel=made.channel, status="pending")
+
+
+@router.get("/{id}/messages", dependencies=[READ_ONLY])
+def list_channel_messages(
+    unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[PageQuery, Query()]
+) -> NotificationsOut:
+    """What was sent to a channel, the newest first: how a sink is read."""
+    page = service.messages(unit, pages, id, query)
+    shown = [notification_out(row) for row in page.rows]
+    return NotificationsOut(data=shown, next_cursor=page.next_cursor)
+
+
+@log_router.get("", dependencies=[READ_ONLY])
+@cached(by="rows")
+def list_notifications(
+    unit: UnitOfWork, pages: Pages, query: Annotated[NotificationQuery, Query()]
+) -> NotificationsOut:
+    """The log of notifications, the newest first."""
+    page = service.log(unit, pages, query)
+    shown = [notification_out(row) for row in page.rows]
+    return NotificationsOut(data=shown, next_cursor=page.next_cursor)
+
+
+@log_router.get("/{id}", dependencies=[READ_ONLY])
+@cached(by="rows")
+def get_notification(unit: UnitOfWork, id: ResourceId) -> NotificationOut:
+    """One notification, with the alerts that it tells of."""
+    return notification_out(unit.get(Notification, id, "notification"))

@@ -1,0 +1,225 @@
+"""Use cases of notification channels, and of the log of notifications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from novaql.server.alert_model.tables import AlertRule, Channel, Notification
+from novaql.server.crypto.redaction import is_shown_url, shown_url
+from novaql.server.db.engine import flushed_or
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, invalid
+from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Key, Page, PageQuery
+from novaql.server.http.preparing import Preparation
+from novaql.server.ids import new_id
+from novaql.server.notifications import dispatch
+from novaql.server.notifications.delivery import channel_url, sealed_place, secrets_of, url_place
+from novaql.server.notifications.grouping import Why
+from novaql.server.notifications.routing_config import channels_in
+from novaql.server.notifications.schema import (
+    ChangeChannel,
+    ChannelOut,
+    ChannelQuery,
+    MakeChannel,
+    NotificationOut,
+    NotificationQuery,
+)
+from novaql.server.tenants.context import ServerContext
+
+KEYS = (Key(Channel.created_at), Key(Channel.id))
+LOG_KEYS = (Key(Notification.created_at, descending=True), Key(Notification.id, descending=True))
+_SECRETS = {
+    "webhook": ("bearer_token",),
+    "slack": ("url",),
+    "email": ("password",),
+    "sink": (),
+}
+
+
+def find(unit: Unit, pages: Pager, query: ChannelQuery) -> Page[Channel]:
+    """A page of the channels, oldest first."""
+    statement = select(Channel)
+    if query.type is not None:
+        statement = statement.where(Channel.type == query.type)
+    return pages.page(unit, statement, KEYS, query)
+
+
+def get(unit: Unit, channel_id: str, *, lock: bool = False) -> Channel:
+    """One channel."""
+    return unit.get(Channel, channel_id, "channel", lock=lock)
+
+
+def create(unit: Unit, body: MakeChannel) -> Channel:
+    """A new channel, whose targets have been checked. Raises `Conflict` if the name is taken."""
+    check_limit(unit, "max_channels", Channel)
+    row = Channel(
+        id=new_id("chan"),
+        created_at=unit.now(),
+        updated_at=unit.now(),
+        version=1,
+        name=body.name,
+        type=body.type,
+        settings={},
+        sealed="",
+        url="",
+        send_resolved=body.send_resolved,
+    )
+    _set(unit, row, body, needed=True)
+    taken = Conflict(f"there is a channel {body.name!r} already", code="name_taken")
+    with flushed_or(unit.session, taken):
+        unit.session.add(row)
+    unit.audit("channel.create", ("channel", row.id), after=_snapshot(unit, row))
+    return row
+
+
+def change(unit: Unit, channel_id: str, body: ChangeChannel, seen: int | None) -> Channel:
+    """Change a channel, whose targets have been checked. `seen`: the version of If-Match."""
+    row = get(unit, channel_id, lock=True)
+    unit.expect(row, body.version if seen is None else seen)
+    before = _snapshot(unit, row)
+    if body.send_resolved is not None:
+        row.send_resolved = body.send_resolved
+    _set(unit, row, body, needed=False)
+    unit.touch(row)
+    unit.audit("channel.update", ("channel", row.id), before=before, after=_snapshot(unit, row))
+    return row
+
+
+def remove(unit: Unit, channel_id: str) -> None:
+    """Remove a channel. Raises `Conflict` while the routing or a rule names it."""
+    row = get(unit, channel_id, lock=True)
+    if row.name in channels_in(dispatch.routing_plan(unit).root):
+        raise Conflict("the routing names the channel", code="channel_in_use")
+    rules = unit.session.execute(select(AlertRule.name, AlertRule.channels)).all()
+    users = sorted(name for name, channels in rules if row.name in channels)
+    if users:
+        raise Conflict(f"the rule {users[0]!r} names the channel", code="channel_in_use")
+    before = _snapshot(unit, row)
+    unit.session.delete(row)
+    unit.audit("channel.delete", ("channel", row.id), before=before)
+
+
+def send_test(unit: Unit, channel_id: str) -> Notification:
+    """A notification without alerts, which will be delivered to the channel."""
+    row = get(unit, channel_id)
+    check_limit(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    made = dispatch.notify(unit, row, "test", {}, "test", Why.TEST, [])
+    unit.audit("channel.test", ("channel", row.id), after={"notification": made.id})
+    return made
+
+
+def messages(unit: Unit, pages: Pager, channel_id: str, query: PageQuery) -> Page[Notification]:
+    """A page of the notifications to one channel, newest first."""
+    row = get(unit, channel_id)
+    statement = select(Notification).where(Notification.channel == row.name)
+    return pages.page(unit, statement, LOG_KEYS, query)
+
+
+def log(unit: Unit, pages: Pager, query: NotificationQuery) -> Page[Notification]:
+    """A page of the log of notifications, newest first."""
+    statement = select(Notification)
+    for name in ("channel", "status", "alert_id", "why"):
+        if (wanted := getattr(query, name)) is not None:
+            statement = statement.where(getattr(Notification, name) == wanted)
+    if query.group is not None:
+        statement = statement.where(Notification.group_id == query.group)
+    return pages.page(unit, statement, LOG_KEYS, query)
+
+
+def channel_out(unit: Unit, row: Channel) -> ChannelOut:
+    """A channel as clients see it."""
+    secrets = secrets_of(unit, row)
+    url = channel_url(unit, row, secrets)
+    return ChannelOut(
+        id=row.id,
+        name=row.name,
+        type=row.type,  # type: ignore[arg-type]  # one of the four
+        send_resolved=row.send_resolved,
+        settings=dict(row.settings) if url is None else {**row.settings, "url": shown_url(url)},
+        secrets=sorted(secrets),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+    )
+
+
+def notification_out(row: Notification) -> NotificationOut:
+    """A notification as clients see it."""
+    told = row.payload
+    return NotificationOut.model_validate(
+        {
+            **{name: getattr(row, name) for name in _SAME},
+            "group": row.group_id,
+            "error": row.error or None,
+            **{
+                name: told[name]
+                for name in ("route", "group_labels", "alerts", "total", "truncated")
+            },
+        }
+    )
+
+
+def check(asked: Preparation) -> None:
+    """Check where a channel leads that is to be made or changed."""
+    check_targets(asked.context, asked.body)
+
+
+def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
+    """Raises what is wrong with where a channel leads. It looks names up: not in a transaction."""
+    dialer = context.dialer
+    for one in (body.webhook, body.slack):
+        if one is None or one.url is None:
+            continue
+        if is_shown_url(one.url):
+            kind = "slack" if one is body.slack else "webhook"
+            raise invalid(f"/{kind}/url", "this is how a URL is shown; leave it out to keep it")
+        dialer.check_url(one.url)
+    mail = body.email
+    if mail is None:
+        return
+    if mail.username and mail.tls == "none":
+        raise invalid("/email/tls", "a password is not sent without tls")
+    dialer.check_host(mail.host, mail.port)
+
+
+def _set(unit: Unit, row: Channel, body: MakeChannel | ChangeChannel, *, needed: bool) -> None:
+    """Take the settings of the channel's type, and refuse those of others."""
+    for kind in ("webhook", "slack", "email"):
+        given: BaseModel | None = getattr(body, kind)
+        if kind != row.type:
+            if given is not None:
+                raise invalid(f"/{kind}", f"a channel of type {row.type} has no such settings")
+            continue
+        if given is None:
+            if needed:
+                raise invalid(f"/{kind}", "the settings of the type are needed")
+            continue
+        settings = given.model_dump(mode="json", exclude_none=True)
+        secrets = {name: settings.pop(name) for name in _SECRETS[kind] if name in settings}
+        if kind == "webhook" and "url" in settings:
+            row.url = unit.seal_url(settings.pop("url"), url_place(row.id), row.url)
+        if kind == "slack" and "url" not in secrets:
+            secrets["url"] = secrets_of(unit, row)["url"]
+        row.settings = settings
+        row.sealed = (
+            unit.seal(orjson.dumps(secrets).decode(), sealed_place(row.id)) if secrets else ""
+        )
+
+
+def _snapshot(unit: Unit, row: Channel) -> dict[str, Any]:
+    """A channel as the audit log shows it: that a secret changed, not what it is."""
+    shown = channel_out(unit, row).model_dump(mode="json")
+    return {**shown, "secret": row.sealed, "secret_url": row.url}
+
+
+_SAME = (
+    *("id", "channel", "channel_type", "status", "why", "alert_id", "firing", "resolved"),
+    *("attempts", "sent_at", "created_at", "updated_at", "version"),
+)

@@ -1,0 +1,188 @@
+"""Deliveries: each notification to its channel, again after a failure, given up at last.
+
+What is sent outside may be sent twice if the process is killed between sending and writing that
+down; it carries the notification's id, so that the receiver can tell. The sink is in the database,
+and so exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from novaql.server.alert_model.tables import AlertRule, Channel, Notification, NotificationGroup
+from novaql.server.clock import rfc3339
+from novaql.server.db.unit import Unit
+from novaql.server.egress.dialer import Dialer
+from novaql.server.egress.outgoing import post
+from novaql.server.jobs.runner import JobRun
+from novaql.server.notifications.alertmanager_payload import webhook_payload
+from novaql.server.notifications.mail import NotDelivered, send_mail
+from novaql.server.notifications.messages import mail_of, slack_body
+from novaql.server.tenants.context import ServerContext
+
+WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
+"""Waits between attempts; after the last one the notification has failed."""
+
+TIMEOUT_S = 15.0
+AGENT = "NovaQL-Alerts/1"
+
+
+def deliver(job: JobRun) -> None:
+    """One attempt to deliver the notification whose id is the job's key."""
+    with job.read() as unit:
+        row = unit.find(Notification, job.key)
+        channel = None if row is None else _channel(unit, row.channel)
+        secrets = {} if channel is None else _all_secrets(unit, channel)
+        expressions = {} if row is None else _expressions(unit, row)
+    if row is None or row.status != "pending":
+        return
+    problem: NotDelivered | None = NotDelivered("the channel was deleted", lasting=True)
+    note = ""
+    if channel is not None:
+        problem, note = _attempt(job.context, channel, secrets, row, expressions)
+    tried = row.attempts + 1
+    lasting = problem is not None and (problem.lasting or tried > len(WAITS_S))
+    again = problem is not None and not lasting
+    now = job.context.clock.now()
+    wait = timedelta(seconds=WAITS_S[min(tried, len(WAITS_S)) - 1])
+    with job.finish(again_at=now + wait if again else None) as unit:
+        current = unit.find(Notification, row.id, lock=True)
+        if current is None:
+            return
+        current.attempts = tried
+        current.error = (note if problem is None else str(problem))[:2000]
+        unit.touch(current)
+        if problem is None:
+            current.status, current.sent_at = "sent", unit.now()
+        elif lasting:
+            current.status = "failed"
+            _untell(unit, current)
+            unit.publish(
+                "alert.notification_failed",
+                {"id": current.id, "channel": current.channel, "error": current.error},
+            )
+
+
+def _attempt(
+    context: ServerContext,
+    channel: Channel,
+    secrets: Mapping[str, str],
+    row: Notification,
+    expressions: Mapping[str, str],
+) -> tuple[NotDelivered | None, str]:
+    try:
+        return None, send(context, channel, secrets, row, expressions)
+    except NotDelivered as found:
+        return found, ""
+
+
+def send(
+    context: ServerContext,
+    channel: Channel,
+    secrets: Mapping[str, str],
+    row: Notification,
+    expressions: Mapping[str, str],
+) -> str:
+    """Hand a notification to its channel; a note if not all of it went well.
+
+    Raises `NotDelivered`.
+    """
+    settings, url = channel.settings, context.settings.public_url
+    match channel.type:
+        case "sink":
+            pass
+        case "webhook":
+            body = webhook_payload(
+                row.payload,
+                notification_id=row.id,
+                why=row.why,
+                channel=channel.name,
+                external_url=url,
+                expressions=expressions,
+            )
+            headers = {"X-Notification-Id": row.id}
+            if token := secrets.get("bearer_token"):
+                headers["Authorization"] = f"Bearer {token}"
+            _post(context.dialer, secrets["url"], body, headers)
+        case "slack":
+            text = slack_body(row.payload, row.firing, row.resolved, settings, url, row.id)
+            _post(context.dialer, secrets["url"], text, {"X-Notification-Id": row.id})
+        case "email":
+            mail = mail_of(
+                row.payload,
+                row.firing,
+                row.resolved,
+                settings,
+                notification_id=row.id,
+                date=format_datetime(row.created_at),
+            )
+            return send_mail(context.dialer, settings, secrets, mail)
+        case other:
+            raise NotDelivered(f"there is no channel of type {other}", lasting=True)
+    return ""
+
+
+def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
+    """What is sealed of a channel beside a webhook's URL: Slack's URL, a token, a password."""
+    if not channel.sealed:
+        return {}
+    found: dict[str, str] = orjson.loads(unit.unseal(channel.sealed, sealed_place(channel.id)))
+    return found
+
+
+def _all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
+    secrets = secrets_of(unit, channel)
+    url = channel_url(unit, channel, secrets)
+    return secrets if url is None else {**secrets, "url": url}
+
+
+def channel_url(unit: Unit, channel: Channel, secrets: Mapping[str, str]) -> str | None:
+    """The whole URL that a channel posts to; None for one that has none."""
+    if channel.url:
+        return unit.open_url(channel.url, url_place(channel.id))
+    return secrets.get("url")
+
+
+def url_place(channel_id: str) -> str:
+    """The name of the place of a webhook's URL."""
+    return f"channel:{channel_id}:url"
+
+
+def sealed_place(channel_id: str) -> str:
+    """The name of the place of a channel's secrets."""
+    return f"channel:{channel_id}:secrets"
+
+
+def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    usual = {"Content-Type": "application/json", "User-Agent": AGENT}
+    met = post(dialer, url, orjson.dumps(body), {**usual, **headers}, timeout_s=TIMEOUT_S)
+    if met.delivered:
+        return
+    if met.status is None:
+        raise NotDelivered(met.error or "no answer")
+    refused = 400 <= met.status < 500 and met.status not in (408, 425, 429)
+    raise NotDelivered(f"it answered {met.status}: {met.excerpt}"[:500], lasting=refused)
+
+
+def _untell(unit: Unit, row: Notification) -> None:
+    """The channel did not hear of it: the group's next flush tells it again."""
+    group = unit.find(NotificationGroup, row.group_id, lock=True)
+    told = None if group is None else group.told.get(row.channel)
+    if group is not None and told is not None and told["at"] == rfc3339(row.created_at):
+        group.told = {name: one for name, one in group.told.items() if name != row.channel}
+
+
+def _channel(unit: Unit, name: str) -> Channel | None:
+    return unit.session.execute(select(Channel).where(Channel.name == name)).scalar_one_or_none()
+
+
+def _expressions(unit: Unit, notification: Notification) -> dict[str, str]:
+    ids = sorted({alert["rule_id"] for alert in notification.payload["alerts"]})
+    statement = select(AlertRule.id, AlertRule.expr).where(AlertRule.id.in_(ids))
+    return {row[0]: row[1] for row in unit.session.execute(statement).all()}

@@ -1,0 +1,124 @@
+"""A configuration of Alertmanager becomes routing and channels: /v1/alert-routing/import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from novaql.server.alert_rules.service import check_channels
+from novaql.server.db.tenant_limits import limit_reached
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, InvalidRequest
+from novaql.server.http.preparing import Preparation
+from novaql.server.http.strict_json import validate
+from novaql.server.notifications import channels_service, dispatch
+from novaql.server.notifications.alertmanager_config import Converted, converted
+from novaql.server.notifications.routing_config import channels_in, plan_of, understood
+from novaql.server.notifications.routing_service import config_of, save, shown
+from novaql.server.notifications.schema import (
+    ImportedRouting,
+    ImportRouting,
+    MakeChannel,
+    SetRouting,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was read, and what can be made of it.
+
+    used    channels that are there already
+    named   channels that the tree names
+    """
+
+    found: Converted
+    used: list[str]
+    made: dict[str, MakeChannel]
+    missing: dict[str, str]
+    routing: SetRouting
+    named: list[str]
+
+
+def take_in(unit: Unit, read: Read, seen: int | None, *, dry_run: bool) -> ImportedRouting:
+    """Make the channels and the routing of a file that was read. `seen`: the version of If-Match.
+
+    dry_run  change nothing, and answer what would become of the file
+    """
+    found, made, missing, routing = read.found, read.made, read.missing, read.routing
+    used = [c.name for c in dispatch.channels_named(unit, [*found.channels, *found.problems])]
+    if sorted(used) != sorted(read.used):
+        raise Conflict("channels were made or removed just now; try again", code="channels_changed")
+    check_channels(unit, [name for name in read.named if name not in made], "/document/route")
+    before, out = None, shown(None, config_of(routing))
+    if not dry_run:
+        for one in made.values():
+            channels_service.create(unit, one)
+        unit.session.flush()
+        row, before = save(unit, routing, seen)
+        out = shown(row)
+    unit.audit(
+        "alert_routing.import",
+        ("alert_routing", out.id or "none"),
+        before=before,
+        after={
+            **config_of(routing),
+            "channels": {"created": list(made), "used": used, "missing": missing},
+            "dry_run": dry_run,
+        },
+    )
+    return ImportedRouting(
+        routing=out,
+        created=list(made),
+        used=used,
+        missing=missing,
+        dropped=found.dropped,
+        dry_run=dry_run,
+    )
+
+
+def check(asked: Preparation) -> Read:
+    """Read a file, and look up where its channels lead. Raises what is wrong with it."""
+    body: ImportRouting = asked.body
+    found = converted(body.document)
+    with asked.read() as unit:
+        rows = dispatch.channels_named(unit, [*found.channels, *found.problems])
+        used = [channel.name for channel in rows]
+    made, missing = _makeable(found, used)
+    most = asked.context.settings.max_channels
+    if 0 < most < len(made):
+        what = f"the file makes {len(made)} channels, the tenant may have {most}"
+        raise limit_reached("max_channels", what, most, "/document")
+    for one in made.values():
+        asked.checkpoint()
+        channels_service.check_targets(asked.context, one)
+    config = {**found.routing, "route": _without(found.routing["route"], missing)}
+    routing = validate(SetRouting, {**config, "version": body.version})
+    plan = understood(routing)
+    plan_of(config_of(routing))  # it is cached for readers of the stored document
+    return Read(found, used, made, missing, routing, list(channels_in(plan.root)))
+
+
+def _makeable(
+    found: Converted, used: Sequence[str]
+) -> tuple[dict[str, MakeChannel], dict[str, str]]:
+    """Channels that can be made, and why others cannot; neither for those that are there."""
+    made: dict[str, MakeChannel] = {}
+    missing = {name: why for name, why in found.problems.items() if name not in used}
+    for name, fields in found.channels.items():
+        if name in used:
+            continue
+        try:
+            made[name] = validate(MakeChannel, fields)
+        except InvalidRequest as problem:
+            missing[name] = problem.message
+    return made, missing
+
+
+def _without(route: Mapping[str, Any], missing: Mapping[str, str]) -> dict[str, Any]:
+    out = dict(route)
+    if "channels" in out:
+        out["channels"] = [name for name in out["channels"] if name not in missing]
+    if "routes" in out:
+        out["routes"] = [_without(below, missing) for below in out["routes"]]
+    return out

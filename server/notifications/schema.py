@@ -1,0 +1,292 @@
+"""Wire shapes of channels, of the routing, and of the log of notifications."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from novaql.server.alert_rules.schema import DestinationOut, Labels, ShortText
+from novaql.server.http.pagination import PageQuery
+from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
+from novaql.server.notifications.routing_config import RoutingBody
+
+Url = Annotated[
+    str,
+    Field(
+        min_length=8,
+        max_length=2000,
+        json_schema_extra={"pattern": URL_PATTERN},
+        description="write-only: kept sealed, and shown as scheme and host",
+    ),
+]
+Address = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\s,;<>@]+@[^\s,;<>@]+$")]
+ChannelName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s,@][^,@]*$")]
+ChannelType = Literal["webhook", "slack", "email", "sink"]
+NotificationStatus = Literal["pending", "sent", "failed"]
+
+_ROUTING: dict[str, Any] = {
+    "route": {
+        "channels": ["log"],
+        "group_by": ["alertname"],
+        "group_wait": "30s",
+        "routes": [{"matchers": ['severity="page"'], "repeat_interval": "1h"}],
+    },
+    "inhibit_rules": [
+        {
+            "source_matchers": ['severity="page"'],
+            "target_matchers": ['severity="ticket"'],
+            "equal": ["service"],
+        }
+    ],
+    "time_intervals": [
+        {"name": "weekend", "time_intervals": [{"weekdays": ["saturday", "sunday"]}]}
+    ],
+}
+_FILE = """route:
+  receiver: ops
+  group_by: [alertname]
+  routes:
+    - matchers: [severity="page"]
+      repeat_interval: 1h
+receivers:
+  - name: ops
+    webhook_configs:
+      - url: https://192.0.43.8/alerts
+"""
+
+
+class WebhookSettings(Body):
+    """A URL that is sent what Alertmanager's webhooks are sent."""
+
+    url: Url
+    bearer_token: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
+        None, description="kept sealed, never shown"
+    )
+
+
+class SlackSettings(Body):
+    """An incoming webhook of Slack, or of what understands the same."""
+
+    url: Url
+    channel: ShortText | None = None
+    username: ShortText | None = None
+    icon_emoji: ShortText | None = None
+
+
+class ChangedWebhook(WebhookSettings):
+    """The same; the URL that is set stays if none is given."""
+
+    url: Url | None = None  # type: ignore[assignment]
+
+
+class ChangedSlack(SlackSettings):
+    """The same; the URL that is set stays if none is given."""
+
+    url: Url | None = None  # type: ignore[assignment]
+
+
+class EmailSettings(Body):
+    """A mail server, and whom to write to."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    from_: Address = Field(alias="from")
+    to: Annotated[list[Address], Field(min_length=1, max_length=50)]
+    username: ShortText | None = None
+    password: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="kept sealed, never shown"
+    )
+
+
+class MakeChannel(Body):
+    """A channel: exactly the settings of its type are given; a `sink` has none."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "log", "type": "sink"}]})
+
+    name: ChannelName = Field(description="how routes and rules call it; it never changes")
+    type: ChannelType
+    send_resolved: bool = True
+    webhook: WebhookSettings | None = None
+    slack: SlackSettings | None = None
+    email: EmailSettings | None = None
+
+
+class ChangeChannel(Body):
+    """What is to change, made from `version`.
+
+    Settings are replaced whole, but for a URL, which stays if none is given.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 1, "send_resolved": False}]}
+    )
+
+    version: int | None = Field(None, ge=1, description="or If-Match")
+    send_resolved: bool | None = None
+    webhook: ChangedWebhook | None = None
+    slack: ChangedSlack | None = None
+    email: EmailSettings | None = None
+
+
+class ChannelOut(Shown):
+    """A channel without its secrets."""
+
+    settled = True
+
+    id: str
+    name: str
+    type: ChannelType
+    send_resolved: bool
+    settings: dict[str, Any]
+    secrets: list[str] = Field(description="names of the secrets that are kept")
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class ChannelsOut(Listed[ChannelOut]):
+    """A page of channels."""
+
+
+class ChannelQuery(PageQuery):
+    """Filters of the list."""
+
+    type: ChannelType | None = Field(None, description="type of the channels")
+
+
+class TestedOut(Shown):
+    """The notification that tries a channel."""
+
+    id: str
+    channel: str
+    status: NotificationStatus
+
+
+class SetRouting(RoutingBody):
+    """The whole routing. Once there is one, `version` is that of what it was made from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROUTING]})
+
+    version: int | None = Field(None, ge=1, description="or If-Match")
+
+
+class RouteOut(Shown):
+    """A node of the tree, as it was written."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    channels: list[str] | None = None
+    matchers: list[str]
+    group_by: list[str] | None = None
+    group_wait: Duration | None = None
+    group_interval: Duration | None = None
+    repeat_interval: Duration | None = None
+    continue_: bool = Field(alias="continue")
+    mute_time_intervals: list[str]
+    active_time_intervals: list[str]
+    routes: list[RouteOut]
+
+
+class RoutingShown(Shown):
+    """The routing: who is told of what, and when not."""
+
+    settled = True
+
+    id: str | None
+    route: RouteOut
+    inhibit_rules: list[Any]
+    time_intervals: list[Any]
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+    version: int = Field(description="0: none was set, nobody is told")
+
+
+class TryRouting(Body):
+    """Labels of an alert, and perhaps a routing to try in place of the one that is set."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"labels": {"alertname": "InstanceDown", "severity": "page"}}]
+        }
+    )
+
+    labels: Labels
+    config: RoutingBody | None = None
+
+
+class TriedRouting(Shown):
+    """Where such an alert would go."""
+
+    destinations: list[DestinationOut]
+
+
+class ImportRouting(Body):
+    """`alertmanager.yml`. Once a routing is set, `version` is that of what is replaced."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"document": _FILE, "dry_run": True}]}
+    )
+
+    document: Annotated[str, Field(min_length=1, max_length=900_000)] = Field(
+        description="the YAML text, with its secrets"
+    )
+    version: int | None = Field(None, ge=1, description="or If-Match")
+    dry_run: bool = Field(False, description="only tell what would become of it")
+
+
+class ImportedRouting(Shown):
+    """What became of the file."""
+
+    routing: RoutingShown
+    created: list[str] = Field(description="channels that were made")
+    used: list[str] = Field(description="channels that were there already, and stay as they are")
+    missing: dict[str, str] = Field(
+        description="channels that could not be made, and why; the routes are without them"
+    )
+    dropped: list[str] = Field(description="places in the file that have no counterpart here")
+    dry_run: bool
+
+
+class NotificationOut(Shown):
+    """A message to a channel: what was told, why, and whether it got there."""
+
+    id: str
+    channel: str
+    channel_type: ChannelType
+    status: NotificationStatus
+    why: str
+    group: str
+    route: str
+    group_labels: dict[str, str]
+    alert_id: str | None = Field(description="of one that was asked for by hand")
+    firing: int
+    resolved: int
+    total: int
+    truncated: int = Field(description="alerts that are not listed, for there are too many")
+    alerts: list[Any]
+    attempts: int
+    error: str | None
+    sent_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class NotificationsOut(Listed[NotificationOut]):
+    """A page of the log."""
+
+
+class NotificationQuery(PageQuery):
+    """Filters of the log."""
+
+    channel: ShortText | None = Field(None, description="name of a channel")
+    status: NotificationStatus | None = Field(None, description="state of the delivery")
+    group: ShortText | None = Field(None, description="`group` of an alert's routing")
+    alert_id: ShortText | None = Field(None, description="of those asked for by hand")
+    why: (
+        Literal["new_alerts", "all_resolved", "some_resolved", "repeat", "by_hand", "test"] | None
+    ) = Field(None, description="why it was sent")

@@ -1,0 +1,1 @@
+"""Silences: which alerts are muted, until when, and why."""

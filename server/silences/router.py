@@ -1,0 +1,160 @@
+"""/v1/silences."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query, Response
+from sqlalchemy import select
+
+from novaql.server.alert_model.matcher_text import checked
+from novaql.server.alert_model.tables import Alert, SilenceRow
+from novaql.server.alerts.schema import (
+    MakeSilence,
+    MatcherOut,
+    RevisionOut,
+    SilenceOut,
+    SilenceQuery,
+    SilencesOut,
+)
+from novaql.server.errors import invalid, not_found
+from novaql.server.http.dependencies import (
+    OPERATOR,
+    READ_ONLY,
+    Pages,
+    ResourceId,
+    UnitOfWork,
+)
+from novaql.server.http.pagination import Key
+from novaql.server.http.routing import api_router, audited
+from novaql.server.notifications import dispatch
+from novaql.server.silences import repository
+from novaql.server.silences.model import (
+    InvalidSilence,
+    checked_duration,
+    checked_matchers,
+    checked_reason,
+)
+from novaql.tsdb.matchers import Matcher, MatchOp
+
+router = api_router("/v1/silences", "alerts")
+
+KEYS = (Key(SilenceRow.created_at), Key(SilenceRow.id))
+
+
+@router.get("", dependencies=[READ_ONLY])
+def list_silences(
+    unit: UnitOfWork, pages: Pages, query: Annotated[SilenceQuery, Query()]
+) -> SilencesOut:
+    """Silences: without `state`, those that are over are listed, too."""
+    now = unit.now()
+    statement = select(SilenceRow)
+    if query.alert_id is not None:
+        statement = statement.where(SilenceRow.alert_id == query.alert_id)
+    ended = SilenceRow.lifted_at.is_not(None) | (
+        SilenceRow.ends_at.is_not(None) & (SilenceRow.ends_at <= now)
+    )
+    match query.state:
+        case "expired":
+            statement = statement.where(ended)
+        case "pending":
+            statement = statement.where(~ended, SilenceRow.starts_at > now)
+        case "active":
+            statement = statement.where(~ended, SilenceRow.starts_at <= now)
+    page = pages.page(unit, statement, KEYS, query)
+    shown = [silence_out(row, now) for row in page.rows]
+    return SilencesOut(data=shown, next_cursor=page.next_cursor)
+
+
+@router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": SilenceOut}})
+@audited("silence.create")
+def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> SilenceOut:
+    """Silence every alert that all matchers match.
+
+    201, or 200 if a silence with the same matchers is pending or active: it is changed then.
+
+    At least one matcher must not match the empty text; otherwise every alert would be silenced.
+    """
+    matchers = tuple(
+        checked(Matcher(one.name, MatchOp(one.op), one.value), f"/matchers/{number}")
+        for number, one in enumerate(body.matchers)
+    )
+    starts_at = unit.now() if body.starts_at is None else body.starts_at
+    try:
+        matchers = checked_matchers(matchers)
+        reason = checked_reason(body.reason)
+    except InvalidSilence as problem:
+        raise invalid(
+            "/matchers" if "matcher" in str(problem) else "/reason", str(problem)
+        ) from None
+    if (body.ends_at is None) == (body.duration is None):
+        raise invalid("/ends_at", "either ends_at or duration is needed")
+    if body.duration is not None:
+        ends_at, pointer = starts_at + body.duration, "/duration"
+    else:
+        assert body.ends_at is not None
+        ends_at, pointer = body.ends_at, "/ends_at"
+    try:
+        checked_duration(ends_at - starts_at)
+    except InvalidSilence as problem:
+        raise invalid(pointer, str(problem)) from None
+    if ends_at <= unit.now():
+        raise invalid(pointer, "the silence would be over already")
+    row, new = repository.silence(
+        unit, matchers, starts_at=starts_at, ends_at=ends_at, reason=reason
+    )
+    unit.session.flush()
+    unit.audit("silence.create", ("silence", row.id), after=repository.snapshot(row))
+    unit.publish("alert.silence_created", {"silence": repository.snapshot(row)})
+    if new:
+        response.headers["Location"] = f"/v1/silences/{row.id}"
+    else:
+        response.status_code = 200
+    return silence_out(row, unit.now())
+
+
+@router.get("/{id}", dependencies=[READ_ONLY])
+def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
+    """One silence, with its earlier revisions."""
+    return silence_out(unit.get(SilenceRow, id, "silence"), unit.now())
+
+
+@router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
+@audited("silence.lift")
+def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
+    """End a silence now. One that is over is a 404."""
+    row = unit.get(SilenceRow, id, "silence", lock=True)
+    if not repository.counts(row, unit.now()):
+        raise not_found("silence", row.id, unit.tenant_name)
+    before = repository.snapshot(row)
+    known = repository.silence_of(row)
+    firing = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
+    muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
+    repository.lift(unit, row)
+    dispatch.unmuted_again(unit, muted)
+    unit.session.flush()
+    unit.audit("silence.lift", ("silence", row.id), before=before)
+    unit.publish("alert.silence_lifted", {"silence": before})
+
+
+def silence_out(row: SilenceRow, now: datetime) -> SilenceOut:
+    """A silence as clients see it."""
+    last = row.revisions[-1]
+    return SilenceOut(
+        id=row.id,
+        alert_id=row.alert_id,
+        matchers=[MatcherOut(name=n, op=op, value=v) for n, op, v in row.matchers],
+        state=repository.state_of(row, now),  # type: ignore[arg-type]  # one of the three
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        until_resolved=row.until_resolved,
+        lifted_at=row.lifted_at,
+        reason=last["reason"],
+        created_by=last["created_by"],
+        revision=last["number"],
+        revisions=[RevisionOut.model_validate(one) for one in row.revisions],
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+    )
