@@ -86,7 +86,7 @@ def create_app(
             job.scrape_report()
             for job in every
             if isinstance(job, ScrapingJob)
-            and (job.tenant_id or context.anyone.tenant_id) == tenant_id
+            and (job.tenant_id or context.access.anyone.tenant_id) == tenant_id
         ),
     )
     context = replace(context, event_types=EVENT_TYPES)
@@ -109,7 +109,7 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `telemetry.py` has ours
     )
-    context.telemetry.queries_running.set_function(lambda: context.workers.running)
+    context.telemetry.queries_running.set_function(lambda: context.pools.queries.running)
     app.state.context = context
     app.state.jobs = runner
     app.router.routes.append(RouteIndex(ROUTES))

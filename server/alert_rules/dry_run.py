@@ -114,7 +114,7 @@ async def try_rule(request: Request, body: TestRule) -> Response:
     context = context_of(request)
     rule = body.rule
     with inside("/rule"):
-        await context.workers.check(request, lambda _: check_rule(rule, context.settings))
+        await context.pools.queries.check(request, lambda _: check_rule(rule, context.settings))
         await in_unit(request, lambda unit: check_channels(unit, rule.channels, "/channels"))
     interval_ms = ms(rule.interval) or round(context.settings.evaluation_interval_s * 1000)
     start_ms, end_ms = to_ms(body.start), to_ms(body.end)
@@ -129,7 +129,7 @@ async def try_rule(request: Request, body: TestRule) -> Response:
         return tried(context, rule, start_ms, end_ms, interval_ms, cancellation)
 
     budget = context.settings.query_timeout_s
-    shown = await context.workers.run(request, _too_large, timeout_s=budget, large=work)
+    shown = await context.pools.queries.run(request, _too_large, timeout_s=budget, large=work)
     content = orjson.dumps(shown.model_dump(mode="json"))
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
 

@@ -46,11 +46,13 @@ async def download_export(
     It opens nothing once the token that asked for it is revoked or its user deactivated.
     """
     context = context_of(request)
-    export = await context.threads.run(lambda: _opened(context, id, query))
+    export = await context.pools.state.run(lambda: _opened(context, id, query))
     if export.content is None:
         raise Conflict("the export is still being written", code="export_pending")
     packed = export.content
-    content = await context.threads.run(lambda: gzip.decompress(packed), tenant=export.tenant_id)
+    content = await context.pools.state.run(
+        lambda: gzip.decompress(packed), tenant=export.tenant_id
+    )
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{export.id}.{export.format}"',
@@ -76,7 +78,7 @@ def _opened(context: ServerContext, export_id: str, query: DownloadQuery) -> Aud
         if not any(good) or int(query.expires) != to_ms(export.expires_at):
             raise refused
         _refuse_late(context.clock.now(), export.expires_at)
-        if context.accounts is not None:
+        if context.access.accounts is not None:
             token = session.get(Token, export.token_id)
             creator = session.get(User, export.creator_id)
             if token is None or token.revoked_at or creator is None or creator.status != "active":

@@ -256,15 +256,17 @@ async def _opened(
 ) -> tuple[ServerContext, ShownPanel, list[str]]:
     context = context_of(request)
     try:
-        opened = await context.threads.run(lambda: _open(context, key, token))
+        opened = await context.pools.state.run(lambda: _open(context, key, token))
     except Forbidden:
-        await context.strangers.count(request)
+        await context.access.strangers.count(request)
         raise
     request.scope["state"]["context"] = opened[0]  # in this tenant's turn from here on
     # As many a minute as a token may, for everybody who has the URL together.
-    wanted = [(q, key) for q in context.quota_plan.get("api", ()) if q.window_s == 60]
-    if wanted and context.quotas.spend_at_once(wanted) is None:
-        await context.threads.run(lambda: context.quotas.spend(wanted), tenant=opened[0].tenant_id)
+    wanted = [(q, key) for q in context.access.quota_plan.get("api", ()) if q.window_s == 60]
+    if wanted and context.access.quotas.spend_at_once(wanted) is None:
+        await context.pools.state.run(
+            lambda: context.access.quotas.spend(wanted), tenant=opened[0].tenant_id
+        )
     return opened
 
 
@@ -290,7 +292,7 @@ def _open(
             id=embed.id,
             name="embedded panel",
             role=Role.READ_ONLY,
-            api_version=context.anyone.api_version,
+            api_version=context.access.anyone.api_version,
             tenant_id=tenant.id,
             tenant_name=tenant.name,
             user_id=embed.created_by,
@@ -308,7 +310,7 @@ def _open(
 def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) -> bool:
     """Whether the user who made it could still make it: active, and an operator at least."""
     if maker is None:  # made while no tokens were asked for
-        return context.accounts is None and embed.created_by == context.anyone.user_id
+        return context.access.accounts is None and embed.created_by == context.access.anyone.user_id
     return maker.status == "active" and Role(maker.role).covers(Role.OPERATOR)
 
 

@@ -178,7 +178,7 @@ class Run:
             context.store,
             within_budget(context, options, self.cancellation),
             cancellation=self.cancellation,
-            cache=context.answers,
+            cache=context.caches.results,
             admit=only_small if self.small else None,
         )
         context.telemetry.query_samples.inc(result.stats.samples)
@@ -191,7 +191,7 @@ async def in_turn(
     """Do work with queries in it in one of their threads: among the large ones if one is large."""
     timeout = context.settings.query_timeout_s
     try:
-        done = await context.workers.run(
+        done = await context.pools.queries.run(
             request,
             lambda cancellation: work(Run(context, window, cancellation, small=True)),
             timeout_s=timeout,

@@ -31,13 +31,13 @@ async def admit(
     """
     context: ServerContext = request.app.state.context
     principal = await _principal(request, context)
-    await context.starts.wait(principal.tenant_id)
+    await context.access.starts.wait(principal.tenant_id)
     scoped = context.scoped(principal)
     path, state = request.scope["path"], request.scope["state"]
     state["principal"] = principal
     state["context"] = scoped
-    if context.accounts is not None:
-        context.accounts.note_use(principal)
+    if context.access.accounts is not None:
+        context.access.accounts.note_use(principal)
         await _spend(request, scoped, principal, quota)
     if path.startswith("/v1/"):
         asked = request.headers.get("api-version")
@@ -46,44 +46,44 @@ async def admit(
         authorize(principal, role, path)
     except Forbidden:
         if writes and action is not None:
-            await context.threads.run(
+            await context.pools.state.run(
                 lambda: _record_denial(request, scoped, action), tenant=principal.tenant_id
             )
         raise
     if samples and not context.stores.is_open(principal.tenant_id):
         tenant = principal.tenant_id
-        await context.threads.run(lambda: context.stores.of(tenant), tenant=tenant)
+        await context.pools.state.run(lambda: context.stores.of(tenant), tenant=tenant)
 
 
 async def _principal(request: Request, context: ServerContext) -> Principal:
-    accounts = context.accounts
+    accounts = context.access.accounts
     if accounts is None:
-        return context.anyone
+        return context.access.anyone
     secret = secret_of(request)
     if secret:
-        found = accounts.remembered(secret) or await context.threads.run(
+        found = accounts.remembered(secret) or await context.pools.state.run(
             lambda: accounts.find(secret)
         )
         if found is not None:
             return found
-    await context.strangers.count(request)
+    await context.access.strangers.count(request)
     raise unauthenticated(given=bool(secret))
 
 
 async def _spend(
     request: Request, context: ServerContext, principal: Principal, quota: str | None
 ) -> None:
-    plan = context.quota_plan.get(quota or "", ())
+    plan = context.access.quota_plan.get(quota or "", ())
     if not plan:
         return
     wanted: list[tuple[Quota, str]] = [
         (q, principal.id if q.window_s == 60 else principal.tenant_id) for q in plan
     ]
-    standings = context.quotas.spend_at_once(wanted)
+    standings = context.access.quotas.spend_at_once(wanted)
     if standings is None:
         try:
-            standings = await context.threads.run(
-                lambda: context.quotas.spend(wanted), tenant=principal.tenant_id
+            standings = await context.pools.state.run(
+                lambda: context.access.quotas.spend(wanted), tenant=principal.tenant_id
             )
         except RateLimited as refusal:
             # A client that is over its quota is not to fill the audit log or the database.

@@ -62,7 +62,7 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
     else:
         principal = request.scope["state"].get("principal")  # None: it needs no token
         tenant = "" if principal is None else principal.tenant_id
-        found.model = await context.readers.run(read, tenant=tenant)
+        found.model = await context.pools.readers.run(read, tenant=tenant)
     return found
 
 

@@ -45,7 +45,7 @@ async def cached_response(request: Request, cached_by: Cached | None, respond: R
         (principal_of(request), version_of(request), scope["path"], scope["query_string"]),
         (scope["scheme"], headers.get("host"), headers.get("accept")),
     )
-    kept = await context.responses.get(key, partial(_version, context, cached_by), read)
+    kept = await context.caches.responses.get(key, partial(_version, context, cached_by), read)
     return Response(kept.body, kept.status, kept.headers)
 
 
@@ -65,9 +65,9 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
             tables = frozenset(tables_used(unit.session).read)
         return Reading(value, tables, len(repr(value)))
 
-    read = partial(context.readers.run, run, tenant=principal.tenant_id)
+    read = partial(context.pools.readers.run, run, tenant=principal.tenant_id)
     named = (principal.tenant_id, key)
-    return await context.responses.get(named, partial(_version, context, "rows"), read)
+    return await context.caches.responses.get(named, partial(_version, context, "rows"), read)
 
 
 async def _version(context: ServerContext, cached_by: Cached | None) -> Version | None:
@@ -80,7 +80,7 @@ async def _version(context: ServerContext, cached_by: Cached | None) -> Version 
     now = context.clock.now()
     if cached_by is None:
         return Version(rows, int(now.timestamp()))
-    samples = context.measurements.version(context.tenant_id, now)
+    samples = context.caches.measurements.version(context.tenant_id, now)
     return None if samples is None else Version(rows, samples)
 
 
@@ -88,4 +88,4 @@ async def _rows(context: ServerContext) -> RowVersions | None:
     database, tenant = context.database, context.tenant_id
     if database.is_sqlite:
         return database.versions_of(tenant)
-    return await context.readers.run(partial(database.versions_of, tenant), tenant=tenant)
+    return await context.pools.readers.run(partial(database.versions_of, tenant), tenant=tenant)

@@ -25,7 +25,9 @@ async def checked(request: Request, body: Any, check: Callable[[Preparation], Ch
 
     Raises what `check` raises, and `Busy` while too many checks wait.
     """
-    return await context_of(request).workers.check(request, partial(_run, request, body, check))
+    return await context_of(request).pools.queries.check(
+        request, partial(_run, request, body, check)
+    )
 
 
 def _run(

@@ -199,7 +199,7 @@ class NovaRoute(APIRoute):
         request.scope["state"]["idempotency_key"] = key
         principal = principal_of(request)
         route = f"POST {self.path} {version_of(request)}"
-        flights = context_of(request).keys_in_flight
+        flights = context_of(request).caches.keys_in_flight
         return flights.holding(principal.tenant_id, principal.id, route, key)
 
 

@@ -67,7 +67,7 @@ async def in_transaction(
     threads = _threads(rules, context)
     done = await threads.run(lambda: work.run(use), tenant=tenant)
     if isinstance(done, Outside):
-        met = await context.outside.run(done.act, tenant=tenant)
+        met = await context.pools.outside.run(done.act, tenant=tenant)
         finish = partial(done.finish, met)
         done = await threads.run(lambda: work.run(finish), tenant=tenant)
     assert isinstance(done, Kept)
@@ -76,8 +76,12 @@ async def in_transaction(
 
 def _threads(rules: Rules, context: ServerContext) -> StateThreads:
     if rules.cached_by == "samples":
-        return context.measurers
-    return context.readers if rules.method == "GET" and not rules.samples else context.threads
+        return context.pools.measurers
+    return (
+        context.pools.readers
+        if rules.method == "GET" and not rules.samples
+        else context.pools.state
+    )
 
 
 @dataclass(slots=True)

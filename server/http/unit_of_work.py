@@ -72,5 +72,5 @@ async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: boo
         with context.unit(actor, origin, writes=writes) as unit:
             return work(unit)
 
-    threads = context.threads if writes else context.readers
+    threads = context.pools.state if writes else context.pools.readers
     return await threads.run(run, tenant=principal.tenant_id)

@@ -88,8 +88,8 @@ def _told(precision: str, database: str, problems: LineProblems | None = None) -
 async def _store(request: Request, read: Reader, told: Told) -> Taken:
     context = context_of(request)
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.writers.body(principal_of(request).tenant_id) as held:
+    with context.pools.ingest.body(principal_of(request).tenant_id) as held:
         limit = context.settings.max_write_bytes
         body = await read_body(request, limit=limit, encodings=_ENCODINGS, held=held)
         steps = store_body(context, body, encoding=encoding, read=read, told=told)
-        return await context.writers.store(held, steps)
+        return await context.pools.ingest.store(held, steps)

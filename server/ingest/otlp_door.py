@@ -28,9 +28,9 @@ async def otlp(request: Request) -> Response:
     context = context_of(request)
     limit = context.settings.max_write_bytes
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    with context.writers.body(principal_of(request).tenant_id) as held:
+    with context.pools.ingest.body(principal_of(request).tenant_id) as held:
         body = await read_body(request, limit=limit, encodings=("gzip",), held=held)
         packed = encoding == "gzip"
         steps = store_otlp(context, body, packed=packed, as_json=kind == _JSON)
-        rejected, reason = await context.writers.store(held, steps)
+        rejected, reason = await context.pools.ingest.store(held, steps)
     return Response(otlp_answer(rejected, reason, as_json=kind == _JSON), media_type=kind)

@@ -35,10 +35,10 @@ async def write(request: Request) -> Response:
     context = context_of(request)
     limit = context.settings.max_write_bytes
     try:
-        with context.writers.body(principal_of(request).tenant_id) as held:
+        with context.pools.ingest.body(principal_of(request).tenant_id) as held:
             body = await read_body(request, limit=limit, encodings=("snappy", "zstd"), held=held)
             zstd = request.headers.get("content-encoding", "").strip().lower() == "zstd"
-            written = await context.writers.store(held, store(context, body, zstd=zstd))
+            written = await context.pools.ingest.store(held, store(context, body, zstd=zstd))
         if written.left_out:
             return _refusal(request, InvalidRequest(written.left_out), written)
     except Exception as problem:

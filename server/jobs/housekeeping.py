@@ -38,8 +38,8 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
         now = time.monotonic()
         if now >= uses_at:
             uses_at = now + _USES_S
-            if context.accounts is not None:
-                context.accounts.write_uses()
+            if context.access.accounts is not None:
+                context.access.accounts.write_uses()
         if now >= forget_at:
             forget_at = now + _FORGET_S
             forget(context, retentions)
@@ -49,5 +49,5 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
 
 def forget(context: ServerContext, retentions: Sequence[Retention]) -> None:
     """Delete quota windows, idempotency keys, relayed events, and what else has ended."""
-    context.quotas.forget(context.clock.now() - timedelta(days=2))
+    context.access.quotas.forget(context.clock.now() - timedelta(days=2))
     forget_ended(context, (*OWN, *retentions))

@@ -330,7 +330,7 @@ class JobRunner:
             id=job.kind,
             name="system",
             role=Role.ADMIN,
-            api_version=self._context.anyone.api_version,
+            api_version=self._context.access.anyone.api_version,
             tenant_id=tenant.id,
             tenant_name=tenant.name,
             user_id=job.kind,

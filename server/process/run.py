@@ -149,7 +149,7 @@ def server_for(
         ssl_context_factory=None if tls is None else lambda *_: tls,
         timeout_graceful_shutdown=max(1, round(context.settings.max_lag_s)),
     )
-    return PoliteServer(config, context.stopping)
+    return PoliteServer(config, context.lifecycle.stopping)
 
 
 @contextmanager
@@ -165,12 +165,12 @@ def private_socket() -> Iterator[tuple[socket.socket, str]]:
 
 def first_token(context: ServerContext) -> str | None:
     """A token for the first administrator, if nobody has one yet and one is asked for."""
-    if context.accounts is None or has_tokens(context.database):
+    if context.access.accounts is None or has_tokens(context.database):
         return None
     if context.database.stands_in:
         log.warning("nobody has a token, and none can be made now")
         return None
-    return add_admin(context.database, context.clock, context.anyone.tenant_id).secret
+    return add_admin(context.database, context.clock, context.access.anyone.tenant_id).secret
 
 
 class PoliteServer(uvicorn.Server):

@@ -76,7 +76,7 @@ async def notifications(request: Request) -> Response:  # noqa: ARG001 - the sha
 
 async def live_notifications(request: Request) -> Response:
     """The same as server-sent events, for as long as the client listens."""
-    stopping = context_of(request).stopping
+    stopping = context_of(request).lifecycle.stopping
 
     async def events() -> AsyncIterator[bytes]:
         quiet = 0.0

@@ -107,9 +107,9 @@ async def _recorded(
         with context.unit(actor, origin, writes=True) as unit:
             unit.audit(action, ("samples", unit.tenant_id), after=shown, outcome=outcome)
 
-    await context.threads.run(lambda: record("success"))
+    await context.pools.state.run(lambda: record("success"))
     try:
-        return await context.writers.run(principal_of(request).tenant_id, work)
+        return await context.pools.ingest.run(principal_of(request).tenant_id, work)
     except Exception:
-        await context.threads.run(lambda: record("failed"))
+        await context.pools.state.run(lambda: record("failed"))
         raise

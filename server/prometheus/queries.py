@@ -104,7 +104,7 @@ async def _answer(
 
     cached = not go_bool(parameters.text("nocache"))
     text, context = parameters.text("query"), context_of(request)
-    texts = context.texts if cached else None
+    texts = context.caches.texts if cached else None
     key = (text, step_ms, end_ms - start_ms)
 
     def pieces(result: Result) -> Iterator[Piece]:
@@ -121,7 +121,7 @@ async def _answer(
     begun = await run_query(
         request, text, options, lambda result: begin(pieces(result)), cached=cached
     )
-    return pieces_response(begun, context.workers, media_type="application/json")
+    return pieces_response(begun, context.pools.queries, media_type="application/json")
 
 
 def _lookback_ms(parameters: Parameters) -> int:

@@ -54,7 +54,7 @@ async def runtimeinfo(request: Request) -> Response:
     Directory and name of the machine are shown to administrators of the first tenant only.
     """
     context = context_of(request)
-    started = datetime.fromtimestamp(context.started_at, UTC)
+    started = datetime.fromtimestamp(context.lifecycle.started_at, UTC)
     info = {
         "startTime": started.isoformat().replace("+00:00", "Z"),
         "CWD": str(Path.cwd()),

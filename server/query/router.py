@@ -44,7 +44,7 @@ async def query(request: Request) -> Response:
 
     cached = not body.nocache and profile is None
     context = context_of(request)
-    texts = context.texts if cached else None
+    texts = context.caches.texts if cached else None
     key = (body.query, options.step_ms, options.end_ms - options.start_ms)
 
     def shape(result: Result) -> Begun:
@@ -67,7 +67,7 @@ async def query(request: Request) -> Response:
 
     begun = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}
-    return pieces_response(begun, context.workers, media_type=MEDIA[form], headers=headers)
+    return pieces_response(begun, context.pools.queries, media_type=MEDIA[form], headers=headers)
 
 
 ROUTES = (

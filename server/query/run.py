@@ -52,7 +52,7 @@ async def run_query(
 
     def run(cancellation: Cancellation, admit: Callable[[Estimate], None] | None) -> Answer:
         options = within_budget(context, bounded, cancellation)
-        cache = context.answers if cached else None
+        cache = context.caches.results if cached else None
         result = evaluate(
             text,
             context.store,
@@ -67,7 +67,7 @@ async def run_query(
 
     assert bounded.timeout_s is not None
     try:
-        answer = await context.workers.run(
+        answer = await context.pools.queries.run(
             request,
             lambda cancellation: run(cancellation, only_small),
             timeout_s=bounded.timeout_s,
@@ -94,7 +94,7 @@ def only_small(estimate: Estimate) -> None:
 async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
     """Run what reads the store but is no query (labels, series) under the same bounds."""
     context = context_of(request)
-    return await context.workers.run(
+    return await context.pools.queries.run(
         request, lambda _: work(), timeout_s=context.settings.query_timeout_s
     )
 
@@ -114,7 +114,7 @@ def within_budget(
 
 def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:
     """What one query may read and give, and where it reserves memory."""
-    settings, memory = context.settings, context.query_memory
+    settings, memory = context.settings, context.pools.query_memory
     tenant = "" if context.principal is None else context.principal.tenant_id
     return Limits(
         samples=settings.max_query_samples,

@@ -41,7 +41,7 @@ async def scim(request: Request) -> Response:
         "headers": list(request.headers.items()),
         "body": body,
     }
-    done, content = await context.threads.run(
+    done, content = await context.pools.state.run(
         lambda: _answered(request, context, told), tenant=principal_of(request).tenant_id
     )
     headers = {**done.headers, "Location": quote(done.headers["Location"], safe=_OF_URLS)}

@@ -9,20 +9,24 @@ from novaql.errors import ArgumentError
 from novaql.export.matrix_json import KeptTexts
 from novaql.result_cache import ResultCache
 from novaql.server.addresses import parse_networks, parse_server
+from novaql.server.auth.access import Access
 from novaql.server.auth.accounts import Accounts
 from novaql.server.auth.bootstrap import correct_first_place, ensure_first_tenant
 from novaql.server.auth.rate_limits import open_quotas, quota_plan
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.auth.starts import Starts
 from novaql.server.auth.unknown_clients import Strangers
+from novaql.server.cache.caches import Caches
 from novaql.server.cache.measurements import MeasurementCache
 from novaql.server.cache.response_cache import ResponseCache
 from novaql.server.clock import Clock
 from novaql.server.crypto.sealing import SealingKeys
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.master_keys import open_keys, passing_keys
+from novaql.server.db.rows import Tenant
 from novaql.server.egress.dialer import Dialer, Resolver
 from novaql.server.egress.names import resolver_at
+from novaql.server.pools.pools import Pools
 from novaql.server.pools.query_memory import QueryMemory, memory_for_queries
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.pools.threads import StateThreads, readers_of
@@ -85,8 +89,26 @@ def _around(
     stores = Stores(not_here) if first is None else open_stores(settings, state, given)
     return ServerContext(
         settings=settings,
-        stores=stores,
+        clock=time,
         database=state,
+        keys=_keys(settings, state),
+        stores=stores,
+        dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
+        telemetry=Telemetry(__version__, stores.stats),
+        access=_access(settings, state, time, tenant),
+        pools=_pools(settings, state),
+        caches=Caches(
+            results=ResultCache(settings.result_cache_bytes),
+            texts=KeptTexts(settings.result_cache_bytes),
+            responses=ResponseCache(settings.state_cache_bytes),
+            measurements=MeasurementCache(settings.measured_for_s),
+        ),
+        scrapes=scrapes,
+    )
+
+
+def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenant) -> Access:
+    return Access(
         accounts=Accounts(state, time) if settings.auth else None,
         anyone=Principal(
             id="anyone",
@@ -98,26 +120,22 @@ def _around(
             user_id="anyone",
             user_name="anyone",
         ),
-        clock=time,
-        keys=_keys(settings, state),
         quotas=open_quotas(state, time),
         quota_plan=quota_plan(settings),
-        dialer=Dialer(parse_networks(settings.egress_allow), _resolver(settings)),
         strangers=Strangers(settings.strangers_per_minute),
-        telemetry=Telemetry(__version__, stores.stats),
         starts=Starts(most=max(2, settings.query_threads)),
-        threads=StateThreads(),
+    )
+
+
+def _pools(settings: Settings, state: StateDatabase) -> Pools:
+    return Pools(
+        state=StateThreads(),
         readers=StateThreads(threads=readers_of(state)),
         measurers=StateThreads(threads=2),
         outside=StateThreads(threads=8, queue=128),
-        workers=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
+        queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         query_memory=QueryMemory(memory_for_queries(settings)),
-        writers=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
-        answers=ResultCache(settings.result_cache_bytes),
-        texts=KeptTexts(settings.result_cache_bytes),
-        responses=ResponseCache(settings.state_cache_bytes),
-        measurements=MeasurementCache(settings.measured_for_s),
-        scrapes=scrapes,
+        ingest=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
     )
 
 
@@ -141,15 +159,10 @@ def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:
 
 
 def close(context: ServerContext) -> None:
-    """Keep what is only in memory, and close everything."""
-    context.workers.close()
-    context.writers.close()
-    context.threads.close()
-    context.readers.close()
-    context.measurers.close()
-    context.outside.close()
-    if context.accounts is not None:
-        context.accounts.write_uses()
-    context.quotas.close()
+    """Write what is only in memory, and close everything."""
+    context.pools.close()
+    if context.access.accounts is not None:
+        context.access.accounts.write_uses()
+    context.access.quotas.close()
     context.stores.close()
     context.database.close()

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from novaql.export.matrix_json import KeptTexts
-from novaql.result_cache import ResultCache
-from novaql.server.auth.accounts import Accounts
-from novaql.server.auth.rate_limits import Quota, Quotas, quota_plan
+from novaql.server.auth.access import Access
+from novaql.server.auth.rate_limits import quota_plan
 from novaql.server.auth.roles import Principal
-from novaql.server.auth.starts import Starts
-from novaql.server.auth.unknown_clients import Strangers
-from novaql.server.cache.keys_in_flight import KeysInFlight
-from novaql.server.cache.measurements import MeasurementCache
-from novaql.server.cache.response_cache import ResponseCache
+from novaql.server.cache.caches import Caches
 from novaql.server.clock import Clock
 from novaql.server.crypto.sealing import SealingKeys
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.unit import Actor, Origin, Unit
 from novaql.server.egress.dialer import Dialer
-from novaql.server.pools.query_memory import QueryMemory
-from novaql.server.pools.query_workers import QueryWorkers
-from novaql.server.pools.threads import StateThreads
-from novaql.server.pools.writers import Writers
+from novaql.server.pools.pools import Pools
 from novaql.server.settings import Settings
 from novaql.server.telemetry import Telemetry
 from novaql.server.tenants.scrapes import Scrapes, no_scrapes
@@ -38,65 +29,47 @@ from novaql.server.tenants.stores import Stores
 _MOST_VIEWS = 4096
 
 
+@dataclass(slots=True)
+class Lifecycle:
+    """What happens to a server as a whole.
+
+    started_at  seconds since 1970
+    stopping    set when the server is to stop: answers without an end end then
+    wakers      called when a unit of work has added jobs
+    """
+
+    started_at: float = field(default_factory=time.time)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    wakers: list[Callable[[], None]] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerContext:
     """The parts of a running server, as one request may see them.
 
-    stores     every tenant's samples
-    database   everything else that is kept
-    accounts   who a token belongs to; None when authentication is off, and everyone is `anyone`
-    keys       what secrets are sealed with, and signatures made
-    quota_plan the quotas of each kind of endpoint
-    dialer     for requests to others; never into a network that is not public
-    starts     the order in which requests begin
-    threads    for work on the database
-    readers    for reading it alone
-    outside    threads that wait for others: receivers of webhooks and the like
-    measurers  likewise, where samples are measured for the answer
-    query_memory   memory for queries, shared by tenants
-    writers    threads that decode and store what is sent to us
-    answers    answers to range queries that later ones use
-    texts      … and their texts
-    responses      answers to reads, under the version of what they depend on
-    measurements   values for services and objectives, shared for a moment
-    scrapes    the targets that this server scrapes now
-    stopping   set when the server is told to stop: answers without an end are to end then
-    event_types  every type of event that can be subscribed to
-    wakers     called when a unit has added jobs
-    principal  whose request it is; None outside of requests
-    views      what `scoped` has made
+    database     the state database: everything but samples
+    keys         seal secrets, and sign
+    stores       every tenant's samples
+    dialer       calls other systems; never in a network that is not public
+    scrapes      the targets that this server scrapes now
+    event_types  every type of event that a webhook can subscribe to
+    principal    of the request; None outside of requests
+    views        what `scoped` has made
     """
 
     settings: Settings
-    stores: Stores
-    database: StateDatabase
-    accounts: Accounts | None
-    anyone: Principal
     clock: Clock
+    database: StateDatabase
     keys: SealingKeys
-    quotas: Quotas
-    quota_plan: Mapping[str, Sequence[Quota]]
-    strangers: Strangers
+    stores: Stores
     dialer: Dialer
     telemetry: Telemetry
-    starts: Starts
-    threads: StateThreads
-    readers: StateThreads
-    measurers: StateThreads
-    outside: StateThreads
-    workers: QueryWorkers
-    query_memory: QueryMemory
-    writers: Writers
-    answers: ResultCache
-    texts: KeptTexts
-    responses: ResponseCache
-    measurements: MeasurementCache
+    access: Access
+    pools: Pools
+    caches: Caches
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
     scrapes: Scrapes = no_scrapes
-    stopping: threading.Event = field(default_factory=threading.Event)
-    started_at: float = field(default_factory=time.time)
-    keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)
     event_types: frozenset[str] = frozenset()
-    wakers: list[Callable[[], None]] = field(default_factory=list)
     principal: Principal | None = None
     views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
 
@@ -113,7 +86,8 @@ class ServerContext:
         return found
 
     def _limited(self, settings: Settings) -> ServerContext:
-        return replace(self, settings=settings, quota_plan=quota_plan(settings))
+        access = replace(self.access, quota_plan=quota_plan(settings))
+        return replace(self, settings=settings, access=access)
 
     @property
     def store(self) -> Store:
@@ -130,9 +104,9 @@ class ServerContext:
         return self.principal.tenant_id
 
     def note_write(self) -> None:
-        """The tenant's samples were changed by a request: figures from before count no longer."""
+        """Invalidate what was measured of the tenant's samples: a request has changed them."""
         if self.principal is not None:
-            self.measurements.note_write(self.principal.tenant_id)
+            self.caches.measurements.note_write(self.principal.tenant_id)
 
     @contextmanager
     def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
@@ -163,12 +137,12 @@ class ServerContext:
 
     def wake_jobs(self) -> None:
         """Have the runner look for jobs that were added."""
-        for wake in self.wakers:
+        for wake in self.lifecycle.wakers:
             wake()
 
     def on_new_jobs(self, wake: Callable[[], None]) -> None:
-        """Have somebody told whenever jobs were added."""
-        self.wakers.append(wake)
+        """Call `wake` whenever jobs were added."""
+        self.lifecycle.wakers.append(wake)
 
     @staticmethod
     def actor_of(principal: Principal) -> Actor:

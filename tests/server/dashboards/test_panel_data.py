@@ -337,12 +337,12 @@ def test_a_refreshed_panel_evaluates_its_new_steps_alone() -> None:
             return [t for t, _ in row["values"]]
 
         first = times(start="now-10m", end="now")
-        reused = server.context.answers.steps_reused
+        reused = server.context.caches.results.steps_reused
         clock.step(timedelta(seconds=31))
         second = times(start="now-10m", end="now")
 
         assert all(t % 30 == 0 for t in first + second)
         assert second[-1] == first[-1] + 30
         assert NOW_S - 30 < first[-1] <= NOW_S
-        assert server.context.answers.steps_reused >= reused + len(first) - 2
+        assert server.context.caches.results.steps_reused >= reused + len(first) - 2
         assert times(start=NOW_S - 307, end=NOW_S)[0] == NOW_S - 307

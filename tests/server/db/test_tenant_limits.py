@@ -98,7 +98,7 @@ def test_a_change_counts_for_the_next_request() -> None:
     with local_server() as server:
         walk = tenant(server, "acme")
         assert walk.request("POST", "/v1/novaql", QUERY).status_code == 200
-        database, accounts = server.context.database, server.context.accounts
+        database, accounts = server.context.database, server.context.access.accounts
         assert accounts is not None
         principal = accounts.find(walk.token)
         assert principal is not None

@@ -227,4 +227,4 @@ def test_refreshed_panels_over_http_are_answers_made_anew(server: LocalServer) -
         kept = server.prometheus("query_range", **asked)
         anew = server.prometheus("query_range", **asked, nocache="1")
         assert kept.content == anew.content
-    assert server.context.texts.stats().entries > 0
+    assert server.context.caches.texts.stats().entries > 0

@@ -301,7 +301,7 @@ def events(rig: AlertRig) -> list[Happened]:
 def hear(rig: AlertRig, event: Happened) -> None:
     """As the relay would."""
     context = rig.server.context
-    tenant = context.scoped(context.anyone)
+    tenant = context.scoped(context.access.anyone)
     with tenant.unit(system_actor("test"), Origin("test"), writes=True) as unit:
         (firing if event.type.endswith("firing") else over)(unit, event)
 

@@ -155,8 +155,8 @@ def test_a_slow_endpoint_does_not_hold_up_others(
         runner = JobRunner(served.context, JOBS, threads=2, poll_s=0.05)
         served.context.on_new_jobs(runner.wake)
         receiver.hold.clear()
-        system = served.context.scoped(served.context.anyone)
-        actor = system.actor_of(served.context.anyone)
+        system = served.context.scoped(served.context.access.anyone)
+        actor = system.actor_of(served.context.access.anyone)
         with system.unit(actor, Origin("req_test"), writes=True) as unit:
             for number in range(200):
                 unit.publish("audit.token.create", {"n": number})

@@ -111,7 +111,7 @@ def local_server(
         chosen = Settings(**{"data": Path(folder), **quiet, **settings})
         state = fresh_state(Path(folder)) if database is None else database
         app = create_app(chosen, store=samples, database=state, clock=clock, jobs=jobs)
-        tenant = app.state.context.anyone.tenant_id
+        tenant = app.state.context.access.anyone.tenant_id
         secrets = {role: token_of(state, tenant, role) for role in Role}
         # The server closes what was idle for five seconds; a client must not try it at that moment.
         idle = httpx.Limits(keepalive_expiry=1)

@@ -1,0 +1,29 @@
+"""The caches of a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from novaql.export.matrix_json import KeptTexts
+from novaql.result_cache import ResultCache
+from novaql.server.cache.keys_in_flight import KeysInFlight
+from novaql.server.cache.measurements import MeasurementCache
+from novaql.server.cache.response_cache import ResponseCache
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Caches by what they hold (docs/design/resources.md has their bounds).
+
+    results         results of range queries
+    texts           the JSON of their samples
+    responses       answers to GETs
+    measurements    values of expressions for services and objectives
+    keys_in_flight  Idempotency-Keys of requests that run now
+    """
+
+    results: ResultCache
+    texts: KeptTexts
+    responses: ResponseCache
+    measurements: MeasurementCache
+    keys_in_flight: KeysInFlight = field(default_factory=KeysInFlight)

@@ -1,0 +1,39 @@
+"""The thread pools of a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from novaql.server.pools.query_memory import QueryMemory
+from novaql.server.pools.query_workers import QueryWorkers
+from novaql.server.pools.threads import StateThreads
+from novaql.server.pools.writers import Writers
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Threads by what they do (docs/design/resources.md has their bounds).
+
+    state         units of work on the state database that may write
+    readers       units that only read
+    measurers     units that evaluate queries for their answer
+    outside       calls to other systems: receivers of webhooks and the like
+    queries       queries
+    query_memory  memory for queries, shared by tenants
+    ingest        decoding and storing of samples that clients send
+    """
+
+    state: StateThreads
+    readers: StateThreads
+    measurers: StateThreads
+    outside: StateThreads
+    queries: QueryWorkers
+    query_memory: QueryMemory
+    ingest: Writers
+
+    def close(self) -> None:
+        """Wait for what runs; refuse what waits."""
+        self.queries.close()
+        self.ingest.close()
+        for threads in (self.state, self.readers, self.measurers, self.outside):
+            threads.close()
