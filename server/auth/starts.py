@@ -19,11 +19,12 @@ YOUNG_S = 0.02
 
 class Starts:
     """Lets a request of a tenant begin while fewer than `most` of its requests are under way and
-    younger than `YOUNG_S`. Requests that wait begin in their tenants' turns. On the event loop
+    younger than `young_s`. Requests that wait begin in their tenants' turns. On the event loop
     only.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, young_s: float = YOUNG_S) -> None:
+        self.young_s = young_s
         self._most = most
         self._queue: FairQueue[_Request] = FairQueue(most_active=most)
 
@@ -62,7 +63,7 @@ class _Request:
     def begin(self) -> None:
         self.turn.set_result(None)
         self._task.add_done_callback(self._leave)
-        self._old = self._task.get_loop().call_later(YOUNG_S, self._leave, self._task)
+        self._old = self._task.get_loop().call_later(self._starts.young_s, self._leave, self._task)
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
         # A task that ends as it stops being young has both callbacks scheduled already.

@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-import pytest
-
-from novaql.server.auth import starts as starts_module
 from novaql.server.auth.starts import YOUNG_S, Starts
 
 _PATIENCE_S = 30.0
@@ -19,13 +16,13 @@ def run(look: Coroutine[Any, Any, None]) -> None:
 
 
 class Requests:
-    """Requests that last until they are ended.
+    """Requests that last until they are ended, and are young for longer than a test takes.
 
     log  their tenants, in the order in which they began
     """
 
-    def __init__(self, most: int) -> None:
-        self.starts = Starts(most=most)
+    def __init__(self, most: int, young_s: float = 2 * _PATIENCE_S) -> None:
+        self.starts = Starts(most=most, young_s=young_s)
         self.log: list[str] = []
         self._over: list[asyncio.Event] = []
 
@@ -71,7 +68,7 @@ def test_another_tenant_does_not_wait_for_them() -> None:
 
 def test_a_request_that_takes_long_does_not_hold_up_the_next() -> None:
     async def look() -> None:
-        requests = Requests(most=1)
+        requests = Requests(most=1, young_s=YOUNG_S)
         requests.come("a", 2)
         await asyncio.sleep(0)
         assert requests.log == ["a"]
@@ -83,7 +80,7 @@ def test_a_request_that_takes_long_does_not_hold_up_the_next() -> None:
 
 def test_an_old_request_that_ends_is_not_counted_twice() -> None:
     async def look() -> None:
-        requests = Requests(most=1)
+        requests = Requests(most=1, young_s=YOUNG_S)
         requests.come("a")
         await asyncio.sleep(4 * YOUNG_S)
         requests.come("a", 3)
@@ -127,15 +124,12 @@ def test_a_client_that_leaves_when_its_turn_has_come_gives_it_back() -> None:
     run(look())
 
 
-def test_a_request_that_ends_as_it_stops_being_young_counts_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(starts_module, "YOUNG_S", 0.0)
+def test_a_request_that_ends_as_it_stops_being_young_counts_once() -> None:
     problems: list[dict[str, Any]] = []
 
     async def look() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, told: problems.append(told))
-        starts = Starts(most=1)
+        starts = Starts(most=1, young_s=0.0)
 
         async def request() -> None:
             await starts.wait("some")
