@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import case, func
 
-from novaql.server.alert_model.tables import Alert, AlertChange, Notification, SilenceRow
+from novaql.server.alert_model.tables import Alert, AlertChange
 from novaql.server.audit.tables import AuditExport
 from novaql.server.dashboards.tables import PanelEmbed
 from novaql.server.incidents.schema import MOST_ALERTS
@@ -21,6 +21,8 @@ from novaql.server.incidents.tables import (
     IncidentService,
 )
 from novaql.server.jobs.retention import Retention
+from novaql.server.notifications.tables import Notification
+from novaql.server.silences.tables import SilenceRow
 from novaql.server.slo.tables import Slo, SloTerm
 from novaql.server.webhooks.messages import KEPT
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery

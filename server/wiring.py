@@ -1,20 +1,22 @@
-"""What happens behind the routes: kinds of jobs, and who hears of whose events.
+"""The work behind the routes: kinds of jobs, and the consumers of events.
 
-Domains do not know each other. Where one has to act on what another did, it consumes the event
-here, and here is the whole list.
+Domains do not import each other, except the layers of alerting (`pyproject.toml`). A domain that
+reacts to a change of another consumes its event. This file has all consumers.
 """
 
 from __future__ import annotations
 
 from novaql.server.alert_rules.incident_events import CONSUMERS as INCIDENTS_OF_ALERTS
-from novaql.server.alert_rules.jobs import KINDS as ALERT_JOBS
+from novaql.server.alert_rules.jobs import KINDS as EVALUATIONS
 from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
 from novaql.server.jobs.outbox import Consumer, relay
 from novaql.server.jobs.runner import JobKind
+from novaql.server.notifications.jobs import job_kinds
 from novaql.server.routes import ROUTES
+from novaql.server.silences.muting import Muting
 from novaql.server.webhooks.events import EVENTS
 from novaql.server.webhooks.jobs import DELIVERIES
 from novaql.server.webhooks.messages import CONSUMER as WEBHOOKS
@@ -28,7 +30,13 @@ CONSUMERS: tuple[Consumer, ...] = (
     *INCIDENTS_OF_ALERTS,
 )
 
-JOBS: tuple[JobKind, ...] = (relay(CONSUMERS), EXPORTS, DELIVERIES, *ALERT_JOBS)
+JOBS: tuple[JobKind, ...] = (
+    relay(CONSUMERS),
+    EXPORTS,
+    DELIVERIES,
+    *EVALUATIONS,
+    *job_kinds(Muting.of),
+)
 
 AUDITED_WITHOUT_ROUTE = (
     "dashboard.update",

@@ -1,12 +1,12 @@
-"""Ids of alerts and silences that anybody can compute: functions of what they stand for.
+"""Ids of alerts and silences that clients can compute.
 
     alert id    "alrt_" + base32( sha256( {"labels": …, "rule_id": …, "tenant": …} )[:16] )
     silence id  "sil_"  + base32( sha256( {"matchers": […], "tenant": …} )[:16] )
 
-What is hashed is canonical JSON: keys sorted, no blanks, UTF-8 without escapes other than JSON's
+The hash is over canonical JSON: keys sorted, no blanks, UTF-8 without escapes other than JSON's
 own. Matchers are `[name, op, value]`, sorted. base32 is RFC 4648's alphabet in lower case, without
-padding: 26 characters. So an alert keeps its id over flaps and restarts, and silencing the same
-thing twice gives the same silence; neither duration nor reason nor author take part.
+padding: 26 characters. So the id of an alert survives flaps and restarts, and silences with
+the same matchers have the same id, whatever their duration, reason and author.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from novaql.tsdb.matchers import Matcher, MatchOp
 
 
 def alert_id(tenant: str, rule_id: str, labels: Mapping[str, str]) -> str:
-    """The id of the alert that a rule raises for a label set."""
+    """The id of the alert of a rule with these labels."""
     return "alrt_" + _digest({"tenant": tenant, "rule_id": rule_id, "labels": dict(labels)})
 
 
 def silence_id(tenant: str, matchers: Iterable[Matcher]) -> str:
-    """The id of the silence of everything that these matchers match."""
+    """The id of the silence with these matchers."""
     ordered = sorted({(m.name, m.op.value, m.value) for m in matchers})
     return "sil_" + _digest({"tenant": tenant, "matchers": [list(m) for m in ordered]})
 
 
 def matchers_of_alert(labels: Mapping[str, str]) -> tuple[Matcher, ...]:
-    """What silences exactly one alert: equality on each of its labels, `alertname` among them."""
+    """Matchers for exactly one alert: equality on each label, including `alertname`."""
     return tuple(Matcher(name, MatchOp.EQUAL, labels[name]) for name in sorted(labels))
 
 
 def group_key(route: str, labels: Mapping[str, str]) -> str:
-    """The id of a group of notifications: of one route, with these grouping labels."""
+    """The key of the group of a route with these grouping labels."""
     return _digest({"route": route, "labels": dict(labels)})
 
 

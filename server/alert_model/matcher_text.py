@@ -1,4 +1,4 @@
-"""Matchers as people write them: `severity="page"`, `team=~"a|b"`."""
+"""Matchers as text, `severity="page"` or `team=~"a|b"`, and as rows of JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PATTERN = 1000
 
 
 def parse_matcher(text: str, pointer: str) -> Matcher:
-    """A matcher of a text. Raises `InvalidRequest` at the pointer."""
+    """Parse a matcher. Raises `InvalidRequest` at the pointer."""
     found = _TEXT.fullmatch(text)
     if found is None:
         raise invalid(pointer, f'{text!r} is no matcher like severity="page"')
@@ -36,7 +36,7 @@ def _unquoted(part: str, text: str, pointer: str) -> str:
 
 
 def checked(matcher: Matcher, pointer: str) -> Matcher:
-    """The matcher. Raises `InvalidRequest` if its pattern is none of RE2's."""
+    """The matcher. Raises `InvalidRequest` if its pattern is not valid in RE2."""
     if matcher.op.is_regex:
         if len(matcher.value) > MOST_PATTERN:
             raise invalid(pointer, f"a pattern has at most {MOST_PATTERN} characters")
@@ -50,7 +50,7 @@ def checked(matcher: Matcher, pointer: str) -> Matcher:
 
 
 def parse_matchers(texts: Sequence[str], pointer: str) -> tuple[Matcher, ...]:
-    """Each of them."""
+    """Parse each matcher."""
     return tuple(parse_matcher(t, f"{pointer}/{n}") for n, t in enumerate(texts))
 
 

@@ -1,9 +1,9 @@
-"""Alerts between the database and an evaluation: loaded before it, kept with all that changed."""
+"""Alerts between the database and an evaluation: loaded before it, saved after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -14,11 +14,13 @@ from sqlalchemy import delete, select
 
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.series_notation import labels_of
-from novaql.rules.evaluation.alerting import ActiveAlert, State
+from novaql.rules.evaluation.alerting import ActiveAlert, State, series_of
+from novaql.server.alert_model import history
 from novaql.server.alert_model.identity import alert_id
-from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule, RecordedSeries
-from novaql.server.alert_rules.evaluation import Active, After, Before
+from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
+from novaql.server.alert_rules.evaluation import Active, RuleResult, RuleState
 from novaql.server.alert_rules.model import SERVICE, SEVERITY
+from novaql.server.alert_rules.tables import RecordedSeries
 from novaql.server.clock import from_ms, to_ms
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
@@ -28,7 +30,7 @@ _AT_ONCE = 500
 
 
 class Change(StrEnum):
-    """What may happen to an alert."""
+    """The kinds of transitions of an alert."""
 
     PENDING = "pending"
     FIRING = "firing"
@@ -39,8 +41,8 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """An alert that changed, and how."""
+class Transition:
+    """A change of the state of an alert."""
 
     change: Change
     alert: Alert
@@ -48,8 +50,8 @@ class Moved:
 
 def load(
     unit: Unit, rules: Sequence[AlertRule], intended: Mapping[str, Sequence[Mapping[str, str]]]
-) -> list[Before]:
-    """What is known of each rule. `intended` is what their group says."""
+) -> list[RuleState]:
+    """The state of each rule. `intended`: of their group."""
     ids = [rule.id for rule in rules]
     alerts: dict[str, Active] = {}
     for row in _live(unit, ids):
@@ -62,7 +64,7 @@ def load(
         ).scalars()
     }
     return [
-        Before(
+        RuleState(
             alerts.get(r.id, {}),
             recorded.get(r.id, ()),
             intended.get(r.id, ()),
@@ -73,21 +75,21 @@ def load(
     ]
 
 
-def keep(
+def save(
     unit: Unit,
     rules: Sequence[AlertRule],
-    before: Sequence[Before],
-    after: Sequence[After],
+    states: Sequence[RuleState],
+    results: Sequence[RuleResult],
     at: datetime,
-) -> list[Moved]:
-    """Keep the outcome of an evaluation; the alerts that changed their state."""
+) -> list[Transition]:
+    """Save the results of an evaluation. Returns the transitions of alerts."""
     rows = {row.id: row for row in _live(unit, [rule.id for rule in rules])}
-    moved: list[Moved] = []
-    for rule, old, new in zip(rules, before, after, strict=True):
-        _keep_health(rule, new, at)
+    transitions: list[Transition] = []
+    for rule, old, new in zip(rules, states, results, strict=True):
+        _save_health(rule, new, at)
         if new.recorded is not None:
-            _keep_recorded(unit, rule.id, new.recorded)
-        moved += _keep_alerts(unit, rule, old.alerts, new.alerts, rows, at)
+            _save_recorded(unit, rule.id, new.recorded)
+        transitions += _save_alerts(unit, rule, old.alerts, new.alerts, rows, at)
     changes = [
         {
             "id": new_id("ach"),
@@ -97,34 +99,27 @@ def keep(
             "value": one.alert.value,
             "note": "",
         }
-        for one in moved
+        for one in transitions
     ]
     unit.insert(AlertChange, changes)
-    return moved
+    return transitions
 
 
-def end_all(unit: Unit, rule_ids: Sequence[str], at: datetime, note: str) -> list[Moved]:
-    """Resolve everything that rules raised, since they go."""
-    moved = []
+def resolve_all(unit: Unit, rule_ids: Sequence[str], at: datetime, note: str) -> list[Transition]:
+    """Resolve all alerts of rules that are deleted or paused."""
+    transitions = []
     for row in _live(unit, rule_ids):
         change = Change.RESOLVED if row.state == State.FIRING else Change.INACTIVE
         row.state = change.value
         row.resolved_at, row.keeping_since = at, None
         unit.touch(row)
-        unit.session.add(change_of(row, change, at, note))
-        moved.append(Moved(change, row))
-    return moved
-
-
-def change_of(alert: Alert, change: str, at: datetime, note: str = "") -> AlertChange:
-    """An entry of the history."""
-    return AlertChange(
-        id=new_id("ach"), alert_id=alert.id, at=at, type=str(change), value=alert.value, note=note
-    )
+        unit.session.add(history.entry(row, change, at, note))
+        transitions.append(Transition(change, row))
+    return transitions
 
 
 def value_text(value: float | FloatHistogram) -> str:
-    """A value as text; floats read back exactly."""
+    """A value as text. Floats read back exactly."""
     return repr(float(value)) if isinstance(value, float | int) else str(value)
 
 
@@ -140,20 +135,20 @@ def _active(row: Alert) -> ActiveAlert:
     )
 
 
-def _keep_alerts(
+def _save_alerts(
     unit: Unit,
     rule: AlertRule,
     old: Mapping[Any, ActiveAlert],
     new: Mapping[Any, ActiveAlert],
     live: Mapping[str, Alert],
     at: datetime,
-) -> Iterator[Moved]:
+) -> Iterator[Transition]:
     ids = {labels: alert_id(unit.tenant_id, rule.id, dict(labels)) for labels in {**old, **new}}
     rows = {**live, **_known(unit, [key for key in ids.values() if key not in live])}
     for labels, key in ids.items():
         was, now = old.get(labels), new.get(labels)
         row = rows.get(key)
-        if now is None:  # it was pending and its condition is over, or its rule has too many
+        if now is None:  # it was pending and its condition is false, or its rule exceeds its limit
             if row is not None and was is not None:
                 fired = was.state is State.FIRING
                 row.state = (State.FIRING if fired else State.PENDING).value
@@ -161,7 +156,7 @@ def _keep_alerts(
             continue
         if row is None:
             row = _new_row(unit, rule, key, now, at)
-        elif was is None:  # it is back: a new episode
+        elif was is None:  # a new episode
             row.resolved_at = row.notified_at = row.incident_id = None
         change = _change(was, now)
         if change in (Change.RESOLVED, Change.INACTIVE):
@@ -170,7 +165,7 @@ def _keep_alerts(
         _set(row, rule, now)
         if change is not None:
             unit.touch(row)
-            yield Moved(change, row)
+            yield Transition(change, row)
 
 
 def _change(was: ActiveAlert | None, now: ActiveAlert) -> Change | None:
@@ -178,18 +173,18 @@ def _change(was: ActiveAlert | None, now: ActiveAlert) -> Change | None:
         return Change.RESOLVED
     if was is None or was.state is not now.state:
         return Change.FIRING if now.state is State.FIRING else Change.PENDING
-    kept_before, kept_now = was.keep_firing_since_ms, now.keep_firing_since_ms
-    if kept_before is None and kept_now is not None:
+    keeping_before, keeping_now = was.keep_firing_since_ms, now.keep_firing_since_ms
+    if keeping_before is None and keeping_now is not None:
         return Change.RECOVERING
-    if kept_before is not None and kept_now is None:
+    if keeping_before is not None and keeping_now is None:
         return Change.FIRING_AGAIN
     return None
 
 
-def _over(unit: Unit, row: Alert, change: Change, at: datetime) -> Moved:
+def _over(unit: Unit, row: Alert, change: Change, at: datetime) -> Transition:
     row.state, row.resolved_at, row.keeping_since = change.value, at, None
     unit.touch(row)
-    return Moved(change, row)
+    return Transition(change, row)
 
 
 def _new_row(unit: Unit, rule: AlertRule, key: str, now: ActiveAlert, at: datetime) -> Alert:
@@ -198,7 +193,7 @@ def _new_row(unit: Unit, rule: AlertRule, key: str, now: ActiveAlert, at: dateti
         id=key,
         created_at=at,
         updated_at=at,
-        version=0,  # counted up to 1 with its first change
+        version=0,  # its first change makes it 1
         rule_id=rule.id,
         name=rule.name,
         state=now.state.value,
@@ -222,19 +217,19 @@ def _set(row: Alert, rule: AlertRule, now: ActiveAlert) -> None:
     row.value = value_text(now.value)
     row.started_at = from_ms(now.active_since_ms)
     row.fired_at = None if now.fired_ms is None else from_ms(now.fired_ms)
-    kept = now.keep_firing_since_ms
-    row.keeping_since = None if kept is None else from_ms(kept)
+    keeping = now.keep_firing_since_ms
+    row.keeping_since = None if keeping is None else from_ms(keeping)
 
 
-def _keep_health(rule: AlertRule, after: After, at: datetime) -> None:
-    rule.health = "err" if after.problem else "ok"
-    rule.last_error = after.problem
+def _save_health(rule: AlertRule, result: RuleResult, at: datetime) -> None:
+    rule.health = "err" if result.problem else "ok"
+    rule.last_error = result.problem
     rule.evaluated_at = at
-    rule.evaluation_s = round(after.seconds, 9)
-    rule.series = after.series
+    rule.evaluation_s = round(result.seconds, 9)
+    rule.series = result.series
 
 
-def _keep_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> None:
+def _save_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> None:
     digest = sha256(orjson.dumps(series, option=orjson.OPT_SORT_KEYS)).hexdigest()
     row = unit.session.execute(
         select(RecordedSeries).where(RecordedSeries.rule_id == rule_id)
@@ -245,8 +240,8 @@ def _keep_recorded(unit: Unit, rule_id: str, series: list[dict[str, str]]) -> No
         row.digest, row.series = digest, series
 
 
-def forget_recorded(unit: Unit, rule_ids: Sequence[str]) -> list[dict[str, str]]:
-    """The series that rules wrote last, which are to be remembered no more."""
+def delete_recorded(unit: Unit, rule_ids: Sequence[str]) -> list[dict[str, str]]:
+    """Delete the recorded series of rules. Returns their labels."""
     rows = unit.session.execute(
         select(RecordedSeries).where(RecordedSeries.rule_id.in_(rule_ids))
     ).scalars()
@@ -285,6 +280,6 @@ def _short(text: str | None) -> str | None:
     return None if text is None else text[:200]
 
 
-def active_of(rows: Iterable[Alert]) -> list[ActiveAlert]:
-    """Rows as the library's alerts, to know what series they wrote."""
-    return [replace(_active(row)) for row in rows]
+def written_by(alerts: Iterable[Alert]) -> list[dict[str, str]]:
+    """The last written ALERTS and ALERTS_FOR_STATE series of alerts."""
+    return [dict(labels) for labels in series_of([_active(row) for row in alerts]).series.dicts()]

@@ -1,4 +1,4 @@
-"""What a rule must keep to, checked before the transaction that writes it."""
+"""Checks of rules before the transaction that writes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from novaql.server.alert_model.tables import AlertRule, RuleGroup
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.model import (
     check_expression,
     check_labels,
@@ -16,6 +16,7 @@ from novaql.server.alert_rules.model import (
     check_templates,
 )
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.alert_rules.thresholds import thresholds_of
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.errors import Conflict, invalid
@@ -39,18 +40,18 @@ PLAIN = (
 
 
 async def checked_rule(request: Request, body: RuleBody) -> None:
-    """Checks a new rule."""
+    """Check a new rule."""
     await checked(request, body, _check_new)
 
 
 async def checked_patch(request: Request, id: ResourceId, body: RulePatch) -> int:
-    """Checks a rule as it will be; the version that this was checked with."""
+    """Check a changed rule. Returns the version that it was checked with."""
     return await checked(request, body, partial(_check_changed, id))
 
 
 def _check_new(asked: Preparation) -> None:
     check_rule(asked.body, asked.context.settings)
-    thresholds_of(asked.body.expr)  # kept for the answer
+    thresholds_of(asked.body.expr)  # caches them for the answer
 
 
 def _check_changed(rule_id: str, asked: Preparation) -> int:
@@ -66,10 +67,10 @@ def _check_changed(rule_id: str, asked: Preparation) -> int:
 
 
 def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = None) -> None:
-    """Raises what is wrong with a rule: `InvalidRequest`, `QueryError`, `Impossible`, or `Conflict`
-    for an interval that is too short for the tenant.
+    """Raise the first problem of a rule: `InvalidRequest`, `QueryError`, `Impossible`, or
+    `Conflict` for an interval that is too short for the tenant.
 
-    given  what of it is new; None: all of it
+    given  the fields that change; None: all
     """
     recording = body.type == "recording"
     check_name(body.name, recording=recording)
@@ -91,7 +92,7 @@ def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = Non
 
 
 def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: str) -> None:
-    """Raises `Conflict` `limit_reached` for an interval that is too short for the tenant."""
+    """Raise `Conflict` `limit_reached` for an interval that is too short for the tenant."""
     least = settings.min_evaluation_interval_s
     if interval_ms < least * 1000:
         raise limit_reached(
@@ -103,7 +104,7 @@ def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: 
 
 
 def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
-    """A rule as a patch makes it."""
+    """A rule after a patch."""
     return RuleBody.model_validate({**_as_body(rule, group), **_given(body)}, by_name=True)
 
 
@@ -139,7 +140,7 @@ def _as_body(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
 
 
 def _given(body: RulePatch) -> dict[str, Any]:
-    """The fields of a patch. null takes away what may be missing, else it says nothing."""
+    """The fields of a patch. null removes an optional field, and is ignored for the others."""
     optional = {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
     optional.add("escalation_policy_id")
     return {

@@ -1,7 +1,7 @@
-"""A rule tried over the past: what it would have raised, and when.
+"""The dry run of a rule over a past range: which alerts it would have raised, and when.
 
-The expression is one range query; its columns then go through the same states as a rule's
-evaluations. Nothing is written, and no notification is sent.
+The expression is one range query. Its steps go through the state machine of evaluations. Nothing is
+written, and no notification is sent.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from novaql.server.alert_rules.checks import check_rule, ms
 from novaql.server.alert_rules.jobs import rule_context
 from novaql.server.alert_rules.model import SERVICE, SEVERITY
 from novaql.server.alert_rules.schema import RuleBody, TestRule, TriedAlert, TriedOut
-from novaql.server.alert_rules.service import check_channels
 from novaql.server.clock import from_ms, rfc3339, to_ms
 from novaql.server.errors import inside, invalid
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router
 from novaql.server.http.unit_of_work import in_unit
+from novaql.server.notifications.lookup import check_channels
 from novaql.server.pools.query_workers import TooLargeHere
 from novaql.server.query.run import within_budget
 from novaql.server.tenants.context import ServerContext
@@ -46,43 +46,43 @@ router = api_router("/v1/alert-rules", "alerts")
 SHOWN = 200
 MOST_SECONDS = 20.0
 MOST_ALERTS = 10_000
-"""Different alerts that a trial follows."""
+"""Most alerts of a dry run."""
 
 MOST_TRANSITIONS = 200_000
 MOST_TEXT = 64 << 20
-"""Characters of labels and annotations that a trial holds."""
+"""Most characters of labels and annotations in a dry run."""
 
-_INACTIVE, _GONE = "inactive", "resolved"
+_INACTIVE, _RESOLVED = "inactive", "resolved"
 
 
 class _TooMuch(Exception):
-    """A trial holds more than it may."""
+    """A dry run exceeds a limit."""
 
 
 @dataclass(slots=True)
-class _Courses:
-    """What each alert went through, as much as fits. Raises `_TooMuch`."""
+class _Timelines:
+    """The transitions of all alerts, within limits. Raises `_TooMuch`."""
 
-    of: dict[Labels, _Course] = field(default_factory=dict)
+    of: dict[Labels, _Timeline] = field(default_factory=dict)
     transitions: int = 0
     text: int = 0
 
-    def get(self, labels: Labels, annotations: dict[str, str]) -> _Course:
-        """The course of an alert, which has these annotations now."""
-        course = self.of.get(labels)
-        if course is None:
+    def get(self, labels: Labels, annotations: dict[str, str]) -> _Timeline:
+        """The transitions of an alert, whose annotations are these now."""
+        timeline = self.of.get(labels)
+        if timeline is None:
             if len(self.of) >= MOST_ALERTS:
                 raise _TooMuch(f"there are more than {MOST_ALERTS} alerts")
-            course = self.of[labels] = _Course({})
+            timeline = self.of[labels] = _Timeline({})
             self.text += sum(len(name) + len(text) for name, text in labels)
-        if course.annotations is not annotations:
-            self.text += _length(annotations) - _length(course.annotations)
-            course.annotations = annotations
+        if timeline.annotations is not annotations:
+            self.text += _length(annotations) - _length(timeline.annotations)
+            timeline.annotations = annotations
             if self.text > MOST_TEXT:
                 raise _TooMuch(f"labels and annotations are longer than {MOST_TEXT >> 20} MiB")
-        return course
+        return timeline
 
-    def moved(self) -> None:
+    def count_transition(self) -> None:
         """Count a transition."""
         self.transitions += 1
         if self.transitions > MOST_TRANSITIONS:
@@ -94,8 +94,8 @@ def _length(annotations: dict[str, str]) -> int:
 
 
 @dataclass(slots=True)
-class _Course:
-    """What one alert went through."""
+class _Timeline:
+    """The transitions of one alert."""
 
     annotations: dict[str, str]
     transitions: list[dict[str, Any]] = field(default_factory=list)
@@ -126,7 +126,7 @@ async def try_rule(request: Request, body: TestRule) -> Response:
         raise invalid("/end", f"{steps} evaluations are more than {most}; try a shorter range")
 
     def work(cancellation: Cancellation) -> TriedOut:
-        return tried(context, rule, start_ms, end_ms, interval_ms, cancellation)
+        return dry_run(context, rule, start_ms, end_ms, interval_ms, cancellation)
 
     budget = context.settings.query_timeout_s
     shown = await context.pools.queries.run(request, _too_large, timeout_s=budget, large=work)
@@ -135,11 +135,11 @@ async def try_rule(request: Request, body: TestRule) -> Response:
 
 
 def _too_large(_: Cancellation) -> TriedOut:
-    """Trials run templates, which take as long as they like: they belong among the large ones."""
+    """A dry run expands templates, whose cost has no estimate: it runs with the large queries."""
     raise TooLargeHere
 
 
-def tried(
+def dry_run(
     context: ServerContext,
     body: RuleBody,
     start_ms: int,
@@ -147,7 +147,7 @@ def tried(
     interval_ms: int,
     cancellation: Cancellation,
 ) -> TriedOut:
-    """How a rule would have gone. Raises what queries raise."""
+    """Run it. Raises the errors of queries."""
     offset_ms = ms(body.query_offset)
     rules = rule_context(context, cancellation)
     options = QueryOptions(
@@ -167,11 +167,11 @@ def tried(
     )
     group = Group("test", (_rule(body),), interval_ms, offset_ms, body.limit)
     state = AlertState(_rule(body), group)
-    courses, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
+    timelines, problem, evaluations = _run(state, result, rules, offset_ms, cancellation)
     last_ms = (
         end_ms if evaluations == len(result.times_ms) else int(result.times_ms[evaluations - 1])
     )
-    alerts = [_shown(labels, course, last_ms) for labels, course in courses.of.items()]
+    alerts = [_shown(labels, timeline, last_ms) for labels, timeline in timelines.of.items()]
     alerts.sort(key=lambda alert: (-alert.firing_seconds, sorted(alert.labels.items())))
     warnings = list(result.warnings)
     if body.no_data != "ok" or body.on_error != "keep":
@@ -185,7 +185,7 @@ def tried(
         total_alerts=len(alerts),
         total_fired=sum(alert.fired for alert in alerts),
         firing_at_end=sum(
-            1 for course in courses.of.values() if course.firing_since_ms is not None
+            1 for timeline in timelines.of.values() if timeline.firing_since_ms is not None
         ),
         truncated=len(alerts) > SHOWN,
         problem=problem,
@@ -199,15 +199,15 @@ def _run(
     rules: RuleContext,
     offset_ms: int,
     cancellation: Cancellation,
-) -> tuple[_Courses, str | None, int]:
-    courses = _Courses()
+) -> tuple[_Timelines, str | None, int]:
+    timelines = _Timelines()
     began = time.monotonic()
     for step, at_ms in enumerate(result.times_ms.tolist()):
         now_ms = at_ms + offset_ms
         if cancellation.cancelled:
             raise QueryCancelled("the client went away")
         if time.monotonic() - began > MOST_SECONDS:
-            return courses, _late(now_ms), step
+            return timelines, _late(now_ms), step
         vector = _column(result, step)
         if not len(vector) and not state.alerts:
             continue
@@ -216,12 +216,12 @@ def _run(
         try:
             found = state.labelled(vector, now_ms, replace(rules, timeout_s=left_s))
             state.advance(found, now_ms)
-            _note(courses, before, state.alerts, now_ms)
+            _add_transitions(timelines, before, state.alerts, now_ms)
         except QueryTimeout:
-            return courses, _late(now_ms), step
+            return timelines, _late(now_ms), step
         except (EvaluationError, _TooMuch) as failure:
-            return courses, f"{_time(now_ms)}: {failure}", step + 1
-    return courses, None, len(result.times_ms)
+            return timelines, f"{_time(now_ms)}: {failure}", step + 1
+    return timelines, None, len(result.times_ms)
 
 
 def _late(now_ms: int) -> str:
@@ -238,51 +238,51 @@ def _column(result: Result, step: int) -> Vector:
     return Vector(result.series.take(rows), result.values[rows, step], native)
 
 
-def _note(
-    courses: _Courses,
+def _add_transitions(
+    timelines: _Timelines,
     before: dict[Labels, State],
     after: dict[Labels, ActiveAlert],
     now_ms: int,
 ) -> None:
     for labels, alert in after.items():
-        course = courses.get(labels, alert.annotations)
+        timeline = timelines.get(labels, alert.annotations)
         old = before.get(labels)
         if alert.state is State.INACTIVE:
             if old is State.FIRING:
-                courses.moved()
-                _enter(course, _GONE, alert, now_ms)
+                timelines.count_transition()
+                _add(timeline, _RESOLVED, alert, now_ms)
         elif old is not alert.state:
-            courses.moved()
-            _enter(course, alert.state.value, alert, now_ms)
+            timelines.count_transition()
+            _add(timeline, alert.state.value, alert, now_ms)
     for labels, old in before.items():
         if labels not in after and old is State.PENDING:
-            courses.moved()
-            course = courses.of[labels]
-            course.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
+            timelines.count_transition()
+            timeline = timelines.of[labels]
+            timeline.transitions.append({"at": _time(now_ms), "state": _INACTIVE, "value": None})
 
 
-def _enter(course: _Course, state: str, alert: ActiveAlert, now_ms: int) -> None:
-    course.transitions.append(
+def _add(timeline: _Timeline, state: str, alert: ActiveAlert, now_ms: int) -> None:
+    timeline.transitions.append(
         {"at": _time(now_ms), "state": state, "value": value_text(alert.value)}
     )
     if state == State.FIRING.value:
-        course.fired += 1
-        course.firing_since_ms = now_ms
-    elif course.firing_since_ms is not None:
-        course.firing_ms += now_ms - course.firing_since_ms
-        course.firing_since_ms = None
+        timeline.fired += 1
+        timeline.firing_since_ms = now_ms
+    elif timeline.firing_since_ms is not None:
+        timeline.firing_ms += now_ms - timeline.firing_since_ms
+        timeline.firing_since_ms = None
 
 
-def _shown(labels: Labels, course: _Course, end_ms: int) -> TriedAlert:
-    firing = course.firing_ms
-    if course.firing_since_ms is not None:
-        firing += end_ms - course.firing_since_ms
+def _shown(labels: Labels, timeline: _Timeline, end_ms: int) -> TriedAlert:
+    firing = timeline.firing_ms
+    if timeline.firing_since_ms is not None:
+        firing += end_ms - timeline.firing_since_ms
     return TriedAlert(
         labels=dict(labels),
-        annotations=course.annotations,
-        transitions=course.transitions,
+        annotations=timeline.annotations,
+        transitions=timeline.transitions,
         firing_seconds=firing / 1000,
-        fired=course.fired,
+        fired=timeline.fired,
     )
 
 

@@ -1,8 +1,8 @@
-"""One evaluation of a group: the library's rules, from the state that is kept to the next one.
+"""One evaluation of a group: the library's rules, from their last state to the next one.
 
-Nothing is kept in the process between two evaluations. What was active comes from the database,
-what is written goes into the tenant's store, and the changes are for the caller to keep. So a
-process that is killed in between has lost nothing but the evaluation it was at.
+The process holds no state between two evaluations. Active alerts come from the database, series go
+into the store of the tenant, and the caller saves the results. A killed process loses only the
+evaluation that was running.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from novaql.tsdb.errors import StoreError
 from novaql.tsdb.labels import SeriesTable
 
 REASON = "reason"
-"""Label of the alert that stands for a rule which has no data, or failed, and should say so."""
+"""Label of the alert for a rule without data, or with an error, whose policy is `alerting`."""
 
 SHORTEST_OUTAGE_MS = 60_000
 ALERTING = "alerting"
@@ -44,12 +44,12 @@ Active = dict[Labels, ActiveAlert]
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What is known of a rule from its last evaluation.
+class RuleState:
+    """The state of a rule after its last evaluation.
 
-    alerts    pending and firing ones, as they were left
+    alerts    pending and firing alerts
     recorded  series that a recording rule wrote
-    intended  series that an evaluation which did not end may have written beside those
+    intended  further series that an interrupted evaluation may have written
     no_data   `ok`, `alerting` or `keep`; on_error: `keep` or `alerting`
     """
 
@@ -61,12 +61,12 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class After:
-    """How a rule went.
+class RuleResult:
+    """The result of evaluating a rule.
 
-    alerts    afterwards: those that were resolved now are INACTIVE, those that are gone are gone
-    recorded  series that a recording rule wrote now; None: as before
-    wrote     what was intended before is settled
+    alerts    the alerts afterwards: those that resolve now are INACTIVE
+    recorded  series that a recording rule wrote now; None: unchanged
+    wrote     the series were written, and the intended ones ended
     """
 
     alerts: Active
@@ -78,11 +78,11 @@ class After:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When an evaluation is, and what lies before it.
+class EvaluationTime:
+    """The time of an evaluation, and of earlier ones.
 
-    last_ms     the evaluation before; None: there was none
-    resumed_ms  when evaluations last began again after an outage, perhaps now
+    last_ms     the previous evaluation; None: there was none
+    resumed_ms  the first evaluation after the last outage, perhaps this one
     """
 
     time_ms: int
@@ -92,19 +92,19 @@ class Moment:
 
     @property
     def outage(self) -> bool:
-        """Whether evaluations begin again now."""
+        """Whether this is the first evaluation after an outage."""
         return is_outage(self.time_ms, self.last_ms, self.interval_ms)
 
     @property
     def trusts_absence(self) -> bool:
-        """Whether what is not there is gone. Just after an outage it may not have been scraped."""
+        """Whether a missing series has ended. Just after an outage it may not be scraped yet."""
         if self.resumed_ms is None:
             return True
         return self.time_ms - self.resumed_ms >= max(2 * self.interval_ms, SHORTEST_OUTAGE_MS)
 
 
 def is_outage(time_ms: int, last_ms: int | None, interval_ms: int) -> bool:
-    """Whether so much time lies between two evaluations that nobody knows what was in it."""
+    """Whether the time between two evaluations counts as an outage."""
     return last_ms is not None and time_ms - last_ms > max(3 * interval_ms, SHORTEST_OUTAGE_MS)
 
 
@@ -113,31 +113,31 @@ Intend = Callable[[int, list[dict[str, str]]], None]
 
 def evaluate_group(
     group: Group,
-    before: Sequence[Before],
-    moment: Moment,
+    states: Sequence[RuleState],
+    moment: EvaluationTime,
     context: RuleContext,
     intend: Intend = lambda *_: None,
-) -> list[After]:
+) -> list[RuleResult]:
     """Evaluate every rule in order.
 
-    intend  called before series are written that were not there before, with the place of the rule
+    intend  called with the index of the rule before new series are written
 
-    Raises `QueryCancelled` when the context's cancellation is set: that says nothing about a rule.
+    Raises `QueryCancelled` when the context's cancellation is set: it is no error of a rule.
     """
     outcomes = []
-    for place, (rule, known) in enumerate(zip(group.rules, before, strict=True)):
+    for place, (rule, known) in enumerate(zip(group.rules, states, strict=True)):
         one = _Evaluation(group, known, moment, context, partial(intend, place))
         began = time.perf_counter()
-        after = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
-        outcomes.append(replace(after, seconds=time.perf_counter() - began))
+        result = one.record(rule) if isinstance(rule, RecordingRule) else one.alert(rule)
+        outcomes.append(replace(result, seconds=time.perf_counter() - began))
     return outcomes
 
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
     group: Group
-    before: Before
-    moment: Moment
+    state: RuleState
+    moment: EvaluationTime
     context: RuleContext
     intend: Callable[[list[dict[str, str]]], None]
 
@@ -146,35 +146,35 @@ class _Evaluation:
         own = self.group.query_offset_ms
         return self.context.query_offset_ms if own is None else own
 
-    def record(self, rule: RecordingRule) -> After:
+    def record(self, rule: RecordingRule) -> RuleResult:
         try:
             found = record(rule, self.group, self.moment.time_ms - self.offset_ms, self.context)
-            previous = SeriesTable.from_dicts([dict(labels) for labels in self.before.recorded])
+            previous = SeriesTable.from_dicts([dict(labels) for labels in self.state.recorded])
             self._write(found, previous)
         except QueryCancelled:
             raise
         except (NovaqlError, StoreError) as problem:
-            return After({}, None, 0, 0.0, _sentence(problem), wrote=False)
-        return After({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
+            return RuleResult({}, None, 0, 0.0, _sentence(problem), wrote=False)
+        return RuleResult({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
 
-    def alert(self, rule: AlertingRule) -> After:
+    def alert(self, rule: AlertingRule) -> RuleResult:
         moment, problem, keeps = self.moment, "", not self.moment.trusts_absence
-        written = series_of(list(self.before.alerts.values())).series
+        written = series_of(list(self.state.alerts.values())).series
         state = AlertState(
-            rule, self.group, {key: replace(alert) for key, alert in self.before.alerts.items()}
+            rule, self.group, {key: replace(alert) for key, alert in self.state.alerts.items()}
         )
         self._resume(state)
         try:
             found = state.elements(moment.time_ms, self.offset_ms, self.context)
-            if not found and self.before.no_data != OK and not has_data(rule.expr, self.at):
-                found, keeps = self._stand_in(state, self.before.no_data, "no_data"), True
+            if not found and self.state.no_data != OK and not has_data(rule.expr, self.at):
+                found, keeps = self._policy_alert(state, self.state.no_data, "no_data"), True
         except QueryCancelled:
             raise
         except (NovaqlError, StoreError) as failure:
             problem = _sentence(failure)
-            if self.before.on_error != ALERTING:
-                return After(dict(self.before.alerts), None, 0, 0.0, problem, wrote=False)
-            found, keeps = self._stand_in(state, ALERTING, "error", problem), True
+            if self.state.on_error != ALERTING:
+                return RuleResult(dict(self.state.alerts), None, 0, 0.0, problem, wrote=False)
+            found, keeps = self._policy_alert(state, ALERTING, "error", problem), True
         try:
             vector = state.advance(found, moment.time_ms, keeps=keeps)
         except NovaqlError as failure:  # more than its limit: all are dropped
@@ -184,14 +184,14 @@ class _Evaluation:
             self._write(vector, written)
         except (NovaqlError, StoreError) as failure:
             problem, wrote = problem or _sentence(failure), False
-        return After(state.alerts, None, len(vector), 0.0, problem, wrote)
+        return RuleResult(state.alerts, None, len(vector), 0.0, problem, wrote)
 
     def at(self, expr: str) -> Vector:
-        """An expression now."""
+        """Evaluate an expression at the time of this evaluation."""
         return instant_vector(expr, self.moment.time_ms - self.offset_ms, self.context)
 
     def _resume(self, state: AlertState) -> None:
-        """Bring kept alerts to now: a longer `for` counts for them, and outages do not."""
+        """Adjust loaded alerts: a longer `for` applies to them, and outages do not count."""
         moment, hold_ms = self.moment, state.rule.for_ms
         for alert in state.alerts.values():
             if alert.state is State.PENDING and moment.outage:
@@ -208,11 +208,13 @@ class _Evaluation:
                     alert.active_since_ms = since + gap
             elif (
                 alert.state is State.FIRING and moment.time_ms - alert.active_since_ms < hold_ms
-            ):  # its `for` was made longer since
+            ):  # its `for` has become longer
                 alert.state, alert.fired_ms = State.PENDING, None
 
-    def _stand_in(self, state: AlertState, policy: str, reason: str, message: str = "") -> Active:
-        """The alert for a rule that cannot tell; none where what is there is just kept."""
+    def _policy_alert(
+        self, state: AlertState, policy: str, reason: str, message: str = ""
+    ) -> Active:
+        """The alert for a rule without a result; none if the policy retains the alerts."""
         if policy != ALERTING:
             return {}
         series = SeriesTable.from_dicts([{REASON: reason}])
@@ -227,8 +229,8 @@ class _Evaluation:
         fresh = missing(vector.series, before)
         if fresh is not None:
             self.intend([dict(labels) for labels in fresh.dicts()])
-        if self.before.intended:
-            known = [*before.dicts(), *self.before.intended]
+        if self.state.intended:
+            known = [*before.dicts(), *self.state.intended]
             before = SeriesTable.from_dicts(
                 list({tuple(sorted(s.items())): s for s in known}.values())
             )
@@ -239,7 +241,7 @@ class _Evaluation:
 
 
 def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
-    """Whether any selector of an expression finds anything; True for one without selectors."""
+    """Whether any selector of an expression finds a series; True without selectors."""
     nodes = list(walk(parse(expr)))
     inside = {id(node.selector) for node in nodes if isinstance(node, MatrixSelector)}
     texts = [
@@ -255,13 +257,13 @@ def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The times at which a group is evaluated: when it was made, and then every interval.
+    """The times at which a group is evaluated: its creation, and then once per interval.
 
-    Those after the first are at a moment within the interval that is the group's own, as in
-    Prometheus: groups that were made together are not evaluated together for ever.
+    As in Prometheus, each group has its own offset within the interval, so that groups that were
+    created together are not evaluated together.
 
-    anchor_ms  the first one
-    phase_ms   the others are so long after a multiple of the interval
+    anchor_ms  the first time
+    phase_ms   offset of the others from a multiple of the interval
     """
 
     anchor_ms: int
@@ -270,7 +272,7 @@ class Slots:
 
     @classmethod
     def of(cls, group_id: str, anchor_ms: int, interval_ms: int, *, spread: bool) -> Slots:
-        """Those of a group. Not spread: whole intervals after the first."""
+        """The slots of a group. Without `spread`: whole intervals after the first."""
         if not spread:
             return cls(anchor_ms, interval_ms, anchor_ms % interval_ms)
         number = int.from_bytes(sha256(group_id.encode()).digest()[:8])
@@ -282,9 +284,9 @@ class Slots:
         return self.anchor_ms + (wait or self.interval_ms)
 
     def last(self, now_ms: int) -> int:
-        """The last one that is not later than now; the first if all are.
+        """The latest slot that is not in the future; the first one if all are.
 
-        When the first is further away than it can be, the clock was set back: the others begin
+        If the first slot is more than an interval ahead, the clock was set back: the others start
         earlier then.
         """
         second = self._second_ms
@@ -293,14 +295,14 @@ class Slots:
         return second + (now_ms - second) // self.interval_ms * self.interval_ms
 
     def after(self, slot_ms: int) -> int:
-        """The one that follows another."""
+        """The slot after another."""
         return self._second_ms if slot_ms == self.anchor_ms else slot_ms + self.interval_ms
 
 
-def set_back(before: Before, time_ms: int, by_ms: int) -> Before:
-    """What is known of a rule, by a clock that has been set back by so much, and is at `time_ms`.
+def set_back(rule: RuleState, time_ms: int, by_ms: int) -> RuleState:
+    """The state of a rule after the clock was set back by `by_ms` to `time_ms`.
 
-    An alert that began later than now has lasted as long as before; others began when they began.
+    An alert that started in the new future retains its age; others retain their start.
     """
 
     def moved(alert: ActiveAlert) -> ActiveAlert:
@@ -316,7 +318,7 @@ def set_back(before: Before, time_ms: int, by_ms: int) -> Before:
             keep_firing_since_ms=at(alert.keep_firing_since_ms),
         )
 
-    return replace(before, alerts={key: moved(alert) for key, alert in before.alerts.items()})
+    return replace(rule, alerts={key: moved(alert) for key, alert in rule.alerts.items()})
 
 
 def _sentence(problem: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Rule files of Prometheus: taken in as groups, given out as YAML."""
+"""Rule files of Prometheus: import as groups, export as YAML."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from novaql.rules.durations import format_duration
 from novaql.rules.model import AlertingRule, Group, Rule
 from novaql.rules.problems import FileProblems
 from novaql.rules.reading import read_rules
-from novaql.server.alert_model.tables import AlertRule, RuleGroup
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.checks import check_interval_ms
 from novaql.server.alert_rules.jobs import EVALUATE
 from novaql.server.alert_rules.model import SERVICE, SEVERITY, labels_of_rule
 from novaql.server.alert_rules.schema import ImportedRulesOut, ImportRules
 from novaql.server.alert_rules.service import (
-    OF_THE_TENANT,
+    NOT_OF_OBJECTIVES,
     default_interval_ms,
     drop,
-    forget_soon,
     group_row,
     new_rule,
+    schedule_deletion,
 )
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.db.tenant_limits import check_limit, limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Detail, Impossible, invalid, not_found
@@ -40,8 +41,8 @@ _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
 
 
 async def checked_groups(request: Request, body: ImportRules) -> tuple[Group, ...]:
-    """The groups of a file. Raises `Impossible` with everything that is wrong with it, and
-    `Conflict` for more than the tenant may have."""
+    """The groups of a file. Raises `Impossible` with all its problems, and `Conflict` if it exceeds
+    the limits of the tenant."""
     return await checked(request, body, _groups_of)
 
 
@@ -49,7 +50,7 @@ def _groups_of(asked: Preparation) -> tuple[Group, ...]:
     body, settings = asked.body, asked.context.settings
     if body.file.startswith(OWN):
         raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
-    groups = read(body.document, body.file, asked.checkpoint)
+    groups = parse_groups(body.document, body.file, asked.checkpoint)
     most = settings.max_rule_groups
     if 0 < most < len(groups):
         what = f"the file has {len(groups)} rule groups, the tenant may have {most}"
@@ -60,8 +61,8 @@ def _groups_of(asked: Preparation) -> tuple[Group, ...]:
     return groups
 
 
-def take_in(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedRulesOut:
-    """Replace the rules of a file by those that were read."""
+def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedRulesOut:
+    """Replace the rules of a file by parsed ones."""
     others = RuleGroup.file != body.file
     check_limit(
         unit,
@@ -75,11 +76,13 @@ def take_in(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedR
         unit,
         "max_rules",
         AlertRule,
-        OF_THE_TENANT,
+        NOT_OF_OBJECTIVES,
         AlertRule.group_id.in_(select(RuleGroup.id).where(others)),
         adds=sum(len(group.rules) for group in groups),
     )
-    done = replace(unit, body.file, groups, default_ms=default_interval_ms(unit), managed="file")
+    done = replace_file(
+        unit, body.file, groups, default_ms=default_interval_ms(unit), managed="file"
+    )
     again = [
         f"{one.name} {dict(one.labels)} stands more than once" for one in duplicate_rules(groups)
     ]
@@ -92,7 +95,7 @@ def take_in(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedR
     return out
 
 
-def read(
+def parse_groups(
     document: str, file: str, checkpoint: Callable[[], None] = lambda: None
 ) -> tuple[Group, ...]:
     """The groups of a document. Raises `Impossible`, a detail for each problem."""
@@ -108,12 +111,12 @@ def read(
         ) from None
 
 
-def replace(
+def replace_file(
     unit: Unit, file: str, groups: Sequence[Group], *, default_ms: int, managed: str
 ) -> dict[str, Any]:
-    """Make the groups of a file what they are now; what was created, updated, deleted.
+    """Replace the groups of a file. Returns which rules were created, updated and deleted.
 
-    A rule that keeps its group, type, name and labels is the same rule, and keeps its alerts.
+    A rule with the same group, type, name and labels is the same rule, and retains its alerts.
     """
     rows = unit.session.execute(
         select(RuleGroup).where(RuleGroup.file == file).with_for_update()
@@ -126,7 +129,7 @@ def replace(
         row = known.pop(group.name, None)
         interval = group.interval_ms or default_ms
         if row is None:
-            # Groups of a file take turns, so that they do not all run at one moment.
+            # The first evaluations of a file's groups are spread over the interval.
             turn = min(number * interval // max(len(groups), 1), 5_000)
             row = group_row(unit, file=file, name=group.name, interval_ms=interval, later_ms=turn)
             times[row.id] = row.anchor
@@ -139,7 +142,7 @@ def replace(
         row.labels = dict(group.labels)
         pairs.append((group, row))
     unit.session.add_all(row for _, row in pairs)
-    unit.session.flush()  # before the rules, which refer to them
+    unit.session.flush()  # before the rules, which reference them
     made: list[str] = []
     changed: list[str] = []
     unchanged, gone = 0, []
@@ -168,7 +171,7 @@ def replace(
         gone += [(f"{row.name}/{rule.name}", rule) for rule in there.get(row.id, ())]
     unit.enqueue_all(EVALUATE, times)
     if pairs:
-        forget_soon(unit)
+        schedule_deletion(unit)
     unit.session.flush()
     if gone:
         drop(unit, [rule for _, rule in gone], note=f"{file} has the rule no more")
@@ -180,7 +183,7 @@ def replace(
     }
 
 
-def give_out(unit: Unit, file: str | None) -> str:
+def export_yaml(unit: Unit, file: str | None) -> str:
     """Rules as YAML. Raises the 404 `alert_rule_file_not_found`."""
     statement = select(RuleGroup).order_by(RuleGroup.file, RuleGroup.created_at, RuleGroup.id)
     if file is not None:
@@ -241,7 +244,7 @@ def _fields(rule: Rule) -> dict[str, Any]:
         "keep_firing_for_ms": rule.keep_firing_for_ms,
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
-        # Shown and filtered by; as templates they are known only of each alert.
+        # Shown and used by filters. A template has a value only for each alert.
         "severity": _plain(rule.labels.get(SEVERITY)),
         "service": _plain(rule.labels.get(SERVICE)),
     }
@@ -273,7 +276,7 @@ def _counted(found: Iterable[tuple[str, str, Any]]) -> list[_Key]:
 
 
 def _rules_of_file(unit: Unit, file: str) -> dict[str, list[AlertRule]]:
-    """The rules of a file by group, each in its order."""
+    """The rules of a file by group, in order."""
     groups = select(RuleGroup.id).where(RuleGroup.file == file)
     statement = select(AlertRule).where(AlertRule.group_id.in_(groups))
     found: dict[str, list[AlertRule]] = {}

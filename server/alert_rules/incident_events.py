@@ -1,8 +1,8 @@
-"""Alerts that open incidents: which of them do, what is told of them, and which they have got.
+"""Events between alerts and incidents.
 
-An alert opens one if its rule says `auto_incident` and nothing mutes it at the moment when it
-begins to fire; whether a silence comes or goes later changes nothing about it. All alerts of a rule
-and a service that begin, or end, at one evaluation are one event, so a storm is one event, too.
+An alert opens an incident if its rule has `auto_incident` and nothing mutes it when it starts to
+fire. Later silences do not matter. All alerts of a rule and a service that start or end in one
+evaluation share one event.
 """
 
 from __future__ import annotations
@@ -12,44 +12,46 @@ from typing import Any
 
 from sqlalchemy import select
 
+from novaql.server.alert_model import history
 from novaql.server.alert_model.tables import Alert, AlertRule
-from novaql.server.alert_rules import alert_store
-from novaql.server.alert_rules.alert_store import Change, Moved
+from novaql.server.alert_rules.alert_store import Change, Transition
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, Happened
-from novaql.server.notifications import dispatch
-from novaql.server.notifications.dispatch import Muting
+from novaql.server.notifications.lookup import routing_plan
+from novaql.server.silences.muting import Muting
 
 SHOWN = 10
-"""So many alerts of an event stand there with their labels."""
+"""An event shows the labels of at most so many alerts."""
 
 NO_INCIDENT = "no_incident"
 _ENDS = (Change.PENDING, Change.RESOLVED, Change.INACTIVE)
 _AT_ONCE = 500
 
 
-def announce(unit: Unit, moved: Sequence[Moved], rules: Mapping[str, AlertRule]) -> None:
-    """Tell of alerts that begin or end, if they open incidents. The database has them already."""
-    fired = [one.alert for one in moved if one.change is Change.FIRING]
+def publish(unit: Unit, transitions: Sequence[Transition], rules: Mapping[str, AlertRule]) -> None:
+    """Publish which alerts with incidents start or end. The unit has flushed them."""
+    fired = [one.alert for one in transitions if one.change is Change.FIRING]
     for alert in fired:
         alert.opens_incident = alert.rule_id in rules and rules[alert.rule_id].auto_incident
     wanting = [alert for alert in fired if alert.opens_incident]
     if wanting:
-        muting = Muting.of(unit, dispatch.routing_plan(unit))
+        muting = Muting.of(unit, routing_plan(unit))
         for alert in wanting:
             alert.opens_incident = not muting.suppressing(alert.labels)
     begun = [alert for alert in wanting if alert.opens_incident]
-    over = [one.alert for one in moved if one.change in _ENDS and one.alert.opens_incident]
-    for told in _together(begun, rules):
-        unit.publish("alert.incident_firing", told)
-    for told in _together(over, rules):
-        unit.publish("alert.incident_over", told)
+    over = [one.alert for one in transitions if one.change in _ENDS and one.alert.opens_incident]
+    for data in _by_rule_and_service(begun, rules):
+        unit.publish("alert.incident_firing", data)
+    for data in _by_rule_and_service(over, rules):
+        unit.publish("alert.incident_over", data)
     for alert in over:
         alert.opens_incident = False
 
 
-def _together(alerts: Iterable[Alert], rules: Mapping[str, AlertRule]) -> Iterator[dict[str, Any]]:
+def _by_rule_and_service(
+    alerts: Iterable[Alert], rules: Mapping[str, AlertRule]
+) -> Iterator[dict[str, Any]]:
     groups: dict[tuple[str, str | None], list[Alert]] = {}
     for alert in alerts:
         groups.setdefault((alert.rule_id, alert.service), []).append(alert)
@@ -71,7 +73,7 @@ def _together(alerts: Iterable[Alert], rules: Mapping[str, AlertRule]) -> Iterat
 
 
 def added(unit: Unit, event: Happened) -> None:
-    """Alerts are part of an incident: note it, unless they fire for another reason by now."""
+    """Alerts were added to an incident: set its id on those that are in the same episode."""
     fired = {one["id"]: one["fired_at"] for one in event.data["alerts"]}
     ids = sorted(fired)
     for start in range(0, len(ids), _AT_ONCE):
@@ -83,10 +85,10 @@ def added(unit: Unit, event: Happened) -> None:
 
 
 def not_opened(unit: Unit, event: Happened) -> None:
-    """Alerts got no incident: their history says why."""
+    """Alerts opened no incident: add the reason to their history."""
     some = select(Alert).where(Alert.id.in_(event.data["alerts"])).order_by(Alert.id)
     for alert in unit.session.execute(some).scalars():
-        unit.session.add(alert_store.change_of(alert, NO_INCIDENT, event.at, event.data["reason"]))
+        unit.session.add(history.entry(alert, NO_INCIDENT, event.at, event.data["reason"]))
 
 
 def _fired(alert: Alert) -> str | None:

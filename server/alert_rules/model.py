@@ -1,4 +1,4 @@
-"""Rules as rows and rules as the library evaluates them; what a rule must keep to."""
+"""Rules as rows and as the library's rules, and the checks of their parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from novaql.language import ValueType, parse, type_of
 from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
 from novaql.rules.names import Names
 from novaql.rules.templates import TemplateProblem, parse_alert_template
-from novaql.server.alert_model.tables import AlertRule, RuleGroup
+from novaql.server.alert_model.tables import AlertRule
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.errors import Detail, Impossible, InvalidRequest, invalid
 
 RESERVED = ("__name__", "alertname", "alertstate")
@@ -16,7 +17,7 @@ SEVERITY, SERVICE = "severity", "service"
 
 
 def library_rule(row: AlertRule) -> Rule:
-    """A row as the library's rule."""
+    """The library's rule of a row."""
     if row.type == "recording":
         return RecordingRule(row.name, row.expr, labels_of_rule(row))
     return AlertingRule(
@@ -30,9 +31,9 @@ def library_rule(row: AlertRule) -> Rule:
 
 
 def library_group(group: RuleGroup, rules: Sequence[AlertRule], most: int = 0) -> Group:
-    """A group and its rules, in their order, as the library's.
+    """The library's group of a row and its rules.
 
-    most  alerts or series of a rule, if the group does not say less; 0: no limit
+    most  limit of alerts or series of a rule, unless the group has a lower one; 0: no limit
     """
     limits = [limit for limit in (group.limit, most) if limit]
     return Group(
@@ -46,13 +47,13 @@ def library_group(group: RuleGroup, rules: Sequence[AlertRule], most: int = 0) -
 
 
 def labels_of_rule(row: AlertRule) -> dict[str, str]:
-    """The labels that the rule sets: its own, and `severity` and `service` where it has them."""
+    """The labels that a rule sets, including `severity` and `service`."""
     named = {SEVERITY: row.severity, SERVICE: row.service}
     return {**{name: text for name, text in named.items() if text}, **row.labels}
 
 
 def check_expression(expr: str) -> None:
-    """Raises `QueryError` with the place, or `Impossible` for what gives no instant vector."""
+    """Raise `QueryError` with the position, or `Impossible` if the type is not instant vector."""
     kind = type_of(parse(expr))
     if kind is not ValueType.VECTOR:
         raise Impossible(
@@ -62,7 +63,7 @@ def check_expression(expr: str) -> None:
 
 
 def check_labels(labels: Mapping[str, str], pointer: str = "/labels") -> None:
-    """Raises `InvalidRequest` for names that no label of a rule may have."""
+    """Raise `InvalidRequest` for invalid and reserved names of labels."""
     for name in labels:
         if name in RESERVED or name.startswith("__"):
             raise invalid(f"{pointer}/{name}", f"{name} is a label that rules do not set")
@@ -71,7 +72,7 @@ def check_labels(labels: Mapping[str, str], pointer: str = "/labels") -> None:
 
 
 def check_templates(texts: Mapping[str, str], pointer: str) -> None:
-    """Raises `InvalidRequest` for a label or annotation whose template does not parse."""
+    """Raise `InvalidRequest` for templates that do not parse."""
     problems = []
     for name, text in texts.items():
         try:
@@ -84,7 +85,7 @@ def check_templates(texts: Mapping[str, str], pointer: str) -> None:
 
 
 def check_name(name: str, *, recording: bool) -> None:
-    """Raises `InvalidRequest` for what cannot be the value of `alertname`, or a metric's name."""
+    """Raise `InvalidRequest` for an invalid value of `alertname`, or name of a metric."""
     if any(ord(c) < 32 or ord(c) == 127 for c in name) or name != name.strip():
         raise invalid("/name", "a name has no control characters, and no blanks around it")
     if recording and (not Names.LEGACY.metric(name)):

@@ -1,9 +1,9 @@
-"""The burn alerts of objectives as rules: kept up to date by the events of objectives."""
+"""The burn alerts of objectives as rules, updated by the events of objectives."""
 
 from __future__ import annotations
 
 from novaql.rules.model import AlertingRule, Group
-from novaql.server.alert_rules.files import replace
+from novaql.server.alert_rules.files import replace_file
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, Happened
 
@@ -11,7 +11,7 @@ INTERVAL_MS = 60_000
 
 
 def saved(unit: Unit, event: Happened) -> None:
-    """An objective was set: its rules are what the event says."""
+    """An objective was saved: replace its rules by those of the event."""
     slo = event.data["slo"]
     rules = tuple(
         AlertingRule(
@@ -27,12 +27,12 @@ def saved(unit: Unit, event: Happened) -> None:
 
 
 def archived(unit: Unit, event: Happened) -> None:
-    """An objective was archived: its rules go, and their alerts resolve."""
+    """An objective was archived: delete its rules, which resolves their alerts."""
     _set(unit, event.data["slo"]["id"], ())
 
 
 def _set(unit: Unit, slo_id: str, groups: tuple[Group, ...]) -> None:
-    replace(unit, f"slo/{slo_id}", groups, default_ms=INTERVAL_MS, managed=f"slo:{slo_id}")
+    replace_file(unit, f"slo/{slo_id}", groups, default_ms=INTERVAL_MS, managed=f"slo:{slo_id}")
 
 
 CONSUMERS = (Consumer("slo.saved", saved), Consumer("slo.archived", archived))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import select
 
 from novaql.rules.model import Group
-from novaql.server.alert_model.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules import files, service
 from novaql.server.alert_rules.checks import checked_patch, checked_rule
-from novaql.server.alert_rules.model import labels_of_rule
 from novaql.server.alert_rules.schema import (
-    DestinationOut,
     ExportQuery,
     ImportedRulesOut,
     ImportRules,
@@ -26,8 +21,8 @@ from novaql.server.alert_rules.schema import (
     RuleQuery,
     RulesOut,
 )
-from novaql.server.alert_rules.thresholds import thresholds_of
-from novaql.server.db.tenant_scope import Prepared
+from novaql.server.alert_rules.showing import shown_rules
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -39,24 +34,11 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.pagination import Key
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.notifications import dispatch
-from novaql.server.notifications.routing import Destination
-from novaql.server.notifications.routing_config import RoutingPlan
 
 router = api_router("/v1/alert-rules", "alerts")
 
 KEYS = (Key(AlertRule.created_at), Key(AlertRule.id))
-_MS = timedelta(milliseconds=1)
 _FILTERS = ("type", "name", "service", "severity", "health", "paused")
-_GROUPS = Prepared(select(RuleGroup).where(RuleGroup.id.in_(bindparam("ids", expanding=True))))
-_COUNTS = Prepared(
-    select(Alert.rule_id, Alert.state, func.count())
-    .where(
-        Alert.rule_id.in_(bindparam("ids", expanding=True)),
-        Alert.state.in_(("pending", "firing")),
-    )
-    .group_by(Alert.rule_id, Alert.state)
-)
 
 
 @router.get("", dependencies=[READ_ONLY])
@@ -101,7 +83,7 @@ def import_rules(
     and labels keep their ids and their alerts. If the file has problems, all of them are reported
     at once, each with its line and column, and nothing changes.
     """
-    return files.take_in(unit, body, groups)
+    return files.import_file(unit, body, groups)
 
 
 @router.get(
@@ -120,7 +102,7 @@ def export_rules(unit: UnitOfWork, query: Annotated[ExportQuery, Query()]) -> Re
 
     What Prometheus does not have (policies for missing data, channels) is left out.
     """
-    text = files.give_out(unit, query.file)
+    text = files.export_yaml(unit, query.file)
     headers = {"Cache-Control": "no-store"}
     return Response(text, media_type="application/yaml", headers=headers)
 
@@ -167,83 +149,6 @@ def delete_rule(unit: UnitOfWork, id: ResourceId) -> None:
     service.remove(unit, id)
 
 
-def shown_rules(
-    unit: Unit, rules: Sequence[AlertRule], plan: RoutingPlan | None = None
-) -> list[RuleOut]:
-    """Rules as clients see them.
-
-    plan  the tenant's routing, if it is known already
-    """
-    ids = [rule.id for rule in rules]
-    group_ids = {rule.group_id for rule in rules}
-    found = _GROUPS.run(unit.session, ids=list(group_ids)).scalars()
-    groups = {group.id: group for group in found}
-    counts: Counter[tuple[str, str]] = Counter()
-    for rule_id, state, number in _COUNTS.run(unit.session, ids=ids).all():
-        counts[rule_id, state] = number
-    plan = dispatch.routing_plan(unit) if plan is None else plan
-    return [_shown(rule, groups[rule.group_id], counts, plan) for rule in rules]
-
-
-def destination_out(one: Destination) -> DestinationOut:
-    """A destination as clients see it."""
-    return DestinationOut(
-        route=one.path,
-        channels=list(one.channels),
-        group_by=list(one.group_by),
-        group_wait=one.group_wait,
-        group_interval=one.group_interval,
-        repeat_interval=one.repeat_interval,
-        mute_time_intervals=list(one.mute_times),
-        active_time_intervals=list(one.active_times),
-    )
-
-
 def _one(unit: Unit, rule: AlertRule) -> RuleOut:
     (out,) = shown_rules(unit, [rule])
     return out
-
-
-def _shown(
-    rule: AlertRule, group: RuleGroup, counts: Counter[tuple[str, str]], plan: RoutingPlan
-) -> RuleOut:
-    pending, firing = counts[rule.id, "pending"], counts[rule.id, "firing"]
-    state = "firing" if firing else "pending" if pending else "inactive"
-    labels = {**group.labels, **labels_of_rule(rule), "alertname": rule.name}
-    routed = dispatch.routed(plan, labels, rule.channels) if rule.type == "alerting" else []
-    return RuleOut.model_validate(
-        {
-            **{name: getattr(rule, name) for name in _SAME},
-            "for": rule.for_ms * _MS,
-            "keep_firing_for": rule.keep_firing_for_ms * _MS,
-            "interval": group.interval_ms * _MS,
-            "query_offset": None if group.query_offset_ms is None else group.query_offset_ms * _MS,
-            "limit": group.limit,
-            "file": group.file,
-            "group": group.name,
-            "managed": rule.managed or None,
-            "thresholds": thresholds_of(rule.expr),
-            "routing": [destination_out(one) for one in routed],
-            "state": "unknown" if rule.evaluated_at is None else state,
-            "alerts": {"pending": pending, "firing": firing},
-            "last_error": rule.last_error or None,
-            "last_evaluated_at": rule.evaluated_at,
-            "evaluation_seconds": rule.evaluation_s,
-            "missed_evaluations": group.missed,
-        }
-    )
-
-
-_SAME = (
-    *("id", "type", "name", "expr", "labels", "annotations", "severity", "service", "no_data"),
-    *(
-        "on_error",
-        "channels",
-        "escalation_policy_id",
-        "auto_incident",
-        "paused",
-        "health",
-        "series",
-    ),
-    *("created_at", "updated_at", "version"),
-)

@@ -6,17 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import Body, Duration, Listed, PolicyId, Shown, Timestamp
+from novaql.server.notifications.schema import DestinationOut
 
-Text = Annotated[str, Field(max_length=10_000)]
-Labels = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=200)], Text], Field(max_length=64)
-]
 ChannelNames = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)
 ]
-ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 POLICY = "of an escalation policy that there is; there are none yet, so any id is a 422"
 RuleType = Literal["alerting", "recording"]
 NoData = Literal["ok", "alerting", "keep"]
@@ -137,19 +134,6 @@ class ThresholdOut(Shown):
 
     op: str
     value: float
-
-
-class DestinationOut(Shown):
-    """A node of the routing tree that alerts go to."""
-
-    route: str
-    channels: list[str]
-    group_by: list[str]
-    group_wait: Duration
-    group_interval: Duration
-    repeat_interval: Duration
-    mute_time_intervals: list[str]
-    active_time_intervals: list[str]
 
 
 class CountsOut(Shown):

@@ -1,42 +1,38 @@
-"""Use cases of rules: make, change, remove."""
+"""Use cases of rules: create, change, delete."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from novaql.server.alert_model.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules import alert_store
+from novaql.server.alert_rules.alert_store import written_by
 from novaql.server.alert_rules.checks import PLAIN, ms, patched
-from novaql.server.alert_rules.jobs import (
-    EVALUATE,
-    FORGET,
-    REGROUP,
-    RETIRE,
-    SLO,
-    consequences,
-    written_by,
-)
+from novaql.server.alert_rules.jobs import EVALUATE, FORGET, RETIRE
 from novaql.server.alert_rules.schema import RuleBody, RulePatch
+from novaql.server.alert_rules.tables import RuleGroup
+from novaql.server.alert_rules.transitions import SLO, apply_transitions
 from novaql.server.catalog.lookup import check_policy, check_service
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
-from novaql.server.errors import Conflict, Detail, Impossible, VersionConflict
+from novaql.server.errors import Conflict, VersionConflict
 from novaql.server.ids import new_id
-from novaql.server.notifications import dispatch
+from novaql.server.notifications.dispatch import REGROUP
+from novaql.server.notifications.lookup import check_channels
 
-OF_THE_TENANT = ~AlertRule.managed.startswith(SLO)
-"""Rules that the tenant wrote, which its limit counts; those of objectives come with these."""
+NOT_OF_OBJECTIVES = ~AlertRule.managed.startswith(SLO)
+"""The limit of the tenant counts these rules; objectives create the others."""
 
 
 def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
-    """A new rule, in a group of its own, evaluated from now on. It has been checked."""
+    """Create a checked rule in its own group, which is evaluated from now on."""
     check_channels(unit, body.channels, "/channels")
     check_references(unit, body, body.model_fields_set)
-    check_limit(unit, "max_rules", AlertRule, OF_THE_TENANT)
+    check_limit(unit, "max_rules", AlertRule, NOT_OF_OBJECTIVES)
     check_limit(unit, "max_rule_groups", RuleGroup, ~RuleGroup.file.startswith("slo/"))
     rule_id = new_id("rule")
     group = new_group(
@@ -69,9 +65,9 @@ def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
 def change(
     unit: Unit, rule_id: str, body: RulePatch, seen: int | None, checked_version: int
 ) -> tuple[AlertRule, RuleGroup]:
-    """Change a rule; alerts whose labels stay the same go on.
+    """Change a rule. Alerts whose labels stay the same continue.
 
-    seen             the version that the client changes, if its request named one in a header
+    seen             the version in If-Match, if the request has one
     checked_version  the version that the change was checked with
     """
     rule = unit.get(AlertRule, rule_id, "alert_rule", lock=True)
@@ -112,7 +108,7 @@ def change(
 
 
 def remove(unit: Unit, rule_id: str) -> None:
-    """Remove a rule: its alerts resolve, its series end."""
+    """Delete a rule. Its alerts resolve, its series end."""
     rule = unit.get(AlertRule, rule_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
@@ -123,7 +119,7 @@ def remove(unit: Unit, rule_id: str) -> None:
 
 
 def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
-    """Take rules out; groups that have none left go, too."""
+    """Delete rules, and groups that have none left."""
     end(unit, rules, note=note)
     ids = [rule.id for rule in rules]
     groups = sorted({rule.group_id for rule in rules})
@@ -139,19 +135,19 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
 
 
 def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
-    """Resolve what rules have raised, and have their series marked stale."""
+    """Resolve the alerts of rules, and enqueue the stale markers of their series."""
     ids = [rule.id for rule in rules]
     live = unit.session.execute(
         select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(alert_store.LIVE))
     ).scalars()
-    series = [*written_by(list(live)), *alert_store.forget_recorded(unit, ids)]
+    series = [*written_by(live), *alert_store.delete_recorded(unit, ids)]
     of_rules = RuleGroup.id.in_({rule.group_id for rule in rules})
     for group in unit.session.execute(select(RuleGroup).where(of_rules)).scalars():
         if group.intended:
             series += [labels for rule_id in ids for labels in group.intended.get(rule_id, ())]
             group.intended = {k: v for k, v in group.intended.items() if k not in ids}
-    moved = alert_store.end_all(unit, ids, unit.now(), note)
-    consequences(unit, moved, {rule.id: rule for rule in rules})
+    transitions = alert_store.resolve_all(unit, ids, unit.now(), note)
+    apply_transitions(unit, transitions, {rule.id: rule for rule in rules})
     unit.session.flush()
     if series:
         unit.enqueue(RETIRE, payload={"series": series})
@@ -172,7 +168,7 @@ def new_group(
     unit.session.add(group)
     unit.session.flush()
     unit.enqueue(EVALUATE, key=group.id, run_at=group.anchor)
-    forget_soon(unit)
+    schedule_deletion(unit)
     return group
 
 
@@ -196,15 +192,15 @@ def group_row(
     )
 
 
-def forget_soon(unit: Unit) -> None:
-    """Have alerts that are long over deleted every hour from now on."""
+def schedule_deletion(unit: Unit) -> None:
+    """Delete alerts whose retention is over, every hour from now on."""
     unit.enqueue(FORGET, key="all", run_at=unit.now() + timedelta(hours=1))
 
 
 def new_rule(
     unit: Unit, group: RuleGroup, *, rule_id: str | None = None, position: int = 0, **fields: Any
 ) -> AlertRule:
-    """A rule of a group, that has been checked."""
+    """Add a checked rule to a group."""
     rule = AlertRule(
         id=new_id("rule") if rule_id is None else rule_id,
         created_at=unit.now(),
@@ -219,9 +215,9 @@ def new_rule(
 
 
 def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> None:
-    """Raises `Impossible` for a service or a policy that there is not, of the fields that change.
+    """Raise `Impossible` for an unknown service or policy in the fields that change.
 
-    What has left the catalog since stays in rules that name it.
+    A service that left the catalog later stays in rules that name it.
     """
     if "service" in changed and body.service is not None:
         check_service(unit, body.service, "/service")
@@ -229,18 +225,8 @@ def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> No
         check_policy(body.escalation_policy_id, "/escalation_policy_id")
 
 
-def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
-    """Raises `Impossible` for a channel that there is not."""
-    wanted = list(dict.fromkeys(names))
-    known = {channel.name for channel in dispatch.channels_named(unit, wanted)}
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        message = f"there is no notification channel {unknown[0]!r}"
-        raise Impossible(message, code="unknown_channel", details=[Detail(pointer, message)])
-
-
 def default_interval_ms(unit: Unit) -> int:
-    """The interval of groups that name none."""
+    """The default interval of groups."""
     settings = unit.settings
     usual_s = max(settings.evaluation_interval_s, settings.min_evaluation_interval_s)
     return round(usual_s * 1000)

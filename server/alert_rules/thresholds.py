@@ -1,4 +1,4 @@
-"""The numbers that the comparisons of a rule's expression compare with."""
+"""The thresholds of a rule: the numbers in the comparisons of its expression."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 def thresholds_of(expr: str) -> list[ThresholdOut]:
-    """The numbers that the comparisons of an expression compare with, in their order."""
+    """The numbers in the comparisons of an expression, in order."""
     return [ThresholdOut(op=op, value=value) for op, value in _comparisons(expr)]
 
 
 @lru_cache(maxsize=4096)
 def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
     found: list[tuple[str, float]] = []
-    waiting = [parse(expr)]
-    while waiting:
-        node = waiting.pop()
+    stack = [parse(expr)]
+    while stack:
+        node = stack.pop()
         if isinstance(node, Paren):
-            waiting.append(node.inner)
+            stack.append(node.inner)
         if not isinstance(node, Binary):
             continue
         if str(node.op) in _COMPARISONS:
@@ -31,7 +31,7 @@ def _comparisons(expr: str) -> tuple[tuple[str, float], ...]:
             if number is not None:
                 found.append((str(node.op), number))
                 continue
-        waiting += [node.right, node.left]
+        stack += [node.right, node.left]
     return tuple(found)
 
 

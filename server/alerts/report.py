@@ -1,4 +1,4 @@
-"""Rules and active alerts as Prometheus's API shows them."""
+"""Rules and active alerts in the format of Prometheus's API."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import select
 
 from novaql.language import format_expr, parse
-from novaql.server.alert_model.tables import Alert, AlertRule, RuleGroup
+from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import LIVE
 from novaql.server.alert_rules.model import labels_of_rule
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
 
@@ -21,7 +22,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class RuleReport:
-    """A rule: what Prometheus shows of it, and its labels, for selectors to match."""
+    """A rule in Prometheus's format, and its labels, which selectors match."""
 
     name: str
     alerting: bool
@@ -40,7 +41,7 @@ class GroupReport:
 
 
 def group_reports(unit: Unit) -> list[GroupReport]:
-    """Every group of the tenant, by file and name."""
+    """All groups of the tenant, by file and name."""
     alerts: dict[str, list[Alert]] = {}
     for alert in _live(unit):
         alerts.setdefault(alert.rule_id, []).append(alert)

@@ -1,17 +1,19 @@
-"""Wire shapes of alerts and silences."""
+"""Wire shapes of alerts."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from novaql.server.alert_rules.schema import DestinationOut, RuleOut, ShortText
+from novaql.server.alert_model.shapes import ShortText
+from novaql.server.alert_rules.schema import RuleOut
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import Body, Duration, Listed, Shown, Timestamp
+from novaql.server.notifications.schema import DestinationOut
+from novaql.server.silences.schema import Reason
 
 AlertState = Literal["pending", "firing", "resolved", "inactive"]
-Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
 
 class AlertQuery(PageQuery):
@@ -97,90 +99,6 @@ class SilenceAlert(Body):
     )
     reason: Reason = Field(description="for whoever wonders why nobody was called")
     until_resolved: bool = Field(False, description="end it when the alert resolves")
-
-
-class MatcherBody(Body):
-    """A condition on a label."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    op: Literal["=", "!=", "=~", "!~"] = "="
-    value: Annotated[str, Field(max_length=1000)]
-
-
-class MakeSilence(Body):
-    """What to silence, from when, until when, and why."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "matchers": [{"name": "provider", "value": "payments"}],
-                    "duration": "1h",
-                    "reason": "maintenance of the payment provider",
-                }
-            ]
-        }
-    )
-
-    matchers: Annotated[list[MatcherBody], Field(min_length=1, max_length=50)]
-    starts_at: Timestamp | None = Field(None, description="absent: now")
-    ends_at: Timestamp | None = None
-    duration: Duration | None = Field(None, description="in place of `ends_at`: 1s to 366d")
-    reason: Reason
-
-
-class MatcherOut(Shown):
-    """A condition on a label."""
-
-    name: str
-    op: Literal["=", "!=", "=~", "!~"]
-    value: str
-
-
-class RevisionOut(Shown):
-    """What a silence said."""
-
-    number: int
-    starts_at: Timestamp
-    ends_at: Timestamp | None
-    reason: str
-    created_by: str
-    made_at: Timestamp
-
-
-class SilenceOut(Shown):
-    """A silence. `id` is a function of tenant and matchers."""
-
-    id: str
-    alert_id: str | None = Field(description="the alert that it was made for")
-    matchers: list[MatcherOut]
-    state: Literal["pending", "active", "expired"]
-    starts_at: Timestamp
-    ends_at: Timestamp | None = Field(description="null: when the alert resolves")
-    until_resolved: bool
-    lifted_at: Timestamp | None
-    reason: str
-    created_by: str
-    revision: int
-    revisions: list[RevisionOut]
-    created_at: Timestamp
-    updated_at: Timestamp
-    version: int
-
-
-class SilenceQuery(PageQuery):
-    """Filters of the list."""
-
-    state: Literal["pending", "active", "expired"] | None = Field(
-        None, description="silences in this state"
-    )
-    alert_id: ShortText | None = Field(
-        None, description="the silences that were made for the alert with this id"
-    )
-
-
-class SilencesOut(Listed[SilenceOut]):
-    """A page of silences."""
 
 
 class SentOut(Shown):

@@ -25,6 +25,11 @@ from novaql.server.db.rows import Base
 
 _SERVER = Path(__file__).parents[1]
 PLATFORM = "platform"
+_FOLDERS = {
+    PLATFORM: ("db", "catalog"),
+    "alerts": ("alert_model", "alert_rules", "alerts", "silences", "notifications"),
+}
+"""Domains whose migrations are one branch, by its name. All others have their own branch."""
 
 _TEMPLATE = '''"""{message}"""
 
@@ -96,8 +101,8 @@ def revise(domain: str, message: str) -> Path:
 
 
 def tables_of(domain: str) -> set[str]:
-    """Names of the tables whose classes are defined below `server/DOMAIN`."""
-    folders = ("db", "catalog") if domain == PLATFORM else (domain,)
+    """Names of the tables of a branch: those defined below `server/DOMAIN`, or its folders."""
+    folders = _FOLDERS.get(domain, (domain,))
     found = set()
     for mapper in Base.registry.mappers:
         if mapper.class_.__module__.split(".")[2] in folders:

@@ -1,9 +1,8 @@
-"""A configuration file of Alertmanager, read as routing and channels.
+"""A configuration file of Alertmanager, converted to routing and channels.
 
-The tree, inhibition rules and time intervals mean the same here, so they are taken as they are, old
-spellings (`match`, `source_match_re`, `mute_time_intervals` at the top) in their new form. A
-receiver becomes a channel for each of its integrations that there is here: webhook, Slack and mail;
-what is left out is told.
+The tree, inhibition rules and time intervals are copied, with old spellings (`match`,
+`source_match_re`, `mute_time_intervals` at the top) in their new form. Each webhook, Slack and mail
+integration of a receiver becomes a channel. The result lists what has no counterpart.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from novaql.server.errors import Detail, Impossible
 from novaql.server.http.shapes import duration_text
 
 HIDDEN = "<secret>"
-"""What Alertmanager shows in place of a secret."""
+"""Alertmanager shows this in place of a secret."""
 
 MOST_VALUES = 100_000
-"""In a file, aliases spelled out."""
+"""Values in a file, with aliases expanded."""
 
 _ROUTE = (
     *("receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "continue"),
@@ -45,12 +44,12 @@ _SENT = {
 
 @dataclass
 class Converted:
-    """What a file says.
+    """The content of a file.
 
     routing   body of `POST /v1/alert-routing`
     channels  bodies of `POST /v1/notification-channels`, by name
-    problems  name of a channel → why it cannot be made from what the file says
-    dropped   what has no counterpart, each with its place in the file
+    problems  name of a channel → why the file does not suffice to create it
+    dropped   places in the file that have no counterpart
     """
 
     routing: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class Converted:
 
 
 def converted(document: str) -> Converted:
-    """The file, read. Raises `Impossible` for what is no such file."""
+    """Convert a file. Raises `Impossible` if it is not a configuration of Alertmanager."""
     try:
         config = read_yaml(document)
     except YamlProblem as problem:
@@ -73,7 +72,7 @@ def converted(document: str) -> Converted:
 
 
 def _size(value: Any) -> int:
-    """How many values there are, counted as often as aliases repeat them, up to the limit."""
+    """The number of values with aliases expanded, up to the limit."""
     waiting, count = [value], 0
     while waiting and count <= MOST_VALUES:
         one = waiting.pop()
@@ -96,11 +95,11 @@ class _Reading:
         receivers: dict[str, list[str]] = {}
         for number, receiver in enumerate(_list(config.get("receivers"), "/receivers")):
             pointer = f"/receivers/{number}"
-            told = _mapping(receiver, pointer)
-            name = _text(told.get("name"), f"{pointer}/name")
+            given = _mapping(receiver, pointer)
+            name = _text(given.get("name"), f"{pointer}/name")
             if name in receivers:
                 _refuse(f"{pointer}/name", f"the receiver {name!r} stands twice")
-            receivers[name] = list(self._channels(name, told, pointer))
+            receivers[name] = list(self._channels(name, given, pointer))
         if not isinstance(config["route"].get("receiver"), str):
             _refuse("/route/receiver", "the root names a receiver")
         done.routing["route"] = self._route(config["route"], "/route", receivers)
@@ -164,15 +163,15 @@ class _Reading:
         intervals = []
         for n, one in enumerate(_list(named.get("time_intervals"), f"{pointer}/time_intervals")):
             place = f"{pointer}/time_intervals/{n}"
-            told = _mapping(one, place)
-            self._drop(told, _TIMES, place)
+            given = _mapping(one, place)
+            self._drop(given, _TIMES, place)
             fields: dict[str, Any] = {
-                name: [str(part) for part in _list(told[name], f"{place}/{name}")]
+                name: [str(part) for part in _list(given[name], f"{place}/{name}")]
                 for name in ("weekdays", "days_of_month", "months", "years")
-                if told.get(name) is not None
+                if given.get(name) is not None
             }
-            if told.get("times") is not None:
-                times = _list(told["times"], f"{place}/times")
+            if given.get("times") is not None:
+                times = _list(given["times"], f"{place}/times")
                 fields["times"] = [
                     {
                         name: _clock(_mapping(t, f"{place}/times/{k}").get(name))
@@ -180,54 +179,54 @@ class _Reading:
                     }
                     for k, t in enumerate(times)
                 ]
-            if told.get("location") is not None:
-                fields["location"] = str(told["location"])
+            if given.get("location") is not None:
+                fields["location"] = str(given["location"])
             intervals.append(fields)
         return {"name": _text(named.get("name"), f"{pointer}/name"), "time_intervals": intervals}
 
     def _channels(self, name: str, receiver: Mapping[str, Any], pointer: str) -> Iterator[str]:
-        """The channels of a receiver, called as it is; the second is `NAME 2`."""
+        """The channels of a receiver. They have its name, the second one is `NAME 2`."""
         self._drop(receiver, ("name", *_SENT), pointer)
         made = 0
         for kind, fields in _SENT.items():
             for n, one in enumerate(_list(receiver.get(kind), f"{pointer}/{kind}")):
                 place = f"{pointer}/{kind}/{n}"
-                told = _mapping(one, place)
-                self._drop(told, fields, place)
+                given = _mapping(one, place)
+                self._drop(given, fields, place)
                 made += 1
                 plain = name.replace(",", ";").replace("@", " at ").strip() or "receiver"
                 called = plain if made == 1 else f"{plain} {made}"
                 try:
-                    self._done.channels[called] = self._channel(called, kind, told, place)
+                    self._done.channels[called] = self._channel(called, kind, given, place)
                 except _CannotBeMade as problem:
                     self._done.problems[called] = f"{place}: {problem}"
                 yield called
 
     def _channel(
-        self, name: str, kind: str, told: Mapping[str, Any], pointer: str
+        self, name: str, kind: str, given: Mapping[str, Any], pointer: str
     ) -> dict[str, Any]:
         usual = kind == "webhook_configs"  # Alertmanager's defaults differ by kind
-        body: dict[str, Any] = {"name": name, "send_resolved": told.get("send_resolved", usual)}
+        body: dict[str, Any] = {"name": name, "send_resolved": given.get("send_resolved", usual)}
         if kind == "webhook_configs":
-            settings = {"url": _secret(told.get("url"), "url")}
-            http = _mapping(told.get("http_config"), f"{pointer}/http_config")
+            settings = {"url": _secret(given.get("url"), "url")}
+            http = _mapping(given.get("http_config"), f"{pointer}/http_config")
             self._drop(http, ("authorization",), f"{pointer}/http_config")
             bearer = _mapping(http.get("authorization"), f"{pointer}/http_config/authorization")
             if bearer.get("credentials") is not None:
                 settings["bearer_token"] = _secret(bearer["credentials"], "credentials")
             return {**body, "type": "webhook", "webhook": settings}
         if kind == "slack_configs":
-            url = told.get("api_url") or self._global.get("slack_api_url")
+            url = given.get("api_url") or self._global.get("slack_api_url")
             settings = {"url": _secret(url, "api_url")}
             for field_name in ("channel", "username", "icon_emoji"):
-                if told.get(field_name):
-                    settings[field_name] = str(told[field_name])
+                if given.get(field_name):
+                    settings[field_name] = str(given[field_name])
             return {**body, "type": "slack", "slack": settings}
-        return {**body, "type": "email", "email": self._mail(told)}
+        return {**body, "type": "email", "email": self._mail(given)}
 
-    def _mail(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _mail(self, given: Mapping[str, Any]) -> dict[str, Any]:
         def chosen(name: str, of_all: str) -> Any:
-            return told.get(name) if told.get(name) is not None else self._global.get(of_all)
+            return given.get(name) if given.get(name) is not None else self._global.get(of_all)
 
         host, _, port = str(chosen("smarthost", "smtp_smarthost") or "").rpartition(":")
         if not host or not port.isdigit():
@@ -239,7 +238,7 @@ class _Reading:
             "port": int(port),
             "tls": "tls" if implicit else "none" if encrypts is False else "starttls",
             "from": _address(chosen("from", "smtp_from")),
-            "to": [_address(one) for one in str(told.get("to") or "").split(",")],
+            "to": [_address(one) for one in str(given.get("to") or "").split(",")],
         }
         if username := chosen("auth_username", "smtp_auth_username"):
             settings["username"] = str(username)
@@ -248,12 +247,12 @@ class _Reading:
             )
         return settings
 
-    def _drop(self, told: Mapping[str, Any], known: tuple[str, ...], pointer: str) -> None:
-        self._done.dropped += [f"{pointer}/{name}" for name in told if name not in known]
+    def _drop(self, given: Mapping[str, Any], known: tuple[str, ...], pointer: str) -> None:
+        self._done.dropped += [f"{pointer}/{name}" for name in given if name not in known]
 
 
 class _CannotBeMade(ValueError):
-    """A receiver lacks what a channel needs."""
+    """A receiver lacks a setting that a channel needs."""
 
 
 def _matchers(node: Mapping[str, Any], pointer: str, new: str, equal: str, regex: str) -> list[str]:
@@ -267,7 +266,7 @@ def _matchers(node: Mapping[str, Any], pointer: str, new: str, equal: str, regex
 
 
 def _apart(line: str) -> list[str]:
-    """The matchers of a line: `{a="b", c="d"}` are two. Commas in quotes part nothing."""
+    """The matchers of a line: `{a="b", c="d"}` are two. Commas in quotes do not separate."""
     inner = line.strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1]
@@ -283,7 +282,7 @@ def _duration(value: Any, pointer: str) -> str:
 
 
 def _clock(value: Any) -> str:
-    """YAML 1.1 reads 09:30 as a number to the base of 60."""
+    """YAML 1.1 reads 09:30 as a number of base 60."""
     if isinstance(value, int):
         return f"{value // 60:02}:{value % 60:02}"
     return str(value)

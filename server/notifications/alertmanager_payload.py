@@ -1,7 +1,7 @@
-"""A notification as Alertmanager's webhooks have it, so that what listens to those understands it.
+"""A notification in the format of Alertmanager's webhook, for receivers that support it.
 
-The form is version 4 of Alertmanager's `notify/webhook`; `notification_id`, `why`, and `id` and
-`value` of alerts are ours.
+The format is version 4 of Alertmanager's `notify/webhook`. `notification_id`, `why`, and `id` and
+`value` of alerts are additions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def webhook_payload(
     external_url: str,
     expressions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The body of the request. `expressions` are those of rules, by rule id."""
+    """The body of the request. `expressions`: rule id → expression."""
     alerts = [_alert(alert, external_url, expressions) for alert in payload["alerts"]]
     labels = payload["group_labels"]
     return {
@@ -58,7 +58,7 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 
 
 def generator_url(external_url: str, expr: str) -> str:
-    """Where the expression of a rule is shown."""
+    """The URL that shows the expression of a rule."""
     return f"{external_url}/graph?g0.expr={quote_plus(expr)}&g0.tab=1"
 
 

@@ -1,4 +1,4 @@
-"""/v1/notification-channels, and the log of notifications at /v1/notifications."""
+"""/v1/notification-channels, and the notification log at /v1/notifications."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from novaql.server.alert_model.tables import Notification
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -31,18 +30,19 @@ from novaql.server.notifications.schema import (
     NotificationsOut,
     TestedOut,
 )
+from novaql.server.notifications.tables import Notification
 
 router = api_router("/v1/notification-channels", "alerts")
 log_router = api_router("/v1/notifications", "alerts")
 
 
 async def checked_channel(request: Request, body: MakeChannel) -> None:
-    """Looks up where a new channel leads."""
+    """Check the targets of a new channel."""
     await checked(request, body, service.check)
 
 
 async def checked_change(request: Request, _seen: IfMatch, body: ChangeChannel) -> None:
-    """Looks up where a changed channel leads, once its If-Match is read."""
+    """Check the targets of a changed channel, after If-Match is read."""
     await checked(request, body, service.check)
 
 

@@ -1,4 +1,4 @@
-"""Use cases of notification channels, and of the log of notifications."""
+"""Use cases of notification channels and of the notification log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import AlertRule, Channel, Notification
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.crypto.redaction import is_shown_url, shown_url
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tables import Job
@@ -19,9 +19,10 @@ from novaql.server.http.pages import Pager
 from novaql.server.http.pagination import Key, Page, PageQuery
 from novaql.server.http.preparing import Preparation
 from novaql.server.ids import new_id
-from novaql.server.notifications import dispatch
 from novaql.server.notifications.delivery import channel_url, sealed_place, secrets_of, url_place
-from novaql.server.notifications.grouping import Why
+from novaql.server.notifications.dispatch import notify
+from novaql.server.notifications.grouping import Reason
+from novaql.server.notifications.lookup import routing_plan
 from novaql.server.notifications.routing_config import channels_in
 from novaql.server.notifications.schema import (
     ChangeChannel,
@@ -31,6 +32,7 @@ from novaql.server.notifications.schema import (
     NotificationOut,
     NotificationQuery,
 )
+from novaql.server.notifications.tables import Channel, Notification
 from novaql.server.tenants.context import ServerContext
 
 KEYS = (Key(Channel.created_at), Key(Channel.id))
@@ -57,7 +59,7 @@ def get(unit: Unit, channel_id: str, *, lock: bool = False) -> Channel:
 
 
 def create(unit: Unit, body: MakeChannel) -> Channel:
-    """A new channel, whose targets have been checked. Raises `Conflict` if the name is taken."""
+    """Create a channel, whose targets are checked. Raises `Conflict` if the name is taken."""
     check_limit(unit, "max_channels", Channel)
     row = Channel(
         id=new_id("chan"),
@@ -80,7 +82,7 @@ def create(unit: Unit, body: MakeChannel) -> Channel:
 
 
 def change(unit: Unit, channel_id: str, body: ChangeChannel, seen: int | None) -> Channel:
-    """Change a channel, whose targets have been checked. `seen`: the version of If-Match."""
+    """Change a channel, whose targets are checked. `seen`: the version of If-Match."""
     row = get(unit, channel_id, lock=True)
     unit.expect(row, body.version if seen is None else seen)
     before = _snapshot(unit, row)
@@ -93,9 +95,9 @@ def change(unit: Unit, channel_id: str, body: ChangeChannel, seen: int | None) -
 
 
 def remove(unit: Unit, channel_id: str) -> None:
-    """Remove a channel. Raises `Conflict` while the routing or a rule names it."""
+    """Delete a channel. Raises `Conflict` while the routing or a rule names it."""
     row = get(unit, channel_id, lock=True)
-    if row.name in channels_in(dispatch.routing_plan(unit).root):
+    if row.name in channels_in(routing_plan(unit).root):
         raise Conflict("the routing names the channel", code="channel_in_use")
     rules = unit.session.execute(select(AlertRule.name, AlertRule.channels)).all()
     users = sorted(name for name, channels in rules if row.name in channels)
@@ -107,10 +109,10 @@ def remove(unit: Unit, channel_id: str) -> None:
 
 
 def send_test(unit: Unit, channel_id: str) -> Notification:
-    """A notification without alerts, which will be delivered to the channel."""
+    """Create a notification without alerts for the channel."""
     row = get(unit, channel_id)
     check_limit(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
-    made = dispatch.notify(unit, row, "test", {}, "test", Why.TEST, [])
+    made = notify(unit, row, "test", {}, "test", Reason.TEST, [])
     unit.audit("channel.test", ("channel", row.id), after={"notification": made.id})
     return made
 
@@ -123,7 +125,7 @@ def messages(unit: Unit, pages: Pager, channel_id: str, query: PageQuery) -> Pag
 
 
 def log(unit: Unit, pages: Pager, query: NotificationQuery) -> Page[Notification]:
-    """A page of the log of notifications, newest first."""
+    """A page of the notification log, newest first."""
     statement = select(Notification)
     for name in ("channel", "status", "alert_id", "why"):
         if (wanted := getattr(query, name)) is not None:
@@ -152,14 +154,14 @@ def channel_out(unit: Unit, row: Channel) -> ChannelOut:
 
 def notification_out(row: Notification) -> NotificationOut:
     """A notification as clients see it."""
-    told = row.payload
+    payload = row.payload
     return NotificationOut.model_validate(
         {
             **{name: getattr(row, name) for name in _SAME},
             "group": row.group_id,
             "error": row.error or None,
             **{
-                name: told[name]
+                name: payload[name]
                 for name in ("route", "group_labels", "alerts", "total", "truncated")
             },
         }
@@ -167,12 +169,12 @@ def notification_out(row: Notification) -> NotificationOut:
 
 
 def check(asked: Preparation) -> None:
-    """Check where a channel leads that is to be made or changed."""
+    """Check the targets of a channel before it is created or changed."""
     check_targets(asked.context, asked.body)
 
 
 def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
-    """Raises what is wrong with where a channel leads. It looks names up: not in a transaction."""
+    """Raise if a target of a channel is not allowed. Not in a transaction: it resolves names."""
     dialer = context.dialer
     for one in (body.webhook, body.slack):
         if one is None or one.url is None:
@@ -190,7 +192,7 @@ def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> 
 
 
 def _set(unit: Unit, row: Channel, body: MakeChannel | ChangeChannel, *, needed: bool) -> None:
-    """Take the settings of the channel's type, and refuse those of others."""
+    """Set the settings of the channel's type. Raises `InvalidRequest` for those of other types."""
     for kind in ("webhook", "slack", "email"):
         given: BaseModel | None = getattr(body, kind)
         if kind != row.type:
@@ -214,7 +216,7 @@ def _set(unit: Unit, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
 
 
 def _snapshot(unit: Unit, row: Channel) -> dict[str, Any]:
-    """A channel as the audit log shows it: that a secret changed, not what it is."""
+    """A channel as the audit log shows it: it shows that a secret changed, and hides the secret."""
     shown = channel_out(unit, row).model_dump(mode="json")
     return {**shown, "secret": row.sealed, "secret_url": row.url}
 

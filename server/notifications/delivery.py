@@ -1,8 +1,8 @@
-"""Deliveries: each notification to its channel, again after a failure, given up at last.
+"""Delivery of notifications to their channels, with retries.
 
-What is sent outside may be sent twice if the process is killed between sending and writing that
-down; it carries the notification's id, so that the receiver can tell. The sink is in the database,
-and so exact.
+A message may be sent twice if the process dies after it is sent and before that is committed. It
+carries the id of the notification, so that the receiver can drop the second one. The sink is in the
+database and receives each notification once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import AlertRule, Channel, Notification, NotificationGroup
+from novaql.server.alert_model.tables import AlertRule
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
 from novaql.server.egress.dialer import Dialer
@@ -24,10 +24,11 @@ from novaql.server.jobs.runner import JobRun
 from novaql.server.notifications.alertmanager_payload import webhook_payload
 from novaql.server.notifications.mail import NotDelivered, send_mail
 from novaql.server.notifications.messages import mail_of, slack_body
+from novaql.server.notifications.tables import Channel, Notification, NotificationGroup
 from novaql.server.tenants.context import ServerContext
 
 WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
-"""Waits between attempts; after the last one the notification has failed."""
+"""Seconds between attempts. After the last one the notification has failed."""
 
 TIMEOUT_S = 15.0
 AGENT = "NovaQL-Alerts/1"
@@ -62,7 +63,7 @@ def deliver(job: JobRun) -> None:
             current.status, current.sent_at = "sent", unit.now()
         elif lasting:
             current.status = "failed"
-            _untell(unit, current)
+            _reset_notified(unit, current)
             unit.publish(
                 "alert.notification_failed",
                 {"id": current.id, "channel": current.channel, "error": current.error},
@@ -89,7 +90,7 @@ def send(
     row: Notification,
     expressions: Mapping[str, str],
 ) -> str:
-    """Hand a notification to its channel; a note if not all of it went well.
+    """Send a notification to its channel. Returns a note if some recipients were refused.
 
     Raises `NotDelivered`.
     """
@@ -129,7 +130,7 @@ def send(
 
 
 def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
-    """What is sealed of a channel beside a webhook's URL: Slack's URL, a token, a password."""
+    """The secrets of a channel, without the URL of a webhook: Slack's URL, a token, a password."""
     if not channel.sealed:
         return {}
     found: dict[str, str] = orjson.loads(unit.unseal(channel.sealed, sealed_place(channel.id)))
@@ -143,39 +144,39 @@ def _all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
 
 
 def channel_url(unit: Unit, channel: Channel, secrets: Mapping[str, str]) -> str | None:
-    """The whole URL that a channel posts to; None for one that has none."""
+    """The full URL that a channel posts to; None if it has none."""
     if channel.url:
         return unit.open_url(channel.url, url_place(channel.id))
     return secrets.get("url")
 
 
 def url_place(channel_id: str) -> str:
-    """The name of the place of a webhook's URL."""
+    """The name under which the URL of a webhook is sealed."""
     return f"channel:{channel_id}:url"
 
 
 def sealed_place(channel_id: str) -> str:
-    """The name of the place of a channel's secrets."""
+    """The name under which the secrets of a channel are sealed."""
     return f"channel:{channel_id}:secrets"
 
 
 def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
     usual = {"Content-Type": "application/json", "User-Agent": AGENT}
-    met = post(dialer, url, orjson.dumps(body), {**usual, **headers}, timeout_s=TIMEOUT_S)
-    if met.delivered:
+    answer = post(dialer, url, orjson.dumps(body), {**usual, **headers}, timeout_s=TIMEOUT_S)
+    if answer.delivered:
         return
-    if met.status is None:
-        raise NotDelivered(met.error or "no answer")
-    refused = 400 <= met.status < 500 and met.status not in (408, 425, 429)
-    raise NotDelivered(f"it answered {met.status}: {met.excerpt}"[:500], lasting=refused)
+    if answer.status is None:
+        raise NotDelivered(answer.error or "no answer")
+    refused = 400 <= answer.status < 500 and answer.status not in (408, 425, 429)
+    raise NotDelivered(f"it answered {answer.status}: {answer.excerpt}"[:500], lasting=refused)
 
 
-def _untell(unit: Unit, row: Notification) -> None:
-    """The channel did not hear of it: the group's next flush tells it again."""
+def _reset_notified(unit: Unit, row: Notification) -> None:
+    """The delivery failed: the next flush of the group notifies the channel again."""
     group = unit.find(NotificationGroup, row.group_id, lock=True)
-    told = None if group is None else group.told.get(row.channel)
-    if group is not None and told is not None and told["at"] == rfc3339(row.created_at):
-        group.told = {name: one for name, one in group.told.items() if name != row.channel}
+    last = None if group is None else group.notified.get(row.channel)
+    if group is not None and last is not None and last["at"] == rfc3339(row.created_at):
+        group.notified = {name: one for name, one in group.notified.items() if name != row.channel}
 
 
 def _channel(unit: Unit, name: str) -> Channel | None:

@@ -1,85 +1,78 @@
-"""From an alert that changed to the groups it is told in, and from a group to notifications."""
+"""Dispatch: alerts that fire join groups, and a flush of a group notifies its channels."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import delete, select
 
 from novaql.server.alert_model.identity import group_key
-from novaql.server.alert_model.tables import (
-    Alert,
-    AlertRule,
-    Channel,
-    GroupMember,
-    Notification,
-    NotificationGroup,
-    Routing,
-)
+from novaql.server.alert_model.payload import alert_payload
+from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
-from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
 from novaql.server.notifications.grouping import (
     SHOWN_ALERTS,
-    Told,
-    Why,
+    LastNotification,
+    Reason,
     first_flush,
     next_flush,
-    reason_to_tell,
+    reason_to_notify,
 )
-from novaql.server.notifications.inhibition import Inhibitor
-from novaql.server.notifications.routing import Destination, destinations
-from novaql.server.notifications.routing_config import RoutingPlan, plan_of
+from novaql.server.notifications.lookup import (
+    channels_named,
+    destinations_for,
+    routing_plan,
+    rows_by,
+)
+from novaql.server.notifications.routing import Destination
+from novaql.server.notifications.routing_config import RoutingPlan
+from novaql.server.notifications.tables import (
+    Channel,
+    GroupMember,
+    Notification,
+    NotificationGroup,
+)
 from novaql.server.notifications.time_intervals import is_quiet
-from novaql.server.silences.model import Silence
-from novaql.server.silences.repository import active_silences
 
 log = logging.getLogger(__name__)
-FLUSH, DELIVER = "alerts.flush", "alerts.deliver"
+FLUSH, DELIVER, REGROUP = "alerts.flush", "alerts.deliver", "alerts.regroup"
 _AT_ONCE = 500
 REGROUPED_AT_ONCE = 1000
-"""Alerts that are put into groups in one transaction."""
-
-_ROUTING = Prepared(select(Routing))
-_FIRING = Prepared(select(Alert.id, Alert.labels).where(Alert.state == "firing"))
+"""Alerts that one transaction regroups."""
 
 
-def routing_plan(unit: Unit) -> RoutingPlan:
-    """The tenant's routing; without any, nobody is told."""
-    row = _ROUTING.run(unit.session).scalar_one_or_none()
-    return plan_of(None if row is None else row.config)
+class Suppression(Protocol):
+    """What mutes alerts at a moment. `silences.muting.Muting` implements it."""
+
+    def suppressing(self, labels: Mapping[str, str]) -> Sequence[str]:
+        """Ids of the silences and alerts that mute an alert with these labels."""
 
 
-def routed(
-    plan: RoutingPlan, labels: Mapping[str, str], rule_channels: Sequence[str] = ()
-) -> list[Destination]:
-    """Where an alert goes. Channels that its rule names stand in place of the tree's, in the
-    groups and intervals of the first node that matches."""
-    found = destinations(plan.root, labels)
-    if rule_channels:
-        own = tuple(dict.fromkeys(rule_channels))
-        return [replace(found[0], channels=own, path=f"{found[0].path}@{','.join(own)}")]
-    return [one for one in found if one.channels]
+Suppressions = Callable[[Unit, RoutingPlan], Suppression]
+"""Reads what mutes alerts now."""
 
 
 def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRule]) -> None:
-    """Put alerts that fire into their groups; new groups are looked at after `group_wait`."""
+    """Add firing alerts to their groups. A new group is flushed after `group_wait`."""
     plan = routing_plan(unit)
     wanted: dict[str, tuple[Destination, dict[str, str], list[Alert]]] = {}
     for alert in alerts:
         rule = rules.get(alert.rule_id)
-        for destination in routed(plan, alert.labels, () if rule is None else rule.channels):
+        channels = () if rule is None else rule.channels
+        for destination in destinations_for(plan, alert.labels, channels):
             labels = destination.group_labels(alert.labels)
             key = group_id(unit, destination, labels)
             wanted.setdefault(key, (destination, labels, []))[2].append(alert)
-    known = {row.id: row for row in _rows(unit, NotificationGroup, NotificationGroup.id, wanted)}
+    rows = rows_by(unit, NotificationGroup, NotificationGroup.id, wanted)
+    known = {row.id: row for row in rows}
     here = _memberships(unit, [alert.id for alert in alerts]) if known else set()
     fresh: list[dict[str, str]] = []
     flushes: dict[str, datetime] = {}
@@ -89,7 +82,7 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
             started = [alert.fired_at or alert.started_at for alert in members]
             flushes[key] = _new_group(unit, key, destination, labels, started).next_flush
         else:
-            group.destination = _written(destination)
+            group.destination = _to_json(destination)
         fresh += [
             {"group_id": key, "alert_id": alert.id}
             for alert in members
@@ -100,12 +93,12 @@ def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRu
 
 
 def regroup(unit: Unit, after: str) -> str | None:
-    """Put the next alerts that fire where they belong now: the tree or a rule's channels changed.
+    """Move the next firing alerts to their groups after the tree or the channels of a rule changed.
 
-    after  the last alert of the call before, "" for the first call
+    after  the last alert of the previous call, "" for the first call
 
-    The last of these alerts; None: these were the last. Groups that stay remember what was told;
-    what is not in them any more is not told resolved.
+    Returns the last of these alerts; None: no more follow. Groups that remain keep their last
+    notifications. An alert that leaves a group is not reported as resolved.
     """
     firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
     alerts = unit.session.execute(firing.limit(REGROUPED_AT_ONCE)).scalars().all()
@@ -118,8 +111,8 @@ def regroup(unit: Unit, after: str) -> str | None:
     return last
 
 
-def leave_empty(unit: Unit) -> None:
-    """Delete the groups that no alert is in any more."""
+def delete_empty_groups(unit: Unit) -> None:
+    """Delete the groups without alerts."""
     used = select(GroupMember.group_id)
     unused = select(NotificationGroup.id).where(NotificationGroup.id.not_in(used))
     ids = list(unit.session.execute(unused).scalars())
@@ -130,59 +123,33 @@ def leave_empty(unit: Unit) -> None:
 
 
 def _memberships(unit: Unit, alert_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Groups that alerts are in: pairs of the ids of group and alert."""
-    rows = _rows(unit, GroupMember, GroupMember.alert_id, alert_ids)
+    """Pairs of the ids of group and alert."""
+    rows = rows_by(unit, GroupMember, GroupMember.alert_id, alert_ids)
     return {(row.group_id, row.alert_id) for row in rows}
 
 
 def _rules_of(unit: Unit, alerts: Sequence[Alert]) -> dict[str, AlertRule]:
     ids = {alert.rule_id for alert in alerts}
-    return {row.id: row for row in _rows(unit, AlertRule, AlertRule.id, ids)}
+    return {row.id: row for row in rows_by(unit, AlertRule, AlertRule.id, ids)}
 
 
-def unmuted_again(unit: Unit, alert_ids: Sequence[str]) -> None:
-    """A silence of these alerts was lifted: what they tell counts as news."""
+def notify_again(unit: Unit, alert_ids: Iterable[str]) -> None:
+    """A silence of these firing alerts was lifted: the next flush reports them as new."""
     gone = set(alert_ids)
     groups = sorted({group_id for group_id, _ in _memberships(unit, sorted(gone))})
-    for group in _rows(unit, NotificationGroup, NotificationGroup.id, groups, lock=True):
-        group.told = {
-            channel: {**told, "firing": [key for key in told["firing"] if key not in gone]}
-            for channel, told in group.told.items()
+    for group in rows_by(unit, NotificationGroup, NotificationGroup.id, groups, lock=True):
+        group.notified = {
+            channel: {**last, "firing": [key for key in last["firing"] if key not in gone]}
+            for channel, last in group.notified.items()
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Muting:
-    """What mutes alerts at a moment: silences, and other alerts."""
-
-    silences: Sequence[Silence]
-    inhibitor: Inhibitor
-    now: datetime
-
-    @classmethod
-    def of(cls, unit: Unit, plan: RoutingPlan) -> Muting:
-        """As things are now."""
-        firing: dict[str, Mapping[str, str]] = {}
-        if plan.inhibit:
-            rows = _FIRING.run(unit.session).all()
-            firing = {row[0]: row[1] for row in rows}
-        return cls(active_silences(unit), Inhibitor(plan.inhibit, firing), unit.now())
-
-    def silences_of(self, labels: Mapping[str, str]) -> list[str]:
-        """Ids of the silences that mute an alert."""
-        return sorted(s.id for s in self.silences if s.mutes(labels, self.now))
-
-    def suppressing(self, labels: Mapping[str, str]) -> list[str]:
-        """Ids of everything that mutes an alert: silences, and alerts that inhibit it."""
-        return [*self.silences_of(labels), *self.inhibitor.inhibiting(labels)]
-
-
-def flush(unit: Unit, group_id: str) -> None:
-    """Look at a group: tell its channels what is news, and decide when to look again."""
+def flush(unit: Unit, group_id: str, suppressions: Suppressions) -> None:
+    """Notify the channels of a group where needed, and schedule its next flush."""
     group = unit.find(NotificationGroup, group_id, lock=True)
     if group is None:
         return
-    destination = _read(group.destination)
+    destination = _from_json(group.destination)
     members = select(GroupMember.alert_id).where(GroupMember.group_id == group_id)
     alerts = unit.session.execute(select(Alert).where(Alert.id.in_(members))).scalars().all()
     plan = routing_plan(unit)
@@ -191,68 +158,67 @@ def flush(unit: Unit, group_id: str) -> None:
         plan.intervals(destination.mute_times),
         plan.intervals(destination.active_times),
     )
-    if not quiet and _tell(unit, group, destination, plan, alerts):
-        over = [alert.id for alert in alerts if alert.state not in ("firing",)]
-        for start in range(0, len(over), _AT_ONCE):
-            unit.session.execute(
-                delete(GroupMember).where(
-                    GroupMember.group_id == group_id,
-                    GroupMember.alert_id.in_(over[start : start + _AT_ONCE]),
-                )
-            )
-        if len(over) == len(alerts):
-            unit.session.delete(group)
-            return
+    if not quiet:
+        muting = suppressions(unit, plan)
+        unmuted = [alert for alert in alerts if not muting.suppressing(alert.labels)]
+        if _notify_channels(unit, group, destination, unmuted):
+            over = [alert.id for alert in alerts if alert.state != "firing"]
+            _remove_members(unit, group_id, over)
+            if len(over) == len(alerts):
+                unit.session.delete(group)
+                return
     group.next_flush = next_flush(destination, unit.now())
     unit.enqueue(FLUSH, key=group.id, run_at=group.next_flush)
 
 
-def _tell(
-    unit: Unit,
-    group: NotificationGroup,
-    destination: Destination,
-    plan: RoutingPlan,
-    alerts: Sequence[Alert],
+def _remove_members(unit: Unit, group_id: str, alert_ids: Sequence[str]) -> None:
+    for start in range(0, len(alert_ids), _AT_ONCE):
+        some = GroupMember.alert_id.in_(alert_ids[start : start + _AT_ONCE])
+        unit.session.execute(delete(GroupMember).where(GroupMember.group_id == group_id, some))
+
+
+def _notify_channels(
+    unit: Unit, group: NotificationGroup, destination: Destination, unmuted: Sequence[Alert]
 ) -> bool:
-    """Tell the channels of a group what is news. Whether all could be told: what cannot, since as
-    many messages wait as the tenant may have, is told at the next flush."""
-    muting = Muting.of(unit, plan)
-    heard = [alert for alert in alerts if not muting.suppressing(alert.labels)]
-    if not heard:
+    """Notify the channels of a group that have a reason.
+
+    Returns False if the tenant has too many pending messages: the next flush retries.
+    """
+    if not unmuted:
         return True
     left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
-    all_told = True
-    firing = frozenset(alert.id for alert in heard if alert.state == "firing")
-    # One that was pending again, since its `for` grew, is neither.
-    resolved = frozenset(alert.id for alert in heard if alert.state == "resolved")
-    told = dict(group.told)
+    complete = True
+    firing = frozenset(alert.id for alert in unmuted if alert.state == "firing")
+    # An alert that is pending again because its `for` grew is neither.
+    resolved = frozenset(alert.id for alert in unmuted if alert.state == "resolved")
+    notified = dict(group.notified)
     for channel in channels_named(unit, destination.channels):
-        why = reason_to_tell(
-            _told(told.get(channel.name)),
+        reason = reason_to_notify(
+            _last_notification(notified.get(channel.name)),
             firing,
             resolved,
             repeat_interval=destination.repeat_interval,
             now=unit.now(),
             send_resolved=channel.send_resolved,
         )
-        if why is None:
+        if reason is None:
             continue
         if left <= 0:
-            log.warning("channel %s is told later: too many messages wait", channel.name)
-            all_told = False
+            log.warning("channel %s is notified later: too many messages are pending", channel.name)
+            complete = False
             continue
         left -= 1
-        shown = [a for a in heard if a.state == "firing" or channel.send_resolved]
-        notify(unit, channel, group.id, group.labels, destination.path, why, shown)
-        told[channel.name] = {
+        shown = [a for a in unmuted if a.state == "firing" or channel.send_resolved]
+        notify(unit, channel, group.id, group.labels, destination.path, reason, shown)
+        notified[channel.name] = {
             "at": rfc3339(unit.now()),
             "firing": sorted(firing),
             "resolved": sorted(resolved),
         }
         for alert in shown:
             alert.notified_at = unit.now()
-    group.told = told
-    return all_told
+    group.notified = notified
+    return complete
 
 
 def notify(
@@ -261,12 +227,12 @@ def notify(
     group_id: str,
     labels: Mapping[str, str],
     route: str,
-    why: Why,
+    reason: Reason,
     alerts: Sequence[Alert],
     *,
     alert_id: str | None = None,
 ) -> Notification:
-    """Write a notification down, and have it delivered."""
+    """Create a notification, and the job that delivers it."""
     ordered = sorted(alerts, key=lambda alert: (alert.state != "firing", alert.id))
     firing = sum(1 for alert in alerts if alert.state == "firing")
     row = Notification(
@@ -278,7 +244,7 @@ def notify(
         channel_type=channel.type,
         group_id=group_id,
         alert_id=alert_id,
-        why=str(why),
+        why=str(reason),
         status="pending",
         attempts=0,
         firing=firing,
@@ -286,7 +252,7 @@ def notify(
         payload={
             "route": route,
             "group_labels": dict(labels),
-            "alerts": [told_alert(alert) for alert in ordered[:SHOWN_ALERTS]],
+            "alerts": [alert_payload(alert) for alert in ordered[:SHOWN_ALERTS]],
             "total": len(alerts),
             "truncated": max(0, len(alerts) - SHOWN_ALERTS),
         },
@@ -294,31 +260,6 @@ def notify(
     unit.session.add(row)
     unit.enqueue(DELIVER, key=row.id, payload={"channel_id": channel.id})
     return row
-
-
-def told_alert(alert: Alert) -> dict[str, Any]:
-    """An alert as notifications and events have it."""
-    return {
-        "id": alert.id,
-        "rule_id": alert.rule_id,
-        "name": alert.name,
-        "state": alert.state,
-        "labels": alert.labels,
-        "annotations": alert.annotations,
-        "value": alert.value,
-        "service": alert.service,
-        "severity": alert.severity,
-        "started_at": rfc3339(alert.started_at),
-        "fired_at": None if alert.fired_at is None else rfc3339(alert.fired_at),
-        "resolved_at": None if alert.resolved_at is None else rfc3339(alert.resolved_at),
-    }
-
-
-def channels_named(unit: Unit, names: Iterable[str]) -> list[Channel]:
-    """The channels of these names that there are, in their order."""
-    rows = _rows(unit, Channel, Channel.name, list(names))
-    by_name = {row.name: row for row in rows}
-    return [by_name[name] for name in dict.fromkeys(names) if name in by_name]
 
 
 def _new_group(
@@ -334,9 +275,9 @@ def _new_group(
         created_at=now,
         updated_at=now,
         version=1,
-        destination=_written(destination),
+        destination=_to_json(destination),
         labels=labels,
-        told={},
+        notified={},
         next_flush=first_flush(destination, now, started),
     )
     unit.session.add(group)
@@ -344,18 +285,18 @@ def _new_group(
 
 
 def group_id(unit: Unit, destination: Destination, labels: Mapping[str, str]) -> str:
-    """The id of the group that alerts with these grouping labels are in."""
+    """The id of the group of the alerts with these grouping labels."""
     return "ngr_" + group_key(f"{unit.tenant_id}/{destination.path}", labels)
 
 
-def _written(destination: Destination) -> dict[str, Any]:
+def _to_json(destination: Destination) -> dict[str, Any]:
     return {
         name: value / timedelta(milliseconds=1) if isinstance(value, timedelta) else value
         for name, value in asdict(destination).items()
     }
 
 
-def _read(written: Mapping[str, Any]) -> Destination:
+def _from_json(written: Mapping[str, Any]) -> Destination:
     given = dict(written)
     for name in ("group_wait", "group_interval", "repeat_interval"):
         given[name] = timedelta(milliseconds=given[name])
@@ -364,21 +305,9 @@ def _read(written: Mapping[str, Any]) -> Destination:
     return Destination(**given)
 
 
-def _told(written: Mapping[str, Any] | None) -> Told | None:
+def _last_notification(written: Mapping[str, Any] | None) -> LastNotification | None:
     if written is None:
         return None
-    return Told(
+    return LastNotification(
         parse_time(written["at"]), frozenset(written["firing"]), frozenset(written["resolved"])
     )
-
-
-def _rows(
-    unit: Unit, table: Any, column: Any, keys: Iterable[str], *, lock: bool = False
-) -> list[Any]:
-    wanted = list(keys)
-    found: list[Any] = []
-    for start in range(0, len(wanted), _AT_ONCE):
-        statement = select(table).where(column.in_(wanted[start : start + _AT_ONCE]))
-        statement = statement.order_by(column).with_for_update() if lock else statement
-        found += unit.session.execute(statement).scalars().all()
-    return found

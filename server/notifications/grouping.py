@@ -1,8 +1,8 @@
-"""When a group of alerts is told of, and when it is not worth telling again.
+"""When a group of alerts is flushed, and whether a flush notifies a channel.
 
-The rule is Alertmanager's (`notify/dedup_stage.go`): something new fires; or everything has
-resolved and something of it had been told; or some resolved that had not been told so; or else
-only when the repeat interval is over.
+The rule is Alertmanager's (`notify/dedup_stage.go`). A channel is notified when a new alert fires,
+when all alerts have resolved after a notification of firing ones, when some have resolved since the
+last notification, and otherwise when the repeat interval is over.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from enum import StrEnum
 from novaql.server.notifications.routing import Destination
 
 SHOWN_ALERTS = 100
-"""A notification lists at most so many alerts, and says how many there are."""
+"""A notification lists at most so many alerts, and counts all of them."""
 
 
-class Why(StrEnum):
-    """Why a group is told of."""
+class Reason(StrEnum):
+    """Why a channel is notified."""
 
     NEW = "new_alerts"
     RESOLVED = "all_resolved"
@@ -30,8 +30,8 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a channel was last told of a group.
+class LastNotification:
+    """The last notification of a group to a channel.
 
     firing, resolved  ids of alerts
     """
@@ -42,8 +42,8 @@ class Told:
 
 
 def first_flush(destination: Destination, now: datetime, started: Iterable[datetime]) -> datetime:
-    """When a new group is first told of: after `group_wait`, so that alerts that come together are
-    told together; at once if one of them began longer ago than that."""
+    """The first flush of a new group: after `group_wait`, so that one notification covers alerts
+    that start together; at once if one of them started earlier than that."""
     oldest = min(started, default=now)
     if oldest + destination.group_wait <= now:
         return now
@@ -51,32 +51,32 @@ def first_flush(destination: Destination, now: datetime, started: Iterable[datet
 
 
 def next_flush(destination: Destination, flushed: datetime) -> datetime:
-    """When a group is looked at again."""
+    """The flush after the one at `flushed`."""
     return flushed + destination.group_interval
 
 
-def reason_to_tell(
-    told: Told | None,
+def reason_to_notify(
+    last: LastNotification | None,
     firing: frozenset[str],
     resolved: frozenset[str],
     *,
     repeat_interval: timedelta,
     now: datetime,
     send_resolved: bool = True,
-) -> Why | None:
-    """Why a channel is told of a group now; None if it is not.
+) -> Reason | None:
+    """Why a channel is notified of a group now; None if it is not.
 
-    told      what it was last told; None: nothing
+    last      the last notification to it; None: there was none
     firing    ids of alerts that fire and are not muted
     resolved  ids of alerts of the group that have resolved
     """
-    if told is None:
-        return Why.NEW if firing else None  # resolved before anybody heard of it: silence
-    if not firing <= told.firing:
-        return Why.NEW
+    if last is None:
+        return Reason.NEW if firing else None  # an alert that was never reported needs no end
+    if not firing <= last.firing:
+        return Reason.NEW
     if not firing:
-        # All is over. Nothing to tell unless the last word was that something fires.
-        return Why.RESOLVED if told.firing and send_resolved else None
-    if send_resolved and not resolved <= told.resolved:
-        return Why.SOME_RESOLVED
-    return Why.REPEAT if told.at <= now - repeat_interval or told.at > now else None
+        # All have resolved. That is worth a notification only if the last one had firing alerts.
+        return Reason.RESOLVED if last.firing and send_resolved else None
+    if send_resolved and not resolved <= last.resolved:
+        return Reason.SOME_RESOLVED
+    return Reason.REPEAT if last.at <= now - repeat_interval or last.at > now else None

@@ -1,4 +1,4 @@
-"""Inhibition: while one alert fires, others that follow from it need not be told."""
+"""Inhibition: a firing alert mutes the alerts that follow from it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class InhibitRule:
-    """An alert that `targets` match is not told while a firing one that `sources` match has the
-    same values in the labels `equal`. A missing label is the empty text."""
+    """A firing alert that `sources` match mutes an alert that `targets` match if both have the same
+    values in the labels `equal`. A missing label counts as the empty text."""
 
     sources: tuple[Matcher, ...]
     targets: tuple[Matcher, ...]
@@ -21,10 +21,10 @@ class InhibitRule:
 
 
 class Inhibitor:
-    """The rules over the alerts that fire at one moment.
+    """The rules, applied to the alerts that fire at one moment.
 
-    What the sources have in the labels `equal` is collected once for each rule, so that asking for
-    one alert does not look at all the others.
+    It indexes the sources of each rule by their labels `equal` once, so that a look-up for one
+    alert does not scan all the others.
     """
 
     def __init__(self, rules: Iterable[InhibitRule], firing: Mapping[str, Labels]) -> None:
@@ -33,13 +33,13 @@ class Inhibitor:
         for rule in rules:
             sources: dict[tuple[str, ...], list[str]] = {}
             for alert, labels in firing.items():
-                # What is a target as well cannot inhibit: two such would mute each other.
+                # An alert that is a target as well does not inhibit: two would mute each other.
                 if _match(rule.sources, labels) and not _match(rule.targets, labels):
                     sources.setdefault(_key(rule, labels), []).append(alert)
             self._rules.append((rule, sources))
 
     def inhibiting(self, labels: Labels) -> tuple[str, ...]:
-        """Ids of the alerts because of which this one is not told, sorted."""
+        """Sorted ids of the alerts that inhibit an alert with these labels."""
         found: set[str] = set()
         for rule, sources in self._rules:
             if _match(rule.targets, labels):

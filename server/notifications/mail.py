@@ -1,6 +1,6 @@
-"""Mail over SMTP, by connections that the egress dialer makes.
+"""Mail over SMTP, through connections of the egress dialer.
 
-Certificates are checked against those that the system trusts; `SSL_CERT_FILE` names others.
+Certificates are checked against the trust store of the system, or `SSL_CERT_FILE`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
 
 TIMEOUT_S = 15.0
 DEADLINE_S = 30.0
-"""For a whole mail: a server that says a byte now and then is cut off, too."""
+"""For a whole mail: it also bounds a server that sends a byte now and then."""
 
 
 class NotDelivered(Exception):
-    """The channel did not take it. `lasting`: it never will."""
+    """The delivery failed. `lasting`: a retry would fail, too."""
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ class NotDelivered(Exception):
 
 
 class _Smtp(smtplib.SMTP):
-    """SMTP over a connection that the dialer makes."""
+    """SMTP over a connection of the dialer."""
 
     def __init__(self, dialer: Dialer, host: str, port: int, context: ssl.SSLContext | None):
         self._dialer, self._context = dialer, context
@@ -42,20 +42,20 @@ class _Smtp(smtplib.SMTP):
             super().__init__(host, port, timeout=TIMEOUT_S)
         except BaseException:
             self._timer.cancel()
-            self._forget()
+            self._close_copy()
             raise
 
     def close(self) -> None:
         self._timer.cancel()
         super().close()
-        self._forget()
+        self._close_copy()
 
     def _cut(self) -> None:
         if (end := self._end) is not None:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _forget(self) -> None:
+    def _close_copy(self) -> None:
         end, self._end = self._end, None
         if end is not None:
             end.close()
@@ -63,7 +63,7 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         found = self._dialer.connect(host, port, timeout)
         found.settimeout(timeout)
-        self._end = found.dup()  # it stays the connection's when TLS takes the other over
+        self._end = found.dup()  # a copy that remains open when TLS takes the socket over
         self._timer.start()
         return (
             found
@@ -75,10 +75,10 @@ class _Smtp(smtplib.SMTP):
 def send_mail(
     dialer: Dialer, settings: Mapping[str, Any], secrets: Mapping[str, str], mail: EmailMessage
 ) -> str:
-    """Send a mail; what is to be said of it if some of the recipients were refused.
+    """Send a mail. Returns a note if the server refused some of the recipients.
 
-    Raises `NotDelivered`. Once the server has taken the mail it is delivered, however the
-    connection ends: sent again it would be there twice.
+    Raises `NotDelivered`. A mail that the server has accepted counts as delivered, however the
+    connection ends: a retry would deliver it twice.
     """
     tls = settings["tls"]
     context = None if tls == "none" else ssl.create_default_context()
@@ -109,8 +109,8 @@ def send_mail(
 def _not_delivered(problem: Exception) -> NotDelivered:
     match problem:
         case smtplib.SMTPResponseException():
-            said = _said(problem.smtp_code, problem.smtp_error)
-            return NotDelivered(f"it answered {said}", lasting=500 <= problem.smtp_code < 600)
+            reply = _reply(problem.smtp_code, problem.smtp_error)
+            return NotDelivered(f"it answered {reply}", lasting=500 <= problem.smtp_code < 600)
         case smtplib.SMTPRecipientsRefused():
             lasting = all(500 <= code < 600 for code, _ in problem.recipients.values())
             return NotDelivered(_refusals(problem.recipients), lasting=lasting)
@@ -118,10 +118,10 @@ def _not_delivered(problem: Exception) -> NotDelivered:
 
 
 def _refusals(recipients: Mapping[str, tuple[int, bytes]]) -> str:
-    told = (f"{who}: {_said(code, text)}" for who, (code, text) in recipients.items())
-    return f"refused were {'; '.join(told)}"
+    refused = (f"{address}: {_reply(code, text)}" for address, (code, text) in recipients.items())
+    return f"refused were {'; '.join(refused)}"
 
 
-def _said(code: int, text: bytes | str) -> str:
+def _reply(code: int, text: bytes | str) -> str:
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return f"{code}: {shown}"

@@ -1,4 +1,4 @@
-"""A notification as people read it: a title, and lines; for mail and for Slack."""
+"""A notification as text for mail and Slack: a title and lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from novaql.server.notifications.alertmanager_payload import labels_text
 
 SHOWN = 20
-"""So many alerts are listed in a message for people."""
+"""A message lists at most so many alerts."""
 
 
 def title_of(payload: Mapping[str, Any], firing: int, resolved: int) -> str:
@@ -23,12 +23,13 @@ def title_of(payload: Mapping[str, Any], firing: int, resolved: int) -> str:
 
 
 def lines_of(payload: Mapping[str, Any]) -> list[str]:
-    """A line for each alert, and how many more there are."""
+    """A line for each alert, and the number of further alerts."""
     lines = []
     for alert in payload["alerts"][:SHOWN]:
         notes = alert["annotations"]
-        said = notes.get("summary") or notes.get("description") or alert["name"]
-        lines.append(f"{alert['state']}: {said} {labels_text(alert['labels'])} = {alert['value']}")
+        labels = labels_text(alert["labels"])
+        summary = notes.get("summary") or notes.get("description") or alert["name"]
+        lines.append(f"{alert['state']}: {summary} {labels} = {alert['value']}")
     if (rest := payload["total"] - len(lines)) > 0:
         lines.append(f"and {rest} more")
     return lines
@@ -42,9 +43,9 @@ def slack_body(
     link: str,
     notification_id: str,
 ) -> dict[str, Any]:
-    """The body of an incoming webhook of Slack, and of what behaves like it.
+    """The body for an incoming webhook of Slack, or of a compatible service.
 
-    The notification's id stands below the message: one that is sent twice can be told.
+    The footer has the id of the notification, which shows a duplicate.
     """
     title = title_of(payload, firing, resolved)
     attachment = {
@@ -73,7 +74,7 @@ def mail_of(
     notification_id: str,
     date: str,
 ) -> EmailMessage:
-    """The mail. Its id is the notification's, so that one that is sent twice is one."""
+    """The mail. Its Message-ID contains the id of the notification, which shows a duplicate."""
     mail = EmailMessage()
     mail["Subject"] = " ".join(title_of(payload, firing, resolved).split())
     mail["From"] = settings["from"]

@@ -1,4 +1,4 @@
-"""The routing tree: which channels hear of an alert, in which groups, how often."""
+"""The routing tree: which channels are notified of an alert, in which groups, and how often."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.tsdb.matchers import Matcher
 T = TypeVar("T")
 
 ALL_LABELS = "..."
-"""As the only entry of `group_by`: every alert is a group of its own."""
+"""As the only entry of `group_by`: each alert is a group."""
 
 DEFAULT_GROUP_WAIT = timedelta(seconds=30)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=5)
@@ -21,12 +21,12 @@ DEFAULT_REPEAT_INTERVAL = timedelta(hours=4)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A node of the tree as written; None is inherited from the node above.
+    """A node of the tree as written. It inherits fields that are None from its parent.
 
-    matchers      all must match; the root's are empty
-    follow_on     alerts that match here are offered to the next sibling as well ("continue")
-    mute_times    names of time intervals in which nothing is told
-    active_times  names of time intervals outside of which nothing is told
+    matchers      all must match; the root has none
+    follow_on     an alert that matches here is matched with the next sibling as well ("continue")
+    mute_times    names of time intervals in which the node sends nothing
+    active_times  names of time intervals outside of which the node sends nothing
     """
 
     matchers: tuple[Matcher, ...] = ()
@@ -43,9 +43,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A node of the tree with what it inherits.
+    """A node of the tree with inherited fields.
 
-    path  places of the nodes from the root down, "0/2/1": names the node in group keys
+    path  indexes of the nodes from the root down, "0/2/1"; part of group keys
     """
 
     path: str
@@ -58,15 +58,15 @@ class Destination:
     active_times: tuple[str, ...] = field(default=())
 
     def group_labels(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """The labels by which an alert is grouped here."""
+        """The labels that group an alert here."""
         if self.group_by == (ALL_LABELS,):
             return dict(labels)
         return {name: labels[name] for name in self.group_by if name in labels}
 
 
 def destinations(root: Route, labels: Mapping[str, str]) -> tuple[Destination, ...]:
-    """Where an alert goes: the deepest nodes that match, the first of each level unless it says
-    to go on. The root matches everything."""
+    """The destinations of an alert: the deepest nodes that match; at each level the first one, and
+    the next ones while `follow_on` is set. The root matches everything."""
     return tuple(_walk(root, labels, _below(Destination("0"), root, "0")))
 
 
@@ -84,7 +84,7 @@ def _walk(node: Route, labels: Mapping[str, str], here: Destination) -> Iterator
 
 
 def _below(parent: Destination, node: Route, path: str) -> Destination:
-    """Time intervals are not inherited: they are about one node's own notifications."""
+    """Time intervals are not inherited: they apply to the notifications of one node."""
     return Destination(
         path=path,
         channels=_or(node.channels, parent.channels),

@@ -1,7 +1,6 @@
-"""The routing tree, inhibition rules and time intervals as a document, and what they mean.
+"""The routing tree, inhibition rules and time intervals as a document, and its compiled plan.
 
-Fields and their meaning are those of Alertmanager's configuration; `channels` stand in place of
-`receiver`.
+The fields have the meaning of Alertmanager's configuration. `channels` replace `receiver`.
 """
 
 from __future__ import annotations
@@ -115,29 +114,29 @@ class RoutingBody(Body):
 
 @dataclass(frozen=True, slots=True)
 class RoutingPlan:
-    """The document, understood."""
+    """The compiled document."""
 
     root: Route = field(default_factory=Route)
     inhibit: tuple[InhibitRule, ...] = ()
     times: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
 
     def intervals(self, names: Sequence[str]) -> list[TimeInterval]:
-        """The intervals of these names."""
+        """The intervals with these names."""
         return [one for name in names for one in self.times.get(name, ())]
 
 
 def plan_of(config: Mapping[str, Any] | None) -> RoutingPlan:
-    """The plan of a document that was checked when it was saved; None: nobody is told."""
+    """The plan of a stored document, which was checked when it was saved; None: no channels."""
     return RoutingPlan() if config is None else _plan_of(orjson.dumps(config))
 
 
 @lru_cache(maxsize=256)
 def _plan_of(document: bytes) -> RoutingPlan:
-    return understood(RoutingBody.model_validate(orjson.loads(document)))
+    return compile_plan(RoutingBody.model_validate(orjson.loads(document)))
 
 
-def understood(body: RoutingBody) -> RoutingPlan:
-    """The plan. Raises `InvalidRequest` that names the field."""
+def compile_plan(body: RoutingBody) -> RoutingPlan:
+    """Compile a document. Raises `InvalidRequest` that names the field."""
     times: dict[str, tuple[TimeInterval, ...]] = {}
     for number, named in enumerate(body.time_intervals):
         pointer = f"/time_intervals/{number}"
@@ -164,7 +163,7 @@ def understood(body: RoutingBody) -> RoutingPlan:
 
 
 def channels_in(route: Route) -> Iterator[str]:
-    """Names of every channel in a tree."""
+    """The names of all channels in a tree."""
     yield from route.channels or ()
     for below in route.routes:
         yield from channels_in(below)

@@ -1,4 +1,4 @@
-"""A configuration of Alertmanager becomes routing and channels: /v1/alert-routing/import."""
+"""Import of a configuration of Alertmanager: /v1/alert-routing/import."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from novaql.server.alert_rules.service import check_channels
 from novaql.server.db.tenant_limits import limit_reached
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict, InvalidRequest
 from novaql.server.http.preparing import Preparation
 from novaql.server.http.strict_json import validate
-from novaql.server.notifications import channels_service, dispatch
+from novaql.server.notifications import channels_service
 from novaql.server.notifications.alertmanager_config import Converted, converted
-from novaql.server.notifications.routing_config import channels_in, plan_of, understood
+from novaql.server.notifications.lookup import channels_named, check_channels
+from novaql.server.notifications.routing_config import channels_in, compile_plan, plan_of
 from novaql.server.notifications.routing_service import config_of, save, shown
 from novaql.server.notifications.schema import (
     ImportedRouting,
@@ -25,11 +25,13 @@ from novaql.server.notifications.schema import (
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A file that was read, and what can be made of it.
+class ParsedFile:
+    """A configuration of Alertmanager, and the channels that it needs.
 
-    used    channels that are there already
-    named   channels that the tree names
+    used     channels that exist already
+    made     channels to create
+    missing  channels that cannot be created, and why
+    named    channels that the tree names
     """
 
     found: Converted
@@ -40,16 +42,18 @@ class Read:
     named: list[str]
 
 
-def take_in(unit: Unit, read: Read, seen: int | None, *, dry_run: bool) -> ImportedRouting:
-    """Make the channels and the routing of a file that was read. `seen`: the version of If-Match.
+def import_file(
+    unit: Unit, file: ParsedFile, seen: int | None, *, dry_run: bool
+) -> ImportedRouting:
+    """Create the channels and the routing of a file. `seen`: the version of If-Match.
 
-    dry_run  change nothing, and answer what would become of the file
+    dry_run  change nothing, and return what an import would do
     """
-    found, made, missing, routing = read.found, read.made, read.missing, read.routing
-    used = [c.name for c in dispatch.channels_named(unit, [*found.channels, *found.problems])]
-    if sorted(used) != sorted(read.used):
+    found, made, missing, routing = file.found, file.made, file.missing, file.routing
+    used = [c.name for c in channels_named(unit, [*found.channels, *found.problems])]
+    if sorted(used) != sorted(file.used):
         raise Conflict("channels were made or removed just now; try again", code="channels_changed")
-    check_channels(unit, [name for name in read.named if name not in made], "/document/route")
+    check_channels(unit, [name for name in file.named if name not in made], "/document/route")
     before, out = None, shown(None, config_of(routing))
     if not dry_run:
         for one in made.values():
@@ -77,12 +81,12 @@ def take_in(unit: Unit, read: Read, seen: int | None, *, dry_run: bool) -> Impor
     )
 
 
-def check(asked: Preparation) -> Read:
-    """Read a file, and look up where its channels lead. Raises what is wrong with it."""
+def parse(asked: Preparation) -> ParsedFile:
+    """Parse a file, and check the targets of its channels. Raises if it is invalid."""
     body: ImportRouting = asked.body
     found = converted(body.document)
     with asked.read() as unit:
-        rows = dispatch.channels_named(unit, [*found.channels, *found.problems])
+        rows = channels_named(unit, [*found.channels, *found.problems])
         used = [channel.name for channel in rows]
     made, missing = _makeable(found, used)
     most = asked.context.settings.max_channels
@@ -94,15 +98,15 @@ def check(asked: Preparation) -> Read:
         channels_service.check_targets(asked.context, one)
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
-    plan = understood(routing)
-    plan_of(config_of(routing))  # it is cached for readers of the stored document
-    return Read(found, used, made, missing, routing, list(channels_in(plan.root)))
+    plan = compile_plan(routing)
+    plan_of(config_of(routing))  # caches it for readers of the stored document
+    return ParsedFile(found, used, made, missing, routing, list(channels_in(plan.root)))
 
 
 def _makeable(
     found: Converted, used: Sequence[str]
 ) -> tuple[dict[str, MakeChannel], dict[str, str]]:
-    """Channels that can be made, and why others cannot; neither for those that are there."""
+    """Channels to create, and why others cannot be created. Existing channels are in neither."""
     made: dict[str, MakeChannel] = {}
     missing = {name: why for name, why in found.problems.items() if name not in used}
     for name, fields in found.channels.items():

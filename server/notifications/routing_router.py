@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from novaql.server.alert_rules.router import destination_out
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import ADMIN, OPERATOR, READ_ONLY, IfMatch, UnitOfWork
 from novaql.server.http.routing import api_router, audited
@@ -26,20 +25,20 @@ router = api_router("/v1/alert-routing", "alerts")
 
 
 async def checked_routing(request: Request, _seen: IfMatch, body: SetRouting) -> RoutingPlan:
-    """The plan of a routing that is to be set, once its If-Match is read."""
+    """The plan of a new routing, after If-Match is read."""
     return await checked(request, body, service.check)
 
 
 async def checked_trial(request: Request, body: TryRouting) -> RoutingPlan | None:
-    """The plan of a routing that is to be tried."""
+    """The plan of a proposed routing."""
     return await checked(request, body, service.check_trial)
 
 
 async def checked_file(
     request: Request, _seen: IfMatch, body: ImportRouting
-) -> routing_import.Read:
-    """What can be made of a file, once its If-Match is read."""
-    return await checked(request, body, routing_import.check)
+) -> routing_import.ParsedFile:
+    """A parsed file, after If-Match is read."""
+    return await checked(request, body, routing_import.parse)
 
 
 @router.get("", dependencies=[READ_ONLY])
@@ -83,8 +82,8 @@ def try_alert_routing(
     proposed: Annotated[RoutingPlan | None, Depends(checked_trial)],
 ) -> TriedRouting:
     """Where an alert with these labels would go, by the routing that is set or by another."""
-    found = service.tried(unit, body.labels, proposed)
-    return TriedRouting(destinations=[destination_out(one) for one in found])
+    found = service.destinations_of(unit, body.labels, proposed)
+    return TriedRouting(destinations=[service.destination_out(one) for one in found])
 
 
 @router.post("/import", dependencies=[ADMIN])
@@ -92,7 +91,7 @@ def try_alert_routing(
 def import_alert_routing(
     unit: UnitOfWork,
     body: ImportRouting,
-    read: Annotated[routing_import.Read, Depends(checked_file)],
+    file: Annotated[routing_import.ParsedFile, Depends(checked_file)],
     seen: IfMatch,
 ) -> ImportedRouting:
     """Take a configuration of Alertmanager in: its tree, inhibition rules and time intervals, and
@@ -101,4 +100,4 @@ def import_alert_routing(
     A channel is called as its receiver; those that are there already are used as they are. What
     has no counterpart is listed in `dropped`, a channel that cannot be made in `missing`.
     """
-    return routing_import.take_in(unit, read, seen, dry_run=body.dry_run)
+    return routing_import.import_file(unit, file, seen, dry_run=body.dry_run)

@@ -7,35 +7,40 @@ from typing import Any
 
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import Routing
-from novaql.server.alert_rules.jobs import REGROUP
-from novaql.server.alert_rules.service import check_channels
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 from novaql.server.http.preparing import Preparation
 from novaql.server.ids import new_id
-from novaql.server.notifications import dispatch
+from novaql.server.notifications.dispatch import REGROUP
+from novaql.server.notifications.lookup import check_channels, destinations_for, routing_plan
 from novaql.server.notifications.routing import Destination
 from novaql.server.notifications.routing_config import (
     RouteBody,
     RoutingPlan,
     channels_in,
+    compile_plan,
     plan_of,
-    understood,
 )
-from novaql.server.notifications.schema import RouteOut, RoutingShown, SetRouting, TryRouting
+from novaql.server.notifications.schema import (
+    DestinationOut,
+    RouteOut,
+    RoutingShown,
+    SetRouting,
+    TryRouting,
+)
+from novaql.server.notifications.tables import Routing
 
 
 def current(unit: Unit) -> Routing | None:
-    """The tenant's routing, if one was set."""
+    """The routing of the tenant, if it has one."""
     return unit.session.execute(select(Routing)).scalar_one_or_none()
 
 
 def replace(
     unit: Unit, body: SetRouting, plan: RoutingPlan, seen: int | None
 ) -> tuple[Routing, bool]:
-    """Make a routing that has been checked the tenant's; the row, and whether it is the first."""
+    """Set a checked routing. Returns the row, and whether it is the first."""
     check_channels(unit, channels_in(plan.root), "/route")
     row, before = save(unit, body, seen)
     after = {"version": row.version, **row.config}
@@ -44,7 +49,7 @@ def replace(
 
 
 def save(unit: Unit, body: SetRouting, seen: int | None) -> tuple[Routing, dict[str, Any] | None]:
-    """Store a routing; the row, and what it was before. `seen`: the version of If-Match."""
+    """Store a routing. Returns its row and the previous content. `seen`: version of If-Match."""
     config = config_of(body)
     row = unit.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
     if row is None:
@@ -63,23 +68,39 @@ def save(unit: Unit, body: SetRouting, seen: int | None) -> tuple[Routing, dict[
     return row, before
 
 
-def tried(unit: Unit, labels: Mapping[str, str], proposed: RoutingPlan | None) -> list[Destination]:
-    """Where an alert with these labels would go by a proposed plan, or else by the tenant's."""
-    return dispatch.routed(dispatch.routing_plan(unit) if proposed is None else proposed, labels)
+def destinations_of(
+    unit: Unit, labels: Mapping[str, str], proposed: RoutingPlan | None
+) -> list[Destination]:
+    """The destinations of an alert by the proposed plan; None: by the plan of the tenant."""
+    return destinations_for(routing_plan(unit) if proposed is None else proposed, labels)
+
+
+def destination_out(one: Destination) -> DestinationOut:
+    """A destination as clients see it."""
+    return DestinationOut(
+        route=one.path,
+        channels=list(one.channels),
+        group_by=list(one.group_by),
+        group_wait=one.group_wait,
+        group_interval=one.group_interval,
+        repeat_interval=one.repeat_interval,
+        mute_time_intervals=list(one.mute_times),
+        active_time_intervals=list(one.active_times),
+    )
 
 
 def check(asked: Preparation) -> RoutingPlan:
-    """The plan of a routing that is to be set."""
+    """The plan of a new routing."""
     body: SetRouting = asked.body
-    plan = understood(body)
-    plan_of(config_of(body))  # it is cached for readers of the stored document
+    plan = compile_plan(body)
+    plan_of(config_of(body))  # caches it for readers of the stored document
     return plan
 
 
 def check_trial(asked: Preparation) -> RoutingPlan | None:
-    """The plan of a routing that is to be tried, if there is one."""
+    """The plan of a proposed routing, if the body has one."""
     body: TryRouting = asked.body
-    return None if body.config is None else understood(body.config)
+    return None if body.config is None else compile_plan(body.config)
 
 
 def config_of(body: SetRouting) -> dict[str, Any]:
@@ -88,7 +109,7 @@ def config_of(body: SetRouting) -> dict[str, Any]:
 
 
 def shown(row: Routing | None, proposed: dict[str, Any] | None = None) -> RoutingShown:
-    """The routing as clients see it; `proposed`: a document that is not stored."""
+    """The routing as clients see it. `proposed`: a document that is not stored."""
     config: dict[str, Any] = proposed or (_NOTHING if row is None else row.config)
     return RoutingShown(
         id=None if row is None else row.id,

@@ -1,4 +1,4 @@
-"""Wire shapes of channels, of the routing, and of the log of notifications."""
+"""Wire shapes of channels, of the routing, and of the notification log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from novaql.server.alert_rules.schema import DestinationOut, Labels, ShortText
+from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
 from novaql.server.notifications.routing_config import RoutingBody
@@ -216,6 +216,19 @@ class TryRouting(Body):
 
     labels: Labels
     config: RoutingBody | None = None
+
+
+class DestinationOut(Shown):
+    """A node of the routing tree that alerts go to."""
+
+    route: str
+    channels: list[str]
+    group_by: list[str]
+    group_wait: Duration
+    group_interval: Duration
+    repeat_interval: Duration
+    mute_time_intervals: list[str]
+    active_time_intervals: list[str]
 
 
 class TriedRouting(Shown):

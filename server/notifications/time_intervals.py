@@ -101,7 +101,7 @@ def checked_interval(interval: TimeInterval) -> TimeInterval:
 
 
 def is_quiet(now: datetime, mute: Sequence[TimeInterval], active: Sequence[TimeInterval]) -> bool:
-    """Whether a route tells nothing now: inside a muting interval, or outside all active ones."""
+    """Whether a route sends nothing now: inside a muting interval, or outside all active ones."""
     if any(interval.contains(now) for interval in mute):
         return True
     return bool(active) and not any(interval.contains(now) for interval in active)

@@ -1,4 +1,4 @@
-"""Silences: what is muted, until when, why; and every change of it."""
+"""Silences: which alerts are muted, until when and why, with all revisions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from novaql.tsdb.matchers import Matcher
 LONGEST = timedelta(days=366)
 SHORTEST = timedelta(seconds=1)
 MOST_REVISIONS = 100
-"""So many of a silence are remembered, the last ones."""
+"""A silence retains its last revisions, up to this number."""
 
 
 class InvalidSilence(ValueError):
-    """The silence would mute everything, nothing, or too long. The message says which."""
+    """The silence would mute everything, nothing, or last too long. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a silence said from `made_at` on.
+    """The content of a silence from `made_at` on.
 
-    ends_at         None: it ends when the alert it was made for resolves
+    ends_at  None: when its alert resolves
     """
 
     number: int
@@ -35,9 +35,9 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A silence with its history; the last revision counts.
+    """A silence with its revisions. The last one is in force.
 
-    lifted_at  when somebody or a resolved alert ended it early
+    lifted_at  when a user, or the end of its alert, ended it early
     """
 
     id: str
@@ -63,11 +63,11 @@ class Silence:
     def revised(
         self, starts_at: datetime, ends_at: datetime | None, reason: str, by: str
     ) -> Silence:
-        """The same silence said anew: it replaces the end, and is active again if it was over."""
+        """Add a revision, which replaces the end and activates the silence again if it was over."""
         number = self.current.number + 1
         revision = Revision(number, starts_at, ends_at, reason, by, starts_at)
-        kept = (*self.revisions, revision)[-MOST_REVISIONS:]
-        return replace(self, revisions=kept, lifted_at=None)
+        newest = (*self.revisions, revision)[-MOST_REVISIONS:]
+        return replace(self, revisions=newest, lifted_at=None)
 
     def lifted(self, now: datetime) -> Silence:
         """Ended at `now`."""
@@ -75,7 +75,7 @@ class Silence:
 
 
 def checked_reason(reason: str) -> str:
-    """The reason without blanks around it. Raises `InvalidSilence` if nothing is left."""
+    """The reason without surrounding blanks. Raises `InvalidSilence` if it is empty."""
     text = reason.strip()
     if not text:
         raise InvalidSilence("a silence needs a reason that somebody else can understand")
@@ -90,7 +90,7 @@ def checked_duration(duration: timedelta) -> timedelta:
 
 
 def checked_matchers(matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
-    """Raises `InvalidSilence` if all of them match labels that are missing: that is everything."""
+    """Raises `InvalidSilence` if all of them match missing labels, and so every alert."""
     if not any(not m.matches("") for m in matchers):
         raise InvalidSilence("at least one matcher must not match the empty text")
     return tuple(sorted(set(matchers)))

@@ -8,17 +8,18 @@ from typing import Any
 
 from sqlalchemy import bindparam, or_, select
 
+from novaql.server.alert_model import history
 from novaql.server.alert_model.identity import matchers_of_alert, silence_id
 from novaql.server.alert_model.matcher_text import from_rows, to_rows
-from novaql.server.alert_model.tables import Alert, AlertChange, SilenceRow
+from novaql.server.alert_model.tables import Alert
 from novaql.server.clock import parse_time, rfc3339
 from novaql.server.db.engine import flushed_or
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.tenant_scope import Prepared
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
-from novaql.server.ids import new_id
 from novaql.server.silences.model import Revision, Silence
+from novaql.server.silences.tables import SilenceRow
 from novaql.tsdb.matchers import Matcher
 
 SILENCED, LIFTED = "silenced", "unsilenced"
@@ -32,7 +33,7 @@ _ACTIVE = Prepared(
 
 
 def silence_of(row: SilenceRow) -> Silence:
-    """A row as the model."""
+    """The model of a row."""
     revisions = tuple(
         Revision(
             number=one["number"],
@@ -48,7 +49,7 @@ def silence_of(row: SilenceRow) -> Silence:
 
 
 def active_silences(unit: Unit) -> list[Silence]:
-    """The silences that mute now."""
+    """The silences that are active now."""
     return [silence_of(row) for row in _ACTIVE.run(unit.session, now=unit.now()).scalars()]
 
 
@@ -62,14 +63,11 @@ def silence(
     alert: Alert | None = None,
     until_resolved: bool = False,
 ) -> tuple[SilenceRow, bool]:
-    """Silence what matchers match; whether it was not silenced by this before.
-
-    The same matchers give the same silence: said again it gets a new end and a new revision.
-    """
+    """Create a silence, or revise the one with these matchers. True: none was in force before."""
     key = silence_id(unit.tenant_id, matchers)
     row = unit.find(SilenceRow, key, lock=True)
     by = unit.actor.name
-    if row is None or not counts(row, unit.now()):
+    if row is None or not is_current(row, unit.now()):
         lasting = SilenceRow.ends_at.is_(None) | (SilenceRow.ends_at > unit.now())
         check_limit(unit, "max_silences", SilenceRow, SilenceRow.lifted_at.is_(None), lasting)
     if row is None:
@@ -91,7 +89,7 @@ def silence(
             unit.session.add(row)
         return row, True
     known = silence_of(row)
-    new = not _counts(known, unit.now())
+    new = not _is_current(known, unit.now())
     row.until_resolved = until_resolved
     if alert is not None:
         row.alert_id = alert.id
@@ -103,7 +101,7 @@ def silence(
 def silence_alert(
     unit: Unit, alert: Alert, ends_at: datetime | None, reason: str, *, until_resolved: bool
 ) -> tuple[SilenceRow, bool]:
-    """Silence exactly one alert from now on."""
+    """Silence exactly one alert from now on. True: it was not silenced by this before."""
     made = silence(
         unit,
         matchers_of_alert(alert.labels),
@@ -113,7 +111,7 @@ def silence_alert(
         alert=alert,
         until_resolved=until_resolved,
     )
-    note_of(unit, alert, SILENCED, reason)
+    history.record(unit, alert, SILENCED, reason)
     return made
 
 
@@ -124,16 +122,16 @@ def lift(unit: Unit, row: SilenceRow) -> None:
 
 
 def of_alert(unit: Unit, alert_id: str) -> SilenceRow | None:
-    """The silence that was made for an alert, if it has not ended."""
+    """The silence of exactly this alert, if it has not ended."""
     statement = select(SilenceRow).where(
         SilenceRow.alert_id == alert_id, SilenceRow.lifted_at.is_(None)
     )
     rows = unit.session.execute(statement.with_for_update()).scalars()
-    return next((row for row in rows if counts(row, unit.now())), None)
+    return next((row for row in rows if is_current(row, unit.now())), None)
 
 
 def lift_of_resolved(unit: Unit, alert_ids: Iterable[str]) -> list[SilenceRow]:
-    """End the silences that were to last until these alerts resolve."""
+    """End the silences that last until one of these alerts resolves."""
     wanted = set(alert_ids)
     if not wanted:
         return []
@@ -146,9 +144,9 @@ def lift_of_resolved(unit: Unit, alert_ids: Iterable[str]) -> list[SilenceRow]:
     return ended
 
 
-def counts(row: SilenceRow, now: datetime) -> bool:
-    """Whether it mutes, or will."""
-    return _counts(silence_of(row), now)
+def is_current(row: SilenceRow, now: datetime) -> bool:
+    """Whether it is active or pending."""
+    return _is_current(silence_of(row), now)
 
 
 def state_of(row: SilenceRow, now: datetime) -> str:
@@ -156,21 +154,7 @@ def state_of(row: SilenceRow, now: datetime) -> str:
     known = silence_of(row)
     if known.is_active(now):
         return "active"
-    return "pending" if _counts(known, now) else "expired"
-
-
-def note_of(unit: Unit, alert: Alert, kind: str, note: str) -> None:
-    """An entry in the history of an alert."""
-    unit.session.add(
-        AlertChange(
-            id=new_id("ach"),
-            alert_id=alert.id,
-            at=unit.now(),
-            type=kind,
-            value=alert.value,
-            note=note,
-        )
-    )
+    return "pending" if _is_current(known, now) else "expired"
 
 
 def snapshot(row: SilenceRow) -> dict[str, Any]:
@@ -188,7 +172,7 @@ def snapshot(row: SilenceRow) -> dict[str, Any]:
     }
 
 
-def _counts(known: Silence, now: datetime) -> bool:
+def _is_current(known: Silence, now: datetime) -> bool:
     return known.is_active(now) or (known.lifted_at is None and known.current.starts_at > now)
 
 

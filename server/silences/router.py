@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
 from sqlalchemy import select
 
 from novaql.server.alert_model.matcher_text import checked
-from novaql.server.alert_model.tables import Alert, SilenceRow
-from novaql.server.alerts.schema import (
-    MakeSilence,
-    MatcherOut,
-    RevisionOut,
-    SilenceOut,
-    SilenceQuery,
-    SilencesOut,
-)
+from novaql.server.alert_model.tables import Alert
 from novaql.server.errors import invalid, not_found
 from novaql.server.http.dependencies import (
     OPERATOR,
@@ -28,7 +19,7 @@ from novaql.server.http.dependencies import (
 )
 from novaql.server.http.pagination import Key
 from novaql.server.http.routing import api_router, audited
-from novaql.server.notifications import dispatch
+from novaql.server.notifications.dispatch import notify_again
 from novaql.server.silences import repository
 from novaql.server.silences.model import (
     InvalidSilence,
@@ -36,6 +27,9 @@ from novaql.server.silences.model import (
     checked_matchers,
     checked_reason,
 )
+from novaql.server.silences.schema import MakeSilence, SilenceOut, SilenceQuery, SilencesOut
+from novaql.server.silences.showing import silence_out
+from novaql.server.silences.tables import SilenceRow
 from novaql.tsdb.matchers import Matcher, MatchOp
 
 router = api_router("/v1/silences", "alerts")
@@ -125,36 +119,14 @@ def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
 def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
     """End a silence now. One that is over is a 404."""
     row = unit.get(SilenceRow, id, "silence", lock=True)
-    if not repository.counts(row, unit.now()):
+    if not repository.is_current(row, unit.now()):
         raise not_found("silence", row.id, unit.tenant_name)
     before = repository.snapshot(row)
     known = repository.silence_of(row)
     firing = unit.session.execute(select(Alert).where(Alert.state == "firing")).scalars()
     muted = [alert.id for alert in firing if known.mutes(alert.labels, unit.now())]
     repository.lift(unit, row)
-    dispatch.unmuted_again(unit, muted)
+    notify_again(unit, muted)
     unit.session.flush()
     unit.audit("silence.lift", ("silence", row.id), before=before)
     unit.publish("alert.silence_lifted", {"silence": before})
-
-
-def silence_out(row: SilenceRow, now: datetime) -> SilenceOut:
-    """A silence as clients see it."""
-    last = row.revisions[-1]
-    return SilenceOut(
-        id=row.id,
-        alert_id=row.alert_id,
-        matchers=[MatcherOut(name=n, op=op, value=v) for n, op, v in row.matchers],
-        state=repository.state_of(row, now),  # type: ignore[arg-type]  # one of the three
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        until_resolved=row.until_resolved,
-        lifted_at=row.lifted_at,
-        reason=last["reason"],
-        created_by=last["created_by"],
-        revision=last["number"],
-        revisions=[RevisionOut.model_validate(one) for one in row.revisions],
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        version=row.version,
-    )

@@ -1,1 +1,1 @@
-"""Migrations of the tables of alerts."""
+"""Migrations of the tables of alert rules, alerts, silences and notifications."""

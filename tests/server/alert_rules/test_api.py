@@ -83,7 +83,7 @@ def test_what_is_no_rule(
 
 
 def test_a_rule_is_shown_with_thresholds_and_routing(one: AlertRig) -> None:
-    one.told(routes=[{"matchers": ['severity="page"'], "group_by": ["..."]}])
+    one.route_to_log(routes=[{"matchers": ['severity="page"'], "group_by": ["..."]}])
     rule = one.rule(expr="rate(x[5m]) > 0.5 or (y < -1)", severity="page", service="api")
 
     assert rule["thresholds"] == [{"op": ">", "value": 0.5}, {"op": "<", "value": -1.0}]

@@ -12,7 +12,7 @@ HOUR = 3600
 
 @pytest.mark.parametrize("jumps", [(-HOUR,), (HOUR, -HOUR), (-86_400,), (-30,)])
 def test_rules_are_evaluated_and_alerts_come_and_go(rig: AlertRig, jumps: tuple[int, ...]) -> None:
-    rig.told(group_interval="15s", repeat_interval="1m")
+    rig.route_to_log(group_interval="15s", repeat_interval="1m")
     rig.rule(**{"for": "30s"})
     rig.now(a=0, b=1)
     for _ in range(4):

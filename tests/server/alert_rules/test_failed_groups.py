@@ -42,7 +42,7 @@ def _prometheus_health(rig: AlertRig) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", ["instance", "service", "severity"])
 def test_labels_of_any_text_are_alerts_that_read_back(rig: AlertRig, name: str) -> None:
     """On PostgreSQL one NUL in one label stopped the whole group without a word."""
-    rig.told()
+    rig.route_to_log()
     rig.rule(auto_incident=True, annotations={"summary": "{{ $labels." + name + " }} is down"})
     rig.rule(name="recorded", type="recording", expr="sum by (instance, service, severity) (up)")
     _write(rig, *({name: text, "kind": kind} for kind, text in HOSTILE.items()))
@@ -88,7 +88,7 @@ def test_each_rule_of_a_failed_group_shows_the_reason_until_it_succeeds(
         raise problem
 
     with monkeypatch.context() as patched:
-        patched.setattr(alert_store, "keep", broken)
+        patched.setattr(alert_store, "save", broken)
         rig.step(x=1)
         assert _health(rig) == [("err", told)] * 3
         assert _prometheus_health(rig) == [("err", told)] * 3
@@ -106,7 +106,7 @@ def test_a_group_that_fails_for_long_is_tried_again_soon(
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(alert_store, "keep", broken)
+        patched.setattr(alert_store, "save", broken)
         for _ in range(40):
             one.step(60, x=1)
     one.step(60, x=1)

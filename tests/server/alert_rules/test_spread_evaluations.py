@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import RuleGroup
 from novaql.server.alert_rules.evaluation import Slots
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.clock import SteppedClock, from_ms, to_ms
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import RuleGroup
+from novaql.server.alert_rules.tables import RuleGroup
 from novaql.server.app import create_app
 from novaql.server.clock import to_ms
 from novaql.server.jobs.runner import JobRunner
@@ -58,7 +58,7 @@ def test_without_for_it_fires_at_once(one: AlertRig) -> None:
 
 
 def test_keep_firing_for_is_one_episode(rig: AlertRig) -> None:
-    rig.told(group_interval="15s")
+    rig.route_to_log(group_interval="15s")
     rig.rule(keep_firing_for="5m")
     rig.now(a=0.0)
     rig.step(a=1.0)
@@ -220,7 +220,7 @@ def another_process(rig: AlertRig) -> JobRunner:
 
 
 def test_a_restart_keeps_the_age_of_pending_alerts(rig: AlertRig) -> None:
-    rig.told()
+    rig.route_to_log()
     rig.rule(**{"for": "60s"})
     rig.now(a=0.0)
     rig.step(a=0.0)
@@ -252,7 +252,7 @@ def test_an_outage_does_not_count_for_pending_alerts(one: AlertRig) -> None:
 
 
 def test_after_an_outage_absence_is_not_trusted_at_once(one: AlertRig) -> None:
-    one.told(group_interval="15s")
+    one.route_to_log(group_interval="15s")
     one.rule()
     one.now(a=0.0)
     one.step(600)  # the first scrape is still to come
@@ -265,7 +265,7 @@ def test_after_an_outage_absence_is_not_trusted_at_once(one: AlertRig) -> None:
 
 
 def test_alerts_of_a_rule_that_goes_resolve_and_their_series_end(rig: AlertRig) -> None:
-    rig.told(group_interval="15s")
+    rig.route_to_log(group_interval="15s")
     rule = rig.rule()
     rig.now(a=0.0)
     assert len(rig.series("ALERTS")) == 1
@@ -281,7 +281,7 @@ def test_alerts_of_a_rule_that_goes_resolve_and_their_series_end(rig: AlertRig) 
 
 
 def test_a_paused_rule_raises_and_writes_nothing(rig: AlertRig) -> None:
-    rig.told(group_interval="15s")
+    rig.route_to_log(group_interval="15s")
     rule = rig.rule()
     rig.rule(name="up:sum", type="recording", expr="sum(up)")
     rig.now(a=0.0)
@@ -330,7 +330,7 @@ def test_what_a_killed_evaluation_wrote_is_ended_by_the_next(
 
     wanted = 'ALERTS{instance="a"}' if not fields else "low"
     with monkeypatch.context() as patch:
-        patch.setattr("novaql.server.alert_rules.alert_store.keep", dies)
+        patch.setattr("novaql.server.alert_rules.alert_store.save", dies)
         rig.clock.step(timedelta(seconds=15))
         rig.up(a=0.0)
         with pytest.raises(Killed):

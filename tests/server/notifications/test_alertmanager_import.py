@@ -17,7 +17,7 @@ from novaql.server.errors import Impossible
 from novaql.server.http.strict_json import validate
 from novaql.server.notifications.alertmanager_config import converted
 from novaql.server.notifications.routing import destinations
-from novaql.server.notifications.routing_config import RoutingBody, understood
+from novaql.server.notifications.routing_config import RoutingBody, compile_plan
 from tests.support.servers.alert_rig import AlertRig
 
 FILE = """
@@ -238,7 +238,7 @@ def test_amtool_sends_alerts_to_the_same_receivers(
         text=True,
         check=True,
     ).stdout
-    plan = understood(validate(RoutingBody, converted(document).routing))
+    plan = compile_plan(validate(RoutingBody, converted(document).routing))
     ours = [channel for one in destinations(plan.root, labels) for channel in one.channels]
 
     assert ours == told.strip().split(",")

@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from novaql.server.notifications.grouping import Told, Why, first_flush, next_flush, reason_to_tell
+from novaql.server.notifications.grouping import (
+    LastNotification,
+    Reason,
+    first_flush,
+    next_flush,
+    reason_to_notify,
+)
 from novaql.server.notifications.routing import Destination, Route, destinations
 from novaql.tsdb.matchers import Matcher, MatchOp
 
@@ -81,23 +87,23 @@ def _ids(text: str) -> frozenset[str]:
 @pytest.mark.parametrize(
     ("told", "firing", "resolved", "minutes", "why"),
     [
-        (None, "a", "", 0, Why.NEW),
+        (None, "a", "", 0, Reason.NEW),
         (None, "", "a", 0, None),  # over before anybody heard of it
-        (("a", ""), "ab", "", 1, Why.NEW),
-        (("ab", ""), "a", "b", 1, Why.SOME_RESOLVED),
+        (("a", ""), "ab", "", 1, Reason.NEW),
+        (("ab", ""), "a", "b", 1, Reason.SOME_RESOLVED),
         (("ab", "b"), "a", "b", 1, None),
-        (("ab", ""), "", "ab", 1, Why.RESOLVED),
+        (("ab", ""), "", "ab", 1, Reason.RESOLVED),
         (("", "ab"), "", "ab", 500, None),
         (("a", ""), "a", "", 239, None),
-        (("a", ""), "a", "", 240, Why.REPEAT),
-        (("", "a"), "a", "", 1, Why.NEW),  # it fires again
+        (("a", ""), "a", "", 240, Reason.REPEAT),
+        (("", "a"), "a", "", 1, Reason.NEW),  # it fires again
     ],
 )
 def test_worth_telling(
-    told: tuple[str, str] | None, firing: str, resolved: str, minutes: int, why: Why | None
+    told: tuple[str, str] | None, firing: str, resolved: str, minutes: int, why: Reason | None
 ) -> None:
-    before = None if told is None else Told(NOON, _ids(told[0]), _ids(told[1]))
-    found = reason_to_tell(
+    before = None if told is None else LastNotification(NOON, _ids(told[0]), _ids(told[1]))
+    found = reason_to_notify(
         before,
         _ids(firing),
         _ids(resolved),
@@ -108,10 +114,10 @@ def test_worth_telling(
 
 
 def test_a_channel_that_wants_no_resolutions() -> None:
-    told = Told(NOON, _ids("ab"))
+    told = LastNotification(NOON, _ids("ab"))
     for firing in ("", "a"):
         assert (
-            reason_to_tell(
+            reason_to_notify(
                 told,
                 _ids(firing),
                 _ids("b"),

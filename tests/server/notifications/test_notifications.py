@@ -17,7 +17,7 @@ from tests.support.servers.http_server import local_server
 
 
 def test_alerts_that_come_together_are_told_together(rig: AlertRig) -> None:
-    rig.told(group_wait="30s", group_interval="1m", repeat_interval="10m")
+    rig.route_to_log(group_wait="30s", group_interval="1m", repeat_interval="10m")
     rig.rule()
     rig.now(a=0.0)
     rig.step(a=0.0, b=0.0)
@@ -42,7 +42,7 @@ def test_alerts_that_come_together_are_told_together(rig: AlertRig) -> None:
 
 
 def test_it_is_repeated_after_the_repeat_interval(one: AlertRig) -> None:
-    one.told(group_interval="30s", repeat_interval="2m")
+    one.route_to_log(group_interval="30s", repeat_interval="2m")
     one.rule()
     one.now(a=0.0)
     for _ in range(9):
@@ -52,7 +52,7 @@ def test_it_is_repeated_after_the_repeat_interval(one: AlertRig) -> None:
 
 
 def test_what_is_over_before_it_was_told_stays_untold(one: AlertRig) -> None:
-    one.told(group_wait="30s")
+    one.route_to_log(group_wait="30s")
     one.rule()
     one.now(a=0.0)
     for _ in range(6):
@@ -72,7 +72,7 @@ def test_without_routing_nobody_is_told(one: AlertRig) -> None:
 
 
 def test_by_hand(rig: AlertRig) -> None:
-    rig.told()
+    rig.route_to_log()
     rig.post("/v1/notification-channels", {"name": "other", "type": "sink"})
     rule = rig.rule(channels=["log", "other"])
     rig.now(a=0.0)
@@ -103,7 +103,7 @@ def test_by_hand(rig: AlertRig) -> None:
 
 
 def test_a_storm_is_one_notification(one: AlertRig) -> None:
-    one.told(group_wait="15s")
+    one.route_to_log(group_wait="15s")
     one.rule()
     one.now(**{f"i{number:04}": 0.0 for number in range(5000)})
     assert len(one.get("/v1/alerts?firing=true&limit=200")["data"]) == 200
@@ -162,7 +162,7 @@ def test_inhibition_and_mute_times(rig: AlertRig) -> None:
 
 
 def test_a_new_tree_moves_what_fires(one: AlertRig) -> None:
-    one.told()
+    one.route_to_log()
     one.rule(severity="page")
     one.now(a=0.0)
     one.post("/v1/notification-channels", {"name": "pager", "type": "sink"})

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from novaql.server.alert_model.tables import GroupMember, NotificationGroup
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.notifications import dispatch
+from novaql.server.notifications.tables import GroupMember, NotificationGroup
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
 
@@ -41,7 +41,7 @@ def test_regrouping_takes_several_transactions_and_keeps_every_alert(
     clock = SteppedClock(NOW)
     with local_server(clock=clock) as server:
         rig = AlertRig(server, clock)
-        rig.told(group_wait="1h")
+        rig.route_to_log(group_wait="1h")
         rig.rule()
         rig.now(**{f"i{number}": 0.0 for number in range(10)})
         before = rig.get("/v1/alert-routing")["version"]

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from novaql.server.alert_model.identity import matchers_of_alert, silence_id
-from novaql.server.alert_model.tables import GroupMember, NotificationGroup
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SystemClock, rfc3339
+from novaql.server.notifications.tables import GroupMember, NotificationGroup
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import token_of
 
@@ -18,14 +18,14 @@ WHY = {"duration": "1h", "reason": "the disk is being replaced"}
 
 def fired(rig: AlertRig, **instances: float) -> str:
     """The id of the alert of `a`."""
-    rig.told(group_interval="15s")
+    rig.route_to_log(group_interval="15s")
     rig.rule()
     rig.now(**(instances or {"a": 0.0}))
     return str(next(a["id"] for a in rig.alerts() if a["labels"]["instance"] == "a"))
 
 
 def test_a_silenced_alert_goes_on_firing_and_nobody_is_told(rig: AlertRig) -> None:
-    rig.told(group_interval="15s", group_wait="10s")
+    rig.route_to_log(group_interval="15s", group_wait="10s")
     rig.rule()
     rig.now(a=0.0)
     alert_id = rig.alert()["id"]
@@ -55,7 +55,7 @@ def test_lifting_a_silence_tells_again_what_was_told_before_it(one: AlertRig) ->
 
 
 def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -> None:
-    one.told(group_by=["instance"], group_wait="1h")
+    one.route_to_log(group_by=["instance"], group_wait="1h")
     one.rule()
     one.now(**{f"i{number:03}": 0.0 for number in range(520)})
     database, tenant_id = one.server.context.database, one.server.context.access.anyone.tenant_id
@@ -63,7 +63,7 @@ def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -
         for member in session.execute(select(GroupMember)).scalars():
             group = session.get_one(NotificationGroup, member.group_id)
             told = {"at": rfc3339(NOW), "firing": [member.alert_id], "resolved": []}
-            group.told = {"log": told}
+            group.notified = {"log": told}
     matchers = [{"name": "alertname", "op": "=", "value": "Down"}]
     silence = one.post("/v1/silences", {"matchers": matchers, **WHY})
     assert one.ask("DELETE", f"/v1/silences/{silence['id']}").status_code == 204
@@ -71,11 +71,11 @@ def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -
     with database.read(tenant_id) as session:
         groups = session.execute(select(NotificationGroup)).scalars().all()
     assert len(groups) == 520
-    assert [group.id for group in groups if group.told["log"]["firing"]] == []
+    assert [group.id for group in groups if group.notified["log"]["firing"]] == []
 
 
 def test_a_silence_ends_by_itself(one: AlertRig) -> None:
-    one.told(group_interval="15s", group_wait="1s")
+    one.route_to_log(group_interval="15s", group_wait="1s")
     one.rule()
     one.now(a=0.0)
     alert_id = one.alert()["id"]

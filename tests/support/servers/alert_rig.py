@@ -59,8 +59,8 @@ class AlertRig:
         made: dict[str, Any] = self.post("/v1/alert-rules", down(**fields))
         return made
 
-    def told(self, **route: Any) -> None:
-        """A sink called `log`, and a tree that tells it everything."""
+    def route_to_log(self, **route: Any) -> None:
+        """Create a sink `log`, and route all alerts to it."""
         self.post("/v1/notification-channels", {"name": "log", "type": "sink"})
         usual = {"channels": ["log"], "group_by": ["alertname"], "group_wait": "0s"}
         self.post("/v1/alert-routing", {"route": {**usual, **route}})

@@ -1,0 +1,147 @@
+"""Use cases of alerts: list, silence, lift the silence, notify."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from novaql.server.alert_model import history
+from novaql.server.alert_model.payload import alert_payload
+from novaql.server.alert_model.tables import Alert, AlertRule
+from novaql.server.alerts.schema import AlertQuery, SilenceAlert
+from novaql.server.db.tables import Job
+from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, check_limit
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Conflict, NotFound, RateLimited, invalid
+from novaql.server.http.pages import Pager
+from novaql.server.http.pagination import Key, Page
+from novaql.server.notifications import dispatch
+from novaql.server.notifications.grouping import Reason
+from novaql.server.notifications.lookup import channels_named, destinations_for, routing_plan
+from novaql.server.notifications.tables import Notification
+from novaql.server.silences import repository
+from novaql.server.silences.model import InvalidSilence, checked_duration, checked_reason
+from novaql.server.silences.muting import Muting
+from novaql.server.silences.tables import SilenceRow
+
+KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
+
+
+def find(unit: Unit, pages: Pager, query: AlertQuery) -> Page[Alert]:
+    """A page of the alerts, newest first."""
+    statement = select(Alert)
+    if query.state is not None:
+        statement = statement.where(Alert.state == query.state)
+    else:
+        statement = statement.where(Alert.state != "inactive")
+    if query.firing is not None:
+        fires = Alert.state == "firing"
+        statement = statement.where(fires if query.firing else ~fires)
+    for name in ("service", "severity", "name", "rule_id"):
+        if (wanted := getattr(query, name)) is not None:
+            statement = statement.where(getattr(Alert, name) == wanted)
+    return pages.page(unit, statement, KEYS, query)
+
+
+def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, bool]:
+    """Silence one alert. True: it was not silenced by this before."""
+    alert = unit.get(Alert, alert_id, "alert", lock=True)
+    reason, ends_at = _reason(body.reason), None
+    if body.duration is not None:
+        ends_at = unit.now() + _duration(body.duration)
+    elif not body.until_resolved:
+        raise invalid("/duration", "a duration is needed, or until_resolved")
+    if body.until_resolved and alert.state not in ("pending", "firing"):
+        raise Conflict("the alert is over, so it cannot resolve", code="alert_resolved")
+    row, new = repository.silence_alert(
+        unit, alert, ends_at, reason, until_resolved=body.until_resolved
+    )
+    unit.session.flush()
+    unit.audit("alert.silence", ("alert", alert.id), after=repository.snapshot(row))
+    unit.publish(
+        "alert.silenced", {"alert": alert_payload(alert), "silence": repository.snapshot(row)}
+    )
+    return row, new
+
+
+def unsilence(unit: Unit, alert_id: str) -> list[str]:
+    """Lift the silence of one alert. Returns what still mutes it."""
+    alert = unit.get(Alert, alert_id, "alert", lock=True)
+    row = repository.of_alert(unit, alert.id)
+    if row is None:
+        raise NotFound(f"Alert {alert.id} has no silence of its own.", code="silence_not_found")
+    before = repository.snapshot(row)
+    repository.lift(unit, row)
+    history.record(unit, alert, repository.LIFTED, "")
+    dispatch.notify_again(unit, [alert.id])
+    unit.session.flush()
+    unit.audit("alert.unsilence", ("alert", alert.id), before=before)
+    unit.publish("alert.unsilenced", {"alert": alert_payload(alert), "silence": before})
+    return Muting.of(unit, routing_plan(unit)).suppressing(alert.labels)
+
+
+def notify(unit: Unit, alert_id: str) -> list[Notification]:
+    """Notify the channels of a firing alert now, each once."""
+    alert = unit.get(Alert, alert_id, "alert", lock=True)
+    if alert.state != "firing":
+        raise Conflict(f"the alert does not fire, it is {alert.state}", code="alert_not_firing")
+    plan = routing_plan(unit)
+    muting = Muting.of(unit, plan)
+    if by := muting.suppressing(alert.labels):
+        raise Conflict(f"the alert is suppressed by {', '.join(by)}", code="alert_suppressed")
+    _not_too_often(unit, alert)
+    rule = unit.find(AlertRule, alert.rule_id)
+    check_limit(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
+    made: dict[str, Notification] = {}
+    for destination in destinations_for(plan, alert.labels, () if rule is None else rule.channels):
+        labels = destination.group_labels(alert.labels)
+        group = dispatch.group_id(unit, destination, labels)
+        for channel in channels_named(unit, destination.channels):
+            if channel.name not in made:
+                made[channel.name] = dispatch.notify(
+                    unit,
+                    channel,
+                    group,
+                    labels,
+                    destination.path,
+                    Reason.BY_HAND,
+                    [alert],
+                    alert_id=alert.id,
+                )
+    alert.notified_at = unit.now()
+    history.record(unit, alert, "notified", f"by {unit.actor.name}")
+    unit.audit("alert.notify", ("alert", alert.id), after={"channels": sorted(made)})
+    return list(made.values())
+
+
+def _duration(duration: timedelta) -> timedelta:
+    try:
+        return checked_duration(duration)
+    except InvalidSilence as problem:
+        raise invalid("/duration", str(problem)) from None
+
+
+def _reason(text: str) -> str:
+    try:
+        return checked_reason(text)
+    except InvalidSilence as problem:
+        raise invalid("/reason", str(problem)) from None
+
+
+def _not_too_often(unit: Unit, alert: Alert) -> None:
+    gap = timedelta(seconds=unit.settings.notify_gap_s)
+    last = unit.session.execute(
+        select(Notification.created_at)
+        .where(Notification.alert_id == alert.id, Notification.created_at > unit.now() - gap)
+        .order_by(Notification.created_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if last is not None:
+        wait = math.ceil((last + gap - unit.now()).total_seconds())
+        raise RateLimited(
+            f"this alert was told by hand a moment ago; again in {wait} s",
+            code="notified_just_now",
+            headers={"Retry-After": str(max(wait, 1))},
+        )

@@ -1,0 +1,70 @@
+"""The channels and the routing of a tenant: rules, alerts and notifications look them up here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from novaql.server.db.tenant_scope import Prepared
+from novaql.server.db.unit import Unit
+from novaql.server.errors import Detail, Impossible
+from novaql.server.notifications.routing import Destination, destinations
+from novaql.server.notifications.routing_config import RoutingPlan, plan_of
+from novaql.server.notifications.tables import Channel, Routing
+
+_AT_ONCE = 500
+_ROUTING = Prepared(select(Routing))
+
+
+def routing_plan(unit: Unit) -> RoutingPlan:
+    """The routing of the tenant. Without one, no channel is notified."""
+    row = _ROUTING.run(unit.session).scalar_one_or_none()
+    return plan_of(None if row is None else row.config)
+
+
+def destinations_for(
+    plan: RoutingPlan, labels: Mapping[str, str], rule_channels: Sequence[str] = ()
+) -> list[Destination]:
+    """The destinations of an alert.
+
+    rule_channels  channels that its rule names: they replace those of the tree, and the first node
+                   that matches gives groups and intervals
+    """
+    found = destinations(plan.root, labels)
+    if rule_channels:
+        own = tuple(dict.fromkeys(rule_channels))
+        return [replace(found[0], channels=own, path=f"{found[0].path}@{','.join(own)}")]
+    return [one for one in found if one.channels]
+
+
+def channels_named(unit: Unit, names: Iterable[str]) -> list[Channel]:
+    """The existing channels with these names, in their order."""
+    wanted = list(dict.fromkeys(names))
+    by_name = {row.name: row for row in rows_by(unit, Channel, Channel.name, wanted)}
+    return [by_name[name] for name in wanted if name in by_name]
+
+
+def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
+    """Raise `Impossible` for a channel that does not exist."""
+    wanted = list(dict.fromkeys(names))
+    known = {channel.name for channel in channels_named(unit, wanted)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        message = f"there is no notification channel {unknown[0]!r}"
+        raise Impossible(message, code="unknown_channel", details=[Detail(pointer, message)])
+
+
+def rows_by(
+    unit: Unit, table: Any, column: Any, keys: Iterable[str], *, lock: bool = False
+) -> list[Any]:
+    """The rows with these values in a column. `lock`: locked in the order of the column."""
+    wanted = list(keys)
+    found: list[Any] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        statement = select(table).where(column.in_(wanted[start : start + _AT_ONCE]))
+        statement = statement.order_by(column).with_for_update() if lock else statement
+        found += unit.session.execute(statement).scalars().all()
+    return found
