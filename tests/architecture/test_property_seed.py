@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.repository.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROBE = """
 import os
 from hypothesis import given, strategies as st

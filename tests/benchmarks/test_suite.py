@@ -87,6 +87,7 @@ def data(tmp_path: Path) -> Path:
     return folder.parent
 
 
+@pytest.mark.slow
 def test_a_run_without_peers(peerbench: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [

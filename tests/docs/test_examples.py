@@ -20,6 +20,7 @@ PROGRAMS = {"promtool": "prometheus", "prometheus": "prometheus", "curl": "curl"
 """Programs that pages call → the Debian package that brings them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_examples_are_true(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOVAQL_DATA", raising=False)

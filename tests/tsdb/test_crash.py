@@ -59,6 +59,7 @@ def kill_a_writer(path: Path, mode: str, first: int, seconds: float) -> int:
     return int(rest[-1]) if rest else first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["interval", "always", "os"])
 def test_kill_loses_nothing_acknowledged(tmp_path: Path, mode: str) -> None:
     acknowledged = -1
@@ -181,6 +182,7 @@ def small_store(path: Path, *more: Sample) -> dict[Labels, list[tuple[int, Store
         return read_all(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "step"), [([], 1), (NATIVE, 5)], ids=["floats", "histograms"])
 def test_flipped_bytes_are_noticed_or_harmless(
     tmp_path: Path, more: list[Sample], step: int

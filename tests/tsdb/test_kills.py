@@ -113,6 +113,7 @@ class Killer:
                 assert read_all(database) == found, f"{what}: recovery changed what is there"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_kills(tmp_path: Path, mode: str) -> None:
     kills = acknowledged = 0

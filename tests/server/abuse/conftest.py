@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+
+from tests.support.abuse.rig import AbuseRig, abuse_rig
 
 
 class Serving(NamedTuple):
@@ -29,3 +32,11 @@ def serving(request: pytest.FixtureRequest) -> Serving:
     """Each server that is to be tried."""
     one: Serving = request.param
     return one
+
+
+@pytest.fixture(scope="module")
+def rig(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AbuseRig]:
+    """One server for the tests of a file: each finds it as the abuse before has left it."""
+    data = tmp_path_factory.mktemp("abuse") / "data"
+    with abuse_rig(data, **serving._asdict()) as made:
+        yield made

@@ -8,9 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse.rig import AbuseRig, abuse_rig
+
+pytestmark = pytest.mark.slow
 
 HALF_SENT = 40
 

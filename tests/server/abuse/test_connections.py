@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
 from novaql.server.auth.roles import Role
-from tests.server.abuse.conftest import Serving
-from tests.support.abuse.rig import AbuseRig, abuse_rig
+from tests.support.abuse.rig import AbuseRig
 from tests.support.servers.raw_http import connected, until_closed
+
+pytestmark = pytest.mark.slow
 
 NOISY = "127.0.0.66"
 """The address that the noisy tenant's connections come from."""
-
-
-@pytest.fixture(scope="module")
-def rig(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AbuseRig]:
-    data: Path = tmp_path_factory.mktemp("connections") / "data"
-    with abuse_rig(data, **serving._asdict()) as made:
-        yield made
 
 
 def status_of(connection: socket.socket) -> bytes:

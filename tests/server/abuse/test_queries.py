@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse.rig import AbuseRig, abuse_rig
+
+pytestmark = pytest.mark.slow
 
 SERIES = 20_000
 

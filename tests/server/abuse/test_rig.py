@@ -9,10 +9,14 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse.rig import MEMORY_BYTES, abuse_rig
 from tests.support.servers.memory_limit import memory_limit
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_limit_ends_what_exceeds_it() -> None:

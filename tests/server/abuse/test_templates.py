@@ -5,9 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from novaql.server.auth.roles import Role
 from tests.server.abuse.conftest import Serving
 from tests.support.abuse.rig import abuse_rig
+
+pytestmark = pytest.mark.slow
 
 MEGABYTE = '{{ $x := "" }}{{ range 99 }}{{ $x = printf "%s%010000d" $x 0 }}{{ end }}'
 TEXTS = [

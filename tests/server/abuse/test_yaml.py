@@ -58,6 +58,7 @@ def test_each_is_refused_with_a_short_message(text: str) -> None:
             assert len(answer.content) < 50_000, path
 
 
+@pytest.mark.slow
 def test_other_tenants_do_not_notice(tmp_path: Path, serving: Serving) -> None:
     with abuse_rig(tmp_path / "data", **serving._asdict()) as rig:
         with rig.watched() as noticed, rig.client(Role.ADMIN, timeout=60) as client:

@@ -111,6 +111,7 @@ def test_a_change_counts_for_the_next_request() -> None:
             set_limits(database, tenant_id, {"query_timeout_s": 0}, server.context.settings)
 
 
+@pytest.mark.slow
 def test_by_the_command_line_while_the_server_runs(tmp_path: Path) -> None:
     def admin(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "novaql", "admin", *arguments]

@@ -15,6 +15,8 @@ import pytest
 from tests.support.abuse.hostile_arrow import FULL, MB
 from tests.support.abuse.hostile_bodies import KINDS
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = 64 * MB
 
 

@@ -21,6 +21,8 @@ from tests.support.servers import patiently
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import WRITE_HEADERS, local_server, server_process
 
+pytestmark = pytest.mark.slow
+
 STEPS = 50
 INTERVAL_S = 14  # no divisor of 5m: 2.53 still sees a sample that is just so old
 SEEDS = int(os.environ.get("NOVAQL_ALERT_SEEDS", "2"))

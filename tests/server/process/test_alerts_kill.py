@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
+
+pytestmark = pytest.mark.slow
 
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0"}
 RULE = {

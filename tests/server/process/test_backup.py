@@ -20,6 +20,8 @@ from tests.support.servers.http_server import ROOT, WRITE_HEADERS, ServerProcess
 from tests.support.servers.state_databases import KINDS, postgresql_url
 from tests.support.store.model import batch_of
 
+pytestmark = pytest.mark.slow
+
 NOW_S = 1_700_000_000
 
 

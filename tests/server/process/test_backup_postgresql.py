@@ -17,6 +17,8 @@ from tests.support.servers import patiently
 from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
 from tests.support.servers.state_databases import postgresql, postgresql_url
 
+pytestmark = pytest.mark.slow
+
 NOW_S = 1_700_000_000
 
 

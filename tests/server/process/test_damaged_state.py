@@ -16,6 +16,8 @@ import pytest
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import ROOT, WRITE_HEADERS, server_process
 
+pytestmark = pytest.mark.slow
+
 NOW_S = 1_700_000_000
 
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
+import pytest
 
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import WRITE_HEADERS, server_process
+
+pytestmark = pytest.mark.slow
 
 NOW_S = 1_700_000_000
 RATE = 'rate(m_total{job="$job"}[30s])'

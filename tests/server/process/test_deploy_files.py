@@ -123,6 +123,7 @@ def test_shell_steps_are_shell() -> None:
             subprocess.run(["/bin/sh", "-n", "-c", rest], check=True)
 
 
+@pytest.mark.slow
 def test_the_entry_point_starts_with_the_shipped_settings_and_the_health_check_passes(
     tmp_path: Path,
 ) -> None:

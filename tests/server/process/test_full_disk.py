@@ -20,6 +20,8 @@ from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 from tests.support.store.model import batch_of
 
+pytestmark = pytest.mark.slow
+
 START_S = 1_700_000_000
 SERIES = 200
 

@@ -12,6 +12,8 @@ import pytest
 from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 
+pytestmark = pytest.mark.slow
+
 SYNC_INTERVAL_S = 1.0
 
 

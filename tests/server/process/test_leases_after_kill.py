@@ -16,6 +16,8 @@ from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.http_server import server_process
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",
     "webhook_http": "true",

@@ -12,6 +12,8 @@ from tests.support.messages.remote_write_messages import message_of, packed
 from tests.support.servers.http_server import WRITE_HEADERS, server_process
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
+pytestmark = pytest.mark.slow
+
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0", "workers": "2", "measured_for_s": "600"}
 SIGNAL = {"traffic": "sum(written)"}
 

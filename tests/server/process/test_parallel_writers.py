@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.servers.http_server import ROOT, fresh_state, server_process
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 4
 UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0"}
 PROGRAM = """

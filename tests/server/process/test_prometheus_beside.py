@@ -16,6 +16,8 @@ from tests.support.programs.prometheus_programs import running_prometheus
 from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS, server_process
 
+pytestmark = pytest.mark.slow
+
 START_S = 1_700_000_000 + 0.007  # off the edges of ranges: 2.53 has both ends closed
 END_S = START_S + 1800
 

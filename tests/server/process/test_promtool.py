@@ -14,6 +14,8 @@ from tests.support.programs.prometheus_programs import program
 from tests.support.servers import patiently
 from tests.support.servers.http_server import WRITE_HEADERS, ServerProcess, server_process
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:

@@ -154,6 +154,7 @@ def test_what_is_no_snappy_and_what_is_too_much() -> None:
     assert much.json()["error"] == "exceeded sample limit (1)"
 
 
+@pytest.mark.slow
 def test_a_real_prometheus_reads_from_the_server(tmp_path: Path) -> None:
     now_ms = int(time.time() * 1000) - 3_600_000
     series: list[Series] = [

@@ -21,6 +21,8 @@ from tests.support.servers.http_server import WRITE_HEADERS
 from tests.support.servers.state_databases import KINDS
 from tests.support.servers.tenant_client import TenantClient, second_tenant
 
+pytestmark = pytest.mark.slow
+
 OURS = ("/services", "/slo", "/audit", "/users", "/tokens", "/scim")
 NOW = int(time.time()) // 60 * 60
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

@@ -18,6 +18,8 @@ from tests.support.servers.http_server import WRITE_HEADERS
 from tests.support.servers.state_databases import KINDS
 from tests.support.servers.tenant_client import TenantClient, second_tenant
 
+pytestmark = pytest.mark.slow
+
 OURS = ("/incidents",)
 SETTINGS = {"egress_allow": "127.0.0.0/8", "webhook_http": "true"}
 

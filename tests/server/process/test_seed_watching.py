@@ -24,6 +24,8 @@ from tests.support.servers.http_server import WRITE_HEADERS
 from tests.support.servers.state_databases import KINDS
 from tests.support.servers.tenant_client import TenantClient, second_tenant
 
+pytestmark = pytest.mark.slow
+
 OURS = ("/alerts", "/alert-rules", "/dashboards", "/panels", "/novaql", "/webhooks")
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",

@@ -16,6 +16,8 @@ from tests.support.programs.prometheus_programs import program, running_promethe
 from tests.support.servers import patiently
 from tests.support.servers.http_server import ROOT, server_process
 
+pytestmark = pytest.mark.slow
+
 _CONFIG = """
 global: {{scrape_interval: 1s, external_labels: {{whose: {name}}}}}
 scrape_configs:

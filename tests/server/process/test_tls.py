@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ from cryptography import x509
 
 from tests.support.peers.certificates import write_certificate
 from tests.support.servers.http_server import ROOT, server_process
+
+pytestmark = pytest.mark.slow
 
 
 def serials(url: str, count: int = 8) -> set[int]:
@@ -70,40 +74,60 @@ def test_tls_and_a_new_certificate(
         assert server.stop() == 0
 
 
-def refused(data: Path, *arguments: str) -> str:
-    """What a server says that does not start."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")}
+STARTS = """
+import contextlib, io, json, sys
+from novaql.server.__main__ import main
+
+for arguments in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = main(arguments)
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+def refused(data: Path, starts: Sequence[Sequence[str]]) -> Iterator[str]:
+    """What a server says that does not start, for each of the starts of one process."""
+    common = ["--data", str(data), "--listen", ":0"]
     ended = subprocess.run(
-        [sys.executable, "-m", "novaql.server", "--data", str(data), "--listen", ":0", *arguments],
+        [sys.executable, "-c", STARTS],
+        input=json.dumps([[*common, *arguments] for arguments in starts]),
         cwd=ROOT,
-        env=environ,
+        env={k: v for k, v in os.environ.items() if not k.startswith("NOVAQL_")},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert ended.returncode == 2, ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    for line in ended.stdout.splitlines():
+        code, said = json.loads(line)
+        assert code == 2, said
+        assert "Traceback" not in said
+        yield said
     assert not data.exists()
-    return ended.stderr
 
 
 def test_files_that_cannot_be_used_end_the_start(tmp_path: Path) -> None:
     cert, key = write_certificate(tmp_path / "one")
     _, other = write_certificate(tmp_path / "two")
     _, locked = write_certificate(tmp_path / "three", password=b"secret")
-    data, missing = tmp_path / "data", tmp_path / "missing.pem"
+    missing = tmp_path / "missing.pem"
 
     def tls(cert: Path, key: Path) -> tuple[str, ...]:
         return ("--tls-cert", str(cert), "--tls-key", str(key))
 
-    assert "tls_key: is needed, too" in refused(data, "--tls-cert", str(cert))
-    assert "tls_cert: is needed, too" in refused(data, "--tls-key", str(key))
-    assert f"tls_cert: {missing} cannot be read" in refused(data, *tls(missing, key))
-    assert f"tls_key: {missing} cannot be read" in refused(data, *tls(cert, missing))
-    assert f"{other} is not the key of {cert}" in refused(data, *tls(cert, other))
-    assert f"tls_cert: {key} holds no certificate" in refused(data, *tls(key, cert))
-    assert "tls_key: is encrypted" in refused(data, *tls(cert, locked))
+    cases = {
+        ("--tls-cert", str(cert)): "tls_key: is needed, too",
+        ("--tls-key", str(key)): "tls_cert: is needed, too",
+        tls(missing, key): f"tls_cert: {missing} cannot be read",
+        tls(cert, missing): f"tls_key: {missing} cannot be read",
+        tls(cert, other): f"{other} is not the key of {cert}",
+        tls(key, cert): f"tls_cert: {key} holds no certificate",
+        tls(cert, locked): "tls_key: is encrypted",
+    }
+    said = list(refused(tmp_path / "data", list(cases)))
+    for expected, text in zip(cases.values(), said, strict=True):
+        assert expected in text
 
 
 def test_a_public_address_without_tls_is_warned_of(tmp_path: Path) -> None:

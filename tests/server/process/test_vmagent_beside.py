@@ -14,6 +14,8 @@ from tests.support.programs.victoria_program import victoria_program
 from tests.support.servers import patiently
 from tests.support.servers.http_server import server_process
 
+pytestmark = pytest.mark.slow
+
 BODY = b'# TYPE up_since gauge\nup_since{path="/a"} 1700000000.25\ncounted_total 3\n'
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from standardwebhooks import Webhook as Reference
 
 from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.http_server import server_process
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",

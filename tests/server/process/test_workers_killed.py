@@ -29,6 +29,8 @@ from tests.support.peers.receiver import Receiver, receiving
 from tests.support.servers.http_server import ServerProcess, server_process
 from tests.support.servers.state_databases import KINDS, postgresql_url
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     **dict.fromkeys(("rate_per_minute", "rate_per_day", "prometheus_per_minute"), "0"),
     "egress_allow": "127.0.0.0/8",

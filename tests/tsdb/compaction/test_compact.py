@@ -78,6 +78,7 @@ def act(database: tsdb.Database, model: Model, action: object) -> None:
                 }
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(actions, st.booleans())
 def test_what_is_stored_stays_the_same(steps: list[object], one_by_one: bool) -> None:
@@ -213,6 +214,7 @@ def test_readers_and_a_writer_go_on_meanwhile(tmp_path: Path) -> None:
         assert database.check() == []
 
 
+@pytest.mark.slow
 def test_every_failing_call_leaves_everything_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
