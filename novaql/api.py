@@ -1,7 +1,6 @@
 """query(): arguments → options and data → the engine's answer, on one screen.
 
-The engine is loaded by the first query, not by `import novaql`: a program that imports this and
-asks nothing pays next to nothing.
+The first query loads the engine, not `import novaql`, so the import alone costs little.
 """
 
 from __future__ import annotations
@@ -45,27 +44,27 @@ def query(
 ) -> Result:
     """Evaluate a NovaQL expression over data.
 
-    expr      PromQL (or more)
+    expr      PromQL
     data      a database, a path, a frame, a table, a URL, or any `Source`; None: the default
               database (`NOVAQL_DATA`, else `./novaql-data`)
     time      instant query at this time (default: now). Datetimes, RFC 3339 texts, Unix seconds
     start, end, step   range query at start, start + step, … ≤ end; all three are needed
     lookback  how long a sample stays visible to an instant selector
     timeout   wall-clock budget; None for no limit
-    name_removal   "delayed": the metric's name goes at the end of the query; "eager": at each
-              function, as shipped Prometheus servers have it
+    name_removal   "delayed": removes the metric's name at the end of the query; "eager": at each
+              function, the default of Prometheus servers
     left_closed    ranges and lookback include their left end, as they did before Prometheus 3
     limits    budget in samples, series, points and bytes
-    strict    raise `StorageUnavailable` where a database is damaged; otherwise the answer lacks
-              what cannot be read, and its `warnings` name the file and the place
-    rollup    rollups of this resolution may answer windows of avg, count, first, last, max, min,
+    strict    raise `StorageUnavailable` if a database is damaged; otherwise the query skips what it
+              cannot read, and its `warnings` name the file and the position
+    rollup    use rollups of this resolution for windows of avg, count, first, last, max, min,
               present and sum `_over_time`, `rate`, `increase` and `delta`: a window's end moves
-              back, and its length up, to a multiple of it. None: only where that changes nothing
-    cache     answers to earlier range queries over a database, of which this one uses what has not
-              changed; one cache serves all queries of a program
+              back, and its length up, to a multiple of it. None: only if the answer is the same
+    cache     reuses unchanged steps of earlier range queries over a database; use one cache for
+              all queries of a program
 
-    Raises `QueryError` where the text is at fault, `ArgumentError` for the other arguments,
-    `EvaluationError` where the data does not allow the query, and the rest of `novaql.errors`.
+    Raises `QueryError` for an error in the text, `ArgumentError` for other arguments,
+    `EvaluationError` if the data does not allow the query, and other errors of `novaql.errors`.
     """
     if not isinstance(expr, str):
         raise ArgumentError("expr", f"is a text, this is {type(expr).__name__}")
@@ -168,10 +167,10 @@ def evaluate(
     admit: Callable[[Estimate], None] | None = None,
     profile: Profile | None = None,
 ) -> Result:
-    """`query` with everything resolved. Safe to call from several threads at once.
+    """Evaluate a query over a source, with resolved options. Thread-safe.
 
-    admit    told what will be read before anything is; what it raises ends the query
-    profile  filled in with the cost of each operator
+    admit    called with the estimate before the query reads anything; an exception ends the query
+    profile  receives the cost of each operator
     """
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
@@ -198,9 +197,9 @@ def estimate(
     lookback: DurationLike = "5m",
     left_closed: bool = False,
 ) -> Estimate:
-    """How many series a query will select and how many samples it will read, without reading them.
+    """Estimate how many series and samples a query will read, without reading them.
 
-    Arguments as those of `query`. A query that runs is held to its `limits` by the same figures
+    The arguments are those of `query`. A running query compares the same figures with its `limits`
     before it reads anything.
     """
     asked_ms = int(clock.time() * 1000)
@@ -228,11 +227,12 @@ def analyze(
     strict: bool = False,
     rollup: DurationLike | None = None,
 ) -> str:
-    """Evaluate a query, and tell what each operator of its plan cost, as text.
+    """Evaluate a query, and return the cost of each operator of its plan, as text.
 
-    A line an operator: series and samples that a selector reads, or that an operator gives; their
-    bytes; milliseconds with all that is below. Of what runs inside of the operator above it, tile
-    by tile, time of its own and the largest part in memory. Arguments as those of `query`.
+    Each line is an operator: the series and samples that a selector reads, or an operator returns;
+    their bytes; milliseconds including the operators below. For an operator that runs tile by tile
+    inside the one above, the time excludes others, and the bytes are those of the largest tile.
+    The arguments are those of `query`.
     """
     asked_ms = int(clock.time() * 1000)
     options = query_options(
@@ -258,21 +258,21 @@ def analyze(
 
 
 def explain(expr: str, options: QueryOptions | None = None) -> str:
-    """The plan after every rule, as text."""
+    """Return the plan after every planner rule, as text."""
     from novaql import engine  # noqa: PLC0415 - loaded by the first query
 
     return engine.explain(expr, options)
 
 
 def warmup(*, background: bool = False) -> dict[str, float]:
-    """Make the compiled kernels ready: kernel → seconds it took.
+    """Prepare the compiled kernels. Returns the seconds that each kernel took.
 
-    Without it NumPy answers until a process has asked for a good deal of work. The first time on a
-    machine they are compiled, some seconds in all; later they come from a cache, in a second.
-    Nothing is done where numba is not installed (`pip install 'novaql[fast]'`), where they are
-    ready already, or where the environment has `NOVAQL_COMPILED=off`.
+    Without this call, a process uses NumPy until it has done enough work. The first call on a
+    machine compiles the kernels, which takes some seconds; later calls load them from a cache in a
+    second. The function does nothing if numba is not installed (`pip install 'novaql[fast]'`), if
+    the kernels are ready, or if the environment has `NOVAQL_COMPILED=off`.
 
-    background  on a thread of its own; returns at once, with nothing
+    background  prepare them in a separate thread, and return an empty result at once
     """
     from novaql.evaluator.kernels import dispatch  # noqa: PLC0415 - the engine is not loaded early
     from novaql.export import compiled_text  # noqa: PLC0415 - likewise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Cancellation:
-    """Set from any thread; the query stops at its next checkpoint with `QueryCancelled`."""
+    """Cancels a query from any thread; the query raises `QueryCancelled` at its next checkpoint."""
 
     def __init__(self) -> None:
         self._cancelled = False

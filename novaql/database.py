@@ -30,28 +30,29 @@ class Database:
         self.store = store
 
     def query(self, expr: str, **options: Any) -> Result:
-        """What `novaql.query` answers over this database; options as there."""
+        """Run `novaql.query` over this database, with the same options."""
         return query(expr, self.store, **options)
 
     def sql(self, statement: str, **options: Any) -> duckdb.DuckDBPyRelation | None:
-        """What `novaql.sql` answers over this database; options as there."""
+        """Run `novaql.sql` over this database, with the same options."""
         from novaql.duck.session import sql  # noqa: PLC0415 - duckdb is slow to load
 
         return sql(statement, self.store, **options)
 
     def load(self, data: Any, **options: Any) -> ImportReport:
-        """Append every sample of files, folders, addresses or frames: all that `query` takes.
+        """Append every sample of files, folders, addresses or frames.
 
-        Nothing is appended unless all of the data can be read. Raises `InputError`.
+        Accepts the same data as `query`. Appends nothing if any of it cannot be read. Raises
+        `InputError`.
         """
         return import_into(self.store, data, **options)
 
     def save(self, target: str | os.PathLike[str] | BinaryIO, **options: Any) -> Saved:
-        """Write samples to a file, as `novaql.save` does; options as there."""
+        """Write samples to a file, like `novaql.save`, with the same options."""
         return save(self.store, target, **options)
 
     def close(self) -> None:
-        """Finish writing and let go of the folder. A second time: nothing."""
+        """Finish writing and release the folder. A second call does nothing."""
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -69,11 +70,11 @@ class Database:
 def open(
     path: str | os.PathLike[str] | None = None, *, read_only: bool = False, **options: Any
 ) -> Database:
-    """Open the database in a folder; it is made if there is none (not with `read_only`).
+    """Open the database in a folder, or create one (not with `read_only`).
 
     path       None: the default database (`NOVAQL_DATA`, else `./novaql-data`)
-    read_only  for reading beside a writer; the data is as of now
-    options    as for `tsdb.open`: `sync="always"` and the like
+    read_only  for reading beside a writer; the database does not see later writes
+    options    those of `tsdb.open`, such as `sync="always"`
 
     Raises `StorageUnavailable`.
     """

@@ -1,16 +1,16 @@
-"""Everything novaql raises on purpose.
+"""All exceptions that novaql raises deliberately.
 
 NovaqlError
-├── QueryError            the text is at fault: carries the text, a span, line and column
+├── QueryError            an error in the text: has the text, a span, line and column
 │   ├── SyntaxProblem     it does not parse
 │   ├── TypeProblem       it parses, but an argument or operand has the wrong type
 │   └── UnknownName       a function (or label, or option) of that name does not exist
 ├── EvaluationError       the query cannot be carried out on this data (duplicate series, …)
-├── ArgumentError         a Python, shell or HTTP argument is at fault (a bad time, a step of 0)
+├── ArgumentError         an invalid Python, shell or HTTP argument (a bad time, a step of 0)
 ├── InputError            a file or frame cannot be read as metrics: says where
 ├── LimitExceeded         the query is larger than its budget
 ├── QueryTimeout          it ran longer than allowed
-├── QueryCancelled        the caller gave up
+├── QueryCancelled        the caller cancelled it
 └── StorageUnavailable    the source failed; __cause__ says how
 """
 
@@ -20,16 +20,16 @@ from novaql.span import Span
 
 
 class NovaqlError(Exception):
-    """Base of all of them."""
+    """Base class of all errors of NovaQL."""
 
 
 class QueryError(NovaqlError):
-    """The query text is at fault.
+    """The query text has an error.
 
     message     one sentence without position
     text        the whole query
-    span        the place; `line` and `column` are its start, from 1
-    suggestion  the nearest thing that would be right, or None
+    span        the position; `line` and `column` are its start, from 1
+    suggestion  a similar, correct alternative, or None
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class QueryError(NovaqlError):
         return f"{self.message}, {self.suggestion}" if self.suggestion else self.message
 
     def explain(self) -> str:
-        """Position, sentence and the caret picture."""
+        """Return position, message and the query with a caret below the error."""
         return f"{self.line}:{self.column}: {self.sentence}\n{self.span.picture(self.text)}"
 
 
@@ -61,7 +61,7 @@ class SyntaxProblem(QueryError):
 
 
 class TypeProblem(QueryError):
-    """An expression has another type than its place wants."""
+    """An expression does not have the type that its position requires."""
 
 
 class UnknownName(QueryError):
@@ -69,11 +69,11 @@ class UnknownName(QueryError):
 
 
 class Located(NovaqlError):
-    """A failure of a running query, at a place of its text where that is known.
+    """A failure of a running query, with its position in the text if known.
 
     message  one sentence without position
-    text     the whole query, where the place is known; else empty
-    span     the place, or None. `line` and `column` are its start, from 1
+    text     the whole query if the position is known; else empty
+    span     the position, or None. `line` and `column` are its start, from 1
     """
 
     def __init__(self, message: str, span: Span | None = None) -> None:
@@ -83,7 +83,7 @@ class Located(NovaqlError):
         super().__init__(message)
 
     def locate(self, text: str) -> None:
-        """Tell the query that the span speaks of. The first one told stays."""
+        """Set the query text of the span. Later calls have no effect."""
         self.text = self.text or text
 
     @property
@@ -95,7 +95,8 @@ class Located(NovaqlError):
         return self.span.position(self.text)[1] if self.span is not None and self.text else None
 
     def explain(self) -> str:
-        """Position, sentence and the caret picture; the sentence alone where no place is known."""
+        """Return position, message and the query with a caret; only the message if there is no
+        position."""
         if self.span is None or not self.text:
             return self.message
         line, column = self.span.position(self.text)
@@ -103,11 +104,11 @@ class Located(NovaqlError):
 
 
 class EvaluationError(Located):
-    """The query is well-formed, but it cannot be carried out, or not on this data."""
+    """The query is well-formed, but it cannot be evaluated, or not on this data."""
 
 
 class ArgumentError(NovaqlError, ValueError):
-    """An argument beside the query text is at fault. `argument` names it."""
+    """An argument other than the query text is invalid. `argument` is its name."""
 
     def __init__(self, argument: str, message: str) -> None:
         self.argument = argument
@@ -115,7 +116,7 @@ class ArgumentError(NovaqlError, ValueError):
 
 
 class InputError(NovaqlError):
-    """Data could not be read as metrics. The message says which file, line or column."""
+    """Data could not be read as metrics. The message names the file, line or column."""
 
 
 class LimitExceeded(Located):
@@ -127,7 +128,7 @@ class QueryTimeout(NovaqlError):
 
 
 class QueryCancelled(NovaqlError):
-    """The query was cancelled from outside."""
+    """The caller cancelled the query."""
 
 
 class StorageUnavailable(NovaqlError):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class NameRemoval(StrEnum):
-    """When `__name__` goes: at the end of the query, or at each function (as Prometheus ships)."""
+    """When a query removes `__name__`: at its end, or at each function (Prometheus's default)."""
 
     DELAYED = "delayed"
     EAGER = "eager"
@@ -18,11 +18,11 @@ class SharedMemory(Protocol):
     """Memory that several queries share. Called from any thread."""
 
     def reserve(self, size: int) -> None:
-        """Take `size` bytes more for a query, or raise the error that ends it."""
+        """Reserve `size` more bytes for a query, or raise the error that ends it."""
         ...
 
     def release(self, size: int) -> None:
-        """Give `size` reserved bytes back."""
+        """Release `size` reserved bytes."""
         ...
 
 
@@ -33,9 +33,9 @@ class Limits:
     samples            samples read from the source
     series             series of any one selection
     points             steps of a range query
-    bytes              memory for results, and for what is computed between them, at one time
-    label_value_bytes  longest label value, and longest label name, that a query makes
-    shared             where the query reserves the memory that it takes; None: nowhere
+    bytes              memory for results and intermediate results, at one time
+    label_value_bytes  longest label value, and longest label name, that a query creates
+    shared             shared memory from which the query reserves its own; None: no reservation
     """
 
     samples: int = 0
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """Steps to evaluate at and the rules to evaluate by.
+    """The steps of a query, and its evaluation rules.
 
     start_ms, end_ms, step_ms  steps are start, start + step, … ≤ end. step 0: an instant query
                                at start (= end)
@@ -57,11 +57,11 @@ class QueryOptions:
     timeout_s                  wall-clock budget, None for no limit
     left_closed                ranges, subqueries and the lookback include their left end, as in
                                Prometheus before 3.0
-    strict                     fail where the store cannot read what it once wrote; otherwise
-                               the answer lacks what is damaged, and a warning names the place
-    rollup_ms                  windows of `CELL_FUNCTIONS` may be answered by rollups of this
-                               resolution: their ends move back, and their lengths up, to multiples
-                               of it. 0: windows are as they are asked for
+    strict                     fail if the store is damaged; otherwise the query skips what it
+                               cannot read, and a warning names the position
+    rollup_ms                  use rollups of this resolution for windows of `CELL_FUNCTIONS`:
+                               their ends move back, and their lengths up, to multiples of it.
+                               0: windows do not change
     """
 
     start_ms: int

@@ -1,6 +1,6 @@
-"""What a query answers, and the door to every other form of it.
+"""The result of a query, with methods that convert it.
 
-The forms themselves are in `novaql/export/`, one a file, and load when they are asked for.
+The conversions are in `novaql/export/`, one in each file, and load on first use.
 """
 
 from __future__ import annotations
@@ -120,13 +120,13 @@ class Result:
               vector: one step. matrix: many, or, for a range selector as an instant query, `raw`.
     series    labels of each row
     times_ms  [J] steps in milliseconds
-    values    [S, J]; where not valid the value means nothing
-    valid     [S, J], or None: all are there. NaN is an ordinary value
-    raw       samples with times of their own (instant query of a range vector); then
-              times_ms and values are empty
+    values    [S, J]; undefined where not valid
+    valid     [S, J], or None: all values are present. NaN is an ordinary value
+    raw       samples with their own times (instant query of a range vector); then times_ms and
+              values are empty
     text      a string result
-    native    which values are native histograms (`which`: [S, J]), or None: none is; their floats
-              mean nothing. Of raw samples: `raw.native`
+    native    which values are native histograms (`which`: [S, J]), or None: no value is; their
+              floats are undefined. For raw samples: `raw.native`
     """
 
     kind: ResultKind
@@ -142,7 +142,7 @@ class Result:
     stats: QueryStats = field(default_factory=QueryStats)
 
     def points(self) -> Points:
-        """Present points of every row, row after row."""
+        """Return the present points of every row, row after row."""
         if self.raw is not None:
             return self.raw
         rows, steps = self.values.shape
@@ -163,7 +163,7 @@ class Result:
         )
 
     def rows(self, first: int, last: int) -> Result:
-        """Series from one number up to another one, exclusively."""
+        """Return the series from number `first` up to `last`, excluding `last`."""
         chosen = np.arange(first, last)
         series, native, raw = self.series.take(chosen), self.native, self.raw
         if raw is not None:
@@ -196,14 +196,14 @@ class Result:
             yield Series(labels, times[first:last], values[first:last])
 
     def arrow(self, *, layout: Layout = "long") -> pa.Table:
-        """An Arrow table.
+        """Convert to an Arrow table.
 
-        long  one row a sample: `time` (timestamp[ms, UTC]), `value` (float64), and a dictionary
-              column a label, null where the series lacks it. A label called `time` or `value`
-              becomes `label_time`, `label_value`. If there are native histograms, they are in a
-              struct column `histogram`; a row has that or a value, and null for the other
-        wide  one row a time: `time`, and a float64 column a series, named like `up{job="api"}`,
-              null where the series has no float
+        long  one row for each sample: `time` (timestamp[ms, UTC]), `value` (float64), and a
+              dictionary column for each label, null if the series does not have it. A label named
+              `time` or `value` becomes `label_time`, `label_value`. Native histograms are in a
+              struct column `histogram`; each row has a histogram or a value, and null in the other
+        wide  one row for each time: `time`, and a float64 column for each series, named like
+              `up{job="api"}`, null where the series has no float
 
         A string result is one row whose `value` is text, in either layout.
         """
@@ -218,18 +218,19 @@ class Result:
         return stream
 
     def pandas(self, *, wide: bool = False) -> pd.DataFrame:
-        """A pandas frame; times are datetime64[ms, UTC], values float64, labels categorical.
+        """Convert to a pandas frame; times are datetime64[ms, UTC], values float64, labels
+        categorical.
 
-        wide  time is the index and each series a column; the columns are the labels themselves
-              (a plain index for one label, else a MultiIndex), so that after `sum by (mode)`
-              `frame["idle"]` is a series. No sample and NaN look alike there
+        wide  time is the index and each series a column; the labels are the column index (a plain
+              index for one label, else a MultiIndex), so that after `sum by (mode)`
+              `frame["idle"]` is a series. A missing sample is NaN
         """
         from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
 
         return frames.pandas_frame(self, wide=wide)
 
     def polars(self, *, wide: bool = False) -> pl.DataFrame:
-        """A polars frame of the Arrow table in that layout."""
+        """Convert to a polars frame, from the Arrow table in that layout."""
         from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
 
         return frames.polars_frame(self, wide=wide)
@@ -237,15 +238,16 @@ class Result:
     def duckdb(
         self, connection: duckdb.DuckDBPyConnection | None = None
     ) -> duckdb.DuckDBPyRelation:
-        """A DuckDB relation over the long layout, on `connection` or DuckDB's default one."""
+        """Convert to a DuckDB relation over the long layout, on `connection` or DuckDB's default
+        one."""
         from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
 
         return frames.duckdb_relation(self, connection)
 
     def numpy(self) -> Arrays:
-        """`labels, times, values`: label sets [S], datetime64[ms] [T], float64 [S, T].
+        """Return `labels, times, values`: label sets [S], datetime64[ms] [T], float64 [S, T].
 
-        NaN also where there is no sample; `valid` tells the two apart.
+        A missing sample is NaN; `valid` distinguishes it from a value NaN.
         """
         from novaql.export import frames  # noqa: PLC0415 - loaded when asked for
 
@@ -258,7 +260,7 @@ class Result:
     def csv(
         self, path: str | os.PathLike[str] | None = None, *, guard_formulas: bool = False
     ) -> str | None:
-        """The long layout as CSV: the text, or written to a file (UTF-8).
+        """Return the long layout as CSV, or write it to a file (UTF-8).
 
         guard_formulas  put an apostrophe before texts that a spreadsheet would evaluate: those that
                         begin with `=`, `+`, `-`, `@`, a tab or a line break
@@ -274,13 +276,13 @@ class Result:
         return None
 
     def json(self) -> str:
-        """JSON as the `data` of Prometheus's API: `{"resultType": …, "result": …}`."""
+        """Return JSON like `data` in Prometheus's API: `{"resultType": …, "result": …}`."""
         from novaql.export.prometheus_json import prometheus_data  # noqa: PLC0415 - when asked for
 
         return prometheus_data(self).decode()
 
     def to_prometheus(self) -> dict[str, Any]:
-        """What `json` holds, as Python objects: values are texts, times are seconds."""
+        """Return the content of `json` as Python objects: values are texts, times are seconds."""
         import json  # noqa: PLC0415 - 4 ms, and few results are asked for this
 
         data: dict[str, Any] = json.loads(self.json())

@@ -86,9 +86,9 @@ class _Kept:
 
 
 class ResultCache:
-    """Safe to use from several threads, and for several sources.
+    """Caches answers to range queries. Thread-safe; one cache serves several sources.
 
-    limit_bytes  what is kept at most; what was asked for longest ago goes first. 0: nothing
+    limit_bytes  size of the cache, which evicts the least recently used answers. 0: no caching
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
@@ -106,10 +106,10 @@ class ResultCache:
         run: Callable[[int, int], Result],
         told: Told,
     ) -> Result:
-        """The answer at these times, which are `options.step_ms` apart.
+        """Return the answer at these times, which are `options.step_ms` apart.
 
-        run   evaluates steps from one number up to another one, exclusively
-        told  what evaluating tells beside the answer; with something of that nothing is kept
+        run   evaluates the steps from a first number up to a last one, excluding the last
+        told  annotations of the evaluation; the cache stores no answer with annotations
         """
         count = len(times_ms)
         asked = self._asked(plan, options.lookback_ms)
@@ -153,11 +153,11 @@ class ResultCache:
         return found
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Evict all answers."""
         self._kept.clear()
 
     def stats(self) -> CacheStats:
-        """Hits and misses, entries and bytes."""
+        """Return hits and misses, entries and bytes."""
         return self._kept.stats()
 
     def _keep(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class SampleFormat(StrEnum):
-    """What samples can be saved as."""
+    """Formats of saved samples."""
 
     PARQUET = "parquet"
     ARROW = "arrow"
@@ -57,12 +57,12 @@ TABLES = (SampleFormat.PARQUET, SampleFormat.ARROW)
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a file has, and what it lacks.
+    """The content of a saved file, and what it omits.
 
     samples, series  in the file
-    left_out         samples for which the format has no place: native histograms, and, in texts,
-                     staleness markers
-    losses           damaged parts of a database that were gone around
+    left_out         samples that the format cannot represent: native histograms, and, in text
+                     formats, staleness markers
+    losses           damaged parts of the database that were skipped
     """
 
     samples: int
@@ -82,21 +82,21 @@ def save(
     layout: str = "long",
     strict: bool = True,
 ) -> Saved:
-    """Write samples to a file, which appears whole or not at all.
+    """Write samples to a file, completely or not at all.
 
     data        as for `query`; None: the default database
-    target      a path, or a binary file that is open
-    match       selectors; a series that any of them finds is written. None given: all series
-    start, end  of the samples, both included
+    target      a path, or an open binary file
+    match       selectors; the file contains series that match any of them. Default: all series
+    start, end  time range of the samples, both ends included
     format      "parquet", "arrow" (an IPC stream), "csv", "openmetrics", "text" (Prometheus's),
                 "json-lines" (VictoriaMetrics'); None: by the suffix of the path
     layout      "long": a row for each sample; "wide" (Parquet and Arrow): a row for each time and
                 set of labels, a column for each metric
-    strict      raise where a database is damaged; else the rest is written, see `Saved.losses`
+    strict      raise if a database is damaged; else write the readable samples, see `Saved.losses`
 
-    Parquet and Arrow in the long layout keep every bit: floats with NaN payloads, staleness
-    markers, native histograms, start timestamps; and type, help and unit of metrics. All forms
-    can be read back by `query` and imported.
+    Parquet and Arrow in the long layout preserve everything: floats with NaN payloads, staleness
+    markers, native histograms, start timestamps; and type, help and unit of metrics. `query` and
+    imports read all formats.
 
     Raises `ArgumentError`, `QueryError` for a selector, `StorageUnavailable`, `OSError`.
     """

@@ -40,13 +40,13 @@ _DATA = click.option(
 )
 _TENANT = click.option("--tenant", metavar="NAME", help="Default: the first one.")
 _EMAIL = click.option(
-    "--email", default=FIRST_ADMIN, show_default=True, help="Whose token it is; made when missing."
+    "--email", default=FIRST_ADMIN, show_default=True, help="The token's user; created if missing."
 )
 
 
 @click.group("admin")
 def command() -> None:
-    """Make tenants and tokens in a server's database. The server may be running.
+    """Create tenants and tokens in a server's database, also while the server runs.
 
     \b
     novaql admin bootstrap --data fleet --email ada@example.com
@@ -60,10 +60,10 @@ def command() -> None:
 @_TENANT
 @_EMAIL
 def bootstrap(data: Path | None, tenant: str | None, email: str) -> None:
-    """Make the first tenant, an administrator, and a token; print the token.
+    """Create the first tenant, an administrator, and a token; print the token.
 
-    What is there already stays. Each call makes one more token, so it is also the way back in after
-    all tokens were lost. --tenant names the first tenant if there is none yet.
+    The command does not change an existing tenant or user. Each call creates another token, so use
+    it also if you lose all tokens. --tenant names the first tenant if there is none yet.
     """
     with _database(data) as (database, clock):
         if tenant is not None and not tenants(database):
@@ -78,7 +78,7 @@ def bootstrap(data: Path | None, tenant: str | None, email: str) -> None:
 @_DATA
 @_EMAIL
 def tenant(name: str, data: Path | None, email: str) -> None:
-    """Make a further tenant with samples of its own, its administrator and their token."""
+    """Create another tenant with its own samples, an administrator and a token."""
     with _database(data) as (database, clock):
         made = add_tenant(database, clock, name)
         token = add_admin(database, clock, made.id, email=email, called="bootstrap")
@@ -101,12 +101,12 @@ def list_tenants(data: Path | None) -> None:
     *("--set", "changes"),
     metavar="NAME=VALUE",
     multiple=True,
-    help=f"One of {', '.join(TENANT_LIMITS)}; without a value the server's own counts again.",
+    help=f"One of {', '.join(TENANT_LIMITS)}; without a value, the server's setting applies again.",
 )
 def limits(data: Path | None, tenant: str | None, changes: tuple[str, ...]) -> None:
-    """Show the limits that a tenant has otherwise than the server says; --set changes some.
+    """Show the limits of a tenant that differ from the server's; --set changes limits.
 
-    They count from the next request on, and for a server that is running, too.
+    Changes apply from the next request on, also on a running server.
 
     \b
     novaql admin limits --tenant acme --set rate_per_minute=1000 --set query_timeout_s=5
@@ -136,12 +136,12 @@ def _read_limits(changes: tuple[str, ...]) -> dict[str, float | None]:
 @_DATA
 @_TENANT
 @_EMAIL
-@click.option("--name", default="shell", show_default=True, help="What the token is called.")
+@click.option("--name", default="shell", show_default=True, help="Name of the token.")
 @click.option(
     "--role", type=click.Choice([role.value for role in Role]), default=Role.READ_ONLY.value
 )
 def token(data: Path | None, tenant: str | None, email: str, name: str, role: str) -> None:
-    """Issue a token for a person; print it. It is not shown again."""
+    """Issue a token for a user and print it. It is not shown again."""
     with _database(data) as (database, clock):
         tenant_id = _tenant_id(database, clock, tenant)
         made = add_admin(database, clock, tenant_id, email=email, called=name, role=Role(role))
@@ -152,11 +152,11 @@ def token(data: Path | None, tenant: str | None, email: str, name: str, role: st
 @click.argument("target", type=click.Path(path_type=Path))
 @_DATA
 def backup(target: Path, data: Path | None) -> None:
-    """Bring a copy of everything up to date: samples of all tenants, the database, the key.
+    """Create or update a backup of everything: samples of all tenants, the database, the key.
 
     The server may be running. TARGET is new, empty or an earlier backup of the same server. The
-    copy is opened and counted afterwards; an incomplete one is an error. It contains the key to the
-    secrets in it.
+    command then opens the backup and compares its counts; it fails if the backup is incomplete. The
+    backup contains the key that decrypts its secrets.
 
     \b
     novaql admin backup /mnt/backup/nova --data fleet
@@ -175,7 +175,7 @@ def backup(target: Path, data: Path | None) -> None:
 @click.argument("copy", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 def restore(copy: Path, directory: Path) -> None:
-    """Make a server's data directory out of a backup, which stays as it is. DIR is new or empty."""
+    """Create a server's data directory from a backup. DIR is new or empty."""
     stores = restore_backup(copy, directory)
     click.echo(f"restored into {directory}; {_summary(stores)}")
 
@@ -188,10 +188,10 @@ def _summary(stores: Sequence[StoreCount]) -> str:
 @command.command("rotate-key")
 @_DATA
 def rotate_key(data: Path | None) -> None:
-    """Make a new master key and seal every secret anew with it. The server must not be running.
+    """Create a new master key and encrypt every secret with it. Stop the server first.
 
     For a key in NOVAQL_MASTER_KEY: put the new key before the old one, separated by a comma, and
-    restart the server, which seals every secret anew. Then remove the old key.
+    restart the server, which encrypts every secret with it. Then remove the old key.
     """
     settings = _settings(data)
     with _database(data) as (database, _), open_store(settings):

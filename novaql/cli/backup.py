@@ -13,10 +13,11 @@ from novaql.cli.copied import told
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
 def command(directory: Path, target: Path) -> None:
-    """Bring a copy of a database up to date, while it is in use or not.
+    """Create or update a backup of a database, also while it is in use.
 
-    TARGET is new, empty, or an earlier backup of the same database: then only what is new is
-    written, what has gone is removed, and the earlier backup stands until the new one is complete.
+    TARGET is new, empty, or an earlier backup of the same database. To update a backup, the command
+    writes only new data and removes deleted data. The earlier backup is valid until the new one is
+    complete.
 
     \b
     novaql backup novaql-data /mnt/backup/fleet

@@ -19,17 +19,17 @@ lint_option = click.option(
     type=click.Choice(LINTS),
     default="duplicate-rules",
     show_default=True,
-    help="What to look for beside errors.",
+    help="Problems to report besides errors.",
 )
 lint_fatal_option = click.option(
-    "--lint-fatal", is_flag=True, help="Exit with 3 when a lint finds something."
+    "--lint-fatal", is_flag=True, help="Exit with 3 if a lint finds a problem."
 )
 names_option = click.option(
     "--names",
     type=click.Choice([kind.value for kind in Names]),
     default=Names.UTF8.value,
     show_default=True,
-    help="Names that metrics and labels may have: any UTF-8, or those before Prometheus 3.",
+    help="Allowed names of metrics and labels: any UTF-8, or those before Prometheus 3.",
 )
 
 
@@ -48,8 +48,8 @@ class Checks(click.Group):
 def command() -> None:
     """Check a database, rule files, configuration files, and metrics.
 
-    `novaql check DIR` checks the database in a directory. Exit code: 0, 1 when something is wrong,
-    3 when only a lint with --lint-fatal found something.
+    `novaql check DIR` checks the database in a directory. Exit code: 0 on success, 1 for an error,
+    3 if only a lint with --lint-fatal found a problem.
     """
 
 
@@ -57,9 +57,9 @@ def command() -> None:
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.pass_context
 def check_store(ctx: click.Context, directory: Path) -> None:
-    """Verify every checksum and every count of a database, open or not.
+    """Verify every checksum and every count of a database, also while it is open.
 
-    Nothing is changed. Exit code: 0 when all is well, 1 when something is damaged.
+    The command changes nothing. Exit code: 0 if the database is valid, 1 if it is damaged.
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 
@@ -80,7 +80,7 @@ def check_store(ctx: click.Context, directory: Path) -> None:
 def check_rules(
     ctx: click.Context, files: tuple[str, ...], lint: str, lint_fatal: bool, names: str
 ) -> None:
-    """Check rule files; without a file, standard input."""
+    """Check rule files, or standard input."""
     from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
 
     checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))
@@ -91,7 +91,9 @@ def check_rules(
 
 @command.command("config")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--syntax-only", is_flag=True, help="Do not look at files the configuration names.")
+@click.option(
+    "--syntax-only", is_flag=True, help="Do not read files that the configuration references."
+)
 @lint_option
 @lint_fatal_option
 @names_option
@@ -104,7 +106,7 @@ def check_config(
     lint_fatal: bool,
     names: str,
 ) -> None:
-    """Check Prometheus configuration files and the rule files they name."""
+    """Check Prometheus configuration files and the rule files that they reference."""
     from novaql.rules.check import Checker  # noqa: PLC0415 - loads the parser and YAML
 
     checker = Checker(click.echo, _to_stderr, lint=lint != "none", names=Names(names))

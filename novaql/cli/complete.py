@@ -29,7 +29,7 @@ def command(
     limit: int,
     format_: str,
 ) -> None:
-    """List what could stand in a query text at a cursor, the best first.
+    """List completions at a cursor in a query, best first.
 
     \b
     novaql complete 'sum by (job) (rat'

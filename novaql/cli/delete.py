@@ -16,10 +16,10 @@ from novaql.selectors import matcher_sets
 @click.option(
     "--data", metavar="DIR", help="The database. Default: $NOVAQL_DATA, else ./novaql-data."
 )
-@click.option("--start", type=TIME, help="Only samples from then on.")
-@click.option("--end", type=TIME, help="Only samples up to then.")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
-@click.option("--clean", is_flag=True, help="Give the room on the disk back at once.")
+@click.option("--start", type=TIME, help="Only samples from this time on.")
+@click.option("--end", type=TIME, help="Only samples until this time.")
+@click.option("--dry-run", is_flag=True, help="Report what would be deleted, and change nothing.")
+@click.option("--clean", is_flag=True, help="Free the disk space at once.")
 def command(
     selectors: tuple[str, ...],
     data: str | None,
@@ -28,13 +28,13 @@ def command(
     dry_run: bool,
     clean: bool,
 ) -> None:
-    """Delete the samples, by default of all time, of the series that any selector matches.
+    """Delete samples of all series that match any selector.
 
-    They are gone at once and for good, and so are their exemplars. The room that they take on the
-    disk is given back later, when blocks are merged, or with --clean.
+    The deletion is immediate and permanent, and includes exemplars. The store frees disk space
+    later, when it merges blocks, or at once with --clean.
 
-    A database that a server has open is the server's: ask it to delete, by
-    POST /api/v1/admin/tsdb/delete_series. A --dry-run works beside it.
+    If a server has the database open, delete with POST /api/v1/admin/tsdb/delete_series instead. A
+    --dry-run works beside a server.
 
     \b
     novaql delete 'up{instance="gone:9100"}' --dry-run

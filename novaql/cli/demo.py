@@ -23,15 +23,15 @@ with needs(
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Keep the data here. Default: a temporary directory that goes when the demo ends.",
+    help="Store the data here. Default: a temporary directory, deleted when the demo ends.",
 )
 @click.option(
-    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 takes a free one."
+    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 selects a free port."
 )
-@click.option("--no-auth", is_flag=True, help="Ask for no token; then only this machine is served.")
-@click.option("--open", "open_browser", is_flag=True, help="Show the first page in the browser.")
+@click.option("--no-auth", is_flag=True, help="Require no token, and serve only this machine.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the console in the browser.")
 def command(data: Path | None, listen: str | None, no_auth: bool, open_browser: bool) -> None:
-    """Serve a day of a small fleet with an incident in it, and this machine, live."""
+    """Serve a day of data of a small fleet with an incident, and live data of this machine."""
     arguments: dict[str, Any] = {"auth": False} if no_auth else {}
     if listen is not None:
         arguments["host"], arguments["port"] = parse_listen(listen)

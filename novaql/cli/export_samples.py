@@ -21,10 +21,12 @@ from novaql.saving import SUFFIXES, TABLES, SampleFormat, save
     type=click.Choice([kind.value for kind in SampleFormat]),
     help=f"Default: by the suffix of the file: {', '.join(SUFFIXES)}.",
 )
-@click.option("--start", type=TIME, help="Only samples from then on.")
-@click.option("--end", type=TIME, help="Only samples up to then.")
+@click.option("--start", type=TIME, help="Only samples from this time on.")
+@click.option("--end", type=TIME, help="Only samples until this time.")
 @click.option("--wide", is_flag=True, help="A column for each metric (Parquet, Arrow).")
-@click.option("--skip-damaged", is_flag=True, help="Write what can be read of a damaged database.")
+@click.option(
+    "--skip-damaged", is_flag=True, help="Write the readable samples of a damaged database."
+)
 def command(
     matchers: tuple[str, ...],
     data: tuple[str, ...],
@@ -35,16 +37,16 @@ def command(
     wide: bool,
     skip_damaged: bool,
 ) -> None:
-    """Write the samples of series that any of the selectors matches, all without one, to a file.
+    """Write samples to a file: all, or those of series that match any selector.
 
     \b
     novaql export -o metrics.parquet
     novaql export '{job="api"}' --start -1d -o api.csv
     novaql export up --format openmetrics > up.om
 
-    Parquet and Arrow keep everything but exemplars; texts leave out native histograms, start
-    timestamps and staleness markers. All of them can be read by `novaql query --data FILE`, and
-    imported.
+    Parquet and Arrow preserve everything except exemplars. Text formats omit native histograms,
+    start timestamps and staleness markers. `novaql query --data FILE` and `novaql import` read all
+    formats.
     """
     if output is None and format_ is None:
         raise click.UsageError("name a file with --output, or a format with --format")

@@ -15,14 +15,14 @@ RULE_FILES = (".yml", ".yaml")
 
 @click.command("fmt")
 @click.argument("texts", nargs=-1, required=True, metavar="EXPR|FILE.yml...")
-@click.option("--check", is_flag=True, help="Write no text; exit 1 if some is not canonical.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if any input is not canonical.")
 @click.option("--write", is_flag=True, help="Change rule files in place.")
 @click.pass_context
 def command(ctx: click.Context, texts: tuple[str, ...], check: bool, write: bool) -> None:
     """Print a query in canonical form; `-` reads it from standard input.
 
-    What ends in .yml or .yaml is a rule file: the expressions in it are brought to canonical form,
-    everything else stays.
+    In rule files (names that end in .yml or .yaml), the command formats the expressions, and leaves
+    everything else unchanged.
     """
     if any(text.endswith(RULE_FILES) for text in texts):
         if not all(text.endswith(RULE_FILES) for text in texts):

@@ -34,26 +34,28 @@ STEPS = 1000
 @click.option("--name", help="The column with the metric name, or the metric name itself.")
 @click.option("--time-column", help="The column with the time. Default: found by name and type.")
 @click.option(
-    "--value-column", multiple=True, help="The column with the value; repeat for wide files."
+    "--value-column", multiple=True, help="The column with the value; repeatable for wide files."
 )
-@click.option("--label-column", multiple=True, help="A label; repeat. Default: every other column.")
+@click.option(
+    "--label-column", multiple=True, help="A label; repeatable. Default: every other column."
+)
 @click.option(
     "--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="Unit of numeric times."
 )
 @click.option(
-    "--time", "time_", type=TIME, help="Time of text samples that have none. Default: now."
+    "--time", "time_", type=TIME, help="Time of text samples without a time. Default: now."
 )
 @click.option(
     "--format",
     "format_",
     type=click.Choice(list(KIND_NAMES)),
-    help="How to read the files. Default: by name and content.",
+    help="Format of the files. Default: detected by name and content.",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="ns",
-    help="Unit of the times of line protocol. Default: ns.",
+    help="Unit of times in line protocol. Default: ns.",
 )
 def command(
     sources: tuple[str, ...],
@@ -67,10 +69,11 @@ def command(
     format_: str | None,
     precision: str,
 ) -> None:
-    """Read files of samples, or what comes through a pipe, into a database.
+    """Import samples from files, URLs or a pipe into a database.
 
-    Parquet, CSV, Arrow, Prometheus text, OpenMetrics and protobuf, JSON lines (what VictoriaMetrics
-    exports, too), Influx line protocol (give it --format influx, or a name that ends in .influx).
+    Formats: Parquet, CSV, Arrow, Prometheus text, OpenMetrics and protobuf, JSON lines (also as
+    VictoriaMetrics exports them), Influx line protocol (use --format influx, or a file name that
+    ends in .influx).
 
     \b
     novaql import metrics.parquet
@@ -78,10 +81,10 @@ def command(
     novaql import http://localhost:9100/metrics
     curl -s http://localhost:8428/api/v1/export -d 'match[]={job!=""}' | novaql import -
 
-    A folder means the metric files in it, and in its folders that are called label=value, as
-    DuckDB, polars and Hive divide data: those names become labels. Tables hold one row a sample
-    (long form) or one column a metric (wide form). A file that cannot be read as a whole leaves
-    the database as it was.
+    For a folder, the command imports the metric files in it, and in subfolders named label=value
+    (partitions of DuckDB, polars and Hive), whose names become labels. Tables have one row for each
+    sample (long form) or one column for each metric (wide form). If a file has an error, the
+    command imports nothing.
     """
     values = list(value_column)
     columns = Columns(

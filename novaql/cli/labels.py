@@ -17,7 +17,7 @@ from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 @click.command("labels")
 @click.argument("name", required=False)
 @click.option(
-    "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only of these series."
+    "--match", "matchers", multiple=True, metavar="SELECTOR", help="Only labels of these series."
 )
 @data_option
 @window_options
@@ -30,7 +30,7 @@ def command(
     end: int | None,
     format_: str,
 ) -> None:
-    """List label names, or the values of one label, one a line.
+    """List label names, or the values of one label, one on each line.
 
     \b
     novaql labels

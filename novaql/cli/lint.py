@@ -27,10 +27,10 @@ def command(
     end: int | None,
     format_: str,
 ) -> None:
-    """Say what is probably wrong with a query; `-` reads it from standard input.
+    """Report probable mistakes in a query; `-` reads it from standard input.
 
-    With --data, types of metrics and labels are looked up there; without, only the text tells
-    something. Exit code 1 if anything is more than an info.
+    With --data, the command also checks metric types and labels; without, it checks only the text.
+    Exit code: 1 if any finding is more severe than an info.
 
     \b
     novaql lint 'histogram_quantile(0.9, sum(rate(latency_bucket[5m])))'

@@ -24,28 +24,28 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
-    "query": Entry("novaql.cli.query", "Answer a query from a database, files or a metrics page."),
+    "query": Entry("novaql.cli.query", "Run a query over a database, files or a metrics page."),
     "import": Entry("novaql.cli.import_files", "Read files or URLs into a database."),
     "export": Entry("novaql.cli.export_samples", "Write samples to a file: Parquet, CSV, text, …"),
-    "sql": Entry("novaql.cli.sql", "Answer SQL over metrics, by DuckDB."),
+    "sql": Entry("novaql.cli.sql", "Run SQL over metrics with DuckDB."),
     "delete": Entry("novaql.cli.delete", "Delete samples from a database."),
     "series": Entry("novaql.cli.series", "List the series that match."),
     "labels": Entry("novaql.cli.labels", "List label names, or the values of one label."),
     "fmt": Entry("novaql.cli.fmt", "Print queries and rule files in canonical form."),
-    "lint": Entry("novaql.cli.lint", "Say what is probably wrong with a query."),
-    "complete": Entry("novaql.cli.complete", "List what could stand at a place in a query."),
+    "lint": Entry("novaql.cli.lint", "Report probable mistakes in a query."),
+    "complete": Entry("novaql.cli.complete", "List completions at a position in a query."),
     "check": Entry("novaql.cli.check", "Check a database, rules, configuration, and metrics."),
-    "tsdb": Entry("novaql.cli.tsdb", "Look into a database: blocks, cardinality, samples."),
-    "repair": Entry("novaql.cli.repair", "Put a damaged database in order."),
-    "snapshot": Entry("novaql.cli.snapshot", "Keep a database as it is now."),
-    "backup": Entry("novaql.cli.backup", "Bring a copy of a database up to date."),
-    "restore": Entry("novaql.cli.restore", "Make a database out of a copy."),
+    "tsdb": Entry("novaql.cli.tsdb", "Inspect a database: blocks, cardinality, samples."),
+    "repair": Entry("novaql.cli.repair", "Repair a damaged database."),
+    "snapshot": Entry("novaql.cli.snapshot", "Copy the current state of a database."),
+    "backup": Entry("novaql.cli.backup", "Create or update a backup of a database."),
+    "restore": Entry("novaql.cli.restore", "Create a database from a snapshot or backup."),
     "test": Entry("novaql.cli.test", "Run unit tests of rules."),
     "serve": Entry("novaql.cli.serve", "Serve a database over HTTP."),
-    "admin": Entry("novaql.cli.admin", "Make tenants and tokens for the server."),
-    "demo": Entry("novaql.cli.demo", "Start a server with data to look at."),
+    "admin": Entry("novaql.cli.admin", "Create tenants and tokens for the server."),
+    "demo": Entry("novaql.cli.demo", "Start a server with sample data."),
     "promqltest": Entry("novaql.cli.promqltest", "Run Prometheus test scripts."),
-    "warmup": Entry("novaql.cli.warmup", "Compile the kernels ahead, once for this machine."),
+    "warmup": Entry("novaql.cli.warmup", "Compile the kernels in advance, once for this machine."),
     "completion": Entry("novaql.cli.completion", "Print the completion script of a shell."),
     "version": Entry("novaql.cli.version", "Print the version."),
 }
@@ -88,14 +88,15 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="novaql", message="%(prog)s %(version)s")
 def cli() -> None:
-    """NovaQL: PromQL and more over your own data, in this process.
+    """NovaQL: PromQL over your own data, in this process.
 
     \b
     novaql import metrics.parquet
     novaql query 'sum by (job) (rate(http_requests_total[5m]))' --start -1h
 
-    Times are RFC 3339, Unix seconds, `now`, or a distance such as `-1h`; durations are `5m` or
-    seconds. Exit code: 0, 1 when the query or the data is at fault, 2 when the command line is.
+    Times are RFC 3339, Unix seconds, `now`, or relative such as `-1h`; durations are `5m` or
+    seconds. Exit code: 0 on success, 1 for an error in the query or the data, 2 for an error in
+    the command line.
     """
 
 

@@ -76,8 +76,10 @@ def data_argument(data: tuple[str, ...]) -> str | list[str] | None:
 
 def window_options(command: F) -> F:
     """--start and --end of a listing; everything if not given."""
-    command = click.option("--end", type=TIME, help="Only series with samples up to then.")(command)
-    return click.option("--start", type=TIME, help="Only series with samples from then on.")(
+    command = click.option("--end", type=TIME, help="Only series with samples until this time.")(
+        command
+    )
+    return click.option("--start", type=TIME, help="Only series with samples from this time on.")(
         command
     )
 

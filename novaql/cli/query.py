@@ -26,33 +26,35 @@ WANTED_STEPS = 240
 @click.argument("expr")
 @data_option
 @click.option("--time", "time_", type=TIME, help="Evaluate at this time. Default: now.")
-@click.option("--start", type=TIME, help="Evaluate over a range from here …")
-@click.option("--end", type=TIME, help="… to here. Default: now.")
-@click.option("--step", type=DURATION, help="Distance of the steps. Default: about 240 steps.")
+@click.option("--start", type=TIME, help="Evaluate over a range from this time …")
+@click.option("--end", type=TIME, help="… to this time. Default: now.")
+@click.option("--step", type=DURATION, help="Interval between steps. Default: about 240 steps.")
 @click.option("--lookback", type=DURATION, help="How long a sample stays visible. Default: 5m.")
 @click.option(
     "--rollup",
     type=DURATION,
-    help="Rollups of this resolution may answer: windows move to multiples of it.",
+    help="Use rollups of this resolution: align windows to multiples of it.",
 )
-@click.option("--timeout", type=DURATION, help="Give up after this long.")
+@click.option("--timeout", type=DURATION, help="Cancel the query after this time.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice([kind.value for kind in Format]),
     help="Default: table.",
 )
-@click.option("--output", "-o", metavar="FILE", help="Write here; the suffix chooses the format.")
-@click.option("--rows", type=click.IntRange(min=0), help="Series a table shows; 0: all.")
-@click.option("--strict", is_flag=True, help="Fail on damaged data in place of a warning.")
-@click.option("--stats", is_flag=True, help="Say on stderr what the query cost.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
+)
+@click.option("--rows", type=click.IntRange(min=0), help="Series in a table; 0: all.")
+@click.option("--strict", is_flag=True, help="Fail on damaged data instead of a warning.")
+@click.option("--stats", is_flag=True, help="Print the cost of the query on stderr.")
 @click.option(
     "--explain",
     "explain_",
     is_flag=False,
     flag_value="plan",
     type=click.Choice(["plan", "analyze"]),
-    help="Print the plan in place of the answer; `analyze`: with what each operator cost.",
+    help="Print the plan instead of the answer; `analyze`: with the cost of each operator.",
 )
 def command(
     expr: str,
@@ -71,7 +73,7 @@ def command(
     stats: bool,
     explain_: str | None,
 ) -> None:
-    """Answer a query; `-` reads it from standard input.
+    """Run a query; `-` reads it from standard input.
 
     \b
     novaql query up

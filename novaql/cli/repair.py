@@ -11,10 +11,10 @@ import click
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, directory: Path) -> None:
-    """Put a damaged database in order; nobody may write to it meanwhile.
+    """Repair a damaged database. No other process may write to it meanwhile.
 
-    Nothing is deleted: damaged files go to DIR/damaged, and what can be read of them stays in the
-    database. Exit code: 0 when it is in order now, 1 when something is wrong still.
+    The command deletes nothing: it moves damaged files to DIR/damaged, and preserves their readable
+    samples in the database. Exit code: 0 if the database is now valid, 1 if problems remain.
 
     \b
     novaql check novaql-data || novaql repair novaql-data

@@ -13,10 +13,10 @@ from novaql.cli.copied import told
 @click.argument("copy", metavar="COPY", type=click.Path(path_type=Path))
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 def command(copy: Path, directory: Path) -> None:
-    """Make a database out of a snapshot or a backup, which stays as it is.
+    """Create a database from a snapshot or a backup, which does not change.
 
-    DIR is new or empty. Every checksum of the copy is verified first; what is damaged is not
-    restored, repair it first.
+    DIR is new or empty. The command first verifies every checksum of the copy. It does not restore
+    a damaged copy; repair it first.
     """
     from novaql import tsdb  # noqa: PLC0415 - the store is loaded by the commands that need it
 

@@ -19,7 +19,7 @@ from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 @data_option
 @window_options
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
-@click.option("--count", is_flag=True, help="Print only how many there are.")
+@click.option("--count", is_flag=True, help="Print only the number of series.")
 def command(
     matchers: tuple[str, ...],
     data: tuple[str, ...],
@@ -28,7 +28,7 @@ def command(
     format_: str,
     count: bool,
 ) -> None:
-    """List the series that any of the selectors matches, all without one, one a line.
+    """List all series, or those that match any selector, one on each line.
 
     \b
     novaql series '{job="api"}' --start -1h

@@ -24,43 +24,43 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     help="The database. Default: $NOVAQL_DATA, else ./novaql-data.",
 )
 @click.option(
-    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 takes a free one."
+    "--listen", metavar="HOST:PORT", help="Default: 127.0.0.1:9490; port 0 selects a free port."
 )
-@click.option("--no-auth", is_flag=True, help="Ask for no token; then only this machine is served.")
+@click.option("--no-auth", is_flag=True, help="Require no token, and serve only this machine.")
 @click.option(
     "--sync",
     type=click.Choice(["always", "interval", "os"]),
-    help="When a write reaches the disk. Default: interval, every second.",
+    help="When to sync writes to disk. Default: interval, every second.",
 )
-@click.option("--retention", metavar="TIME", help="How long samples are kept. Default: for ever.")
+@click.option("--retention", metavar="TIME", help="How long to retain samples. Default: forever.")
 @click.option(
     "--rollups",
     metavar="TIME,…",
-    help="Sum samples up by these resolutions (5m,1h), for queries over long ranges.",
+    help="Compute rollups of these resolutions (5m,1h), for queries over long ranges.",
 )
 @click.option(
     "--rollup-retention",
     metavar="TIME",
-    help="How long rollups stay when --retention has let go of their samples.",
+    help="How long to retain rollups after --retention has deleted their samples.",
 )
 @click.option(
     "--scrape-config",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Scrape the targets of a Prometheus configuration file into the database. A folder has a "
-    "file for each tenant: acme.yml.",
+    help="Scrape the targets of a Prometheus configuration file. Or a folder with a file for each "
+    "tenant: acme.yml.",
 )
 @click.option(
     "--workers",
     metavar="N",
     type=int,
-    help="Processes that answer requests. 1, the default: this one does everything.",
+    help="Number of processes that answer requests. Default: 1, this process does everything.",
 )
 @click.option(
     "--tls-cert",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Speak TLS with this certificate (PEM, with its chain). SIGHUP reads it again.",
+    help="Serve TLS with this certificate (PEM, with its chain). SIGHUP reloads it.",
 )
 @click.option(
     "--tls-key",
@@ -72,7 +72,8 @@ with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", e
     "--config",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A TOML file with settings. Options and the environment win. Default: $NOVAQL_CONFIG.",
+    help="A TOML file with settings. Options and the environment override it. "
+    "Default: $NOVAQL_CONFIG.",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
@@ -97,8 +98,8 @@ def command(
     \b
     novaql serve --data fleet --listen 127.0.0.1:9490 --no-auth
 
-    Under /v1 is the Nova API, under /prometheus/api/v1 the one of Prometheus. The first start
-    prints an admin token. Settings can stand in the environment too: NOVAQL_PORT and so on.
+    /v1 is the Nova API, /prometheus/api/v1 is Prometheus's API. The first start prints an admin
+    token. You can also set options in the environment, for example NOVAQL_PORT.
     """
     arguments: dict[str, Any] = {
         "data": data,

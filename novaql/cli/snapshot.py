@@ -12,12 +12,12 @@ from novaql.cli.copied import told
 @click.command("snapshot")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
-@click.option("--skip-head", is_flag=True, help="Leave out samples that are in no block yet.")
+@click.option("--skip-head", is_flag=True, help="Omit samples that are not in a block yet.")
 def command(directory: Path, target: Path, skip_head: bool) -> None:
-    """Keep a database as it is now in a new directory, while it is in use or not.
+    """Copy the current state of a database to a new directory, also while it is in use.
 
-    Where the file system has links the copy takes no room of its own and next to no time. It is a
-    database: query it, back it up, restore it.
+    On file systems with hard links, the copy takes almost no disk space and time. The copy is a
+    database: you can query it, back it up and restore it.
 
     \b
     novaql snapshot novaql-data before-the-upgrade

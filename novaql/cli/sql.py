@@ -29,11 +29,13 @@ _EVERYTHING = 1_000_000
 @click.command("sql")
 @click.argument("statement")
 @data_option
-@click.option("--start", type=TIME, help="Only samples from then on.")
-@click.option("--end", type=TIME, help="Only samples up to then.")
+@click.option("--start", type=TIME, help="Only samples from this time on.")
+@click.option("--end", type=TIME, help="Only samples until this time.")
 @click.option("--format", "format_", type=click.Choice(["table", *_COPY]), help="Default: table.")
-@click.option("--output", "-o", metavar="FILE", help="Write here; the suffix chooses the format.")
-@click.option("--rows", type=click.IntRange(min=1), help="Rows a table shows.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Write to this file; the suffix sets the format."
+)
+@click.option("--rows", type=click.IntRange(min=1), help="Rows in a table.")
 def command(
     statement: str,
     data: tuple[str, ...],
@@ -43,15 +45,15 @@ def command(
     output: str | None,
     rows: int | None,
 ) -> None:
-    """Answer SQL by DuckDB; `-` reads it from standard input.
+    """Run SQL with DuckDB; `-` reads it from standard input.
 
     \b
     novaql sql 'SELECT job, avg(value) FROM up GROUP BY job'
     novaql sql 'SELECT * FROM samples WHERE __name__ = $$up$$ AND time > now() - INTERVAL 1 HOUR'
     novaql sql 'FROM metrics' --data http://localhost:9100/metrics
 
-    Tables: `samples` (time, value, a column a label), `series`, `metrics`, and one for each metric,
-    by its name.
+    Tables: `samples` (time, value, a column for each label), `series`, `metrics`, and one for each
+    metric, named after it.
     """
     form = format_ or _SUFFIXES.get(Path(output).suffix.lower() if output else "", "table")
     if form == "parquet" and output is None and sys.stdout.isatty():

@@ -23,13 +23,13 @@ def command() -> None:
 @command.command("rules")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--run", "patterns", multiple=True, metavar="REGEX", help="Only tests whose name matches."
+    "--run", "patterns", multiple=True, metavar="REGEX", help="Only tests with matching names."
 )
 @click.option(
-    "--junit", type=click.Path(dir_okay=False), help="Write the outcomes here as JUnit XML."
+    "--junit", type=click.Path(dir_okay=False), help="Write the outcomes to this file as JUnit XML."
 )
-@click.option("--coverage", "with_coverage", is_flag=True, help="Say which rules no test looks at.")
-@click.option("--ignore-unknown-fields", is_flag=True, help="Let test files have other fields.")
+@click.option("--coverage", "with_coverage", is_flag=True, help="Report rules without a test.")
+@click.option("--ignore-unknown-fields", is_flag=True, help="Allow unknown fields in test files.")
 @click.pass_context
 def test_rules(
     ctx: click.Context,
@@ -39,7 +39,7 @@ def test_rules(
     with_coverage: bool,
     ignore_unknown_fields: bool,
 ) -> None:
-    """Run tests of rules and print what failed; exit 1 on a failure."""
+    """Run rule tests and print failures; exit 1 on a failure."""
     runner = _Runner(_name_filter(patterns), ignore_unknown=ignore_unknown_fields)
     for file in files:
         runner.run(file)

@@ -37,7 +37,7 @@ match_option = click.option(
 
 @click.group("tsdb")
 def command() -> None:
-    """Look into a database, open elsewhere or not. Nothing is changed.
+    """Inspect a database, also while another process has it open. Changes nothing.
 
     DIR is the database, by default $NOVAQL_DATA, else ./novaql-data.
     """
@@ -59,10 +59,10 @@ def opened(directory: Path | None) -> Database:
 @directory_argument
 @format_option
 def list_blocks(directory: Path | None, format_: str) -> None:
-    """List the blocks, oldest first, and what is in the log alone.
+    """List the blocks, oldest first, and the samples that are only in the log.
 
-    Level 0 is what a flush wrote; each merging adds one. Of some, rollups of a resolution alone may
-    be left, and the last sample of each cell.
+    A flush writes blocks of level 0; each merge adds one level. Blocks older than the retention
+    have only rollups, and the last sample of each cell.
     """
     with opened(directory) as database:
         blocks, stats = database.blocks(), database.stats()
@@ -98,7 +98,7 @@ def list_blocks(directory: Path | None, format_: str) -> None:
 @match_option
 @window_options
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Of each kind."
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Entries of each kind."
 )
 @format_option
 def analyze(
@@ -109,7 +109,7 @@ def analyze(
     limit: int,
     format_: str,
 ) -> None:
-    """Say which metrics and labels most series come from, and how many come and go.
+    """Report the metrics and labels with the most series, and the churn of series.
 
     \b
     novaql tsdb analyze --match '{job="api"}' --start -6h
@@ -147,7 +147,7 @@ def analyze(
     type=click.Choice([TEXT, JSON_LINES]),
     default=TEXT,
     show_default=True,
-    help="A sample a line, or lines that `novaql import` reads.",
+    help="One sample on each line, or lines that `novaql import` reads.",
 )
 @click.pass_context
 def dump(
@@ -160,9 +160,8 @@ def dump(
 ) -> None:
     """Print every sample: series, value, milliseconds since 1970.
 
-    Staleness markers are printed as `stale`. Exit code: 0 when every sample that the database holds
-    was printed, 1 when some could not be read; standard error says which, and the others are
-    printed all the same.
+    Prints staleness markers as `stale`. Exit code: 0 if it printed every sample of the database, 1
+    if it could not read some; it lists these on standard error, and prints the others.
 
     \b
     novaql tsdb dump --match 'up' --start -1h

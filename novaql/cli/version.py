@@ -10,7 +10,7 @@ import click
 
 @click.command("version")
 def command() -> None:
-    """Print the version, and those of Python and the libraries that do the work."""
+    """Print the versions of NovaQL, Python and the main libraries."""
     click.echo(f"novaql {installed('novaql')}")
     click.echo(f"python {platform.python_version()}")
     for library in ("numpy", "numba", "pyarrow", "pcodec", "lark"):

@@ -11,11 +11,11 @@ from novaql.inputs.wire.compiling import prepare
 
 @click.command("warmup")
 def command() -> None:
-    """Compile the kernels ahead, once for this machine.
+    """Compile the kernels in advance, once for this machine.
 
-    Later processes load them from a cache, beside the code or, where that cannot be written, in the
-    user's cache folder; `NUMBA_CACHE_DIR` names another. Without this they are compiled in the
-    background by the first process that has much to do, and by a server at its start.
+    Later processes load them from a cache: beside the code, or in the user's cache folder if that
+    is not writable; `NUMBA_CACHE_DIR` sets another. Without this command, a server compiles them
+    in the background at its start, and other processes after some queries.
     """
     if not available():
         raise click.ClickException(

@@ -21,7 +21,7 @@ TABLES = (SAMPLES, SERIES, METRICS)
 
 
 class SqlProblem(NovaqlError):
-    """A statement that DuckDB does not accept, in its words."""
+    """DuckDB rejected a statement. The message is DuckDB's."""
 
 
 def sql(
@@ -34,20 +34,20 @@ def sql(
 ) -> duckdb.DuckDBPyRelation | None:
     """Run SQL over metrics with DuckDB.
 
-    statement   what DuckDB understands. There are the tables `samples` (time, value, a column a
-                label, with `__name__` for the metric), `series` (labels), `metrics` (name, type,
-                help, unit), and one for each metric by its name, such as `up` or `"job:up:sum"`
+    statement   SQL of DuckDB. The tables are `samples` (time, value, a column for each label, with
+                `__name__` for the metric), `series` (labels), `metrics` (name, type, help, unit),
+                and one for each metric, with its name, such as `up` or `"job:up:sum"`
     data        as for `query`
-    start, end  only samples between them; a condition on `time` does the same
-    connection  DuckDB's, to have its tables beside these; they are then made anew in it as
-                temporary ones (None: a fresh connection, in UTC)
+    start, end  only samples between them; a condition on `time` has the same effect
+    connection  a DuckDB connection whose own tables the statement also uses; the function creates
+                the tables above in it as temporary tables (None: a new connection, in UTC)
 
-    Only the columns and series that a statement asks for are read. Returns a relation, read when
-    it is looked at (`.fetchall()`, `.df()`, `.pl()`, `.to_arrow_table()`, `.show()`), or None if
-    the statement is no query. Staleness markers are rows whose value is NaN: leave them out with
+    DuckDB reads only the columns and series that the statement uses. Returns a lazy relation
+    (`.fetchall()`, `.df()`, `.pl()`, `.to_arrow_table()`, `.show()`), or None if the statement is
+    not a query. Staleness markers are rows with the value NaN: exclude them with
     `WHERE NOT isnan(value)`.
 
-    Raises `SqlProblem`, and what `query` raises for its data.
+    Raises `SqlProblem`, and the errors that `query` raises for its data.
     """
     return run(attached(statement, data, start=start, end=end, connection=connection), statement)
 

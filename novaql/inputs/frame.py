@@ -20,18 +20,18 @@ def frame(
     name: str | None = None,
     time_unit: TimeUnit | None = None,
 ) -> TableSource:
-    """Read a table whose columns are not called as `query` expects them.
+    """Read a table whose columns have other names than `query` expects.
 
     data       a frame, an Arrow table, a DuckDB relation, or the path of a Parquet or CSV file
     time       the column of times
     value      the column of values; or several, then each is a metric of its own
     labels     the columns that are labels, when not all the others are
     name       the column with the metric name; or the name itself
-    time_unit  "s", "ms", "us" or "ns" for times that are plain numbers
+    time_unit  "s", "ms", "us" or "ns" for numeric times
 
     >>> query("avg by (room) (temperature)", frame(df, value="celsius", name="temperature"))
 
-    What is not given is found by name and type, as `query` itself does. Raises `InputError`.
+    The function detects missing arguments by name and type, like `query`. Raises `InputError`.
     """
     # What reads tables takes 15 ms to load, which a program without tables should not pay.
     from novaql.inputs.layout import Columns  # noqa: PLC0415

@@ -24,8 +24,8 @@ _INDENT = "  "
 
 
 def format_expr(expr: Expr, *, width: int | None = None) -> str:
-    """Canonical text of a tree: on one line, or with `width` on lines of at most so many
-    characters, as far as breaking can do it.
+    """Return the canonical text of a tree: on one line, or with `width` on lines of at most that
+    many characters, as far as line breaks allow.
     """
     text = one_line(expr)
     if width is None or len(text) <= width:

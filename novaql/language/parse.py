@@ -30,7 +30,7 @@ _WORTH_KEEPING = 10_000
 
 
 def parse(text: str) -> Expr:
-    """The tree of a query text, well typed.
+    """Parse a query text to a type-checked tree.
 
     Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Trees of recent texts are kept; they
     are immutable.
