@@ -32,7 +32,7 @@ _WORTH_KEEPING = 10_000
 def parse(text: str) -> Expr:
     """Parse a query text to a type-checked tree.
 
-    Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Trees of recent texts are kept; they
+    Raises `SyntaxProblem`, `TypeProblem` or `UnknownName`. Caches trees of recent texts; they
     are immutable.
     """
     return _parse_kept(text) if len(text) <= _WORTH_KEEPING else _parse(text)
