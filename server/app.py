@@ -26,6 +26,7 @@ from novaql.server.http.openapi import openapi_document
 from novaql.server.http.site import Site
 from novaql.server.jobs.housekeeping import housekeeper
 from novaql.server.jobs.leases import holder_of
+from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.routes import ROUTES
 from novaql.server.scraping.tenants import managers_of, scrape_files_of
@@ -34,7 +35,7 @@ from novaql.server.tenants.assembly import assemble, close
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.scrapes import ScrapeReport
 from novaql.server.tenants.store import Store
-from novaql.server.wiring import EVENT_TYPES, JOBS, RETENTIONS
+from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
 
 class Job(Protocol):
@@ -99,10 +100,12 @@ def create_app(
         holder=None if owned_elsewhere else holder_of(settings.data),
     )
     context.on_new_jobs(runner.wake)
+    relay = Relay(context, CONSUMERS, runs=settings.job_threads > 0 and not owned_elsewhere)
+    context.on_new_events(relay.wake)
     app = FastAPI(
         title="NovaQL",
         version=__version__,
-        lifespan=_lifespan(context, (*every, runner)),
+        lifespan=_lifespan(context, (*every, relay, runner)),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -111,7 +114,7 @@ def create_app(
     )
     context.telemetry.queries_running.set_function(lambda: context.pools.queries.running)
     app.state.context = context
-    app.state.jobs = runner
+    app.state.jobs, app.state.relay = runner, relay
     app.router.routes.append(RouteIndex(ROUTES))
     mount_console(app)
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it

@@ -12,7 +12,7 @@ from novaql.server.alert_rules.objectives import CONSUMERS as BURN_ALERTS
 from novaql.server.audit.jobs import EXPORTS
 from novaql.server.history import RETENTIONS
 from novaql.server.incidents.from_alerts import CONSUMERS as ALERTS_OF_INCIDENTS
-from novaql.server.jobs.outbox import Consumer, relay
+from novaql.server.jobs.outbox import Consumer
 from novaql.server.jobs.runner import JobKind
 from novaql.server.notifications.jobs import job_kinds
 from novaql.server.routes import ROUTES
@@ -30,13 +30,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     *INCIDENTS_OF_ALERTS,
 )
 
-JOBS: tuple[JobKind, ...] = (
-    relay(CONSUMERS),
-    EXPORTS,
-    DELIVERIES,
-    *EVALUATIONS,
-    *job_kinds(Muting.of),
-)
+JOBS: tuple[JobKind, ...] = (EXPORTS, DELIVERIES, *EVALUATIONS, *job_kinds(Muting.of))
 
 AUDITED_WITHOUT_ROUTE = (
     "dashboard.update",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from novaql.server.db.columns import Id, String, Text, sealed_for
@@ -93,11 +93,23 @@ class AuditEntry(TenantRow, Base):
 class Event(TenantRow, Base):
     """The outbox: what happened, written with the change itself.
 
-    relayed_at  when its consumers have heard of it; they hear in the same transaction
+    relayed_at  when its consumers took it, in the same transaction
+    attempts    how often they failed
+    next_at     when it is due: once it is published, and after each failure later
     """
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_time", "tenant_id", "at", "id"),)
+    __table_args__ = (
+        Index("ix_events_time", "tenant_id", "at", "id"),
+        Index(
+            "ix_events_unrelayed",
+            "tenant_id",
+            "next_at",
+            "id",
+            sqlite_where=text("relayed_at IS NULL"),
+            postgresql_where=text("relayed_at IS NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     at: Mapped[datetime]
@@ -105,6 +117,8 @@ class Event(TenantRow, Base):
     data: Mapped[dict[str, Any]]
     request_id: Mapped[str] = mapped_column(Id)
     relayed_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_at: Mapped[datetime] = mapped_column(server_default="0")
 
 
 class Job(TenantRow, Base):

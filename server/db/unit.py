@@ -54,6 +54,7 @@ class Unit:
     settings those of the tenant, with its own limits
     audited  actions of the audit entries written so far
     wakes    whether jobs were added that the runner should look at after the commit
+    publishes  whether events were added that the relay should look at after the commit
     """
 
     session: Session
@@ -66,6 +67,7 @@ class Unit:
     origin: Origin
     audited: list[str] = field(default_factory=list)
     wakes: bool = False
+    publishes: bool = False
 
     def now(self) -> datetime:
         """The time, to the millisecond."""
@@ -159,19 +161,21 @@ class Unit:
     def publish(self, type_: str, data: Mapping[str, Any]) -> str:
         """Announce something by its type (`incident.created`); the id of the event.
 
-        Consumers hear of it after the commit, each exactly once in effect. Flushes, so that rows
+        The relay passes it to consumers after the commit, in effect once. Flushes, so that rows
         that are shown from here on have their defaults.
         """
         self.session.flush()
+        now = self.now()
         event = Event(
             id=new_id("evt"),
-            at=self.now(),
+            at=now,
             type=type_,
             data=dict(data),
             request_id=self.origin.request_id,
+            next_at=now,
         )
         self.session.add(event)
-        self._add_job("events.relay", event.id, {}, self.now())  # no other job has this key
+        self.publishes = True
         return event.id
 
     def enqueue(
@@ -198,16 +202,13 @@ class Unit:
                 known.attempts = 0
                 self.wakes = True
                 return known.id
-        return self._add_job(kind, key, payload or {}, at)
-
-    def _add_job(self, kind: str, key: str | None, payload: Mapping[str, Any], at: datetime) -> str:
         job_id = new_id("job")
         self.session.add(
             Job(
                 id=job_id,
                 kind=kind,
                 key=job_id if key is None else key,
-                payload=dict(payload),
+                payload=dict(payload or {}),
                 created_at=self.now(),
                 run_at=at,
                 set_at=self.now(),

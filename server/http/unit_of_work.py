@@ -33,18 +33,15 @@ class RequestUnit(Unit):
     @contextmanager
     def begin(self, *, writes: bool) -> Iterator[None]:
         """One transaction: committed at the end of the block, rolled back by an exception. The
-        runner of jobs is woken after the commit if jobs were added."""
-        self.wakes = False
+        commit wakes the runner of jobs, and the relay of events, if there are new ones."""
+        self.wakes = self.publishes = False
         with self.context.transaction(writes=writes) as session:
             self.session = session
             yield
-            if (
-                not writes
-                and (tables := self.request.scope["state"].get("tables_read")) is not None
-            ):
+            tables = self.request.scope["state"].get("tables_read")
+            if tables is not None:  # the answer is to be cached
                 tables |= tables_used(session).read
-        if self.wakes:
-            self.context.wake_jobs()
+        self.context.wake(self)
 
 
 async def request_unit(request: Request) -> RequestUnit:

@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from novaql.cancellation import Cancellation
+from novaql.server.auth.roles import Principal, Role
+from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
 from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.errors import INTERNAL, kind_of
@@ -25,6 +27,9 @@ from novaql.server.tenants.context import ServerContext
 log = logging.getLogger(__name__)
 _LONGEST_BACKOFF = timedelta(minutes=10)
 _LONGEST_REASON = 1000
+_JITTER = 1.2
+LONGEST_WAIT = _LONGEST_BACKOFF * _JITTER
+"""`backoff` of any number of attempts is at most this."""
 
 
 class LeaseLost(Exception):
@@ -54,10 +59,26 @@ def reason_of(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
+def as_system(context: ServerContext, tenant: Tenant, name: str) -> ServerContext:
+    """The server as the system sees it, which does something of that name for a tenant."""
+    principal = Principal(
+        id=name,
+        name="system",
+        role=Role.ADMIN,
+        api_version=context.access.anyone.api_version,
+        tenant_id=tenant.id,
+        tenant_name=tenant.name,
+        user_id=name,
+        user_name="system",
+        limits=tenant.limits,
+    )
+    return context.scoped(principal)
+
+
 def backoff(attempts: int) -> timedelta:
     """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
     seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
-    return timedelta(seconds=seconds * random.uniform(1.0, 1.2))  # noqa: S311 - no secret
+    return timedelta(seconds=seconds * random.uniform(1.0, _JITTER))  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ SKEW = timedelta(seconds=5)
 """Clocks of servers over one database are apart by this at most. A time that lies further ahead
 than it can was written before the clock was set back."""
 
-_NOTICED = timedelta(seconds=1)
+NOTICED = timedelta(seconds=1)
+"""A clock that has gone back by less is not looked at."""
 
 
 def holder_of(data: Path) -> str:
@@ -123,7 +124,7 @@ class Leases:
         """
         now = self._clock.now()
         latest, self._latest = self._latest, now
-        if latest is not None and now >= latest - _NOTICED:
+        if latest is not None and now >= latest - NOTICED:
             return
         run_at, set_at = (type_coerce(c, BigInteger) for c in (Job.run_at, Job.set_at))
         ahead = now + self.lasts + SKEW

@@ -1,22 +1,18 @@
-"""The outbox's other end: who hears of what happened.
+"""Consumers of events.
 
-An event is written with the change, and a job with it; the job tells all consumers in one
-transaction. So an event of a change that was rolled back never reaches anybody, and one of a change
-that was made reaches everybody, in effect once, also when the process is killed in between.
+An event is written with the change, and `relay.py` passes it to all its consumers in one
+transaction. So an event of a change that was rolled back reaches no consumer, and one of a change
+that was made reaches each, in effect once, also when the process is killed in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-
-from novaql.server.db.tables import Event
 from novaql.server.db.unit import Unit
-from novaql.server.jobs.runner import JobKind, JobRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +28,17 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Someone who wants to hear of events.
+    """What acts on events.
 
     pattern  a type, `noun.*`, or `*`
     take     what to do: rows and jobs by the unit, nothing else
+    filters  patterns of the types among these that it acts on now, read from the database. An event
+             that no consumer acts on is done without a transaction of its own. None: all
     """
 
     pattern: str
     take: Callable[[Unit, Happened], None]
+    filters: Callable[[Unit], Sequence[str]] | None = None
 
     def wants(self, type_: str) -> bool:
         return matches(self.pattern, type_)
@@ -54,20 +53,9 @@ def matches(pattern: str, type_: str) -> bool:
     return pattern == type_
 
 
-def relay(consumers: Sequence[Consumer]) -> JobKind:
-    """The kind of job that tells these consumers."""
-
-    def run(job: JobRun) -> None:
-        with job.finish() as unit:
-            event = unit.session.execute(
-                select(Event).where(Event.id == job.key)
-            ).scalar_one_or_none()
-            if event is None or event.relayed_at is not None:
-                return
-            happened = Happened(event.id, event.type, event.at, event.data, event.request_id)
-            for consumer in consumers:
-                if consumer.wants(event.type):
-                    consumer.take(unit, happened)
-            event.relayed_at = unit.now()
-
-    return JobKind("events.relay", run)
+def acted_on(unit: Unit, consumers: Iterable[Consumer]) -> list[str]:
+    """Patterns of the types that any of the consumers acts on now."""
+    patterns: list[str] = []
+    for consumer in consumers:
+        patterns += (consumer.pattern,) if consumer.filters is None else consumer.filters(unit)
+    return patterns

@@ -23,13 +23,12 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, func, or_, select
 
 from novaql.errors import QueryCancelled
-from novaql.server.auth.roles import Principal, Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
 from novaql.server.errors import Unavailable
 from novaql.server.ids import new_id
 from novaql.server.jobs.fair_claims import FairClaims
-from novaql.server.jobs.job import JobCancellation, JobKind, JobRun, LeaseLost
+from novaql.server.jobs.job import JobCancellation, JobKind, JobRun, LeaseLost, as_system
 from novaql.server.jobs.leases import Leases
 from novaql.server.tenants.context import ServerContext
 
@@ -326,19 +325,8 @@ class JobRunner:
 
     def _leased(self, job: Job, tenant: Tenant, now: datetime) -> JobRun:
         assert job.lease is not None
-        principal = Principal(
-            id=job.kind,
-            name="system",
-            role=Role.ADMIN,
-            api_version=self._context.access.anyone.api_version,
-            tenant_id=tenant.id,
-            tenant_name=tenant.name,
-            user_id=job.kind,
-            user_name="system",
-            limits=tenant.limits,
-        )
         return JobRun(
-            self._context.scoped(principal),
+            as_system(self._context, tenant, job.kind),
             job.id,
             job.kind,
             job.key,

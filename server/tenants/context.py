@@ -33,14 +33,16 @@ _MOST_VIEWS = 4096
 class Lifecycle:
     """What happens to a server as a whole.
 
-    started_at  seconds since 1970
-    stopping    set when the server is to stop: answers without an end end then
-    wakers      called when a unit of work has added jobs
+    started_at    seconds since 1970
+    stopping      set when the server is to stop: answers without an end end then
+    job_wakers    called when a unit of work has added jobs
+    event_wakers  called when a unit of work has published events
     """
 
     started_at: float = field(default_factory=time.time)
     stopping: threading.Event = field(default_factory=threading.Event)
-    wakers: list[Callable[[], None]] = field(default_factory=list)
+    job_wakers: list[Callable[[], None]] = field(default_factory=list)
+    event_wakers: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class ServerContext:
 
     @contextmanager
     def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
-        """A unit of work in the tenant of the request; jobs it adds are looked at afterwards."""
+        """A unit of work in the tenant of the request. After the commit, `wake`."""
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to work for")
         with self.transaction(writes=writes) as session:
@@ -125,8 +127,7 @@ class ServerContext:
                 origin,
             )
             yield unit
-        if unit.wakes:
-            self.wake_jobs()
+        self.wake(unit)
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Session]:
@@ -135,14 +136,22 @@ class ServerContext:
         with database.write(tenant) if writes else database.read(tenant) as session:
             yield session
 
-    def wake_jobs(self) -> None:
-        """Have the runner look for jobs that were added."""
-        for wake in self.lifecycle.wakers:
-            wake()
+    def wake(self, unit: Unit) -> None:
+        """Wake the runner if a unit has added jobs, and the relay if it has published events."""
+        if unit.wakes:
+            for wake in self.lifecycle.job_wakers:
+                wake()
+        if unit.publishes:
+            for wake in self.lifecycle.event_wakers:
+                wake()
 
     def on_new_jobs(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever jobs were added."""
-        self.lifecycle.wakers.append(wake)
+        """Call `wake` after each commit that adds jobs."""
+        self.lifecycle.job_wakers.append(wake)
+
+    def on_new_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after each commit that publishes events."""
+        self.lifecycle.event_wakers.append(wake)
 
     @staticmethod
     def actor_of(principal: Principal) -> Actor:

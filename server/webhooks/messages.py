@@ -52,7 +52,13 @@ def take(unit: Unit, event: Happened) -> None:
         unit.enqueue(JOB, key=delivery.id, payload={"webhook_id": webhook.id})
 
 
-CONSUMER = Consumer("*", take)
+def subscribed(unit: Unit) -> list[str]:
+    """The filters of all active endpoints."""
+    rows = unit.session.execute(select(Webhook.events).where(Webhook.status == "active")).scalars()
+    return sorted({pattern for filters in rows for pattern in filters})
+
+
+CONSUMER = Consumer("*", take, subscribed)
 
 
 def message(

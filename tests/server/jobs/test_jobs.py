@@ -9,15 +9,14 @@ from datetime import timedelta
 from time import monotonic, sleep
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from novaql.errors import QueryCancelled
 from novaql.server.auth.bootstrap import add_admin, add_tenant
 from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
-from novaql.server.db.tables import Event, Job, User
+from novaql.server.db.tables import Job, User
 from novaql.server.db.unit import Origin, Unit, system_actor
-from novaql.server.jobs.outbox import Consumer, Happened, matches, relay
 from novaql.server.jobs.runner import JobKind, JobRun, JobRunner, LeaseLost
 from novaql.server.tenants.context import ServerContext
 from tests.support.servers.http_server import LocalServer, local_server
@@ -70,17 +69,15 @@ def test_a_job_runs_at_its_time_and_is_gone(served: LocalServer, clock: SteppedC
     assert (counted(served), jobs(served)) == (1, [])
 
 
-def test_a_unit_that_rolls_back_leaves_no_job_and_no_event(served: LocalServer) -> None:
+def test_a_unit_that_rolls_back_leaves_no_job(served: LocalServer) -> None:
     def half(unit: Unit) -> None:
         unit.enqueue("count")
-        unit.publish("incident.created", {})
         unit.session.flush()
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         in_unit(served, half)
     assert jobs(served) == []
-    assert jobs(served, "events.relay") == []
 
 
 def test_a_timer_runs_again_and_again(served: LocalServer, clock: SteppedClock) -> None:
@@ -242,32 +239,6 @@ def test_a_tenant_that_waits_leaves_places_for_others(served: LocalServer) -> No
         work.stop()
 
 
-def test_events_reach_their_consumers_once(served: LocalServer) -> None:
-    heard: list[tuple[str, str]] = []
-
-    def take(unit: Unit, event: Happened) -> None:
-        heard.append((event.type, str(event.data["n"])))
-        add_one(unit)
-
-    consumers = (Consumer("incident.*", take), Consumer("alert.firing", take))
-    for number, type_ in enumerate(("incident.created", "alert.firing", "alert.resolved")):
-        in_unit(served, lambda unit, t=type_, n=number: unit.publish(t, {"n": n}))  # type: ignore[misc]
-    work = runner(served, relay(consumers))
-
-    assert (work.run_due(), work.run_due()) == (3, 0)
-    assert heard == [("incident.created", "0"), ("alert.firing", "1")]
-    assert counted(served) == 2
-    with served.context.database.read(None) as session:
-        assert all(e.relayed_at for e in session.execute(select(Event)).scalars())
-
-
-def test_patterns_of_events() -> None:
-    assert matches("*", "incident.created")
-    assert matches("incident.*", "incident.created")
-    assert not matches("incident.*", "incidents.created")
-    assert not matches("incident.created", "incident.resolved")
-
-
 def test_a_job_sees_its_tenant(
     served: LocalServer, database: StateDatabase, clock: SteppedClock
 ) -> None:
@@ -319,29 +290,3 @@ def test_a_job_that_the_stop_has_cancelled_is_given_back_as_it_was(served: Local
     (left,) = jobs(served, "wait")
 
     assert (left.attempts, left.last_error, left.lease, failures) == (0, None, None, [])
-
-
-def test_publishing_looks_for_no_job_and_relays_every_event() -> None:
-    """The key of the job is the id of a new event: a search for it finds nothing."""
-    seen: list[str] = []
-    heard: list[str] = []
-
-    def note(*arguments: object) -> None:
-        seen.append(str(arguments[2]))
-
-    def publish(unit: Unit) -> None:
-        for number in range(3):
-            unit.publish("thing.happened", {"number": number})
-
-    consumer = Consumer("thing.*", lambda _, happened: heard.append(str(happened.data["number"])))
-    with local_server() as served:
-        engine = served.context.database.engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            in_unit(served, publish)
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
-        runner(served, relay([consumer])).run_due()
-
-    assert [text for text in seen if "FROM jobs" in text] == []
-    assert sorted(heard) == ["0", "1", "2"]

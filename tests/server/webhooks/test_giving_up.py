@@ -16,10 +16,11 @@ from novaql.server.db.tables import AuditEntry
 from novaql.server.db.unit import Origin
 from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
+from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.webhooks.messages import KEPT
 from novaql.server.webhooks.retries import SCHEDULE
-from novaql.server.wiring import JOBS
+from novaql.server.wiring import CONSUMERS, JOBS
 from tests.server.webhooks.conftest import REACHABLE, ask, log_of, make_a_token, subscribe
 from tests.support.peers.receiver import Receiver
 from tests.support.servers.http_server import LocalServer, local_server
@@ -154,12 +155,14 @@ def test_a_slow_endpoint_does_not_hold_up_others(
         subscribe(served, f"{receiver.url}/slow", "audit.token.create")
         runner = JobRunner(served.context, JOBS, threads=2, poll_s=0.05)
         served.context.on_new_jobs(runner.wake)
+        relay = Relay(served.context, CONSUMERS, poll_s=0.05)
         receiver.hold.clear()
         system = served.context.scoped(served.context.access.anyone)
         actor = system.actor_of(served.context.access.anyone)
         with system.unit(actor, Origin("req_test"), writes=True) as unit:
             for number in range(200):
                 unit.publish("audit.token.create", {"n": number})
+        relay.start()
         runner.start()
         try:
             _until(lambda: len(receiver.of("/slow")) == 2)
@@ -171,6 +174,7 @@ def test_a_slow_endpoint_does_not_hold_up_others(
         finally:
             receiver.say(410)
             receiver.hold.set()
+            relay.stop()
             runner.stop()
 
 

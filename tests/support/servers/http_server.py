@@ -28,6 +28,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import Clock, SystemClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.migrate import migrate
+from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
 from novaql.server.process.limits import Limits
 from novaql.server.process.run import address_of, listen, public_server
@@ -61,10 +62,14 @@ class LocalServer:
         return found
 
     def run_jobs(self) -> int:
-        """Run every job that is due by the server's clock; how many that were."""
-        runner = self.app.state.jobs
+        """Relay every event and run every job that is due by the server's clock; how many."""
+        runner, relay = self.app.state.jobs, self.app.state.relay
         assert isinstance(runner, JobRunner)
-        return runner.run_due()
+        assert isinstance(relay, Relay)
+        done = 0
+        while found := relay.run_due() + runner.run_due():
+            done += found
+        return done
 
     def bearer(self, role: Role = Role.ADMIN) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[role]}"}

@@ -1,0 +1,225 @@
+"""The relay: passes published events to their consumers.
+
+It reads the outbox itself: events that no relay has marked yet (`relayed_at`), in the order in
+which they are due, a few of each tenant in turn. An event, what its consumers write and its mark
+are one transaction, so that a killed process neither loses nor doubles it. That transaction holds
+the row; a relay of another process skips it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, select, update
+
+from novaql.server.db.rows import Tenant
+from novaql.server.db.tables import Event
+from novaql.server.db.unit import Origin, system_actor
+from novaql.server.errors import Unavailable
+from novaql.server.jobs.job import LONGEST_WAIT, as_system, backoff
+from novaql.server.jobs.leases import NOTICED
+from novaql.server.jobs.outbox import Consumer, Happened, acted_on, matches
+from novaql.server.tenants.context import ServerContext
+
+log = logging.getLogger(__name__)
+NAME = "events.relay"
+BATCH = 8
+"""Events of a tenant that consumers act on, before it is the next tenant's turn."""
+
+_LOOK = 256
+_UNRELAYED = Event.relayed_at.is_(None)
+
+
+class Relay:
+    """Relays events in a thread. Safe to have in several processes at one time.
+
+    runs    whether `start` begins the thread
+    poll_s  how often to look for events that another process has published
+    retry   wait after so many failed attempts
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        consumers: Sequence[Consumer],
+        *,
+        runs: bool = True,
+        poll_s: float = 0.5,
+        retry: Callable[[int], timedelta] = backoff,
+    ) -> None:
+        self._context = context
+        self._consumers = consumers
+        self._runs = runs
+        self._poll_s = poll_s
+        self._retry = retry
+        self._latest: datetime | None = None
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to relay."""
+        if self._runs:
+            self._thread = threading.Thread(target=self._work, name="relay", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the event that is relayed now."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def wake(self) -> None:
+        """Look for events now."""
+        self._wake.set()
+
+    def run_due(self, *, most: int = 10_000) -> int:
+        """Relay in this thread until no event is due; how many there were. For tests."""
+        done = 0
+        while (found := self.relay_round()) and done < most:
+            done += found
+        if found:
+            raise RuntimeError(f"more than {most} events were due: each publishes another")
+        return done
+
+    def relay_round(self) -> int:
+        """Relay a few due events of each tenant that has some; how many."""
+        if self._context.database.stands_in:  # that they are relayed would be forgotten
+            return 0
+        self._mend_times()
+        done, last = 0, ""
+        while (tenant := self._tenant_after(last)) is not None and not self._stop.is_set():
+            last = tenant.id
+            try:
+                done += self._relay_some(as_system(self._context, tenant, NAME))
+            except Exception:  # of this tenant; the others must not wait for it
+                log.exception("events could not be relayed", extra={"tenant": tenant.id})
+        return done
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            found = 0
+            try:
+                found = self.relay_round()
+            except Unavailable as problem:
+                log.warning("events wait: %s", problem)
+            except Exception:
+                log.exception("events could not be relayed")
+            if not found:
+                self._wake.wait(self._poll_s)
+                self._wake.clear()
+
+    def _tenant_after(self, tenant_id: str) -> Tenant | None:
+        """The next tenant by id that has unrelayed events."""
+        with self._context.database.read(None) as session:
+            return session.execute(next_tenant(tenant_id)).scalar_one_or_none()
+
+    def _relay_some(self, context: ServerContext) -> int:
+        with context.unit(system_actor(NAME), Origin(NAME), writes=False) as unit:
+            due = unit.session.execute(due_events(unit.now())).all()
+            patterns = acted_on(unit, self._consumers) if due else []
+        wanted: list[str] = []
+        others: list[str] = []
+        for event_id, type_ in due:
+            is_wanted = any(matches(pattern, type_) for pattern in patterns)
+            (wanted if is_wanted else others).append(event_id)
+        done = self._mark(context, others)
+        for event_id in wanted[:BATCH]:
+            if self._stop.is_set():
+                break
+            done += self._relay(context, event_id)
+        return done
+
+    def _mark(self, context: ServerContext, event_ids: Sequence[str]) -> int:
+        """Events that no consumer acts on are done. No answer depends on that, and after a power
+        cut they are so again."""
+        if not event_ids:
+            return 0
+        own = select(Event.id).where(Event.id.in_(event_ids), _UNRELAYED).order_by(Event.id)
+        with context.database.write(
+            context.tenant_id, durability="relaxed", visible=False
+        ) as session:
+            ids = session.execute(own.with_for_update(skip_locked=True)).scalars().all()
+            session.execute(
+                update(Event).where(Event.id.in_(ids)).values(relayed_at=context.clock.now())
+            )
+        self._count("ok", len(ids))
+        return len(ids)
+
+    def _relay(self, context: ServerContext, event_id: str) -> bool:
+        """Pass an event to its consumers. False: another process has it."""
+        try:
+            with context.unit(system_actor(NAME), Origin(event_id), writes=True) as unit:
+                event = unit.session.execute(_held(event_id)).scalar_one_or_none()
+                if event is None:
+                    return False
+                happened = Happened(event.id, event.type, event.at, event.data, event.request_id)
+                for consumer in self._consumers:
+                    if consumer.wants(event.type):
+                        consumer.take(unit, happened)
+                event.relayed_at = unit.now()
+        except Exception:
+            log.exception("an event could not be relayed", extra={"event": event_id})
+            self._put_off(context, event_id)
+            self._count("failed")
+        else:
+            self._count("ok")
+        return True
+
+    def _put_off(self, context: ServerContext, event_id: str) -> None:
+        with context.database.write(
+            context.tenant_id, durability="relaxed", visible=False
+        ) as session:
+            event = session.execute(_held(event_id)).scalar_one_or_none()
+            if event is not None:
+                event.attempts += 1
+                event.next_at = context.clock.now() + self._retry(event.attempts)
+
+    def _mend_times(self) -> None:
+        """Relay events as soon as they were to be, though the clock was set back since.
+
+        Their times were chosen by a clock that was ahead. Looks at the start, and when this clock
+        has gone back.
+        """
+        now = self._context.clock.now()
+        latest, self._latest = self._latest, now
+        if latest is not None and now >= latest - NOTICED:
+            return
+        ahead = update(Event).where(_UNRELAYED)
+        longest = now + LONGEST_WAIT
+        try:
+            with self._context.database.write(None, durability="relaxed", visible=False) as session:
+                session.execute(
+                    ahead.where(Event.attempts == 0, Event.next_at > now).values(next_at=now)
+                )
+                session.execute(ahead.where(Event.next_at > longest).values(next_at=longest))
+        except BaseException:
+            self._latest = latest
+            raise
+
+    def _count(self, outcome: str, events: int = 1) -> None:
+        self._context.telemetry.jobs.labels(NAME, outcome).inc(events)
+
+
+def next_tenant(after: str) -> Select[Tenant]:
+    """Of the tenants with unrelayed events, the first one after an id."""
+    first = select(Event.tenant_id).where(_UNRELAYED, Event.tenant_id > after)
+    found = first.order_by(Event.tenant_id).limit(1).scalar_subquery()
+    return select(Tenant).where(Tenant.id == found)
+
+
+def due_events(now: datetime) -> Select[str, str]:
+    """Ids and types of the session's tenant's first due events."""
+    due: tuple[ColumnElement[bool], ...] = (_UNRELAYED, Event.next_at <= now)
+    in_order = select(Event.id, Event.type).where(*due).order_by(Event.next_at, Event.id)
+    return in_order.limit(_LOOK)
+
+
+def _held(event_id: str) -> Select[Event]:
+    """An event if it is unrelayed and no other transaction holds it."""
+    one = select(Event).where(Event.id == event_id, _UNRELAYED)
+    return one.with_for_update(skip_locked=True)
