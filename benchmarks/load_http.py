@@ -33,7 +33,12 @@ from benchmarks.load_client import Seen, due_times, load
 from benchmarks.load_content import fill
 from benchmarks.load_mix import Read, reads, requests_of
 
-_UNLIMITED = ("RATE_PER_MINUTE", "RATE_PER_DAY", "PROMETHEUS_PER_MINUTE", "STRANGERS_PER_MINUTE")
+_UNLIMITED = (
+    "RATE_PER_MINUTE",
+    "RATE_PER_DAY",
+    "PROMETHEUS_PER_MINUTE",
+    "AUTH_FAILURES_PER_MINUTE",
+)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from novaql.errors import ArgumentError
 from novaql.server.addresses import parse_listen
+from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.run import serve
 from novaql.server.settings import Settings
 from novaql.tsdb.errors import StoreError
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--log-level", default="info")
     given = parser.parse_args(arguments)
     try:
+        log_to_stderr(given.log_level)
         host, port = (None, None) if given.listen is None else parse_listen(given.listen)
         settings = Settings.from_environment(
             os.environ,

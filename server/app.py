@@ -120,7 +120,7 @@ def create_app(
     app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
     for kind in (*KINDS, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_failure)
-    app.add_middleware(Compression, smallest=settings.compress_bytes)
+    app.add_middleware(Compression, smallest=settings.compression_min_bytes)
     app.add_middleware(Edge, telemetry=context.telemetry, site=Site.of(settings))
     return app
 

@@ -1,11 +1,11 @@
-"""What a server can be told: arguments, `NOVAQL_*` in the environment, or a TOML file."""
+"""Settings of a server: from arguments, `NOVAQL_*` in the environment, or a TOML file."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -14,21 +14,21 @@ from novaql import tsdb
 from novaql.errors import ArgumentError
 from novaql.server.addresses import is_loopback, parse_networks, parse_server
 from novaql.server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
-from novaql.server.settings_sources import of_environment, of_file
+from novaql.server.settings_renames import SettingNames
+from novaql.server.settings_sources import environment_texts, of_environment, of_file
 from novaql.timeparse import duration_ms
 
 __all__ = ["TENANT_LIMITS", "Limits", "Settings", "SyncMode"]
 SyncMode = Literal["always", "interval", "os"]
-_AT_LEAST_ONE = ("query_threads", "write_queue", "max_body_bytes", "workers")
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
 Limits = tuple[tuple[str, float], ...]
-"""Those of a tenant: names and values."""
+"""Limits of one tenant: names and values."""
 
 _SECRET = ("master_key", "database_url")
 _LIMITS_OF_WRITES = (
     "max_write_bytes",
-    "max_unpacked_bytes",
+    "max_decompressed_bytes",
     "max_write_series",
     "max_labels",
     "max_label_name_bytes",
@@ -39,103 +39,99 @@ _LIMITS_OF_WRITES = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything configurable. Raises `ArgumentError` for what cannot be served safely.
+    """Every setting of the server. Raises `ArgumentError` for unsafe or impossible values.
 
-    data                directory of the store; what the server itself keeps is in `data/server`
-    host, port          where to listen; port 0 takes a free one
-    auth                ask for tokens. Without, only a loopback address is accepted
-    tls_cert, tls_key   PEM files of a certificate (its chain included) and its key; the server then
-                        speaks TLS alone. SIGHUP reads them again. None: it speaks plain HTTP
+    data                directory of the store; the server's own files are in `data/server`
+    host, port          address to listen on; port 0 takes a free one
+    auth                require tokens. Without them, only a loopback address is accepted
+    tls_cert, tls_key   PEM files of a certificate (with its chain) and its key; the server then
+                        speaks TLS only. SIGHUP reloads them. None: plain HTTP
     trusted_proxies     networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are
-                        believed: CIDRs separated by commas; "": nobody's are
-    max_connections     open connections of all clients, at most half of the files that the system
-                        lets a process open; 0: no limit
-    max_connections_per_address   and of one address (one /64 network of IPv6), a trusted proxy
-                        excepted; of clients behind one, requests at a time; 0: no limit
+                        trusted: CIDRs separated by commas; "": none
+    max_connections     open connections of all clients, at most half of the files that a process
+                        may open; 0: no limit
+    max_connections_per_address   open connections of one address (one /64 network of IPv6); for
+                        clients behind a trusted proxy, concurrent requests; 0: no limit
     sync                when a write reaches the disk: before it is acknowledged (`always`), at
-                        least every `sync_interval_s` (`interval`), or when the system likes (`os`)
-    retention           how long samples are kept, such as `90d`; "": for ever
-    retention_bytes     the oldest samples go while the store is larger; 0: it may be
-    rollups             resolutions that samples are summed up by, such as `5m,1h`; "": none
-    rollup_retention    how long rollups stay when their samples have gone, such as `2y`; "": no
-                        longer than these
-    query_threads       queries that run at one time; `query_queue` more may wait, half of them of
-                        one tenant; the rest get 503
-    max_concurrent_queries   queries of one tenant that run or wait at one time, then 429; 0: as
-                        many as the queue takes
-    write_queue         bodies with samples that are decoded or wait for it at one time, shared
-                        fairly by the tenants; the rest get 503 and come again
-    max_bodies_bytes    memory for the bodies with samples that are in work, of all tenants; while
-                        another tenant needs it, one tenant has at most half
-    query_timeout_s     budget of a query that asks for none, and the most it may ask for
-    query_memory_bytes  memory for the queries of all tenants together; 0: a quarter of what the
-                        machine or the control group has. More workers share it
-    max_query_samples, max_query_points   budget of one query: samples read, and steps of
-                        a range after the first
-    result_cache_bytes  memory for answers to range queries, of which a later one uses what has not
-                        changed, and as much again for their texts; 0: none are kept. A query with
-                        `nocache=1` uses none and adds none
-    state_cache_bytes   memory for answers to reads of the database, used while nobody changes it
-    measured_for_s      what was measured for an objective or a service's health is told again for
-                        so long, and as long again at most while it is measured anew, unless a
-                        client has written samples since; 0: it is measured each time it is asked
-                        for
-    max_read_samples    most samples in one answer to a remote read
-    max_body_bytes      largest request body to a JSON endpoint
-    max_write_bytes     largest body with samples, as it is sent
-    max_unpacked_bytes  and when it is unpacked
-    max_write_series    most series in one such body
-    max_labels          most labels of a series that is sent
-    max_label_name_bytes, max_label_value_bytes   longest name and value of such a label
-    max_delta_series    OTLP series of delta temporality whose sums are kept at one time
-    compress_bytes      answers from this size on are compressed for clients that accept it
+                        least every `sync_interval_s` (`interval`), or when the system syncs (`os`)
+    retention           age at which samples are deleted, such as `90d`; "": never
+    retention_bytes     size of the store above which the oldest samples are deleted; 0: no limit
+    rollups             resolutions of rollups, such as `5m,1h`; "": none
+    rollup_retention    age at which rollups are deleted, such as `2y`; "": with their samples
+    query_threads       queries that run concurrently; `query_queue` more wait, half of them of one
+                        tenant; the server answers the rest with 503
+    max_concurrent_queries   queries of one tenant that run or wait, then 429; 0: as many as the
+                        queue takes
+    write_queue         request bodies with samples that are decoded or wait, shared fairly by the
+                        tenants; the server answers the rest with 503, and clients retry
+    write_memory_bytes  memory for all request bodies with samples; while another tenant needs it,
+                        one tenant gets at most half
+    query_timeout_s     default and largest timeout of a query
+    query_memory_bytes  memory for the queries of all tenants; 0: a quarter of the memory of the
+                        machine or control group. Workers share it
+    max_query_samples, max_query_points   limits of one query: samples read, and steps of a range
+                        after the first
+    result_cache_bytes  memory of the result cache of range queries, and as much again for their
+                        encoded texts; 0: no cache. A query with `nocache=1` does not use it
+    response_cache_bytes  memory of the cache of responses to reads of the database
+    slo_cache_ttl_s     lifetime of cached SLO and health values; a client's write of samples
+                        invalidates them earlier; 0: no cache
+    max_read_samples    samples in one answer to a remote read
+    max_body_bytes      size of the body of a request to a JSON endpoint
+    max_write_bytes     size of a request body with samples, as sent
+    max_decompressed_bytes   size of such a body after decompression
+    max_write_series    series in one such body
+    max_labels          labels of a received series
+    max_label_name_bytes, max_label_value_bytes   length of a name and a value of such a label
+    max_delta_series    OTLP series of delta temporality whose sums the server holds
+    compression_min_bytes   size from which answers are compressed for clients that accept it
     scrape_config       a configuration file of Prometheus, whose `scrape_configs` are scraped into
-                        the first tenant's store, or a folder with a file for each tenant, called
-                        by its name: `acme.yml`; None: nothing is scraped
-    max_lag_s           graceful stop: how long running requests may take to end
-    database_url        where everything but samples is kept: `postgresql://…`, or `sqlite:///…`;
-                        "" is a SQLite file in `data/server`
-    master_key          what secrets are sealed with: 32 bytes in base64; older keys may follow,
-                        separated by commas. "" is a key file in `data/server`, made when missing
+                        the first tenant's store, or a folder with a file named after each tenant,
+                        such as `acme.yml`; None: no scraping
+    shutdown_timeout_s  time that running requests have to end after SIGTERM
+    database_url        database for everything but samples: `postgresql://…` or `sqlite:///…`;
+                        "": a SQLite file in `data/server`
+    master_key          key that encrypts secrets: 32 bytes in base64; older keys may follow,
+                        separated by commas. "": a key file in `data/server`, created when missing
     rate_per_minute, rate_per_day   requests of one token in a minute, of one tenant in a day
-    prometheus_per_minute           requests of one token to Prometheus's base; 0: no limit
-    strangers_per_minute            requests without a good token from one address, then 429
-    egress_allow        networks that outgoing requests may reach though they are not public:
-                        CIDRs separated by commas (also `NOVA_EGRESS_ALLOW`)
-    dns_server          DNS server that names of outgoing requests are looked up at, such as
-                        `10.0.0.2` or `127.0.0.1:5353`; "": as the system does
-    webhook_http        whether webhooks may have URLs that begin with `http://`
-    webhook_retries     waits between attempts to deliver a message
-    webhook_timeout_s   how long a receiver may take
-    webhook_overlap_s   how long the secret before a rotation stays valid
-    workers             processes that answer requests. 1: this one does everything. More: this one
-                        keeps the samples and runs the jobs, and so many others share the socket
-    job_threads         jobs that run at one time; 0: none run in this process
-    job_lease_s         a job is taken over by another server when the one that runs it has not been
-                        heard of for so long; a server that starts again takes back its own at once
-    clock_file          a file that tells the time, for tests of a whole server; "" for none
-    public_url          how clients reach the server: in links that it sends out, and the origin
-                        whose pages may write, beside the address that it listens on
-    evaluation_interval_s   between evaluations of rules whose group names no interval
-    evaluations_spread  each group of rules is evaluated at a moment of its own within its interval;
-                        False: at whole intervals after it was made
-    notify_gap_s        an alert is told by hand once in so many seconds
-    min_evaluation_interval_s   shortest interval of a tenant's groups of rules
+    prometheus_per_minute           requests of one token to the Prometheus base; 0: no limit
+    auth_failures_per_minute        requests without a valid token from one address, then 429
+    egress_allow        non-public networks that outgoing requests may reach: CIDRs separated by
+                        commas (also `NOVA_EGRESS_ALLOW`)
+    dns_server          DNS server for names of outgoing requests, such as `10.0.0.2` or
+                        `127.0.0.1:5353`; "": the system's
+    webhook_http        allow webhook URLs that begin with `http://`
+    webhook_retry_delays   delays between attempts to deliver a message
+    webhook_timeout_s   timeout of one attempt
+    webhook_secret_overlap_s   time that the previous secret stays valid after a rotation
+    workers             processes that answer requests. 1: this process does everything. More: this
+                        process owns the samples and runs the jobs, the workers share the socket
+    job_threads         jobs that run concurrently; 0: this process runs none
+    job_lease_s         lease of a job: another server takes it over when the lease is not renewed
+                        for so long; a server that restarts takes back its own jobs at once
+    clock_file          a file with the current time, for tests of a whole server; "": none
+    public_url          URL of the server for clients: in links that it sends, and the origin whose
+                        pages may write, beside the address that it listens on
+    evaluation_interval_s   default evaluation interval of a group of rules
+    evaluations_spread  each group of rules has its own offset within its interval; False: whole
+                        intervals after it was created
+    manual_notify_interval_s   minimum interval between manual notifications for an alert
+    min_evaluation_interval_s  shortest interval of a tenant's groups of rules
     max_rule_series     alerts or series of one rule; with more its evaluation fails; 0: no limit
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
-    max_audit_exports   resources of a tenant at one time, then 409 `limit_reached`; 0: no limit.
-                        Rules of objectives do not count; what has ended does not count
-    max_former_users    deactivated users of a tenant; with more no user is made
-    max_group_members   memberships of users in groups, of all groups of a tenant
-    max_pending_deliveries   messages to webhooks, and notifications, of a tenant that wait to be
-                        delivered; one more message is a dead letter, a notification waits
-    max_incident_entries   entries in the timeline of an incident; one more comment is refused
+    max_audit_exports   resources of a tenant, then 409 `limit_reached`; 0: no limit. Rules of SLOs
+                        do not count; ended resources do not count
+    max_former_users    deactivated users of a tenant; with more no user can be created
+    max_group_members   memberships of users in all groups of a tenant
+    max_pending_deliveries   webhook messages and notifications of a tenant that wait for delivery;
+                        one more message becomes a dead letter, one more notification waits
+    max_incident_entries   entries in the timeline of an incident; more comments are refused
     max_idempotency_keys   keys of a tenant in 24 hours
-    max_scrape_targets  targets of a tenant; those beyond it are listed as dropped
-    max_history         rows of a tenant that have ended, of each kind: the newest are kept
-    calls_selector      counter of calls with labels `client` and `server`, from which edges between
-                        services are discovered
+    max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
+    max_history         ended rows of a tenant, of each kind: the oldest are deleted
+    calls_selector      counter of calls with labels `client` and `server`, from which the server
+                        discovers edges between services
     """
 
     data: Path = Path("novaql-data")
@@ -157,38 +153,38 @@ class Settings:
     query_queue: int = 64
     max_concurrent_queries: int = 64
     write_queue: int = 32
-    max_bodies_bytes: int = 256 << 20
+    write_memory_bytes: int = 256 << 20
     query_timeout_s: float = 120.0
     query_memory_bytes: int = 0
     max_query_samples: int = 500_000_000
     max_query_points: int = 11_000
     result_cache_bytes: int = 64 << 20
-    state_cache_bytes: int = 16 << 20
-    measured_for_s: float = 5.0
+    response_cache_bytes: int = 16 << 20
+    slo_cache_ttl_s: float = 5.0
     max_read_samples: int = 20_000_000
     max_body_bytes: int = 1 << 20
     max_write_bytes: int = 64 << 20
-    max_unpacked_bytes: int = 64 << 20
+    max_decompressed_bytes: int = 64 << 20
     max_write_series: int = 1_000_000
     max_labels: int = 256
     max_label_name_bytes: int = 1024
     max_label_value_bytes: int = 64 << 10
     max_delta_series: int = 200_000
-    compress_bytes: int = 4096
+    compression_min_bytes: int = 4096
     scrape_config: Path | None = None
-    max_lag_s: float = 10.0
+    shutdown_timeout_s: float = 10.0
     database_url: str = field(default="", repr=False)
     master_key: str = field(default="", repr=False)
     rate_per_minute: int = 100
     rate_per_day: int = 10_000
     prometheus_per_minute: int = 60_000
-    strangers_per_minute: int = 120
+    auth_failures_per_minute: int = 120
     egress_allow: str = ""
     dns_server: str = ""
     webhook_http: bool = False
-    webhook_retries: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
+    webhook_retry_delays: str = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
     webhook_timeout_s: float = 15.0
-    webhook_overlap_s: float = 86_400.0
+    webhook_secret_overlap_s: float = 86_400.0
     workers: int = 1
     job_threads: int = 4
     job_lease_s: float = 15.0
@@ -196,7 +192,7 @@ class Settings:
     public_url: str = ""
     evaluation_interval_s: float = 60.0
     evaluations_spread: bool = True
-    notify_gap_s: float = 30.0
+    manual_notify_interval_s: float = 30.0
     min_evaluation_interval_s: float = 1.0
     max_rule_series: int = 20_000
     max_rules: int = 5_000
@@ -236,7 +232,7 @@ class Settings:
         for name in (
             "query_threads",
             "write_queue",
-            "max_bodies_bytes",
+            "write_memory_bytes",
             "max_body_bytes",
             "workers",
             *_LIMITS_OF_WRITES,
@@ -266,7 +262,7 @@ class Settings:
             "rate_per_minute",
             "rate_per_day",
             "prometheus_per_minute",
-            "strangers_per_minute",
+            "auth_failures_per_minute",
             "max_connections",
             "max_connections_per_address",
             "job_threads",
@@ -290,85 +286,81 @@ class Settings:
 
         if not 1 <= self.job_lease_s <= 3600:
             raise ArgumentError("job_lease_s", "must be from 1 to 3600")
-        if self.max_bodies_bytes < self.max_write_bytes:
-            raise ArgumentError("max_bodies_bytes", "must be at least max_write_bytes")
+        if self.write_memory_bytes < self.max_write_bytes:
+            raise ArgumentError("write_memory_bytes", "must be at least max_write_bytes")
         if self.webhook_timeout_s > 60:
             raise ArgumentError("webhook_timeout_s", "must be at most 60")
-        if self.webhook_overlap_s < 0:
-            raise ArgumentError("webhook_overlap_s", "must be 0 or more")
+        if self.webhook_secret_overlap_s < 0:
+            raise ArgumentError("webhook_secret_overlap_s", "must be 0 or more")
         self.webhook_schedule()
-        self.kept()
+        self.storage_options()
 
-    def kept(self) -> dict[str, Any]:
-        """What of the settings says how samples are kept, as options of `tsdb.open`."""
-        found: dict[str, Any] = {}
+    def storage_options(self) -> dict[str, Any]:
+        """Retention and rollups, as options of `tsdb.open`."""
+        options: dict[str, Any] = {}
         names = {"retention": "retention_ms", "rollup_retention": "rollup_retention_ms"}
         for name, option in names.items():
             text = getattr(self, name)
-            found[option] = _positive_ms(name, text) if text else None
+            options[option] = _positive_ms(name, text) if text else None
         parts = [part.strip() for part in self.rollups.split(",") if part.strip()]
-        found["rollups_ms"] = tuple(_positive_ms("rollups", part) for part in parts)
-        found["retention_bytes"] = self.retention_bytes or None
+        options["rollups_ms"] = tuple(_positive_ms("rollups", part) for part in parts)
+        options["retention_bytes"] = self.retention_bytes or None
         try:
-            tsdb.StoreOptions(**found)
+            tsdb.StoreOptions(**options)
         except ValueError as problem:
             raise ArgumentError("retention", str(problem)) from None
-        return found
+        return options
 
     def within(self, limits: Limits) -> Settings:
-        """The settings as a tenant has them that has limits of its own.
-
-        Raises `ArgumentError` for a limit that is none.
-        """
+        """The settings with the limits of one tenant. Raises `ArgumentError` for invalid ones."""
         chosen: dict[str, Any] = dict(limits)
         return replace(self, **chosen) if chosen else self
 
-    def shown(self, name: str) -> Any:
-        """A setting for others to see: of what holds a secret, only that it is set."""
+    def redacted(self, name: str) -> Any:
+        """The value of a setting; of a secret, only that it is set."""
         value = getattr(self, name)
         return "[hidden]" if value and name in _SECRET else value
 
     def webhook_schedule(self) -> tuple[timedelta, ...]:
-        """How long after each failed attempt to deliver a message the next one comes."""
+        """The delay after each failed attempt to deliver a message."""
         try:
-            waits = [duration_ms(part.strip()) for part in self.webhook_retries.split(",")]
+            waits = [duration_ms(part.strip()) for part in self.webhook_retry_delays.split(",")]
         except ArgumentError as problem:
-            raise ArgumentError("webhook_retries", str(problem)) from None
+            raise ArgumentError("webhook_retry_delays", str(problem)) from None
         return tuple(timedelta(milliseconds=wait) for wait in waits)
 
     @classmethod
     def from_environment(
         cls, environ: Mapping[str, str], *, config: Path | None = None, **arguments: Any
     ) -> Settings:
-        """Arguments that are not None win over `NOVAQL_<NAME>`, that over the file, that over
-        the default.
+        """Settings from all sources. Arguments that are not None override `NOVAQL_<NAME>`, which
+        overrides the file, which overrides the default.
 
-        config  a TOML file with settings by their names; None: the one that `NOVAQL_CONFIG` names
+        config  a TOML file of settings; None: the one that `NOVAQL_CONFIG` names
         """
-        named = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
-        hints = get_type_hints(cls)
-        chosen = {} if named is None else of_file(named, hints)
-        for one in fields(cls):
-            text = environ.get(f"NOVAQL_{one.name.upper()}")
-            if text is None and one.name == "egress_allow":
-                text = environ.get("NOVA_EGRESS_ALLOW")
-            if text is not None:
-                chosen[one.name] = of_environment(one.name, text, hints[one.name])
+        file = config or (Path(environ["NOVAQL_CONFIG"]) if environ.get("NOVAQL_CONFIG") else None)
+        hints, names = get_type_hints(cls), SettingNames()
+        chosen = {} if file is None else of_file(file, hints, names)
+        given = environment_texts(environ, (*hints, *names.former))
+        for name, text in given.items():
+            current = names.current(name, f"NOVAQL_{name.upper()}")
+            if current is not None:
+                chosen[current] = of_environment(name, text, hints[current])
         chosen.update({name: value for name, value in arguments.items() if value is not None})
         return cls(**chosen)
 
     def as_text(self) -> str:
-        """For `from_text` in another process."""
+        """JSON for `from_text` in another process."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_text(cls, text: str) -> Settings:
-        """What `as_text` was made of."""
+        """The settings that `as_text` wrote."""
         paths = {n for n, hint in get_type_hints(cls).items() if hint in (Path, Path | None)}
-        told: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = json.loads(text)
         for name in paths:
-            told[name] = None if told[name] is None else Path(told[name])
-        return cls(**told)
+            values[name] = None if values[name] is None else Path(values[name])
+        return cls(**values)
 
 
 def _positive_ms(name: str, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Names of the settings that a tenant may have otherwise."""
+"""Settings that a tenant can override."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESOURCE_LIMITS = (
     *("max_former_users", "max_group_members", "max_pending_deliveries", "max_incident_entries"),
     *("max_idempotency_keys", "max_scrape_targets", "max_history"),
 )
-"""Limits of rows, or of other things, of a tenant at one time; 0 is none."""
+"""Limits of the rows, or other resources, of a tenant; 0: no limit."""
 
 TENANT_LIMITS: Mapping[str, type] = {
     "query_timeout_s": float,
@@ -26,4 +26,4 @@ TENANT_LIMITS: Mapping[str, type] = {
     "rate_per_day": int,
     "prometheus_per_minute": int,
 }
-"""Settings that a tenant may have otherwise: `novaql admin limits`."""
+"""Settings that a tenant can override, by `novaql admin limits`."""

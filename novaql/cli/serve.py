@@ -12,6 +12,7 @@ from novaql.export.missing import needs
 
 with needs("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", extra="server"):
     from novaql.server.addresses import parse_listen
+    from novaql.server.process.logs import log_to_stderr
     from novaql.server.process.run import serve
     from novaql.server.settings import Settings
 
@@ -117,4 +118,5 @@ def command(
         arguments["host"], arguments["port"] = parse_listen(listen)
     if no_auth:
         arguments["auth"] = False
+    log_to_stderr(log_level)
     serve(Settings.from_environment(os.environ, **arguments), log_level=log_level)

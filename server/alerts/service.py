@@ -131,7 +131,7 @@ def _reason(text: str) -> str:
 
 
 def _not_too_often(unit: Unit, alert: Alert) -> None:
-    gap = timedelta(seconds=unit.settings.notify_gap_s)
+    gap = timedelta(seconds=unit.settings.manual_notify_interval_s)
     last = unit.session.execute(
         select(Notification.created_at)
         .where(Notification.alert_id == alert.id, Notification.created_at > unit.now() - gap)

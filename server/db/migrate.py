@@ -44,7 +44,7 @@ def migrate(database: StateDatabase) -> None:
         config = configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "heads")
-        log.info("the database was migrated", extra={"heads": sorted(scripts().get_heads())})
+        log.info("the database was migrated", extra={"revisions": sorted(scripts().get_heads())})
 
 
 def configuration() -> Config:

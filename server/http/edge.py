@@ -97,7 +97,7 @@ class Edge:
                     "method": asked,
                     "path": path,
                     "status": status,
-                    "ms": round(seconds * 1000, 2),
+                    "duration_ms": round(seconds * 1000, 2),
                 },
             )
 

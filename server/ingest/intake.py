@@ -24,10 +24,10 @@ class Intake:
 
     def __init__(self, settings: Settings) -> None:
         self.limits = label_limits(settings)
-        self.most_bytes = settings.max_unpacked_bytes
+        self.most_bytes = settings.max_decompressed_bytes
         self.turn = threading.Lock()
         self.remote_write = RemoteWriteDecoder(
-            most_bytes=settings.max_unpacked_bytes, limits=self.limits
+            most_bytes=settings.max_decompressed_bytes, limits=self.limits
         )
         self.text = ExpositionParser(openmetrics=False, default_time_ms=0, limits=self.limits)
         self.influx = InfluxParser(limits=self.limits)

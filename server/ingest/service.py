@@ -81,7 +81,7 @@ def store_message_2(context: ServerContext, body: bytes, *, zstd: bool = False) 
 def _store_parts(
     context: ServerContext, body: bytes, zstd: bool, parts: Callable[[bytes], Parts]
 ) -> Steps[Written]:
-    limit = context.settings.max_unpacked_bytes
+    limit = context.settings.max_decompressed_bytes
     data = Body(body, "zstd", limit=limit).whole() if zstd else unpack_snappy(body, limit=limit)
     sound: SoundSeries | None = None
 
@@ -114,7 +114,9 @@ def store_otlp(
 ) -> Steps[tuple[int, str]]:
     """Decode an OTLP export and store it; how many points were left out, and why."""
     intake = intake_of(context)
-    data = Body(body, "gzip" if packed else "", limit=context.settings.max_unpacked_bytes).whole()
+    data = Body(
+        body, "gzip" if packed else "", limit=context.settings.max_decompressed_bytes
+    ).whole()
     reading = OtlpReading(data, intake.deltas, intake.limits, as_json=as_json)
     try:
         stored = yield from spooled(context, reading.slices)
@@ -136,7 +138,7 @@ def store_body(
     Raises `InputError`, a `ServerError` or a `StoreError`; nothing is stored then.
     """
     intake = intake_of(context)
-    whole = Body(body, encoding, limit=context.settings.max_unpacked_bytes)
+    whole = Body(body, encoding, limit=context.settings.max_decompressed_bytes)
     series = SeriesCount(intake.limits)
     try:
         stored = yield from spooled(context, partial(read, intake, whole, told), series)

@@ -183,7 +183,7 @@ class JobRun:
                     with unit.session.begin_nested():
                         kind.failed(unit, self.key, reason_of(error))
                 except Exception:
-                    log.exception("a failed job could not be shown", extra={"job": self.id})
+                    log.exception("a failed job could not be shown", extra={"job_id": self.id})
         self.ended = True
 
     def _own(self, session: Session) -> Job:

@@ -231,13 +231,15 @@ class JobRunner:
                 self._context.telemetry.jobs.labels(run.kind, "stopped").inc()
                 return
             outcome = "failed"
-            log.exception("a job failed", extra={"job": run.id, "kind": run.kind, "key": run.key})
+            log.exception(
+                "a job failed", extra={"job_id": run.id, "kind": run.kind, "key": run.key}
+            )
             try:
                 run.fail(error, kind)
             except LeaseLost:
                 outcome = "lost"
             except Exception:  # its lease will run out
-                log.exception("a failed job could not be given back", extra={"job": run.id})
+                log.exception("a failed job could not be given back", extra={"job_id": run.id})
         self._context.telemetry.jobs.labels(run.kind, outcome).inc()
 
     def _claim(

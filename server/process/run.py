@@ -147,7 +147,7 @@ def server_for(
         server_header=False,
         proxy_headers=False,
         ssl_context_factory=None if tls is None else lambda *_: tls,
-        timeout_graceful_shutdown=max(1, round(context.settings.max_lag_s)),
+        timeout_graceful_shutdown=max(1, round(context.settings.shutdown_timeout_s)),
     )
     return PoliteServer(config, context.lifecycle.stopping)
 

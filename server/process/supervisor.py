@@ -65,7 +65,7 @@ class ApiWorkers:
         for process in running:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + self.settings.max_lag_s + 5
+        end = time.monotonic() + self.settings.shutdown_timeout_s + 5
         for process in running:
             try:
                 process.wait(max(0.0, end - time.monotonic()))
@@ -100,7 +100,7 @@ class ApiWorkers:
                 if now - place.began > _SLOWEST_RESTART_S:
                     place.wait_s = 0.1
                 return
-            log.warning("a worker ended", extra={"pid": place.process.pid, "code": code})
+            log.warning("a worker ended", extra={"pid": place.process.pid, "exit_code": code})
             place.process = None
             if self._counts is not None:
                 self._counts.clear(row)

@@ -89,7 +89,7 @@ def take_snapshot(store: Store, name: str, *, skip_head: bool) -> None:
     """Copy the store into a new directory. Raises `ReadFailed` and `WriteFailed`."""
     assert store.path is not None
     done = store.snapshot(store.path / "snapshots" / name, skip_head=skip_head)
-    log.info("snapshot", extra={"name_of_snapshot": name, "blocks": done.blocks})
+    log.info("snapshot", extra={"snapshot": name, "blocks": done.blocks})
 
 
 async def _recorded(

@@ -100,7 +100,7 @@ async def flags(request: Request) -> Response:
         "web.listen-address": f"{settings.host}:{settings.port}",
     }
     for field in fields(settings):
-        value = settings.shown(field.name)
+        value = settings.redacted(field.name)
         text = str(value).lower() if isinstance(value, bool) else str(value)
         shown[f"novaql.{field.name.replace('_', '-')}"] = text
     return success(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))

@@ -100,8 +100,8 @@ def _around(
         caches=Caches(
             results=ResultCache(settings.result_cache_bytes),
             texts=KeptTexts(settings.result_cache_bytes),
-            responses=ResponseCache(settings.state_cache_bytes),
-            measurements=MeasurementCache(settings.measured_for_s),
+            responses=ResponseCache(settings.response_cache_bytes),
+            measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),
         scrapes=scrapes,
     )
@@ -122,7 +122,7 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
         ),
         quotas=open_quotas(state, time),
         quota_plan=quota_plan(settings),
-        strangers=Strangers(settings.strangers_per_minute),
+        strangers=Strangers(settings.auth_failures_per_minute),
         starts=Starts(most=max(2, settings.query_threads)),
     )
 
@@ -135,7 +135,7 @@ def _pools(settings: Settings, state: StateDatabase) -> Pools:
         outside=StateThreads(threads=8, queue=128),
         queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         query_memory=QueryMemory(memory_for_queries(settings)),
-        ingest=Writers(threads=2, room=settings.write_queue, octets=settings.max_bodies_bytes),
+        ingest=Writers(threads=2, room=settings.write_queue, octets=settings.write_memory_bytes),
     )
 
 

@@ -157,7 +157,7 @@ def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
             sync=settings.sync,
             sync_interval_s=settings.sync_interval_s,
             guests=_OWN_FOLDERS,
-            **settings.kept(),
+            **settings.storage_options(),
         )
     except ReadOnlyDisk as problem:
         if not place.exists():

@@ -139,7 +139,7 @@ def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, st
     """A new secret; the one before is valid for a day more."""
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     before = snapshot(unit, webhook)
-    overlap = timedelta(seconds=unit.settings.webhook_overlap_s)
+    overlap = timedelta(seconds=unit.settings.webhook_secret_overlap_s)
     secret = secrets.rotate(unit, webhook, body.secret, overlap=overlap, force=body.force)
     after = snapshot(unit, webhook)
     unit.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)

@@ -55,7 +55,7 @@ def test_half_sent_bodies_that_fill_the_budget_give_way(tmp_path: Path, serving:
         abuse_rig(
             tmp_path / "data",
             **serving._asdict(),
-            max_bodies_bytes=str(4 << 20),
+            write_memory_bytes=str(4 << 20),
             max_write_bytes=str(1 << 20),
         ) as rig,
         rig.watched() as noticed,

@@ -188,7 +188,7 @@ def test_over_http(database: StateDatabase, clock: SteppedClock) -> None:
 
 
 def test_guessing_tokens_is_slow(database: StateDatabase) -> None:
-    with local_server(database=database, strangers_per_minute=5) as server:
+    with local_server(database=database, auth_failures_per_minute=5) as server:
         wrong = {"Authorization": "Bearer nova_admin_x"}
         statuses = [server.client.get("/v1/users", headers=wrong).status_code for _ in range(7)]
         right = server.client.get("/v1/users", headers=server.bearer()).status_code

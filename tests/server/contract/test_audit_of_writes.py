@@ -81,7 +81,7 @@ def writes() -> Iterator[Writes]:
     open_: dict[str, Any] = {
         "egress_allow": "127.0.0.0/8",
         "webhook_http": True,
-        "webhook_retries": "1s",
+        "webhook_retry_delays": "1s",
     }
     with local_server(clock=clock, **open_) as server, receiving() as receiver:
         made = Writes(AlertRig(server, clock), receiver)

@@ -22,7 +22,7 @@ UNLIMITED = {
     "rate_per_minute": "0",
     "rate_per_day": "0",
     "prometheus_per_minute": "0",
-    "strangers_per_minute": "0",
+    "auth_failures_per_minute": "0",
     "query_timeout_s": "5",
 }
 

@@ -111,7 +111,7 @@ def test_words_are_escaped(seen: LocalServer) -> None:
 
 
 def test_a_url_has_a_quota_of_its_own_and_guessing_has_one() -> None:
-    with local_server(rate_per_minute=5, rate_per_day=1000, strangers_per_minute=3) as server:
+    with local_server(rate_per_minute=5, rate_per_day=1000, auth_failures_per_minute=3) as server:
         made = embed(server, save(server, panel("1"))["panels"][0]["id"])
         shown = [open_url(server, made["data_url"]) for _ in range(6)]
         assert [answer.status_code for answer in shown] == [200] * 5 + [429]

@@ -37,7 +37,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         data=data,
         rate_per_minute=0,
         rate_per_day=0,
-        measured_for_s=0,
+        slo_cache_ttl_s=0,
         evaluations_spread=False,
         job_threads=0,
     )

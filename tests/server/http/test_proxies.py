@@ -68,7 +68,7 @@ def test_nobody_is_believed_unless_a_setting_says_so() -> None:
 
 
 def test_strangers_are_counted_by_the_address_that_a_proxy_names() -> None:
-    with local_server(trusted_proxies="127.0.0.1", strangers_per_minute=2) as server:
+    with local_server(trusted_proxies="127.0.0.1", auth_failures_per_minute=2) as server:
 
         def status(client: str) -> int:
             headers = {"X-Forwarded-For": f"9.9.9.9, {client}"}
@@ -76,7 +76,7 @@ def test_strangers_are_counted_by_the_address_that_a_proxy_names() -> None:
 
         assert [status("203.0.113.7") for _ in range(3)] == [401, 401, 429]
         assert status("203.0.113.8") == 401
-    with local_server(strangers_per_minute=2) as server:
+    with local_server(auth_failures_per_minute=2) as server:
         answers = [
             server.client.get("/v1/tokens", headers={"X-Forwarded-For": f"1.1.1.{n}"}).status_code
             for n in range(3)

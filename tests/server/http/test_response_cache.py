@@ -128,7 +128,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
 def test_health_is_measured_once_while_nothing_is_written(looks: list[str | None]) -> None:
     clock = SteppedClock(BEGIN)
-    with local_server(clock=clock, measured_for_s=5) as server:
+    with local_server(clock=clock, slo_cache_ttl_s=5) as server:
         register(server, "api")
 
         def health() -> str:

@@ -47,7 +47,7 @@ from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
 from tests.support.servers.http_server import LocalServer, local_server
 
-SMALL = Settings(max_unpacked_bytes=1 << 20, max_write_series=1000, max_labels=20, auth=False)
+SMALL = Settings(max_decompressed_bytes=1 << 20, max_write_series=1000, max_labels=20, auth=False)
 SERIES = [({"__name__": "m", "job": f"j{i}"}, [(1_000 + i, 1.5), (2_000, -0.0)]) for i in range(4)]
 MB = 1 << 20
 REFUSED = {400, 413, 415, 422}
@@ -72,7 +72,7 @@ def _reader(kind: str) -> Callable[[bytes], Batch]:
     read = READERS[kind.partition(";")[0]]
 
     def batch_of(data: bytes) -> Batch:
-        body = Body(data, limit=SMALL.max_unpacked_bytes)
+        body = Body(data, limit=SMALL.max_decompressed_bytes)
         parts = read(intake, body, Told())
         return concat_batches([part.batch for part in parts if isinstance(part, Incoming)])
 
@@ -125,7 +125,7 @@ def server() -> Iterator[LocalServer]:
     """With limits of a megabyte. Nothing is ever stored here but under the name `fine`."""
     limits: dict[str, Any] = {
         "max_write_bytes": MB,
-        "max_unpacked_bytes": MB,
+        "max_decompressed_bytes": MB,
         "max_write_series": 1000,
     }
     with local_server(max_labels=20, **limits) as made:

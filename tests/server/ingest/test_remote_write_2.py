@@ -142,7 +142,7 @@ def test_a_bad_message_is_400_and_nothing_of_it_is_stored(
 
 def test_too_large_is_413_and_an_unknown_message_415() -> None:
     body = packed(write_2_message([({"__name__": "m", "l": "x" * 2000}, [(1, 1.0)])]))
-    with local_server(max_unpacked_bytes=1000) as server:
+    with local_server(max_decompressed_bytes=1000) as server:
         bearer = server.bearer(Role.OPERATOR)
         large = server.client.post("/api/v1/write", content=body, headers=HEADERS | bearer)
         other = {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v9.Request"}

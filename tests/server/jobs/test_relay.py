@@ -187,7 +187,7 @@ def test_events_that_no_consumer_acts_on_cost_no_transaction_each(served: LocalS
     """Without webhooks, most events. Cached answers stay valid, since no row of theirs changes."""
     database, tenant = served.context.database, served.context.access.anyone.tenant_id
     publish(served, *["audit.token.create"] * 50)
-    version = database.version_of(tenant)
+    version = database.versions_of(tenant)
     commits: list[object] = []
 
     def note(connection: object) -> None:
@@ -201,7 +201,7 @@ def test_events_that_no_consumer_acts_on_cost_no_transaction_each(served: LocalS
 
     assert done == 50
     assert len(commits) <= 2  # the marks, and a look at the clock
-    assert database.version_of(tenant) == version
+    assert database.versions_of(tenant) == version
     assert all(one.relayed_at for one in events(database))
 
 

@@ -175,7 +175,7 @@ def test_the_unit_is_one_that_systemd_reads() -> None:
     stop_s = int(service["TimeoutStopSec"])
 
     assert service["ExecStart"].split()[1:] == ["serve", "--config", "/etc/novaql/novaql.toml"]
-    assert stop_s > Settings().max_lag_s + 5
+    assert stop_s > Settings().shutdown_timeout_s + 5
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed: `apt-get install systemd`")

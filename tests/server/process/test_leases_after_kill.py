@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",
     "webhook_http": "true",
-    "webhook_retries": "1s,1s,1s,1s",
+    "webhook_retry_delays": "1s,1s,1s,1s",
     "rate_per_minute": "0",
     "job_lease_s": "3600",
 }

@@ -14,7 +14,7 @@ from tests.support.servers.state_databases import KINDS, postgresql_url
 
 pytestmark = pytest.mark.slow
 
-UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0", "workers": "2", "measured_for_s": "600"}
+UNLIMITED = {"rate_per_minute": "0", "rate_per_day": "0", "workers": "2", "slo_cache_ttl_s": "600"}
 SIGNAL = {"traffic": "sum(written)"}
 
 

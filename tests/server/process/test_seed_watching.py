@@ -30,8 +30,8 @@ OURS = ("/alerts", "/alert-rules", "/dashboards", "/panels", "/novaql", "/webhoo
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",
     "webhook_http": "true",
-    "webhook_retries": "1s,1s",
-    "notify_gap_s": "0",
+    "webhook_retry_delays": "1s,1s",
+    "manual_notify_interval_s": "0",
 }
 
 

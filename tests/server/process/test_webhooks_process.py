@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = {
     "egress_allow": "127.0.0.0/8",
     "webhook_http": "1",
-    "webhook_retries": "1s,1s,1s",
+    "webhook_retry_delays": "1s,1s,1s",
     "rate_per_minute": "0",
 }
 

@@ -35,7 +35,7 @@ SETTINGS = {
     **dict.fromkeys(("rate_per_minute", "rate_per_day", "prometheus_per_minute"), "0"),
     "egress_allow": "127.0.0.0/8",
     "webhook_http": "1",
-    "webhook_retries": ",".join(["1s"] * 60),
+    "webhook_retry_delays": ",".join(["1s"] * 60),
 }
 KILLS, BETWEEN = 4, 10
 """So many workers are killed, each after so many more acknowledged writes."""

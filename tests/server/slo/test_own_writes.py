@@ -26,7 +26,7 @@ SLO = {
 def server() -> Iterator[LocalServer]:
     """Figures are told again for an hour."""
     clock = SteppedClock(NOW)
-    with local_server(clock=clock, measured_for_s=3600) as made:
+    with local_server(clock=clock, slo_cache_ttl_s=3600) as made:
         body: dict[str, Any] = {"name": "api", "owner": "a", "tier": "1"}
         body |= {"signals": {"traffic": "sum(rate(calls_total[5m]))"}}
         made.client.post("/v1/services", json=body, headers=made.bearer()).raise_for_status()

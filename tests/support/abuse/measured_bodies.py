@@ -69,7 +69,7 @@ async def _measured(hostile: Hostile) -> dict[str, Any]:
             auth=False,
             rate_per_minute=0,
             rate_per_day=0,
-            max_unpacked_bytes=FULL,
+            max_decompressed_bytes=FULL,
         )
         app = create_app(settings, store=store, database=fresh_state(Path(folder)))
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -105,8 +105,8 @@ def local_server(
     quiet = {
         "rate_per_minute": 0,
         "rate_per_day": 0,
-        "strangers_per_minute": 0,
-        "measured_for_s": 0,
+        "auth_failures_per_minute": 0,
+        "slo_cache_ttl_s": 0,
         "evaluations_spread": False,
         "job_threads": 0,
         "sync": "os",
