@@ -12,7 +12,7 @@ from sqlalchemy import case, func
 from novaql.server.alert_model.tables import Alert, AlertChange
 from novaql.server.audit.tables import AuditExport
 from novaql.server.dashboards.tables import PanelEmbed
-from novaql.server.incidents.schema import MOST_ALERTS
+from novaql.server.incidents.model import MOST_ALERTS
 from novaql.server.incidents.tables import (
     Acknowledger,
     Entry,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -102,7 +103,6 @@ def save(
         dashboard = unit.get(Dashboard, body.id, "dashboard", lock=True)
         unit.expect(dashboard, body.version if seen is None else seen)
         before, action = document(unit, dashboard), "dashboard.update"
-        unit.touch(dashboard)
     dashboard.title, dashboard.description = body.title, body.description
     dashboard.tags = sorted(set(body.tags))
     dashboard.tag_lines = "\n".join(["", *dashboard.tags, ""])
@@ -114,9 +114,8 @@ def save(
     unit.session.add(dashboard)
     unit.session.flush()
     _save_panels(unit, dashboard, body.panels)
-    after = document(unit, dashboard)
+    after = unit.record(dashboard, action, before, partial(document, unit))
     _keep_version(unit, dashboard, after)
-    unit.audit(action, ("dashboard", dashboard.id), before=before, after=after)
     return dashboard, before is None
 
 
@@ -223,7 +222,7 @@ def _remove_panels(unit: Unit, ids: list[str]) -> None:
     unit.session.execute(delete(Panel).where(Panel.id.in_(ids)))
 
 
-def _keep_version(unit: Unit, dashboard: Dashboard, content: dict[str, Any]) -> None:
+def _keep_version(unit: Unit, dashboard: Dashboard, content: Mapping[str, Any]) -> None:
     unit.session.add(
         DashboardVersion(
             id=new_id("dver"),
@@ -231,7 +230,7 @@ def _keep_version(unit: Unit, dashboard: Dashboard, content: dict[str, Any]) -> 
             number=dashboard.version,
             at=dashboard.updated_at,
             by=dashboard.updated_by,
-            document=content,
+            document=dict(content),
         )
     )
     unit.session.execute(

@@ -6,7 +6,7 @@ one transaction. Requests and jobs both work through a unit, so a use case serve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -105,6 +105,34 @@ class Unit:
         """Count a change of a row."""
         row.version += 1
         row.updated_at = self.now()
+
+    def record(
+        self,
+        row: AnyRow,
+        action: str,
+        before: Snapshot | None,
+        show: Callable[[AnyRow], Snapshot] | None = None,
+        *,
+        event: str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Snapshot:
+        """Count a change of a row, write its audit entry and publish its event; the row as the
+        entry shows it.
+
+        action  `noun.verb`; the noun is the type of the entry's target
+        before  the row as `show` gave it before the change; None: the row is new
+        show    gives the row as JSON values; None: the row has ended, and `before` is its last
+        event   a type; its data is the row under the noun, and `more`
+        """
+        if before is not None:
+            self.touch(row)
+        after = None if show is None else show(row)
+        noun = action.partition(".")[0]
+        self.audit(action, (noun, row.id), before=before, after=after)
+        last = after if after is not None else before or {}
+        if event is not None:
+            self.publish(event, {noun: last, **(more or {})})
+        return last
 
     def audit(
         self,

@@ -20,8 +20,7 @@ from sqlalchemy import select
 from novaql.server.catalog.lookup import services_held
 from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
-from novaql.server.incidents.model import EntryType, Status, severity_of
-from novaql.server.incidents.schema import MOST_ALERTS
+from novaql.server.incidents.model import MOST_ALERTS, EntryType, Status, severity_of
 from novaql.server.incidents.service import (
     Trigger,
     check_open_incidents,
@@ -160,6 +159,8 @@ def _link(
             incident.alert_count += 1
         link.event_id, link.over_at = event.id, None
         links.append(link)
+    unit.session.flush()
+    unit.session.expire(incident, ["first_alerts"])
     unit.publish(
         "incident.alerts_added",
         {"incident_id": incident.id, "alerts": [dict(one) for one in alerts]},

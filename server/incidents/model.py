@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+MOST_ALERTS = 100
+"""So many alerts of an incident are named by answers and events, the first ones."""
+
 
 class Status(StrEnum):
     """An incident that is not resolved is open."""

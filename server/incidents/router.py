@@ -21,7 +21,7 @@ from novaql.server.incidents.schema import (
     TimelineOut,
     TimelineQuery,
 )
-from novaql.server.incidents.showing import shown, shown_one
+from novaql.server.incidents.showing import shown
 from novaql.server.incidents.tables import Incident
 
 router = api_router("/v1/incidents", "incidents")
@@ -34,7 +34,7 @@ def list_incidents(
 ) -> IncidentsOut:
     """Incidents, the newest first: `status=open` for those that are not resolved."""
     page = incidents.find(unit, pages, query)
-    return IncidentsOut(data=shown(unit, page.rows), next_cursor=page.next_cursor)
+    return IncidentsOut(data=[shown(one) for one in page.rows], next_cursor=page.next_cursor)
 
 
 @router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": IncidentOut}})
@@ -51,21 +51,21 @@ def create_incident(unit: UnitOfWork, body: CreateIncident, response: Response) 
         response.headers["Location"] = f"/v1/incidents/{incident.id}"
     else:
         response.status_code = 200
-    return shown_one(unit, incident)
+    return shown(incident)
 
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
     """One incident."""
-    return shown_one(unit, unit.get(Incident, id, "incident"))
+    return shown(unit.get(Incident, id, "incident"))
 
 
 @router.post("/{id}/ack", dependencies=[OPERATOR])
 @audited("incident.ack")
 def acknowledge_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
     """Take an incident on. Others may join; again changes nothing. 409 if it is resolved."""
-    return shown_one(unit, incidents.acknowledge_incident(unit, id))
+    return shown(incidents.acknowledge_incident(unit, id))
 
 
 @router.post("/{id}/resolve", dependencies=[OPERATOR])
@@ -74,7 +74,7 @@ def resolve_incident(unit: UnitOfWork, id: ResourceId, body: ResolveIncident) ->
     """End an incident, with a note that says how. 409 if it is resolved already."""
     incident = unit.get(Incident, id, "incident", lock=True)
     incidents.resolve_incident(unit, incident, body.note)
-    return shown_one(unit, incident)
+    return shown(incident)
 
 
 @router.post("/{id}/comments", status_code=201, dependencies=[OPERATOR])

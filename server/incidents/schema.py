@@ -8,10 +8,9 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
 from novaql.server.http.shapes import Body, Listed, Name, PolicyId, Shown, Timestamp
-from novaql.server.incidents.model import EntryType
+from novaql.server.incidents.model import MOST_ALERTS, EntryType
 from novaql.server.incidents.tables import Entry
 
-MOST_ALERTS = 100
 Severity = Literal["sev1", "sev2", "sev3", "sev4", "sev5"]
 StatusName = Literal["triggered", "acknowledged", "resolved"]
 Words = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from novaql.server.catalog.lookup import check_policy, services_held
 from novaql.server.db.engine import flushed_or
@@ -25,6 +26,11 @@ from novaql.server.incidents.timeline import actor_of, append, is_full
 
 KEYS = (Key(Incident.created_at, descending=True), Key(Incident.id, descending=True))
 ENTRY_KEYS = (Key(Entry.seq),)
+_WITH_PARTS = (
+    selectinload(Incident.services),
+    selectinload(Incident.acknowledgers),
+    selectinload(Incident.first_alerts),
+)
 OPEN = "open"
 TRIES = 10
 """The key of an incident that ends just now is taken, and then it is not; not ten times on end."""
@@ -60,7 +66,7 @@ class Trigger:
 
 def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
     """A page of incidents, the newest first."""
-    statement = select(Incident)
+    statement = select(Incident).options(*_WITH_PARTS)
     if query.status == OPEN:
         statement = statement.where(Incident.status != Status.RESOLVED.value)
     elif query.status is not None:
@@ -124,39 +130,30 @@ def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
     """Somebody takes it on; again changes nothing. Raises `Conflict` `incident_resolved`."""
     incident = unit.get(Incident, incident_id, "incident", lock=True)
     user = unit.actor
-    found = select(Acknowledger).where(
-        Acknowledger.incident_id == incident.id, Acknowledger.user_id == user.id
-    )
-    again = unit.session.execute(found).scalar_one_or_none() is not None
-    before = snapshot(unit, incident)
+    before = snapshot(incident)
+    again = any(one.user_id == user.id for one in incident.acknowledgers)
     try:
         what = acknowledge(Status(incident.status), again=again)
     except IncidentResolved:
         raise _over(incident) from None
-    if what is not None:
-        entry = append(unit, incident, what, {})
-        unit.session.add(
-            Acknowledger(
-                incident_id=incident.id,
-                user_id=user.id,
-                name=user.name,
-                seq=entry.seq,
-                at=entry.at,
-            )
-        )
-        unit.touch(incident)
+    if what is None:
+        unit.audit("incident.ack", ("incident", incident.id), before=before, after=before)
+        return incident
+    entry = append(unit, incident, what, {})
+    incident.acknowledgers.append(
+        Acknowledger(user_id=user.id, name=user.name, seq=entry.seq, at=entry.at)
+    )
+    event = None
     if what is EntryType.ACKNOWLEDGED:
         incident.status, incident.acknowledged_at = Status.ACKNOWLEDGED.value, unit.now()
-    after = snapshot(unit, incident)
-    unit.audit("incident.ack", ("incident", incident.id), before=before, after=after)
-    if what is EntryType.ACKNOWLEDGED:
-        unit.publish("incident.acknowledged", {"incident": after})
+        event = "incident.acknowledged"
+    unit.record(incident, "incident.ack", before, snapshot, event=event)
     return incident
 
 
 def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
     """It is over. The caller holds its row. Raises `Conflict` `incident_resolved`."""
-    before = snapshot(unit, incident)
+    before = snapshot(incident)
     try:
         incident.status = resolve(Status(incident.status)).value
     except IncidentResolved:
@@ -164,10 +161,7 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
     incident.resolved_at, incident.resolved_by = unit.now(), actor_of(unit.actor)
     incident.resolution_note = note
     append(unit, incident, EntryType.RESOLVED, {"note": note})
-    unit.touch(incident)
-    after = snapshot(unit, incident)
-    unit.audit("incident.resolve", ("incident", incident.id), before=before, after=after)
-    unit.publish("incident.resolved", {"incident": after})
+    unit.record(incident, "incident.resolve", before, snapshot, event="incident.resolved")
     return incident
 
 
@@ -180,7 +174,7 @@ def comment(unit: Unit, incident_id: str, body: str) -> Entry:
     entry = append(unit, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
     told = {"seq": entry.seq, **entry.data}
     unit.audit("incident.comment", ("incident", incident.id), after=told)
-    unit.publish("incident.comment", {"incident": snapshot(unit, incident), "comment": told})
+    unit.publish("incident.comment", {"incident": snapshot(incident), "comment": told})
     return entry
 
 
@@ -202,13 +196,11 @@ def held_open(unit: Unit, key: str | None) -> Incident | None:
 
 
 def _again(unit: Unit, incident: Incident, given: Trigger) -> Incident:
-    before = snapshot(unit, incident)
+    before = snapshot(incident)
     incident.triggers += 1
     if not is_full(unit, incident):
         append(unit, incident, EntryType.TRIGGERED, given.told())
-    unit.touch(incident)
-    after = snapshot(unit, incident)
-    unit.audit("incident.trigger", ("incident", incident.id), before=before, after=after)
+    unit.record(incident, "incident.trigger", before, snapshot)
     return incident
 
 
@@ -231,19 +223,16 @@ def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
         entries=0,
         alert_count=0,
         created_by=actor_of(unit.actor),
+        services=[
+            IncidentService(service=name, position=position, created_at=now)
+            for position, name in enumerate(given.services)
+        ],
+        acknowledgers=[],
     )
     with flushed_or(unit.session, taken):
         unit.session.add(incident)
-    for position, name in enumerate(given.services):
-        unit.session.add(
-            IncidentService(
-                incident_id=incident.id, service=name, position=position, created_at=now
-            )
-        )
     append(unit, incident, EntryType.TRIGGERED, given.told())
-    after = snapshot(unit, incident)
-    unit.audit("incident.create", ("incident", incident.id), after=after)
-    unit.publish("incident.created", {"incident": after})
+    unit.record(incident, "incident.create", None, snapshot, event="incident.created")
     return incident
 
 

@@ -5,57 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, and_, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from novaql.server.db.columns import Id, String, Text
 from novaql.server.db.rows import Base, Row, TenantRow
+from novaql.server.incidents.model import MOST_ALERTS
 
 _OPEN = text("status <> 'resolved'")
-
-
-class Incident(Row, Base):
-    """Something that went wrong.
-
-    status        triggered, acknowledged or resolved
-    dedup_key     what triggers it again while it is open; None: nothing does
-    related_to    the incident that had the key before
-    assignees     ids of users
-    triggers      how often it was triggered
-    entries       entries of its timeline so far: the next has the next number
-    alert_count   alerts that were ever part of it
-    created_by, resolved_by   actors: {type, id, name}
-    """
-
-    __tablename__ = "incidents"
-    __table_args__ = (
-        Index(
-            *("uq_incidents_open_key", "tenant_id", "dedup_key"),
-            unique=True,
-            sqlite_where=_OPEN,
-            postgresql_where=_OPEN,
-        ),
-        Index("ix_incidents_key", "tenant_id", "dedup_key", "created_at"),
-        Index("ix_incidents_time", "tenant_id", "created_at", "id"),
-        Index("ix_incidents_status", "tenant_id", "status", "created_at", "id"),
-    )
-
-    title: Mapped[str] = mapped_column(String(200))
-    description: Mapped[str] = mapped_column(Text)
-    severity: Mapped[str] = mapped_column(String(8))
-    status: Mapped[str] = mapped_column(String(16))
-    dedup_key: Mapped[str | None] = mapped_column(String(255))
-    escalation_policy_id: Mapped[str | None] = mapped_column(Id)
-    related_to: Mapped[str | None] = mapped_column(Id)
-    assignees: Mapped[list[str]]
-    triggers: Mapped[int] = mapped_column(default=1)
-    entries: Mapped[int] = mapped_column(default=0)
-    alert_count: Mapped[int] = mapped_column(default=0)
-    created_by: Mapped[dict[str, Any]]
-    acknowledged_at: Mapped[datetime | None]
-    resolved_at: Mapped[datetime | None]
-    resolved_by: Mapped[dict[str, Any] | None]
-    resolution_note: Mapped[str | None] = mapped_column(Text)
 
 
 class IncidentService(TenantRow, Base):
@@ -107,6 +64,60 @@ class Acknowledger(TenantRow, Base):
     name: Mapped[str]
     seq: Mapped[int]
     at: Mapped[datetime]
+
+
+class Incident(Row, Base):
+    """Something that went wrong.
+
+    status        triggered, acknowledged or resolved
+    dedup_key     what triggers it again while it is open; None: nothing does
+    related_to    the incident that had the key before
+    assignees     ids of users
+    triggers      how often it was triggered
+    entries       entries of its timeline so far: the next has the next number
+    alert_count   alerts that were ever part of it
+    created_by, resolved_by   actors: {type, id, name}
+    first_alerts  as many as answers name
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index(
+            *("uq_incidents_open_key", "tenant_id", "dedup_key"),
+            unique=True,
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+        Index("ix_incidents_key", "tenant_id", "dedup_key", "created_at"),
+        Index("ix_incidents_time", "tenant_id", "created_at", "id"),
+        Index("ix_incidents_status", "tenant_id", "status", "created_at", "id"),
+    )
+
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(16))
+    dedup_key: Mapped[str | None] = mapped_column(String(255))
+    escalation_policy_id: Mapped[str | None] = mapped_column(Id)
+    related_to: Mapped[str | None] = mapped_column(Id)
+    assignees: Mapped[list[str]]
+    triggers: Mapped[int] = mapped_column(default=1)
+    entries: Mapped[int] = mapped_column(default=0)
+    alert_count: Mapped[int] = mapped_column(default=0)
+    created_by: Mapped[dict[str, Any]]
+    acknowledged_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[dict[str, Any] | None]
+    resolution_note: Mapped[str | None] = mapped_column(Text)
+    services: Mapped[list[IncidentService]] = relationship(order_by=IncidentService.position)
+    acknowledgers: Mapped[list[Acknowledger]] = relationship(order_by=Acknowledger.seq)
+    first_alerts: Mapped[list[IncidentAlert]] = relationship(
+        primaryjoin=lambda: and_(
+            IncidentAlert.incident_id == Incident.id, IncidentAlert.position < MOST_ALERTS
+        ),
+        order_by=IncidentAlert.position,
+        viewonly=True,
+    )
 
 
 class Entry(TenantRow, Base):

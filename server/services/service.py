@@ -64,7 +64,7 @@ def register(unit: Unit, body: RegisterService) -> Service:
     taken = Conflict(f"there is a service named {body.name} already", code="service_exists")
     with flushed_or(unit.session, taken):
         unit.session.add(service)
-    unit.audit("service.create", ("service", service.id), after=snapshot(service))
+    unit.record(service, "service.create", None, snapshot)
     return service
 
 
@@ -86,8 +86,7 @@ def change(unit: Unit, name: str, body: ChangeService, seen: int | None) -> Serv
         service.depends_on = sorted(set(body.depends_on))
     if body.signals is not None:
         service.signals = body.signals.settings()
-    unit.touch(service)
-    unit.audit("service.update", ("service", service.id), before=before, after=snapshot(service))
+    unit.record(service, "service.update", before, snapshot)
     return service
 
 

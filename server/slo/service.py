@@ -100,12 +100,10 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
     )
     known.objective, known.window, known.indicator = body.objective, window, indicator
     known.min_events = body.min_events
-    unit.touch(known)
+    _record(unit, known, "slo.update", before, body)
     if changed:
         _end_term(unit, known)
         _begin_term(unit, known)
-    unit.audit("slo.update", ("slo", known.id), before=before, after=snapshot(known))
-    _announce(unit, known, body.rules)
     return known, False
 
 
@@ -185,8 +183,7 @@ def _create(unit: Unit, service: str, body: Checked) -> Slo:
     with flushed_or(unit.session, taken):
         unit.session.add(slo)
     _begin_term(unit, slo)
-    unit.audit("slo.create", ("slo", slo.id), after=snapshot(slo))
-    _announce(unit, slo, body.rules)
+    _record(unit, slo, "slo.create", None, body)
     return slo
 
 
@@ -194,14 +191,15 @@ def _archive(unit: Unit, slo: Slo) -> None:
     before = snapshot(slo)
     slo.archived_at = unit.now()
     slo.key = slo.id
-    unit.touch(slo)
+    unit.record(slo, "slo.delete", before, event="slo.archived")
     _end_term(unit, slo)
-    unit.audit("slo.delete", ("slo", slo.id), before=before)
-    unit.publish("slo.archived", {"slo": before})
 
 
-def _announce(unit: Unit, slo: Slo, rules: list[dict[str, Any]]) -> None:
-    unit.publish("slo.saved", {"slo": snapshot(slo), "alert_rules": rules})
+def _record(
+    unit: Unit, slo: Slo, action: str, before: dict[str, Any] | None, body: Checked
+) -> None:
+    rules = {"alert_rules": body.rules}
+    unit.record(slo, action, before, snapshot, event="slo.saved", more=rules)
 
 
 def _begin_term(unit: Unit, slo: Slo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from sqlalchemy import select
 
@@ -64,7 +65,7 @@ def create(unit: Unit, body: IssueToken, caller: Principal, api_version: str) ->
         api_version=api_version,
         expires_at=body.expires_at,
     )
-    unit.audit("token.create", ("token", token.id), after=snapshot(token, owner))
+    unit.record(token, "token.create", None, partial(snapshot, owner=owner))
     return token, secret
 
 
@@ -74,8 +75,7 @@ def renew(unit: Unit, token_id: str) -> tuple[Token, str]:
     owner = unit.get(User, token.owner_id, "user")
     before = snapshot(token, owner)
     secret = rotate(token, unit.now())
-    unit.touch(token)
-    unit.audit("token.rotate", ("token", token.id), before=before, after=snapshot(token, owner))
+    unit.record(token, "token.rotate", before, partial(snapshot, owner=owner))
     return token, secret
 
 
@@ -84,8 +84,7 @@ def end(unit: Unit, token_id: str) -> None:
     token = get(unit, token_id, lock=True)
     before = snapshot(token, unit.get(User, token.owner_id, "user"))
     revoke(token, unit.now())
-    unit.touch(token)
-    unit.audit("token.revoke", ("token", token.id), before=before)
+    unit.record(token, "token.revoke", before)
 
 
 def snapshot(token: Token, owner: User) -> dict[str, object]:

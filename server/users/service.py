@@ -60,7 +60,7 @@ def invite(unit: Unit, body: InviteUser) -> tuple[User, str]:
     taken = Conflict(f"there is a user with the address {body.email}", code="user_exists")
     with flushed_or(unit.session, taken):
         unit.session.add(user)
-    unit.audit("user.create", ("user", user.id), after=snapshot(user))
+    unit.record(user, "user.create", None, snapshot)
     return user, secret
 
 
@@ -71,8 +71,7 @@ def invite_again(unit: Unit, user_id: str) -> tuple[User, str]:
         raise Conflict("the user has accepted already", code="user_active")
     before = snapshot(user)
     secret = _invitation(user, unit.now())
-    unit.touch(user)
-    unit.audit("user.invite", ("user", user.id), before=before, after=snapshot(user))
+    unit.record(user, "user.invite", before, snapshot)
     return user, secret
 
 
@@ -82,8 +81,7 @@ def accept(unit: Unit, user: User, name: str | None) -> None:
     user.status = Status.ACTIVE.value
     user.invitation = user.invitation_expires_at = None
     user.name = name or user.name
-    unit.touch(user)
-    unit.audit("user.accept", ("user", user.id), before=before, after=snapshot(user))
+    unit.record(user, "user.accept", before, snapshot)
 
 
 def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> User:
@@ -98,9 +96,8 @@ def change(unit: Unit, user_id: str, body: ChangeUser, expected: int | None) -> 
     role, status = body.role or user.role, body.status or user.status
     set_access(unit, user, role=role, status=status)
     user.name = body.name or user.name
-    unit.touch(user)
     action = "user.change_role" if role != before["role"] else "user.update"
-    unit.audit(action, ("user", user.id), before=before, after=snapshot(user))
+    unit.record(user, action, before, snapshot)
     return user
 
 
@@ -109,8 +106,7 @@ def deactivate(unit: Unit, user_id: str) -> User:
     user = get(unit, user_id, lock=True)
     before = snapshot(user)
     set_access(unit, user, role=user.role, status=Status.DEACTIVATED.value)
-    unit.touch(user)
-    unit.audit("user.deactivate", ("user", user.id), before=before, after=snapshot(user))
+    unit.record(user, "user.deactivate", before, snapshot)
     return user
 
 

@@ -83,20 +83,21 @@ def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime
 
 def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
     """Send an endpoint nothing more until somebody enables it; what waits becomes dead letters."""
-    before = {"status": webhook.status, "disabled_reason": webhook.disabled_reason}
+    before = _state(webhook)
     webhook.status, webhook.disabled_reason = "disabled", reason
     webhook.disabled_at = unit.now()
-    unit.touch(webhook)
-    unit.session.flush()
+    unit.record(webhook, "webhook.disable", before, _state)
     unit.session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.webhook_id == webhook.id, WebhookDelivery.status == "pending")
         .values(status="dead", reason="disabled", next_at=None, updated_at=unit.now())
     )
-    after = {"status": "disabled", "disabled_reason": reason}
-    unit.audit("webhook.disable", ("webhook", webhook.id), before=before, after=after)
     url = shown_url_of(unit, webhook)
     unit.publish("webhook.disabled", {"id": webhook.id, "url": url, "reason": reason})
+
+
+def _state(webhook: Webhook) -> dict[str, str | None]:
+    return {"status": webhook.status, "disabled_reason": webhook.disabled_reason}
 
 
 def _deliver(job: JobRun) -> None:

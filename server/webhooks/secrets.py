@@ -54,14 +54,7 @@ def rotate(
     webhook.previous_secret = webhook.secret
     webhook.previous_valid_until = unit.now() + overlap
     webhook.secret = sealed(unit, webhook.id, secret)
-    unit.touch(webhook)
     return secret
-
-
-def end_previous(unit: Unit, webhook: Webhook) -> None:
-    """Sign with the newest secret only, from now on."""
-    webhook.previous_secret = webhook.previous_valid_until = None
-    unit.touch(webhook)
 
 
 def _place(webhook_id: str) -> str:

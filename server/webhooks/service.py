@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -100,7 +101,7 @@ def create(
     set_url(unit, webhook, body.url)
     unit.session.add(webhook)
     unit.session.flush()
-    unit.audit("webhook.create", ("webhook", webhook.id), after=snapshot(unit, webhook))
+    unit.record(webhook, "webhook.create", None, partial(snapshot, unit))
     return webhook, secret
 
 
@@ -126,10 +127,7 @@ def change(
     if body.enabled is True and webhook.status == "disabled":
         webhook.status, webhook.disabled_reason, webhook.disabled_at = "active", None, None
         webhook.failing_since = None
-    unit.touch(webhook)
-    unit.audit(
-        "webhook.update", ("webhook", webhook.id), before=before, after=snapshot(unit, webhook)
-    )
+    unit.record(webhook, "webhook.update", before, partial(snapshot, unit))
     if body.enabled is False and webhook.status == "active":
         disable(unit, webhook, "by_user")
     return webhook
@@ -141,8 +139,7 @@ def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, st
     before = snapshot(unit, webhook)
     overlap = timedelta(seconds=unit.settings.webhook_secret_overlap_s)
     secret = secrets.rotate(unit, webhook, body.secret, overlap=overlap, force=body.force)
-    after = snapshot(unit, webhook)
-    unit.audit("webhook.rotate_secret", ("webhook", webhook.id), before=before, after=after)
+    unit.record(webhook, "webhook.rotate_secret", before, partial(snapshot, unit))
     return webhook, secret
 
 
@@ -153,9 +150,8 @@ def end_previous_secret(unit: Unit, webhook_id: str) -> None:
     if until is None or until <= unit.now():
         raise Conflict("no secret but the newest is valid", code="no_previous_secret")
     before = snapshot(unit, webhook)
-    secrets.end_previous(unit, webhook)
-    after = snapshot(unit, webhook)
-    unit.audit("webhook.end_previous_secret", ("webhook", webhook.id), before=before, after=after)
+    webhook.previous_secret = webhook.previous_valid_until = None
+    unit.record(webhook, "webhook.end_previous_secret", before, partial(snapshot, unit))
 
 
 def end(unit: Unit, webhook_id: str) -> None:
