@@ -35,6 +35,7 @@ from novaql.server.tenants.assembly import assemble, close
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.scrapes import ScrapeReport
 from novaql.server.tenants.store import Store
+from novaql.server.tuning import USUAL, Tuning
 from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
 
@@ -63,6 +64,7 @@ def create_app(
     clock: Clock | None = None,
     jobs: Sequence[Job] = (),
     owned_elsewhere: bool = False,
+    tuning: Tuning = USUAL,
 ) -> FastAPI:
     """The application, with its database and the first tenant's store open.
 
@@ -71,6 +73,7 @@ def create_app(
     clock     None is the machine's, or the file that the settings name
     jobs      started with the application, stopped before the stores close
     owned_elsewhere   this process has no stores, scrapes nothing and runs no jobs: another does
+    tuning    limits of its own work
 
     All of them are closed with the application. Raises a `StoreError` if the store cannot be
     opened, `ArgumentError` if the database, its keys or the scrape configuration cannot be used.
@@ -83,6 +86,7 @@ def create_app(
         database=database,
         clock=clock,
         owned_elsewhere=owned_elsewhere,
+        tuning=tuning,
         scrapes=lambda tenant_id: ScrapeReport.joined(
             job.scrape_report()
             for job in every

@@ -28,8 +28,6 @@ from novaql.server.ids import new_id
 
 KEYS = (Key(AuditEntry.at, descending=True), Key(AuditEntry.id, descending=True))
 LONGEST = timedelta(days=366)
-AT_ONCE = 5000
-"""So many entries are written while the client waits; more are written by a job."""
 VALID = timedelta(hours=1)
 JOB = "audit.export"
 
@@ -73,7 +71,7 @@ def prepare(asked: Preparation) -> File | None:
     wanted = _entries(body.filters.model_dump(exclude_none=True), body.from_, body.to)
     with asked.read() as unit:
         counted = wanted.with_only_columns(func.count()).order_by(None)
-        if unit.session.execute(counted).scalar_one() > AT_ONCE:
+        if unit.session.execute(counted).scalar_one() > asked.context.tuning.export_at_once:
             return None
         return _file(unit, wanted, body.format, asked.checkpoint)
 

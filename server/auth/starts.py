@@ -23,7 +23,7 @@ class Starts:
     only.
     """
 
-    def __init__(self, most: int, young_s: float = YOUNG_S) -> None:
+    def __init__(self, most: int, *, young_s: float = YOUNG_S) -> None:
         self.young_s = young_s
         self._most = most
         self._queue: FairQueue[_Request] = FairQueue(most_active=most)

@@ -20,9 +20,6 @@ from novaql.server.pools.query_workers import QueryWorkers
 
 Piece = bytes | memoryview
 
-AT_ONCE = 1 << 20
-"""Bytes that are made before the first is sent."""
-
 LARGE_PIECE = 1 << 16
 """Pieces of fewer bytes are joined with their neighbours."""
 
@@ -35,14 +32,14 @@ class Begun:
     rest: Iterator[Piece] | None
 
 
-def begin(pieces: Iterator[Piece]) -> Begun:
-    """Make the first pieces, up to about `AT_ONCE` bytes, and a little more to see whether that is
+def begin(pieces: Iterator[Piece], at_once: int) -> Begun:
+    """Make the first pieces, up to about `at_once` bytes, and a little more to see whether that is
     all: a large piece that was there as a whole may be all but the end."""
     made: list[Piece] = []
     size = behind = 0
     for piece in pieces:
         made.append(piece)
-        if size > AT_ONCE:
+        if size > at_once:
             behind += len(piece)
             if behind >= LARGE_PIECE:
                 return Begun(_joined(made), pieces)

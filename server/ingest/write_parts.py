@@ -18,16 +18,27 @@ from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.write_request import WriteRequest
 from novaql.server.ingest.remote_write_2 import Message2, Places
 
-QUICK_BYTES = 1 << 20
-"""Of parts for compiled code, which needs little memory beside the message."""
-PART_BYTES = 128 << 10
-"""Of parts for Python, where a field of two bytes makes objects of hundreds of bytes."""
 PART_FIELDS = 1 << 13
 """Most samples, histograms and exemplars in a part of one large series."""
 
 _SERIES_KEY = 0x0A
 _OFTEN = 1 << 14
 """So many fields are walked over before others have a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSizes:
+    """The largest parts, in bytes.
+
+    quick  for compiled code, which needs little memory beside the message
+    plain  for Python, where a field of two bytes makes objects of hundreds of bytes
+    """
+
+    quick: int = 1 << 20
+    plain: int = 128 << 10
+
+
+USUAL = PartSizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +67,27 @@ Parts = Generator[Part | None, None, None]
 """None now and then where there is nothing yet."""
 
 
-def parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
+def parts_1(
+    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes = USUAL
+) -> Parts:
     """Those of a message of remote write 1.0. Raises `InputError`, `LimitExceeded`.
 
     The decoder forgets its series if a message of several parts is refused.
     """
-    if len(data) <= PART_BYTES:
+    if len(data) <= sizes.plain:
         yield _part_1(data, decoder)
         return
     try:
-        yield from _quick_parts_1(data, decoder, limits)
+        yield from _quick_parts_1(data, decoder, limits, sizes)
     except BaseException:
         decoder.forget()
         raise
 
 
-def _quick_parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
-    for piece in _pieces_1(data, QUICK_BYTES, limits):
+def _quick_parts_1(
+    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes
+) -> Parts:
+    for piece in _pieces_1(data, sizes.quick, limits):
         if piece is None:
             yield None
             continue
@@ -80,17 +95,19 @@ def _quick_parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits
         if request is not None:
             yield Part(partial(_same, request), list, _none, piece.octets, piece.series)
         elif piece.is_large:
-            yield from _cut_series_1(data, piece, decoder, limits)
+            yield from _cut_series_1(data, piece, decoder, limits, sizes)
         else:
-            yield from _small_parts_1(piece.of(data), decoder, limits)
+            yield from _small_parts_1(piece.of(data), decoder, limits, sizes)
 
 
-def _small_parts_1(data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits) -> Parts:
-    for piece in _pieces_1(data, PART_BYTES, limits):
+def _small_parts_1(
+    data: bytes, decoder: RemoteWriteDecoder, limits: LabelLimits, sizes: PartSizes
+) -> Parts:
+    for piece in _pieces_1(data, sizes.plain, limits):
         if piece is None:
             yield None
         elif piece.is_large:
-            yield from _cut_series_1(data, piece, decoder, limits)
+            yield from _cut_series_1(data, piece, decoder, limits, sizes)
         else:
             yield _part_1(piece.of(data), decoder, piece.series)
 
@@ -170,7 +187,11 @@ def _part_1(data: bytes, decoder: RemoteWriteDecoder, count: int = 0) -> Part:
 
 
 def _cut_series_1(
-    data: bytes, piece: _Piece, decoder: RemoteWriteDecoder, limits: LabelLimits
+    data: bytes,
+    piece: _Piece,
+    decoder: RemoteWriteDecoder,
+    limits: LabelLimits,
+    sizes: PartSizes,
 ) -> Parts:
     """A time series in parts that have its labels and some of its samples each."""
     at, stop = piece.begin, piece.end
@@ -182,7 +203,7 @@ def _cut_series_1(
         if labels > limits.labels or behind > stop:
             raise InputError(f"time series at byte {at}: it has more than {limits.labels} labels")
     head = data[at:behind]
-    for first, last in _runs(data, behind, stop):
+    for first, last in _runs(data, behind, stop, sizes.plain):
         if last == 0:
             yield None
             continue
@@ -193,12 +214,12 @@ def _cut_series_1(
         count = 0
 
 
-def _runs(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int]]:
+def _runs(data: bytes, at: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
     """Where fields lie, as many as are read at once; (0, 0) where there is nothing yet."""
     begin, held = at, 0
     for walked, (*_, after) in enumerate(fields(data, at, stop)):
         held += 1
-        if after - begin >= PART_BYTES or held >= PART_FIELDS:
+        if after - begin >= most or held >= PART_FIELDS:
             yield begin, after
             begin, held = after, 0
         if walked % _OFTEN == _OFTEN - 1:
@@ -207,15 +228,15 @@ def _runs(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int]]:
         yield begin, stop
 
 
-def parts_2(data: bytes, limits: LabelLimits) -> Parts:
+def parts_2(data: bytes, limits: LabelLimits, sizes: PartSizes = USUAL) -> Parts:
     """Those of a message of remote write 2.0. Raises `InputError`, `LimitExceeded`."""
     message = Message2(data, limits)
     for _ in message.walk(_OFTEN):
         yield None
-    for first, last in message.groups(PART_BYTES):
+    for first, last in message.groups(sizes.plain):
         size = message.octets(first, last)
-        if last - first == 1 and size > PART_BYTES:
-            yield from _cut_series_2(message, first)
+        if last - first == 1 and size > sizes.plain:
+            yield from _cut_series_2(message, first, sizes.plain)
             continue
         yield Part(
             partial(message.decode, first, last),
@@ -230,10 +251,10 @@ def _some_2(message: Message2, first: int, begin: int, end: int) -> WriteRequest
     return message.decode(first + begin, first + end)
 
 
-def _cut_series_2(message: Message2, number: int) -> Parts:
+def _cut_series_2(message: Message2, number: int, most: int) -> Parts:
     data, head, at, stop = message.opened(number)
     count = 1
-    for first, last in _runs(data, at, stop):
+    for first, last in _runs(data, at, stop, most):
         if last == 0:
             yield None
             continue

@@ -20,10 +20,15 @@ WAIT_S = 10.0
 
 
 class BodyBudget:
-    """most: bytes of all bodies that are received, wait for a thread, or are decoded"""
+    """Bytes of all bodies that are received, wait for a thread, or are decoded.
 
-    def __init__(self, most: int) -> None:
+    most    of them
+    wait_s  how long a body waits for bytes before it is refused
+    """
+
+    def __init__(self, most: int, *, wait_s: float = WAIT_S) -> None:
         self._most = most
+        self._wait_s = wait_s
         self._bodies: dict[str, list[HeldBody]] = defaultdict(list)  # the youngest is last
         self._waiting: list[HeldBody] = []
         self.used = 0
@@ -75,7 +80,7 @@ class BodyBudget:
         try:
             if self._within_half(body, octets):
                 self._give_up_youngest(body.tenant, octets)
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await body.granted
         except TimeoutError:
             raise _busy() from None

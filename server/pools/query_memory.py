@@ -32,11 +32,13 @@ _LOOKED_AFTER_S = 0.05
 class QueryMemory:
     """Bytes that queries hold. Safe to use from several threads.
 
-    total  of all queries of this process
+    total           of all queries of this process
+    longest_wait_s  a query that waits for longer is refused
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, longest_wait_s: float = LONGEST_WAIT_S) -> None:
         self.total = total
+        self._longest_wait_s = longest_wait_s
         self.used = 0
         self.held: defaultdict[str, int] = defaultdict(int)
         self._waiting: defaultdict[str, deque[object]] = defaultdict(deque)
@@ -87,7 +89,7 @@ class QueryMemory:
 
     def _wait(self, tenant: str, size: int, ended: Callable[[], bool]) -> None:
         ticket = object()
-        ends = monotonic() + LONGEST_WAIT_S
+        ends = monotonic() + self._longest_wait_s
         line = self._waiting[tenant]
         line.append(ticket)
         if tenant not in self._turns:

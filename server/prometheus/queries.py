@@ -119,7 +119,11 @@ async def _answer(
         yield stats + b"}" + told(warnings, result.infos) + b"}"
 
     begun = await run_query(
-        request, text, options, lambda result: begin(pieces(result)), cached=cached
+        request,
+        text,
+        options,
+        lambda result: begin(pieces(result), context.tuning.answer_at_once),
+        cached=cached,
     )
     return pieces_response(begun, context.pools.queries, media_type="application/json")
 

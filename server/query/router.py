@@ -63,7 +63,7 @@ async def query(request: Request) -> Response:
             texts=texts,
             key=key,
         )
-        return begin(pieces)
+        return begin(pieces, context.tuning.answer_at_once)
 
     begun = await run_query(request, body.query, options, shape, cached=cached, profile=profile)
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}

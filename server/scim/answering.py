@@ -31,7 +31,7 @@ def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> 
     asked = plainly(ScimRequest(**told, subject=principal_of(request)))
     service = scim_service()
     units = Units(context, context.actor_of(principal_of(request)), origin_of(request))
-    storage = TenantStorage(units, service.provider)
+    storage = TenantStorage(units, service.provider, context.tuning.search_work)
     try:
         of_members = member_changes(asked)
         if of_members is not None:

@@ -33,9 +33,6 @@ LONGEST_FILTER = 8192
 WORDS = 3
 """Of a comparison: attribute, operator, value."""
 
-MOST_WORK = 20_000
-"""Resources × comparisons of one search that no index answers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Units:
@@ -62,11 +59,15 @@ class Kinds:
 
 class TenantStorage(ScimStorage):
     """Users and groups of a tenant. Each call is a transaction of its own, which writes only if the
-    call does; what it gives is made into resources by one that reads."""
+    call does; what it gives is made into resources by one that reads.
 
-    def __init__(self, units: Units, provider: ScimProvider) -> None:
+    search_work  resources × comparisons of one search that no index answers
+    """
+
+    def __init__(self, units: Units, provider: ScimProvider, search_work: int) -> None:
         self._units = units
         self._provider = provider
+        self._search_work = search_work
 
     def get(
         self,
@@ -95,7 +96,7 @@ class TenantStorage(ScimStorage):
             kinds = [found_by.of(resource_type) for resource_type in resource_types]
             if len(kinds) == 1 and search_request.filter is None and search_request.sort_by is None:
                 return _plain_page(kinds[0], start, count)
-            found = [r for kind in kinds for r in _candidates(kind, search_request)]
+            found = [r for kind in kinds for r in self._candidates(kind, search_request)]
         found = _matching(found, search_request)
         descending = (
             search_request.sort_by is not None
@@ -104,6 +105,15 @@ class TenantStorage(ScimStorage):
         found.sort(key=lambda r: _sort_key(search_request, r), reverse=descending)
         stop = None if count is None else start + count
         return SearchPage(len(found), found[start:stop])
+
+    def _candidates(self, kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
+        """What the filter has to look at: what one column can tell is told by the database."""
+        statement: Any = kind.all()
+        condition = _equality(kind, search.filter)
+        if condition is not None:
+            statement = statement.where(condition)
+        _check_work(kind, statement, search, self._search_work)
+        return kind.shown(list(kind.unit.session.execute(statement).scalars()))
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         with self.writing() as kinds:
@@ -167,17 +177,7 @@ def _plain_page(kind: Kind, start: int, count: int | None) -> SearchPage:
     return SearchPage(total, kind.shown(rows))
 
 
-def _candidates(kind: Kind, search: SearchRequest[Any]) -> list[Resource[Any]]:
-    """What the filter has to look at: what one column can tell is told by the database."""
-    statement: Any = kind.all()
-    condition = _equality(kind, search.filter)
-    if condition is not None:
-        statement = statement.where(condition)
-    _check_work(kind, statement, search)
-    return kind.shown(list(kind.unit.session.execute(statement).scalars()))
-
-
-def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any]) -> None:
+def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any], most: int) -> None:
     """Raises SCIM's `tooMany` for a search that would look at too much, row by row."""
     text = "" if search.filter is None else str(search.filter)
     if len(text) > LONGEST_FILTER:
@@ -187,7 +187,7 @@ def _check_work(kind: Kind, statement: Any, search: SearchRequest[Any]) -> None:
     counted = statement.with_only_columns(func.count()).order_by(None)
     rows = kind.unit.session.execute(counted).scalar_one()
     words = max(len(text.split()), WORDS)
-    if rows * words > MOST_WORK * WORDS:
+    if rows * words > most * WORDS:
         raise TooManyException(
             detail=f"the search looks at {rows} resources; filter by userName, externalId, "
             "displayName of a group or id, each by eq, which are found by an index"

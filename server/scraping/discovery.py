@@ -36,7 +36,9 @@ class BadGroups(ValueError):
     """What is wrong with a list of target groups."""
 
 
-def groups_of(found: Any, source: str, meta: tuple[str, str]) -> list[TargetGroup]:
+def groups_of(
+    found: Any, source: str, meta: tuple[str, str], *, most: int = MOST_ADDRESSES
+) -> list[TargetGroup]:
     """Groups as JSON or YAML holds them. meta: a label that tells where they are from.
 
     Raises `BadGroups`.
@@ -53,8 +55,8 @@ def groups_of(found: Any, source: str, meta: tuple[str, str]) -> list[TargetGrou
         if not isinstance(targets, list) or not all(isinstance(t, str) for t in targets):
             raise BadGroups(f"group {number}: targets must be a list of texts")
         addresses += len(targets)
-        if addresses > MOST_ADDRESSES:
-            raise BadGroups(f"more than {MOST_ADDRESSES} targets")
+        if addresses > most:
+            raise BadGroups(f"more than {most} targets")
         if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
             raise BadGroups(f"group {number}: labels must be texts")
         if unknown := set(item) - {"targets", "labels"}:
@@ -66,10 +68,12 @@ def groups_of(found: Any, source: str, meta: tuple[str, str]) -> list[TargetGrou
 
 
 class FileWatch:
-    """Files of one discovery. A file that cannot be read keeps what it said before."""
+    """Files of one discovery. A file that cannot be read, or has more than `most_bytes`, keeps what
+    it said before."""
 
-    def __init__(self, settings: FileDiscovery) -> None:
+    def __init__(self, settings: FileDiscovery, *, most_bytes: int = MOST_BYTES) -> None:
         self._settings = settings
+        self._most_bytes = most_bytes
         self._read: dict[str, tuple[object, list[TargetGroup]]] = {}
 
     def groups(self) -> list[TargetGroup] | None:
@@ -85,7 +89,7 @@ class FileWatch:
                 self._read[path] = old
                 continue
             try:
-                groups = _groups_in(path)
+                groups = _groups_in(path, self._most_bytes)
                 changed = True
             except (
                 OSError,
@@ -111,11 +115,11 @@ def _state_of(path: str) -> object:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _groups_in(path: str) -> list[TargetGroup]:
+def _groups_in(path: str, most_bytes: int) -> list[TargetGroup]:
     with open(path, "rb") as file:
-        text = file.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
-        raise BadGroups(f"larger than {MOST_BYTES >> 20} MiB")
+        text = file.read(most_bytes + 1)
+    if len(text) > most_bytes:
+        raise BadGroups(f"larger than {most_bytes >> 20} MiB")
     found = orjson.loads(text) if path.endswith(".json") else read_yaml(text.decode())
     return groups_of(found, path, ("__meta_filepath", path))
 

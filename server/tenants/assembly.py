@@ -38,6 +38,7 @@ from novaql.server.tenants.opening import open_clock, open_state, open_store, op
 from novaql.server.tenants.scrapes import Scrapes
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores, not_here
+from novaql.server.tuning import USUAL, Tuning
 from novaql.server.versions import CURRENT
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def assemble(
     clock: Clock | None,
     scrapes: Scrapes,
     owned_elsewhere: bool = False,
+    tuning: Tuning = USUAL,
 ) -> ServerContext:
     """The parts of a server; None opens what the settings name.
 
@@ -58,11 +60,11 @@ def assemble(
     stores.
     """
     if owned_elsewhere:
-        return _around(settings, None, database, clock, scrapes)
+        return _around(settings, None, database, clock, scrapes, tuning)
     # The store first: it makes its directory, and refuses one that holds something else.
     first = open_store(settings) if store is None else store
     try:
-        return _around(settings, first, database, clock, scrapes)
+        return _around(settings, first, database, clock, scrapes, tuning)
     except BaseException:
         if store is None:
             first.close()
@@ -75,6 +77,7 @@ def _around(
     database: StateDatabase | None,
     clock: Clock | None,
     scrapes: Scrapes,
+    tuning: Tuning,
 ) -> ServerContext:
     state = open_state(settings) if database is None else database
     time = open_clock(settings) if clock is None else clock
@@ -104,6 +107,7 @@ def _around(
             measurements=MeasurementCache(settings.slo_cache_ttl_s),
         ),
         scrapes=scrapes,
+        tuning=tuning,
     )
 
 

@@ -25,6 +25,7 @@ from novaql.server.telemetry import Telemetry
 from novaql.server.tenants.scrapes import Scrapes, no_scrapes
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores
+from novaql.server.tuning import USUAL, Tuning
 
 _MOST_VIEWS = 4096
 
@@ -54,6 +55,7 @@ class ServerContext:
     stores       every tenant's samples
     dialer       calls other systems; never in a network that is not public
     scrapes      the targets that this server scrapes now
+    tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
     views        what `scoped` has made
@@ -71,6 +73,7 @@ class ServerContext:
     caches: Caches
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     scrapes: Scrapes = no_scrapes
+    tuning: Tuning = USUAL
     event_types: frozenset[str] = frozenset()
     principal: Principal | None = None
     views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)

@@ -10,6 +10,7 @@ import pytest
 
 from novaql.server.clock import SteppedClock, parse_time
 from novaql.server.db.engine import StateDatabase
+from novaql.server.tuning import Tuning
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.state_databases import KINDS, state_database
 
@@ -47,6 +48,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateDa
     """A fresh database of each kind."""
     with state_database(request.param, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def tuning() -> Tuning:
+    """The usual limits; a test gives others by `@pytest.mark.parametrize("tuning", […])`."""
+    return Tuning()
 
 
 @pytest.fixture

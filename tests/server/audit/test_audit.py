@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from novaql.server.audit import service
 from novaql.server.audit.writing import as_csv
 from novaql.server.auth.bootstrap import add_tenant
 from novaql.server.auth.roles import Role
 from novaql.server.clock import SteppedClock
 from novaql.server.db.tables import AuditEntry
+from novaql.server.tuning import Tuning
 from tests.support.servers.http_server import LocalServer, local_server, token_of
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -31,8 +31,8 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def server(clock: SteppedClock) -> Iterator[LocalServer]:
-    with local_server(clock=clock) as made:
+def server(clock: SteppedClock, tuning: Tuning) -> Iterator[LocalServer]:
+    with local_server(clock=clock, tuning=tuning) as made:
         yield made
 
 
@@ -245,10 +245,8 @@ def test_another_tenant_finds_no_export(server: LocalServer, clock: SteppedClock
     assert server.client.get(path, headers=server.bearer()).status_code == 200
 
 
-def test_a_large_export_is_written_by_a_job(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "AT_ONCE", 0)
+@pytest.mark.parametrize("tuning", [Tuning(export_at_once=0)], ids=[""])
+def test_a_large_export_is_written_by_a_job(server: LocalServer) -> None:
     _service(server, "api")
     answer = _post(server, "/v1/audit/export", {**ALL, "format": "json"})
     assert (answer.status_code, answer.json()["status"]) == (202, "pending")

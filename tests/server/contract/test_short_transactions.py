@@ -29,6 +29,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.routes import ROUTES, Row
 from novaql.server.scim import answering as scim_answering
 from novaql.server.scim import router as scim_router
+from novaql.server.tuning import Tuning
 from tests.support.contract.route_walk import Walk
 from tests.support.servers.http_server import LocalServer, local_server
 
@@ -90,8 +91,8 @@ def alarms(monkeypatch: pytest.MonkeyPatch) -> Alarms:
 
 
 @pytest.fixture
-def server() -> Iterator[LocalServer]:
-    with local_server() as made:
+def server(tuning: Tuning) -> Iterator[LocalServer]:
+    with local_server(tuning=tuning) as made:
         yield made
 
 
@@ -213,10 +214,10 @@ def test_scim_parses_validates_and_answers_outside_of_transactions(
     ask("DELETE", group, status=204)
 
 
+@pytest.mark.parametrize("tuning", [Tuning(export_at_once=0)], ids=[""])
 def test_a_large_export_is_written_outside_of_transactions(
-    alarms: Alarms, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+    alarms: Alarms, server: LocalServer
 ) -> None:
-    monkeypatch.setattr("novaql.server.audit.service.AT_ONCE", 0)
     walk = walk_of(server)
     walk.make()
     span = {"from": "2020-01-01T00:00:00Z", "to": "2020-12-31T00:00:00Z", "format": "csv"}

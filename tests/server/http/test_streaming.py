@@ -19,29 +19,34 @@ from starlette.types import Message
 
 from novaql import query, tsdb
 from novaql.export import compiled_text, prometheus_json
-from novaql.server.http import streaming as pieces
-from novaql.server.http.streaming import Begun, PiecesResponse, begin
+from novaql.server.http.streaming import LARGE_PIECE, Begun, PiecesResponse, begin
 from novaql.server.pools.query_workers import QueryWorkers
 from novaql.server.prometheus import queries
 from novaql.server.query import formats
+from novaql.server.tuning import Tuning
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
 from tests.support.servers.http_server import LocalServer, local_server
 
 SERIES, SAMPLES = 400, 300
 RANGE: dict[str, Any] = {"query": "m", "start": 1000, "end": 1000 + SAMPLES - 1, "step": 1}
+AT_ONCE = Tuning().answer_at_once
 PROMETHEUS = "/prometheus/api/v1/query_range"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
+def filled() -> tsdb.Database:
     store = tsdb.memory()
     table = SeriesTable.from_dicts([{"__name__": "m", "i": f"{i}é"} for i in range(SERIES)])
     times = np.tile(1_000_000 + np.arange(SAMPLES, dtype=np.int64) * 1000, SERIES)
     values = np.random.default_rng(1).random(SERIES * SAMPLES)
     store.append(Batch(table, np.repeat(np.arange(SERIES), SAMPLES), times, values))
-    with local_server(store) as server:
-        yield server
+    return store
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    with local_server(filled()) as made:
+        yield made
 
 
 def raw(server: LocalServer, encoding: str, **body: Any) -> tuple[httpx.Headers, bytes]:
@@ -53,13 +58,11 @@ def raw(server: LocalServer, encoding: str, **body: Any) -> tuple[httpx.Headers,
         return answer.headers, b"".join(answer.iter_raw())
 
 
-def test_the_whole_is_what_one_piece_would_be(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_whole_is_what_one_piece_would_be(server: LocalServer) -> None:
     whole: list[bytes] = []
     for at_once in (1 << 30, 1 << 16):
-        monkeypatch.setattr(pieces, "AT_ONCE", at_once)
-        headers, text = raw(server, "identity")
+        with local_server(filled(), tuning=Tuning(answer_at_once=at_once)) as made:
+            headers, text = raw(made, "identity")
         sent_whole = headers.get("content-length") == str(len(text))
         # Once texts are compiled an answer is one large piece, and goes out whole.
         assert sent_whole or (at_once < 1 << 30 and headers["transfer-encoding"] == "chunked")
@@ -106,9 +109,9 @@ def test_an_error_on_the_way_is_not_the_end_of_an_answer(
     def breaks(made: Iterator[Any]) -> Iterator[Any]:
         for _ in range(2):
             yield next(made)
-        yield b" " * (2 * pieces.AT_ONCE)
+        yield b" " * (2 * AT_ONCE)
         for _ in range(4):
-            yield b" " * pieces.LARGE_PIECE
+            yield b" " * LARGE_PIECE
         raise OSError("the disk is gone")
 
     whole_json, encode = prometheus_json.result_pieces, formats.encode
@@ -137,20 +140,20 @@ def test_an_error_at_the_start_is_an_error(
 
 
 def test_a_large_piece_and_little_behind_it_is_all_of_an_answer() -> None:
-    large = bytes(3 * pieces.AT_ONCE)
-    begun = begin(iter([b"{", b"[", large, b"]", b"more", b"}"]))
+    large = bytes(3 * AT_ONCE)
+    begun = begin(iter([b"{", b"[", large, b"]", b"more", b"}"]), AT_ONCE)
 
     assert begun.rest is None
     assert [bytes(piece) for piece in begun.pieces] == [b"{[", large, b"]more}"]
 
 
 def test_a_large_piece_and_much_behind_it_is_not() -> None:
-    large, small = bytes(3 * pieces.AT_ONCE), bytes(pieces.LARGE_PIECE // 8)
+    large, small = bytes(3 * AT_ONCE), bytes(LARGE_PIECE // 8)
     following = itertools.repeat(small, 20)
-    begun = begin(itertools.chain([large], following))
+    begun = begin(itertools.chain([large], following), AT_ONCE)
 
     assert begun.rest is not None
-    assert sum(map(len, begun.pieces)) == len(large) + pieces.LARGE_PIECE
+    assert sum(map(len, begun.pieces)) == len(large) + LARGE_PIECE
     assert sum(map(len, begun.rest)) == 12 * len(small)
 
 
@@ -162,7 +165,7 @@ def test_pieces_are_made_when_the_one_before_was_taken() -> None:
             made.append(number)
             yield bytes(300_000)
 
-    begun = begin(many())
+    begun = begin(many(), AT_ONCE)
     assert len(made) < 10
 
     async def run() -> list[int]:

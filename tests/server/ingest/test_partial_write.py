@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 import cramjam
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from novaql import tsdb
 from novaql.errors import InputError
 from novaql.inputs.label_limits import USUAL_LIMITS
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.server.auth.roles import Role
-from novaql.server.ingest import write_parts
 from novaql.server.ingest.partial_write import MOST_AT_FAULT, SoundSeries
-from novaql.server.ingest.write_parts import Parts, parts_1, parts_2
+from novaql.server.ingest.write_parts import Parts, PartSizes, parts_1, parts_2
 from novaql.tsdb.tile import Batch
 from tests.support.messages.remote_messages import write_2_message
 from tests.support.messages.remote_write_messages import message_of
@@ -51,9 +50,9 @@ def second(some: list[Series]) -> bytes:
     return bytes(write_2_message(some).SerializeToString())
 
 
-VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes], Parts]]] = {
-    "1.0": (first, lambda data: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS)),
-    "2.0": (second, lambda data: parts_2(data, USUAL_LIMITS)),
+VERSIONS: dict[str, tuple[Callable[[list[Series]], bytes], Callable[[bytes, PartSizes], Parts]]] = {
+    "1.0": (first, lambda data, sizes: parts_1(data, RemoteWriteDecoder(), USUAL_LIMITS, sizes)),
+    "2.0": (second, lambda data, sizes: parts_2(data, USUAL_LIMITS, sizes)),
 }
 
 
@@ -71,19 +70,14 @@ def sound(parts: Parts) -> tuple[SoundSeries, list[Batch]]:
         st.sampled_from(["", "", "", NAMELESS, TIMELESS]), min_size=2, max_size=40
     ).filter(lambda some: not all(some))
 )
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=40, deadline=None)
 def test_what_is_sound_is_what_is_not_at_fault(
-    version: str, part_bytes: int, faults: list[str], monkeypatch: pytest.MonkeyPatch
+    version: str, part_bytes: int, faults: list[str]
 ) -> None:
     """Whether the message is read at once, or a series or two at a time."""
-    monkeypatch.setattr(write_parts, "PART_BYTES", part_bytes)
-    monkeypatch.setattr(write_parts, "QUICK_BYTES", 2 * part_bytes)
+    sizes = PartSizes(quick=2 * part_bytes, plain=part_bytes)
     write, parts = VERSIONS[version]
-    reading, batches = sound(parts(write([series_of(n, f) for n, f in enumerate(faults)])))
+    reading, batches = sound(parts(write([series_of(n, f) for n, f in enumerate(faults)]), sizes))
     used = set()
     for batch in batches:
         if len(batch):
@@ -105,9 +99,9 @@ def test_a_message_of_which_too_much_is_at_fault_is_refused(version: str) -> Non
     at_fault = [NAMELESS] * (MOST_AT_FAULT + 1)
     data = write([series_of(n, fault) for n, fault in enumerate([*at_fault, *[""] * 5000])])
     with pytest.raises(InputError, match="no metric name"):
-        sound(parts(data))
+        sound(parts(data, PartSizes()))
     few = write([series_of(n, fault) for n, fault in enumerate([NAMELESS] * 3 + [""] * 5000)])
-    assert sum(map(len, sound(parts(few))[1])) == 10_000
+    assert sum(map(len, sound(parts(few, PartSizes()))[1])) == 10_000
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from novaql import tsdb
-from novaql.server.scraping import discovery
 from novaql.server.scraping.discovery import BadGroups, FileWatch, groups_of
 from novaql.server.scraping.model import FileDiscovery
 from novaql.server.scraping.pools import ScrapeManager, TargetLimit, scrape_jobs_of
@@ -67,17 +66,13 @@ def test_a_server_takes_the_limit_of_its_settings(tmp_path: Path) -> None:
     assert listing["droppedTargetCounts"] == {"s": 1}
 
 
-def test_a_discovery_that_is_too_large_keeps_what_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_discovery_that_is_too_large_keeps_what_was(tmp_path: Path) -> None:
     file = tmp_path / "targets.json"
     file.write_text('[{"targets": ["a:1"]}]')
-    watch = FileWatch(FileDiscovery((str(file),)))
+    watch = FileWatch(FileDiscovery((str(file),)), most_bytes=1000)
     first = watch.groups()
     assert first is not None
-    monkeypatch.setattr(discovery, "MOST_BYTES", 1000)
     file.write_text('[{"targets": ["b:1"]}]' + " " * 1000)
     assert watch.groups() in (None, first)
-    monkeypatch.setattr(discovery, "MOST_ADDRESSES", 3)
     with pytest.raises(BadGroups, match="more than 3 targets"):
-        groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], "f", ("m", "f"))
+        groups_of([{"targets": ["a", "b"]}, {"targets": ["c", "d"]}], "f", ("m", "f"), most=3)

@@ -35,6 +35,7 @@ from novaql.server.process.run import address_of, listen, public_server
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext
 from novaql.server.tenants.store import Store
+from novaql.server.tuning import Tuning
 from tests.support.messages.remote_write_messages import Series, message_of, packed
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +96,7 @@ def local_server(
     database: StateDatabase | None = None,
     jobs: Sequence[Job] = (),
     limits: Limits | None = None,
+    tuning: Tuning | None = None,
     **settings: Any,
 ) -> Iterator[LocalServer]:
     """A server over an empty store in memory, or over the given one, without quotas.
@@ -115,7 +117,14 @@ def local_server(
     with tempfile.TemporaryDirectory() as folder:
         chosen = Settings(**{"data": Path(folder), **quiet, **settings})
         state = fresh_state(Path(folder)) if database is None else database
-        app = create_app(chosen, store=samples, database=state, clock=clock, jobs=jobs)
+        app = create_app(
+            chosen,
+            store=samples,
+            database=state,
+            clock=clock,
+            jobs=jobs,
+            tuning=tuning or Tuning(),
+        )
         tenant = app.state.context.access.anyone.tenant_id
         secrets = {role: token_of(state, tenant, role) for role in Role}
         # The server closes what was idle for five seconds; a client must not try it at that moment.
