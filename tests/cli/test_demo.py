@@ -15,6 +15,7 @@ import pytest
 from novaql.cli.main import run
 
 
+@pytest.mark.slow
 def test_the_demo_serves_a_fleet_and_goes_without_a_trace() -> None:
     command = [sys.executable, "-m", "novaql", "demo", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -14,6 +14,7 @@ import pytest
 from novaql.cli.main import run
 
 
+@pytest.mark.slow
 def test_it_answers_and_stops(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "novaql", "serve", "--data", str(tmp_path / "store")]
     with subprocess.Popen(

@@ -39,6 +39,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_query_after_a_fork(compiled: bool) -> None:
     program = f"compiled = {compiled}\n{PROGRAM}"

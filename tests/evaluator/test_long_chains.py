@@ -55,6 +55,7 @@ def test_long_chains_are_evaluated(
     assert points == dict.fromkeys([0, 30_000, 60_000], value)
 
 
+@pytest.mark.slow
 def test_ten_thousand_terms_are_evaluated(ones: TableSource) -> None:
     result = evaluate("a" + "+a" * 9_999, ones, OPTIONS)
 

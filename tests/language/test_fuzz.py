@@ -64,6 +64,7 @@ def _run(rounds: int, seed: int) -> None:
     assert 0.02 < parsed / rounds < 0.9
 
 
+@pytest.mark.slow
 def test_mutated_queries_parse_or_are_refused() -> None:
     _run(20_000, seed=2)
 

@@ -63,6 +63,7 @@ def engine(tmp_path: Path) -> Iterator[Stored]:
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", scripts(), ids=lambda path: path.name)
 def test_answers_are_the_same(path: Path, engine: Stored) -> None:
     known = known_failures.read().get(path.name, {})

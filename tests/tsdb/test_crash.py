@@ -140,6 +140,7 @@ def test_torn_tail_is_cut_at_the_last_whole_record(
     assert segment.exists()
 
 
+@pytest.mark.slow
 def test_every_truncation_of_the_log_leaves_what_came_before(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with tsdb.open(path) as database:

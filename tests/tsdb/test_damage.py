@@ -111,6 +111,7 @@ def judge(disk: SimulatedDisk, expected: Answer, before: Answer, what: str) -> b
     return True
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_noticed_or_harmless() -> None:
     disk, expected, before = small_store()
     assert answer(disk) == (expected, ())

@@ -129,6 +129,7 @@ def after_trouble(work: Workload, what: str) -> None:
         assert reopened.open_report.interrupted == "", what
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_call_may_fail(mode: str, kind: str) -> None:

@@ -167,6 +167,7 @@ def look(disk: SimulatedDisk, *, read_only: bool, flush: bool = False) -> tuple[
     return found, "; ".join(told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "killed"])
 def test_nothing_goes_missing_in_silence(closed: bool) -> None:
     failed = []

@@ -102,6 +102,7 @@ def judge(image: Image, moment: Moment, rng: random.Random, what: str) -> None:
         assert after == found, f"{what}: a flush changed what is there"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_power_cuts(mode: str) -> None:
     done = 0

@@ -43,6 +43,7 @@ def names_in_the_cache(folder: Path, before: str) -> set[str]:
     return {path.name for path in folder.rglob("*.nbi")}
 
 
+@pytest.mark.slow
 def test_other_shared_functions_make_other_files(tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text("# something else")

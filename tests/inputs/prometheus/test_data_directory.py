@@ -175,6 +175,7 @@ def stale_histogram() -> Native:
     return Native(0, 0, (0, STALE_BITS, 0, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["snappy", "zstd", "none"])
 def test_the_head_of_a_killed_prometheus_is_read_from_its_logs(
     tmp_path: Path, packing: str
