@@ -8,7 +8,7 @@ import cramjam
 import numpy as np
 
 from benchmarks.datasets import START_MS, Fleet
-from novaql.inputs.protobuf_wire import varint
+from novaql.inputs.protobuf.wire import varint
 from novaql.tsdb.labels import Ints
 from novaql.tsdb.tile import Floats
 

@@ -112,7 +112,7 @@ def python_page() -> str:
         "`import novaql` provides everything on this page. Use `frame` for tables with unusual "
         "column names, and `novaql.tsdb` to open databases.",
     ]
-    for name in sorted(novaql.__all__, key=lambda n: (n[0].isupper(), n.lower())):
+    for name in sorted(vars(novaql)["__all__"], key=lambda n: (n[0].isupper(), n.lower())):
         value = getattr(novaql, name)
         if inspect.isclass(value):
             parts += _class(name, value)

@@ -9,114 +9,95 @@ The names below are loaded when they are first used, so that `import novaql` cos
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from novaql.api import Cancellation, analyze, estimate, evaluate, explain, query, warmup
-    from novaql.database import Database, open
-    from novaql.duck.session import SqlProblem, sql
-    from novaql.errors import (
-        ArgumentError,
-        EvaluationError,
-        InputError,
-        LimitExceeded,
-        NovaqlError,
-        QueryCancelled,
-        QueryError,
-        QueryTimeout,
-        StorageUnavailable,
-    )
-    from novaql.inputs.frame import frame
-    from novaql.language import format
-    from novaql.language.parse import parse
-    from novaql.options import Limits, NameRemoval, QueryOptions
-    from novaql.result import Result, ResultKind
-    from novaql.result_cache import ResultCache
-    from novaql.saving import SampleFormat, Saved, save
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_MODULE_OF = {
-    "Cancellation": "novaql.api",
-    "Database": "novaql.database",
-    "SampleFormat": "novaql.saving",
-    "Saved": "novaql.saving",
-    "SqlProblem": "novaql.duck.session",
-    "analyze": "novaql.api",
-    "estimate": "novaql.api",
-    "evaluate": "novaql.api",
-    "explain": "novaql.api",
-    "open": "novaql.database",
-    "query": "novaql.api",
-    "save": "novaql.saving",
-    "sql": "novaql.duck.session",
-    "warmup": "novaql.api",
-    "ArgumentError": "novaql.errors",
-    "EvaluationError": "novaql.errors",
-    "InputError": "novaql.errors",
-    "LimitExceeded": "novaql.errors",
-    "NovaqlError": "novaql.errors",
-    "QueryCancelled": "novaql.errors",
-    "QueryError": "novaql.errors",
-    "QueryTimeout": "novaql.errors",
-    "StorageUnavailable": "novaql.errors",
-    "frame": "novaql.inputs.frame",
-    "format": "novaql.language",
-    "parse": "novaql.language",
-    "Limits": "novaql.options",
-    "NameRemoval": "novaql.options",
-    "QueryOptions": "novaql.options",
-    "Result": "novaql.result",
-    "ResultKind": "novaql.result",
-    "ResultCache": "novaql.result_cache",
-}
+if TYPE_CHECKING:
+    from novaql.api import analyze as analyze
+    from novaql.api import estimate as estimate
+    from novaql.api import evaluate as evaluate
+    from novaql.api import explain as explain
+    from novaql.api import query as query
+    from novaql.api import query_options as query_options
+    from novaql.api import warmup as warmup
+    from novaql.cancellation import Cancellation as Cancellation
+    from novaql.database import Database as Database
+    from novaql.database import open as open
+    from novaql.duck.session import SqlProblem as SqlProblem
+    from novaql.duck.session import sql as sql
+    from novaql.errors import ArgumentError as ArgumentError
+    from novaql.errors import EvaluationError as EvaluationError
+    from novaql.errors import InputError as InputError
+    from novaql.errors import LimitExceeded as LimitExceeded
+    from novaql.errors import Located as Located
+    from novaql.errors import NovaqlError as NovaqlError
+    from novaql.errors import QueryCancelled as QueryCancelled
+    from novaql.errors import QueryError as QueryError
+    from novaql.errors import QueryTimeout as QueryTimeout
+    from novaql.errors import StorageUnavailable as StorageUnavailable
+    from novaql.errors import SyntaxProblem as SyntaxProblem
+    from novaql.errors import TypeProblem as TypeProblem
+    from novaql.errors import UnknownName as UnknownName
+    from novaql.inputs.frame import frame as frame
+    from novaql.language import format as format
+    from novaql.language.parse import parse as parse
+    from novaql.options import Limits as Limits
+    from novaql.options import NameRemoval as NameRemoval
+    from novaql.options import QueryOptions as QueryOptions
+    from novaql.result import NativeCells as NativeCells
+    from novaql.result import QueryStats as QueryStats
+    from novaql.result import Result as Result
+    from novaql.result import ResultKind as ResultKind
+    from novaql.result_cache import ResultCache as ResultCache
+    from novaql.saving import SampleFormat as SampleFormat
+    from novaql.saving import Saved as Saved
+    from novaql.saving import save as save
+    from novaql.span import Span as Span
+    from novaql.timeparse import duration_ms as duration_ms
+    from novaql.timeparse import to_ms as to_ms
+else:
+    from novaql.lazy_exports import lazy_exports
 
-__all__ = [
-    "ArgumentError",
-    "Cancellation",
-    "Database",
-    "EvaluationError",
-    "InputError",
-    "LimitExceeded",
-    "Limits",
-    "NameRemoval",
-    "NovaqlError",
-    "QueryCancelled",
-    "QueryError",
-    "QueryOptions",
-    "QueryTimeout",
-    "Result",
-    "ResultCache",
-    "ResultKind",
-    "SampleFormat",
-    "Saved",
-    "SqlProblem",
-    "StorageUnavailable",
-    "__version__",
-    "analyze",
-    "estimate",
-    "evaluate",
-    "explain",
-    "format",
-    "frame",
-    "open",
-    "parse",
-    "query",
-    "save",
-    "sql",
-    "warmup",
-]
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(module), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "api": (
+                "analyze",
+                "estimate",
+                "evaluate",
+                "explain",
+                "query",
+                "query_options",
+                "warmup",
+            ),
+            "cancellation": ("Cancellation",),
+            "database": ("Database", "open"),
+            "duck.session": ("SqlProblem", "sql"),
+            "errors": (
+                "ArgumentError",
+                "EvaluationError",
+                "InputError",
+                "LimitExceeded",
+                "Located",
+                "NovaqlError",
+                "QueryCancelled",
+                "QueryError",
+                "QueryTimeout",
+                "StorageUnavailable",
+                "SyntaxProblem",
+                "TypeProblem",
+                "UnknownName",
+            ),
+            "inputs.frame": ("frame",),
+            "language": ("format",),
+            "language.parse": ("parse",),
+            "options": ("Limits", "NameRemoval", "QueryOptions"),
+            "result": ("NativeCells", "QueryStats", "Result", "ResultKind"),
+            "result_cache": ("ResultCache",),
+            "saving": ("SampleFormat", "Saved", "save"),
+            "span": ("Span",),
+            "timeparse": ("duration_ms", "to_ms"),
+        },
+    )
+    __all__ += ["__version__"]

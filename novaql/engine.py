@@ -17,7 +17,6 @@ from novaql.evaluator.matrix import StepMatrix
 from novaql.evaluator.profile import Profile
 from novaql.evaluator.range_vector import range_vector
 from novaql.evaluator.steps import Steps
-from novaql.export.time_text import duration_text, time_text
 from novaql.inputs.table_source import TableSource
 from novaql.language import parse, walk
 from novaql.language.ast import VectorSelector
@@ -30,6 +29,7 @@ from novaql.planner.plan_cache import PLANS, check_type
 from novaql.result import QueryStats, Result, ResultKind
 from novaql.result_cache import ResultCache
 from novaql.span import Span
+from novaql.text.times import duration_text, time_text
 from novaql.tsdb.errors import StoreError
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Source, Thinned, may_be_thinned

@@ -7,12 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 from novaql.server.addresses import parse_listen
 from novaql.server.process.logs import log_to_stderr
 from novaql.server.process.run import serve
 from novaql.server.settings import Settings
-from novaql.tsdb.errors import StoreError
+from novaql.tsdb import StoreError
 
 
 def main(arguments: list[str] | None = None) -> int:

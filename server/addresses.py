@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from novaql.errors import (
+from novaql import (
     ArgumentError,
     EvaluationError,
     InputError,
@@ -43,8 +43,14 @@ from novaql.errors import (
     TypeProblem,
     UnknownName,
 )
-from novaql.tsdb.errors import InvalidBatch, ReadOnly, StorageFull, StoreError, WriteFailed
-from novaql.tsdb.matchers import PatternTooCostly
+from novaql.tsdb import (
+    InvalidBatch,
+    PatternTooCostly,
+    ReadOnly,
+    StorageFull,
+    StoreError,
+    WriteFailed,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from novaql import tsdb
-from novaql.errors import ArgumentError
+from novaql import ArgumentError, duration_ms, tsdb
 from novaql.server.addresses import is_loopback, parse_networks, parse_server
 from novaql.server.settings_limits import RESOURCE_LIMITS, TENANT_LIMITS
 from novaql.server.settings_renames import SettingNames
 from novaql.server.settings_sources import environment_texts, of_environment, of_file
-from novaql.timeparse import duration_ms
 
 __all__ = ["TENANT_LIMITS", "Limits", "Settings", "SyncMode"]
 SyncMode = Literal["always", "interval", "os"]

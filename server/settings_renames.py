@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 
 FORMER_NAMES: Mapping[str, str | None] = {
     "compress_bytes": "compression_min_bytes",

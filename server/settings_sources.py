@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 from novaql.server.settings_renames import SettingNames
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from novaql.excerpt import excerpt
+from novaql.text import excerpt
 
 UNKNOWN = "there is no field or parameter of this name"
 _WORDS = {"extra_forbidden": UNKNOWN, "missing": "is required"}

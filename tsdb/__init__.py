@@ -10,115 +10,154 @@ The names below are loaded when they are first used: the engine needs the contra
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from novaql.tsdb.copies import Copied, backup, restore, snapshot
-    from novaql.tsdb.damage import Losses
-    from novaql.tsdb.database import Database
-    from novaql.tsdb.errors import (
-        Corrupted,
-        InvalidBatch,
-        NotAStore,
-        ReadFailed,
-        ReadOnly,
-        ReadOnlyDisk,
-        StorageFull,
-        StoreClosed,
-        StoreError,
-        StoreLocked,
-        StoreNotFound,
-        TargetInUse,
-        UnknownFormat,
-        Unreadable,
-        WriteFailed,
+    from novaql.tsdb.copies import Copied as Copied
+    from novaql.tsdb.copies import backup as backup
+    from novaql.tsdb.copies import restore as restore
+    from novaql.tsdb.copies import snapshot as snapshot
+    from novaql.tsdb.damage import Losses as Losses
+    from novaql.tsdb.database import Database as Database
+    from novaql.tsdb.errors import Corrupted as Corrupted
+    from novaql.tsdb.errors import InvalidBatch as InvalidBatch
+    from novaql.tsdb.errors import NotAStore as NotAStore
+    from novaql.tsdb.errors import ReadFailed as ReadFailed
+    from novaql.tsdb.errors import ReadOnly as ReadOnly
+    from novaql.tsdb.errors import ReadOnlyDisk as ReadOnlyDisk
+    from novaql.tsdb.errors import StorageFull as StorageFull
+    from novaql.tsdb.errors import StoreClosed as StoreClosed
+    from novaql.tsdb.errors import StoreError as StoreError
+    from novaql.tsdb.errors import StoreLocked as StoreLocked
+    from novaql.tsdb.errors import StoreNotFound as StoreNotFound
+    from novaql.tsdb.errors import TargetInUse as TargetInUse
+    from novaql.tsdb.errors import UnknownFormat as UnknownFormat
+    from novaql.tsdb.errors import Unreadable as Unreadable
+    from novaql.tsdb.errors import WriteFailed as WriteFailed
+    from novaql.tsdb.exemplars import SeriesExemplars as SeriesExemplars
+    from novaql.tsdb.fsio import Disk as Disk
+    from novaql.tsdb.histograms import MAX_SCHEMA as MAX_SCHEMA
+    from novaql.tsdb.histograms import MIN_SCHEMA as MIN_SCHEMA
+    from novaql.tsdb.histograms import Buckets as Buckets
+    from novaql.tsdb.histograms import Histograms as Histograms
+    from novaql.tsdb.label_counts import Cardinality as Cardinality
+    from novaql.tsdb.label_counts import cardinality as cardinality
+    from novaql.tsdb.labels import METRIC_NAME as METRIC_NAME
+    from novaql.tsdb.labels import Bools as Bools
+    from novaql.tsdb.labels import Ints as Ints
+    from novaql.tsdb.labels import LabelColumn as LabelColumn
+    from novaql.tsdb.labels import SeriesTable as SeriesTable
+    from novaql.tsdb.labels import concat_tables as concat_tables
+    from novaql.tsdb.manifest import blocks_on_disk as blocks_on_disk
+    from novaql.tsdb.matchers import Matcher as Matcher
+    from novaql.tsdb.matchers import MatchOp as MatchOp
+    from novaql.tsdb.matchers import PatternTooCostly as PatternTooCostly
+    from novaql.tsdb.matchers import compile_regex as compile_regex
+    from novaql.tsdb.options import AppendResult as AppendResult
+    from novaql.tsdb.options import CompactionResult as CompactionResult
+    from novaql.tsdb.options import OpenReport as OpenReport
+    from novaql.tsdb.options import StoreOptions as StoreOptions
+    from novaql.tsdb.options import StoreStats as StoreStats
+    from novaql.tsdb.options import Sync as Sync
+    from novaql.tsdb.repairing import Repaired as Repaired
+    from novaql.tsdb.repairing import repair as repair
+    from novaql.tsdb.selection import FIRST_SAMPLE_MS as FIRST_SAMPLE_MS
+    from novaql.tsdb.selection import LAST_SAMPLE_MS as LAST_SAMPLE_MS
+    from novaql.tsdb.selection import MAX_TIME_MS as MAX_TIME_MS
+    from novaql.tsdb.selection import MIN_TIME_MS as MIN_TIME_MS
+    from novaql.tsdb.selection import Hints as Hints
+    from novaql.tsdb.selection import HistogramRef as HistogramRef
+    from novaql.tsdb.selection import Metadata as Metadata
+    from novaql.tsdb.selection import Selection as Selection
+    from novaql.tsdb.selection import Source as Source
+    from novaql.tsdb.selection import TileRef as TileRef
+    from novaql.tsdb.tile import STALE as STALE
+    from novaql.tsdb.tile import Batch as Batch
+    from novaql.tsdb.tile import Floats as Floats
+    from novaql.tsdb.tile import HistogramSamples as HistogramSamples
+    from novaql.tsdb.tile import HistogramTile as HistogramTile
+    from novaql.tsdb.tile import Tile as Tile
+    from novaql.tsdb.tile import is_stale as is_stale
+    from novaql.tsdb.tombstones import DeleteResult as DeleteResult
+    from novaql.tsdb.verify import Violation as Violation
+    from novaql.tsdb.verify import check as check
+else:
+    from novaql.lazy_exports import lazy_exports
+
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "copies": ("Copied", "backup", "restore", "snapshot"),
+            "damage": ("Losses",),
+            "database": ("Database",),
+            "errors": (
+                "Corrupted",
+                "InvalidBatch",
+                "NotAStore",
+                "ReadFailed",
+                "ReadOnly",
+                "ReadOnlyDisk",
+                "StorageFull",
+                "StoreClosed",
+                "StoreError",
+                "StoreLocked",
+                "StoreNotFound",
+                "TargetInUse",
+                "UnknownFormat",
+                "Unreadable",
+                "WriteFailed",
+            ),
+            "exemplars": ("SeriesExemplars",),
+            "fsio": ("Disk",),
+            "histograms": ("MAX_SCHEMA", "MIN_SCHEMA", "Buckets", "Histograms"),
+            "label_counts": ("Cardinality", "cardinality"),
+            "labels": (
+                "METRIC_NAME",
+                "Bools",
+                "Ints",
+                "LabelColumn",
+                "SeriesTable",
+                "concat_tables",
+            ),
+            "manifest": ("blocks_on_disk",),
+            "matchers": ("MatchOp", "Matcher", "PatternTooCostly", "compile_regex"),
+            "options": (
+                "AppendResult",
+                "CompactionResult",
+                "OpenReport",
+                "StoreOptions",
+                "StoreStats",
+                "Sync",
+            ),
+            "repairing": ("Repaired", "repair"),
+            "selection": (
+                "FIRST_SAMPLE_MS",
+                "LAST_SAMPLE_MS",
+                "MAX_TIME_MS",
+                "MIN_TIME_MS",
+                "Hints",
+                "HistogramRef",
+                "Metadata",
+                "Selection",
+                "Source",
+                "TileRef",
+            ),
+            "tile": (
+                "STALE",
+                "Batch",
+                "Floats",
+                "HistogramSamples",
+                "HistogramTile",
+                "Tile",
+                "is_stale",
+            ),
+            "tombstones": ("DeleteResult",),
+            "verify": ("Violation", "check"),
+        },
     )
-    from novaql.tsdb.fsio import Disk
-    from novaql.tsdb.histograms import Histograms
-    from novaql.tsdb.labels import METRIC_NAME, LabelColumn, SeriesTable
-    from novaql.tsdb.matchers import Matcher, MatchOp
-    from novaql.tsdb.options import (
-        AppendResult,
-        CompactionResult,
-        OpenReport,
-        StoreOptions,
-        StoreStats,
-        Sync,
-    )
-    from novaql.tsdb.repairing import Repaired, repair
-    from novaql.tsdb.selection import Hints, HistogramRef, Metadata, Selection, Source, TileRef
-    from novaql.tsdb.tile import STALE, Batch, HistogramSamples, HistogramTile, Tile
-    from novaql.tsdb.verify import Violation, check
-
-_MODULE_OF = {
-    "METRIC_NAME": "labels",
-    "STALE": "tile",
-    "AppendResult": "options",
-    "Batch": "tile",
-    "CompactionResult": "options",
-    "Copied": "copies",
-    "Corrupted": "errors",
-    "Database": "database",
-    "Disk": "fsio",
-    "Hints": "selection",
-    "HistogramRef": "selection",
-    "HistogramSamples": "tile",
-    "HistogramTile": "tile",
-    "Histograms": "histograms",
-    "InvalidBatch": "errors",
-    "LabelColumn": "labels",
-    "Losses": "damage",
-    "MatchOp": "matchers",
-    "Matcher": "matchers",
-    "Metadata": "selection",
-    "NotAStore": "errors",
-    "OpenReport": "options",
-    "ReadFailed": "errors",
-    "ReadOnly": "errors",
-    "ReadOnlyDisk": "errors",
-    "Repaired": "repairing",
-    "Selection": "selection",
-    "SeriesTable": "labels",
-    "Source": "selection",
-    "StorageFull": "errors",
-    "StoreClosed": "errors",
-    "StoreError": "errors",
-    "StoreLocked": "errors",
-    "StoreNotFound": "errors",
-    "StoreOptions": "options",
-    "StoreStats": "options",
-    "Sync": "options",
-    "TargetInUse": "errors",
-    "Tile": "tile",
-    "TileRef": "selection",
-    "UnknownFormat": "errors",
-    "Unreadable": "errors",
-    "Violation": "verify",
-    "WriteFailed": "errors",
-    "backup": "copies",
-    "check": "verify",
-    "repair": "repairing",
-    "restore": "copies",
-    "snapshot": "copies",
-}
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        if name in _MODULE_OF.values():  # `tsdb.selection` works after `import tsdb`
-            return import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __all__ += ["memory", "open"]
 
 
 def open(
@@ -148,58 +187,3 @@ def memory(**options: Any) -> Database:
     from novaql.tsdb.database import memory_database  # noqa: PLC0415 - as above
 
     return memory_database(**options)
-
-
-__all__ = [
-    "METRIC_NAME",
-    "STALE",
-    "AppendResult",
-    "Batch",
-    "CompactionResult",
-    "Copied",
-    "Corrupted",
-    "Database",
-    "Disk",
-    "Hints",
-    "HistogramRef",
-    "HistogramSamples",
-    "HistogramTile",
-    "Histograms",
-    "InvalidBatch",
-    "LabelColumn",
-    "Losses",
-    "MatchOp",
-    "Matcher",
-    "Metadata",
-    "NotAStore",
-    "OpenReport",
-    "ReadFailed",
-    "ReadOnly",
-    "ReadOnlyDisk",
-    "Repaired",
-    "Selection",
-    "SeriesTable",
-    "Source",
-    "StorageFull",
-    "StoreClosed",
-    "StoreError",
-    "StoreLocked",
-    "StoreNotFound",
-    "StoreOptions",
-    "StoreStats",
-    "Sync",
-    "TargetInUse",
-    "Tile",
-    "TileRef",
-    "UnknownFormat",
-    "Unreadable",
-    "Violation",
-    "WriteFailed",
-    "backup",
-    "check",
-    "memory",
-    "open",
-    "repair",
-    "restore",
-    "snapshot",
-]

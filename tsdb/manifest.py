@@ -18,7 +18,7 @@ from novaql.tsdb.block.format import read_identity
 from novaql.tsdb.block.reader import BlockEntry
 from novaql.tsdb.codec.checksum import checksum
 from novaql.tsdb.errors import Corrupted, UnknownFormat
-from novaql.tsdb.fsio import Disk, replace_file
+from novaql.tsdb.fsio import Disk, RealDisk, replace_file
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tombstones import Tombstone
 from novaql.tsdb.wal.record import segment_store
@@ -291,6 +291,15 @@ def read(disk: Disk, folder: Path) -> Manifest | None:
     """The manifest of a store; None where there is none. Raises as `find` does."""
     found = find(disk, folder)
     return None if found is None else found.manifest
+
+
+def blocks_on_disk(folder: Path) -> tuple[BlockEntry, ...]:
+    """The blocks of the store in a directory, in order of `sequence`; none where there is none.
+
+    Raises as `find` does.
+    """
+    manifest = read(RealDisk(), folder)
+    return () if manifest is None else manifest.blocks
 
 
 def write(disk: Disk, folder: Path, manifest: Manifest) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from novaql.errors import EvaluationError, QueryError
-from novaql.export.series_text import printable
+from novaql.text.labels import printable
 
 INTERRUPTED = 130
 USAGE = 2

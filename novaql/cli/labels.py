@@ -8,9 +8,9 @@ import sys
 import click
 
 from novaql.cli.options import data_argument, data_option, window_options
-from novaql.export.series_text import printable
 from novaql.inputs.resolve import as_source
 from novaql.selectors import matcher_sets
+from novaql.text.labels import printable
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 

@@ -14,15 +14,15 @@ import click
 from novaql.cli.failures import note
 from novaql.cli.options import window_options
 from novaql.export.dump import JSON_LINES, TEXT, LeftOut, dumped
-from novaql.export.series_text import printable
-from novaql.export.time_text import duration_text, time_text
 from novaql.inputs.resolve import default_path
 from novaql.selectors import matcher_sets
+from novaql.text.labels import printable
+from novaql.text.times import duration_text, time_text
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
 
 if TYPE_CHECKING:
-    from novaql.tsdb.cardinality import Count
     from novaql.tsdb.database import Database
+    from novaql.tsdb.label_counts import Count
 
 directory_argument = click.argument(
     "directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from novaql.export.number_text import go_number
 from novaql.language.literals import quote
+from novaql.text.numbers import go_number
 
 __all__ = ["go_number", "quote", "shortest_decimal"]
 

@@ -3,3 +3,40 @@
 One form a file. Nothing here is imported until the form is asked for, so that `import novaql` stays
 light; a library that is not installed is named in the error together with the extra that brings it.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from novaql.export.arrow import long_stream as long_stream
+    from novaql.export.csv_text import csv_pieces as csv_pieces
+    from novaql.export.formulas import without_formula as without_formula
+    from novaql.export.html import html_of as html_of
+    from novaql.export.json_values import ValueStyle as ValueStyle
+    from novaql.export.labels_json import series_json as series_json
+    from novaql.export.matrix_json import KeptTexts as KeptTexts
+    from novaql.export.named_series import named_arrow as named_arrow
+    from novaql.export.named_series import named_csv as named_csv
+    from novaql.export.prometheus_json import result_json as result_json
+    from novaql.export.prometheus_json import result_pieces as result_pieces
+    from novaql.export.prometheus_json import series_count as series_count
+    from novaql.export.series_limit import first_series as first_series
+else:
+    from novaql.lazy_exports import lazy_exports
+
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "arrow": ("long_stream",),
+            "csv_text": ("csv_pieces",),
+            "formulas": ("without_formula",),
+            "html": ("html_of",),
+            "json_values": ("ValueStyle",),
+            "labels_json": ("series_json",),
+            "matrix_json": ("KeptTexts",),
+            "named_series": ("named_arrow", "named_csv"),
+            "prometheus_json": ("result_json", "result_pieces", "series_count"),
+            "series_limit": ("first_series",),
+        },
+    )

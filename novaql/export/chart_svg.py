@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from novaql.export.number_text import axis_number
 from novaql.export.scale import number_ticks, thinned, time_ticks
+from novaql.text.numbers import axis_number
 from novaql.tsdb.labels import Bools, Ints
 from novaql.tsdb.tile import Floats
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from novaql.export.series_text import quoted, series_text
 from novaql.result import NativeCells, Result
+from novaql.text.labels import quoted, series_text
 from novaql.tsdb.labels import Bools, Ints, LabelColumn
 from novaql.tsdb.tile import Floats
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from novaql.export.float_tokens import float_tokens
 from novaql.export.histogram_text import histogram_texts
-from novaql.export.series_text import series_text
+from novaql.text.floats import float_tokens
+from novaql.text.labels import series_text
 from novaql.tsdb.damage import Losses
 from novaql.tsdb.matchers import Matcher
 from novaql.tsdb.selection import Hints, Selection, Source

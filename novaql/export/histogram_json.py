@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.export.float_tokens import float_tokens
 from novaql.export.glued_rows import glued
+from novaql.text.floats import float_tokens
 from novaql.tsdb.histogram_bounds import Ladder, boundary_rules, ladder
 from novaql.tsdb.histograms import Floats, Histograms
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.export.glued_rows import glued
-from novaql.export.number_text import go_number, short_number
+from novaql.text.numbers import go_number, short_number
 from novaql.tsdb.histogram_bounds import CLOSED, OPEN_LEFT, OPEN_RIGHT, boundary_rules, ladder
 from novaql.tsdb.histograms import Floats, Histograms
 

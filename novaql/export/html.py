@@ -6,9 +6,9 @@ from html import escape
 
 from novaql.export.chart_svg import PALETTE, line_chart
 from novaql.export.columns import wide_form
-from novaql.export.series_text import series_text
 from novaql.export.table import Table, split_common, table_of
 from novaql.result import Result, ResultKind
+from novaql.text.labels import series_text
 
 MOST_LINES = 50
 MOST_ROWS = 20

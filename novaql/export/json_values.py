@@ -6,7 +6,7 @@ from enum import Enum
 
 import numpy as np
 
-from novaql.export.float_tokens import float_tokens
+from novaql.text.floats import float_tokens
 from novaql.tsdb.labels import Ints
 from novaql.tsdb.tile import Floats
 

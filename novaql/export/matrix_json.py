@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from novaql.export.compiled_text import Compiled
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
+from novaql.export.labels_json import AT_ONCE, label_bytes, metric_texts
 from novaql.export.matrix_text import ABSENT, ODD
-from novaql.export.series_json import AT_ONCE, label_bytes, metric_texts
 from novaql.kept_columns import Cell, Columns
 from novaql.result import Result, ResultKind
 from novaql.tsdb.cache import ByteCache, CacheStats

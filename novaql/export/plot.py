@@ -9,9 +9,9 @@ import numpy as np
 from novaql.export.columns import wide_form
 from novaql.export.frames import numpy_arrays
 from novaql.export.missing import needs
-from novaql.export.series_text import series_text
 from novaql.export.table import split_common
 from novaql.result import Result, ResultKind
+from novaql.text.labels import series_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ import orjson
 from novaql.export.compiled_text import ready
 from novaql.export.histogram_json import histogram_objects
 from novaql.export.json_values import ValueStyle, second_tokens, value_tokens
+from novaql.export.labels_json import label_bytes, metric_texts
 from novaql.export.matrix_json import KeptTexts, is_plain_matrix, written
-from novaql.export.series_json import label_bytes, metric_texts
 from novaql.result import NativeCells, Points, Result, ResultKind
 from novaql.tsdb.labels import Ints
 

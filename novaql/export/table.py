@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novaql.export.histogram_text import short_histogram
-from novaql.export.number_text import number_text, short_number
-from novaql.export.series_text import printable, quoted, series_text
 from novaql.export.sparkline import sparkline
-from novaql.export.time_text import duration_text, time_text
 from novaql.result import Result, ResultKind
+from novaql.text.labels import printable, quoted, series_text
+from novaql.text.numbers import number_text, short_number
+from novaql.text.times import duration_text, time_text
 from novaql.tsdb.histograms import Histograms
 from novaql.tsdb.labels import Bools, SeriesTable
 from novaql.tsdb.tile import Floats

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from novaql.inputs.overwritten import overwritten, warnings_of
+from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.table_source import TableSource
 from novaql.tsdb.histograms import concat_histograms
 from novaql.tsdb.labels import Ints, SeriesTable, concat_tables

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
 from novaql.tsdb.exemplars import Exemplars
 from novaql.tsdb.labels import Ints, SeriesTable
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS

@@ -24,7 +24,7 @@ from novaql.inputs.compression import open_plain, read_tail
 from novaql.inputs.exposition_line import LineProblem, MetadataLine, SampleLine, read_line
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.line_blocks import without_free_comments
+from novaql.inputs.line_splitting import without_free_comments
 from novaql.inputs.sample_times import first_outside
 from novaql.inputs.series_text import parse_series
 from novaql.inputs.wire.compiling import prepare_in_background, ready

@@ -6,13 +6,13 @@ import math
 import re
 from dataclasses import dataclass, replace
 
-from novaql.excerpt import excerpt
 from novaql.inputs.sample_times import REASON
 from novaql.inputs.series_text import (
     SeriesTextProblem,
     parse_series_start,
     unescape,
 )
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
 
 TYPES = frozenset(

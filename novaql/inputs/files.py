@@ -22,7 +22,7 @@ from novaql.inputs.pair_form import SERIES_SUFFIX, pair_of, read_pair
 from novaql.inputs.parquet_file import read_parquet
 from novaql.inputs.partitions import is_partition, partition_of, with_partition
 from novaql.inputs.prometheus.folders import is_data_directory
-from novaql.inputs.protobuf_exposition import looks_like_protobuf, read_protobuf
+from novaql.inputs.protobuf.exposition import looks_like_protobuf, read_protobuf
 from novaql.inputs.refined import Refinement
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch

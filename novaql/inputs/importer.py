@@ -15,7 +15,7 @@ from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.file_options import AS_THEY_LOOK, FileOptions
 from novaql.inputs.layout import BY_NAME, Columns
 from novaql.inputs.opening import open_stream
-from novaql.inputs.overwritten import overwritten, warnings_of
+from novaql.inputs.replaced_samples import overwritten, warnings_of
 from novaql.inputs.sample_times import need_calendar
 from novaql.tsdb.labels import Ints, SeriesTable, concat_tables
 from novaql.tsdb.selection import Metadata

@@ -20,7 +20,7 @@ from novaql.errors import InputError
 from novaql.inputs.influx_line import InfluxProblem, read_line
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.line_blocks import without_comments
+from novaql.inputs.line_splitting import without_comments
 from novaql.inputs.sample_times import REASON, out_of_range
 from novaql.tsdb.labels import Ints
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS

@@ -20,12 +20,12 @@ import numpy as np
 import orjson
 
 from novaql.errors import InputError, LimitExceeded
-from novaql.excerpt import excerpt
 from novaql.inputs.json_memory import check_json_memory
 from novaql.inputs.known_series import KnownSeries, SeriesTexts
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.line_blocks import without_blank_lines
+from novaql.inputs.line_splitting import without_blank_lines
 from novaql.inputs.sample_times import out_of_range
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.labels import METRIC_NAME, Bools, Ints
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 from novaql.tsdb.tile import Batch, Floats

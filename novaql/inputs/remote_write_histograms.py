@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
+from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.tsdb.histograms import (
     CUSTOM_SCHEMA,
     MAX_SCHEMA,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from novaql.errors import InputError
-from novaql.excerpt import excerpt
-from novaql.inputs.protobuf_wire import BYTES, fields, text
+from novaql.inputs.protobuf.wire import BYTES, fields, text
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.labels import METRIC_NAME
 
 

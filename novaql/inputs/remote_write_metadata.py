@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
 from novaql.tsdb.selection import Metadata
 
 _TYPES = (

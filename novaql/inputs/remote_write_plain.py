@@ -15,7 +15,7 @@ import numpy as np
 from novaql.errors import InputError
 from novaql.inputs.exemplar_rows import exemplar_columns
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.protobuf_wire import BYTES, fields, read_varint
+from novaql.inputs.protobuf.wire import BYTES, fields, read_varint
 from novaql.inputs.remote_write_histograms import columns_of
 from novaql.inputs.remote_write_labels import quick_labels, read_labels
 from novaql.inputs.remote_write_metadata import read_metadata

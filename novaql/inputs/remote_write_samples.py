@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from novaql.errors import InputError
 from novaql.inputs.exemplar_rows import Exemplar, read_exemplar
-from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
+from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed
 from novaql.inputs.remote_write_histograms import WireHistogram, read_histogram
 from novaql.tsdb.labels import Bools, Ints
 from novaql.tsdb.tile import STALE, Floats

@@ -12,7 +12,7 @@ from novaql.errors import InputError
 from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
 from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.http_client import answer_to
-from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.inputs.refined import Refinement
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import Metadata

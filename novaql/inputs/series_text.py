@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from novaql.excerpt import excerpt
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.labels import METRIC_NAME
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from novaql.language.ast import (
+    Aggregate,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Cardinality,
+    Duration,
+    DurationBinary,
+    DurationLiteral,
+    DurationParen,
+    DurationQuery,
+    DurationUnary,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
 from novaql.language.check import type_of
+from novaql.language.durations import format_duration
 from novaql.language.layout import format_expr
 from novaql.language.parse import parse
 from novaql.language.signatures import AGGREGATORS, FUNCTIONS, Aggregator, Signature
@@ -14,11 +37,32 @@ format = format_expr
 __all__ = [
     "AGGREGATORS",
     "FUNCTIONS",
+    "Aggregate",
     "Aggregator",
+    "At",
+    "AtEdge",
+    "Binary",
+    "Call",
+    "Cardinality",
+    "Duration",
+    "DurationBinary",
+    "DurationLiteral",
+    "DurationParen",
+    "DurationQuery",
+    "DurationUnary",
+    "Expr",
+    "MatrixSelector",
+    "Number",
+    "Paren",
     "Signature",
+    "Subquery",
+    "Text",
+    "Unary",
     "ValueType",
+    "VectorSelector",
     "children",
     "format",
+    "format_duration",
     "format_expr",
     "left_spine",
     "parse",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from novaql.export.time_text import duration_text, time_text
 from novaql.planner.logical import (
     BinaryOp,
     Plan,
@@ -15,6 +14,7 @@ from novaql.planner.logical import (
     left_spine,
 )
 from novaql.planner.reach import Reach, of_selector
+from novaql.text.times import duration_text, time_text
 
 
 def time_ranges(plan: Plan, lookback_ms: int) -> list[tuple[Select, Reach]]:

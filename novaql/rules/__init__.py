@@ -7,6 +7,8 @@ run.evaluate(time_ms)
 
 from __future__ import annotations
 
+from novaql.rules.duplicates import duplicate_rules
+from novaql.rules.durations import file_duration_ms, format_duration
 from novaql.rules.evaluation import (
     ActiveAlert,
     AlertState,
@@ -20,6 +22,8 @@ from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule, RuleFil
 from novaql.rules.names import Names
 from novaql.rules.problems import FileProblems, Place, Problem
 from novaql.rules.reading import read_rule_file, read_rules
+from novaql.rules.yaml_bounds import YamlProblem
+from novaql.rules.yaml_values import read_yaml, read_yaml_documents
 
 __all__ = [
     "ActiveAlert",
@@ -38,6 +42,12 @@ __all__ = [
     "RuleFile",
     "RuleOutcome",
     "RuleStore",
+    "YamlProblem",
+    "duplicate_rules",
+    "file_duration_ms",
+    "format_duration",
     "read_rule_file",
     "read_rules",
+    "read_yaml",
+    "read_yaml_documents",
 ]

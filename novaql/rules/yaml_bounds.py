@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from novaql.excerpt import excerpt
+from novaql.text.excerpts import excerpt
 
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_DEPTH = 60

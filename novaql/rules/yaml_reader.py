@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import TypeVar
 
-from novaql.excerpt import excerpt
 from novaql.rules.durations import file_duration_ms
 from novaql.rules.problems import Place, Problem
 from novaql.rules.yaml_nodes import Mapping, Node, Scalar, Sequence, YamlText, is_null, place_of
+from novaql.text.excerpts import excerpt
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")

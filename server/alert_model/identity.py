@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb import Matcher, MatchOp
 
 
 def alert_id(tenant: str, rule_id: str, labels: Mapping[str, str]) -> str:

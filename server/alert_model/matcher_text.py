@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from novaql.server.errors import invalid
-from novaql.tsdb.matchers import Matcher, MatchOp, compile_regex
+from novaql.tsdb import Matcher, MatchOp, compile_regex
 
 _TEXT = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*(.*?)\s*', re.S)
 MOST_PATTERN = 1000

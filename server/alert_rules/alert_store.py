@@ -12,9 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, select
 
-from novaql.promqltest.histogram import FloatHistogram
-from novaql.promqltest.series_notation import labels_of
-from novaql.rules.evaluation.alerting import ActiveAlert, State, series_of
+from novaql.promqltest import FloatHistogram, labels_of
+from novaql.rules.evaluation import ActiveAlert, State, series_of
 from novaql.server.alert_model import history
 from novaql.server.alert_model.identity import alert_id
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule

@@ -16,15 +16,19 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.api import Cancellation, evaluate
-from novaql.errors import EvaluationError, QueryCancelled, QueryTimeout
-from novaql.options import QueryOptions
-from novaql.promqltest.series_notation import Labels
-from novaql.result import NativeCells, Result
-from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State
-from novaql.rules.evaluation.context import RuleContext
-from novaql.rules.evaluation.vector import Vector
-from novaql.rules.model import AlertingRule, Group
+from novaql import (
+    Cancellation,
+    EvaluationError,
+    NativeCells,
+    QueryCancelled,
+    QueryOptions,
+    QueryTimeout,
+    Result,
+    evaluate,
+)
+from novaql.promqltest import Labels
+from novaql.rules import AlertingRule, Group
+from novaql.rules.evaluation import ActiveAlert, AlertState, RuleContext, State, Vector
 from novaql.server.alert_rules.alert_store import value_text
 from novaql.server.alert_rules.checks import check_rule, ms
 from novaql.server.alert_rules.jobs import rule_context

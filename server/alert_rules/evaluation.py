@@ -16,23 +16,25 @@ from hashlib import sha256
 
 import numpy as np
 
-from novaql.errors import NovaqlError, QueryCancelled
-from novaql.language import format_expr, parse, walk
-from novaql.language.ast import MatrixSelector, VectorSelector
-from novaql.promqltest.series_notation import Labels
-from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State, series_of
-from novaql.rules.evaluation.context import RuleContext
-from novaql.rules.evaluation.group import missing
-from novaql.rules.evaluation.recording import record
-from novaql.rules.evaluation.restore import (
+from novaql import NovaqlError, QueryCancelled
+from novaql.language import MatrixSelector, VectorSelector, format_expr, parse, walk
+from novaql.promqltest import Labels
+from novaql.rules import AlertingRule, Group, RecordingRule
+from novaql.rules.evaluation import (
     GRACE_PERIOD_MS,
     OUTAGE_TOLERANCE_MS,
+    ActiveAlert,
+    AlertState,
+    RuleContext,
+    State,
+    Vector,
+    instant_vector,
+    missing,
+    record,
+    series_of,
 )
-from novaql.rules.evaluation.restore import set_back as set_back_alert
-from novaql.rules.evaluation.vector import Vector, instant_vector
-from novaql.rules.model import AlertingRule, Group, RecordingRule
-from novaql.tsdb.errors import StoreError
-from novaql.tsdb.labels import SeriesTable
+from novaql.rules.evaluation import set_back as set_back_alert
+from novaql.tsdb import SeriesTable, StoreError
 
 REASON = "reason"
 """Label of the alert for a rule without data, or with an error, whose policy is `alerting`."""

@@ -11,11 +11,15 @@ import yaml
 from sqlalchemy import select
 from starlette.requests import Request
 
-from novaql.rules.duplicates import duplicate_rules
-from novaql.rules.durations import format_duration
-from novaql.rules.model import AlertingRule, Group, Rule
-from novaql.rules.problems import FileProblems
-from novaql.rules.reading import read_rules
+from novaql.rules import (
+    AlertingRule,
+    FileProblems,
+    Group,
+    Rule,
+    duplicate_rules,
+    format_duration,
+    read_rules,
+)
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.checks import check_interval_ms
 from novaql.server.alert_rules.jobs import EVALUATE

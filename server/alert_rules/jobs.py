@@ -10,9 +10,8 @@ from datetime import timedelta
 import numpy as np
 from sqlalchemy import delete, select
 
-from novaql.cancellation import Cancellation
-from novaql.rules.evaluation import DatabaseStore, RuleContext
-from novaql.rules.evaluation.vector import Vector
+from novaql import Cancellation
+from novaql.rules.evaluation import DatabaseStore, RuleContext, Vector
 from novaql.server.alert_model.tables import Alert, AlertChange, AlertRule
 from novaql.server.alert_rules import alert_store
 from novaql.server.alert_rules.evaluation import (
@@ -32,7 +31,7 @@ from novaql.server.jobs.job import backoff
 from novaql.server.jobs.runner import JobKind, JobRun
 from novaql.server.query.run import limits_of
 from novaql.server.tenants.context import ServerContext
-from novaql.tsdb.labels import SeriesTable
+from novaql.tsdb import SeriesTable
 
 EVALUATE, RETIRE, FORGET = "alerts.evaluate", "alerts.retire", "alerts.forget"
 LONGEST_WAIT = timedelta(seconds=30)

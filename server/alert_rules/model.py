@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from novaql.language import ValueType, parse, type_of
-from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule
-from novaql.rules.names import Names
+from novaql.rules import AlertingRule, Group, Names, RecordingRule, Rule
 from novaql.rules.templates import TemplateProblem, parse_alert_template
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules.tables import RuleGroup

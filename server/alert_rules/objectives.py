@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.rules.model import AlertingRule, Group
+from novaql.rules import AlertingRule, Group
 from novaql.server.alert_rules.files import replace_file
 from novaql.server.db.unit import Unit
 from novaql.server.jobs.outbox import Consumer, Happened

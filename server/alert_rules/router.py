@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 from sqlalchemy import select
 
-from novaql.rules.model import Group
+from novaql.rules import Group
 from novaql.server.alert_model.tables import AlertRule
 from novaql.server.alert_rules import files, service
 from novaql.server.alert_rules.checks import checked_patch, checked_rule

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from novaql.language import parse
-from novaql.language.ast import Binary, Number, Paren, Unary
+from novaql.language import Binary, Number, Paren, Unary, parse
 from novaql.server.alert_rules.schema import ThresholdOut
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from novaql.export.formulas import without_formula
+from novaql.export import without_formula
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.db.tables import AuditEntry

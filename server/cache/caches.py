@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from novaql.export.matrix_json import KeptTexts
-from novaql.result_cache import ResultCache
+from novaql import ResultCache
+from novaql.export import KeptTexts
 from novaql.server.cache.keys_in_flight import KeysInFlight
 from novaql.server.cache.measurements import MeasurementCache
 from novaql.server.cache.response_cache import ResponseCache

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import re2
 
-from novaql.errors import ArgumentError, QueryError
+from novaql import ArgumentError, QueryError, to_ms
 from novaql.server.dashboards.interpolation import check, references
 from novaql.server.dashboards.schema import COLUMNS, Grid, SaveDashboard, VariableIn
 from novaql.server.dashboards.variable_queries import VariableQuery, read_variable_query
 from novaql.server.errors import Detail, Impossible, invalid
 from novaql.server.http.preparing import Preparation
-from novaql.timeparse import to_ms
 
 BUILT_IN_DURATIONS = ("__interval", "__rate_interval", "__range")
 BUILT_IN_NUMBERS = ("__interval_ms", "__range_s", "__range_ms", "__from", "__to")

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 import re2
 
-from novaql.export.number_text import number_text
-from novaql.export.series_text import series_text
-from novaql.language import parse
-from novaql.language.ast import VectorSelector
-from novaql.result import Result
+from novaql import Result
+from novaql.language import VectorSelector, parse
 from novaql.server.dashboards.interpolation import (
     MOST_VALUES,
     BadValue,
@@ -24,7 +21,8 @@ from novaql.server.dashboards.variable_queries import VariableQuery, read_variab
 from novaql.server.errors import Impossible, InvalidRequest, invalid
 from novaql.server.query.syntax_tree import all_matchers
 from novaql.server.tenants.store import Store
-from novaql.tsdb.matchers import Matcher
+from novaql.text import number_text, series_text
+from novaql.tsdb import Matcher
 
 ALL = "$__all"
 Evaluate = Callable[[str], Result]

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.export.html import html_of
+from novaql.export import html_of
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.crypto.token_secrets import digest_of
 from novaql.server.dashboards.panel_data import (
@@ -32,7 +32,7 @@ from novaql.server.dashboards.panel_data import (
     load,
     window_in,
 )
-from novaql.server.dashboards.panel_data import Shown as ShownPanel
+from novaql.server.dashboards.panel_model import Shown as ShownPanel
 from novaql.server.dashboards.tables import Panel, PanelEmbed
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import User

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from novaql.errors import ArgumentError, QueryError
+from novaql import ArgumentError, QueryError, duration_ms, to_ms
 from novaql.server.dashboards.checks import BUILT_IN_DURATIONS, BUILT_IN_NUMBERS
 from novaql.server.dashboards.grafana_panels import PanelReader
 from novaql.server.dashboards.grafana_sources import foreign
@@ -17,7 +17,6 @@ from novaql.server.dashboards.layout import packed
 from novaql.server.dashboards.schema import MOST_PANELS, Note, SaveDashboard
 from novaql.server.errors import invalid
 from novaql.server.wording import worded
-from novaql.timeparse import duration_ms, to_ms
 
 
 class Report:

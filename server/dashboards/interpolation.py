@@ -20,9 +20,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from itertools import product
 
-from novaql.errors import QueryError
+from novaql import QueryError, Span
 from novaql.language import parse
-from novaql.span import Span
 
 _REFERENCE = re.compile(
     r"\$\{(?P<braced>[a-zA-Z_]\w*)(?::(?P<format>\w+))?\}"

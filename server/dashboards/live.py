@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.result import Result
+from novaql import Result
 from novaql.server.clock import from_ms, rfc3339
 from novaql.server.dashboards.choices import resolved
 from novaql.server.dashboards.interpolation import NoValue

@@ -9,14 +9,12 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from starlette.requests import Request
 
-from novaql.api import Cancellation, evaluate
-from novaql.errors import NovaqlError
-from novaql.options import QueryOptions
-from novaql.result import Result
+from novaql import Cancellation, NovaqlError, QueryOptions, Result, evaluate
 from novaql.server.clock import to_ms
 from novaql.server.dashboards.choices import Asked, Choice, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
 from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
+from novaql.server.dashboards.panel_model import Shown
 from novaql.server.dashboards.schema import PanelQuery, VariableIn
 from novaql.server.dashboards.tables import Dashboard, Panel
 from novaql.server.dashboards.windows import MOST_POINTS, Window, built_in, window_of
@@ -97,17 +95,6 @@ class ChosenWindowQuery(Choosing, WindowQuery):
 
 class ChosenDataQuery(Choosing, DataQuery):
     """Which time, in which form, and what is chosen for variables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A panel and what of its dashboard its data depend on."""
-
-    panel_id: str
-    title: str
-    spec: Mapping[str, Any]
-    variables: tuple[VariableIn, ...]
-    time_range: Mapping[str, str]
 
 
 def load(unit: Unit, panel_id: str) -> Shown:

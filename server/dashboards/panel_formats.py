@@ -5,30 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
 
-from novaql.errors import LimitExceeded
-from novaql.export.formulas import without_formula
-from novaql.export.json_values import ValueStyle
-from novaql.export.prometheus_json import result_json
-from novaql.export.series_text import series_text
-from novaql.result import Result, ResultKind
-from novaql.server.http.formats import arrow_stream
-
-if TYPE_CHECKING:
-    from novaql.server.dashboards.choices import Choice
-    from novaql.server.dashboards.panel_data import Shown
-    from novaql.server.dashboards.windows import Window
+from novaql import Result, ResultKind
+from novaql.export import ValueStyle, named_arrow, named_csv, result_json
+from novaql.server.dashboards.choices import Choice
+from novaql.server.dashboards.panel_model import Shown
+from novaql.server.dashboards.windows import Window
+from novaql.text import series_text
 
 _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
 
 MOST_LEGEND = 64 << 10
 MOST_CSV_BYTES = 256 << 20
 """Of the names of series in the rows of a table, which is made as a whole."""
-HEADER = b"time,series,value\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,59 +116,9 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
 
     A native histogram stands in `value` as Prometheus prints it. Raises `LimitExceeded`.
     """
-    import pyarrow as pa  # noqa: PLC0415 - likewise
-
-    from novaql.export.arrow_arrays import numbers, strings  # noqa: PLC0415 - loads pyarrow
-    from novaql.export.csv_text import (  # noqa: PLC0415 - likewise
-        CHUNK_BYTES,
-        LINE_END,
-        histogram_cells,
-    )
-    from novaql.export.text_cells import (  # noqa: PLC0415 - likewise
-        COMMA,
-        NOTHING,
-        compute,
-        csv_cell,
-        joined_bytes,
-        value_texts,
-    )
-    from novaql.export.time_text import time_texts  # noqa: PLC0415 - likewise
-
-    parts, size = [HEADER], 0
-    for each in answered:
-        result = each.result
-        if result.text is not None:
-            time = time_texts(result.times_ms[:1])[0]
-            parts.append(f"{time},,{csv_cell(without_formula(result.text))}\r\n".encode())
-            continue
-        points = result.points()
-        if not len(points.times_ms):
-            continue
-        distinct, instant = np.unique(points.times_ms, return_inverse=True)
-        row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
-        names = [csv_cell(without_formula(name)) for name in names_of(each, many=len(answered) > 1)]
-        values = value_texts(points.values, None)
-        if points.native is not None:
-            texts, which = histogram_cells(points.native)
-            shown = texts.take(numbers(which, pa.int32()))
-            values = compute.if_else(compute.equal(shown, NOTHING), values, shown)
-        size += int(np.fromiter(map(len, names), np.int64, len(names))[row].sum())
-        if size > MOST_CSV_BYTES:
-            raise LimitExceeded(
-                f"the names of the series take more than {MOST_CSV_BYTES >> 20} MiB in this table; "
-                "take a shorter legend, a longer step or fewer series"
-            )
-        times, series = strings(time_texts(distinct)), strings(names)
-        at_once = CHUNK_BYTES // (1 + max(map(len, names)))
-        for first in range(0, len(row), max(1, at_once)):
-            some = slice(first, first + max(1, at_once))
-            cells = (
-                times.take(numbers(instant[some], pa.int64())),
-                series.take(numbers(row[some], pa.int64())),
-                compute.binary_join_element_wise(values[some], NOTHING, LINE_END),
-            )
-            parts.append(joined_bytes(compute.binary_join_element_wise(*cells, COMMA)))
-    return b"".join(parts)
+    many = len(answered) > 1
+    tables = ((each.result, names_of(each, many=many)) for each in answered)
+    return b"".join(named_csv(tables, most_name_bytes=MOST_CSV_BYTES))
 
 
 def as_arrow(answered: Sequence[Answered]) -> bytes:
@@ -183,35 +126,4 @@ def as_arrow(answered: Sequence[Answered]) -> bytes:
 
     A native histogram is null there, since its value is no number.
     """
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only for this format
-
-    from novaql.export.arrow_arrays import numbers, strings  # noqa: PLC0415 - likewise
-
-    schema = pa.schema(
-        [
-            ("query", pa.dictionary(pa.int32(), pa.string())),
-            ("series", pa.dictionary(pa.int32(), pa.string())),
-            ("time", pa.timestamp("ms", "UTC")),
-            ("value", pa.float64()),
-        ]
-    )
-    batches = []
-    for each in answered:
-        if each.result.text is not None:
-            continue
-        points = each.result.points()
-        row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
-        count = len(points.times_ms)
-        absent = None if points.native is None else points.native.which >= 0
-        columns = [
-            pa.DictionaryArray.from_arrays(
-                numbers(np.zeros(count, np.int32), pa.int32()), strings([each.ref])
-            ),
-            pa.DictionaryArray.from_arrays(
-                numbers(row.astype(np.int32), pa.int32()), strings(names_of(each, many=False))
-            ),
-            pa.array(points.times_ms.astype("datetime64[ms]"), schema.field("time").type),
-            pa.array(points.values, mask=absent),
-        ]
-        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
-    return arrow_stream(pa.Table.from_batches(batches, schema=schema).unify_dictionaries())
+    return named_arrow((each.ref, each.result, names_of(each, many=False)) for each in answered)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novaql.errors import ArgumentError
-from novaql.export.time_text import duration_text
+from novaql import ArgumentError, duration_ms, to_ms
 from novaql.server.dashboards.interpolation import Value
-from novaql.timeparse import duration_ms, to_ms
+from novaql.text import duration_text
 
 MOST_POINTS = 11_000
 SCRAPE_INTERVAL_MS = 15_000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Table, select, update
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 from novaql.server.crypto.sealing import (
     CannotUnseal,
     SealingKeys,

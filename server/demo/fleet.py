@@ -19,9 +19,7 @@ from novaql.server.demo.shape import (
     daily,
     wobble,
 )
-from novaql.tsdb.labels import Bools, Ints, SeriesTable
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, Batch, Floats
+from novaql.tsdb import STALE, Batch, Bools, Floats, Ints, Metadata, SeriesTable
 
 JOB = "shop"
 INTERVAL_S = 15

@@ -14,7 +14,7 @@ from novaql.server.demo.machine import NODE_METRICS_PATH
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of
 from novaql.server.tenants.scrapes import ScrapeReport
 from novaql.server.tenants.store import Store
-from novaql.tsdb.tile import Batch
+from novaql.tsdb import Batch
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.tsdb.tile import Floats
+from novaql.tsdb import Floats
 
 Flags = NDArray[np.bool_]
 

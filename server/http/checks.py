@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from novaql.cancellation import Cancellation
+from novaql import Cancellation
 from novaql.server.http.dependencies import usable
 from novaql.server.http.preparing import Preparation
 from novaql.server.http.request import context_of, origin_of, principal_of

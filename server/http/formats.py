@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from novaql.server.errors import NotAcceptable
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from novaql.result import Result
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -57,27 +51,3 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def arrow_stream(table: pa.Table) -> bytes:
-    """A table as a stream of Arrow's IPC format."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy, and only for this format
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
-
-
-def arrow_pieces(result: Result) -> Iterator[bytes]:
-    """The long layout of a result as a stream of Arrow's IPC format."""
-    from novaql.export.arrow import long_stream  # noqa: PLC0415 - pyarrow is heavy
-
-    return long_stream(result)
-
-
-def csv_pieces(result: Result, *, guard_formulas: bool) -> Iterator[bytes]:
-    """The long layout of a result as CSV; see `Result.csv`."""
-    from novaql.export import csv_text  # noqa: PLC0415 - loads pyarrow
-
-    return csv_text.csv_pieces(result, guard_formulas=guard_formulas)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
-from novaql.cancellation import Cancellation
+from novaql import Cancellation
 from novaql.server.db.unit import Actor, Origin, Unit
 from novaql.server.errors import Impossible
 from novaql.server.tenants.context import ServerContext

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from novaql.errors import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
-from novaql.excerpt import excerpt
+from novaql import ArgumentError, Located, QueryCancelled, QueryError, QueryTimeout
 from novaql.server.bases import is_prometheus, is_scim
 from novaql.server.errors import INTERNAL, Detail, ServerError, kind_of
+from novaql.text import excerpt
 
 _PROMETHEUS_SENTENCES: dict[type[Exception], str] = {
     QueryTimeout: "query timed out in expression evaluation",

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.arrow_table import ArrowReader
-from novaql.inputs.label_limits import LabelLimits
-from novaql.inputs.layout import BY_NAME, Layout
-from novaql.tsdb.tile import Batch
+from novaql import InputError, LimitExceeded
+from novaql.inputs import BY_NAME, ArrowReader, LabelLimits, Layout
+from novaql.tsdb import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa

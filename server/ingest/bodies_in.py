@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.inputs.influx import LineProblems
+from novaql.inputs import LineProblems
 from novaql.server.errors import UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.query import read_query

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from novaql.server.ingest.otlp_messages import Message
-from novaql.tsdb.histograms import MIN_SCHEMA
+from novaql.tsdb import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]
 _MOST_BUCKETS = 640

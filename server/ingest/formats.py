@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from novaql.inputs.exposition import TextState
-from novaql.inputs.influx import LineProblems, precision_of
-from novaql.inputs.json_lines import short_lines
-from novaql.inputs.line_blocks import line_blocks
-from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs import LineProblems, TextState, line_blocks, precision_of, short_lines
+from novaql.inputs.protobuf import ProtobufParser
 from novaql.server.ingest.arrow_stream import read_arrow_stream
 from novaql.server.ingest.body import Body
 from novaql.server.ingest.intake import Intake

@@ -5,10 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 
-from novaql.inputs.exposition import ExpositionParser
-from novaql.inputs.influx import InfluxParser
-from novaql.inputs.json_lines import JsonLinesParser
-from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs import ExpositionParser, InfluxParser, JsonLinesParser, RemoteWriteDecoder
 from novaql.server.ingest.delta import DeltaSums
 from novaql.server.settings import Settings
 from novaql.server.tenants.context import ServerContext

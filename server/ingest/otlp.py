@@ -10,18 +10,24 @@ from typing import Any
 import numpy as np
 import orjson
 
-from novaql.errors import InputError
-from novaql.excerpt import excerpt
-from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.remote_write_histograms import Side, WireHistogram, columns_of
-from novaql.inputs.sample_times import out_of_range
+from novaql import InputError
+from novaql.inputs import USUAL_LIMITS, LabelLimits, Side, WireHistogram, columns_of, out_of_range
 from novaql.server.ingest.delta import DeltaProblem, DeltaRequest
 from novaql.server.ingest.otlp_messages import Message
 from novaql.server.ingest.otlp_names import label_name, metric_name, unit_words
-from novaql.tsdb.histograms import MAX_SCHEMA, MIN_SCHEMA
-from novaql.tsdb.labels import METRIC_NAME, SeriesTable
-from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS, Metadata
-from novaql.tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.text import excerpt
+from novaql.tsdb import (
+    FIRST_SAMPLE_MS,
+    LAST_SAMPLE_MS,
+    MAX_SCHEMA,
+    METRIC_NAME,
+    MIN_SCHEMA,
+    STALE,
+    Batch,
+    HistogramSamples,
+    Metadata,
+    SeriesTable,
+)
 
 _NO_VALUE = 1
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")

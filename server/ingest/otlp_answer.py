@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from novaql.inputs.protobuf_wire import varint
+from novaql.inputs.protobuf import varint
 
 
 def otlp_answer(rejected: int, reason: str, *, as_json: bool) -> bytes:

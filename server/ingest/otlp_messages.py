@@ -9,8 +9,8 @@ import json
 import struct
 from typing import Any
 
-from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from novaql import InputError, LimitExceeded
+from novaql.inputs.protobuf import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
 
 Message = dict[str, Any]
 _DEEPEST = 32

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from novaql.errors import InputError, LimitExceeded
-from novaql.inputs.json_memory import check_json_memory
-from novaql.inputs.label_limits import LabelLimits
-from novaql.inputs.protobuf_wire import BYTES, fields
+from novaql import InputError, LimitExceeded
+from novaql.inputs import LabelLimits, check_json_memory
+from novaql.inputs.protobuf import BYTES, fields
 from novaql.server.ingest.delta import DeltaRequest, DeltaSums, TurnNeeded
 from novaql.server.ingest.otlp import Converted, convert
 from novaql.server.ingest.otlp_messages import SCHEMA, Message, from_json, message_of

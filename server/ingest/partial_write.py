@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from novaql.errors import InputError
-from novaql.excerpt import excerpt
+from novaql import InputError
 from novaql.server.ingest.write_parts import Part, Parts
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.text import excerpt
+from novaql.tsdb import Batch, Metadata
 
 MOST_AT_FAULT = 50
 """A message with more series that are at fault is refused as a whole."""

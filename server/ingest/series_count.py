@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.inputs.label_limits import LabelLimits
-from novaql.tsdb.labels import Ints, SeriesTable
-from novaql.tsdb.tile import Batch
+from novaql.inputs import LabelLimits
+from novaql.tsdb import Batch, Ints, SeriesTable
 
 _Hashes = NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from novaql.errors import LimitExceeded
+from novaql import LimitExceeded
 from novaql.server.errors import BodyTooLarge
 from novaql.server.http.body_reader import unpack_snappy
 from novaql.server.ingest.body import Body

@@ -12,15 +12,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from novaql.errors import LimitExceeded
-from novaql.inputs.overwritten import overwritten
-from novaql.inputs.sample_times import need_calendar
+from novaql import LimitExceeded
+from novaql.inputs import need_calendar, overwritten
 from novaql.server.ingest.series_count import SeriesCount
 from novaql.server.pools.writers import Blocked, Steps
 from novaql.server.tenants.context import ServerContext
-from novaql.tsdb.options import AppendResult
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.tsdb import AppendResult, Batch, Metadata
 
 HELD_BYTES = 32 << 20
 """Bytes of batches that are held for any body; as many as it has unpacked are held beside."""

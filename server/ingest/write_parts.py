@@ -11,12 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from novaql.errors import InputError
-from novaql.inputs.label_limits import LabelLimits
-from novaql.inputs.protobuf_wire import BYTES, fields, read_varint, varint
-from novaql.inputs.remote_write import RemoteWriteDecoder
-from novaql.inputs.write_request import WriteRequest
-from novaql.server.ingest.remote_write_2 import Message2, Places
+from novaql import InputError
+from novaql.inputs import LabelLimits, Message2, Places, RemoteWriteDecoder, WriteRequest
+from novaql.inputs.protobuf import BYTES, fields, read_varint, varint
 
 PART_FIELDS = 1 << 13
 """Most samples, histograms and exemplars in a part of one large series."""

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from novaql.cancellation import Cancellation
+from novaql import Cancellation
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job

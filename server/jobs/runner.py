@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from novaql.errors import QueryCancelled
+from novaql import QueryCancelled
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Job
 from novaql.server.errors import Unavailable

@@ -15,9 +15,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from novaql.rules.durations import file_duration_ms
-from novaql.rules.yaml_bounds import YamlProblem
-from novaql.rules.yaml_values import read_yaml
+from novaql.rules import YamlProblem, file_duration_ms, read_yaml
 from novaql.server.errors import Detail, Impossible
 from novaql.server.http.shapes import duration_text
 

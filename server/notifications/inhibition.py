@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb import Matcher
 
 Labels = Mapping[str, str]
 

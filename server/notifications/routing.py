@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb import Matcher
 
 T = TypeVar("T")
 

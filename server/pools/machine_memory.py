@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+if sys.platform != "win32":
+    import resource
+
 ROOT = Path("/")
 _UNLIMITED = 1 << 60
 
@@ -31,8 +34,6 @@ def _machine() -> int:
 def _of_process() -> Iterator[int]:
     if sys.platform == "win32":
         return
-    import resource  # noqa: PLC0415 - not on every system
-
     for name in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         limit, _ = resource.getrlimit(name)
         if limit not in (resource.RLIM_INFINITY, -1):

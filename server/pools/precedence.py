@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
-from novaql.api import Cancellation
+from novaql import Cancellation
 from novaql.server.pools.pool import Place, place_here
 
 MOST_WAIT_S = 0.005

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from novaql.api import Cancellation
-from novaql.errors import LimitExceeded, QueryCancelled
+from novaql import Cancellation, LimitExceeded, QueryCancelled
 from novaql.server.errors import Busy
 from novaql.server.pools.machine_memory import usable_memory
 from novaql.server.pools.memory_return import MemoryReturn

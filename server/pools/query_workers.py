@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.types import Scope
 
-from novaql.api import Cancellation
-from novaql.errors import QueryCancelled, QueryTimeout
+from novaql import Cancellation, QueryCancelled, QueryTimeout
 from novaql.server.errors import RateLimited
 from novaql.server.pools.fair_queue import FairQueue, QueueFull
 from novaql.server.pools.pool import Pool

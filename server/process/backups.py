@@ -12,8 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from novaql import tsdb
-from novaql.errors import ArgumentError
+from novaql import ArgumentError, tsdb
 from novaql.server.auth.bootstrap import tenants
 from novaql.server.db.engine import StateDatabase
 from novaql.server.settings import Settings

@@ -20,9 +20,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from novaql import warmup
-from novaql.errors import ArgumentError
-from novaql.inputs.wire.compiling import prepare_in_background
+from novaql import ArgumentError, warmup
+from novaql.inputs.wire import prepare_in_background
 from novaql.server.addresses import is_loopback, parse_networks
 from novaql.server.app import Job, create_app
 from novaql.server.auth.bootstrap import add_admin, has_tokens

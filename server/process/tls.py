@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 from novaql.server.settings import Settings
 
 log = logging.getLogger("novaql.server")

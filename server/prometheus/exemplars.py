@@ -9,10 +9,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.errors import QueryError
-from novaql.export.float_tokens import float_tokens
-from novaql.language import parse, walk
-from novaql.language.ast import VectorSelector
+from novaql import QueryError
+from novaql.language import VectorSelector, parse, walk
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.problem import query_error_text
 from novaql.server.http.request import context_of
@@ -20,7 +18,8 @@ from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.parameters import read_parameters
 from novaql.server.query.run import run_in_worker
 from novaql.server.query.syntax_tree import all_matchers
-from novaql.tsdb.exemplars import SeriesExemplars
+from novaql.text import float_tokens
+from novaql.tsdb import SeriesExemplars
 
 
 async def query_exemplars(request: Request) -> Response:

@@ -9,15 +9,23 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.export.number_text import go_number
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.parameters import read_parameters
 from novaql.server.prometheus.selectors import MatcherSets
 from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.store import Store
-from novaql.tsdb.labels import METRIC_NAME, Ints, LabelColumn, SeriesTable, concat_tables
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.tile import Floats, Tile, is_stale
+from novaql.text import go_number
+from novaql.tsdb import (
+    METRIC_NAME,
+    Floats,
+    Ints,
+    LabelColumn,
+    Selection,
+    SeriesTable,
+    Tile,
+    concat_tables,
+    is_stale,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 _LOOKBACK_MS = 300_000

@@ -7,13 +7,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.export.series_json import series_json
+from novaql.export import series_json
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.envelope import success
 from novaql.server.prometheus.label_names import unescaped_name
 from novaql.server.prometheus.parameters import read_parameters
 from novaql.server.query.run import run_in_worker
-from novaql.tsdb.damage import Losses
+from novaql.tsdb import Losses
 
 _TRUNCATED = "results truncated due to limit"
 

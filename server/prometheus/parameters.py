@@ -9,13 +9,12 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError, duration_ms, to_ms
 from novaql.server.errors import InvalidRequest, UnsupportedMedia
 from novaql.server.http.body_reader import media_type, read_body
 from novaql.server.http.request import context_of
 from novaql.server.prometheus.selectors import MatcherSets, matcher_sets
-from novaql.timeparse import duration_ms, to_ms
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
 _DATE = re.compile(r"-?\d{4,}-\d\d-\d\d[Tt]")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)

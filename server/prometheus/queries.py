@@ -9,12 +9,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.errors import QueryTimeout
-from novaql.export.json_values import ValueStyle
-from novaql.export.prometheus_json import result_json, result_pieces, series_count
+from novaql import QueryOptions, QueryStats, QueryTimeout, Result
+from novaql.export import ValueStyle, result_json, result_pieces, series_count
 from novaql.language import format_expr, parse
-from novaql.options import QueryOptions
-from novaql.result import QueryStats, Result
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Piece, begin, pieces_response

@@ -12,14 +12,10 @@ from dataclasses import dataclass
 import google_crc32c
 import numpy as np
 
-from novaql.inputs.prometheus.chunk_bytes import Encoding
-from novaql.inputs.prometheus.histogram_encode import encode_histograms
-from novaql.inputs.prometheus.xor_encode import chunk_starts, encode_xor
-from novaql.inputs.protobuf_wire import varint
+from novaql.inputs.prometheus import Encoding, chunk_starts, encode_histograms, encode_xor
+from novaql.inputs.protobuf import varint
 from novaql.server.prometheus.read_messages import label_fields
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.tile import HistogramTile, Tile
+from novaql.tsdb import Bools, HistogramTile, Ints, Selection, Tile
 
 FRAME_BYTES = 1 << 20
 STREAMED_TYPE = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"

@@ -11,11 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from novaql.inputs.prometheus.histogram_encode import whole_histograms
-from novaql.inputs.protobuf_wire import varint, zigzag
-from novaql.tsdb.histograms import Buckets, Histograms
-from novaql.tsdb.labels import Bools, Ints
-from novaql.tsdb.tile import Floats
+from novaql.inputs.prometheus import whole_histograms
+from novaql.inputs.protobuf import varint, zigzag
+from novaql.tsdb import Bools, Buckets, Floats, Histograms, Ints
 
 _DOUBLE = struct.Struct("<d")
 _HISTOGRAMS = b"\x22"  # field 4 of a time series

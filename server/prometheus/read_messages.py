@@ -11,13 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from novaql.errors import InputError
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text, varint
+from novaql import InputError
+from novaql.inputs.protobuf import BYTES, VARINT, fields, read_varint, signed, text, varint
 from novaql.server.prometheus.read_histograms import histogram_fields
-from novaql.tsdb.labels import Ints, SeriesTable
-from novaql.tsdb.matchers import Matcher, MatchOp
-from novaql.tsdb.selection import Selection
-from novaql.tsdb.tile import Floats
+from novaql.tsdb import Floats, Ints, Matcher, MatchOp, Selection, SeriesTable
 
 _OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
 _LABEL, _SAMPLE = 0x0A, 0x12  # fields 1 and 2 of a time series, both messages

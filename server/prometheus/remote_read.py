@@ -12,7 +12,7 @@ import cramjam
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from novaql.errors import InputError
+from novaql import InputError
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.body_reader import read_body, unpack_snappy
 from novaql.server.http.request import context_of
@@ -25,7 +25,7 @@ from novaql.server.prometheus.read_messages import (
     read_response,
 )
 from novaql.server.query.run import run_in_worker
-from novaql.tsdb.selection import Selection
+from novaql.tsdb import Selection
 
 _SAMPLES, _STREAMED = 0, 1
 _PROTO = "application/x-protobuf"

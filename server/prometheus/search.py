@@ -18,8 +18,7 @@ from novaql.server.prometheus.parameters import Parameters, go_bool, read_parame
 from novaql.server.prometheus.selectors import MatcherSets
 from novaql.server.query.run import run_in_worker
 from novaql.server.tenants.store import Store
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb import METRIC_NAME, Metadata
 
 _HOUR_MS = 3_600_000
 _LARGEST_BATCH = 10_000

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from novaql.errors import QueryError
-from novaql.language import parse
-from novaql.language.ast import (
+from novaql import QueryError
+from novaql.language import (
     Aggregate,
     Binary,
     Call,
@@ -20,12 +19,12 @@ from novaql.language.ast import (
     Text,
     Unary,
     VectorSelector,
+    parse,
 )
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.problem import query_error_text
 from novaql.server.query.syntax_tree import all_matchers
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb import METRIC_NAME, Matcher, MatchOp
 
 MatcherSets = list[list[Matcher]]
 _TOO_WIDE = "match[] must contain at least one non-empty matcher"

@@ -21,14 +21,13 @@ from novaql.server.prometheus.targets import config_yaml
 from novaql.server.query.run import run_in_worker
 from novaql.server.settings import TENANT_LIMITS, Settings
 from novaql.server.tenants.store import numeric_stats
-from novaql.tsdb import manifest as manifests
-from novaql.tsdb.cardinality import cardinality
-from novaql.tsdb.fsio import RealDisk
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS, blocks_on_disk, cardinality
 
 COMPATIBLE_WITH = "3.0.0"
 """The Prometheus whose API this is; clients choose features by it."""
 MOST_STATISTICS = 10_000
+BLOCK_VERSION = 1
+"""The version that Prometheus writes into the description of a block."""
 _NO_TIME = (2**63 - 1, -(2**63))
 """First and last time that Prometheus tells of an empty store."""
 
@@ -169,7 +168,6 @@ async def tsdb_blocks(request: Request) -> Response:
     store = context_of(request).store
 
     def list_them() -> Response:
-        manifest = None if store.path is None else manifests.read(RealDisk(), store.path)
         blocks = [
             {
                 "ulid": entry.identity,
@@ -181,9 +179,9 @@ async def tsdb_blocks(request: Request) -> Response:
                     "numChunks": entry.series,
                 },
                 "compaction": {"level": 1, "sources": [entry.identity]},
-                "version": manifests.FORMAT,
+                "version": BLOCK_VERSION,
             }
-            for entry in (() if manifest is None else manifest.blocks)
+            for entry in (() if store.path is None else blocks_on_disk(store.path))
         ]
         return success(orjson.dumps({"blocks": blocks}))
 
@@ -201,5 +199,4 @@ async def ready(request: Request) -> Response:  # noqa: ARG001 - the shape of an
 
 
 def _block_series(path: Path | None) -> int:
-    manifest = None if path is None else manifests.read(RealDisk(), path)
-    return 0 if manifest is None else sum(entry.series for entry in manifest.blocks)
+    return 0 if path is None else sum(entry.series for entry in blocks_on_disk(path))

@@ -10,9 +10,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.errors import InputError
-from novaql.inputs.relabelling import RelabelRule, relabelled
-from novaql.language.durations import format_duration
+from novaql import InputError
+from novaql.inputs import RelabelRule, relabelled
+from novaql.language import format_duration
 from novaql.server.errors import InvalidRequest, NotFound
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.prometheus.envelope import success
@@ -20,7 +20,7 @@ from novaql.server.prometheus.parameters import bad_parameter, read_parameters
 from novaql.server.prometheus.selectors import selector_matchers
 from novaql.server.tenants.label_limits import label_limits
 from novaql.server.tenants.scrapes import PoolView, ScrapeReport, TargetView
-from novaql.tsdb.selection import Metadata
+from novaql.tsdb import Metadata
 
 _NEVER = "0001-01-01T00:00:00Z"
 _STATES = ("", "any")

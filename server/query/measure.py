@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from novaql.api import evaluate
-from novaql.options import QueryOptions
-from novaql.result import ResultKind
+from novaql import QueryOptions, ResultKind, evaluate
 from novaql.server.cache.measurements import Found, Measured
 from novaql.server.clock import to_ms
 from novaql.server.pools.precedence import InTurn

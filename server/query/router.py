@@ -5,9 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.api import explain, query_options
-from novaql.evaluator.profile import Profile
-from novaql.result import Result
+from novaql import Result, explain, query_options
+from novaql.evaluator import Profile
 from novaql.server.auth.roles import Role
 from novaql.server.http.bodies import read_json
 from novaql.server.http.data_route import DataRoute

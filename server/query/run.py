@@ -8,12 +8,8 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from novaql.api import Cancellation, evaluate
-from novaql.errors import NovaqlError
-from novaql.evaluator.estimate import Estimate
-from novaql.evaluator.profile import Profile
-from novaql.options import Limits, QueryOptions
-from novaql.result import Result
+from novaql import Cancellation, Limits, NovaqlError, QueryOptions, Result, evaluate
+from novaql.evaluator import Estimate, Profile
 from novaql.server.http.request import context_of
 from novaql.server.pools.query_workers import TooLargeHere
 from novaql.server.tenants.context import ServerContext

@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
-from novaql.export.number_text import number_text
-from novaql.language import FUNCTIONS, Signature, ValueType, left_spine, type_of
-from novaql.language.ast import (
+from novaql.language import (
+    FUNCTIONS,
     Aggregate,
     At,
     AtEdge,
@@ -26,13 +25,17 @@ from novaql.language.ast import (
     MatrixSelector,
     Number,
     Paren,
+    Signature,
     Subquery,
     Text,
     Unary,
+    ValueType,
     VectorSelector,
+    left_spine,
+    type_of,
 )
-from novaql.tsdb.labels import METRIC_NAME
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.text import number_text
+from novaql.tsdb import METRIC_NAME, Matcher, MatchOp
 
 Tree = dict[str, Any]
 

@@ -15,10 +15,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from novaql.api import explain, query_options
+from novaql import explain, query_options, to_ms
 from novaql.complete import complete
-from novaql.language import ValueType, format, parse, type_of, walk
-from novaql.language.ast import Aggregate, Call, VectorSelector
+from novaql.language import Aggregate, Call, ValueType, VectorSelector, format, parse, type_of, walk
 from novaql.lint import Knowledge, lint
 from novaql.server.auth.roles import Role
 from novaql.server.errors import invalid
@@ -39,8 +38,7 @@ from novaql.server.query.schema import (
     Time,
 )
 from novaql.server.query.syntax_tree import tree_json
-from novaql.timeparse import to_ms
-from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS
+from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
 Asked = TypeVar("Asked", bound=BaseModel)
 _TYPES = {

@@ -14,13 +14,13 @@ from scim2_models import (
 )
 from sqlalchemy import ColumnElement, Select, delete, select
 
-from novaql.excerpt import excerpt
 from novaql.server.db.tables import User
 from novaql.server.db.tenant_limits import check_limit
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
 from novaql.server.scim.tables import ScimGroup, ScimMember
 from novaql.server.scim.users import GONE, check_length, etag, meta
+from novaql.text import excerpt
 
 _OWN = ("id", "meta", "members", "schemas")
 

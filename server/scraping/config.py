@@ -15,15 +15,17 @@ from typing import Any
 
 import yaml
 
-from novaql.inputs.exposed_options import ExposedOptions
-from novaql.inputs.relabelling import Action, RelabelRule
-from novaql.rules.config.fields import OPAQUE_DISCOVERIES
-from novaql.rules.config.reading import read_config_file
-from novaql.rules.durations import file_duration_ms
-from novaql.rules.names import Names
-from novaql.rules.problems import FileProblems, Place, Problem
-from novaql.rules.yaml_bounds import YamlProblem
-from novaql.rules.yaml_values import read_yaml
+from novaql.inputs import Action, ExposedOptions, RelabelRule
+from novaql.rules import (
+    FileProblems,
+    Names,
+    Place,
+    Problem,
+    YamlProblem,
+    file_duration_ms,
+    read_yaml,
+)
+from novaql.rules.config import OPAQUE_DISCOVERIES, read_config_file
 from novaql.server.scraping.model import (
     Client,
     FileDiscovery,

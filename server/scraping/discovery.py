@@ -11,8 +11,7 @@ from typing import Any
 
 import orjson
 
-from novaql.rules.yaml_bounds import YamlProblem
-from novaql.rules.yaml_values import read_yaml
+from novaql.rules import YamlProblem, read_yaml
 from novaql.server.scraping.fetch import Fetcher, FetchProblem
 from novaql.server.scraping.model import FileDiscovery, HttpDiscovery, TargetGroup
 

@@ -8,16 +8,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from novaql.errors import InputError
-from novaql.excerpt import excerpt
+from novaql import InputError
 from novaql.server.scraping.fetch import Fetched, Fetcher, FetchProblem
 from novaql.server.scraping.model import ScrapeTarget
 from novaql.server.scraping.protocols import accept_header, content_type_of
 from novaql.server.scraping.samples import RefusedScrape, SampleMaker
 from novaql.server.tenants.scrapes import TargetView
 from novaql.server.tenants.store import Store
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import Batch
+from novaql.text import excerpt
+from novaql.tsdb import Batch, Metadata
 
 log = logging.getLogger("novaql.scraping")
 

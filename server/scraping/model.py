@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from novaql.errors import InputError
-from novaql.inputs.exposed_options import AS_EXPOSED, ExposedOptions
-from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.relabelling import RelabelRule, relabelled
-from novaql.language.durations import format_duration
-from novaql.rules.durations import file_duration_ms
+from novaql import InputError
+from novaql.inputs import (
+    AS_EXPOSED,
+    USUAL_LIMITS,
+    ExposedOptions,
+    LabelLimits,
+    RelabelRule,
+    relabelled,
+)
+from novaql.language import format_duration
+from novaql.rules import file_duration_ms
 
 Labels = Mapping[str, str]
 _ADDRESS, _SCHEME, _PATH, _PARAMETER = "__address__", "__scheme__", "__metrics_path__", "__param_"

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from novaql.errors import ArgumentError
-from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.rules.problems import FileProblems
+from novaql import ArgumentError
+from novaql.inputs import USUAL_LIMITS, LabelLimits
+from novaql.rules import FileProblems
 from novaql.server.scraping.config import read_scrape_jobs
 from novaql.server.scraping.discovery import ask_server, watch_files
 from novaql.server.scraping.fetch import Fetcher

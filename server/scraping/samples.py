@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from novaql.errors import InputError
-from novaql.inputs.batch_stream import concat_batches
-from novaql.inputs.relabelling import relabelled
-from novaql.inputs.scrape import TargetReader
+from novaql import InputError
+from novaql.inputs import TargetReader, concat_batches, relabelled
 from novaql.server.scraping.model import Limits, ScrapeTarget
-from novaql.tsdb.labels import METRIC_NAME, Bools, Ints, LabelColumn, SeriesTable, concat_tables
-from novaql.tsdb.selection import Metadata
-from novaql.tsdb.tile import STALE, Batch, HistogramSamples
+from novaql.tsdb import (
+    METRIC_NAME,
+    STALE,
+    Batch,
+    Bools,
+    HistogramSamples,
+    Ints,
+    LabelColumn,
+    Metadata,
+    SeriesTable,
+    concat_tables,
+)
 
 REPORTED = (
     "up",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from novaql.errors import ArgumentError
+from novaql import ArgumentError
 from novaql.server.auth.bootstrap import tenants
 from novaql.server.scraping.model import ScrapeJob
 from novaql.server.scraping.pools import ScrapeManager, scrape_jobs_of

@@ -7,7 +7,7 @@ import math
 from novaql.server.catalog.tables import Service
 from novaql.server.query.measure import Measured, Meter
 from novaql.server.services.signals import BASELINE, Reading, Signal, configured, read
-from novaql.tsdb.labels import METRIC_NAME
+from novaql.tsdb import METRIC_NAME
 
 
 def readings(service: Service, meter: Meter) -> dict[str, Reading]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
-from novaql.errors import NovaqlError
+from novaql import NovaqlError
 from novaql.server.catalog.lookup import service_named
 from novaql.server.catalog.tables import Service
 from novaql.server.http.checks import checked

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb import Matcher
 
 LONGEST = timedelta(days=366)
 SHORTEST = timedelta(seconds=1)

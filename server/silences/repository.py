@@ -20,7 +20,7 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Conflict
 from novaql.server.silences.model import Revision, Silence
 from novaql.server.silences.tables import SilenceRow
-from novaql.tsdb.matchers import Matcher
+from novaql.tsdb import Matcher
 
 SILENCED, LIFTED = "silenced", "unsilenced"
 _ACTIVE = Prepared(

@@ -30,7 +30,7 @@ from novaql.server.silences.model import (
 from novaql.server.silences.schema import MakeSilence, SilenceOut, SilenceQuery, SilencesOut
 from novaql.server.silences.showing import silence_out
 from novaql.server.silences.tables import SilenceRow
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.tsdb import Matcher, MatchOp
 
 router = api_router("/v1/silences", "alerts")
 

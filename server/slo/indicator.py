@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from novaql.language import ValueType, format_expr, parse, type_of
-from novaql.language.ast import VectorSelector
-from novaql.tsdb.matchers import Matcher, MatchOp
+from novaql.language import ValueType, VectorSelector, format_expr, parse, type_of
+from novaql.tsdb import Matcher, MatchOp
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 

@@ -16,14 +16,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from novaql.errors import QueryError
-from novaql.excerpt import excerpt
-from novaql.language import format_expr, parse
-from novaql.language.ast import Aggregate, Call, Expr, MatrixSelector, Paren, VectorSelector
-from novaql.rules.yaml_bounds import YamlProblem
-from novaql.rules.yaml_values import read_yaml_documents
+from novaql import QueryError
+from novaql.language import (
+    Aggregate,
+    Call,
+    Expr,
+    MatrixSelector,
+    Paren,
+    VectorSelector,
+    format_expr,
+    parse,
+)
+from novaql.rules import YamlProblem, read_yaml_documents
 from novaql.server.slo.schema import SetSlo
 from novaql.server.wording import worded
+from novaql.text import excerpt
 
 _OPS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 _LONG_UNITS = {"M": 30, "Q": 90, "Y": 365}

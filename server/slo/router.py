@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request, Response
 from sqlalchemy import select
 
-from novaql.errors import QueryError
+from novaql import QueryError
 from novaql.server.catalog.lookup import service_named
 from novaql.server.catalog.tables import Service
 from novaql.server.db.tenant_limits import limit_reached

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from novaql import __version__
-from novaql.errors import ArgumentError
-from novaql.export.matrix_json import KeptTexts
-from novaql.result_cache import ResultCache
+from novaql import ArgumentError, ResultCache, __version__
+from novaql.export import KeptTexts
 from novaql.server.addresses import parse_networks, parse_server
 from novaql.server.auth.access import Access
 from novaql.server.auth.accounts import Accounts

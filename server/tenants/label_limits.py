@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaql.inputs.label_limits import LabelLimits
+from novaql.inputs import LabelLimits
 from novaql.server.settings import Settings
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from novaql import tsdb
-from novaql.errors import ArgumentError
+from novaql import ArgumentError, tsdb
 from novaql.server.auth.bootstrap import ensure_first_tenant
 from novaql.server.clock import Clock, FileClock, SystemClock
 from novaql.server.db.damage import DamagedState, need_not_lost, need_sound
@@ -23,7 +22,7 @@ from novaql.server.file_modes import make_private
 from novaql.server.settings import Settings
 from novaql.server.tenants.store import Store
 from novaql.server.tenants.stores import Stores
-from novaql.tsdb.errors import ReadOnlyDisk
+from novaql.tsdb import ReadOnlyDisk
 
 log = logging.getLogger(__name__)
 _WAY_BACK = (

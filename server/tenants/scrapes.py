@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from novaql.inputs.relabelling import RelabelRule
-from novaql.tsdb.selection import Metadata
+from novaql.inputs import RelabelRule
+from novaql.tsdb import Metadata
 
 
 @dataclass(frozen=True, slots=True)

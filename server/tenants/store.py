@@ -7,15 +7,18 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
-from novaql.tsdb.copies import Copied
-from novaql.tsdb.damage import Losses
-from novaql.tsdb.exemplars import SeriesExemplars
-from novaql.tsdb.labels import SeriesTable
-from novaql.tsdb.matchers import Matcher
-from novaql.tsdb.options import AppendResult
-from novaql.tsdb.selection import Metadata, Source
-from novaql.tsdb.tile import Batch
-from novaql.tsdb.tombstones import DeleteResult
+from novaql.tsdb import (
+    AppendResult,
+    Batch,
+    Copied,
+    DeleteResult,
+    Losses,
+    Matcher,
+    Metadata,
+    SeriesExemplars,
+    SeriesTable,
+    Source,
+)
 
 
 class Store(Source, Protocol):

@@ -24,7 +24,7 @@ from novaql.inputs.exposition import ExpositionParser
 from novaql.inputs.influx import InfluxParser, LineProblems
 from novaql.inputs.json_lines import JsonLinesParser
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.inputs.remote_write import RemoteWriteDecoder
 from novaql.inputs.remote_write_plain import PlainDecoder
 from novaql.inputs.scrape import TargetReader

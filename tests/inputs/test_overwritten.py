@@ -15,7 +15,7 @@ from novaql import tsdb
 from novaql.cli.main import cli
 from novaql.inputs import importer
 from novaql.inputs.importer import import_into
-from novaql.inputs.overwritten import overwritten
+from novaql.inputs.replaced_samples import overwritten
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch
 from tests.support.store.batches import bits

@@ -11,7 +11,7 @@ from novaql.errors import InputError
 from novaql.inputs.file_options import FileKind
 from novaql.inputs.files import kind_of
 from novaql.inputs.opening import open_stream
-from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import Batch
 from tests.support.messages.metric_families import (

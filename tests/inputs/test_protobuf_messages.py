@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from novaql.errors import InputError
 from novaql.inputs.batch_stream import concat_batches
 from novaql.inputs.exposition import canonical_bound
-from novaql.inputs.protobuf_exposition import ProtobufParser
+from novaql.inputs.protobuf.exposition import ProtobufParser
 from novaql.promqltest.histogram import FloatHistogram, ResetHint, Span
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.tile import Batch

@@ -16,16 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaql.export.float_tokens import float_token
 from novaql.export.histogram_text import histogram_texts
 from novaql.export.json_values import ValueStyle
 from novaql.export.prometheus_json import prometheus_data, result_json
+from novaql.export.series_limit import first_series
 from novaql.options import QueryOptions
 from novaql.promqltest.histogram import FloatHistogram
 from novaql.promqltest.histogram_notation import parse_histogram
 from novaql.result import NativeCells, Result, ResultKind
-from novaql.server.query.formats import encode, limited
+from novaql.server.query.formats import encode
 from novaql.server.query.schema import NovaqlAnswer
+from novaql.text.floats import float_token
 from novaql.tsdb.labels import SeriesTable
 from tests.support.histograms import plain_histograms as plain
 from tests.support.histograms.native_histograms import any_histogram, columns
@@ -303,6 +304,6 @@ def test_answers_of_the_server(raw: bool) -> None:
         ],
     }
     for limit in (1, 2):
-        kept = limited(result, limit)
+        kept = first_series(result, limit)
         assert json.loads(kept.json()) == json.loads(prometheus_data(result, limit=limit))
         assert json.loads(kept.json()) == json.loads(result_of(rows[:limit], raw=raw).json())

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from novaql import query
-from novaql.export.number_text import axis_number, number_text, short_number
-from novaql.export.series_text import printable, quoted, series_text
 from novaql.export.sparkline import BLOCKS, sparkline
 from novaql.export.table import cell_width, render, table_of
-from novaql.export.time_text import duration_text
 from novaql.result import Result
+from novaql.text.labels import printable, quoted, series_text
+from novaql.text.numbers import axis_number, number_text, short_number
+from novaql.text.times import duration_text
 from novaql.timeparse import duration_ms, to_ms
 from novaql.tsdb.tile import Floats
 from tests.support.generators.results import matrix, raw, results, scalar, string, vector

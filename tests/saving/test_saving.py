@@ -22,12 +22,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 import novaql
 from novaql import tsdb
 from novaql.errors import ArgumentError, InputError, StorageUnavailable
-from novaql.export.series_text import quoted
 from novaql.export.stored import samples as stored_samples
 from novaql.export.stored import wide
 from novaql.inputs.importer import import_into
 from novaql.inputs.resolve import as_source
 from novaql.saving import save
+from novaql.text.labels import quoted
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.selection import MAX_TIME_MS, MIN_TIME_MS, Metadata
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from novaql.tsdb import reader
 from novaql.tsdb.block.reader import BlockEntry
-from novaql.tsdb.cardinality import Cardinality, cardinality
 from novaql.tsdb.damage import Losses
 from novaql.tsdb.errors import Corrupted, StoreClosed, Unreadable
 from novaql.tsdb.exemplars import SeriesExemplars
+from novaql.tsdb.label_counts import Cardinality, cardinality
 from novaql.tsdb.labels import SeriesTable
 from novaql.tsdb.matchers import Matcher
 from novaql.tsdb.rolling_up import RolledUp, roll_up

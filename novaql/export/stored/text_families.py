@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from novaql.export.series_text import is_plain_metric, text_quoted
+from novaql.text.labels import is_plain_metric, text_quoted
 from novaql.tsdb.selection import Metadata
 
 _PARTS = {

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from novaql.export.arrow_arrays import booleans, numbers, strings
 from novaql.export.columns import TIME, VALUE
-from novaql.export.series_json import label_bytes
-from novaql.export.series_text import exposed_text
+from novaql.export.labels_json import label_bytes
 from novaql.export.stored.samples import Piece, StoredSamples
 from novaql.export.stored.text_families import Family
 from novaql.export.text_cells import COMMA, NOTHING, compute, csv_cell, joined_bytes, value_texts
-from novaql.export.time_text import time_texts
+from novaql.text.labels import exposed_text
+from novaql.text.times import time_texts
 from novaql.tsdb.labels import METRIC_NAME, Ints
 from novaql.tsdb.tile import is_stale
 

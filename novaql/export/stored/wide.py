@@ -16,8 +16,8 @@ from novaql.errors import InputError
 from novaql.export.arrow import LABEL, TIMESTAMP
 from novaql.export.arrow_arrays import numbers, strings
 from novaql.export.columns import TIME
-from novaql.export.series_text import quoted
 from novaql.export.stored.samples import Piece, StoredSamples
+from novaql.text.labels import quoted
 from novaql.tsdb.labels import METRIC_NAME, Ints, SeriesTable
 from novaql.tsdb.selection import Selection
 

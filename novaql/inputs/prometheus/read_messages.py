@@ -10,7 +10,7 @@ import google_crc32c
 
 from novaql.errors import InputError
 from novaql.inputs.prometheus.chunk_bytes import Encoding
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text, varint
+from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text, varint
 from novaql.tsdb.matchers import Matcher, MatchOp
 
 _OPS = {MatchOp.EQUAL: 0, MatchOp.NOT_EQUAL: 1, MatchOp.REGEX: 2, MatchOp.NOT_REGEX: 3}

@@ -6,13 +6,17 @@ what those before it wrote at the same time.
 
 from __future__ import annotations
 
-from novaql.rules.evaluation.alerting import ActiveAlert, AlertState
+from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State, series_of
 from novaql.rules.evaluation.context import RuleContext, RuleStore
 from novaql.rules.evaluation.database_store import DatabaseStore
-from novaql.rules.evaluation.group import GroupRun, RuleOutcome
-from novaql.rules.evaluation.restore import restore
+from novaql.rules.evaluation.group import GroupRun, RuleOutcome, missing
+from novaql.rules.evaluation.recording import record
+from novaql.rules.evaluation.restore import GRACE_PERIOD_MS, OUTAGE_TOLERANCE_MS, restore, set_back
+from novaql.rules.evaluation.vector import Vector, instant_vector
 
 __all__ = [
+    "GRACE_PERIOD_MS",
+    "OUTAGE_TOLERANCE_MS",
     "ActiveAlert",
     "AlertState",
     "DatabaseStore",
@@ -20,5 +24,12 @@ __all__ = [
     "RuleContext",
     "RuleOutcome",
     "RuleStore",
+    "State",
+    "Vector",
+    "instant_vector",
+    "missing",
+    "record",
     "restore",
+    "series_of",
+    "set_back",
 ]

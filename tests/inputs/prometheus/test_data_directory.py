@@ -19,7 +19,7 @@ from novaql.inputs.prometheus import wal_samples
 from novaql.inputs.prometheus.data_directory import DataDirectory
 from novaql.inputs.prometheus.wal_samples import read_samples
 from novaql.inputs.prometheus.wal_segments import read_records, segments_of
-from novaql.inputs.protobuf_wire import varint
+from novaql.inputs.protobuf.wire import varint
 from novaql.server.prometheus.read_histograms import histogram_fields
 from novaql.server.prometheus.read_messages import label_fields
 from novaql.tsdb.damage import Losses

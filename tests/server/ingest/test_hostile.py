@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from novaql.errors import NovaqlError
 from novaql.inputs.batch_stream import concat_batches
+from novaql.inputs.remote_write_2 import decode_request
 from novaql.server.auth.roles import Role
 from novaql.server.errors import ServerError
 from novaql.server.ingest.body import Body
@@ -35,7 +36,6 @@ from novaql.server.ingest.formats import READERS, Told
 from novaql.server.ingest.intake import Intake
 from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
-from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.server.ingest.spool import Incoming
 from novaql.server.settings import Settings
 from novaql.tsdb.tile import Batch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from novaql.inputs.remote_write import RemoteWriteDecoder
+from novaql.inputs.remote_write_2 import decode_request
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.server.query.schema import NovaqlAnswer
 from novaql.tsdb.tile import STALE, STALE_BITS
 from tests.support.messages.remote_write_messages import message_of, packed

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaql.errors import InputError
+from novaql.inputs.remote_write_2 import decode_request
 from novaql.server.auth.roles import Role
-from novaql.server.ingest.remote_write_2 import decode_request
 from novaql.tsdb.selection import Metadata
 from tests.server.conftest import NOW_S
 from tests.support.messages.remote_messages import write_2_message

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaql.inputs.protobuf_wire import fields
+from novaql.inputs.protobuf.wire import fields
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.server.auth.roles import Role
 from novaql.server.prometheus.read_histograms import histogram_fields

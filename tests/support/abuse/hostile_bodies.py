@@ -9,7 +9,7 @@ from typing import Any
 
 import cramjam
 
-from novaql.inputs.protobuf_wire import varint
+from novaql.inputs.protobuf.wire import varint
 from tests.support.abuse.hostile_arrow import (
     FULL,
     MB,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from novaql.errors import InputError
 from novaql.inputs.native_rows import NativeRow, SpannedBuckets
-from novaql.inputs.protobuf_wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf.wire import BYTES, FIXED64, VARINT, fields, read_varint, signed, text
 from novaql.tsdb.selection import FIRST_SAMPLE_MS, LAST_SAMPLE_MS
 
 _DOUBLE = struct.Struct("<d")

@@ -23,15 +23,15 @@ from novaql.inputs.compression import open_plain
 from novaql.inputs.exposition import BLOCK_BYTES, MOST_SERIES_KEPT
 from novaql.inputs.known_series import KnownSeries
 from novaql.inputs.label_limits import NO_LIMITS, LabelLimits
-from novaql.inputs.metric_family import MetricFamily, end_of_labels
-from novaql.inputs.metric_message import (
+from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
+from novaql.inputs.protobuf.metric_family import MetricFamily, end_of_labels
+from novaql.inputs.protobuf.metric_message import (
     read_histogram,
     read_point,
     read_summary,
     read_time_ms,
 )
-from novaql.inputs.native_rows import HistogramProblem, NativeRow, NativeRows
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, text
+from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, text
 from novaql.inputs.sample_times import REASON
 from novaql.tsdb.histograms import ResetHint
 from novaql.tsdb.labels import Ints

@@ -13,13 +13,13 @@ from typing import overload
 import numpy as np
 
 from novaql.errors import InputError
-from novaql.excerpt import excerpt
 from novaql.inputs.exemplar_rows import Exemplar, exemplar_columns, read_exemplar
 from novaql.inputs.label_limits import USUAL_LIMITS, LabelLimits
-from novaql.inputs.protobuf_wire import BYTES, VARINT, fields, read_varint, signed, text
+from novaql.inputs.protobuf.wire import BYTES, VARINT, fields, read_varint, signed, text
 from novaql.inputs.remote_write_histograms import WireHistogram, columns_of, read_histogram
 from novaql.inputs.remote_write_samples import decode_samples
 from novaql.inputs.write_request import WriteRequest, need_storable
+from novaql.text.excerpts import excerpt
 from novaql.tsdb.labels import METRIC_NAME, SeriesTable
 from novaql.tsdb.selection import Metadata
 from novaql.tsdb.tile import STALE, Batch, HistogramSamples

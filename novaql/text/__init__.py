@@ -1,0 +1,27 @@
+"""Values as text: numbers, times, durations, label sets, and what a message quotes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from novaql.text.excerpts import excerpt as excerpt
+    from novaql.text.floats import float_tokens as float_tokens
+    from novaql.text.labels import series_text as series_text
+    from novaql.text.numbers import go_number as go_number
+    from novaql.text.numbers import number_text as number_text
+    from novaql.text.times import duration_text as duration_text
+    from novaql.text.times import time_texts as time_texts
+else:
+    from novaql.lazy_exports import lazy_exports
+
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "excerpts": ("excerpt",),
+            "floats": ("float_tokens",),
+            "labels": ("series_text",),
+            "numbers": ("go_number", "number_text"),
+            "times": ("duration_text", "time_texts"),
+        },
+    )
