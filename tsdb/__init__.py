@@ -34,15 +34,13 @@ if TYPE_CHECKING:
     from novaql.tsdb.errors import StoreNotFound as StoreNotFound
     from novaql.tsdb.errors import TargetInUse as TargetInUse
     from novaql.tsdb.errors import UnknownFormat as UnknownFormat
-    from novaql.tsdb.errors import Unreadable as Unreadable
     from novaql.tsdb.errors import WriteFailed as WriteFailed
     from novaql.tsdb.exemplars import SeriesExemplars as SeriesExemplars
-    from novaql.tsdb.fsio import Disk as Disk
+    from novaql.tsdb.fsio import Disk
     from novaql.tsdb.histograms import MAX_SCHEMA as MAX_SCHEMA
     from novaql.tsdb.histograms import MIN_SCHEMA as MIN_SCHEMA
     from novaql.tsdb.histograms import Buckets as Buckets
     from novaql.tsdb.histograms import Histograms as Histograms
-    from novaql.tsdb.label_counts import Cardinality as Cardinality
     from novaql.tsdb.label_counts import cardinality as cardinality
     from novaql.tsdb.labels import METRIC_NAME as METRIC_NAME
     from novaql.tsdb.labels import Bools as Bools
@@ -57,10 +55,8 @@ if TYPE_CHECKING:
     from novaql.tsdb.matchers import compile_regex as compile_regex
     from novaql.tsdb.options import AppendResult as AppendResult
     from novaql.tsdb.options import CompactionResult as CompactionResult
-    from novaql.tsdb.options import OpenReport as OpenReport
     from novaql.tsdb.options import StoreOptions as StoreOptions
-    from novaql.tsdb.options import StoreStats as StoreStats
-    from novaql.tsdb.options import Sync as Sync
+    from novaql.tsdb.options import Sync
     from novaql.tsdb.repairing import Repaired as Repaired
     from novaql.tsdb.repairing import repair as repair
     from novaql.tsdb.selection import FIRST_SAMPLE_MS as FIRST_SAMPLE_MS
@@ -81,7 +77,6 @@ if TYPE_CHECKING:
     from novaql.tsdb.tile import Tile as Tile
     from novaql.tsdb.tile import is_stale as is_stale
     from novaql.tsdb.tombstones import DeleteResult as DeleteResult
-    from novaql.tsdb.verify import Violation as Violation
     from novaql.tsdb.verify import check as check
 else:
     from novaql.lazy_exports import lazy_exports
@@ -106,13 +101,11 @@ else:
                 "StoreNotFound",
                 "TargetInUse",
                 "UnknownFormat",
-                "Unreadable",
                 "WriteFailed",
             ),
             "exemplars": ("SeriesExemplars",),
-            "fsio": ("Disk",),
             "histograms": ("MAX_SCHEMA", "MIN_SCHEMA", "Buckets", "Histograms"),
-            "label_counts": ("Cardinality", "cardinality"),
+            "label_counts": ("cardinality",),
             "labels": (
                 "METRIC_NAME",
                 "Bools",
@@ -126,10 +119,7 @@ else:
             "options": (
                 "AppendResult",
                 "CompactionResult",
-                "OpenReport",
                 "StoreOptions",
-                "StoreStats",
-                "Sync",
             ),
             "repairing": ("Repaired", "repair"),
             "selection": (
@@ -154,7 +144,7 @@ else:
                 "is_stale",
             ),
             "tombstones": ("DeleteResult",),
-            "verify": ("Violation", "check"),
+            "verify": ("check",),
         },
     )
     __all__ += ["memory", "open"]

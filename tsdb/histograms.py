@@ -23,6 +23,7 @@ from novaql.tsdb.labels import Bools, Ints
 
 CUSTOM_SCHEMA = -53
 MIN_SCHEMA, MAX_SCHEMA = -4, 8
+"""Schemas of exponential buckets: of the widest and of the narrowest."""
 
 Floats = NDArray[np.float64]
 Small = NDArray[np.int8]

@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+"""Rows, times in ms, counts."""
+
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+"""Masks."""
+
 Numbers = NDArray[np.integer[Any]]
 """Whole numbers of any width, where it is the memory that counts."""
 
 METRIC_NAME = "__name__"
+"""The label that holds the name of the metric."""
 
 MOST_REMEMBERED = 1 << 16
 """Rows of a table that keeps what was found out about it: it may be handed out again and again."""

@@ -22,6 +22,8 @@ class PatternTooCostly(ValueError):
 
 
 class MatchOp(StrEnum):
+    """The operator of a matcher."""
+
     EQUAL = "="
     NOT_EQUAL = "!="
     REGEX = "=~"

@@ -238,10 +238,10 @@ def may_be_thinned(source: Source) -> TypeGuard[Thinned]:
 
 _THINNED: dict[type, bool] = {}
 NO_HINTS = Hints()
-MIN_TIME_MS = -(2**62)
-MAX_TIME_MS = 2**62
-FIRST_SAMPLE_MS = -62_135_596_800_000
-LAST_SAMPLE_MS = 253_402_300_799_999
+MIN_TIME_MS, MAX_TIME_MS = -(2**62), 2**62
+"""The earliest and the latest time of a selection: no limit."""
+
+FIRST_SAMPLE_MS, LAST_SAMPLE_MS = -62_135_596_800_000, 253_402_300_799_999
 """Times that samples are taken in with: years 1 to 9999, those that every format can write."""
 __all__ = [
     "FIRST_SAMPLE_MS",

@@ -18,6 +18,8 @@ from novaql.tsdb.histograms import Histograms
 from novaql.tsdb.labels import Ints, SeriesTable
 
 Floats = NDArray[np.float64]
+"""Values of samples."""
+
 Bits = NDArray[np.uint64]
 
 STALE_BITS = 0x7FF0000000000002

@@ -34,6 +34,8 @@ OPERATORS = {
 
 
 class Kind(StrEnum):
+    """What a completion stands for."""
+
     METRIC = "metric"
     FUNCTION = "function"
     AGGREGATOR = "aggregator"

@@ -26,3 +26,4 @@ class ExposedOptions:
 
 
 AS_EXPOSED = ExposedOptions()
+"""Times, names and histograms as the target exposes them."""

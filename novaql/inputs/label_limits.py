@@ -81,6 +81,7 @@ class LabelLimits:
 
 
 USUAL_LIMITS = LabelLimits()
+"""The limits where no setting says otherwise."""
 _ENDLESS = 1 << 62
 NO_LIMITS = LabelLimits(*[_ENDLESS] * 6)
 """For what the caller has chosen to read, such as a file of his own."""

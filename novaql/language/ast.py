@@ -57,17 +57,22 @@ class DurationBinary:
 
 @dataclass(frozen=True, slots=True)
 class DurationParen:
+    """A duration in parentheses: `(5m + 1m)`."""
+
     inner: Duration
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Duration = DurationLiteral | DurationQuery | DurationUnary | DurationBinary | DurationParen
+"""A duration: of a range, an offset, a step."""
 
 
 # --- selectors -------------------------------------------------------------------------------
 
 
 class AtEdge(StrEnum):
+    """`@ start()` and `@ end()`."""
+
     START = "start"
     END = "end"
 
@@ -124,6 +129,8 @@ class Subquery:
 
 @dataclass(frozen=True, slots=True)
 class Number:
+    """A number literal."""
+
     value: float
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
@@ -145,6 +152,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Paren:
+    """An expression in parentheses."""
+
     inner: Expr
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
@@ -159,6 +168,8 @@ class Unary:
 
 
 class Cardinality(StrEnum):
+    """How many series of each side of a binary operator match one another."""
+
     ONE_TO_ONE = "one-to-one"
     MANY_TO_ONE = "many-to-one"  # group_left
     ONE_TO_MANY = "one-to-many"  # group_right
@@ -240,6 +251,8 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """A function of its arguments: `rate(m[5m])`."""
+
     function: str
     arguments: tuple[Expr, ...]
     span: Span = field(default=NOWHERE, compare=False, repr=False)
@@ -257,3 +270,4 @@ Expr = (
     | Aggregate
     | Call
 )
+"""Any expression."""

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class ValueType(StrEnum):
+    """The type of an expression, by its name in messages."""
+
     SCALAR = "scalar"
     VECTOR = "instant vector"
     MATRIX = "range vector"

@@ -16,7 +16,6 @@ from novaql.rules.evaluation import (
     GroupRun,
     RuleContext,
     RuleOutcome,
-    RuleStore,
 )
 from novaql.rules.model import AlertingRule, Group, RecordingRule, Rule, RuleFile
 from novaql.rules.names import Names
@@ -41,7 +40,6 @@ __all__ = [
     "RuleContext",
     "RuleFile",
     "RuleOutcome",
-    "RuleStore",
     "YamlProblem",
     "duplicate_rules",
     "file_duration_ms",

@@ -38,6 +38,7 @@ class AlertingRule:
 
 
 Rule = RecordingRule | AlertingRule
+"""A rule of either kind."""
 
 
 @dataclass(frozen=True, slots=True)

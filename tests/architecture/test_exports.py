@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import novaql
-from tests.support.repository.files import ROOT, python_files, repository_files
+from tests.support.repository.files import ROOT, python_files
 
 LIBRARY = ("grammar", "novaql", "tsdb")
 
@@ -62,67 +61,71 @@ def init_of(package: str) -> Path | None:
 
 
 @functools.cache
-def source_of(package: str) -> dict[str, str]:
-    """The names that an `__init__` exports, and the modules that define them, for type checkers."""
+def source_of(package: str) -> dict[str, tuple[str, str]]:
+    """The public names of an `__init__`, as type checkers see it → module and name there."""
     init = init_of(package)
     assert init is not None
-    found = {
-        each.name: each.module
-        for each in imports(init)
-        if each.module.startswith(f"{package}.") and each.name != "lazy_exports"
-    }
-    for node in tree(init).body:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            found[node.name] = package
+    statements = tree(init).body
+    checked = [inner for node in statements if isinstance(node, ast.If) for inner in node.body]
+    found: dict[str, tuple[str, str]] = {}
+    for node in [*checked, *statements]:
+        match node:
+            case ast.ImportFrom(str(module), names) if module.startswith(f"{package}."):
+                # Under TYPE_CHECKING, `import X as X` exports, and `import X` does not.
+                found |= {
+                    alias.name: (module, alias.name)
+                    for alias in names
+                    if node in statements or alias.asname == alias.name
+                }
+            case ast.Assign([ast.Name(name)], ast.Name(other)):  # format = format_expr
+                found[name] = found[other]
+            case ast.FunctionDef(name) if not name.startswith("_"):
+                found[name] = package, name
     return found
 
 
 def exported(package: str) -> set[str]:
-    return set(getattr(import_module(package), "__all__", ()))
+    return set(getattr(import_module(package), "__all__", ())) - {"__version__"}
 
 
 @functools.cache
 def packages() -> list[str]:
-    """Packages of the library that export names."""
-    inits = [path for path in python_files() if path.name == "__init__.py"]
-    names = {package_of(path) for path in inits if path.parts[0] in LIBRARY}
-    return sorted(name for name in names if exported(name))
+    """Packages of the library that the server imports."""
+    return sorted({each.module for each in imports_of_the_server() if init_of(each.module)})
+
+
+def imports_of_the_server() -> list[Import]:
+    return [
+        each
+        for path in python_files()
+        if path.parts[0] == "server"
+        for each in imports(path)
+        if in_library(each.module)
+    ]
+
+
+OTHERS = {"novaql": {"__version__", "tsdb"}}
+"""What is imported from a package and is no exported name: packages inside of it."""
 
 
 def test_the_server_imports_the_library_by_exported_names() -> None:
     inside = [
         f"{each.path}:{each.line}: {each.module} {each.name}"
-        for path in python_files()
-        if path.parts[0] == "server"
-        for each in imports(path)
-        if in_library(each.module)
-        and (
-            init_of(each.module) is None
-            or (each.name.startswith("_") and each.name != "__version__")
-            or (
-                each.name not in exported(each.module)
-                and each.name not in SUBPACKAGES.get(each.module, ())
-            )
-        )
+        for each in imports_of_the_server()
+        if init_of(each.module) is None
+        or each.name not in exported(each.module) | OTHERS.get(each.module, set())
     ]
 
     assert inside == []
 
 
-SUBPACKAGES = {"novaql": {"tsdb"}}
-"""Packages that are imported from the package around them."""
-
-
 @pytest.mark.parametrize("package", packages())
 def test_what_is_loaded_is_what_type_checkers_see(package: str) -> None:
-    module = import_module(package)
-    names = exported(package) - {"__version__"}
+    names = source_of(package)
 
-    own = {name for name, source in source_of(package).items() if source.startswith(package)}
-    assert names - {"format"} == own - {"format", "format_expr"} or names == own
-    for name in names:
-        value = getattr(import_module(source_of(package)[name]), name)
-        assert getattr(module, name) is value, name
+    assert exported(package) == set(names)
+    for name, (module, original) in names.items():
+        assert getattr(import_module(package), name) is getattr(import_module(module), original)
 
 
 @pytest.mark.parametrize("package", packages())
@@ -137,34 +140,6 @@ def test_no_exported_name_is_that_of_a_module(package: str) -> None:
     assert exported(package) & modules == set()
 
 
-def definition_is_explained(module: str, name: str) -> bool:
-    """Whether a docstring, a text below an assignment, or a comment beside it explains a name."""
-    path = module_file(module)
-    body = tree(path).body
-    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-    for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
-            return ast.get_docstring(node) is not None
-        if isinstance(node, ast.Assign):
-            targets = {
-                each.id
-                for target in node.targets
-                for each in ast.walk(target)
-                if isinstance(each, ast.Name)
-            }
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            targets = {node.target.id}
-        else:
-            continue
-        if name in targets:
-            text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            comment = any(
-                "#" in lines[at - 1] for at in range(node.lineno - 1, (node.end_lineno or 0) + 1)
-            )
-            return text or comment
-    return False
-
-
 def module_file(module: str) -> Path:
     init = init_of(module)
     if init is not None:
@@ -175,78 +150,79 @@ def module_file(module: str) -> Path:
     return package.parent / f"{last}.py"
 
 
-def defined_in(module: str, name: str) -> str:
+def definition(module: str, name: str) -> tuple[str, str]:
     """The module that defines a name, behind modules that import it."""
+    if init_of(module) is not None and source_of(module).get(name, (module, name))[0] != module:
+        return definition(*source_of(module)[name])
     for each in imports(module_file(module)):
         if each.name == name and in_library(each.module):
-            return defined_in(each.module, name)
-    return module
+            return definition(each.module, name)
+    return module, name
+
+
+def is_explained(module: str, name: str) -> bool:
+    """Whether a docstring, or a text below the assignment, explains a name."""
+    body = tree(module_file(module)).body
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() if node.name == name:
+                return ast.get_docstring(node) is not None
+            case ast.Assign() | ast.AnnAssign() if name in assigned(node):
+                return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    return False
+
+
+def assigned(node: ast.Assign | ast.AnnAssign) -> set[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {
+        each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)
+    }
 
 
 @pytest.mark.parametrize("package", packages())
 def test_every_exported_name_is_explained(package: str) -> None:
     silent = [
         name
-        for name in sorted(exported(package) - {"__version__"})
-        if name != "format"
-        and not definition_is_explained(defined_in(source_of(package)[name], name), name)
+        for name, (module, original) in sorted(source_of(package).items())
+        if not is_explained(*definition(module, original))
     ]
 
     assert silent == []
 
 
 @functools.cache
-def users() -> dict[tuple[str, str], set[str]]:
-    """(module or package, name) → the folders of the files that use it."""
+def folders_of_users() -> dict[tuple[str, str], set[str]]:
+    """(module or package, name) → the packages or folders of the files that use it."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in python_files():
-        folder = package_of(path) if path.parts[0] in (*LIBRARY, "server") else path.parts[0]
+        ours = path.parts[0] in (*LIBRARY, "server")
+        folder = package_of(path) if ours else path.parts[0]
         modules: dict[str, str] = {}
         for each in imports(path):
             found[each.module, each.name].add(folder)
-            whole = f"{each.module}.{each.name}" if each.name else each.module
-            modules[each.name or each.module.partition(".")[0]] = whole
+            modules[each.name] = f"{each.module}.{each.name}"
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                module = modules.get(node.value.id)
-                if module is not None:
-                    found[module, node.attr].add(folder)
+            match node:
+                case ast.Attribute(ast.Name(name), attribute) if name in modules:
+                    found[modules[name], attribute].add(folder)
     return found
 
 
-@functools.cache
-def documentation() -> str:
-    return "\n".join(
-        (ROOT / path).read_text(encoding="utf-8")
-        for path in repository_files()
-        if path.suffix == ".md" and (path.parts[0] == "docs" or path == Path("README.md"))
-    )
+def is_used(package: str, name: str) -> bool:
+    """Whether a file outside of a package uses the name."""
+    module, original = source_of(package)[name]
+    places = {(package, name), (module, original), definition(module, original)}
+    folders = {folder for place in places for folder in folders_of_users()[place]}
+    return any(not f"{folder}.".startswith(f"{package}.") for folder in folders)
 
 
-def has_user(package: str, name: str) -> bool:
-    """Whether a file outside of a package uses the name, or the documentation shows it."""
-    source = defined_in(source_of(package)[name], name)
-    folders = (
-        users()[package, name] | users()[source, name] | users()[source_of(package)[name], name]
-    )
-    if any(not f"{folder}.".startswith(f"{package}.") for folder in folders):
-        return True
-    short = package.removeprefix("novaql.")
-    shown = rf"\b{re.escape(short)}\.{name}\b|from {re.escape(package)} import [^\n]*\b{name}\b"
-    return re.search(shown, documentation()) is not None
-
-
-@pytest.mark.parametrize("package", [name for name in packages() if name != "novaql"])
+@pytest.mark.parametrize("package", sorted({*packages()} - {"novaql"}))
 def test_every_exported_name_has_a_user(package: str) -> None:
-    unused = [name for name in sorted(exported(package)) if not has_user(package, name)]
-
-    assert unused == []
+    assert [name for name in sorted(source_of(package)) if not is_used(package, name)] == []
 
 
 def test_names_of_novaql_are_documented() -> None:
-    """`novaql` exports what docs/reference/python.md describes: its users are programs."""
+    """The users of `novaql` itself are programs: docs/reference/python.md describes its names."""
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
-    sections = set(re.findall(r"^## `(\w+)`", page, re.MULTILINE))
 
-    assert exported("novaql") - sections - {"__version__"} == set()
-    assert novaql.__version__
+    assert exported("novaql") - set(re.findall(r"^## `(\w+)`", page, re.MULTILINE)) == set()

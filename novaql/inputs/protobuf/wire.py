@@ -1,4 +1,4 @@
-"""The wire format of Protocol Buffers, as much as remote write needs."""
+"""The wire format of Protocol Buffers: fields of a message, without a schema."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from novaql.errors import InputError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""Wire types: how the content of a field is written."""
 
 
 def read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:

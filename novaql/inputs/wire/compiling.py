@@ -34,3 +34,4 @@ wire_kernels = CompiledSet("novaql-compile-wire", _sources, Kernels)
 ready = wire_kernels.ready
 prepare = wire_kernels.prepare
 prepare_in_background = wire_kernels.prepare_in_background
+"""Start to compile on a thread, unless that has been done."""

@@ -17,6 +17,9 @@ from novaql.language.signatures.transforms import TRANSFORMS
 FUNCTIONS: Mapping[str, Signature] = MappingProxyType(
     ROLLUPS | OVER_TIME | TRANSFORMS | LABELS | DATES | HISTOGRAMS
 )
+"""Name of a function → its signature."""
+
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(AGGREGATIONS)
+"""Name of an aggregator → its signature."""
 
 __all__ = ["AGGREGATORS", "FUNCTIONS", "Aggregator", "Signature"]

@@ -7,11 +7,11 @@ what those before it wrote at the same time.
 from __future__ import annotations
 
 from novaql.rules.evaluation.alerting import ActiveAlert, AlertState, State, series_of
-from novaql.rules.evaluation.context import RuleContext, RuleStore
+from novaql.rules.evaluation.context import RuleContext
 from novaql.rules.evaluation.database_store import DatabaseStore
 from novaql.rules.evaluation.group import GroupRun, RuleOutcome, missing
 from novaql.rules.evaluation.recording import record
-from novaql.rules.evaluation.restore import GRACE_PERIOD_MS, OUTAGE_TOLERANCE_MS, restore, set_back
+from novaql.rules.evaluation.restore import GRACE_PERIOD_MS, OUTAGE_TOLERANCE_MS, set_back
 from novaql.rules.evaluation.vector import Vector, instant_vector
 
 __all__ = [
@@ -23,13 +23,11 @@ __all__ = [
     "GroupRun",
     "RuleContext",
     "RuleOutcome",
-    "RuleStore",
     "State",
     "Vector",
     "instant_vector",
     "missing",
     "record",
-    "restore",
     "series_of",
     "set_back",
 ]

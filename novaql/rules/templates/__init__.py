@@ -7,12 +7,10 @@ nothing else; steps, depth and output are bounded. `alerts.py` is the door.
 from __future__ import annotations
 
 from novaql.rules.templates.alerts import expand_alert_template, parse_alert_template
-from novaql.rules.templates.functions import Query
 from novaql.rules.templates.problems import TemplateFailure, TemplateProblem
 from novaql.rules.templates.work import TemplateWork
 
 __all__ = [
-    "Query",
     "TemplateFailure",
     "TemplateProblem",
     "TemplateWork",
