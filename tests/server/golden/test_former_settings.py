@@ -39,6 +39,7 @@ def test_every_name_that_is_gone_is_known() -> None:
     assert not NAMES & set(FORMER_NAMES)
 
 
+@pytest.mark.slow
 def test_a_server_starts_with_a_configuration_of_3454c20(tmp_path: Path) -> None:
     in_environment = RENAMED[::2]
     in_file = {name: value for name, value in FORMER.items() if name not in in_environment}
