@@ -91,7 +91,7 @@ def create_app(
             job.scrape_report()
             for job in every
             if isinstance(job, ScrapingJob)
-            and (job.tenant_id or context.access.anyone.tenant_id) == tenant_id
+            and (job.tenant_id or context.access.default_principal.tenant_id) == tenant_id
         ),
     )
     context = replace(context, event_types=EVENT_TYPES)

@@ -24,7 +24,7 @@ from novaql.server.jobs.retention import Retention
 from novaql.server.notifications.tables import Notification
 from novaql.server.silences.tables import SilenceRow
 from novaql.server.slo.tables import Slo, SloTerm
-from novaql.server.webhooks.messages import KEPT
+from novaql.server.webhooks.messages import RETENTION
 from novaql.server.webhooks.tables import WebhookAttempt, WebhookDelivery
 
 _MONTH, _YEARS = timedelta(days=30), timedelta(days=800)
@@ -34,7 +34,7 @@ RETENTIONS: tuple[Retention, ...] = (
     Retention(
         WebhookDelivery,
         case((WebhookDelivery.status != "pending", WebhookDelivery.created_at)),
-        KEPT,
+        RETENTION,
         (WebhookAttempt.delivery_id,),
     ),
     Retention(

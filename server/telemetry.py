@@ -24,7 +24,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
-_KEPT = 100_000
+_MAX_BUFFERED = 100_000
 
 
 class Observation(NamedTuple):
@@ -42,7 +42,7 @@ class Telemetry:
 
     def __init__(self, version: str, store_stats: Callable[[], Mapping[str, float]]) -> None:
         self._registry = CollectorRegistry()
-        self._kept: deque[Observation] | None = None
+        self._buffer: deque[Observation] | None = None
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -86,8 +86,8 @@ class Telemetry:
 
     def count(self, seen: Observation) -> None:
         """Count one answered request."""
-        if self._kept is not None:
-            self._kept.append(seen)
+        if self._buffer is not None:
+            self._buffer.append(seen)
             return
         what = seen[:3]
         known = self._children.get(what)
@@ -102,14 +102,14 @@ class Telemetry:
         if seen.refused:
             self._refused.labels(seen.refused).inc()
 
-    def keep_observations(self) -> None:
+    def buffer_observations(self) -> None:
         """Keep what is observed for `take_observations`; another process counts it."""
-        self._kept = deque(maxlen=_KEPT)
+        self._buffer = deque(maxlen=_MAX_BUFFERED)
 
     def take_observations(self) -> list[Observation]:
         """What was observed since the last time."""
-        kept = self._kept
-        return [] if kept is None else [kept.popleft() for _ in range(len(kept))]
+        buffered = self._buffer
+        return [] if buffered is None else [buffered.popleft() for _ in range(len(buffered))]
 
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format."""

@@ -57,7 +57,7 @@ class Alert(Row, Base):
     value           of the expression, as text that reads back exactly
     started_at      when its condition became true
     fired_at, resolved_at   of this episode
-    keeping_since   when its condition became false, while `keep_firing_for` lasts
+    recovering_since   when its condition became false, while `keep_firing_for` lasts
     opens_incident  it is part of an incident, which is notified of its end
     """
 
@@ -78,7 +78,7 @@ class Alert(Row, Base):
     started_at: Mapped[datetime]
     fired_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
-    keeping_since: Mapped[datetime | None]
+    recovering_since: Mapped[datetime | None] = mapped_column("keeping_since")
     notified_at: Mapped[datetime | None]
     incident_id: Mapped[str | None] = mapped_column(Id)
     opens_incident: Mapped[bool] = mapped_column(default=False)

@@ -110,7 +110,7 @@ def resolve_all(unit: Unit, rule_ids: Sequence[str], at: datetime, note: str) ->
     for row in _live(unit, rule_ids):
         change = Change.RESOLVED if row.state == State.FIRING else Change.INACTIVE
         row.state = change.value
-        row.resolved_at, row.keeping_since = at, None
+        row.resolved_at, row.recovering_since = at, None
         unit.touch(row)
         unit.session.add(history.entry(row, change, at, note))
         transitions.append(Transition(change, row))
@@ -130,7 +130,7 @@ def _active(row: Alert) -> ActiveAlert:
         active_since_ms=to_ms(row.started_at),
         state=State(row.state),
         fired_ms=_ms(row.fired_at),
-        keep_firing_since_ms=_ms(row.keeping_since),
+        keep_firing_since_ms=_ms(row.recovering_since),
     )
 
 
@@ -172,16 +172,16 @@ def _change(was: ActiveAlert | None, now: ActiveAlert) -> Change | None:
         return Change.RESOLVED
     if was is None or was.state is not now.state:
         return Change.FIRING if now.state is State.FIRING else Change.PENDING
-    keeping_before, keeping_now = was.keep_firing_since_ms, now.keep_firing_since_ms
-    if keeping_before is None and keeping_now is not None:
+    recovering_before, recovering_now = was.keep_firing_since_ms, now.keep_firing_since_ms
+    if recovering_before is None and recovering_now is not None:
         return Change.RECOVERING
-    if keeping_before is not None and keeping_now is None:
+    if recovering_before is not None and recovering_now is None:
         return Change.FIRING_AGAIN
     return None
 
 
 def _over(unit: Unit, row: Alert, change: Change, at: datetime) -> Transition:
-    row.state, row.resolved_at, row.keeping_since = change.value, at, None
+    row.state, row.resolved_at, row.recovering_since = change.value, at, None
     unit.touch(row)
     return Transition(change, row)
 
@@ -216,8 +216,8 @@ def _set(row: Alert, rule: AlertRule, now: ActiveAlert) -> None:
     row.value = value_text(now.value)
     row.started_at = from_ms(now.active_since_ms)
     row.fired_at = None if now.fired_ms is None else from_ms(now.fired_ms)
-    keeping = now.keep_firing_since_ms
-    row.keeping_since = None if keeping is None else from_ms(keeping)
+    since_ms = now.keep_firing_since_ms
+    row.recovering_since = None if since_ms is None else from_ms(since_ms)
 
 
 def _save_health(rule: AlertRule, result: RuleResult, at: datetime) -> None:

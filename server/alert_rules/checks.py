@@ -49,19 +49,19 @@ async def checked_patch(request: Request, id: ResourceId, body: RulePatch) -> in
     return await checked(request, body, partial(_check_changed, id))
 
 
-def _check_new(asked: Preparation) -> None:
-    check_rule(asked.body, asked.context.settings)
-    thresholds_of(asked.body.expr)  # caches them for the answer
+def _check_new(preparation: Preparation) -> None:
+    check_rule(preparation.body, preparation.context.settings)
+    thresholds_of(preparation.body.expr)  # caches them for the answer
 
 
-def _check_changed(rule_id: str, asked: Preparation) -> int:
-    with asked.read() as unit:
+def _check_changed(rule_id: str, preparation: Preparation) -> int:
+    with preparation.read() as unit:
         rule = unit.get(AlertRule, rule_id, "alert_rule")
         group = unit.get(RuleGroup, rule.group_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; change that", code="rule_is_managed")
-    whole = patched(rule, group, asked.body)
-    check_rule(whole, asked.context.settings, given=asked.body)
+    whole = patched(rule, group, preparation.body)
+    check_rule(whole, preparation.context.settings, given=preparation.body)
     thresholds_of(whole.expr)
     return rule.version
 

@@ -160,7 +160,7 @@ class _Evaluation:
         return RuleResult({}, [dict(labels) for labels in found.series.dicts()], len(found), 0.0)
 
     def alert(self, rule: AlertingRule) -> RuleResult:
-        moment, problem, keeps = self.moment, "", not self.moment.trusts_absence
+        moment, problem, holds_state = self.moment, "", not self.moment.trusts_absence
         written = series_of(list(self.state.alerts.values())).series
         state = AlertState(
             rule, self.group, {key: replace(alert) for key, alert in self.state.alerts.items()}
@@ -169,16 +169,16 @@ class _Evaluation:
         try:
             found = state.elements(moment.time_ms, self.offset_ms, self.context)
             if not found and self.state.no_data != OK and not has_data(rule.expr, self.at):
-                found, keeps = self._policy_alert(state, self.state.no_data, "no_data"), True
+                found, holds_state = self._policy_alert(state, self.state.no_data, "no_data"), True
         except QueryCancelled:
             raise
         except (NovaqlError, StoreError) as failure:
             problem = _sentence(failure)
             if self.state.on_error != ALERTING:
                 return RuleResult(dict(self.state.alerts), None, 0, 0.0, problem, wrote=False)
-            found, keeps = self._policy_alert(state, ALERTING, "error", problem), True
+            found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
         try:
-            vector = state.advance(found, moment.time_ms, keeps=keeps)
+            vector = state.advance(found, moment.time_ms, keeps=holds_state)
         except NovaqlError as failure:  # more than its limit: all are dropped
             problem, vector = _sentence(failure), series_of([])
         wrote = True

@@ -50,11 +50,11 @@ async def checked_groups(request: Request, body: ImportRules) -> tuple[Group, ..
     return await checked(request, body, _groups_of)
 
 
-def _groups_of(asked: Preparation) -> tuple[Group, ...]:
-    body, settings = asked.body, asked.context.settings
+def _groups_of(preparation: Preparation) -> tuple[Group, ...]:
+    body, settings = preparation.body, preparation.context.settings
     if body.file.startswith(OWN):
         raise invalid("/file", "names that begin with api/ or slo/ are the server's own")
-    groups = parse_groups(body.document, body.file, asked.checkpoint)
+    groups = parse_groups(body.document, body.file, preparation.checkpoint)
     most = settings.max_rule_groups
     if 0 < most < len(groups):
         what = f"the file has {len(groups)} rule groups, the tenant may have {most}"

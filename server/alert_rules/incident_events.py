@@ -17,7 +17,7 @@ from novaql.server.alert_model.tables import Alert, AlertRule
 from novaql.server.alert_rules.alert_store import Change, Transition
 from novaql.server.clock import rfc3339
 from novaql.server.db.unit import Unit
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.notifications.lookup import routing_plan
 from novaql.server.silences.muting import Muting
 
@@ -72,7 +72,7 @@ def _by_rule_and_service(
         }
 
 
-def added(unit: Unit, event: Happened) -> None:
+def added(unit: Unit, event: EventEnvelope) -> None:
     """Alerts were added to an incident: set its id on those that are in the same episode."""
     fired = {one["id"]: one["fired_at"] for one in event.data["alerts"]}
     ids = sorted(fired)
@@ -84,7 +84,7 @@ def added(unit: Unit, event: Happened) -> None:
                 alert.incident_id = event.data["incident_id"]
 
 
-def not_opened(unit: Unit, event: Happened) -> None:
+def not_opened(unit: Unit, event: EventEnvelope) -> None:
     """Alerts opened no incident: add the reason to their history."""
     some = select(Alert).where(Alert.id.in_(event.data["alerts"])).order_by(Alert.id)
     for alert in unit.session.execute(some).scalars():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from novaql.rules import AlertingRule, Group
 from novaql.server.alert_rules.files import replace_file
 from novaql.server.db.unit import Unit
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 
 INTERVAL_MS = 60_000
 
 
-def saved(unit: Unit, event: Happened) -> None:
+def saved(unit: Unit, event: EventEnvelope) -> None:
     """An objective was saved: replace its rules by those of the event."""
     slo = event.data["slo"]
     rules = tuple(
@@ -26,7 +26,7 @@ def saved(unit: Unit, event: Happened) -> None:
     _set(unit, slo["id"], (group,) if rules else ())
 
 
-def archived(unit: Unit, event: Happened) -> None:
+def archived(unit: Unit, event: EventEnvelope) -> None:
     """An objective was archived: delete its rules, which resolves their alerts."""
     _set(unit, event.data["slo"]["id"], ())
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, PolicyId, Shown, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, PolicyId, ResponseModel, Timestamp
 from novaql.server.notifications.schema import DestinationOut
 
 ChannelNames = Annotated[
@@ -129,21 +129,21 @@ class RuleQuery(PageQuery):
     paused: bool | None = Field(None, description="true: paused rules; false: all others")
 
 
-class ThresholdOut(Shown):
+class ThresholdOut(ResponseModel):
     """A number that the expression compares with."""
 
     op: str
     value: float
 
 
-class CountsOut(Shown):
+class CountsOut(ResponseModel):
     """How many alerts of the rule are in each state."""
 
     pending: int
     firing: int
 
 
-class RuleOut(Shown):
+class RuleOut(ResponseModel):
     """A rule, and how it goes."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -213,7 +213,7 @@ class ImportRules(Body):
     )
 
 
-class ImportedRulesOut(Shown):
+class ImportedRulesOut(ResponseModel):
     """What an import made of the file. Rules are named `group/rule`."""
 
     file: str
@@ -225,7 +225,7 @@ class ImportedRulesOut(Shown):
     warnings: list[str]
 
 
-class ExportQuery(Shown):
+class ExportQuery(ResponseModel):
     """What to export."""
 
     model_config = ConfigDict(extra="forbid")
@@ -249,7 +249,7 @@ class TestRule(Body):
     end: Timestamp
 
 
-class TriedAlert(Shown):
+class TriedAlert(ResponseModel):
     """What an alert would have gone through."""
 
     labels: dict[str, str]
@@ -259,7 +259,7 @@ class TriedAlert(Shown):
     fired: int = Field(description="how often it began to fire")
 
 
-class TriedOut(Shown):
+class TriedOut(ResponseModel):
     """How the rule would have gone."""
 
     start: Timestamp

@@ -116,8 +116,8 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "state": alert.state,
         "activeAt": _time(alert.started_at),
     }
-    if alert.keeping_since is not None:
-        shown["keepFiringSince"] = _time(alert.keeping_since)
+    if alert.recovering_since is not None:
+        shown["keepFiringSince"] = _time(alert.recovering_since)
     return {**shown, "value": go_exponent(alert.value)}
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from novaql.server.alert_model.shapes import ShortText
 from novaql.server.alert_rules.schema import RuleOut
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
 from novaql.server.notifications.schema import DestinationOut
 from novaql.server.silences.schema import Reason
 
@@ -35,7 +35,7 @@ class RoutingOut(DestinationOut):
     next_flush: Timestamp | None = Field(description="when the group is looked at next")
 
 
-class HistoryEntry(Shown):
+class HistoryEntry(ResponseModel):
     """Something that happened to an alert."""
 
     at: Timestamp
@@ -44,7 +44,7 @@ class HistoryEntry(Shown):
     note: str
 
 
-class AlertOut(Shown):
+class AlertOut(ResponseModel):
     """An alert. `id` is a function of tenant, rule and labels: it stays over flaps and restarts."""
 
     id: str
@@ -101,7 +101,7 @@ class SilenceAlert(Body):
     until_resolved: bool = Field(False, description="end it when the alert resolves")
 
 
-class SentOut(Shown):
+class SentOut(ResponseModel):
     """A notification that was made."""
 
     id: str
@@ -109,7 +109,7 @@ class SentOut(Shown):
     status: str
 
 
-class NotifiedOut(Shown):
+class NotifiedOut(ResponseModel):
     """The notifications, one for each routed channel."""
 
     notifications: list[SentOut]

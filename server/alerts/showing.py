@@ -33,7 +33,7 @@ def alert_out(alert: Alert, muting: Muting) -> AlertOut:
     live = alert.state in ("pending", "firing")
     return AlertOut(
         **{name: getattr(alert, name) for name in _SAME},
-        sub_state="recovering" if alert.keeping_since is not None else None,
+        sub_state="recovering" if alert.recovering_since is not None else None,
         value=_value(alert.value),
         silenced=bool(muting.silences_of(alert.labels)),
         suppressed_by=muting.suppressing(alert.labels)

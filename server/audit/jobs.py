@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from novaql.server.audit.service import JOB, file_of, keep
+from novaql.server.audit.service import JOB, attach, file_of
 from novaql.server.audit.tables import AuditExport
 from novaql.server.jobs.runner import JobKind, JobRun
 
 
 def _run(job: JobRun) -> None:
     with job.read() as unit:
-        asked = unit.find(AuditExport, job.key)
-        if asked is None or asked.status != "pending":
+        row = unit.find(AuditExport, job.key)
+        if row is None or row.status != "pending":
             return
-        file = file_of(unit, asked)
+        file = file_of(unit, row)
     with job.finish() as unit:
         export = unit.find(AuditExport, job.key, lock=True)
         if export is not None and export.status == "pending":
-            keep(export, file)
+            attach(export, file)
 
 
 EXPORTS = JobKind(JOB, _run)

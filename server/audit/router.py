@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from novaql.server.audit import download, service
 from novaql.server.audit.schema import (
-    AskExport,
     AuditEntryOut,
     AuditQuery,
+    CreateExport,
     EntriesOut,
     ExportOut,
 )
@@ -33,7 +33,7 @@ from novaql.server.http.routing import api_router, audited, cached
 router = api_router("/v1/audit", "audit")
 
 
-async def small_file(request: Request, body: AskExport) -> service.File | None:
+async def small_file(request: Request, body: CreateExport) -> service.File | None:
     """The file of an export, if the client can wait for it."""
     return await checked(request, body, service.prepare)
 
@@ -53,16 +53,16 @@ def list_entries(
     "/export", status_code=201, responses={202: {"model": ExportOut}}, dependencies=[ADMIN]
 )
 @audited("audit.export")
-def ask_export(
+def create_export(
     unit: UnitOfWork,
-    body: AskExport,
+    body: CreateExport,
     file: Annotated[service.File | None, Depends(small_file)],
     caller: Caller,
     base_url: BaseUrl,
     response: Response,
 ) -> ExportOut:
     """Export entries as a file. 201 when it is ready, 202 while it is being written."""
-    export = service.ask(unit, body, file, caller)
+    export = service.create(unit, body, file, caller)
     if export.status == "ready":
         response.headers["Location"] = f"/v1/audit/exports/{export.id}"
     else:

@@ -11,7 +11,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.crypto.redaction import WRITE_ONLY_URLS, with_short_urls
 from novaql.server.db.tables import AuditEntry
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, ResponseModel, Timestamp
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Outcome = Literal["success", "denied", "failed"]
@@ -28,7 +28,7 @@ class AuditQuery(PageQuery):
     until: Timestamp | None = Field(None, description="before then")
 
 
-class AuditActorOut(Shown):
+class AuditActorOut(ResponseModel):
     """Who acted."""
 
     type: str
@@ -36,14 +36,14 @@ class AuditActorOut(Shown):
     name: str
 
 
-class TargetOut(Shown):
+class TargetOut(ResponseModel):
     """What was acted on."""
 
     type: str
     id: str
 
 
-class AuditEntryOut(Shown):
+class AuditEntryOut(ResponseModel):
     """One entry. Secrets in snapshots are hidden; that they changed is shown.
 
     `before`, `after` and `diff` are empty for a role that may not read the target.
@@ -100,7 +100,7 @@ class ExportFilters(Body):
     outcome: Outcome | None = None
 
 
-class AskExport(Body):
+class CreateExport(Body):
     """The time to export: from `from` on, before `to`."""
 
     model_config = ConfigDict(
@@ -117,7 +117,7 @@ class AskExport(Body):
     filters: ExportFilters = Field(default_factory=ExportFilters)
 
 
-class ExportOut(Shown):
+class ExportOut(ResponseModel):
     """An export. The URL opens without a token until it expires."""
 
     id: str

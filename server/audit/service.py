@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from novaql.server.audit.schema import AskExport, AuditQuery
+from novaql.server.audit.schema import AuditQuery, CreateExport
 from novaql.server.audit.tables import AuditExport
 from novaql.server.audit.writing import as_csv, as_json
 from novaql.server.auth.roles import Principal
@@ -61,22 +61,22 @@ class File:
     entries: int
 
 
-def prepare(asked: Preparation) -> File | None:
+def prepare(preparation: Preparation) -> File | None:
     """The file of an export that is small enough to be written while the client waits."""
-    body: AskExport = asked.body
+    body: CreateExport = preparation.body
     if body.from_ >= body.to:
         raise invalid("/to", "must be later than from")
     if body.to - body.from_ > LONGEST:
         raise invalid("/to", "an export covers at most 366 days")
     wanted = _entries(body.filters.model_dump(exclude_none=True), body.from_, body.to)
-    with asked.read() as unit:
+    with preparation.read() as unit:
         counted = wanted.with_only_columns(func.count()).order_by(None)
-        if unit.session.execute(counted).scalar_one() > asked.context.tuning.export_at_once:
+        if unit.session.execute(counted).scalar_one() > preparation.context.tuning.export_at_once:
             return None
-        return _file(unit, wanted, body.format, asked.checkpoint)
+        return _file(unit, wanted, body.format, preparation.checkpoint)
 
 
-def ask(unit: Unit, body: AskExport, file: File | None, caller: Principal) -> AuditExport:
+def create(unit: Unit, body: CreateExport, file: File | None, caller: Principal) -> AuditExport:
     """An export: ready if its file is, else written by a job. It is an audit event itself."""
     now = unit.now()
     check_limit(unit, "max_audit_exports", AuditExport, AuditExport.expires_at > now)
@@ -96,7 +96,7 @@ def ask(unit: Unit, body: AskExport, file: File | None, caller: Principal) -> Au
         creator_id=caller.user_id,
     )
     if file is not None:
-        keep(export, file)
+        attach(export, file)
     else:
         unit.enqueue(JOB, key=export.id)
     unit.session.add(export)
@@ -111,7 +111,7 @@ def file_of(unit: Unit, export: AuditExport) -> File:
     return _file(unit, wanted, export.format, lambda: None)
 
 
-def keep(export: AuditExport, file: File) -> None:
+def attach(export: AuditExport, file: File) -> None:
     """Keep the file of an export, which is ready then."""
     export.content, export.sha256, export.entries = file.content, file.sha256, file.entries
     export.status = "ready"

@@ -9,7 +9,7 @@ from novaql.server.auth.accounts import Accounts
 from novaql.server.auth.rate_limits import Quota, Quotas
 from novaql.server.auth.roles import Principal
 from novaql.server.auth.starts import Starts
-from novaql.server.auth.unknown_clients import Strangers
+from novaql.server.auth.unknown_clients import UnauthenticatedRateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +17,15 @@ class Access:
     """What admits requests.
 
     accounts    finds the principal of a token; None when authentication is off, and every request
-                is that of `anyone`
+                is that of `default_principal`
     quota_plan  the quotas of each kind of endpoint
     strangers   counts requests without a valid token
     starts      the order in which requests begin
     """
 
     accounts: Accounts | None
-    anyone: Principal
+    default_principal: Principal
     quotas: Quotas
     quota_plan: Mapping[str, Sequence[Quota]]
-    strangers: Strangers
+    unauthenticated_limit: UnauthenticatedRateLimit
     starts: Starts

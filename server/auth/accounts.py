@@ -27,7 +27,7 @@ _WRITTEN = (Token.__tablename__, User.__tablename__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedPrincipal:
     """A principal, until when at most, and the versions of the tenant's rows that it is from.
 
     tables  that it was read from
@@ -46,7 +46,7 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, _Known] = {}
+        self._cached: dict[str, _CachedPrincipal] = {}
         self._used: dict[str, datetime] = {}
         self._active: dict[str, datetime] = {}
         self._tenants: set[str] = set()
@@ -55,13 +55,13 @@ class Accounts:
         """The principal, if it is known and still right. Never waits."""
         digest = digest_of(secret)
         with self._lock:
-            known = self._known.get(digest)
-        if known is None or not self._database.is_sqlite:
+            cached = self._cached.get(digest)
+        if cached is None or not self._database.is_sqlite:
             return None
-        now = self._database.versions_of(known.principal.tenant_id)
-        if now is None or not known.versions.same(now, known.tables):
+        now = self._database.versions_of(cached.principal.tenant_id)
+        if now is None or not cached.versions.same(now, cached.tables):
             return None
-        return self._if_valid(known)
+        return self._if_valid(cached)
 
     def find(self, secret: str) -> Principal | None:
         """The principal of a secret, from the database; None if it opens nothing."""
@@ -69,14 +69,14 @@ class Accounts:
             return None
         # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
         digest = digest_of(secret)
-        known = self._look_up(digest)
+        cached = self._look_up(digest)
         with self._lock:
-            self._known.pop(digest, None)
-            if known is not None:
-                if len(self._known) >= _CACHED:
-                    self._known.clear()
-                self._known[digest] = known
-        return self._if_valid(known)
+            self._cached.pop(digest, None)
+            if cached is not None:
+                if len(self._cached) >= _CACHED:
+                    self._cached.clear()
+                self._cached[digest] = cached
+        return self._if_valid(cached)
 
     def note_use(self, principal: Principal) -> None:
         """Remember that a token was used now; `write_uses` keeps it."""
@@ -108,7 +108,7 @@ class Accounts:
             for tenant_id in sorted(tenants):
                 bump(session, tenant_id, _WRITTEN)
 
-    def _look_up(self, digest: str) -> _Known | None:
+    def _look_up(self, digest: str) -> _CachedPrincipal | None:
         statement = (
             select(Token, User, Tenant)
             .join(User, User.id == Token.owner_id)
@@ -140,9 +140,9 @@ class Accounts:
             tenant.limits,
         )
         until = min((end for end in ends if end is not None), default=None)
-        return _Known(principal, until, versions, tables)
+        return _CachedPrincipal(principal, until, versions, tables)
 
-    def _if_valid(self, known: _Known | None) -> Principal | None:
-        if known is None or (known.until is not None and known.until <= self._clock.now()):
+    def _if_valid(self, cached: _CachedPrincipal | None) -> Principal | None:
+        if cached is None or (cached.until is not None and cached.until <= self._clock.now()):
             return None
-        return known.principal
+        return cached.principal

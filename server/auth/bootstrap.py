@@ -103,9 +103,9 @@ def set_limits(
             select(Tenant).where(Tenant.id == tenant_id).with_for_update()
         ).scalar_one()
         merged = {**tenant.settings.get("limits", {}), **changes}
-        kept = {name: value for name, value in merged.items() if value is not None}
-        settings.within(tuple(kept.items()))
-        tenant.settings = {**tenant.settings, "limits": kept}
+        limits = {name: value for name, value in merged.items() if value is not None}
+        settings.within(tuple(limits.items()))
+        tenant.settings = {**tenant.settings, "limits": limits}
         return tenant.limits
 
 

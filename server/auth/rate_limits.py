@@ -80,7 +80,7 @@ class _Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QuotaState:
     """Of one quota after a request: how many are left, and in how many seconds there are more."""
 
     quota: Quota
@@ -102,7 +102,7 @@ class Quotas:
         self._lock = threading.Lock()
         self._taken: dict[tuple[str, str], _Taken] = {}
 
-    def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[Standing] | None:
+    def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState] | None:
         """Spend one request of each quota for its key, if that needs no look at the database."""
         now = to_ms(self._clock.now())
         chosen = [(quota, self._of(quota, key)) for quota, key in wanted]
@@ -116,9 +116,9 @@ class Quotas:
                     with earlier.lock:
                         earlier.spare += 1
                 return None
-        return [_standing(quota, taken, now) for quota, taken in chosen]
+        return [_state_of(quota, taken, now) for quota, taken in chosen]
 
-    def spend(self, wanted: Sequence[tuple[Quota, str]]) -> list[Standing]:
+    def spend(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState]:
         """Spend one request of each quota for its key. Raises `RateLimited`, and spends none."""
         spent: list[tuple[Quota, _Taken]] = []
         now = to_ms(self._clock.now())
@@ -134,10 +134,10 @@ class Quotas:
             for _, earlier in spent:
                 with earlier.lock:
                     earlier.spare += 1
-            standings = [_standing(q, t, now) for q, t in spent]
+            states = [_state_of(q, t, now) for q, t in spent]
             policy = [one for one, _ in wanted]
-            raise limited([*standings, _standing(quota, taken, now)], policy)
-        return [_standing(quota, taken, now) for quota, taken in spent]
+            raise limited([*states, _state_of(quota, taken, now)], policy)
+        return [_state_of(quota, taken, now) for quota, taken in spent]
 
     def forget(self, before: datetime) -> None:
         """Delete what was counted for keys that nobody has used since."""
@@ -210,7 +210,7 @@ class Quotas:
 def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
     """The quotas of a server, counted beside its database. Without a place for a file of their own
     they are counted in the database itself."""
-    if not state.is_sqlite or state.stands_in or not state.url.database:
+    if not state.is_sqlite or state.is_fallback or not state.url.database:
         return Quotas(state, clock)
     beside = Path(state.url.database)
     database = StateDatabase(
@@ -227,27 +227,29 @@ def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
     return Quotas(database, clock, owned=True)
 
 
-def limited(standings: Sequence[Standing], policy: Sequence[Quota] = ()) -> RateLimited:
+def limited(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> RateLimited:
     """The refusal; the last standing is of the quota that is used up. `policy`: every quota."""
-    worst = standings[-1]
+    worst = states[-1]
     return RateLimited(
         f"the quota of {worst.quota.limit} requests in {worst.quota.window_s} s is used up; "
         f"try again in {worst.reset_s} s",
-        headers={"Retry-After": str(worst.reset_s), **rate_headers(standings, policy)},
+        headers={"Retry-After": str(worst.reset_s), **rate_headers(states, policy)},
     )
 
 
-def rate_headers(standings: Sequence[Standing], policy: Sequence[Quota] = ()) -> Mapping[str, str]:
+def rate_headers(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> Mapping[str, str]:
     """RateLimit and RateLimit-Policy, as the draft of the IETF's HTTPAPI group has them."""
-    quotas = policy or [s.quota for s in standings]
-    told = ", ".join(f'"{quota.name}";q={quota.limit};w={quota.window_s}' for quota in quotas)
-    shown = ", ".join(f'"{s.quota.name}";r={s.left};t={s.reset_s}' for s in standings)
-    return {"RateLimit-Policy": told, "RateLimit": shown} if standings else {}
+    quotas = policy or [s.quota for s in states]
+    policy_text = ", ".join(
+        f'"{quota.name}";q={quota.limit};w={quota.window_s}' for quota in quotas
+    )
+    shown = ", ".join(f'"{s.quota.name}";r={s.left};t={s.reset_s}' for s in states)
+    return {"RateLimit-Policy": policy_text, "RateLimit": shown} if states else {}
 
 
-def _standing(quota: Quota, taken: _Taken, now_ms: int) -> Standing:
+def _state_of(quota: Quota, taken: _Taken, now_ms: int) -> QuotaState:
     seconds = max(1, math.ceil((taken.reset_ms - now_ms) / 1000))
-    return Standing(quota, max(0, taken.left + taken.spare), seconds)
+    return QuotaState(quota, max(0, taken.left + taken.spare), seconds)
 
 
 def _locked(session: Session, key: str) -> RateWindow | None:

@@ -13,7 +13,7 @@ _ADDRESSES = 10_000
 _WINDOW_S = 60.0
 
 
-class Strangers:
+class UnauthenticatedRateLimit:
     """Counts refused requests of each address in this process.
 
     limit  refused requests a minute that are answered 401; the next are a 429. 0: no limit

@@ -45,9 +45,9 @@ class Tries:
         self._checkpoint()
 
 
-def prepare_dashboard(asked: Preparation) -> None:
+def prepare_dashboard(preparation: Preparation) -> None:
     """Check a dashboard that is to be saved."""
-    check_dashboard(asked.body, Tries(asked.checkpoint))
+    check_dashboard(preparation.body, Tries(preparation.checkpoint))
 
 
 def check_dashboard(body: SaveDashboard, tries: Tries) -> None:

@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LookupContext:
     """Where the options of variables are looked up: the tenant's store in a time, and queries."""
 
     store: Store
@@ -58,7 +58,7 @@ def resolved(
     variables: Sequence[VariableIn],
     given: Mapping[str, Sequence[str]],
     built_in: Mapping[str, Value],
-    asked: Asked,
+    lookup: LookupContext,
     *,
     wanted: frozenset[str] | None = None,
 ) -> list[Choice]:
@@ -76,7 +76,7 @@ def resolved(
     values = dict(built_in)
     out: list[Choice] = []
     for variable in variables:
-        choice = _choice(variable, given.get(variable.name, ()), values, asked, wanted)
+        choice = _choice(variable, given.get(variable.name, ()), values, lookup, wanted)
         values[variable.name] = choice.value
         out.append(choice)
     return out
@@ -86,7 +86,7 @@ def _choice(
     variable: VariableIn,
     given: Sequence[str],
     values: Mapping[str, Value],
-    asked: Asked,
+    lookup: LookupContext,
     wanted: frozenset[str] | None,
 ) -> Choice:
     chosen = tuple(given) or tuple(variable.default)
@@ -99,7 +99,7 @@ def _choice(
     if variable.type != "query":
         options = tuple(variable.values)
     elif looked and (wanted is None or not by_pattern):
-        options, more = _options(variable, values, asked)
+        options, more = _options(variable, values, lookup)
     if by_pattern:
         assert variable.all_value is not None
         return Choice(variable, options, more, (ALL,), Value(options, variable.all_value))
@@ -132,7 +132,7 @@ def _check_given(variable: VariableIn, given: Sequence[str]) -> None:
 
 
 def _options(
-    variable: VariableIn, values: Mapping[str, Value], asked: Asked
+    variable: VariableIn, values: Mapping[str, Value], lookup: LookupContext
 ) -> tuple[tuple[str, ...], bool]:
     query = read_variable_query(variable.query or "")
     assert query is not None
@@ -142,7 +142,7 @@ def _options(
         return (), False
     except BadValue as problem:
         raise InvalidRequest(str(problem)) from None
-    found = _looked_up(query, expr, asked)
+    found = _looked_up(query, expr, lookup)
     if variable.regex:
         pattern = re2.compile(variable.regex)
         hits = (pattern.search(text) for text in found)
@@ -151,19 +151,19 @@ def _options(
     return tuple(every[:MOST_VALUES]), len(every) > MOST_VALUES
 
 
-def _looked_up(query: VariableQuery, expr: str, asked: Asked) -> list[str]:
-    times = asked.start_ms, asked.end_ms
+def _looked_up(query: VariableQuery, expr: str, lookup: LookupContext) -> list[str]:
+    times = lookup.start_ms, lookup.end_ms
     match query.kind:
         case "label_values":
-            return list(asked.store.label_values(query.label, _sets(expr), *times))
+            return list(lookup.store.label_values(query.label, _sets(expr), *times))
         case "label_names":
-            return list(asked.store.label_names(_sets(expr), *times))
+            return list(lookup.store.label_names(_sets(expr), *times))
         case "metrics":
             pattern = re2.compile(query.label or ".*")
-            names = asked.store.label_values("__name__", [], *times)
+            names = lookup.store.label_values("__name__", [], *times)
             return [name for name in names if pattern.search(name)]
         case "query_result":
-            return _result_texts(asked.evaluate(expr))
+            return _result_texts(lookup.evaluate(expr))
 
 
 def _sets(expr: str) -> list[list[Matcher]]:

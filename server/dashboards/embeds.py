@@ -51,7 +51,7 @@ from novaql.server.http.dependencies import (
 from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.request import context_of
 from novaql.server.http.routing import api_router, audited
-from novaql.server.http.shapes import Body, Duration, Shown, Timestamp
+from novaql.server.http.shapes import Body, Duration, ResponseModel, Timestamp
 from novaql.server.ids import new_id
 from novaql.server.tenants.context import ServerContext
 
@@ -83,7 +83,7 @@ class MakeEmbed(Body):
     expires_in: Duration | None = Field(None, description="a year at most; absent: 30 days")
 
 
-class EmbedOut(Shown):
+class EmbedOut(ResponseModel):
     """An embedding, without its secret."""
 
     id: str
@@ -108,7 +108,7 @@ class MadeEmbed(EmbedOut):
     data_url: str
 
 
-class EmbedsOut(Shown):
+class EmbedsOut(ResponseModel):
     """The embeddings of a panel, oldest first."""
 
     data: list[EmbedOut]
@@ -258,7 +258,7 @@ async def _opened(
     try:
         opened = await context.pools.state.run(lambda: _open(context, key, token))
     except Forbidden:
-        await context.access.strangers.count(request)
+        await context.access.unauthenticated_limit.count(request)
         raise
     request.scope["state"]["context"] = opened[0]  # in this tenant's turn from here on
     # As many a minute as a token may, for everybody who has the URL together.
@@ -292,7 +292,7 @@ def _open(
             id=embed.id,
             name="embedded panel",
             role=Role.READ_ONLY,
-            api_version=context.access.anyone.api_version,
+            api_version=context.access.default_principal.api_version,
             tenant_id=tenant.id,
             tenant_name=tenant.name,
             user_id=embed.created_by,
@@ -310,7 +310,10 @@ def _open(
 def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) -> bool:
     """Whether the user who made it could still make it: active, and an operator at least."""
     if maker is None:  # made while no tokens were asked for
-        return context.access.accounts is None and embed.created_by == context.access.anyone.user_id
+        return (
+            context.access.accounts is None
+            and embed.created_by == context.access.default_principal.user_id
+        )
     return maker.status == "active" and Role(maker.role).covers(Role.OPERATOR)
 
 

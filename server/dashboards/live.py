@@ -36,14 +36,14 @@ from novaql.server.http.cache import read_rows
 from novaql.server.http.dependencies import READ_ONLY, SAMPLES, ResourceId, Server
 from novaql.server.http.formats import MEDIA, format_of
 from novaql.server.http.routing import api_router
-from novaql.server.http.shapes import Shown, Timestamp
+from novaql.server.http.shapes import ResponseModel, Timestamp
 
 router = api_router("/v1", "dashboards")
 MOST_MARKS = 1000
 CANNOT = {"description": "A query cannot be carried out"}
 
 
-class VariableOut(Shown):
+class VariableOut(ResponseModel):
     """A variable, what can be chosen, and what is."""
 
     name: str
@@ -56,13 +56,13 @@ class VariableOut(Shown):
     chosen: list[str] = Field(description="`$__all`: all of them")
 
 
-class VariablesOut(Shown):
+class VariablesOut(ResponseModel):
     """The variables of a dashboard, in its order."""
 
     data: list[VariableOut]
 
 
-class MarkOut(Shown):
+class MarkOut(ResponseModel):
     """A stretch of time in which an annotation's query is not zero."""
 
     annotation: str
@@ -73,14 +73,14 @@ class MarkOut(Shown):
     end: Timestamp
 
 
-class MarksOut(Shown):
+class MarksOut(ResponseModel):
     """The marks of a dashboard, in order of time."""
 
     data: list[MarkOut]
     truncated: bool = Field(description="there are more than a thousand")
 
 
-class PanelSeen(Shown):
+class PanelSeen(ResponseModel):
     """Which panel it is, and how it is to be drawn."""
 
     id: str
@@ -94,7 +94,7 @@ class PanelSeen(Shown):
     text: str | None
 
 
-class QuerySeen(Shown):
+class QuerySeen(ResponseModel):
     """What a query of a panel answered; `result` as POST /v1/novaql has it."""
 
     ref: str
@@ -105,7 +105,7 @@ class QuerySeen(Shown):
     stats: dict[str, Any]
 
 
-class PanelDataOut(Shown):
+class PanelDataOut(ResponseModel):
     """The data of a panel."""
 
     panel: PanelSeen
@@ -132,7 +132,7 @@ async def list_dashboard_variables(
     window = window_in(server, time_range, query)
 
     def work(run: Run) -> bytes:
-        choices = resolved(variables, query.given, built_in(window), run.asked())
+        choices = resolved(variables, query.given, built_in(window), run.lookup())
         rows = [
             {
                 "name": choice.variable.name,
@@ -169,7 +169,7 @@ async def list_dashboard_annotations(
     def work(run: Run) -> bytes:
         fixed = built_in(window)
         wanted = needed(variables, [annotation.expr for annotation in annotations])
-        choices = resolved(variables, query.given, fixed, run.asked(), wanted=wanted)
+        choices = resolved(variables, query.given, fixed, run.lookup(), wanted=wanted)
         values = fixed | {choice.variable.name: choice.value for choice in choices}
         marks: list[tuple[int, dict[str, Any]]] = []
         for annotation in annotations:

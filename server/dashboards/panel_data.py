@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from novaql import Cancellation, NovaqlError, QueryOptions, Result, evaluate
 from novaql.server.clock import to_ms
-from novaql.server.dashboards.choices import Asked, Choice, resolved
+from novaql.server.dashboards.choices import Choice, LookupContext, resolved
 from novaql.server.dashboards.interpolation import BadValue, NoValue, interpolated, references
 from novaql.server.dashboards.panel_formats import Answered, as_arrow, as_csv, as_json
 from novaql.server.dashboards.panel_model import Shown
@@ -153,10 +153,10 @@ class Run:
         first_ms, last_ms = self.window.steps_ms
         return self._evaluate(expr, QueryOptions(first_ms, last_ms, self.window.step_ms))
 
-    def asked(self) -> Asked:
+    def lookup(self) -> LookupContext:
         """Where variables look up what there is."""
         window = self.window
-        return Asked(self.context.store, window.start_ms, window.end_ms, self.at_end)
+        return LookupContext(self.context.store, window.start_ms, window.end_ms, self.at_end)
 
     def _evaluate(self, expr: str, options: QueryOptions) -> Result:
         context = self.context
@@ -198,7 +198,7 @@ def answer(
     queries = [PanelQuery.model_validate(query) for query in shown.spec["queries"]]
     fixed = built_in(run.window)
     wanted = needed(shown.variables, [query.expr for query in queries])
-    choices = resolved(shown.variables, given, fixed, run.asked(), wanted=wanted)
+    choices = resolved(shown.variables, given, fixed, run.lookup(), wanted=wanted)
     values = fixed | {choice.variable.name: choice.value for choice in choices}
     answered = []
     for number, query in enumerate(queries):

@@ -183,13 +183,13 @@ def export_dashboard(
     return content
 
 
-def _read_import(asked: Preparation) -> tuple[SaveDashboard, list[Note]]:
-    body: ImportDashboard = asked.body
-    tries = Tries(asked.checkpoint)
+def _read_import(preparation: Preparation) -> tuple[SaveDashboard, list[Note]]:
+    body: ImportDashboard = preparation.body
+    tries = Tries(preparation.checkpoint)
     found, report = imported(body.dashboard, tries.one)
     found = found.model_copy(update={"id": body.id, "version": body.version})
     try:
-        check_dashboard(found, Tries(asked.checkpoint))
+        check_dashboard(found, Tries(preparation.checkpoint))
     except InvalidRequest as problem:
         raise invalid("/dashboard", problem.message) from None
     return found, report

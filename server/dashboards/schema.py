@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
 
 Title = Annotated[str, Field(max_length=500)]
 Long = Annotated[str, Field(max_length=10_000)]
@@ -169,14 +169,14 @@ class DashboardQuery(PageQuery):
     )
 
 
-class PersonOut(Shown):
+class PersonOut(ResponseModel):
     """A user."""
 
     id: str
     name: str
 
 
-class DashboardRow(Shown):
+class DashboardRow(ResponseModel):
     """A dashboard in the list."""
 
     id: str
@@ -191,7 +191,7 @@ class DashboardRow(Shown):
     version: int
 
 
-class PanelOut(Shown):
+class PanelOut(ResponseModel):
     """A panel as it is kept."""
 
     id: str
@@ -208,7 +208,7 @@ class PanelOut(Shown):
     grid: Grid
 
 
-class DashboardOut(Shown):
+class DashboardOut(ResponseModel):
     """A whole dashboard."""
 
     settled = True
@@ -234,7 +234,7 @@ class DashboardsOut(Listed[DashboardRow]):
     """A page of dashboards."""
 
 
-class VersionOut(Shown):
+class VersionOut(ResponseModel):
     """A version of a dashboard in the list."""
 
     number: int
@@ -243,7 +243,7 @@ class VersionOut(Shown):
     title: str
 
 
-class VersionsOut(Shown):
+class VersionsOut(ResponseModel):
     """The versions of a dashboard, the newest first."""
 
     data: list[VersionOut]
@@ -268,7 +268,7 @@ class ImportDashboard(Body):
     version: int | None = Field(None, ge=1)
 
 
-class Note(Shown):
+class Note(ResponseModel):
     """One thing that was not taken as it was."""
 
     path: str = Field(description="JSON pointer into Grafana's dashboard")
@@ -276,7 +276,7 @@ class Note(Shown):
     reason: str
 
 
-class ImportedDashboardOut(Shown):
+class ImportedDashboardOut(ResponseModel):
     """What became of an imported dashboard. `dashboard` is what was, or would be, saved."""
 
     id: str | None
@@ -294,5 +294,5 @@ class ExportQuery(Body):
     )
 
 
-class AnyDocument(Shown):
+class AnyDocument(ResponseModel):
     """A dashboard in the form that was asked for."""

@@ -115,7 +115,7 @@ def save(
     unit.session.flush()
     _save_panels(unit, dashboard, body.panels)
     after = unit.record(dashboard, action, before, partial(document, unit))
-    _keep_version(unit, dashboard, after)
+    _save_version(unit, dashboard, after)
     return dashboard, before is None
 
 
@@ -197,7 +197,7 @@ def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) ->
     for key, row in known.items():
         if key not in named:
             by_title.setdefault(row.title, []).append(key)
-    kept = set()
+    saved_ids = set()
     for position, panel in enumerate(panels):
         alike = by_title.get(panel.title, [])
         known_id = panel.id or (alike.pop() if len(alike) == 1 else None)
@@ -212,8 +212,8 @@ def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) ->
             if (row.title, row.spec, row.position) != (panel.title, spec, position):
                 unit.touch(row)
         row.title, row.spec, row.position = panel.title, spec, position
-        kept.add(row.id)
-    _remove_panels(unit, [key for key in known if key not in kept])
+        saved_ids.add(row.id)
+    _remove_panels(unit, [key for key in known if key not in saved_ids])
     unit.session.flush()
 
 
@@ -222,7 +222,7 @@ def _remove_panels(unit: Unit, ids: list[str]) -> None:
     unit.session.execute(delete(Panel).where(Panel.id.in_(ids)))
 
 
-def _keep_version(unit: Unit, dashboard: Dashboard, content: Mapping[str, Any]) -> None:
+def _save_version(unit: Unit, dashboard: Dashboard, content: Mapping[str, Any]) -> None:
     unit.session.add(
         DashboardVersion(
             id=new_id("dver"),

@@ -61,22 +61,22 @@ class StateDatabase:
 
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
     durable   False: a power cut may take the last transactions (a killed process never does)
-    stand_in  a copy of the SQLite database at `url`, to be used until that one can be
+    fallback  a copy of the SQLite database at `url`, to be used until that one can be
     """
 
     def __init__(
-        self, url: str | URL, *, durable: bool = True, stand_in: Path | None = None
+        self, url: str | URL, *, durable: bool = True, fallback: Path | None = None
     ) -> None:
         self.url = _with_driver(make_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.stands_in = stand_in is not None
+        self.is_fallback = fallback is not None
         self.may_come_back = True
         self.ends_with_process = False
         self._why_unchanged = "the disk is full or read-only"
         self._durable = durable
         self._turn = threading.Lock()
         self._tried_s = time.monotonic()
-        used = self.url if stand_in is None else self.url.set(database=str(stand_in))
+        used = self.url if fallback is None else self.url.set(database=str(fallback))
         self._engine = self._connected(used, durable=durable)
         self._relaxed = self._connected(used, durable=False) if self.is_sqlite else self._engine
         self._versions = SqliteVersions()
@@ -95,7 +95,7 @@ class StateDatabase:
     def read(self, tenant_id: str | None) -> Iterator[Session]:
         """A unit that sees one state of the database. None: all tenants, for the platform."""
         with (
-            _told_as_unavailable(),
+            _as_unavailable(),
             self._engine.connect() as connection,
             self._session(connection, tenant_id) as session,
         ):
@@ -112,7 +112,7 @@ class StateDatabase:
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
-            if self.stands_in and not self._came_back() and durability == "full":
+            if self.is_fallback and not self._came_back() and durability == "full":
                 raise Unavailable(
                     f"nothing can be changed now: {self._why_unchanged}; try again later",
                     headers={"Retry-After": str(RETRY_AFTER_S)},
@@ -120,7 +120,7 @@ class StateDatabase:
             engine = self._engine if durability == "full" else self._relaxed
             immediate = engine.execution_options(immediate=True)
             with (
-                _told_as_unavailable(),
+                _as_unavailable(),
                 immediate.connect() as connection,
                 self._session(connection, tenant_id) as session,
             ):
@@ -137,17 +137,17 @@ class StateDatabase:
 
     def refuse_changes(self, why: str) -> None:
         """From now on until this process ends, units that change things are refused."""
-        self.stands_in, self.may_come_back, self._why_unchanged = True, False, why
+        self.is_fallback, self.may_come_back, self._why_unchanged = True, False, why
 
     def try_to_come_back(self) -> None:
         """If a copy stands in: use the database itself, if that works again."""
-        if self.stands_in:
+        if self.is_fallback:
             with self._turn:
                 self._came_back()
 
     def _came_back(self) -> bool:
         """In our turn. Looks once in a second at most."""
-        if not self.stands_in:
+        if not self.is_fallback:
             return True
         now = time.monotonic()
         if not self.may_come_back or now - self._tried_s < RETRY_AFTER_S:
@@ -164,7 +164,7 @@ class StateDatabase:
         old = (self._engine, self._relaxed)
         self._engine = engine
         self._relaxed = self._connected(self.url, durable=False)
-        self.stands_in = False
+        self.is_fallback = False
         self._versions.forget()
         for one in old:
             one.dispose()
@@ -285,7 +285,7 @@ def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
 
 
 @contextmanager
-def _told_as_unavailable() -> Iterator[None]:
+def _as_unavailable() -> Iterator[None]:
     """A database that is locked, full, damaged or gone is a 503 without details of the database.
 
     A value that it does not take is a 400: the same request would fail again.

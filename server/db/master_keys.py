@@ -52,12 +52,12 @@ def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
                 f"the database were sealed with; start with that one, or with both: the new one, "
                 f"a comma, the old one. {_WITHOUT}",
             ) from None
-        if database.stands_in:
+        if database.is_fallback:
             return keys
         if keys.is_current(fact.value):
             seal_plain(database, keys)
             return keys
-        count = seal_anew(database, keys)
+        count = reseal(database, keys)
         log.warning("the master key is another one: %d secrets were sealed anew", count)
     with database.write(None) as session:
         session.merge(Fact(name=_CANARY, value=keys.seal(_WORD, purpose=_CANARY)))
@@ -87,14 +87,14 @@ def rotate_key_file(settings: Settings, database: StateDatabase) -> int:
     old = parse_keys(path.read_text("ascii").strip())
     write_keys(path, [new_key(), *old])
     keys = SealingKeys(parse_keys(path.read_text("ascii").strip()))
-    count = seal_anew(database, keys)
+    count = reseal(database, keys)
     with database.write(None) as session:
         session.merge(Fact(name=_CANARY, value=keys.seal(_WORD, purpose=_CANARY)))
     write_keys(path, parse_keys(path.read_text("ascii").strip())[:1])
     return count
 
 
-def seal_anew(database: StateDatabase, keys: SealingKeys) -> int:
+def reseal(database: StateDatabase, keys: SealingKeys) -> int:
     """Seal every sealed value with the first key, in short transactions; how many that were.
 
     Raises `ArgumentError` if one was sealed with a key that is not there; nothing is lost then.

@@ -88,7 +88,7 @@ class Prepared:
 
 
 @event.listens_for(Session, "do_orm_execute")
-def _keep_to_tenant(state: ORMExecuteState) -> None:
+def _restrict_to_tenant(state: ORMExecuteState) -> None:
     tenant_id = state.session.info.get(_TENANT)
     if tenant_id is None:
         return

@@ -17,7 +17,7 @@ from novaql.server.auth.bootstrap import add_admin, ensure_first_tenant
 from novaql.server.demo.fleet import Fleet
 from novaql.server.demo.live import FleetJob, SelfScrape, load_history, now_ms
 from novaql.server.demo.machine import mount_node_metrics
-from novaql.server.demo.stopping import until_told_to_stop
+from novaql.server.demo.stopping import until_signal
 from novaql.server.process.run import serve
 from novaql.server.settings import Settings
 from novaql.server.tenants.opening import open_clock, open_state, open_store
@@ -44,7 +44,7 @@ def run_demo(
     cannot be opened.
     """
     out = sys.stdout if out is None else out
-    with until_told_to_stop(), _directory(data) as folder:
+    with until_signal(), _directory(data) as folder:
         chosen = replace(settings or Settings(), data=folder, sync="os")
         store = open_store(chosen)
         try:
@@ -64,7 +64,7 @@ def run_demo(
         def started(address: str, _: str | None) -> None:
             scrapes.address = reachable(address)
             link = f"{scrapes.address}/" + (f"#token={token}" if token else "")
-            out.write(welcome(scrapes.address, token, folder, samples, kept=data is not None))
+            out.write(welcome(scrapes.address, token, folder, samples, persistent=data is not None))
             out.flush()
             if open_browser:
                 webbrowser.open(link)
@@ -95,7 +95,9 @@ def program() -> str:
     return os.path.relpath(started) if started.name == "novaql" else "novaql"
 
 
-def welcome(address: str, token: str | None, folder: Path, samples: int, *, kept: bool) -> str:
+def welcome(
+    address: str, token: str | None, folder: Path, samples: int, *, persistent: bool
+) -> str:
     """What the demo prints once it can be used."""
     header = f' -H "Authorization: Bearer {token}"' if token else ""
     page = f"{address}/" + (f"#token={token}" if token else "")
@@ -108,7 +110,7 @@ def welcome(address: str, token: str | None, folder: Path, samples: int, *, kept
     if token:
         lines.append(f"  Token   {token}")
     lines += [
-        f"  Data    {folder}" + ("" if kept else "  (goes when the demo ends)"),
+        f"  Data    {folder}" + ("" if persistent else "  (goes when the demo ends)"),
         "",
         "  Shell",
         f"    {program()} query 'sum by (job) (up)' --data {folder}",

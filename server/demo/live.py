@@ -124,5 +124,5 @@ def _newest(store: Store) -> int | None:
 
 
 def _after(batch: Batch, time_ms: int) -> Batch:
-    keep = batch.timestamps > time_ms
-    return Batch(batch.series, batch.series_index[keep], batch.timestamps[keep], batch.values[keep])
+    mask = batch.timestamps > time_ms
+    return Batch(batch.series, batch.series_index[mask], batch.timestamps[mask], batch.values[mask])

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def until_told_to_stop() -> Iterator[None]:
+def until_signal() -> Iterator[None]:
     """Ends quietly on SIGINT or SIGTERM, wherever the body is. Does nothing off the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

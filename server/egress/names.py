@@ -21,16 +21,16 @@ def resolver_at(server: tuple[str, int] | None) -> Resolver:
     """
     if server is None:
         return resolve
-    asked = dns.resolver.Resolver(configure=False)
-    asked.nameservers = [server[0]]
-    asked.port = server[1]
-    asked.lifetime = _LOOK_UP_S
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [server[0]]
+    resolver.port = server[1]
+    resolver.lifetime = _LOOK_UP_S
 
     def look_up(host: str, port: int) -> Sequence[str]:
         if written_as_address(host):
             return resolve(host, port)
         try:
-            answers = asked.resolve_name(host, search=False)
+            answers = resolver.resolve_name(host, search=False)
         except (dns.exception.DNSException, UnicodeError) as problem:
             raise Unreachable("dns", f"{host} has no address") from problem
         return list(answers.addresses())

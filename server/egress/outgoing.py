@@ -18,7 +18,7 @@ _EXCERPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class HttpAttempt:
     """What one attempt met.
 
     status       HTTP status; None: no answer, `error` says why
@@ -42,7 +42,7 @@ class Met:
 
 def post(
     dialer: Dialer, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
-) -> Met:
+) -> HttpAttempt:
     """Send a body. All of it, connecting and reading included, ends within `timeout_s`."""
     started = time.perf_counter()
 
@@ -55,7 +55,7 @@ def post(
             client.stream("POST", url, content=body, headers=dict(headers)) as answer,
         ):
             latency = took()
-            return Met(
+            return HttpAttempt(
                 answer.status_code,
                 None,
                 latency,
@@ -63,16 +63,16 @@ def post(
                 _excerpt(answer),
             )
     except TargetNotAllowed:
-        return Met(None, "target_not_allowed", took())
+        return HttpAttempt(None, "target_not_allowed", took())
     except Unreachable as problem:
-        return Met(None, problem.reason, took())
+        return HttpAttempt(None, problem.reason, took())
     except httpx.TimeoutException:
-        return Met(None, "timeout", took())
+        return HttpAttempt(None, "timeout", took())
     except httpx.ConnectError as problem:
         tls = "ssl" in str(problem).lower() or "certificate" in str(problem).lower()
-        return Met(None, "tls" if tls else "connect", took())
+        return HttpAttempt(None, "tls" if tls else "connect", took())
     except (httpx.HTTPError, httpx.InvalidURL):
-        return Met(None, "protocol", took())
+        return HttpAttempt(None, "protocol", took())
 
 
 def _excerpt(answer: httpx.Response) -> str:

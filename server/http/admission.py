@@ -40,8 +40,8 @@ async def admit(
         context.access.accounts.note_use(principal)
         await _spend(request, scoped, principal, quota)
     if path.startswith("/v1/"):
-        asked = request.headers.get("api-version")
-        state["api_version"] = chosen_version(asked, principal.api_version)
+        requested = request.headers.get("api-version")
+        state["api_version"] = chosen_version(requested, principal.api_version)
     try:
         authorize(principal, role, path)
     except Forbidden:
@@ -58,7 +58,7 @@ async def admit(
 async def _principal(request: Request, context: ServerContext) -> Principal:
     accounts = context.access.accounts
     if accounts is None:
-        return context.access.anyone
+        return context.access.default_principal
     secret = secret_of(request)
     if secret:
         found = accounts.remembered(secret) or await context.pools.state.run(
@@ -66,7 +66,7 @@ async def _principal(request: Request, context: ServerContext) -> Principal:
         )
         if found is not None:
             return found
-    await context.access.strangers.count(request)
+    await context.access.unauthenticated_limit.count(request)
     raise unauthenticated(given=bool(secret))
 
 
@@ -79,10 +79,10 @@ async def _spend(
     wanted: list[tuple[Quota, str]] = [
         (q, principal.id if q.window_s == 60 else principal.tenant_id) for q in plan
     ]
-    standings = context.access.quotas.spend_at_once(wanted)
-    if standings is None:
+    states = context.access.quotas.spend_at_once(wanted)
+    if states is None:
         try:
-            standings = await context.pools.state.run(
+            states = await context.pools.state.run(
                 lambda: context.access.quotas.spend(wanted), tenant=principal.tenant_id
             )
         except RateLimited as refusal:
@@ -90,7 +90,7 @@ async def _spend(
             request.state.refused = "quota"
             raise refusal from None
     if not is_prometheus(request.scope["path"]):
-        request.state.rate_headers = rate_headers(standings)
+        request.state.rate_headers = rate_headers(states)
 
 
 def _record_denial(request: Request, context: ServerContext, action: str) -> None:

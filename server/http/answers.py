@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from novaql.server.errors import InvalidRequest
-from novaql.server.http.idempotency import Kept
+from novaql.server.http.idempotency import RecordedResponse
 from novaql.server.versions import CURRENT, from_current
 
 VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
@@ -27,11 +27,11 @@ def encoded(
     headers: Mapping[str, str],
     version: str,
     route: str,
-) -> Kept:
+) -> RecordedResponse:
     """An answer in the version of the request."""
     headers = {"Cache-Control": "no-store", **headers}
     if body is None:
-        return Kept(status, headers, b"")
+        return RecordedResponse(status, headers, b"")
     headers["Content-Type"] = "application/json"
     if version != CURRENT:
         plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
@@ -43,7 +43,7 @@ def encoded(
     number = getattr(body, "version", None) if isinstance(body, BaseModel) else None
     if type(number) is int:
         headers["ETag"] = _etag(body, number, content)
-    return Kept(status, headers, content)
+    return RecordedResponse(status, headers, content)
 
 
 def or_unchanged(request: Request, response: Response) -> Response:

@@ -14,7 +14,7 @@ from novaql.server.db.engine import tables_used
 from novaql.server.db.row_versions import RowVersions
 from novaql.server.db.unit import Unit
 from novaql.server.http.dependencies import version_of
-from novaql.server.http.idempotency import Kept
+from novaql.server.http.idempotency import RecordedResponse
 from novaql.server.http.request import context_of, origin_of, principal_of
 from novaql.server.tenants.context import ServerContext
 
@@ -32,21 +32,21 @@ async def cached_response(request: Request, cached_by: Cached | None, respond: R
     scope = request.scope
     state = scope["state"]
 
-    async def read() -> Reading[Kept]:
+    async def read() -> Reading[RecordedResponse]:
         tables = state["tables_read"] = set[str]()
         response = await respond(request)
         body = bytes(response.body)
-        kept = Kept(response.status_code, dict(response.headers), body)
-        size = len(body) if kept.status == 200 else None
-        return Reading(kept, frozenset(tables), size)
+        cached = RecordedResponse(response.status_code, dict(response.headers), body)
+        size = len(body) if cached.status == 200 else None
+        return Reading(cached, frozenset(tables), size)
 
     context, headers = context_of(request), request.headers
     key = (
         (principal_of(request), version_of(request), scope["path"], scope["query_string"]),
         (scope["scheme"], headers.get("host"), headers.get("accept")),
     )
-    kept = await context.caches.responses.get(key, partial(_version, context, cached_by), read)
-    return Response(kept.body, kept.status, kept.headers)
+    cached = await context.caches.responses.get(key, partial(_version, context, cached_by), read)
+    return Response(cached.body, cached.status, cached.headers)
 
 
 async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -> Value:

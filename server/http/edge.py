@@ -79,14 +79,16 @@ class Edge:
             problem = problem_response(error, scope["path"], request_id)
             await problem(scope, receive, answer)
         finally:
-            self._tell(inner, scope["method"], status or 499, began, request_id)
+            self._record(inner, scope["method"], status or 499, began, request_id)
 
-    def _tell(self, scope: Scope, asked: str, status: int, began: float, request_id: str) -> None:
+    def _record(
+        self, scope: Scope, raw_method: str, status: int, began: float, request_id: str
+    ) -> None:
         seconds = time.perf_counter() - began
         route = scope.get("route")
         # The route's template, never the path: some paths and queries bear a secret.
         path = getattr(route, "path", None) or "unmatched"
-        method = asked if asked in _METHODS else "other"
+        method = raw_method if raw_method in _METHODS else "other"
         refused = scope["state"].get("refused", "")
         self._telemetry.count(Observation(path, method, status, seconds, refused))
         if log.isEnabledFor(logging.INFO):
@@ -94,7 +96,7 @@ class Edge:
                 "request",
                 extra={
                     "request_id": request_id,
-                    "method": asked,
+                    "method": raw_method,
                     "path": path,
                     "status": status,
                     "duration_ms": round(seconds * 1000, 2),

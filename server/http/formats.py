@@ -15,10 +15,10 @@ MEDIA: dict[Format, str] = {
 }
 
 
-def format_of(asked: Format | None, accept: str) -> Format:
+def format_of(requested: Format | None, accept: str) -> Format:
     """The format named in the body, else the best of the Accept header; JSON if it names none."""
-    if asked is not None:
-        return asked
+    if requested is not None:
+        return requested
     best: Format | None = None
     best_weight = 0.0
     for name, media in MEDIA.items():

@@ -108,13 +108,13 @@ class _Exchange:
         response = await self._pool.handle_async_request(request)
         try:
             self.answering = True
-            kept = [
+            end_to_end = [
                 (name, value)
                 for name, value in response.headers
                 if name.lower() not in _OF_THE_ANSWER
             ]
             await self._send(
-                {"type": "http.response.start", "status": response.status, "headers": kept}
+                {"type": "http.response.start", "status": response.status, "headers": end_to_end}
             )
             async for piece in response.aiter_stream():
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -145,16 +145,16 @@ class _Exchange:
 
 def _headers_of(scope: Scope) -> _HttpHeaders:
     given: _HttpHeaders = list(scope["headers"])
-    kept = [(name, value) for name, value in given if name not in _OF_THE_CONNECTION]
-    if not any(name == b"host" for name, _ in kept):
-        kept.append((b"host", b"localhost"))
+    headers = [(name, value) for name, value in given if name not in _OF_THE_CONNECTION]
+    if not any(name == b"host" for name, _ in headers):
+        headers.append((b"host", b"localhost"))
     if any(name == b"transfer-encoding" for name, _ in given):
-        kept.append((b"transfer-encoding", b"chunked"))
+        headers.append((b"transfer-encoding", b"chunked"))
     client = scope.get("client")
     if client is not None:
-        kept.append((b"x-forwarded-for", client[0].encode()))
-    kept.append((b"x-forwarded-proto", scope["scheme"].encode()))
-    return kept
+        headers.append((b"x-forwarded-for", client[0].encode()))
+    headers.append((b"x-forwarded-proto", scope["scheme"].encode()))
+    return headers
 
 
 def _has_body(headers: _HttpHeaders) -> bool:

@@ -23,14 +23,14 @@ from novaql.server.db.unit import Unit
 from novaql.server.errors import Impossible, InvalidRequest
 from novaql.server.ids import new_id
 
-KEPT = timedelta(hours=24)
+KEY_RETENTION = timedelta(hours=24)
 _LONGEST = 255
 _QUOTED = re.compile(r'"([^"\\]*)"')
-_KEPT_HEADERS = ("content-type", "location", "etag")
+_RECORDED_HEADERS = ("content-type", "location", "etag")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordedResponse:
     """An answer as it was sent."""
 
     status: int
@@ -57,7 +57,9 @@ def fingerprint(path: str, query: str, body: bytes) -> str:
     return whole.hexdigest()
 
 
-def recall(unit: Unit, principal_id: str, route: str, key: str, print_: str) -> Kept | None:
+def recall(
+    unit: Unit, principal_id: str, route: str, key: str, print_: str
+) -> RecordedResponse | None:
     """The answer that was given to this key. Raises `Impossible` if the request was another."""
     if unit.session.get_bind().dialect.name == "postgresql":
         _hold_on_postgresql(unit, principal_id, route, key)
@@ -70,7 +72,7 @@ def recall(unit: Unit, principal_id: str, route: str, key: str, print_: str) -> 
     ).scalar_one_or_none()
     if row is None:
         return None
-    if row.created_at <= unit.now() - KEPT:
+    if row.created_at <= unit.now() - KEY_RETENTION:
         unit.session.delete(row)
         unit.session.flush()
         return None
@@ -80,17 +82,19 @@ def recall(unit: Unit, principal_id: str, route: str, key: str, print_: str) -> 
         )
     body = unit.unseal(row.body, f"idempotency:{row.id}")
     headers = {str(name): str(value) for name, value in row.headers.items()}
-    return Kept(row.status, headers, body.encode("latin-1"))
+    return RecordedResponse(row.status, headers, body.encode("latin-1"))
 
 
 def remember(
-    unit: Unit, principal_id: str, route: str, key: str, print_: str, answer: Kept
+    unit: Unit, principal_id: str, route: str, key: str, print_: str, answer: RecordedResponse
 ) -> None:
     """Keep an answer, in the transaction of the change itself. Raises `Conflict` `limit_reached`
     for a key more than the tenant may have: then nothing is changed."""
     check_limit(unit, "max_idempotency_keys", IdempotencyKey)
     row_id = new_id("idem")
-    kept = {name: value for name, value in answer.headers.items() if name.lower() in _KEPT_HEADERS}
+    recorded = {
+        name: value for name, value in answer.headers.items() if name.lower() in _RECORDED_HEADERS
+    }
     unit.session.add(
         IdempotencyKey(
             id=row_id,
@@ -100,7 +104,7 @@ def remember(
             fingerprint=print_,
             created_at=unit.now(),
             status=answer.status,
-            headers=kept,
+            headers=recorded,
             body=unit.seal(answer.body.decode("latin-1"), f"idempotency:{row_id}"),
         )
     )

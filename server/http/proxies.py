@@ -26,20 +26,20 @@ class TrustedProxies:
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
-        self._known: dict[str, bool] = {}
+        self._cached: dict[str, bool] = {}
 
     def trusts(self, address: str) -> bool:
         """Whether a peer's address is in one of the networks."""
         if not self._networks:
             return False
-        known = self._known.get(address)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
+        cached = self._cached.get(address)
+        if cached is None:
+            if len(self._cached) >= _REMEMBERED:
+                self._cached.clear()
             ip = _address(address)
-            known = ip is not None and any(ip in network for network in self._networks)
-            self._known[address] = known
-        return known
+            cached = ip is not None and any(ip in network for network in self._networks)
+            self._cached[address] = cached
+        return cached
 
     def client_of(self, peer: str, forwarded: Iterable[bytes]) -> str:
         """The address of the client, from the lines of X-Forwarded-For that a trusted peer sent.

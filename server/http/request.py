@@ -26,7 +26,10 @@ def principal_of(request: Request) -> Principal:
 def runs_the_server(request: Request) -> bool:
     """Whether a request may see facts of the whole server: an administrator of the first tenant."""
     principal, context = principal_of(request), context_of(request)
-    return principal.role is Role.ADMIN and principal.tenant_id == context.access.anyone.tenant_id
+    return (
+        principal.role is Role.ADMIN
+        and principal.tenant_id == context.access.default_principal.tenant_id
+    )
 
 
 def origin_of(request: Request) -> Origin:

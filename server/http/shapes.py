@@ -34,7 +34,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Shown(BaseModel):
+class ResponseModel(BaseModel):
     """Base of answers. They may grow fields: clients are to ignore what they do not know.
 
     settled  nothing that is shown changes without the resource's `version`
@@ -43,7 +43,7 @@ class Shown(BaseModel):
     settled: ClassVar[bool] = False
 
 
-class Listed(Shown, Generic[Item]):
+class Listed(ResponseModel, Generic[Item]):
     """A page of a list."""
 
     data: list[Item]

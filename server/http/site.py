@@ -34,7 +34,7 @@ class Site:
     own: frozenset[Origin]
     public_host: str
     any_host: bool
-    _known: dict[tuple[str, bytes, bytes], bool] = field(default_factory=dict)
+    _cached: dict[tuple[str, bytes, bytes], bool] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Site:
@@ -89,17 +89,17 @@ class Site:
 
     def _is_own(self, scheme: str, host: bytes, origin: bytes) -> bool:
         key = (scheme, host, origin)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= 1024:
-                self._known.clear()
+        cached = self._cached.get(key)
+        if cached is None:
+            if len(self._cached) >= 1024:
+                self._cached.clear()
             parsed = _parsed(origin.decode("latin-1"))
-            asked = _parsed(f"{scheme}://{host.decode('latin-1')}")
-            known = parsed is not None and (
-                parsed in self.own or (parsed == asked and _is_address(parsed[1]))
+            requested = _parsed(f"{scheme}://{host.decode('latin-1')}")
+            cached = parsed is not None and (
+                parsed in self.own or (parsed == requested and _is_address(parsed[1]))
             )
-            self._known[key] = known
-        return known
+            self._cached[key] = cached
+        return cached
 
 
 def _parsed(url: str) -> Origin | None:

@@ -57,11 +57,11 @@ def validate(model: type[Model], value: Any) -> Model:
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
-        told: dict[str, str] = {}
+        messages: dict[str, str] = {}
         for found in problem.errors():  # of a union's members, the first speaks for it
             missing = found["type"] == "missing"
-            told.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
-        details = [Detail(pointer, message) for pointer, message in told.items()]
+            messages.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
+        details = [Detail(pointer, message) for pointer, message in messages.items()]
         where = details[0].pointer or "the body"
         raise InvalidRequest(f"{where}: {details[0].message}", details=details) from None
 

@@ -12,27 +12,27 @@ from starlette.responses import Response
 from novaql.server.http.answers import encoded
 from novaql.server.http.bodies import ModelRequest
 from novaql.server.http.dependencies import version_of
-from novaql.server.http.idempotency import Kept, fingerprint, recall, remember
+from novaql.server.http.idempotency import RecordedResponse, fingerprint, recall, remember
 from novaql.server.http.request import principal_of
 from novaql.server.http.unit_of_work import RequestUnit
 from novaql.server.pools.threads import StateThreads
 from novaql.server.tenants.context import ServerContext
 
-Met = TypeVar("Met")
-Shown = TypeVar("Shown")
+Outcome = TypeVar("Outcome")
+Answered = TypeVar("Answered")
 _OWN_HEADERS = frozenset({"content-length", "content-type"})
 
 
 @dataclass(frozen=True, slots=True)
-class Outside(Generic[Met, Shown]):
+class ExternalCall(Generic[Outcome, Answered]):
     """What an endpoint returns that waits for others before it can answer.
 
     act     runs between two transactions, without the database; its result goes to `finish`
     finish  gives the answer, in a transaction of its own of the same unit
     """
 
-    act: Callable[[], Met]
-    finish: Callable[[Met], Shown]
+    act: Callable[[], Outcome]
+    finish: Callable[[Outcome], Answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ async def in_transaction(
 
     threads = _threads(rules, context)
     done = await threads.run(lambda: work.run(use), tenant=tenant)
-    if isinstance(done, Outside):
-        met = await context.pools.outside.run(done.act, tenant=tenant)
-        finish = partial(done.finish, met)
+    if isinstance(done, ExternalCall):
+        outcome = await context.pools.outside.run(done.act, tenant=tenant)
+        finish = partial(done.finish, outcome)
         done = await threads.run(lambda: work.run(finish), tenant=tenant)
-    assert isinstance(done, Kept)
+    assert isinstance(done, RecordedResponse)
     return Response(done.body, done.status, done.headers)
 
 
@@ -96,32 +96,34 @@ class _Work:
     version: str
     response: Response | None
 
-    def run(self, use: Callable[[], Any]) -> Kept | Outside[Any, Any]:
+    def run(self, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
         """One transaction around `use`."""
         with self.unit.begin(writes=self.rules.method != "GET"):
             key = self.unit.request.scope["state"].get("idempotency_key")
             if key is None:
                 found = use()
                 self._check_audit(found)
-                if isinstance(found, Outside):
+                if isinstance(found, ExternalCall):
                     return found
             else:
                 return self._once(key, use)
         return self._encoded(found)
 
-    def _once(self, key: str, use: Callable[[], Any]) -> Kept | Outside[Any, Any]:
+    def _once(self, key: str, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
         """The answer that this Idempotency-Key was given, or that of `use`, recorded."""
         request = self.unit.request
         owner = principal_of(request).id
         route = f"{self.rules.method} {self.rules.path} {self.version}"
         assert isinstance(request, ModelRequest)
         print_ = fingerprint(request.scope["path"], request.url.query, request.sent)
-        kept = recall(self.unit, owner, route, key, print_)
-        if kept is not None:
-            return Kept(kept.status, {**kept.headers, "Idempotent-Replayed": "true"}, kept.body)
+        recorded = recall(self.unit, owner, route, key, print_)
+        if recorded is not None:
+            return RecordedResponse(
+                recorded.status, {**recorded.headers, "Idempotent-Replayed": "true"}, recorded.body
+            )
         found = use()
         self._check_audit(found)
-        if isinstance(found, Outside):
+        if isinstance(found, ExternalCall):
             return found
         done = self._encoded(found)
         remember(self.unit, owner, route, key, print_, done)
@@ -129,14 +131,16 @@ class _Work:
 
     def _check_audit(self, found: object) -> None:
         action = self.rules.action
-        if action is not None and not isinstance(found, Outside) and not self.unit.audited:
+        if action is not None and not isinstance(found, ExternalCall) and not self.unit.audited:
             raise AssertionError(f"{self.rules.path} changed something without audit entry")
 
-    def _encoded(self, found: Any) -> Kept:
+    def _encoded(self, found: Any) -> RecordedResponse:
         response = self.response
         headers = {} if response is None else _own(response)
         if isinstance(found, Response):
-            return Kept(found.status_code, headers | dict(found.headers), bytes(found.body))
+            return RecordedResponse(
+                found.status_code, headers | dict(found.headers), bytes(found.body)
+            )
         status = (response and response.status_code) or self.rules.status
         return encoded(found, status, headers, self.version, self.rules.path)
 

@@ -30,7 +30,7 @@ from novaql.server.incidents.service import (
 )
 from novaql.server.incidents.tables import Incident, IncidentAlert
 from novaql.server.incidents.timeline import append, is_full
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 
 log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"
@@ -40,22 +40,22 @@ _AT_ONCE = 500
 _LONGEST_TITLE, _LONGEST_DESCRIPTION = 200, 10_000
 
 
-def firing(unit: Unit, event: Happened) -> None:
+def firing(unit: Unit, event: EventEnvelope) -> None:
     """Alerts have begun to fire: they open an incident, or are added to the one that is open."""
     _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
-    news = [
+    newly_fired = [
         one
         for one in event.data["alerts"]
         if one["id"] not in newest or newest[one["id"]].event_id < event.id
     ]
-    if news:
-        incident = _triggered(unit, event, news)
+    if newly_fired:
+        incident = _triggered(unit, event, newly_fired)
         if incident is not None:
-            _link(unit, incident, event, news)
+            _link(unit, incident, event, newly_fired)
 
 
-def over(unit: Unit, event: Happened) -> None:
+def over(unit: Unit, event: EventEnvelope) -> None:
     """Alerts have ended. Their incidents end with the last of them."""
     _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
@@ -89,15 +89,17 @@ def _hold(unit: Unit, data: Mapping[str, Any]) -> None:
     held_open(unit, key_of(data))
 
 
-def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[IncidentAlert]) -> None:
+def _end(
+    unit: Unit, event: EventEnvelope, incident_id: str, links: Sequence[IncidentAlert]
+) -> None:
     incident = unit.get(Incident, incident_id, "incident", lock=True)
     for link in links:
         link.over_at, link.event_id = event.at, event.id
     unit.session.flush()
     ids = [link.alert_id for link in links]
     if not is_full(unit, incident):
-        told = {"alerts": ids[:MOST_ALERTS], "count": len(ids)}
-        append(unit, incident, EntryType.ALERTS_ENDED, told)
+        payload = {"alerts": ids[:MOST_ALERTS], "count": len(ids)}
+        append(unit, incident, EntryType.ALERTS_ENDED, payload)
     still = select(IncidentAlert.alert_id).where(
         IncidentAlert.incident_id == incident_id, IncidentAlert.over_at.is_(None)
     )
@@ -106,7 +108,9 @@ def _end(unit: Unit, event: Happened, incident_id: str, links: Sequence[Incident
         resolve_incident(unit, incident, ENDED)
 
 
-def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]]) -> Incident | None:
+def _triggered(
+    unit: Unit, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
+) -> Incident | None:
     """The incident that the alerts are part of; None: the tenant may have no more of them."""
     data = event.data
     if held_open(unit, key_of(data)) is None:
@@ -138,13 +142,13 @@ def _triggered(unit: Unit, event: Happened, alerts: Sequence[Mapping[str, Any]])
 
 def _not_opened(unit: Unit, data: Mapping[str, Any], alert_ids: list[str], reason: str) -> None:
     log.warning("alerts of rule %s open no incident: %s", data["rule_id"], reason)
-    told = {"rule_id": data["rule_id"], "alerts": alert_ids[:MOST_ALERTS], "reason": reason}
-    unit.audit("incident.create", ("alert_rule", data["rule_id"]), after=told, outcome="denied")
-    unit.publish("incident.not_opened", {**told, "count": len(alert_ids)})
+    payload = {"rule_id": data["rule_id"], "alerts": alert_ids[:MOST_ALERTS], "reason": reason}
+    unit.audit("incident.create", ("alert_rule", data["rule_id"]), after=payload, outcome="denied")
+    unit.publish("incident.not_opened", {**payload, "count": len(alert_ids)})
 
 
 def _link(
-    unit: Unit, incident: Incident, event: Happened, alerts: Sequence[Mapping[str, Any]]
+    unit: Unit, incident: Incident, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
 ) -> list[IncidentAlert]:
     """Make alerts part of an incident, whose row the caller holds; they fire again if they were."""
     known = _newest(unit, [one["id"] for one in alerts], incident.id)

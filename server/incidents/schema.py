@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, PolicyId, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, PolicyId, ResponseModel, Timestamp
 from novaql.server.incidents.model import MOST_ALERTS, EntryType
 from novaql.server.incidents.tables import Entry
 
@@ -92,7 +92,7 @@ class TimelineQuery(PageQuery):
     """A page of the timeline; the oldest first."""
 
 
-class ActorOut(Shown):
+class ActorOut(ResponseModel):
     """Who did it: `user`, or `system`."""
 
     type: str
@@ -100,7 +100,7 @@ class ActorOut(Shown):
     name: str
 
 
-class AcknowledgerOut(Shown):
+class AcknowledgerOut(ResponseModel):
     """A user who has acknowledged."""
 
     id: str
@@ -108,7 +108,7 @@ class AcknowledgerOut(Shown):
     at: Timestamp
 
 
-class IncidentOut(Shown):
+class IncidentOut(ResponseModel):
     """An incident."""
 
     id: str
@@ -141,7 +141,7 @@ class IncidentsOut(Listed[IncidentOut]):
     """A page of incidents."""
 
 
-class TimelineEntryOut(Shown):
+class TimelineEntryOut(ResponseModel):
     """An entry of a timeline. `data` depends on the type."""
 
     seq: int = Field(description="from 1, without gaps: the order of the timeline")
@@ -160,7 +160,7 @@ class TimelineOut(Listed[TimelineEntryOut]):
     """A page of a timeline."""
 
 
-class CommentOut(Shown):
+class CommentOut(ResponseModel):
     """A comment. `seq` is that of its entry in the timeline."""
 
     id: str

@@ -52,7 +52,7 @@ class Trigger:
     assignees: Sequence[str] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
-    def told(self) -> dict[str, Any]:
+    def entry_data(self) -> dict[str, Any]:
         """As the timeline has it."""
         return {
             **self.source,
@@ -172,9 +172,9 @@ def comment(unit: Unit, incident_id: str, body: str) -> Entry:
     if is_full(unit, incident):
         raise too_many(unit, "max_incident_entries")
     entry = append(unit, incident, EntryType.COMMENT, {"id": new_id("cmt"), "body": body})
-    told = {"seq": entry.seq, **entry.data}
-    unit.audit("incident.comment", ("incident", incident.id), after=told)
-    unit.publish("incident.comment", {"incident": snapshot(incident), "comment": told})
+    entry_data = {"seq": entry.seq, **entry.data}
+    unit.audit("incident.comment", ("incident", incident.id), after=entry_data)
+    unit.publish("incident.comment", {"incident": snapshot(incident), "comment": entry_data})
     return entry
 
 
@@ -199,7 +199,7 @@ def _again(unit: Unit, incident: Incident, given: Trigger) -> Incident:
     before = snapshot(incident)
     incident.triggers += 1
     if not is_full(unit, incident):
-        append(unit, incident, EntryType.TRIGGERED, given.told())
+        append(unit, incident, EntryType.TRIGGERED, given.entry_data())
     unit.record(incident, "incident.trigger", before, snapshot)
     return incident
 
@@ -231,7 +231,7 @@ def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
     )
     with flushed_or(unit.session, taken):
         unit.session.add(incident)
-    append(unit, incident, EntryType.TRIGGERED, given.told())
+    append(unit, incident, EntryType.TRIGGERED, given.entry_data())
     unit.record(incident, "incident.create", None, snapshot, event="incident.created")
     return incident
 

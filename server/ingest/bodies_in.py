@@ -16,14 +16,14 @@ from novaql.server.http.query import read_query
 from novaql.server.http.request import context_of, principal_of
 from novaql.server.ingest.formats import (
     READERS,
+    BodyOptions,
     Reader,
-    Told,
     read_influx,
     read_json_lines,
     read_text,
 )
 from novaql.server.ingest.schemas import IngestQuery
-from novaql.server.ingest.service import Taken, store_body
+from novaql.server.ingest.service import StoredCounts, store_body
 
 _ENCODINGS = ("gzip", "zstd")
 
@@ -44,7 +44,7 @@ async def ingest(request: Request) -> Response:
             f"the content type {kind!r} is not taken here; {', '.join(READERS)} are"
         )
     query = read_query(request, IngestQuery)
-    taken = await _store(request, reader, _told(query.precision, query.db))
+    taken = await _store(request, reader, _body_options(query.precision, query.db))
     return Response(orjson.dumps(asdict(taken)), media_type="application/json")
 
 
@@ -56,8 +56,8 @@ async def influx(request: Request) -> Response:
     """
     problems = LineProblems()
     query = request.query_params  # clients of InfluxDB send others, too
-    told = _told(query.get("precision", ""), query.get("db", ""), problems)
-    await _store(request, read_influx, told)
+    options = _body_options(query.get("precision", ""), query.get("db", ""), problems)
+    await _store(request, read_influx, options)
     if not problems.count:
         return Response(status_code=204)
     left_out = "1 line is" if problems.count == 1 else f"{problems.count} lines are"
@@ -71,25 +71,27 @@ async def influx(request: Request) -> Response:
 
 async def import_lines(request: Request) -> Response:
     """Store JSON lines as VictoriaMetrics exports them. All of a body is stored or none."""
-    await _store(request, read_json_lines, Told())
+    await _store(request, read_json_lines, BodyOptions())
     return Response(status_code=204)
 
 
 async def import_text(request: Request) -> Response:
     """Store Prometheus text, as VictoriaMetrics imports it. All of a body is stored or none."""
-    await _store(request, partial(read_text, openmetrics=False), Told())
+    await _store(request, partial(read_text, openmetrics=False), BodyOptions())
     return Response(status_code=204)
 
 
-def _told(precision: str, database: str, problems: LineProblems | None = None) -> Told:
-    return Told(precision, {"db": database} if database else {}, problems)
+def _body_options(
+    precision: str, database: str, problems: LineProblems | None = None
+) -> BodyOptions:
+    return BodyOptions(precision, {"db": database} if database else {}, problems)
 
 
-async def _store(request: Request, read: Reader, told: Told) -> Taken:
+async def _store(request: Request, read: Reader, options: BodyOptions) -> StoredCounts:
     context = context_of(request)
     encoding = request.headers.get("content-encoding", "").strip().lower()
     with context.pools.ingest.body(principal_of(request).tenant_id) as held:
         limit = context.settings.max_write_bytes
         body = await read_body(request, limit=limit, encodings=_ENCODINGS, held=held)
-        steps = store_body(context, body, encoding=encoding, read=read, told=told)
+        steps = store_body(context, body, encoding=encoding, read=read, options=options)
         return await context.pools.ingest.store(held, steps)

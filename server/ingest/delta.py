@@ -20,7 +20,7 @@ from novaql.tsdb import MIN_SCHEMA
 
 Key = tuple[str, str, frozenset[tuple[str, str]]]
 _MOST_BUCKETS = 640
-_KEPT = (
+_SUMMED_FIELDS = (
     "timeUnixNano", "asInt", "asDouble", "count", "sum", "bucketCounts", "explicitBounds",
     "scale", "zeroCount", "zeroThreshold", "positive", "negative",
 )  # fmt: skip
@@ -53,7 +53,7 @@ class DeltaSums:
     def begin(self) -> DeltaRequest:
         """A request that does not wait for its turn, but raises `TurnNeeded`.
 
-        It ends with `leave`; before that `keep` if its points are stored.
+        It ends with `leave`; before that `commit` if its points are stored.
         """
         return DeltaRequest(self._sums, self._most_series, self._turn)
 
@@ -67,7 +67,7 @@ class DeltaSums:
         request.waits = True
         try:
             yield request
-            request.keep()
+            request.commit()
         finally:
             request.leave()
 
@@ -110,14 +110,14 @@ class DeltaRequest:
             self._changed[key] = None
             return point
         if before is None:
-            self._make_room(time)
-            total = _anew(point, began)
+            self._evict(time)
+            total = _restarted(point, began)
             self._growth += 1
         else:
             last = int(before["timeUnixNano"])
             if time <= last or began < last:
                 raise DeltaProblem("it overlaps a delta that came before it")
-            total = _ADD[kind](before, _anew(point, began))
+            total = _ADD[kind](before, _restarted(point, began))
         self._changed[key] = total
         return total
 
@@ -127,7 +127,7 @@ class DeltaRequest:
             self._holds_turn = self._turn.acquire(timeout=timeout_s)
         return self._holds_turn
 
-    def _make_room(self, now: int) -> None:
+    def _evict(self, now: int) -> None:
         if len(self._sums) + self._growth < self._most_series:
             return
         oldest = self._oldest_unchanged()
@@ -144,7 +144,7 @@ class DeltaRequest:
             self._oldest = next(self._by_age, None)
         return self._oldest
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """The points are stored."""
         for key, total in self._changed.items():
             self._sums.pop(key, None)
@@ -213,11 +213,11 @@ def _exponential(before: Message, point: Message) -> Message:
 
 
 def _buckets(point: Message, side: str, scale: int) -> dict[int, int]:
-    said = point.get(side, {})
+    given = point.get(side, {})
     finer = int(point.get("scale", 0)) - scale
-    offset = int(said.get("offset", 0))
+    offset = int(given.get("offset", 0))
     found: dict[int, int] = {}
-    for place, count in enumerate(said.get("bucketCounts", ())):
+    for place, count in enumerate(given.get("bucketCounts", ())):
         if int(count):
             number = (offset + place) >> finer
             found[number] = found.get(number, 0) + int(count)
@@ -245,9 +245,11 @@ def _totals(before: Message, point: Message) -> Message:
     return total
 
 
-def _anew(point: Message, began: int) -> Message:
+def _restarted(point: Message, began: int) -> Message:
     """What is kept of a point, as the first of a sum."""
-    return {key: point[key] for key in _KEPT if key in point} | {"startTimeUnixNano": began}
+    return {key: point[key] for key in _SUMMED_FIELDS if key in point} | {
+        "startTimeUnixNano": began
+    }
 
 
 def _float(value: Any) -> float:

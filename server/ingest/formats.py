@@ -16,7 +16,7 @@ from novaql.server.ingest.spool import Incoming, Slices
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BodyOptions:
     """What a request says about its body beside its content type.
 
     precision  unit of the times of line protocol
@@ -31,23 +31,23 @@ class Told:
     now_ms: int = field(default_factory=lambda: round(time.time() * 1000))
 
 
-Reader = Callable[[Intake, Body, Told], Slices]
+Reader = Callable[[Intake, Body, BodyOptions], Slices]
 """Reads a body in a writer thread. Raises `InputError`, `LimitExceeded`, and what `Body` raises."""
 
 
-def read_influx(intake: Intake, body: Body, told: Told) -> Slices:
+def read_influx(intake: Intake, body: Body, options: BodyOptions) -> Slices:
     """Influx line protocol."""
-    precision = precision_of(told.precision)
-    if told.problems is not None:
-        told.problems.clear()
+    precision = precision_of(options.precision)
+    if options.problems is not None:
+        options.problems.clear()
 
     def feed(block: bytes, lines: int) -> Incoming:
         batch = intake.influx.feed(
             block,
-            default_time_ms=told.now_ms,
+            default_time_ms=options.now_ms,
             precision=precision,
-            extra=told.extra,
-            problems=told.problems,
+            extra=options.extra,
+            problems=options.problems,
             lines_before=lines,
         )
         return Incoming(batch, octets=len(block))
@@ -55,21 +55,21 @@ def read_influx(intake: Intake, body: Body, told: Told) -> Slices:
     return _in_blocks(intake, body, feed, intake.influx.forget)
 
 
-def read_json_lines(intake: Intake, body: Body, told: Told) -> Slices:
+def read_json_lines(intake: Intake, body: Body, options: BodyOptions) -> Slices:
     """JSON lines, those that VictoriaMetrics exports among them."""
 
     def feed(block: bytes, lines: int) -> Incoming:
         parser = intake.json_lines
-        batch = parser.feed(block, default_time_ms=told.now_ms, lines_before=lines)
+        batch = parser.feed(block, default_time_ms=options.now_ms, lines_before=lines)
         return Incoming(batch, octets=len(block))
 
     return _in_blocks(intake, body, feed, intake.json_lines.forget, cut=short_lines)
 
 
-def read_text(intake: Intake, body: Body, told: Told, *, openmetrics: bool) -> Slices:
+def read_text(intake: Intake, body: Body, options: BodyOptions, *, openmetrics: bool) -> Slices:
     """Prometheus text, or OpenMetrics."""
     parser = intake.text
-    state = TextState(told.now_ms, openmetrics=openmetrics)
+    state = TextState(options.now_ms, openmetrics=openmetrics)
 
     def feed(block: bytes, _: int) -> Incoming:
         nonlocal state
@@ -117,10 +117,10 @@ def _in_blocks(
         raise
 
 
-def read_protobuf(intake: Intake, body: Body, told: Told) -> Slices:
+def read_protobuf(intake: Intake, body: Body, options: BodyOptions) -> Slices:
     """Metric families as Prometheus's client libraries write them, one after the other."""
     parser = ProtobufParser(
-        default_time_ms=told.now_ms, what="body", always_classic=True, limits=intake.limits
+        default_time_ms=options.now_ms, what="body", always_classic=True, limits=intake.limits
     )
     for piece in body.slices():
         octets = len(piece)
@@ -133,7 +133,7 @@ def read_protobuf(intake: Intake, body: Body, told: Told) -> Slices:
     parser.finish()
 
 
-def read_arrow(intake: Intake, body: Body, _: Told) -> Slices:
+def read_arrow(intake: Intake, body: Body, _: BodyOptions) -> Slices:
     """An Arrow IPC stream: a table with a row a sample, or a column a metric."""
     data = body.whole()
     for batch in read_arrow_stream(data, intake.limits, most_bytes=intake.most_bytes):

@@ -55,12 +55,12 @@ class Converted:
         self.samples.append((self.row(labels), time_ms, value, start_ms))
 
     def row(self, labels: Labels) -> int:
-        kept = {name: value for name, value in labels.items() if value}
-        row = self.series.setdefault(frozenset(kept.items()), len(self.labels))
+        nonempty = {name: value for name, value in labels.items() if value}
+        row = self.series.setdefault(frozenset(nonempty.items()), len(self.labels))
         if row == len(self.labels):
-            self.limits.check(kept)
-            self.labels.append(kept)
-            self.names.update(kept)
+            self.limits.check(nonempty)
+            self.labels.append(nonempty)
+            self.names.update(nonempty)
             self.limits.check_table(len(self.labels), len(self.names))
         return row
 
@@ -102,8 +102,8 @@ def convert(
     except _SHAPELESS as problem:
         if isinstance(problem, InputError):
             raise
-        said = excerpt(str(problem))
-        raise InputError(f"the request is not of OTLP's shape: {said}") from problem
+        reason = excerpt(str(problem))
+        raise InputError(f"the request is not of OTLP's shape: {reason}") from problem
     return out
 
 
@@ -147,11 +147,11 @@ def _metric(metric: Message, identity: Labels, out: Converted, deltas: DeltaRequ
     gauge = kind == "gauge" or (kind == "sum" and not counter)
     unit = metric.get("unit", "")
     name = metric_name(metric["name"], unit, counter=counter, gauge=kind == "gauge")
-    told = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
+    type_ = "counter" if counter else "gauge" if gauge else "summary" if kind == "summary" else (
         "histogram"
     )  # fmt: skip
     words = unit_words(unit.partition("/")[0])
-    out.metadata[name] = Metadata(told, metric.get("description", ""), words)
+    out.metadata[name] = Metadata(type_, metric.get("description", ""), words)
     for given in points:
         point = given
         labels = _labels(_attributes(point.get("attributes", ()))) | identity

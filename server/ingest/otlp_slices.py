@@ -77,10 +77,10 @@ class OtlpReading:
         self.rejected += converted.rejected
         self.reason = self.reason or converted.reason
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """The points are stored: later deltas are added to them."""
         if self._request is not None:
-            self._request.keep()
+            self._request.commit()
 
     def leave(self) -> None:
         """Let other requests with deltas in."""

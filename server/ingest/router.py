@@ -6,8 +6,8 @@ from novaql.server.auth.roles import Role
 from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.ingest.bodies_in import import_lines, import_text, influx, ingest
 from novaql.server.ingest.formats import JSON_LINES, READERS, TEXT
-from novaql.server.ingest.otlp_door import otlp
-from novaql.server.ingest.remote_write_door import write
+from novaql.server.ingest.otlp_endpoint import otlp
+from novaql.server.ingest.remote_write_endpoint import write
 from novaql.server.ingest.schemas import IngestAnswer, IngestQuery
 
 _PROTOBUF = "application/x-protobuf"

@@ -12,7 +12,7 @@ from novaql import LimitExceeded
 from novaql.server.errors import BodyTooLarge
 from novaql.server.http.body_reader import unpack_snappy
 from novaql.server.ingest.body import Body
-from novaql.server.ingest.formats import Reader, Told
+from novaql.server.ingest.formats import BodyOptions, Reader
 from novaql.server.ingest.intake import intake_of
 from novaql.server.ingest.otlp_slices import OtlpReading
 from novaql.server.ingest.partial_write import SoundSeries
@@ -43,7 +43,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StoredCounts:
     """What a body brought and the store took; how many of its samples others of it replaced."""
 
     samples: int
@@ -120,7 +120,7 @@ def store_otlp(
     reading = OtlpReading(data, intake.deltas, intake.limits, as_json=as_json)
     try:
         stored = yield from spooled(context, reading.slices)
-        reading.keep()
+        reading.commit()
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
     finally:
@@ -131,8 +131,8 @@ def store_otlp(
 
 
 def store_body(
-    context: ServerContext, body: bytes, *, encoding: str, read: Reader, told: Told
-) -> Steps[Taken]:
+    context: ServerContext, body: bytes, *, encoding: str, read: Reader, options: BodyOptions
+) -> Steps[StoredCounts]:
     """Read a body of any format and store what it brings.
 
     Raises `InputError`, a `ServerError` or a `StoreError`; nothing is stored then.
@@ -141,7 +141,7 @@ def store_body(
     whole = Body(body, encoding, limit=context.settings.max_decompressed_bytes)
     series = SeriesCount(intake.limits)
     try:
-        stored = yield from spooled(context, partial(read, intake, whole, told), series)
+        stored = yield from spooled(context, partial(read, intake, whole, options), series)
     except LimitExceeded as problem:
         raise BodyTooLarge(str(problem)) from None
-    return Taken(stored.samples, stored.histograms, series.total(), stored.overwritten)
+    return StoredCounts(stored.samples, stored.histograms, series.total(), stored.overwritten)

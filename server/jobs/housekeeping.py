@@ -9,18 +9,18 @@ from datetime import timedelta
 from sqlalchemy import case, func
 
 from novaql.server.db.tables import Event, IdempotencyKey, Token
-from novaql.server.http.idempotency import KEPT
+from novaql.server.http.idempotency import KEY_RETENTION
 from novaql.server.jobs.retention import Retention, forget_ended
 from novaql.server.tenants.context import ServerContext
 
 _USES_S = 15.0
 _FORGET_S = 600.0
-_KEPT = timedelta(days=30)
+_RETENTION = timedelta(days=30)
 
 OWN = (
-    Retention(IdempotencyKey, IdempotencyKey.created_at, KEPT),
-    Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _KEPT),
-    Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _KEPT),
+    Retention(IdempotencyKey, IdempotencyKey.created_at, KEY_RETENTION),
+    Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _RETENTION),
+    Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _RETENTION),
 )
 """Of the platform's own tables."""
 
@@ -32,7 +32,7 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
     """
     uses_at = forget_at = time.monotonic()
 
-    def keep() -> None:
+    def run() -> None:
         nonlocal uses_at, forget_at
         context.database.try_to_come_back()
         now = time.monotonic()
@@ -44,7 +44,7 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
             forget_at = now + _FORGET_S
             forget(context, retentions)
 
-    return keep
+    return run
 
 
 def forget(context: ServerContext, retentions: Sequence[Retention]) -> None:

@@ -65,7 +65,7 @@ def as_system(context: ServerContext, tenant: Tenant, name: str) -> ServerContex
         id=name,
         name="system",
         role=Role.ADMIN,
-        api_version=context.access.anyone.api_version,
+        api_version=context.access.default_principal.api_version,
         tenant_id=tenant.id,
         tenant_name=tenant.name,
         user_id=name,

@@ -16,7 +16,7 @@ from novaql.server.db.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EventEnvelope:
     """One event, as consumers see it."""
 
     id: str
@@ -37,7 +37,7 @@ class Consumer:
     """
 
     pattern: str
-    take: Callable[[Unit, Happened], None]
+    take: Callable[[Unit, EventEnvelope], None]
     filters: Callable[[Unit], Sequence[str]] | None = None
 
     def wants(self, type_: str) -> bool:

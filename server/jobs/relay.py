@@ -21,7 +21,7 @@ from novaql.server.db.unit import Origin, system_actor
 from novaql.server.errors import Unavailable
 from novaql.server.jobs.job import LONGEST_WAIT, as_system, backoff
 from novaql.server.jobs.leases import NOTICED
-from novaql.server.jobs.outbox import Consumer, Happened, acted_on, matches
+from novaql.server.jobs.outbox import Consumer, EventEnvelope, acted_on, matches
 from novaql.server.tenants.context import ServerContext
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Relay:
 
     def relay_round(self) -> int:
         """Relay a few due events of each tenant that has some; how many."""
-        if self._context.database.stands_in:  # that they are relayed would be forgotten
+        if self._context.database.is_fallback:  # that they are relayed would be forgotten
             return 0
         self._mend_times()
         done, last = 0, ""
@@ -157,10 +157,12 @@ class Relay:
                 event = unit.session.execute(_held(event_id)).scalar_one_or_none()
                 if event is None:
                     return False
-                happened = Happened(event.id, event.type, event.at, event.data, event.request_id)
+                envelope = EventEnvelope(
+                    event.id, event.type, event.at, event.data, event.request_id
+                )
                 for consumer in self._consumers:
                     if consumer.wants(event.type):
-                        consumer.take(unit, happened)
+                        consumer.take(unit, envelope)
                 event.relayed_at = unit.now()
         except Exception:
             log.exception("an event could not be relayed", extra={"event": event_id})

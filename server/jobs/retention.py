@@ -39,7 +39,7 @@ class Retention:
 
     table: type[TenantRow]
     since: SQLColumnExpression[Any]
-    kept: timedelta | None
+    max_age: timedelta | None
     parts: Sequence[InstrumentedAttribute[Any]] = ()
 
 
@@ -51,8 +51,8 @@ def forget_ended(context: ServerContext, retentions: Iterable[Retention]) -> Non
         tenants = {row.id: row.limits for row in session.execute(select(Tenant)).scalars()}
     most = {key: _most(context.settings, limits) for key, limits in tenants.items()}
     for one in retentions:
-        if one.kept is not None:
-            _delete(context, one, one.since <= now - one.kept)
+        if one.max_age is not None:
+            _delete(context, one, one.since <= now - one.max_age)
         for tenant_id, last in _surplus(context, one, now, most).items():
             _delete(context, one, one.table.tenant_id == tenant_id, one.since <= last)
 

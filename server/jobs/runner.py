@@ -40,7 +40,7 @@ _SOONEST_S = 0.001
 
 
 @dataclass(slots=True)
-class _Bench:
+class _KindPool:
     """Threads for some kinds of jobs, and how many jobs of each tenant they run now."""
 
     kinds: Sequence[str]
@@ -76,9 +76,9 @@ class JobRunner:
     ) -> None:
         self._context = context
         self._kinds = {kind.name: kind for kind in kinds}
-        self._benches = (
-            _Bench([kind.name for kind in kinds if not kind.waits], threads),
-            _Bench([kind.name for kind in kinds if kind.waits], waiting),
+        self._kind_pools = (
+            _KindPool([kind.name for kind in kinds if not kind.waits], threads),
+            _KindPool([kind.name for kind in kinds if kind.waits], waiting),
         )
         self._works = threads > 0
         self._poll_s = poll_s
@@ -91,7 +91,7 @@ class JobRunner:
         self._share = max(1, waiting // 2)
         self._fair = FairClaims()
         self._loop: threading.Thread | None = None
-        self._keeper: threading.Thread | None = None
+        self._housekeeper: threading.Thread | None = None
         self._leases = Leases(
             context.database,
             context.clock,
@@ -102,8 +102,10 @@ class JobRunner:
     def start(self) -> None:
         if not self._works:
             return
-        self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
-        self._keeper.start()
+        self._housekeeper = threading.Thread(
+            target=self._run_housekeeping, name="housekeeping", daemon=True
+        )
+        self._housekeeper.start()
         if self._kinds:
             self._leases.start()
             self._loop = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -114,7 +116,7 @@ class JobRunner:
         have not begun, are given back; other running jobs are waited for."""
         self._stop.set()
         self._wake.set()
-        for thread in (self._loop, self._keeper):
+        for thread in (self._loop, self._housekeeper):
             if thread is not None:
                 thread.join()
         self._leases.stop()
@@ -146,15 +148,15 @@ class JobRunner:
         with ExitStack() as stack:
             pools = [
                 stack.enter_context(ThreadPoolExecutor(b.most, thread_name_prefix="job"))
-                for b in self._benches
+                for b in self._kind_pools
             ]
             while not self._stop.is_set():
                 claimed, wait_s = 0, self._poll_s
                 try:
                     self._leases.mend_times()
                     looked = self._context.clock.now()
-                    for bench, pool in zip(self._benches, pools, strict=True):
-                        claimed += self._fill(bench, pool)
+                    for kind_pool, pool in zip(self._kind_pools, pools, strict=True):
+                        claimed += self._fill(kind_pool, pool)
                     if not claimed:
                         wait_s = self._until_due_s(looked)
                 except Unavailable as problem:
@@ -165,7 +167,7 @@ class JobRunner:
                     self._wake.wait(wait_s)
                     self._wake.clear()
 
-    def _keep(self) -> None:
+    def _run_housekeeping(self) -> None:
         """In a thread of its own: what it does for long must not hold up jobs that are due."""
         while not self._stop.is_set():
             try:
@@ -189,29 +191,31 @@ class JobRunner:
             return self._poll_s
         return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
-    def _fill(self, bench: _Bench, pool: ThreadPoolExecutor) -> int:
+    def _fill(self, kind_pool: _KindPool, pool: ThreadPoolExecutor) -> int:
         """Give due jobs to a bench's free threads, and those of tenants without a job at work to
         threads beyond these; how many."""
         with self._lock:
-            active = Counter(bench.active)
-        room = bench.threads - active.total()
-        if room > 0:
-            runs = self._claim(min(room, _AT_ONCE), bench.kinds, active)
+            active = Counter(kind_pool.active)
+        free = kind_pool.threads - active.total()
+        if free > 0:
+            runs = self._claim(min(free, _AT_ONCE), kind_pool.kinds, active)
         else:
-            runs = self._claim(bench.most - active.total(), bench.kinds, active, first_only=True)
+            runs = self._claim(
+                kind_pool.most - active.total(), kind_pool.kinds, active, first_only=True
+            )
         for run in runs:
             with self._lock:
-                bench.active[run.context.tenant_id] += 1
-            pool.submit(self._run_and_leave, run, bench)
+                kind_pool.active[run.context.tenant_id] += 1
+            pool.submit(self._run_and_leave, run, kind_pool)
         return len(runs)
 
-    def _run_and_leave(self, run: JobRun, bench: _Bench) -> None:
+    def _run_and_leave(self, run: JobRun, kind_pool: _KindPool) -> None:
         try:
             if not self._stop.is_set():
                 self._run(run)
         finally:
             with self._lock:
-                _less(bench.active, run.context.tenant_id)
+                _less(kind_pool.active, run.context.tenant_id)
             self._leave(run)
             self._wake.set()
 
@@ -256,7 +260,7 @@ class JobRunner:
         first_only  of tenants without any, one each
         """
         if (
-            not kinds or most <= 0 or self._context.database.stands_in
+            not kinds or most <= 0 or self._context.database.is_fallback
         ):  # its leases would be forgotten
             return []
         now = self._context.clock.now()

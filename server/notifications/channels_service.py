@@ -168,9 +168,9 @@ def notification_out(row: Notification) -> NotificationOut:
     )
 
 
-def check(asked: Preparation) -> None:
+def check(preparation: Preparation) -> None:
     """Check the targets of a channel before it is created or changed."""
-    check_targets(asked.context, asked.body)
+    check_targets(preparation.context, preparation.body)
 
 
 def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:

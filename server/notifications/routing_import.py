@@ -81,21 +81,21 @@ def import_file(
     )
 
 
-def parse(asked: Preparation) -> ParsedFile:
+def parse(preparation: Preparation) -> ParsedFile:
     """Parse a file, and check the targets of its channels. Raises if it is invalid."""
-    body: ImportRouting = asked.body
+    body: ImportRouting = preparation.body
     found = converted(body.document)
-    with asked.read() as unit:
+    with preparation.read() as unit:
         rows = channels_named(unit, [*found.channels, *found.problems])
         used = [channel.name for channel in rows]
     made, missing = _makeable(found, used)
-    most = asked.context.settings.max_channels
+    most = preparation.context.settings.max_channels
     if 0 < most < len(made):
         what = f"the file makes {len(made)} channels, the tenant may have {most}"
         raise limit_reached("max_channels", what, most, "/document")
     for one in made.values():
-        asked.checkpoint()
-        channels_service.check_targets(asked.context, one)
+        preparation.checkpoint()
+        channels_service.check_targets(preparation.context, one)
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
     plan = compile_plan(routing)

@@ -89,17 +89,17 @@ def destination_out(one: Destination) -> DestinationOut:
     )
 
 
-def check(asked: Preparation) -> RoutingPlan:
+def check(preparation: Preparation) -> RoutingPlan:
     """The plan of a new routing."""
-    body: SetRouting = asked.body
+    body: SetRouting = preparation.body
     plan = compile_plan(body)
     plan_of(config_of(body))  # caches it for readers of the stored document
     return plan
 
 
-def check_trial(asked: Preparation) -> RoutingPlan | None:
+def check_trial(preparation: Preparation) -> RoutingPlan | None:
     """The plan of a proposed routing, if the body has one."""
-    body: TryRouting = asked.body
+    body: TryRouting = preparation.body
     return None if body.config is None else compile_plan(body.config)
 
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.alert_model.shapes import Labels, ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.shapes import URL_PATTERN, Body, Duration, Listed, ResponseModel, Timestamp
 from novaql.server.notifications.routing_config import RoutingBody
 
 Url = Annotated[
@@ -132,7 +132,7 @@ class ChangeChannel(Body):
     email: EmailSettings | None = None
 
 
-class ChannelOut(Shown):
+class ChannelOut(ResponseModel):
     """A channel without its secrets."""
 
     settled = True
@@ -158,7 +158,7 @@ class ChannelQuery(PageQuery):
     type: ChannelType | None = Field(None, description="type of the channels")
 
 
-class TestedOut(Shown):
+class TestedOut(ResponseModel):
     """The notification that tries a channel."""
 
     id: str
@@ -174,7 +174,7 @@ class SetRouting(RoutingBody):
     version: int | None = Field(None, ge=1, description="or If-Match")
 
 
-class RouteOut(Shown):
+class RouteOut(ResponseModel):
     """A node of the tree, as it was written."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -191,7 +191,7 @@ class RouteOut(Shown):
     routes: list[RouteOut]
 
 
-class RoutingShown(Shown):
+class RoutingShown(ResponseModel):
     """The routing: who is told of what, and when not."""
 
     settled = True
@@ -218,7 +218,7 @@ class TryRouting(Body):
     config: RoutingBody | None = None
 
 
-class DestinationOut(Shown):
+class DestinationOut(ResponseModel):
     """A node of the routing tree that alerts go to."""
 
     route: str
@@ -231,7 +231,7 @@ class DestinationOut(Shown):
     active_time_intervals: list[str]
 
 
-class TriedRouting(Shown):
+class TriedRouting(ResponseModel):
     """Where such an alert would go."""
 
     destinations: list[DestinationOut]
@@ -251,7 +251,7 @@ class ImportRouting(Body):
     dry_run: bool = Field(False, description="only tell what would become of it")
 
 
-class ImportedRouting(Shown):
+class ImportedRouting(ResponseModel):
     """What became of the file."""
 
     routing: RoutingShown
@@ -264,7 +264,7 @@ class ImportedRouting(Shown):
     dry_run: bool
 
 
-class NotificationOut(Shown):
+class NotificationOut(ResponseModel):
     """A message to a channel: what was told, why, and whether it got there."""
 
     id: str

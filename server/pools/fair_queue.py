@@ -20,7 +20,7 @@ class QueueFull(Exception):
     """The queue takes no more items of this tenant now."""
 
 
-class Taken(NamedTuple, Generic[Item]):
+class QueueItem(NamedTuple, Generic[Item]):
     """An item whose turn has come, and its tenant."""
 
     tenant: str
@@ -58,7 +58,7 @@ class FairQueue(Generic[Item]):
         """Items of a tenant in work."""
         return self._active.get(tenant, 0)
 
-    def put(self, tenant: str, item: Item) -> Taken[Item] | None:
+    def put(self, tenant: str, item: Item) -> QueueItem[Item] | None:
         """Add an item behind the tenant's others; the item that it displaced, or None.
 
         Raises `QueueFull`, and adds nothing.
@@ -71,7 +71,7 @@ class FairQueue(Generic[Item]):
             longest = max(self._waiting, key=self.waiting, default=tenant)
             if self.waiting(longest) <= mine + 1:
                 raise QueueFull
-            displaced = Taken(longest, self._waiting[longest].pop())
+            displaced = QueueItem(longest, self._waiting[longest].pop())
             self._size -= 1
         self._waiting.setdefault(tenant, deque()).append(item)
         self._size += 1
@@ -90,7 +90,7 @@ class FairQueue(Generic[Item]):
         self._waiting[tenant] = queue
         self._size += 1
 
-    def take(self) -> Taken[Item] | None:
+    def take(self) -> QueueItem[Item] | None:
         """The item whose turn it is, in work from now on; None if no item waits, or the tenants
         of those that do have as many in work as they may."""
         if not self._waiting:
@@ -104,7 +104,7 @@ class FairQueue(Generic[Item]):
             self._waiting[tenant] = queue
         self._size -= 1
         self.enter(tenant)
-        return Taken(tenant, item)
+        return QueueItem(tenant, item)
 
     def enter(self, tenant: str) -> None:
         """Count an item that did not need to wait as in work."""

@@ -55,7 +55,7 @@ class Place:
         self.paused = False
         self.go: threading.Event | None = None
 
-    def let_others_by(self, over: Callable[[], bool] = lambda: False) -> None:
+    def yield_to_waiting(self, over: Callable[[], bool] = lambda: False) -> None:
         """A checkpoint: if other tenants wait and it is their turn, give the place to them and
         wait until it is ours again. On any thread that does this work.
 
@@ -154,7 +154,7 @@ class Pool:
         return future
 
     def pause(self, place: Place, over: Callable[[], bool]) -> None:
-        """As of `Place.let_others_by`, for which this is."""
+        """As of `Place.yield_to_waiting`, for which this is."""
         with self._lock:
             if not place.paused:
                 if self._paused >= self._most_paused or not self._queue.is_due_to(place.tenant):
@@ -252,9 +252,9 @@ class Pool:
         if future.done():
             return
         if isinstance(error, StopIteration):  # a future refuses it, and would never be done
-            told = RuntimeError("the work raised StopIteration")
-            told.__cause__ = error
-            error = told
+            failure = RuntimeError("the work raised StopIteration")
+            failure.__cause__ = error
+            error = failure
         if error is None:
             future.set_result(answer)
         else:

@@ -17,7 +17,7 @@ MOST_WAIT_S = 0.005
 """At one checkpoint; most small queries have ended sooner."""
 
 
-class SmallOnes:
+class SmallQueryGauge:
     """How many small queries wait or run. They come and go on the event loop's thread."""
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class SmallOnes:
         """Whether there are any."""
         return self._count > 0
 
-    def come(self) -> None:
+    def enter(self) -> None:
         self._count += 1
         self._none.clear()
 
-    def go(self) -> None:
+    def leave(self) -> None:
         self._count -= 1
         if not self._count:
             self._none.set()
@@ -43,7 +43,7 @@ class SmallOnes:
         self._none.wait(seconds)
 
 
-class InTurn(Cancellation):
+class FairCancellation(Cancellation):
     """That of a query, which looks at it at each checkpoint: other tenants get its place there,
     when it is their turn."""
 
@@ -58,18 +58,18 @@ class InTurn(Cancellation):
     @property
     def cancelled(self) -> bool:
         if self._place is not None and not self._cancelled:
-            self._place.let_others_by(lambda: self._cancelled)
+            self._place.yield_to_waiting(lambda: self._cancelled)
         return self._cancelled
 
 
-class LettingBy(InTurn):
+class YieldingCancellation(FairCancellation):
     """That of a large query, which looks at it at each checkpoint.
 
     Where small ones are at work it waits for them then, in all no longer than it computes itself:
     a stream of small ones that never ends makes it take twice as long.
     """
 
-    def __init__(self, small: SmallOnes) -> None:
+    def __init__(self, small: SmallQueryGauge) -> None:
         super().__init__()
         self._small = small
         self._began: float | None = None

@@ -19,7 +19,7 @@ from novaql import Cancellation, QueryCancelled, QueryTimeout
 from novaql.server.errors import RateLimited
 from novaql.server.pools.fair_queue import FairQueue, QueueFull
 from novaql.server.pools.pool import Pool
-from novaql.server.pools.precedence import InTurn, LettingBy, SmallOnes
+from novaql.server.pools.precedence import FairCancellation, SmallQueryGauge, YieldingCancellation
 from novaql.server.pools.threads import REFUSED_AFTER_S, refused
 
 Answer = TypeVar("Answer")
@@ -56,7 +56,7 @@ class QueryWorkers:
         self._large = Pool(threads, "large-query", _yield_to_others, queue=FairQueue(queue))
         self._checks = Pool(threads, "check", _yield_to_others, queue=FairQueue(queue))
         self._watching: set[asyncio.Task[None]] = set()
-        self.small_ones = SmallOnes()  # those at work and those that wait for a thread
+        self.small_queries = SmallQueryGauge()  # those at work and those that wait for a thread
         self._of_tenants: Counter[str] = Counter()
 
     @property
@@ -87,14 +87,14 @@ class QueryWorkers:
                 code="limit_reached",
                 headers={"Retry-After": "1"},
             )
-        cancellation = InTurn()
+        cancellation = FairCancellation()
         ends = asyncio.get_running_loop().time() + timeout_s
         try:
             try:
                 return await self._watched(self._small, tenant, work, cancellation, request, ends)
             except TooLargeHere:
                 pass  # it has ended among the small ones
-            cancellation = LettingBy(self.small_ones)
+            cancellation = YieldingCancellation(self.small_queries)
             return await self._watched(
                 self._large, tenant, large or work, cancellation, request, ends
             )
@@ -112,7 +112,7 @@ class QueryWorkers:
         pool: Pool,
         tenant: str,
         work: Callable[[Cancellation], Answer],
-        cancellation: InTurn,
+        cancellation: FairCancellation,
         request: Request,
         ends: float,
     ) -> Answer:
@@ -126,7 +126,7 @@ class QueryWorkers:
         )
         self._of_tenants[tenant] += 1
         if small:
-            self.small_ones.come()
+            self.small_queries.enter()
         # Most queries end before it is worth a look whether their client is still there.
         soon = min(loop.time() + _UNWATCHED_S, ends)
         later = loop.call_at(soon, self._begin_to_watch, task, request, ends)
@@ -155,9 +155,9 @@ class QueryWorkers:
         Raises `Busy`.
         """
         tenant, _ = _tenant_of(request.scope)
-        letting_by = LettingBy(self.small_ones)
+        yielding = YieldingCancellation(self.small_queries)
         try:
-            return await self._checks.run(partial(_begin, work, letting_by), tenant=tenant)
+            return await self._checks.run(partial(_begin, work, yielding), tenant=tenant)
         except QueueFull:
             raise await refused("too many requests at once") from None
 
@@ -166,7 +166,7 @@ class QueryWorkers:
         if not self._of_tenants[tenant]:
             del self._of_tenants[tenant]
         if small:
-            self.small_ones.go()
+            self.small_queries.leave()
 
     def close(self) -> None:
         """Forget waiting tasks, wait for running ones."""
@@ -175,7 +175,7 @@ class QueryWorkers:
         self._checks.close(forget=True)
 
 
-def _begin(work: Callable[[Cancellation], Answer], cancellation: InTurn) -> Answer:
+def _begin(work: Callable[[Cancellation], Answer], cancellation: FairCancellation) -> Answer:
     cancellation.begin()
     return work(cancellation)
 

@@ -44,16 +44,16 @@ class Writers:
     """Threads that decode and store.
 
     threads  how many; while all of them work, a tenant with nothing in work has another one
-    room     bodies that run or wait at one time; the next is refused with `Busy`, or, if another
+    capacity bodies that run or wait at one time; the next is refused with `Busy`, or, if another
              tenant has more of them, that one's youngest is
     octets   the budget of all bodies in work
     """
 
-    def __init__(self, *, threads: int, room: int, octets: int) -> None:
+    def __init__(self, *, threads: int, capacity: int, octets: int) -> None:
         self.budget = BodyBudget(octets)
         self._pool = Pool(threads + 1, "write")
         self._threads = threads
-        self._room = room
+        self._capacity = capacity
         self._queues: dict[str, deque[_Job]] = {}  # in the order in which tenants are served
         self._bodies: dict[str, int] = {}  # of each tenant, those that run or wait
         self._running: Counter[str] = Counter()  # threads that work for each tenant
@@ -92,7 +92,7 @@ class Writers:
 
     def _need_place(self, tenant: str) -> None:
         """Raises `Busy` if there is no place for another body."""
-        if sum(self._bodies.values()) < self._room:
+        if sum(self._bodies.values()) < self._capacity:
             return
         most = max(self._bodies, key=self._bodies.__getitem__)
         if self._bodies[most] > self._bodies.get(tenant, 0) + 1:

@@ -38,7 +38,7 @@ class Limits:
     head_s       from the first byte of a head (or from connecting) to its end
     least_rate   bytes a second of a body, after `grace_s` of it
     idle_s       without a byte of a body, or with an answer that the client does not take
-    kept_s       between an answer and the next request. Longer than clients and proxies leave
+    keep_alive_s       between an answer and the next request. Longer than clients and proxies leave
                  theirs open (60 to 90 s): a request that is sent just when the server hangs up has
                  no answer
     unread_s     for the rest of a body whose request was answered already, and `unread_bytes`
@@ -53,7 +53,7 @@ class Limits:
     least_rate: int = 16 << 10
     grace_s: float = 10.0
     idle_s: float = 60.0
-    kept_s: float = 120.0
+    keep_alive_s: float = 120.0
     unread_s: float = 10.0
     unread_bytes: int = 16 << 20
     framing: int = 16
@@ -122,7 +122,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._counted: str | None = None
         self._entered = False
         self._part = _IDLE
-        self._asked = False
+        self._has_request = False
         self._since = 0.0  # of the connection, or the last answer, or the head that is read
         self._answered_at = 0.0
         self._last_byte = 0.0
@@ -133,8 +133,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._credit = 0.0  # seconds for which the body may pause
         self._held = b""
         self._deaf = False
-        self._last_words = b""
-        self._said_at = 0.0
+        self._refusal = b""
+        self._refused_at = 0.0
         self._unread_bytes = 0
         self._unsent = 0
         self._taken_at = 0.0
@@ -247,7 +247,7 @@ class LimitedProtocol(HttpToolsProtocol):
             raise InvalidRequest("too many requests at once")
         super().on_headers_complete()
         self.headers = []  # trailers go here, not to the application
-        self._part, self._asked = _BODY, True
+        self._part, self._has_request = _BODY, True
         self._body_bytes = self._seen_bytes = self._framed_bytes = self._head_bytes = 0
         self._unread_bytes = 0
         self._credit = self._limits.grace_s
@@ -272,8 +272,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self._last_words:
-            self._say_last(self._last_words)
+        elif self._refusal:
+            self._send_refusal(self._refusal)
         elif self._held:
             held, self._held = self._held, b""
             self.loop.call_soon(self._read, held)
@@ -290,17 +290,17 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._takes_answers(now):
             self.transport.abort()
         elif self._deaf or self.transport.is_closing():
-            if self._said_at and now - self._said_at > self._limits.unread_s:
+            if self._refused_at and now - self._refused_at > self._limits.unread_s:
                 self.transport.close()
         elif self._part == _HEAD:
             if now - self._since > self._limits.head_s:
                 self._refuse(TooSlow("the request's head took too long"))
         elif self._part == _BODY:
             self._look_at_body(now, passed)
-        elif not self._asked:
+        elif not self._has_request:
             if now - self._since > self._limits.head_s:
                 self.transport.close()
-        elif self.cycle.response_complete and now - self._answered_at > self._limits.kept_s:
+        elif self.cycle.response_complete and now - self._answered_at > self._limits.keep_alive_s:
             self.transport.close()
 
     def _takes_answers(self, now: float) -> bool:
@@ -348,23 +348,23 @@ class LimitedProtocol(HttpToolsProtocol):
         words = refusal(error, path_of(target), self._guard.telemetry)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            self._say_last(words)
+            self._send_refusal(words)
         elif self._part == _BODY:  # of the newest request, whose body is incomplete
             cycle.disconnected = True
             cycle.message_event.set()
             if self.pipeline:
                 self.pipeline.popleft()
-                self._last_words = words
+                self._refusal = words
             elif cycle.response_started:
                 self.transport.close()
             else:
-                self._say_last(words)
+                self._send_refusal(words)
         else:
-            self._last_words = words
+            self._refusal = words
 
-    def _say_last(self, words: bytes) -> None:
+    def _send_refusal(self, words: bytes) -> None:
         """Write an answer, then read and drop what comes, so that the client can read it."""
-        self._said_at = self.loop.time()
+        self._refused_at = self.loop.time()
         self.transport.write(words)
         if self._entered and self.transport.can_write_eof():
             self.transport.write_eof()

@@ -32,7 +32,7 @@ from novaql.server.process.connections import Connections, most_connections
 from novaql.server.process.garbage import settle
 from novaql.server.process.limits import Guard, LimitedProtocol, Limits
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.shared_counts import WorkersDoor
+from novaql.server.process.shared_counts import ReportReceiver
 from novaql.server.process.supervisor import ApiWorkers
 from novaql.server.process.tls import read_again, tls_context
 from novaql.server.settings import Settings
@@ -80,9 +80,9 @@ def serve(
             extend(app)
         context: ServerContext = app.state.context
         if own is not sock:
-            app.add_middleware(WorkersDoor, telemetry=context.telemetry)
+            app.add_middleware(ReportReceiver, telemetry=context.telemetry)
             app.add_middleware(FromWorkers)
-        (started or _say)(address_of(sock, settings), first_token(context))
+        (started or _print_start)(address_of(sock, settings), first_token(context))
         # A request waits for the interpreter's lock no longer than this beside large queries, each
         # of the several times that it needs it; those lose nothing that could be measured.
         sys.setswitchinterval(0.0005)
@@ -102,7 +102,7 @@ def public_server(
     tls: ssl.SSLContext | None = None,
     connections: Connections | None = None,
     limits: Limits | None = None,
-) -> PoliteServer:
+) -> GracefulServer:
     """What answers clients on a socket, within the limits of the settings, until told to stop.
 
     connections  counts that several processes share; None: this process counts for itself
@@ -127,7 +127,7 @@ def server_for(
     proxies: TrustedProxies | None = None,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
-) -> PoliteServer:
+) -> GracefulServer:
     """What answers on a socket until told to stop; then running requests end."""
     context: ServerContext = app.state.context
     guard = Guard(
@@ -138,7 +138,7 @@ def server_for(
     )
     config = uvicorn.Config(
         app,
-        timeout_keep_alive=round(guard.limits.kept_s),
+        timeout_keep_alive=round(guard.limits.keep_alive_s),
         http=partial(LimitedProtocol, guard=guard),  # type: ignore[arg-type]  # called, no more
         ws="none",
         log_config=None,
@@ -148,7 +148,7 @@ def server_for(
         ssl_context_factory=None if tls is None else lambda *_: tls,
         timeout_graceful_shutdown=max(1, round(context.settings.shutdown_timeout_s)),
     )
-    return PoliteServer(config, context.lifecycle.stopping)
+    return GracefulServer(config, context.lifecycle.stopping)
 
 
 @contextmanager
@@ -166,13 +166,15 @@ def first_token(context: ServerContext) -> str | None:
     """A token for the first administrator, if nobody has one yet and one is asked for."""
     if context.access.accounts is None or has_tokens(context.database):
         return None
-    if context.database.stands_in:
+    if context.database.is_fallback:
         log.warning("nobody has a token, and none can be made now")
         return None
-    return add_admin(context.database, context.clock, context.access.anyone.tenant_id).secret
+    return add_admin(
+        context.database, context.clock, context.access.default_principal.tenant_id
+    ).secret
 
 
-class PoliteServer(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed.
 
     stopping   set as soon as the signal comes
@@ -264,7 +266,7 @@ def _warn_of_plain_http(settings: Settings) -> None:
         )
 
 
-def _say(address: str, token: str | None) -> None:
+def _print_start(address: str, token: str | None) -> None:
     lines = [f"NovaQL listens on {address}"]
     if token is not None:
         lines += ["The first admin token, shown this once:", f"  {token}"]

@@ -26,7 +26,7 @@ class Reporter:
         self._client = httpx.Client(transport=httpx.HTTPTransport(uds=owner), timeout=5)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
-        telemetry.keep_observations()
+        telemetry.buffer_observations()
 
     def start(self) -> None:
         self._thread.start()
@@ -53,7 +53,7 @@ class Reporter:
             log.warning("requests are not counted: the owner does not answer")
 
 
-class WorkersDoor:
+class ReportReceiver:
     """Around the owner's application: takes reports of workers.
 
     The owner listens on a socket in a directory of its own; nobody else can send one.

@@ -119,7 +119,7 @@ class ApiWorkers:
             stdout=subprocess.DEVNULL,
             pass_fds=(number, reading, self._counts.descriptor),
         )
-        told = {
+        message = {
             "settings": self.settings.as_text(),
             "socket": number,
             "alive": reading,
@@ -130,7 +130,7 @@ class ApiWorkers:
         }
         assert process.stdin is not None
         try:
-            process.stdin.write(json.dumps(told).encode())
+            process.stdin.write(json.dumps(message).encode())
             process.stdin.close()
         except OSError:
             log.exception("a worker ended before it began")

@@ -24,7 +24,7 @@ from novaql.server.http.site import Site
 from novaql.server.process.connections import Connections, SharedCounts, most_connections
 from novaql.server.process.garbage import settle
 from novaql.server.process.logs import log_to_stderr
-from novaql.server.process.run import PoliteServer, public_server
+from novaql.server.process.run import GracefulServer, public_server
 from novaql.server.process.shared_counts import Reporter
 from novaql.server.process.tls import tls_context
 from novaql.server.routes import ROUTES
@@ -33,27 +33,27 @@ from novaql.server.settings import Settings
 
 def main() -> int:
     """Answer until told to stop, or until the owner is gone."""
-    told = json.loads(sys.stdin.buffer.read())
-    log_to_stderr(told["log_level"])
+    message = json.loads(sys.stdin.buffer.read())
+    log_to_stderr(message["log_level"])
     create_private_files()
-    settings = Settings.from_text(told["settings"])
+    settings = Settings.from_text(message["settings"])
     app = create_app(settings, owned_elsewhere=True)
-    reporter = Reporter(app.state.context.telemetry, told["owner"])
+    reporter = Reporter(app.state.context.telemetry, message["owner"])
     app.add_middleware(
-        Forwarding, owner=told["owner"], rows=ROUTES, unreached=_unreached(app, settings)
+        Forwarding, owner=message["owner"], rows=ROUTES, unreached=_unreached(app, settings)
     )
-    counts = SharedCounts(*told["counts"])
+    counts = SharedCounts(*message["counts"])
     connections = Connections(
         most=most_connections(settings),
         most_an_address=settings.max_connections_per_address,
         shared=counts,
-        row=told["row"],
+        row=message["row"],
     )
     server = public_server(app, tls=tls_context(settings), connections=connections)
-    threading.Thread(target=_stop_with_owner, args=(told["alive"], server), daemon=True).start()
+    threading.Thread(target=_stop_with_owner, args=(message["alive"], server), daemon=True).start()
     reporter.start()
     settle()
-    with socket.socket(fileno=told["socket"]) as sock:
+    with socket.socket(fileno=message["socket"]) as sock:
         server.run(sockets=[sock])
     reporter.stop()
     return 0
@@ -70,7 +70,7 @@ def _unreached(app: FastAPI, settings: Settings) -> Edge:
     return Edge(refuse, telemetry=telemetry, site=Site.of(settings))
 
 
-def _stop_with_owner(pipe: int, server: PoliteServer) -> None:
+def _stop_with_owner(pipe: int, server: GracefulServer) -> None:
     # The owner never writes: there is something to read when its end is closed, by its death.
     os.read(pipe, 1)
     server.should_exit = True

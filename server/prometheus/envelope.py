@@ -23,11 +23,11 @@ class PrometheusAnswer(BaseModel):
 
 def success(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
     """An answer around JSON that is ready."""
-    body = b'{"status":"success","data":' + data + told(warnings, infos) + b"}"
+    body = b'{"status":"success","data":' + data + annotations_json(warnings, infos) + b"}"
     return Response(body, media_type="application/json")
 
 
-def told(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
+def annotations_json(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
     """What stands behind the data. Of warnings and infos, ten each are told."""
     tail = b""
     if warnings:

@@ -31,8 +31,8 @@ async def series(request: Request) -> Response:
         cut = bool(limit) and len(table) > limit
         if cut:  # before label sets are made of it, which is what costs
             table = table.take(np.arange(limit))
-        told = [*losses.warnings(), *([_TRUNCATED] if cut else [])]
-        return success(series_json(table), told)
+        warnings = [*losses.warnings(), *([_TRUNCATED] if cut else [])]
+        return success(series_json(table), warnings)
 
     return await run_in_worker(request, find)
 

@@ -15,7 +15,7 @@ from novaql.language import format_expr, parse
 from novaql.server.errors import InvalidRequest
 from novaql.server.http.request import context_of
 from novaql.server.http.streaming import Piece, begin, pieces_response
-from novaql.server.prometheus.envelope import success, told
+from novaql.server.prometheus.envelope import annotations_json, success
 from novaql.server.prometheus.parameters import (
     Parameters,
     bad_parameter,
@@ -91,7 +91,7 @@ async def _answer(
         timeout_s = parameters.duration_ms("timeout") / 1000
         if timeout_s <= 0:
             raise QueryTimeout("the timeout was over at once")
-    told_stats = bool(parameters.text("stats"))
+    with_stats = bool(parameters.text("stats"))
     rollup_ms = parameters.duration_ms("rollup") if parameters.text("rollup") else 0
     if rollup_ms < 0:
         raise bad_parameter("rollup", "must not be negative")
@@ -112,8 +112,8 @@ async def _answer(
             yield result_json(result, ValueStyle.TEXT, limit=limit)
         else:
             yield from result_pieces(result, ValueStyle.TEXT, texts=texts, key=key)
-        stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if told_stats else b""
-        yield stats + b"}" + told(warnings, result.infos) + b"}"
+        stats = b',"stats":' + orjson.dumps(_stats(result.stats)) if with_stats else b""
+        yield stats + b"}" + annotations_json(warnings, result.infos) + b"}"
 
     begun = await run_query(
         request,

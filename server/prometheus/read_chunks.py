@@ -41,21 +41,21 @@ def frames(results: Sequence[Selection], *, labels_only: Sequence[bool]) -> Iter
             chunks = series_chunks(selection)
         index = b"\x10" + varint(number) if number else b""
         waiting: list[bytes] = []
-        room = FRAME_BYTES
+        space = FRAME_BYTES
         for row in selection.series.order().tolist():
             if not chunks[row] and not bare:
                 continue
             pieces: list[bytes] = []
             for chunk in sorted(chunks[row], key=lambda c: c.first_ms):
                 pieces.append(chunk.field)
-                room -= len(chunk.field)
-                if room <= 0:
+                space -= len(chunk.field)
+                if space <= 0:
                     waiting.append(_series(labels[row], pieces))
                     yield _frame(b"".join(waiting) + index)
-                    waiting, pieces, room = [], [], FRAME_BYTES
+                    waiting, pieces, space = [], [], FRAME_BYTES
             if pieces or bare:
                 waiting.append(_series(labels[row], pieces))
-                room -= len(labels[row]) + 16
+                space -= len(labels[row]) + 16
         if waiting:
             yield _frame(b"".join(waiting) + index)
 

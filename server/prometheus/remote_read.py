@@ -38,20 +38,20 @@ async def read(request: Request) -> Response:
     body = await read_body(request, limit=limit, encodings=("snappy",))
     message = unpack_snappy(body, limit=limit)
     try:
-        asked = read_request(message)
+        parsed = read_request(message)
     except InputError as problem:
         raise InvalidRequest(str(problem)) from None
-    form = next((kind for kind in asked.accepted if kind in (_SAMPLES, _STREAMED)), None)
-    if form is None and asked.accepted:
-        accepted = " ".join(str(kind) for kind in asked.accepted)
+    form = next((kind for kind in parsed.accepted if kind in (_SAMPLES, _STREAMED)), None)
+    if form is None and parsed.accepted:
+        accepted = " ".join(str(kind) for kind in parsed.accepted)
         raise InvalidRequest(f"none of requested response types are supported: [{accepted}]")
     if form == _STREAMED:
-        return await _streamed(request, asked)
+        return await _streamed(request, parsed)
 
     def answer() -> bytes:
         left = context.settings.max_read_samples
         results = []
-        for query in asked.queries:
+        for query in parsed.queries:
             selection = _selection(request, query, left)
             results.append(query_result(selection, labels_only=query.labels_only))
             left -= selection.samples
@@ -61,17 +61,17 @@ async def read(request: Request) -> Response:
     return Response(await run_in_worker(request, answer), headers=headers)
 
 
-async def _streamed(request: Request, asked: ReadRequest) -> Response:
+async def _streamed(request: Request, parsed: ReadRequest) -> Response:
     """Chunks of all series are made first, which takes a tenth of the samples' room; then sent."""
     most = context_of(request).settings.max_query_samples
 
     def answer() -> Iterator[bytes]:
         left, selections = most, []
-        for query in asked.queries:
+        for query in parsed.queries:
             selection = _selection(request, query, left)
             left -= selection.samples
             selections.append(selection)
-        return iter(list(frames(selections, labels_only=[q.labels_only for q in asked.queries])))
+        return iter(list(frames(selections, labels_only=[q.labels_only for q in parsed.queries])))
 
     return StreamingResponse(await run_in_worker(request, answer), media_type=STREAMED_TYPE)
 

@@ -56,12 +56,12 @@ async def search_metric_names(request: Request) -> Response:
     """Names of metrics, with their metadata if `include_metadata` is true."""
     parameters = await read_parameters(request)
     search = _read(parameters, "metric_names")
-    tell_metadata = _boolean(parameters, "include_metadata", default=False)
+    with_metadata = _boolean(parameters, "include_metadata", default=False)
     store = context_of(request).store
 
     def find() -> tuple[Found, bool, Mapping[str, Metadata]]:
         names = store.label_values(METRIC_NAME, search.matchers, search.start_ms, search.end_ms)
-        return *search.pick(names), store.metadata() if tell_metadata else {}
+        return *search.pick(names), store.metadata() if with_metadata else {}
 
     return await _answer(request, search, find)
 
@@ -116,13 +116,15 @@ async def _answer(
     return StreamingResponse(lines(), media_type="application/x-ndjson; charset=utf-8")
 
 
-def _record(points: float, name: str, known: Metadata | None, tell: bool) -> dict[str, Any]:
+def _record(
+    points: float, name: str, known: Metadata | None, with_metadata: bool
+) -> dict[str, Any]:
     record: dict[str, Any] = {"name": name}
-    if tell:
+    if with_metadata:
         record["score"] = int(points) if points.is_integer() else points
     if known is not None:
-        told = {"type": known.type, "help": known.help, "unit": known.unit}
-        record |= {key: text for key, text in told.items() if text}
+        fields = {"type": known.type, "help": known.help, "unit": known.unit}
+        record |= {key: text for key, text in fields.items() if text}
     return record
 
 

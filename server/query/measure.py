@@ -8,7 +8,7 @@ from functools import partial
 from novaql import QueryOptions, ResultKind, evaluate
 from novaql.server.cache.measurements import Found, Measured
 from novaql.server.clock import to_ms
-from novaql.server.pools.precedence import InTurn
+from novaql.server.pools.precedence import FairCancellation
 from novaql.server.query.run import within_budget
 from novaql.server.tenants.context import ServerContext
 
@@ -48,7 +48,7 @@ def measured(context: ServerContext, expr: str, at: datetime) -> Found:
     """What an expression gives, and warnings. Raises what `novaql.evaluate` raises."""
     at_ms = to_ms(at)
     options = within_budget(context, QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS))
-    in_turn = InTurn()
+    in_turn = FairCancellation()
     in_turn.begin()
     result = evaluate(expr, context.store, options, cancellation=in_turn)
     found: list[Measured] = []

@@ -103,8 +103,10 @@ def within_budget(
     cancellation  ends a wait for memory
     """
     settings = context.settings
-    asked = options.timeout_s
-    timeout = settings.query_timeout_s if asked is None else min(asked, settings.query_timeout_s)
+    requested = options.timeout_s
+    timeout = (
+        settings.query_timeout_s if requested is None else min(requested, settings.query_timeout_s)
+    )
     return replace(options, timeout_s=timeout, limits=limits_of(context, cancellation))
 
 

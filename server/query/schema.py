@@ -110,7 +110,7 @@ class QueryText(BaseModel):
     query: str = Field(max_length=100_000, description="PromQL, or more")
 
 
-class AskExplain(QueryText):
+class ExplainQuery(QueryText):
     """A query and the times that it would be evaluated at, as POST /v1/novaql has them."""
 
     time: Time | None = None
@@ -120,7 +120,7 @@ class AskExplain(QueryText):
     lookback: Span | None = None
 
 
-class AskLint(QueryText):
+class LintQuery(QueryText):
     """A query, and the time in which types, labels and series are looked up."""
 
     start: Time | None = Field(None, description="absent: since ever")
@@ -128,7 +128,7 @@ class AskLint(QueryText):
     data: bool = Field(True, description="false: only the text tells something")
 
 
-class AskComplete(QueryText):
+class CompleteQuery(QueryText):
     """A query that is being typed, and where the cursor is."""
 
     cursor: int | None = Field(None, ge=0, description="in characters; absent: at the end")

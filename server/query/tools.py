@@ -26,13 +26,13 @@ from novaql.server.http.data_route import DataRoute, Handler
 from novaql.server.http.request import context_of
 from novaql.server.query.run import run_in_worker
 from novaql.server.query.schema import (
-    AskComplete,
-    AskExplain,
-    AskLint,
     CompletedOut,
+    CompleteQuery,
     ExplainedOut,
+    ExplainQuery,
     FormattedOut,
     LintedOut,
+    LintQuery,
     ParsedOut,
     QueryText,
     Time,
@@ -40,7 +40,7 @@ from novaql.server.query.schema import (
 from novaql.server.query.syntax_tree import tree_json
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS
 
-Asked = TypeVar("Asked", bound=BaseModel)
+RequestModel = TypeVar("RequestModel", bound=BaseModel)
 _TYPES = {
     ValueType.SCALAR: "scalar",
     ValueType.VECTOR: "vector",
@@ -85,7 +85,7 @@ async def format_query(request: Request) -> Response:
 
 async def explain_query(request: Request) -> Response:
     """The plan of a query, after each rule of the planner."""
-    body = await _body(request, AskExplain)
+    body = await _body(request, ExplainQuery)
     options = query_options(
         time=body.time,
         start=body.start,
@@ -98,7 +98,7 @@ async def explain_query(request: Request) -> Response:
 
 async def lint_query(request: Request) -> Response:
     """What is probably wrong with a query that parses, with what the tenant's data tell."""
-    body = await _body(request, AskLint)
+    body = await _body(request, LintQuery)
     start_ms, end_ms = _times(body.start, body.end)
     store = context_of(request).store
 
@@ -111,7 +111,7 @@ async def lint_query(request: Request) -> Response:
 
 async def complete_query(request: Request) -> Response:
     """What could stand at a place in a query: metrics, labels, values, functions, keywords."""
-    body = await _body(request, AskComplete)
+    body = await _body(request, CompleteQuery)
     start_ms, end_ms = _times(body.start, body.end)
     if body.cursor is not None and body.cursor > len(body.query):
         raise invalid("/cursor", "is behind the end of the query")
@@ -126,7 +126,7 @@ async def complete_query(request: Request) -> Response:
     return await _answer(request, work)
 
 
-async def _body(request: Request, model: type[Asked]) -> Asked:
+async def _body(request: Request, model: type[RequestModel]) -> RequestModel:
     return await read_json(request, model, limit=context_of(request).settings.max_body_bytes)
 
 
@@ -167,7 +167,7 @@ def _tool(
 ROUTES = (
     _tool("parse", parse_query, QueryText, ParsedOut),
     _tool("format", format_query, QueryText, FormattedOut),
-    _tool("explain", explain_query, AskExplain, ExplainedOut, time=1_700_000_000),
-    _tool("lint", lint_query, AskLint, LintedOut),
-    _tool("complete", complete_query, AskComplete, CompletedOut, cursor=3),
+    _tool("explain", explain_query, ExplainQuery, ExplainedOut, time=1_700_000_000),
+    _tool("lint", lint_query, LintQuery, LintedOut),
+    _tool("complete", complete_query, CompleteQuery, CompletedOut, cursor=3),
 )

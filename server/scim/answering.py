@@ -26,24 +26,24 @@ _ELSEWHERE = re.compile(r"\s*\[type=\w+[^\]]*\]|\s*For further information visit
 """What pydantic adds for who writes the server; clients are told what is wrong."""
 
 
-def answered(request: Request, context: ServerContext, told: dict[str, Any]) -> ScimResponse:
+def answered(request: Request, context: ServerContext, fields: dict[str, Any]) -> ScimResponse:
     """The answer to one request. An operation of a bulk request is a transaction of its own."""
-    asked = plainly(ScimRequest(**told, subject=principal_of(request)))
+    scim_request = plainly(ScimRequest(**fields, subject=principal_of(request)))
     service = scim_service()
     units = Units(context, context.actor_of(principal_of(request)), origin_of(request))
     storage = TenantStorage(units, service.provider, context.tuning.search_work)
     try:
-        of_members = member_changes(asked)
+        of_members = member_changes(scim_request)
         if of_members is not None:
             with storage.writing() as kinds:
                 done = change_members(kinds.groups, *of_members)
         else:
-            check_operations(asked)
-            done = Handler(service, storage).handle(asked)
+            check_operations(scim_request)
+            done = Handler(service, storage).handle(scim_request)
     except SCIMException as refused:
         done = service.error_response(refused)
     if done.body is not None and isinstance(detail := done.body.get("detail"), str):
         done.body["detail"] = _ELSEWHERE.sub("", detail)
-    done.headers.setdefault("Location", asked.url)
+    done.headers.setdefault("Location", scim_request.url)
     done.headers.setdefault("Cache-Control", "no-cache")
     return done

@@ -73,7 +73,9 @@ class ScimGroups:
         self.unit.session.add(row)
         self.unit.session.flush()
         self.add_members(row.id, members)
-        self.unit.audit("group.create", ("group", row.id), after=_told(attributes, members))
+        self.unit.audit(
+            "group.create", ("group", row.id), after=_representation(attributes, members)
+        )
         return row
 
     def update(self, resource: Resource[Any], expected: str | None) -> ScimGroup:
@@ -228,5 +230,5 @@ def _fill(row: ScimGroup, attributes: dict[str, Any]) -> None:
     row.attributes = attributes
 
 
-def _told(attributes: dict[str, Any], members: list[dict[str, Any]]) -> dict[str, Any]:
+def _representation(attributes: dict[str, Any], members: list[dict[str, Any]]) -> dict[str, Any]:
     return attributes | {"members_added": [str(m["value"]) for m in members[:100]]}

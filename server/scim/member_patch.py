@@ -36,13 +36,18 @@ class MemberChange:
     members: Sequence[dict[str, Any]]
 
 
-def member_changes(asked: ScimRequest) -> tuple[str, list[MemberChange]] | None:
+def member_changes(scim_request: ScimRequest) -> tuple[str, list[MemberChange]] | None:
     """The group and what happens to its members; None if the request is anything else."""
-    path = _PATH.fullmatch(asked.path)
-    if asked.method != "PATCH" or path is None or asked.query or asked.header("If-Match"):
+    path = _PATH.fullmatch(scim_request.path)
+    if (
+        scim_request.method != "PATCH"
+        or path is None
+        or scim_request.query
+        or scim_request.header("If-Match")
+    ):
         return None
     try:
-        body = json.loads(asked.body)
+        body = json.loads(scim_request.body)
     except ValueError:
         return None
     if not isinstance(body, dict) or body.get("schemas") != [_PATCH]:
@@ -55,17 +60,17 @@ def member_changes(asked: ScimRequest) -> tuple[str, list[MemberChange]] | None:
     return (path[1], changes) if len(changes) == len(found) else None
 
 
-def check_operations(asked: ScimRequest) -> None:
+def check_operations(scim_request: ScimRequest) -> None:
     """Refuse too many operations before the library validates them: each takes it milliseconds, or
     works on a whole resource. Raises SCIM's 413 for a bulk request, 400 for a PATCH."""
-    if asked.method not in ("PATCH", "POST"):
+    if scim_request.method not in ("PATCH", "POST"):
         return
     try:
-        body = json.loads(asked.body)
+        body = json.loads(scim_request.body)
     except ValueError:
         return
     operations = _operations_of(body)
-    if asked.method == "POST":
+    if scim_request.method == "POST":
         inside = sum(len(_operations_of(_member(one, "data"))) for one in operations)
         if len(operations) > MOST_OPERATIONS or inside > 10 * MOST_OPERATIONS:
             raise PayloadTooLargeException(

@@ -18,21 +18,21 @@ from scim2_server.requests import ScimRequest
 _MANAGER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager"
 
 
-def plainly(asked: ScimRequest) -> ScimRequest:
+def plainly(scim_request: ScimRequest) -> ScimRequest:
     """The same request; a PATCH with operations that the library understands."""
-    if asked.method != "PATCH":
-        return asked
+    if scim_request.method != "PATCH":
+        return scim_request
     try:
-        body = json.loads(asked.body)
+        body = json.loads(scim_request.body)
     except ValueError:
-        return asked
+        return scim_request
     operations = body.get("Operations") if isinstance(body, dict) else None
     if not isinstance(operations, list):
-        return asked
+        return scim_request
     plain = [one for operation in operations for one in _operations(operation)]
     if plain == operations:
-        return asked
-    return replace(asked, body=json.dumps({**body, "Operations": plain}).encode())
+        return scim_request
+    return replace(scim_request, body=json.dumps({**body, "Operations": plain}).encode())
 
 
 def _operations(operation: Any) -> Iterator[Any]:

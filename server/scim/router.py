@@ -33,7 +33,7 @@ async def scim(request: Request) -> Response:
     context = context_of(request)
     body = await read_body(request, limit=context.settings.max_body_bytes)
     base = next(base for base in SCIM_BASES if request.url.path.startswith(base))
-    told = {
+    fields = {
         "method": request.method,
         "base_url": _base_url(request, context, base),
         "path": request.url.path.removeprefix(base),
@@ -42,7 +42,7 @@ async def scim(request: Request) -> Response:
         "body": body,
     }
     done, content = await context.pools.state.run(
-        lambda: _answered(request, context, told), tenant=principal_of(request).tenant_id
+        lambda: _answered(request, context, fields), tenant=principal_of(request).tenant_id
     )
     headers = {**done.headers, "Location": quote(done.headers["Location"], safe=_OF_URLS)}
     return Response(content, int(done.status), headers)
@@ -58,15 +58,15 @@ def _parsed(body: bytes) -> Any:
 
 
 def _answered(
-    request: Request, context: ServerContext, told: dict[str, Any]
+    request: Request, context: ServerContext, fields: dict[str, Any]
 ) -> tuple[ScimResponse, bytes]:
     """The answer and its body. In a thread: a body of 1 MiB takes some tenths of a second."""
-    if told["body"].strip():
-        check_texts(_parsed(told["body"]))
+    if fields["body"].strip():
+        check_texts(_parsed(fields["body"]))
     # SCIM's models take a second to build: not at the start of servers that nobody provisions.
     from novaql.server.scim.answering import answered  # noqa: PLC0415
 
-    done = answered(request, context, told)
+    done = answered(request, context, fields)
     return done, b"" if done.body is None else json.dumps(done.body).encode()
 
 

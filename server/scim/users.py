@@ -142,11 +142,11 @@ class ScimUsers:
         return found
 
     def _shown(self, row: User, groups: list[dict[str, Any]]) -> Resource[Any]:
-        kept = {"displayName": row.name, "active": True} if row.scim is None else row.scim
-        attributes: dict[str, Any] = {**kept, "userName": row.email}
-        if "displayName" in kept:
+        stored = {"displayName": row.name, "active": True} if row.scim is None else row.scim
+        attributes: dict[str, Any] = {**stored, "userName": row.email}
+        if "displayName" in stored:
             attributes["displayName"] = row.name
-        if "active" in kept or row.status == DEACTIVATED:
+        if "active" in stored or row.status == DEACTIVATED:
             attributes["active"] = row.status != DEACTIVATED
         if row.external_id is not None:
             attributes["externalId"] = row.external_id

@@ -133,13 +133,13 @@ async def watch_files(settings: FileDiscovery, found: Found) -> None:
         await asyncio.sleep(min(WATCH_S, settings.refresh_s))
 
 
-async def ask_server(settings: HttpDiscovery, found: Found) -> None:
+async def query_server(settings: HttpDiscovery, found: Found) -> None:
     """Tell of groups at once and after each interval. What fails keeps what was. Never returns."""
     fetcher = Fetcher(settings.client)
     try:
         while True:
             try:
-                found(await _asked(settings, fetcher))
+                found(await _fetched_groups(settings, fetcher))
             except (FetchProblem, BadGroups) as problem:
                 log.warning("target groups of %s: %s", settings.url, problem)
             await asyncio.sleep(settings.refresh_s)
@@ -147,7 +147,7 @@ async def ask_server(settings: HttpDiscovery, found: Found) -> None:
         await fetcher.close()
 
 
-async def _asked(settings: HttpDiscovery, fetcher: Fetcher) -> list[TargetGroup]:
+async def _fetched_groups(settings: HttpDiscovery, fetcher: Fetcher) -> list[TargetGroup]:
     headers = {
         "Accept": "application/json",
         "X-Prometheus-Refresh-Interval-Seconds": f"{settings.refresh_s:g}",

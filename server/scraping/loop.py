@@ -46,7 +46,7 @@ class ScrapeLoop:
         self._threads = threads
         self._clock = clock
         self._maker = SampleMaker(target)
-        self._known_metadata: dict[str, Metadata] = {}
+        self._cached_metadata: dict[str, Metadata] = {}
         self._accept = accept_header(target.job.protocols)
         self._last_ms: int | None = None
         self._error = ""
@@ -109,7 +109,7 @@ class ScrapeLoop:
             duration = time.perf_counter() - began
             counts = (0, 0)
             if isinstance(problem, RefusedScrape):
-                counts = (problem.exposed, problem.kept)
+                counts = (problem.exposed, problem.retained)
             await self._in_thread(self._store_failure, at_ms, duration, size, counts)
         if error and self._health != "down":
             log.warning("scrape of %s failed: %s", self.target.url, error)
@@ -145,9 +145,9 @@ class ScrapeLoop:
         answer = self._maker.read(body, kind, at_ms)
         self._append(self._maker.success(answer, at_ms, duration, len(body)))
         metadata = self._maker.metadata
-        if metadata and metadata != self._known_metadata:
+        if metadata and metadata != self._cached_metadata:
             self._store.set_metadata(metadata)
-            self._known_metadata = metadata
+            self._cached_metadata = metadata
 
     def _store_failure(
         self, at_ms: int, duration: float, size: int, counts: tuple[int, int]

@@ -15,7 +15,7 @@ from novaql import ArgumentError
 from novaql.inputs import USUAL_LIMITS, LabelLimits
 from novaql.rules import FileProblems
 from novaql.server.scraping.config import read_scrape_jobs
-from novaql.server.scraping.discovery import ask_server, watch_files
+from novaql.server.scraping.discovery import query_server, watch_files
 from novaql.server.scraping.fetch import Fetcher
 from novaql.server.scraping.loop import ScrapeLoop
 from novaql.server.scraping.model import (
@@ -96,7 +96,7 @@ class _Pool:
         for number, files in enumerate(job.files):
             self._watch(watch_files(files, self._taker(("files", number))))
         for number, server in enumerate(job.http):
-            self._watch(ask_server(server, self._taker(("http", number))))
+            self._watch(query_server(server, self._taker(("http", number))))
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         self._watching.append(asyncio.create_task(work))
@@ -286,9 +286,9 @@ class ScrapeManager:
     async def _replace(self, jobs: Sequence[ScrapeJob]) -> None:
         jobs = [replace(job, made=self._made) for job in jobs]
         running = {pool.job.name: pool for pool in self._pools}
-        kept = [running[job.name] for job in jobs if _is_same(running.get(job.name), job)]
-        by_name = {pool.job.name: pool for pool in kept}
-        gone = [pool for pool in self._pools if pool not in kept]
+        unchanged = [running[job.name] for job in jobs if _is_same(running.get(job.name), job)]
+        by_name = {pool.job.name: pool for pool in unchanged}
+        gone = [pool for pool in self._pools if pool not in unchanged]
         pools = [
             by_name[job.name]
             if job.name in by_name
@@ -298,7 +298,7 @@ class ScrapeManager:
         self._jobs, self._pools = list(jobs), pools
         await asyncio.gather(*(pool.stop() for pool in gone))
         for pool in pools:
-            if pool not in kept:
+            if pool not in unchanged:
                 pool.start()
 
 

@@ -39,8 +39,8 @@ class RefusedScrape(ValueError):
     exposed, kept  samples in the answer, and how many relabelling left, where that is known
     """
 
-    def __init__(self, sentence: str, exposed: int = 0, kept: int = 0) -> None:
-        self.exposed, self.kept = exposed, kept
+    def __init__(self, sentence: str, exposed: int = 0, retained: int = 0) -> None:
+        self.exposed, self.retained = exposed, retained
         super().__init__(sentence)
 
 
@@ -54,7 +54,7 @@ class Answer:
 
     batch: Batch
     exposed: int
-    kept: int
+    retained: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ class _Mapped:
     series: SeriesTable
     table: SeriesTable
     row_of: Ints
-    kept: Bools
+    retained: Bools
 
 
 class SampleMaker:
@@ -99,15 +99,15 @@ class SampleMaker:
             batch = _at_once(batch, at_ms)
         exposed = len(batch)
         mapped = self._relabelled(batch.series)
-        kept = exposed
+        retained = exposed
         if job.metric_relabel:
-            kept = int(mapped.kept[batch.series_index].sum())
+            retained = int(mapped.retained[batch.series_index].sum())
             if batch.native is not None:
-                kept += int(mapped.kept[batch.native.series_index].sum())
-        if 0 < job.limits.samples < kept:
-            raise RefusedScrape("sample limit exceeded", exposed, kept)
+                retained += int(mapped.retained[batch.native.series_index].sum())
+        if 0 < job.limits.samples < retained:
+            raise RefusedScrape("sample limit exceeded", exposed, retained)
         self.metadata = metadata
-        return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, kept)
+        return Answer(_moved(batch, mapped.table, mapped.row_of), exposed, retained)
 
     def success(self, answer: Answer, at_ms: int, duration_s: float, size: int) -> Batch:
         """Samples, markers for what vanished, and the report. `stored` is called after it."""
@@ -117,7 +117,7 @@ class SampleMaker:
         gone = _missing_series(self._alive, now_alive)
         added = _missing_series(now_alive, self._alive)
         self._next_alive = now_alive
-        report = [1.0, duration_s, answer.exposed, answer.kept, len(added)]
+        report = [1.0, duration_s, answer.exposed, answer.retained, len(added)]
         return self._with_report(batch, gone, at_ms, report, size)
 
     def failure(
@@ -125,7 +125,7 @@ class SampleMaker:
     ) -> Batch:
         """Markers for every series that was there, and the report of a target that is down.
 
-        counts  `exposed` and `kept` of an answer that was refused
+        counts  `exposed` and `retained` of an answer that was refused
         """
         gone, self._next_alive = self._alive, SeriesTable.unlabelled(0)
         return self._with_report(_nothing(), gone, at_ms, [0.0, duration_s, *counts, 0], size)
@@ -159,13 +159,13 @@ class SampleMaker:
         table = with_target_labels(series, self.target.labels, honor=job.honor_labels)
         rows = np.arange(len(series), dtype=np.int64)
         if job.metric_relabel:
-            kept: list[dict[str, str]] = []
+            retained: list[dict[str, str]] = []
             for row, labels in enumerate(table.dicts()):
                 found = relabelled(labels, job.metric_relabel, job.made)
-                rows[row] = len(kept) if found else -1
+                rows[row] = len(retained) if found else -1
                 if found:
-                    kept.append(found)
-            table = SeriesTable.from_dicts(kept)
+                    retained.append(found)
+            table = SeriesTable.from_dicts(retained)
         there = rows >= 0
         _need_names(table)
         check_limits(table, job.limits)
@@ -258,16 +258,16 @@ def _moved(batch: Batch, table: SeriesTable, row_of: Ints) -> Batch:
             native.histograms.take(some),
             None if native.starts is None else native.starts[some],
         )
-    keep = index >= 0
-    if keep.all():
+    mask = index >= 0
+    if mask.all():
         return replace(batch, series=table, series_index=index, native=native)
     return Batch(
         table,
-        index[keep],
-        batch.timestamps[keep],
-        batch.values[keep],
+        index[mask],
+        batch.timestamps[mask],
+        batch.values[mask],
         native,
-        None if batch.starts is None else batch.starts[keep],
+        None if batch.starts is None else batch.starts[mask],
     )
 
 

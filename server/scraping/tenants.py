@@ -40,7 +40,7 @@ def managers_of(files: ScrapeFiles, context: ServerContext) -> list[ScrapeManage
     limits = {tenant.id: tenant.limits for tenant in known}
     found = []
     for name, (path, jobs) in files.items():
-        tenant_id = context.access.anyone.tenant_id if name is None else ids.get(name)
+        tenant_id = context.access.default_principal.tenant_id if name is None else ids.get(name)
         if tenant_id is None:
             raise ArgumentError("scrape-config", f"{path}: there is no tenant named {name!r}")
         settings = context.settings.within(limits[tenant_id])

@@ -96,8 +96,8 @@ def neighbourhood(
     ordered = sorted(reached, key=lambda name: (reached[name], name))
     if len(ordered) > most_nodes:
         ordered, truncated = ordered[:most_nodes], True
-    kept = frozenset(ordered)
-    inside = tuple(e for e in every if e.source in kept and e.target in kept)
+    names = frozenset(ordered)
+    inside = tuple(e for e in every if e.source in names and e.target in names)
     return Neighbourhood(
         nodes={n: Kind.SERVICE if n in catalog else Kind.EXTERNAL for n in ordered},
         edges=inside,

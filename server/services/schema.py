@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from novaql.server.catalog.tables import Service
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, PathName, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, PathName, ResponseModel, Timestamp
 from novaql.server.incidents.tables import Incident
 
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
@@ -117,7 +117,7 @@ class ServiceQuery(PageQuery):
     tier: str | None = Field(None, min_length=1, max_length=32, description="as `tier1`")
 
 
-class SignalSettingsOut(Shown):
+class SignalSettingsOut(ResponseModel):
     """How a signal is measured, defaults filled in."""
 
     expr: str
@@ -126,14 +126,14 @@ class SignalSettingsOut(Shown):
     unhealthy: float | None
 
 
-class LinkOut(Shown):
+class LinkOut(ResponseModel):
     """A place to look at."""
 
     title: str
     url: str
 
 
-class ServiceOut(Shown):
+class ServiceOut(ResponseModel):
     """A service of the catalog."""
 
     id: str
@@ -162,7 +162,7 @@ class ServiceDetailQuery(Body):
     incidents: int = Field(5, ge=0, le=50, description="most `recent_incidents`")
 
 
-class RecentIncident(Shown):
+class RecentIncident(ResponseModel):
     """An incident that affects a service, in short."""
 
     id: str
@@ -191,7 +191,7 @@ class ServicesOut(Listed[ServiceOut]):
     """A page of services."""
 
 
-class ReadingOut(Shown):
+class ReadingOut(ResponseModel):
     """What a signal says now."""
 
     value: float | Literal["+Inf", "-Inf"] | None
@@ -201,7 +201,7 @@ class ReadingOut(Shown):
     reason: str
 
 
-class HealthSlo(Shown):
+class HealthSlo(ResponseModel):
     """An objective of the service, in short."""
 
     name: str
@@ -209,7 +209,7 @@ class HealthSlo(Shown):
     remaining: float | None = Field(description="share of the error budget that is left")
 
 
-class HealthOut(Shown):
+class HealthOut(ResponseModel):
     """How a service is."""
 
     service: str
@@ -230,14 +230,14 @@ class GraphQuery(Body):
     depth: int | None = Field(None, ge=0, le=100, description="absent: all")
 
 
-class NodeOut(Shown):
+class NodeOut(ResponseModel):
     """A service, or something outside of the catalog."""
 
     name: str
     kind: Literal["service", "external"]
 
 
-class EdgeOut(Shown):
+class EdgeOut(ResponseModel):
     """`from` depends on `to`."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -248,7 +248,7 @@ class EdgeOut(Shown):
     last_seen: Timestamp | None
 
 
-class GraphOut(Shown):
+class GraphOut(ResponseModel):
     """The graph around a service."""
 
     service: str

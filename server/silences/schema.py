@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.alert_model.shapes import ShortText
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Duration, Listed, Shown, Timestamp
+from novaql.server.http.shapes import Body, Duration, Listed, ResponseModel, Timestamp
 
 Reason = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
@@ -43,7 +43,7 @@ class MakeSilence(Body):
     reason: Reason
 
 
-class MatcherOut(Shown):
+class MatcherOut(ResponseModel):
     """A condition on a label."""
 
     name: str
@@ -51,7 +51,7 @@ class MatcherOut(Shown):
     value: str
 
 
-class RevisionOut(Shown):
+class RevisionOut(ResponseModel):
     """What a silence said."""
 
     number: int
@@ -62,7 +62,7 @@ class RevisionOut(Shown):
     made_at: Timestamp
 
 
-class SilenceOut(Shown):
+class SilenceOut(ResponseModel):
     """A silence. `id` is a function of tenant and matchers."""
 
     id: str

@@ -29,7 +29,7 @@ from novaql.server.http.dependencies import (
 from novaql.server.http.pagination import Key
 from novaql.server.http.preparing import Preparation
 from novaql.server.http.routing import api_router, audited, cached
-from novaql.server.http.transaction import Outside
+from novaql.server.http.transaction import ExternalCall
 from novaql.server.query.measure import Meter
 from novaql.server.slo import service as slos
 from novaql.server.slo.openslo import NotTaken, Read, read_documents
@@ -160,7 +160,7 @@ def set_slo(
     objective: Annotated[slos.Checked, Depends(checked_slo)],
     server: Server,
     response: Response,
-) -> Outside[Posture, SloOut]:
+) -> ExternalCall[Posture, SloOut]:
     """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
     slo, new = slos.set_slo(unit, service, objective, seen)
     unit.session.flush()
@@ -170,7 +170,7 @@ def set_slo(
         response.status_code = 200
     # Measured after the transaction: queries over a month of samples are not to hold up writers.
     apart, meter = slos.apart(slo), Meter(server, unit.now())
-    return Outside(lambda: posture(apart, meter), _shown)
+    return ExternalCall(lambda: posture(apart, meter), _shown)
 
 
 @router.delete("/{service}/{name}", status_code=204, dependencies=[OPERATOR])
@@ -206,13 +206,13 @@ def get_slo_rules(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> Re
     return Response(text, media_type="application/yaml", headers={"Cache-Control": "no-store"})
 
 
-def _read_documents(asked: Preparation) -> Documents:
+def _read_documents(preparation: Preparation) -> Documents:
     """Every document, and the objective that it is."""
     found: Documents = []
-    most = asked.context.settings.max_slos
+    most = preparation.context.settings.max_slos
     try:
-        for document in read_documents(asked.body.document):
-            asked.checkpoint()
+        for document in read_documents(preparation.body.document):
+            preparation.checkpoint()
             objective = None
             if document.slo is not None:
                 try:

@@ -88,13 +88,13 @@ def alert_rules(slo: Slo) -> list[dict[str, Any]]:
 def _condition(slo: Slo, objective: Objective, pair: Pair, seconds: int) -> str:
     bound = float(pair.factor(seconds) * objective.allowed)
     short, long = (_TEXT.get(s, f"{s // 60}m") for s in (pair.short, pair.long))
-    said = (
+    description = (
         f"({error_ratio(slo.indicator, short)}) > {bound!r} "
         f"and ({error_ratio(slo.indicator, long)}) > {bound!r}"
     )
     if slo.min_events:
-        said += f" and {events(slo.indicator, long)} >= {slo.min_events}"
-    return f"({said})"
+        description += f" and {events(slo.indicator, long)} >= {slo.min_events}"
+    return f"({description})"
 
 
 def prometheus_rules(slo: Slo) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, PathName, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, PathName, ResponseModel, Timestamp
 
 Selector = Annotated[str, Field(min_length=1, max_length=10_000)]
 StatusName = Literal["ok", "at_risk", "breached", "no_data"]
@@ -116,7 +116,7 @@ class OneServiceQuery(Body):
     slo: str | None = Field(None, min_length=1, max_length=200, description="its name")
 
 
-class BudgetOut(Shown):
+class BudgetOut(ResponseModel):
     """The error budget, in shares of it."""
 
     allowed: float = Field(description="share of events that may be bad")
@@ -126,7 +126,7 @@ class BudgetOut(Shown):
     remaining_clamped: float
 
 
-class SloWindowOut(Shown):
+class SloWindowOut(ResponseModel):
     """The window now."""
 
     text: str
@@ -134,7 +134,7 @@ class SloWindowOut(Shown):
     ends_at: Timestamp
 
 
-class BurnAlertOut(Shown):
+class BurnAlertOut(ResponseModel):
     """What burn alerts of one severity say."""
 
     severity: Literal["page", "ticket"]
@@ -142,7 +142,7 @@ class BurnAlertOut(Shown):
     reason: str
 
 
-class SloOut(Shown):
+class SloOut(ResponseModel):
     """How an objective stands."""
 
     id: str
@@ -166,7 +166,7 @@ class SloOut(Shown):
     version: int
 
 
-class TermOut(Shown):
+class TermOut(ResponseModel):
     """What the objective said during some time."""
 
     objective: str
@@ -176,14 +176,14 @@ class TermOut(Shown):
     valid_until: Timestamp | None
 
 
-class ServiceSlosOut(Shown):
+class ServiceSlosOut(ResponseModel):
     """The objectives of a service."""
 
     service: str
     slos: list[SloOut]
 
 
-class ListedSlo(Shown):
+class ListedSlo(ResponseModel):
     """A service's objective in the list, or that it has none."""
 
     model_config = ConfigDict(extra="allow")
@@ -201,7 +201,7 @@ class SlosOut(Listed[ListedSlo]):
     """A page of objectives."""
 
 
-class HistoryOut(Shown):
+class HistoryOut(ResponseModel):
     """What an objective has said, the newest first."""
 
     service: str
@@ -209,7 +209,7 @@ class HistoryOut(Shown):
     terms: list[TermOut]
 
 
-class ImportedSlosOut(Shown):
+class ImportedSlosOut(ResponseModel):
     """What became of a document."""
 
     created: list[str]

@@ -13,7 +13,7 @@ from novaql.server.auth.bootstrap import correct_first_place, ensure_first_tenan
 from novaql.server.auth.rate_limits import open_quotas, quota_plan
 from novaql.server.auth.roles import Principal, Role
 from novaql.server.auth.starts import Starts
-from novaql.server.auth.unknown_clients import Strangers
+from novaql.server.auth.unknown_clients import UnauthenticatedRateLimit
 from novaql.server.cache.caches import Caches
 from novaql.server.cache.measurements import MeasurementCache
 from novaql.server.cache.response_cache import ResponseCache
@@ -85,7 +85,7 @@ def _around(
         if (settings.data / tenant.store).is_dir():
             first.close()
             given = {}
-        elif not state.stands_in:
+        elif not state.is_fallback:
             correct_first_place(state, tenant.id)
     stores = Stores(not_here) if first is None else open_stores(settings, state, given)
     return ServerContext(
@@ -112,7 +112,7 @@ def _around(
 def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenant) -> Access:
     return Access(
         accounts=Accounts(state, time) if settings.auth else None,
-        anyone=Principal(
+        default_principal=Principal(
             id="anyone",
             name="authentication is off",
             role=Role.ADMIN,
@@ -124,7 +124,7 @@ def _access(settings: Settings, state: StateDatabase, time: Clock, tenant: Tenan
         ),
         quotas=open_quotas(state, time),
         quota_plan=quota_plan(settings),
-        strangers=Strangers(settings.auth_failures_per_minute),
+        unauthenticated_limit=UnauthenticatedRateLimit(settings.auth_failures_per_minute),
         starts=Starts(most=max(2, settings.query_threads)),
     )
 
@@ -137,7 +137,9 @@ def _pools(settings: Settings, state: StateDatabase) -> Pools:
         outside=StateThreads(threads=8, queue=128),
         queries=QueryWorkers(threads=settings.query_threads, queue=settings.query_queue),
         query_memory=QueryMemory(memory_for_queries(settings)),
-        ingest=Writers(threads=2, room=settings.write_queue, octets=settings.write_memory_bytes),
+        ingest=Writers(
+            threads=2, capacity=settings.write_queue, octets=settings.write_memory_bytes
+        ),
     )
 
 

@@ -59,7 +59,7 @@ def open_state(settings: Settings) -> StateDatabase:
             raise _unusable(url, problem) from problem
         if database is not None:
             database.close()
-        return _standing_in(settings, url, problem)
+        return _fallback_database(settings, url, problem)
     except DamagedState as problem:
         if database is not None:
             database.close()
@@ -70,13 +70,13 @@ def open_state(settings: Settings) -> StateDatabase:
             problem,
             _WAY_BACK,
         )
-        return _empty_stand_in(settings)
+        return _empty_fallback(settings)
     except Exception as problem:
         raise _unusable(url, problem) from problem
     return database
 
 
-def _empty_stand_in(settings: Settings) -> StateDatabase:
+def _empty_fallback(settings: Settings) -> StateDatabase:
     """A database that ends with this process and that nothing can be changed in."""
     database = StateDatabase(f"sqlite:///{copy_of(None)}", durable=False)
     migrate(database)
@@ -97,7 +97,7 @@ def _is_busy(problem: Exception) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _standing_in(settings: Settings, url: str, problem: Exception) -> StateDatabase:
+def _fallback_database(settings: Settings, url: str, problem: Exception) -> StateDatabase:
     """A copy of the database in its stead; an empty one, if there was none and none is needed."""
     path = settings.data / "server" / "state.db"
     is_new = not path.exists()
@@ -109,9 +109,9 @@ def _standing_in(settings: Settings, url: str, problem: Exception) -> StateDatab
         ) from problem
     try:
         if is_new:
-            database = _empty_stand_in(settings)
+            database = _empty_fallback(settings)
         else:
-            database = StateDatabase(url, stand_in=copy_of(path))
+            database = StateDatabase(url, fallback=copy_of(path))
             migrate(database)
     except OSError as full:
         raise _unusable(url, full) from problem

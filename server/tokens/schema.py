@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.db.tables import Token, User
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp
 
 RoleName = Literal["read_only", "operator", "admin"]
 
@@ -35,7 +35,7 @@ class TokenQuery(PageQuery):
     owner: str | None = Field(None, min_length=1, max_length=64, description="a user's id")
 
 
-class OwnerOut(Shown):
+class OwnerOut(ResponseModel):
     """Whose token it is."""
 
     id: str
@@ -43,7 +43,7 @@ class OwnerOut(Shown):
     email: str
 
 
-class TokenOut(Shown):
+class TokenOut(ResponseModel):
     """What may be shown of a token; `role` is what it may do now."""
 
     id: str

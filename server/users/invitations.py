@@ -33,7 +33,7 @@ async def accept_invitation(
     secret = body.token
     user = await context.pools.state.run(lambda: _invited(context, secret))
     if user is None:
-        await context.access.strangers.count(request)
+        await context.access.unauthenticated_limit.count(request)
         raise NotFound("there is no such invitation", code="invitation_not_found")
     response.headers["Cache-Control"] = "no-store"
     return await context.pools.state.run(lambda: _accept(request, context, user, secret, body))
@@ -55,7 +55,7 @@ def _invited(context: ServerContext, secret: str) -> Principal | None:
         id=user.id,
         name="invitation",
         role=Role(user.role),
-        api_version=context.access.anyone.api_version,
+        api_version=context.access.default_principal.api_version,
         tenant_id=tenant.id,
         tenant_name=tenant.name,
         user_id=user.id,

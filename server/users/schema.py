@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from novaql.server.db.tables import User
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import Body, Listed, Name, Shown, Timestamp
+from novaql.server.http.shapes import Body, Listed, Name, ResponseModel, Timestamp
 
 RoleName = Literal["read_only", "operator", "admin"]
 StatusName = Literal["invited", "active", "deactivated"]
@@ -71,7 +71,7 @@ class UserQuery(PageQuery):
     email: str | None = Field(None, min_length=1, max_length=254)
 
 
-class UserOut(Shown):
+class UserOut(ResponseModel):
     """A user. `invitation_url` is in the answer that made the invitation, and nowhere else."""
 
     id: str
@@ -106,7 +106,7 @@ class UsersOut(Listed[UserOut]):
     """A page of users."""
 
 
-class AcceptedOut(Shown):
+class AcceptedOut(ResponseModel):
     """The user, now active, and their first token; its secret is shown this once."""
 
     user: UserOut

@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from novaql.server.clock import rfc3339
 from novaql.server.crypto.signatures import headers
 from novaql.server.db.unit import Unit
-from novaql.server.egress.outgoing import Met, post
+from novaql.server.egress.outgoing import HttpAttempt, post
 from novaql.server.ids import new_id
 from novaql.server.jobs.runner import JobKind, JobRun
 from novaql.server.webhooks.messages import JOB
@@ -48,7 +48,9 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
     return Sending(url_of(unit, webhook), body, {**signed, **more}, now)
 
 
-def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, met: Met) -> None:
+def record(
+    unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, attempt: HttpAttempt
+) -> None:
     """Write an attempt into the log."""
     delivery.attempts += 1
     if delivery.attempts > MOST_ATTEMPTS:
@@ -58,25 +60,25 @@ def record(unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime
                 WebhookAttempt.number <= delivery.attempts - MOST_ATTEMPTS,
             )
         )
-    delivery.last_status_code, delivery.last_error = met.status, met.error
+    delivery.last_status_code, delivery.last_error = attempt.status, attempt.error
     unit.session.add(
         WebhookAttempt(
             id=new_id("att"),
             delivery_id=delivery.id,
             number=delivery.attempts,
             at=at,
-            status_code=met.status,
-            error=met.error,
-            latency_ms=met.latency_ms,
-            excerpt=met.excerpt,
+            status_code=attempt.status,
+            error=attempt.error,
+            latency_ms=attempt.latency_ms,
+            excerpt=attempt.excerpt,
         )
     )
     webhook.last_delivery = {
         "delivery_id": delivery.id,
         "at": rfc3339(at),
-        "status": "delivered" if met.delivered else "failed",
-        "status_code": met.status,
-        "error": met.error,
+        "status": "delivered" if attempt.delivered else "failed",
+        "status_code": attempt.status,
+        "error": attempt.error,
     }
     unit.touch(delivery)
 
@@ -113,21 +115,25 @@ def _deliver(job: JobRun) -> None:
         return
     settings = job.context.settings
     timeout = settings.webhook_timeout_s
-    met = post(job.context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout)
-    heard = verdict(met.status)
+    attempt = post(
+        job.context.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout
+    )
+    outcome = verdict(attempt.status)
     again_at = None
-    if heard is Verdict.FAILED:
+    if outcome is Verdict.FAILED:
         again_at = next_attempt(
             tries + 1,
             job.context.clock.now(),
             random.random(),  # noqa: S311 - jitter, no secret
-            met.retry_after,
+            attempt.retry_after,
             settings.webhook_schedule(),
         )
-    _settle(job, sending.at, met, heard, again_at)
+    _settle(job, sending.at, attempt, outcome, again_at)
 
 
-def _settle(job: JobRun, at: datetime, met: Met, heard: Verdict, again_at: datetime | None) -> None:
+def _settle(
+    job: JobRun, at: datetime, attempt: HttpAttempt, outcome: Verdict, again_at: datetime | None
+) -> None:
     """Write down what an attempt met, and what follows from it, with the end of the job."""
     with job.finish(again_at=again_at) as unit:
         webhook_id = str(job.payload.get("webhook_id", ""))
@@ -135,8 +141,8 @@ def _settle(job: JobRun, at: datetime, met: Met, heard: Verdict, again_at: datet
         delivery = unit.find(WebhookDelivery, job.key, lock=True)
         if webhook is None or delivery is None:
             return
-        record(unit, webhook, delivery, at, met)
-        if heard is Verdict.DELIVERED:
+        record(unit, webhook, delivery, at, attempt)
+        if outcome is Verdict.DELIVERED:
             delivery.status, delivery.reason = "delivered", None
             delivery.delivered_at, delivery.next_at = at, None
             webhook.failing_since, webhook.last_success_at = None, at
@@ -147,11 +153,11 @@ def _settle(job: JobRun, at: datetime, met: Met, heard: Verdict, again_at: datet
         if again_at is not None and webhook.status == "active":
             return
         delivery.status, delivery.next_at = "dead", None
-        delivery.reason = "gone" if heard is Verdict.DISABLED else "exhausted"
+        delivery.reason = "gone" if outcome is Verdict.DISABLED else "exhausted"
         if webhook.status == "disabled":
             return
         silent = webhook.last_success_at is None or webhook.last_success_at < delivery.since
-        if heard is Verdict.DISABLED:
+        if outcome is Verdict.DISABLED:
             disable(unit, webhook, "gone")
         elif silent:
             disable(unit, webhook, "failing")

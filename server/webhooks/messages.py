@@ -15,21 +15,21 @@ from novaql.server.db.tables import Job
 from novaql.server.db.tenant_limits import DELIVERIES, PENDING_LIMIT, remaining
 from novaql.server.db.unit import Unit
 from novaql.server.ids import new_id
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.versions import event_in
 from novaql.server.webhooks.events import wanted
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 
 log = logging.getLogger(__name__)
 JOB = "webhooks.deliver"
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """How long the log remembers a message that was delivered or given up."""
 
 LIMIT_REACHED = "limit_reached"
 """Why a message is dead that was never sent: the tenant has as many that wait as it may have."""
 
 
-def take(unit: Unit, event: Happened) -> None:
+def take(unit: Unit, event: EventEnvelope) -> None:
     """Write a message to every endpoint that wants the event.
 
     Beyond `max_pending_deliveries` it is a dead letter at once: the log shows it, and it can be

@@ -51,8 +51,8 @@ def next_attempt(
     if attempts > len(schedule):
         return None
     wait = schedule[attempts - 1] * (1 + JITTER * share)
-    asked = read_retry_after(retry_after, now)
-    return now + (wait if asked is None else max(wait, min(asked, LONGEST_RETRY_AFTER)))
+    requested = read_retry_after(retry_after, now)
+    return now + (wait if requested is None else max(wait, min(requested, LONGEST_RETRY_AFTER)))
 
 
 def read_retry_after(text: str | None, now: datetime) -> timedelta | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
-from novaql.server.egress.outgoing import Met, post
+from novaql.server.egress.outgoing import HttpAttempt, post
 from novaql.server.http.checks import checked
 from novaql.server.http.dependencies import (
     ADMIN,
@@ -21,7 +21,7 @@ from novaql.server.http.dependencies import (
     if_match,
 )
 from novaql.server.http.routing import api_router, audited
-from novaql.server.http.transaction import Outside
+from novaql.server.http.transaction import ExternalCall
 from novaql.server.ids import new_id
 from novaql.server.webhooks import service
 from novaql.server.webhooks.jobs import prepared, record
@@ -136,7 +136,9 @@ def end_previous_secret(unit: UnitOfWork, id: ResourceId) -> None:
 
 @router.post("/{id}/test", response_model=Tested, dependencies=[ADMIN])
 @audited("webhook.test")
-def test_webhook(unit: UnitOfWork, id: ResourceId, server: Server) -> Outside[Met, Tested]:
+def test_webhook(
+    unit: UnitOfWork, id: ResourceId, server: Server
+) -> ExternalCall[HttpAttempt, Tested]:
     """Send an event of type `webhook.test` now, once, and report how the receiver answered.
 
     It is in the delivery log, and does not count as a failure or success of the webhook.
@@ -149,28 +151,32 @@ def test_webhook(unit: UnitOfWork, id: ResourceId, server: Server) -> Outside[Me
     delivery_id, webhook_id = delivery.id, webhook.id
     timeout_s = unit.settings.webhook_timeout_s
 
-    def act() -> Met:
+    def act() -> HttpAttempt:
         return post(server.dialer, sending.url, sending.body, sending.headers, timeout_s=timeout_s)
 
-    def finish(met: Met) -> Tested:
+    def finish(attempt: HttpAttempt) -> Tested:
         known = unit.find(Webhook, webhook_id, lock=True)
-        kept = unit.find(WebhookDelivery, delivery_id, lock=True)
-        if known is not None and kept is not None:
+        delivery = unit.find(WebhookDelivery, delivery_id, lock=True)
+        if known is not None and delivery is not None:
             last = known.last_delivery
-            record(unit, known, kept, sending.at, met)
+            record(unit, known, delivery, sending.at, attempt)
             known.last_delivery = last
-            if met.delivered:
-                kept.status, kept.delivered_at = "delivered", sending.at
-        after = {"delivered": met.delivered, "status_code": met.status, "error": met.error}
+            if attempt.delivered:
+                delivery.status, delivery.delivered_at = "delivered", sending.at
+        after = {
+            "delivered": attempt.delivered,
+            "status_code": attempt.status,
+            "error": attempt.error,
+        }
         unit.audit("webhook.test", ("webhook", webhook_id), after=after)
         return Tested(
-            delivered=met.delivered,
-            status_code=met.status,
-            latency_ms=met.latency_ms,
-            error=met.error,
+            delivered=attempt.delivered,
+            status_code=attempt.status,
+            latency_ms=attempt.latency_ms,
+            error=attempt.error,
         )
 
-    return Outside(act, finish)
+    return ExternalCall(act, finish)
 
 
 @router.delete("/{id}", status_code=204, dependencies=[ADMIN])

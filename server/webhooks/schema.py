@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from novaql.server.crypto.redaction import with_short_urls
 from novaql.server.db.unit import Unit
 from novaql.server.http.pagination import PageQuery
-from novaql.server.http.shapes import URL_PATTERN, Body, Listed, Shown, Timestamp
+from novaql.server.http.shapes import URL_PATTERN, Body, Listed, ResponseModel, Timestamp
 from novaql.server.versions import SUPPORTED
 from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelivery
 from novaql.server.webhooks.urls import shown_url_of
@@ -122,7 +122,7 @@ class DeliveryQuery(PageQuery):
     type: str | None = Field(None, min_length=1, max_length=100, description="a whole event type")
 
 
-class LastDelivery(Shown):
+class LastDelivery(ResponseModel):
     """How the last attempt went."""
 
     delivery_id: str
@@ -132,7 +132,7 @@ class LastDelivery(Shown):
     error: str | None
 
 
-class WebhookOut(Shown):
+class WebhookOut(ResponseModel):
     """A subscription, without its secret."""
 
     id: str
@@ -168,7 +168,7 @@ class CreatedWebhook(WebhookOut):
     secret: str
 
 
-class RotatedSecret(Shown):
+class RotatedSecret(ResponseModel):
     """The new secret, shown this once."""
 
     id: str
@@ -177,7 +177,7 @@ class RotatedSecret(Shown):
     version: int
 
 
-class Tested(Shown):
+class Tested(ResponseModel):
     """What the receiver made of a test."""
 
     delivered: bool
@@ -188,7 +188,7 @@ class Tested(Shown):
     )
 
 
-class AttemptOut(Shown):
+class AttemptOut(ResponseModel):
     """One attempt. `response` is the beginning of the answer's body."""
 
     number: int
@@ -206,7 +206,7 @@ class AttemptOut(Shown):
         return cls.model_validate({**shown, "response": attempt.excerpt})
 
 
-class DeliveryOut(Shown):
+class DeliveryOut(ResponseModel):
     """A message. `id` is its `webhook-id`, the same in all attempts."""
 
     id: str
@@ -250,7 +250,7 @@ class DeliveryInFull(DeliveryOut):
         return cls(**shown, body=body, history=history)
 
 
-class Replayed(Shown):
+class Replayed(ResponseModel):
     """How many dead letters are on their way again."""
 
     replayed: int

@@ -57,10 +57,10 @@ def find(unit: Unit, pages: Pager, query: WebhookQuery) -> Page[Webhook]:
     return pages.page(unit, statement, KEYS, query)
 
 
-def check_target(asked: Preparation) -> None:
+def check_target(preparation: Preparation) -> None:
     """Refuse a URL that will never be dialed; before the transaction, since it looks up a name."""
-    body: CreateWebhook | ChangeWebhook = asked.body
-    context = asked.context
+    body: CreateWebhook | ChangeWebhook = preparation.body
+    context = preparation.context
     if body.url is None:
         return
     schemes = ("https", "http") if context.settings.webhook_http else ("https",)

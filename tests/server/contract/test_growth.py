@@ -44,7 +44,9 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertRig]:
 
 def limit(rig: AlertRig, **limits: float) -> None:
     context = rig.server.context
-    set_limits(context.database, context.access.anyone.tenant_id, limits, context.settings)
+    set_limits(
+        context.database, context.access.default_principal.tenant_id, limits, context.settings
+    )
 
 
 def rows(rig: AlertRig, table: type[Any]) -> int:
@@ -236,7 +238,7 @@ def test_many_rows_are_deleted_with_their_parts(rig: AlertRig) -> None:
     webhook = rig.post("/v1/webhooks", {"url": "http://127.0.0.1:9/", "events": ["*"]})["id"]
     context = rig.server.context
     ids = [new_id("dlv") for _ in range(1200)]
-    with context.database.write(context.access.anyone.tenant_id) as session:
+    with context.database.write(context.access.default_principal.tenant_id) as session:
         session.add_all(
             WebhookDelivery(
                 id=one,

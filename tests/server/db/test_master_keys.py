@@ -16,7 +16,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.clock import SystemClock
 from novaql.server.crypto.sealing import SealingKeys, key_id
 from novaql.server.db.engine import StateDatabase
-from novaql.server.db.master_keys import key_file, open_keys, rotate_key_file, seal_anew
+from novaql.server.db.master_keys import key_file, open_keys, reseal, rotate_key_file
 from novaql.server.settings import Settings
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.state_databases import KINDS, state_database
@@ -76,7 +76,7 @@ def test_every_sealed_value_is_sealed_anew(database: StateDatabase) -> None:
         after = sealed_values(database)
     assert before.keys() == after.keys()
     assert set(after.values()) == {ident(NEW)}
-    assert seal_anew(database, keys) == 0
+    assert reseal(database, keys) == 0
 
 
 def test_what_was_sealed_before_a_rotation_is_used_after_it(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ ACTOR = Actor("user", "usr_1", "Ada")
 
 
 def in_unit(served: LocalServer, work: Callable[[Unit, User], object]) -> None:
-    context = served.context.scoped(served.context.access.anyone)
+    context = served.context.scoped(served.context.access.default_principal)
     with context.unit(ACTOR, Origin("req_1"), writes=True) as unit:
         work(unit, unit.session.execute(select(User)).scalar_one())
 

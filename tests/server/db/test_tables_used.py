@@ -61,7 +61,10 @@ def test_a_delete_changes_what_the_database_deletes_with_it(database: StateDatab
 
 def test_only_changed_tables_get_a_new_version() -> None:
     with local_server() as server:
-        database, tenant = server.context.database, server.context.access.anyone.tenant_id
+        database, tenant = (
+            server.context.database,
+            server.context.access.default_principal.tenant_id,
+        )
         before = database.versions_of(tenant)
         with database.write(None) as session:
             session.execute(update(User).values(name="another"))

@@ -71,11 +71,13 @@ def test_the_fleet_goes_on_live_and_stops_when_told() -> None:
 
 
 def test_the_welcome_names_address_token_and_three_ways_in() -> None:
-    text = welcome("http://127.0.0.1:9490", "nova_x", Path("d"), 12345, kept=True)
+    text = welcome("http://127.0.0.1:9490", "nova_x", Path("d"), 12345, persistent=True)
     for part in ("http://127.0.0.1:9490/#token=nova_x", "12,345", "novaql query", "curl -s"):
         assert part in text
     assert "from novaql import query" in text
-    assert "Authorization" not in welcome("http://127.0.0.1:1", None, Path("d"), 1, kept=False)
+    assert "Authorization" not in welcome(
+        "http://127.0.0.1:1", None, Path("d"), 1, persistent=False
+    )
     assert reachable("http://0.0.0.0:9490") == "http://127.0.0.1:9490"
 
 

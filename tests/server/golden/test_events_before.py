@@ -14,7 +14,7 @@ from novaql.server.db.migrate import configuration, migrate
 from novaql.server.db.tables import Event, Job
 from novaql.server.db.unit import Origin, Unit
 from novaql.server.ids import new_id
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.jobs.relay import Relay
 from tests.support.servers.http_server import LocalServer
 
@@ -42,7 +42,7 @@ def test_what_waits_is_relayed_when_its_job_was_due(
     served: LocalServer, clock: SteppedClock, database: StateDatabase
 ) -> None:
     now = to_ms(clock.now())
-    tenant = served.context.access.anyone.tenant_id
+    tenant = served.context.access.default_principal.tenant_id
     ids = [new_id("evt") for _ in range(5)]
 
     def row(number: int, **more: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_what_waits_is_relayed_when_its_job_was_due(
 
     heard: list[tuple[int, int]] = []
 
-    def take(unit: Unit, happened: Happened) -> None:
+    def take(unit: Unit, happened: EventEnvelope) -> None:
         heard.append((happened.data["n"], to_ms(unit.now()) - now))
 
     relay = Relay(served.context, [Consumer("*", take)])
@@ -95,9 +95,9 @@ def test_a_version_before_relays_what_waits_here(
     served: LocalServer, clock: SteppedClock, database: StateDatabase
 ) -> None:
     """The way back gives each event that waits its job."""
-    context = served.context.scoped(served.context.access.anyone)
+    context = served.context.scoped(served.context.access.default_principal)
     with context.unit(
-        context.actor_of(context.access.anyone), Origin("req_1"), writes=True
+        context.actor_of(context.access.default_principal), Origin("req_1"), writes=True
     ) as unit:
         published = unit.publish("thing.happened", {"n": 1})
     downgrade(database)

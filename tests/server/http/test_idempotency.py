@@ -70,7 +70,7 @@ def test_a_failed_request_does_not_use_the_key_up(served: LocalServer) -> None:
 def test_a_key_belongs_to_its_token_and_version(
     served: LocalServer, database: StateDatabase, clock: SteppedClock
 ) -> None:
-    second = token_of(database, served.context.access.anyone.tenant_id, Role.ADMIN)
+    second = token_of(database, served.context.access.default_principal.tenant_id, Role.ADMIN)
     invite(served, "k1")
     by_other_token = invite(served, "k1", token=second)
     elsewhere = add_tenant(database, clock, "other").id

@@ -15,7 +15,7 @@ from novaql.server.db.tables import Event
 from novaql.server.db.unit import Origin, Unit, system_actor
 from novaql.server.incidents.from_alerts import CONSUMERS, firing, over
 from novaql.server.incidents.tables import Incident, IncidentAlert
-from novaql.server.jobs.outbox import Happened
+from novaql.server.jobs.outbox import EventEnvelope
 from tests.support.peers.receiver import receiving
 from tests.support.servers.alert_rig import NOW, AlertRig
 from tests.support.servers.http_server import local_server
@@ -290,18 +290,18 @@ def test_webhooks_hear_of_it(one: AlertRig) -> None:
     assert told["incident.resolved"]["incident"]["alerts"] == made["alerts"]
 
 
-def events(rig: AlertRig) -> list[Happened]:
+def events(rig: AlertRig) -> list[EventEnvelope]:
     """What alerts told incidents, in order, by a rig whose jobs have not told of it yet."""
     with rig.server.context.database.read(None) as session:
         wanted = select(Event).where(Event.type.like("alert.incident%")).order_by(Event.id)
         found = session.execute(wanted).scalars().all()
-    return [Happened(e.id, e.type, e.at, e.data, e.request_id) for e in found]
+    return [EventEnvelope(e.id, e.type, e.at, e.data, e.request_id) for e in found]
 
 
-def hear(rig: AlertRig, event: Happened) -> None:
+def hear(rig: AlertRig, event: EventEnvelope) -> None:
     """As the relay would."""
     context = rig.server.context
-    tenant = context.scoped(context.access.anyone)
+    tenant = context.scoped(context.access.default_principal)
     with tenant.unit(system_actor("test"), Origin("test"), writes=True) as unit:
         (firing if event.type.endswith("firing") else over)(unit, event)
 

@@ -32,7 +32,7 @@ from novaql.server.auth.roles import Role
 from novaql.server.errors import ServerError
 from novaql.server.ingest.body import Body
 from novaql.server.ingest.delta import DeltaSums
-from novaql.server.ingest.formats import READERS, Told
+from novaql.server.ingest.formats import READERS, BodyOptions
 from novaql.server.ingest.intake import Intake
 from novaql.server.ingest.otlp import convert
 from novaql.server.ingest.otlp_messages import from_json, from_protobuf
@@ -73,7 +73,7 @@ def _reader(kind: str) -> Callable[[bytes], Batch]:
 
     def batch_of(data: bytes) -> Batch:
         body = Body(data, limit=SMALL.max_decompressed_bytes)
-        parts = read(intake, body, Told())
+        parts = read(intake, body, BodyOptions())
         return concat_batches([part.batch for part in parts if isinstance(part, Incoming)])
 
     return batch_of

@@ -25,7 +25,7 @@ ORIGIN = Origin("req_test")
 
 
 def tenant_context(served: LocalServer) -> ServerContext:
-    return served.context.scoped(served.context.access.anyone)
+    return served.context.scoped(served.context.access.default_principal)
 
 
 def in_unit(served: LocalServer, work: Callable[[Unit], object]) -> None:
@@ -209,7 +209,7 @@ def test_a_tenant_that_waits_leaves_places_for_others(served: LocalServer) -> No
     """A hundred jobs of one wait for somebody; the one job of another is done meanwhile."""
     hold, began, done = threading.Event(), threading.Semaphore(0), threading.Event()
     other = add_tenant(served.context.database, served.context.clock, "other")
-    mine = served.context.access.anyone
+    mine = served.context.access.default_principal
 
     def wait(job: JobRun) -> None:
         if job.context.principal is not None and job.context.principal.tenant_id == other.id:
@@ -248,7 +248,7 @@ def test_a_job_sees_its_tenant(
         with job.read() as unit:
             seen.extend(unit.session.execute(select(User.email)).scalars())
 
-    from_first = served.context.access.anyone.tenant_id
+    from_first = served.context.access.default_principal.tenant_id
     add_admin(database, clock, from_first, email="second@example.com")
     in_unit(served, lambda unit: unit.enqueue("look"))
     runner(served, JobKind("look", look)).run_due()

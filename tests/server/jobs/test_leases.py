@@ -120,7 +120,7 @@ def test_what_was_not_begun_is_given_back_at_a_stop(served: LocalServer) -> None
         end.wait(30)
 
     work = runner(served, JobKind("count", slow))
-    work._benches[0].threads = 5  # five are leased, and one thread works
+    work._kind_pools[0].threads = 5  # five are leased, and one thread works
     work.start()
     assert began.wait(30)
     threading.Timer(0.2, end.set).start()

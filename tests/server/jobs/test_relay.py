@@ -15,7 +15,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import Event
 from novaql.server.db.unit import Unit, system_actor
 from novaql.server.jobs.job import LONGEST_WAIT
-from novaql.server.jobs.outbox import Consumer, Happened, matches
+from novaql.server.jobs.outbox import Consumer, EventEnvelope, matches
 from novaql.server.jobs.relay import BATCH, due_events, next_tenant
 from novaql.server.webhooks.messages import CONSUMER
 from tests.support.servers.http_server import LocalServer
@@ -39,7 +39,7 @@ def in_unit(served: LocalServer, work: Callable[[Unit], object]) -> None:
 def test_events_reach_their_consumers_once(served: LocalServer) -> None:
     heard: list[tuple[str, str]] = []
 
-    def take(unit: Unit, happened: Happened) -> None:
+    def take(unit: Unit, happened: EventEnvelope) -> None:
         heard.append((happened.type, str(happened.data["n"])))
         add_one(unit)
 
@@ -95,7 +95,7 @@ def test_a_failure_is_tried_again_later_and_holds_up_no_other_event(
 ) -> None:
     tries: list[int] = []
 
-    def fail_twice(unit: Unit, happened: Happened) -> None:
+    def fail_twice(unit: Unit, happened: EventEnvelope) -> None:
         tries.append(happened.data["n"])
         add_one(unit)
         unit.session.flush()
@@ -136,7 +136,7 @@ def test_a_backlog_does_not_delay_the_event_of_another_tenant(served: LocalServe
     quiet = add_tenant(served.context.database, served.context.clock, "quiet")
     order: list[str] = []
 
-    def take(unit: Unit, _: Happened) -> None:
+    def take(unit: Unit, _: EventEnvelope) -> None:
         order.append(unit.tenant_name)
 
     publish(served, *["thing.happened"] * 100, tenant=noisy)
@@ -185,7 +185,7 @@ def test_a_unit_that_rolls_back_publishes_nothing(served: LocalServer) -> None:
 
 def test_events_that_no_consumer_acts_on_cost_no_transaction_each(served: LocalServer) -> None:
     """Without webhooks, most events. Cached answers stay valid, since no row of theirs changes."""
-    database, tenant = served.context.database, served.context.access.anyone.tenant_id
+    database, tenant = served.context.database, served.context.access.default_principal.tenant_id
     publish(served, *["audit.token.create"] * 50)
     version = database.versions_of(tenant)
     commits: list[object] = []
@@ -210,7 +210,7 @@ def test_an_event_waits_neither_longer_nor_shorter_after_the_clock_is_set_back(
 ) -> None:
     heard, failing = Heard("thing.*"), Heard("bad.*")
 
-    def fail(unit: Unit, happened: Happened) -> None:
+    def fail(unit: Unit, happened: EventEnvelope) -> None:
         failing.take(unit, happened)
         raise RuntimeError("no luck")
 
@@ -236,7 +236,7 @@ def test_nothing_is_relayed_while_a_copy_stands_in(
     served: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(served, "thing.happened")
-    monkeypatch.setattr(served.context.database, "stands_in", True)
+    monkeypatch.setattr(served.context.database, "is_fallback", True)
     heard = Heard()
     assert relay(served, heard.consumer).run_due() == 0
     assert heard.numbers == []

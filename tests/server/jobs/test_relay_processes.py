@@ -14,7 +14,7 @@ from novaql.server.clock import SteppedClock
 from novaql.server.db.engine import StateDatabase
 from novaql.server.db.tables import Job
 from novaql.server.db.unit import Unit
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.jobs.relay import Relay
 from tests.server.conftest import MASTER_KEY
 from tests.support.servers.http_server import LocalServer, local_server
@@ -58,7 +58,7 @@ def test_an_event_in_the_hands_of_another_process_is_skipped(
     held, end = threading.Event(), threading.Event()
     slow, quick = Heard(), Heard()
 
-    def wait(unit: Unit, happened: Happened) -> None:
+    def wait(unit: Unit, happened: EventEnvelope) -> None:
         slow.take(unit, happened)
         held.set()
         assert end.wait(HANG_S)
@@ -85,7 +85,7 @@ def test_an_event_in_the_hands_of_another_process_is_skipped(
 def _relay_in_a_process(url: str, data: str) -> None:
     """What each of several processes does: for every event it adds one, and a job."""
 
-    def take(unit: Unit, happened: Happened) -> None:
+    def take(unit: Unit, happened: EventEnvelope) -> None:
         add_one(unit)
         unit.enqueue("heard", payload={"n": happened.data["n"]})
 

@@ -11,7 +11,12 @@ from starlette.types import Message
 
 from novaql.api import Cancellation
 from novaql.server.pools import precedence
-from novaql.server.pools.precedence import MOST_WAIT_S, InTurn, LettingBy, SmallOnes
+from novaql.server.pools.precedence import (
+    MOST_WAIT_S,
+    FairCancellation,
+    SmallQueryGauge,
+    YieldingCancellation,
+)
 from novaql.server.pools.query_workers import QueryWorkers, TooLargeHere
 
 
@@ -25,14 +30,14 @@ class Clock:
         return self.now
 
 
-class NeverDone(SmallOnes):
+class NeverDone(SmallQueryGauge):
     """Small queries one after the other."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
         self.waited = 0.0
-        self.come()
+        self.enter()
 
     def wait(self, seconds: float) -> None:
         self._clock.now += seconds
@@ -49,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.mark.parametrize("piece_s", [0.0005, 0.004, 0.1])
 def test_it_waits_no_longer_than_it_computes(clock: Clock, piece_s: float) -> None:
     small = NeverDone(clock)
-    large = LettingBy(small)
+    large = YieldingCancellation(small)
     worked = 0.0
     for _ in range(200):
         assert not large.cancelled
@@ -61,8 +66,8 @@ def test_it_waits_no_longer_than_it_computes(clock: Clock, piece_s: float) -> No
 
 def test_it_does_not_wait_for_nobody(clock: Clock) -> None:
     small = NeverDone(clock)
-    large = LettingBy(small)
-    small.go()
+    large = YieldingCancellation(small)
+    small.leave()
     for _ in range(10):
         assert not large.cancelled
         clock.now += 1
@@ -70,17 +75,17 @@ def test_it_does_not_wait_for_nobody(clock: Clock) -> None:
 
 
 def test_it_goes_on_when_the_last_small_one_has_ended(clock: Clock) -> None:
-    small = SmallOnes()
-    large = LettingBy(small)
+    small = SmallQueryGauge()
+    large = YieldingCancellation(small)
     assert not large.cancelled
     clock.now += 10
-    small.come()
-    small.come()
-    small.go()
+    small.enter()
+    small.enter()
+    small.leave()
     assert small.at_work()
     waiting = threading.Thread(target=small.wait, args=(60,))
     waiting.start()
-    small.go()
+    small.leave()
     waiting.join(30)
     assert not waiting.is_alive()
     assert not small.at_work()
@@ -96,7 +101,7 @@ def test_small_ones_are_known_while_they_run_and_large_ones_let_them_by() -> Non
     async def run() -> list[object]:
         workers = QueryWorkers(threads=1, queue=3)
         request = Request({"type": "http"}, patient)
-        known = workers.small_ones
+        known = workers.small_queries
         begun, go_on = threading.Event(), threading.Event()
 
         def small(cancellation: Cancellation) -> object:
@@ -123,4 +128,4 @@ def test_small_ones_are_known_while_they_run_and_large_ones_let_them_by() -> Non
         workers.close()
         return found
 
-    assert asyncio.run(run()) == [(InTurn, True), (LettingBy, False)]
+    assert asyncio.run(run()) == [(FairCancellation, True), (YieldingCancellation, False)]

@@ -12,7 +12,7 @@ import pytest
 
 from novaql.server.pools.fair_queue import FairQueue, QueueFull
 from novaql.server.pools.pool import Pool, place_here
-from novaql.server.pools.precedence import InTurn
+from novaql.server.pools.precedence import FairCancellation
 
 HANG_S = 30.0
 
@@ -23,7 +23,7 @@ def computing(until: threading.Event, log: list[str], name: str) -> str:
     assert place is not None
     while not until.is_set():
         time.sleep(0.001)
-        place.let_others_by()
+        place.yield_to_waiting()
     log.append(name)
     return name
 
@@ -54,7 +54,7 @@ def test_work_that_has_begun_and_paused_is_not_begun_again_beyond_the_places() -
             assert place is not None
             while not second_runs.is_set():
                 time.sleep(0.001)
-                place.let_others_by()  # pauses for the second piece, which waits
+                place.yield_to_waiting()  # pauses for the second piece, which waits
             return "quiet"
 
         def second() -> None:
@@ -111,7 +111,7 @@ def test_two_long_pieces_of_two_tenants_take_turns_in_one_place() -> None:
                 time.sleep(0.001)
                 now -= 1
                 steps[tenant] += 1
-                place.let_others_by()
+                place.yield_to_waiting()
 
         both = [pool.run(partial(work, tenant), tenant=tenant) for tenant in steps]
         deadline = time.monotonic() + HANG_S
@@ -182,7 +182,7 @@ def test_a_full_queue_refuses_the_tenant_that_fills_it() -> None:
 def test_what_is_cancelled_while_it_waits_for_its_place_ends_at_once() -> None:
     async def look() -> None:
         pool, end = Pool(1, "look"), threading.Event()
-        cancellation, paused = InTurn(), threading.Event()
+        cancellation, paused = FairCancellation(), threading.Event()
 
         def noisy() -> str:
             cancellation.begin()

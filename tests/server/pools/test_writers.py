@@ -12,7 +12,7 @@ from novaql.server.pools.writers import BLOCKED, Steps, Writers
 
 
 def writers(threads: int = 1, room: int = 4) -> Writers:
-    return Writers(threads=threads, room=room, octets=1 << 20)
+    return Writers(threads=threads, capacity=room, octets=1 << 20)
 
 
 async def stored(pool: Writers, tenant: str, steps: Steps[str]) -> str:

@@ -31,7 +31,7 @@ RULE = {
 }
 
 
-class Outside:
+class ExternalCall:
     """Who scrapes: sends `up` twice a second to whatever server is there."""
 
     def __init__(self) -> None:
@@ -95,13 +95,13 @@ def until(what: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def started(outside: Outside, server: ServerProcess) -> None:
+def started(outside: ExternalCall, server: ServerProcess) -> None:
     outside.url = server.url
     outside.token = server.token or outside.token
 
 
 def test_alerts_live_through_kills(tmp_path: Path) -> None:
-    outside = Outside()
+    outside = ExternalCall()
     arguments = ("--sync", "always")
     try:
         with server_process(tmp_path / "data", *arguments, settings=UNLIMITED) as server:

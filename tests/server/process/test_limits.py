@@ -16,7 +16,7 @@ from novaql.server.process.limits import Limits
 from tests.support.servers.http_server import LocalServer, local_server
 from tests.support.servers.raw_http import Heard, answer_to, connected, until_closed
 
-QUICK = Limits(head_s=0.5, grace_s=0.5, idle_s=2.0, kept_s=1.5, unread_s=0.5)
+QUICK = Limits(head_s=0.5, grace_s=0.5, idle_s=2.0, keep_alive_s=1.5, unread_s=0.5)
 """Times that a test can wait for; the server looks once a second."""
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/novaql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -85,7 +85,9 @@ def test_a_search_whose_filter_is_too_long_is_refused(idp: Idp) -> None:
 
 def test_a_search_that_looks_at_too_much_is_refused(database: StateDatabase) -> None:
     with local_server(database=database, tuning=Tuning(search_work=2)) as server:
-        idp = Idp(server, server.tokens[Role.ADMIN], server.context.access.anyone.tenant_id)
+        idp = Idp(
+            server, server.tokens[Role.ADMIN], server.context.access.default_principal.tenant_id
+        )
         for name in ("ann@x.io", "bob@x.io", "cy@x.io"):
             idp.user(name, displayName=name)
         assert search(idp, 'displayName co "x.io"') == (400, "tooMany")

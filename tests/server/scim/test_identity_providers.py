@@ -337,7 +337,7 @@ def test_a_scim_token_opens_scim_and_nothing_else(idp: Idp) -> None:
 
 def test_tenants_are_strangers(idp: Idp, both: Any) -> None:
     user = idp.user("bob@x.io")
-    other = Idp(both, both.tokens[Role.ADMIN], both.context.access.anyone.tenant_id)
+    other = Idp(both, both.tokens[Role.ADMIN], both.context.access.default_principal.tenant_id)
     theirs = other.ask("GET", f"/Users/{user['id']}")
 
     assert theirs.status_code == 404

@@ -58,7 +58,10 @@ def test_lifting_a_silence_over_many_alerts_reaches_every_group(one: AlertRig) -
     one.route_to_log(group_by=["instance"], group_wait="1h")
     one.rule()
     one.now(**{f"i{number:03}": 0.0 for number in range(520)})
-    database, tenant_id = one.server.context.database, one.server.context.access.anyone.tenant_id
+    database, tenant_id = (
+        one.server.context.database,
+        one.server.context.access.default_principal.tenant_id,
+    )
     with database.write(tenant_id) as session:
         for member in session.execute(select(GroupMember)).scalars():
             group = session.get_one(NotificationGroup, member.group_id)
@@ -124,7 +127,7 @@ def test_the_id_is_a_function_of_tenant_and_labels(rig: AlertRig) -> None:
     assert len({one["id"] for one in silences}) == 1
     assert [one["revision"] for one in silences] == [1, 2, 3]
     assert [one["reason"] for one in silences[-1]["revisions"]] == ["0", "1", "2"]
-    tenant = rig.server.context.access.anyone.tenant_id
+    tenant = rig.server.context.access.default_principal.tenant_id
     labels = {"alertname": "Down", "instance": "a"}
     assert silences[0]["id"] == silence_id(tenant, matchers_of_alert(labels))
     assert rig.post(f"/v1/alerts/{other}/silence", WHY)["id"] != silences[0]["id"]

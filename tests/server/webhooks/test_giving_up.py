@@ -18,7 +18,7 @@ from novaql.server.history import RETENTIONS
 from novaql.server.jobs.housekeeping import forget
 from novaql.server.jobs.relay import Relay
 from novaql.server.jobs.runner import JobRunner
-from novaql.server.webhooks.messages import KEPT
+from novaql.server.webhooks.messages import RETENTION
 from novaql.server.webhooks.retries import SCHEDULE
 from novaql.server.wiring import CONSUMERS, JOBS
 from tests.server.webhooks.conftest import REACHABLE, ask, log_of, make_a_token, subscribe
@@ -138,7 +138,7 @@ def test_the_log_forgets_what_ended_long_ago(
     webhook = subscribe(served, receiver.url, "audit.token.create")
     make_a_token(served)
     served.run_jobs()
-    clock.step(KEPT)
+    clock.step(RETENTION)
     make_a_token(served)
     served.run_jobs()
     forget(served.context, RETENTIONS)
@@ -157,8 +157,8 @@ def test_a_slow_endpoint_does_not_hold_up_others(
         served.context.on_new_jobs(runner.wake)
         relay = Relay(served.context, CONSUMERS, poll_s=0.05)
         receiver.hold.clear()
-        system = served.context.scoped(served.context.access.anyone)
-        actor = system.actor_of(served.context.access.anyone)
+        system = served.context.scoped(served.context.access.default_principal)
+        actor = system.actor_of(served.context.access.default_principal)
         with system.unit(actor, Origin("req_test"), writes=True) as unit:
             for number in range(200):
                 unit.publish("audit.token.create", {"n": number})

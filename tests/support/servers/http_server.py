@@ -125,7 +125,7 @@ def local_server(
             jobs=jobs,
             tuning=tuning or Tuning(),
         )
-        tenant = app.state.context.access.anyone.tenant_id
+        tenant = app.state.context.access.default_principal.tenant_id
         secrets = {role: token_of(state, tenant, role) for role in Role}
         # The server closes what was idle for five seconds; a client must not try it at that moment.
         idle = httpx.Limits(keepalive_expiry=1)

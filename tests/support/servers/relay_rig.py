@@ -14,7 +14,7 @@ from novaql.server.db.engine import StateDatabase
 from novaql.server.db.rows import Tenant
 from novaql.server.db.tables import Event, User
 from novaql.server.db.unit import Origin, Unit, system_actor
-from novaql.server.jobs.outbox import Consumer, Happened
+from novaql.server.jobs.outbox import Consumer, EventEnvelope
 from novaql.server.jobs.relay import Relay
 from novaql.server.tenants.context import ServerContext
 from tests.support.servers.http_server import LocalServer
@@ -24,7 +24,7 @@ HANG_S = 60.0
 
 
 def context_of(served: LocalServer, tenant: Tenant | None = None) -> ServerContext:
-    mine = served.context.access.anyone
+    mine = served.context.access.default_principal
     return served.context.scoped(mine if tenant is None else of(mine, tenant))
 
 
@@ -67,7 +67,7 @@ class Heard:
         self.numbers: list[int] = []
         self.consumer = Consumer(pattern, self.take)
 
-    def take(self, unit: Unit, happened: Happened) -> None:  # noqa: ARG002 - a consumer's shape
+    def take(self, unit: Unit, happened: EventEnvelope) -> None:  # noqa: ARG002 - a consumer's shape
         self.numbers.append(happened.data["n"])
 
 

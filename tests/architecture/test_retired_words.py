@@ -1,0 +1,111 @@
+"""Names of the server use the terms of docs/design/glossary.md: retired words are in none."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from novaql.server.settings import Settings
+from novaql.server.telemetry import Telemetry
+from tests.support.repository.files import ROOT, python_files
+
+RETIRED = re.compile(
+    r"(?:^|_)("
+    r"kept|keeps?|keeping|keeper|told|tells?|telling|rooms?|stands?|standings?|stood|whoever|who"
+    r"|whom|whose|nobody|somebody|anybody|anyone|everybody|everyone|asks?|asked|asking|met|thinned"
+    r"|said|says?|saying|heard|hears?|hearing|strangers?|happened|news|polite|bench|benches|doors?"
+    r"|anew"
+    r")(?=_|$)"
+)
+TERMS = re.compile(r"keep_alive|keep_firing(?=_|$)")
+"""Of HTTP, and of alerting rules in Prometheus."""
+
+
+def retired(name: str) -> bool:
+    """Whether a name has a retired word: `KeptAnswers`, `kept_answers`, `_KEPT`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return bool(RETIRED.search(TERMS.sub("", words)))
+
+
+def names_in(text: str) -> Iterator[tuple[int, str]]:
+    """The names that a module defines, and the fields of its lines of log."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.lineno, node.attr
+            case ast.alias(asname=str(bound)):
+                yield node.lineno, bound
+            case ast.ExceptHandler(name=str(bound)) | ast.MatchAs(name=str(bound)):
+                yield node.lineno, bound
+            case ast.MatchStar(name=str(bound)):
+                yield node.lineno, bound
+            case ast.keyword(arg="extra", value=ast.Dict(keys=keys)):
+                for key in keys:
+                    if isinstance(key, ast.Constant):
+                        yield node.value.lineno, str(key.value)
+
+
+def test_no_retired_word_in_names_of_the_server() -> None:
+    found = [
+        f"{path}:{line}: {name}"
+        for path in python_files()
+        if path.parts[0] == "server"
+        for line, name in names_in((ROOT / path).read_text("utf-8"))
+        if retired(name)
+    ]
+
+    assert found == []
+
+
+def test_no_retired_word_in_files_of_the_server() -> None:
+    paths = [path for path in python_files() if path.parts[0] == "server"]
+
+    assert [str(path) for path in paths if any(map(retired, path.with_suffix("").parts))] == []
+
+
+def test_no_retired_word_in_settings_and_metrics() -> None:
+    telemetry = Telemetry("1", dict)
+    families = telemetry.families()
+    names = [field.name for field in fields(Settings)]
+    names += [str(family["name"]) for family in families]
+    names += [label for family in families for s in family["samples"] for label in s["labels"]]
+
+    assert [name for name in names if retired(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Kept", "KeptAnswers", "_told", "reason_to_tell", "MAX_KEPT", "HTTPRoom", "stands_in"]
+)
+def test_retired_names_are_found(name: str) -> None:
+    assert retired(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["keep_alive_s", "keep_firing_for_ms", "method", "task", "Standard", "whole", "Metric"]
+)
+def test_other_names_are_not(name: str) -> None:
+    assert not retired(name)
+
+
+def test_every_kind_of_name_is_seen() -> None:
+    text = (
+        "import a as b\nfor c in d: pass\ndef e(f, *g, h=1, **i): self.j = 1\n"
+        "class K: l: int = 0\ntry: pass\nexcept X as m: pass\n"
+        "match n:\n    case [*o, p]: pass\nlog.info('', extra={'q': 1})\nr = [s for s in t]\n"
+    )
+    assert {name for _, name in names_in(text)} == set("bcefghijKlmopqrs")
+
+
+def test_the_server_is_read() -> None:
+    assert Path("server/settings.py") in set(python_files())
