@@ -1,6 +1,6 @@
-"""Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts stand once in a table of symbols.
+"""Remote write 2.0: `io.prometheus.write.v2.Request`, whose texts are in a table of symbols.
 
-Samples are decoded as arrays, as those of 1.0 are, native histograms and exemplars one by one.
+Samples are decoded as arrays, as in 1.0; native histograms and exemplars one by one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _SYMBOL, _SERIES = 4, 5
 _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 1, 2, 3, 4, 5
 _SAMPLE_KEY, _SAMPLE_START, _HISTOGRAM_START = 0x12, 3, 17
 _SIZE_WITHOUT_START = 16
-"""Bytes of a sample of today without a start timestamp; a longer one is looked into."""
+"""Bytes of a current sample without a start timestamp. Longer samples are parsed for one."""
 _SMALL = 256 << 10
-"""Messages of so many bytes have their symbols as texts at once."""
+"""The symbols of messages up to this size are decoded at once."""
 _MOST_KNOWN = 1 << 14
 _TYPES = (
     "unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset",
@@ -44,16 +44,16 @@ _PARTS = {
 
 @dataclass(slots=True)
 class _Found:
-    limits: LabelLimits
-    """What the series of a message brought so far.
+    """The decoded content of the series so far.
 
-    regions     series number, first and one past the last byte of samples that stand together
-    samples     how many samples the regions have
+    regions     series number, first and one past the last byte of adjacent samples
+    samples     number of samples in the regions
     starts      number of a sample among those → its start timestamp
     histograms  series number, start timestamp or 0, histogram
     exemplars   series number, exemplar
     """
 
+    limits: LabelLimits
     labels: list[dict[str, str]] = field(default_factory=list)
     number_of: dict[bytes, int] = field(default_factory=dict)
     regions: list[tuple[int, int, int]] = field(default_factory=list)
@@ -66,11 +66,11 @@ class _Found:
 
 
 Places = list[tuple[int, int]]
-"""Where fields lie in a message: first and one past the last byte."""
+"""Fields in a message: first and one past the last byte."""
 
 
 class Message2:
-    """A message whose time series are decoded some at a time. `walk` comes first."""
+    """A message whose time series are decoded in parts. Call `walk` first."""
 
     def __init__(self, data: bytes, limits: LabelLimits = USUAL_LIMITS) -> None:
         self._data = data
@@ -82,7 +82,7 @@ class Message2:
         return len(self._starts)
 
     def walk(self, often: int = 1 << 30) -> Iterator[None]:
-        """Find symbols and time series; comes back after so many fields.
+        """Find symbols and time series. Yields after each `often` fields.
 
         Raises `InputError`, `LimitExceeded`.
         """
@@ -90,9 +90,9 @@ class Message2:
         symbols: list[str] | Symbols = [] if len(data) <= _SMALL else Symbols(data)
         for walked, (number, kind, start, stop) in enumerate(fields(data, 0, len(data))):
             if number == _SYMBOL and kind == BYTES:
-                said = text(data, start, stop)
+                symbol = text(data, start, stop)
                 if isinstance(symbols, list):
-                    symbols.append(said)
+                    symbols.append(symbol)
                 else:
                     symbols.put(start, stop)
             elif number == _SERIES and kind == BYTES:
@@ -127,7 +127,7 @@ class Message2:
         return sum(self._stops[first:last]) - sum(self._starts[first:last])
 
     def places(self, first: int, last: int) -> Places:
-        """Where they lie."""
+        """The places of some time series."""
         return list(zip(self._starts[first:last], self._stops[first:last], strict=True))
 
     def decode(self, first: int, last: int) -> WriteRequest:
@@ -139,7 +139,7 @@ class Message2:
         return self._decode(data, [(0, len(data))])
 
     def opened(self, number: int) -> tuple[bytes, bytes, int, int]:
-        """The message, the label references of a time series, and where its other fields lie."""
+        """The message, the label references of a time series, and the place of its other fields."""
         start, stop = self._starts[number], self._stops[number]
         which, kind, _, after = next(fields(self._data, start, stop))
         if which != _REFS or kind not in (BYTES, VARINT):
@@ -159,7 +159,7 @@ class Message2:
 
 
 class Symbols(Sequence[str]):
-    """Texts of a large message, as places; each is decoded when it is asked for."""
+    """Texts of a large message as places. Each is decoded at its first use."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -167,7 +167,7 @@ class Symbols(Sequence[str]):
         self._known: dict[int, str] = {}
 
     def put(self, start: int, stop: int) -> None:
-        """One more."""
+        """Add a text."""
         self._starts.append(start)
         self._sizes.append(stop - start)
 
