@@ -1,1 +1,1 @@
-"""HTTP around the library. Knows `novaql` and `tsdb` by their public names only."""
+"""HTTP around the library. Imports of the library only names that its packages export."""
