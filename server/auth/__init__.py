@@ -1,1 +1,1 @@
-"""Who makes a request and what it may do: tokens, roles, rate limits."""
+"""Authentication and authorization of requests: tokens, roles, rate limits."""

@@ -1,4 +1,4 @@
-"""Who may make requests, and how many."""
+"""The components that authenticate and limit requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from novaql.server.auth.unknown_clients import UnauthenticatedRateLimit
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What admits requests.
+    """The components that admission uses.
 
-    accounts    finds the principal of a token; None when authentication is off, and every request
-                is that of `default_principal`
-    quota_plan  the quotas of each kind of endpoint
-    strangers   counts requests without a valid token
-    starts      the order in which requests begin
+    accounts               finds the principal of a token; None: authentication is off, and every
+                           request has the principal `default_principal`
+    quota_plan             the quotas of each kind of endpoint
+    unauthenticated_limit  counts requests without a valid token
+    starts                 the order in which requests begin
     """
 
     accounts: Accounts | None

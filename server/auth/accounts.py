@@ -1,8 +1,8 @@
-"""Who a token belongs to, and what it may do: looked up for every request.
+"""The principal of a token, looked up for every request.
 
-A revoked token, a deactivated owner or a lowered role counts at the next request, in every process:
-an entry is used only while the tables that it was read from are unchanged. Over PostgreSQL a look
-at the versions would cost as much as the look-up, so every request looks up.
+A revoked token, a deactivated owner or a lowered role takes effect with the next request, in every
+process: a cached principal is valid only while the tables that it was read from are unchanged. Over
+PostgreSQL, reading the versions of the tables costs as much as the look-up, so nothing is cached.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from novaql.server.db.tables import Token, User
 
 _CACHED = 4096
 _WRITTEN = (Token.__tablename__, User.__tablename__)
-"""The tables whose rows say when tokens were used."""
+"""The tables that `write_uses` changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _CachedPrincipal:
-    """A principal, until when at most, and the versions of the tenant's rows that it is from.
+    """A cached principal, its expiry, and the versions of the tenant's rows that it was read at.
 
-    tables  that it was read from
+    tables  the tables that it was read from
     """
 
     principal: Principal
@@ -52,7 +52,7 @@ class Accounts:
         self._tenants: set[str] = set()
 
     def remembered(self, secret: str) -> Principal | None:
-        """The principal, if it is known and still right. Never waits."""
+        """Return the principal of a secret if the cache has a valid one. Never waits."""
         digest = digest_of(secret)
         with self._lock:
             cached = self._cached.get(digest)
@@ -64,10 +64,12 @@ class Accounts:
         return self._if_valid(cached)
 
     def find(self, secret: str) -> Principal | None:
-        """The principal of a secret, from the database; None if it opens nothing."""
+        """Return the principal of a secret from the database; None if no valid token has this
+        secret."""
         if not is_well_formed(secret):
             return None
-        # The look-up is by digest of 256 random bits: its timing tells nothing about a secret.
+        # The look-up uses a digest of 256 random bits, so its timing reveals nothing about a
+        # secret.
         digest = digest_of(secret)
         cached = self._look_up(digest)
         with self._lock:
@@ -79,7 +81,7 @@ class Accounts:
         return self._if_valid(cached)
 
     def note_use(self, principal: Principal) -> None:
-        """Remember that a token was used now; `write_uses` keeps it."""
+        """Record in memory that a token was used now; `write_uses` stores it."""
         now = self._clock.now().replace(second=0, microsecond=0)
         with self._lock:
             self._used[principal.id] = now
@@ -87,7 +89,7 @@ class Accounts:
             self._tenants.add(principal.tenant_id)
 
     def write_uses(self) -> None:
-        """Keep when tokens were last used, to the minute, in one transaction."""
+        """Store the times at which tokens were last used, to the minute, in one transaction."""
         with self._lock:
             used, self._used = self._used, {}
             active, self._active = self._active, {}

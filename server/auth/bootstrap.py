@@ -24,7 +24,7 @@ FIRST_ADMIN = "admin@localhost"
 
 @dataclass(frozen=True, slots=True)
 class Bootstrapped:
-    """Ids of what was made, and the secret, which cannot be had again."""
+    """Ids of the created rows, and the secret of the token, which cannot be read again."""
 
     tenant_id: str
     user_id: str
@@ -33,16 +33,17 @@ class Bootstrapped:
 
 
 def ensure_first_tenant(database: StateDatabase, clock: Clock, name: str = FIRST_TENANT) -> Tenant:
-    """The oldest tenant, whose samples are in the data directory itself; made when missing.
+    """Return the oldest tenant, whose samples are in the data directory itself. Create it if there
+    is no tenant.
 
-    name  of a tenant that is made
+    name  the name of a tenant that is created
     """
     oldest = select(Tenant).order_by(Tenant.created_at, Tenant.id).limit(1)
     with database.read(None) as session:
         found = session.execute(oldest).scalar_one_or_none()
     if found is not None:
         return found
-    with database.write(None) as session:  # unless another process made it meanwhile
+    with database.write(None) as session:  # unless another process has created it meanwhile
         tenant = session.execute(oldest).scalar_one_or_none()
         if tenant is None:
             tenant = _new_tenant(session, clock, name, first=True)
@@ -50,7 +51,7 @@ def ensure_first_tenant(database: StateDatabase, clock: Clock, name: str = FIRST
 
 
 def tenants(database: StateDatabase) -> list[Tenant]:
-    """All tenants, the oldest first."""
+    """Return all tenants, the oldest first."""
     with database.read(None) as session:
         return list(
             session.execute(select(Tenant).order_by(Tenant.created_at, Tenant.id)).scalars()
@@ -58,10 +59,7 @@ def tenants(database: StateDatabase) -> list[Tenant]:
 
 
 def add_tenant(database: StateDatabase, clock: Clock, name: str) -> Tenant:
-    """A further tenant, with samples of its own; or the first one, if there is none yet.
-
-    Raises `Conflict` if the name is taken.
-    """
+    """Create a tenant with a store of its own, or the first tenant if there is none yet."""
     with database.write(None) as session:
         taken = session.execute(select(Tenant.id).where(Tenant.name == name)).first()
         if taken is not None:
@@ -94,9 +92,9 @@ def set_limits(
     changes: Mapping[str, float | None],
     settings: Settings,
 ) -> Limits:
-    """Change limits of a tenant, None takes one away; those that it has then.
+    """Change limits of a tenant and return all limits that it has then. None removes a limit.
 
-    Raises `ArgumentError` for one that the server could not keep to.
+    Raises `ArgumentError` for a limit that the server cannot enforce.
     """
     with database.write(None) as session:
         tenant = session.execute(
@@ -118,7 +116,8 @@ def add_admin(
     called: str = "first",
     role: Role = Role.ADMIN,
 ) -> Bootstrapped:
-    """A token for a person of a tenant, who is made when missing and is active afterwards."""
+    """Create a token for a user of a tenant. The user is created if missing, and is active
+    afterwards."""
     now = clock.now()
     with database.write(tenant_id) as session:
         owner = session.execute(
@@ -144,6 +143,6 @@ def add_admin(
 
 
 def has_tokens(database: StateDatabase) -> bool:
-    """Whether anybody has a token."""
+    """Return whether any token exists."""
     with database.read(None) as session:
         return session.execute(select(Token.id).limit(1)).first() is not None

@@ -1,4 +1,4 @@
-"""What a request shows of itself, and whether that is enough."""
+"""Credentials of a request, and the check of its role."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TOO_WEAK = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 
 
 def secret_of(request: Request) -> str:
-    """The token that came with a request; "" if there is none.
+    """Return the token of a request; "" if it has none.
 
-    On Prometheus's base the token may also be the password of basic authentication, which is
-    what promtool, Grafana and remote writers can send.
+    On the Prometheus base, the token may also be the password of basic authentication, because
+    promtool, Grafana and remote writers can send that.
     """
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -29,10 +29,10 @@ def secret_of(request: Request) -> str:
 
 
 def unauthenticated(*, given: bool) -> Unauthenticated:
-    """The refusal; `given`: there was a token, and it opens nothing."""
+    """Return the error for a missing (`given` is False) or an invalid token."""
     challenge = 'Bearer error="invalid_token"' if given else "Bearer"
-    # Basic is taken on Prometheus's base, and not offered: a browser would ask for a password,
-    # keep it, and send it with requests of any page.
+    # The Prometheus base accepts Basic but does not offer it: a browser would prompt for a
+    # password, remember it, and send it with requests of any page.
     message = (
         "this token is not valid" if given else "a token is needed: Authorization: Bearer nova_…"
     )
@@ -40,7 +40,7 @@ def unauthenticated(*, given: bool) -> Unauthenticated:
 
 
 def authorize(principal: Principal, needed: Role, path: str) -> None:
-    """Raises `Forbidden` if the role is too low, or the token is for something else."""
+    """Raise `Forbidden` if the role is too low, or if the token has another purpose."""
     if principal.purpose == "scim" and not path.startswith(SCIM_BASES):
         raise Forbidden("this token is for SCIM only", headers=_TOO_WEAK)
     if not principal.role.covers(needed):

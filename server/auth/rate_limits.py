@@ -1,15 +1,16 @@
-"""How many requests a token and a tenant may make, counted for all processes in the database.
+"""Quotas: the number of requests that a token or tenant may make, counted over all processes in the
+database.
 
-A quota is a moving window, kept in slices: a slice counts until its start has left the window. So a
-client that waits as long as the window is always let in again, and the most that can be gained is a
-slice.
+A quota is a moving window that consists of slices. A slice counts until its start has left the
+window. A client that waits for one window is therefore always admitted again, and a client can
+exceed a quota by one slice at most.
 
-Counting does not write for every request. A process that sees a key busy takes several requests
-from the quota at a time and spends them within a slice or a few seconds; what it does not spend it
-gives back. A process that is killed has lost what it had taken, never gained.
+Most requests cause no write. A process that sees many requests for a key acquires several requests
+of the quota at a time. It spends them within a slice or a few seconds, and gives back the rest. If
+a process is killed, its acquired requests count as spent.
 
-SQLite has one writer at a time, so the counts are in a file of their own there: a request that is
-counted does not wait for another tenant's transaction. PostgreSQL locks the key's row alone.
+SQLite has one writer at a time. The counts are therefore in a separate file, so that counting does
+not wait for transactions of the state database. PostgreSQL locks the row of the key only.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ log = logging.getLogger(__name__)
 _MOST_AT_ONCE = 64
 _SPEND_MS = 2_000
 _SKEW_MS = 5_000
-"""Clocks of processes are apart by this at most. What was counted later than that was counted
-before the clock was set back, and counts no longer."""
+"""The largest difference between clocks of processes. A count that is further in the future dates
+from before a clock was set back, and is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`limit` requests in any `window_s` seconds for each key; 0 is no limit."""
+    """At most `limit` requests in any `window_s` seconds for each key; 0: unlimited."""
 
     name: str
     limit: int
@@ -53,7 +54,8 @@ class Quota:
 
 
 def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
-    """The quotas of each kind of endpoint. Those of a minute are a token's, others a tenant's."""
+    """Return the quotas of each kind of endpoint. Quotas of a minute apply to a token, others to a
+    tenant."""
     api = (
         Quota("minute", settings.rate_per_minute, 60, 250),
         Quota("day", settings.rate_per_day, 86_400, 600_000),
@@ -67,7 +69,7 @@ def quota_plan(settings: Settings) -> dict[str, tuple[Quota, ...]]:
 
 @dataclass(slots=True)
 class _Taken:
-    """What this process has of a key: requests taken and not yet spent, and when they lapse."""
+    """Requests of a key that this process has acquired and not yet spent, and their expiry."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     spare: int = 0
@@ -81,7 +83,8 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class QuotaState:
-    """Of one quota after a request: how many are left, and in how many seconds there are more."""
+    """State of a quota after a request: the requests that are left, and the seconds until there are
+    more."""
 
     quota: Quota
     left: int
@@ -89,10 +92,10 @@ class QuotaState:
 
 
 class Quotas:
-    """Spends requests of quotas. Safe to use from several threads.
+    """Spends requests of quotas. Thread-safe.
 
-    database  where they are counted, with a table of `RateWindow`
-    owned     `close` closes it, too
+    database  stores the counts in a table of `RateWindow`
+    owned     whether `close` closes the database
     """
 
     def __init__(self, database: StateDatabase, clock: Clock, *, owned: bool = False) -> None:
@@ -103,7 +106,8 @@ class Quotas:
         self._taken: dict[tuple[str, str], _Taken] = {}
 
     def spend_at_once(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState] | None:
-        """Spend one request of each quota for its key, if that needs no look at the database."""
+        """Spend one request of each quota for its key. None if this requires a read of the
+        database."""
         now = to_ms(self._clock.now())
         chosen = [(quota, self._of(quota, key)) for quota, key in wanted]
         for number, (_, taken) in enumerate(chosen):
@@ -119,7 +123,8 @@ class Quotas:
         return [_state_of(quota, taken, now) for quota, taken in chosen]
 
     def spend(self, wanted: Sequence[tuple[Quota, str]]) -> list[QuotaState]:
-        """Spend one request of each quota for its key. Raises `RateLimited`, and spends none."""
+        """Spend one request of each quota for its key. Raises `RateLimited`; no quota is spent
+        then."""
         spent: list[tuple[Quota, _Taken]] = []
         now = to_ms(self._clock.now())
         for quota, key in wanted:
@@ -140,18 +145,18 @@ class Quotas:
         return [_state_of(quota, taken, now) for quota, taken in spent]
 
     def forget(self, before: datetime) -> None:
-        """Delete what was counted for keys that nobody has used since."""
+        """Delete the counts of keys without a request since `before`."""
         with self._database.write(None, durability="relaxed", visible=False) as session:
             session.execute(delete(RateWindow).where(RateWindow.updated_at <= before))
 
     def close(self) -> None:
-        """Give back what was not spent, and close the database if it is the quotas' own."""
+        """Give back unspent requests, and close the database if `owned`."""
         self.give_back()
         if self._owned:
             self._database.close()
 
     def give_back(self) -> None:
-        """Give back what was taken and not spent, before the process ends."""
+        """Give back unspent requests before the process ends."""
         with self._lock:
             everything, self._taken = self._taken, {}
         held = {name: taken for name, taken in everything.items() if taken.spare}
@@ -173,7 +178,7 @@ class Quotas:
         return found
 
     def _take(self, quota: Quota, key: str, taken: _Taken, now_ms: int) -> None:
-        """Refill `taken` from the database, as far as the quota goes."""
+        """Refill `taken` from the database, up to the limit of the quota."""
         key = f"{quota.name}:{key}"
         brisk = now_ms - taken.last_ms < 1000
         wanted = min(_MOST_AT_ONCE, max(1, taken.batch * 2)) if brisk else 1
@@ -196,7 +201,7 @@ class Quotas:
                 row.counts = counts
                 row.updated_at = from_ms(now_ms)
         except Unavailable:
-            # A database that cannot be written must not stop what needs only reading.
+            # A read-only database must not block requests that only read.
             log.warning("requests are not counted: the database cannot be written")
             got, free, counts = 1, quota.limit, []
         first = counts[0][0] if counts else here
@@ -208,8 +213,8 @@ class Quotas:
 
 
 def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
-    """The quotas of a server, counted beside its database. Without a place for a file of their own
-    they are counted in the database itself."""
+    """Open the quotas of a server in a file beside its database. If there is no place for that
+    file, the counts are in the database itself."""
     if not state.is_sqlite or state.is_fallback or not state.url.database:
         return Quotas(state, clock)
     beside = Path(state.url.database)
@@ -219,7 +224,7 @@ def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
     try:
         with database.engine.execution_options(immediate=True).begin() as connection:
             table = RateWindow.metadata.tables[RateWindow.__tablename__]
-            connection.execute(CreateTable(table, if_not_exists=True))  # others start as well
+            connection.execute(CreateTable(table, if_not_exists=True))  # concurrent starts
     except DatabaseError as problem:
         database.close()
         log.warning("quotas are counted in the server's database: %s", problem.orig)
@@ -228,7 +233,7 @@ def open_quotas(state: StateDatabase, clock: Clock) -> Quotas:
 
 
 def limited(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> RateLimited:
-    """The refusal; the last standing is of the quota that is used up. `policy`: every quota."""
+    """Return the error for a used-up quota, the last of `states`. `policy`: every quota."""
     worst = states[-1]
     return RateLimited(
         f"the quota of {worst.quota.limit} requests in {worst.quota.window_s} s is used up; "
@@ -238,7 +243,7 @@ def limited(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> RateL
 
 
 def rate_headers(states: Sequence[QuotaState], policy: Sequence[Quota] = ()) -> Mapping[str, str]:
-    """RateLimit and RateLimit-Policy, as the draft of the IETF's HTTPAPI group has them."""
+    """Return the RateLimit and RateLimit-Policy headers of the IETF HTTPAPI draft."""
     quotas = policy or [s.quota for s in states]
     policy_text = ", ".join(
         f'"{quota.name}";q={quota.limit};w={quota.window_s}' for quota in quotas

@@ -1,4 +1,4 @@
-"""Roles, and who makes a request."""
+"""Roles and principals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Each role may do what the ones before it may."""
+    """Roles in ascending order: each has the permissions of the ones before it."""
 
     READ_ONLY = "read_only"
     OPERATOR = "operator"
@@ -17,7 +17,7 @@ class Role(StrEnum):
         return _ORDER[self] >= _ORDER[needed]
 
     def at_most(self, other: Role) -> Role:
-        """The lower of two roles."""
+        """Return the lower of two roles."""
         return self if other.covers(self) else other
 
 
@@ -26,16 +26,16 @@ _ORDER = {role: number for number, role in enumerate(Role)}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a request comes from.
+    """The authenticated sender of a request.
 
     id           of the token
     name         of the token
-    role         what the request may do: the token's role, and never more than its owner's
-    api_version  what the token was issued for
-    tenant_id, tenant_name   whose data the request sees; there is no way to see others'
+    role         the token's role, or its owner's if that is lower
+    api_version  the API version that the token was issued for
+    tenant_id, tenant_name   the tenant whose data the request can access; no other is accessible
     user_id, user_name       the owner: the actor of audit entries
-    limits       settings that the tenant has otherwise
-    purpose      `api`, or `scim` for a token that opens the SCIM base only
+    limits       settings that this tenant overrides
+    purpose      `api`, or `scim` for a token that is valid for the SCIM base only
     """
 
     id: str

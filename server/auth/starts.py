@@ -1,9 +1,9 @@
-"""When requests begin, so that no tenant's requests wait behind all of another's.
+"""The order in which requests begin: fair between tenants.
 
-A request takes most of a millisecond of the event loop (its body, its query, its answer), and the
-loop runs everything that is ready before it looks at its sockets again; the threads that answer
-queries share the interpreter's lock with it. Eighty clients of one tenant that ask again at once
-would so delay each request of another tenant by eighty of theirs.
+A request takes most of a millisecond of the event loop (body, query, answer). The loop runs all
+ready callbacks before it polls its sockets again, and the threads that evaluate queries share the
+interpreter's lock with it. Without this limit, eighty simultaneous requests of one tenant would
+delay each request of another tenant by the time of all eighty.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Any
 from novaql.server.pools.fair_queue import FairQueue
 
 YOUNG_S = 0.02
-"""How long a request counts: one that takes longer waits for something, or is queued elsewhere."""
+"""How long a request counts. An older one waits for I/O, or is queued elsewhere."""
 
 
 class Starts:
-    """Lets a request of a tenant begin while fewer than `most` of its requests are under way and
-    younger than `young_s`. Requests that wait begin in their tenants' turns. On the event loop
-    only.
-    """
+    """Limits the requests of a tenant that began less than `young_s` ago and still run to `most`.
+    Further requests wait, and tenants take turns. Not thread-safe: only for the event loop."""
 
     def __init__(self, most: int, *, young_s: float = YOUNG_S) -> None:
         self.young_s = young_s
@@ -29,7 +27,7 @@ class Starts:
         self._queue: FairQueue[_Request] = FairQueue(most_active=most)
 
     async def wait(self, tenant: str) -> None:
-        """Return when a request of a tenant may begin. It ends with the task that waits here."""
+        """Wait until a request of a tenant may begin. The request ends with the task that waits."""
         request = _Request(self, tenant)
         if self._queue.active(tenant) < self._most:
             self._queue.enter(tenant)
@@ -39,10 +37,10 @@ class Starts:
             await request.turn
 
     def leave(self, tenant: str) -> None:
-        """A request of a tenant has ended, or is no longer young: others may begin."""
+        """Count a request of a tenant as ended or as no longer young, so that others may begin."""
         self._queue.leave(tenant)
         while (taken := self._queue.take()) is not None:
-            if taken.item.turn.done():  # its client has left
+            if taken.item.turn.done():  # its client has disconnected
                 self._queue.leave(taken.tenant)
             else:
                 taken.item.begin()
@@ -66,7 +64,7 @@ class _Request:
         self._old = self._task.get_loop().call_later(self._starts.young_s, self._leave, self._task)
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
-        # A task that ends as it stops being young has both callbacks scheduled already.
+        # If a task ends just as it stops being young, both callbacks are already scheduled.
         if self._left:
             return
         self._left = True

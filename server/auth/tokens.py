@@ -1,4 +1,4 @@
-"""Issuing, rotating and revoking tokens. The secret is shown once; what is kept is its digest."""
+"""Issue, rotate and revoke tokens. The secret is shown once; the database stores its digest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from novaql.server.ids import new_id
 from novaql.server.versions import CURRENT
 
 OVERLAP = timedelta(hours=1)
-"""How long the secret before a rotation stays good."""
+"""How long the previous secret remains valid after a rotation."""
 
 
 def issue(
@@ -29,7 +29,7 @@ def issue(
     api_version: str = CURRENT,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """A new token and its secret, which cannot be had again.
+    """Create a token. Return it and its secret, which cannot be read again.
 
     Raises `Impossible` for a role above the owner's.
     """
@@ -59,10 +59,10 @@ def issue(
 
 
 def rotate(token: Token, now: datetime) -> str:
-    """Give a token a new secret; the one before stays good for an hour.
+    """Give a token a new secret and return it. The previous secret remains valid for an hour.
 
-    A second rotation within that hour ends the oldest secret at once: at most two are good.
-    Raises `Conflict` for a token that is revoked or has expired.
+    A second rotation within that hour invalidates the oldest secret: at most two are valid. Raises
+    `Conflict` for a token that is revoked or has expired.
     """
     if token.revoked_at is not None:
         raise Conflict("the token is revoked; it cannot be rotated", code="token_revoked")
@@ -75,13 +75,13 @@ def rotate(token: Token, now: datetime) -> str:
 
 
 def revoke(token: Token, now: datetime) -> None:
-    """End a token; every process refuses it from its next request on."""
+    """Revoke a token. Every process rejects it from its next request on."""
     token.revoked_at = now
     token.previous = token.previous_valid_until = None
 
 
 def revoke_all_of(session: Session, user_id: str, now: datetime) -> list[Token]:
-    """End every token of a user; the ones that were good until now."""
+    """Revoke every token of a user. Return those that were valid until now."""
     statement = select(Token).where(Token.owner_id == user_id, Token.revoked_at.is_(None))
     tokens = list(session.execute(statement).scalars())
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Requests without a good token, limited by address: guessing tokens is slow."""
+"""Rate limit of requests without a valid token, by address. It slows down guessing of tokens."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _WINDOW_S = 60.0
 
 
 class UnauthenticatedRateLimit:
-    """Counts refused requests of each address in this process.
+    """Counts rejected requests of each address in this process.
 
-    limit  refused requests a minute that are answered 401; the next are a 429. 0: no limit
+    limit  rejected requests a minute that get a 401; further ones get a 429. 0: unlimited
     """
 
     def __init__(self, limit: int) -> None:
@@ -24,7 +24,7 @@ class UnauthenticatedRateLimit:
         self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def count(self, request: Request) -> None:
-        """Count a refusal. Raises `RateLimited` if there were too many."""
+        """Count a rejected request. Raises `RateLimited` above the limit."""
         if not self._limit:
             return
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Changing what a user may do, wherever the change comes from: the API or an identity provider."""
+"""Changes of a user's role and status, from the API or from an identity provider."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ ACTIVE, DEACTIVATED = "active", "deactivated"
 
 
 def check_new_user(unit: Unit) -> None:
-    """Raise `limit_reached` unless the tenant may have one more user. Deactivated ones have a limit
-    of their own: their rows stay, and deactivating is never refused."""
+    """Raise `limit_reached` unless the tenant may have one more user. Deactivated users count
+    against a limit of their own: their rows are retained, and deactivation always succeeds."""
     check_limit(unit, "max_users", User, User.status != DEACTIVATED)
     check_limit(unit, "max_former_users", User, User.status == DEACTIVATED)
 
 
 def set_access(unit: Unit, user: User, *, role: str, status: str) -> None:
-    """Give a user a role and a status, with all that follows.
+    """Set the role and the status of a user, with all consequences.
 
-    Who is deactivated loses every token at once, and an invitation. Raises `Conflict` `last_admin`
-    if the tenant would have no active administrator left, `limit_reached` if it has as many users
-    as it may.
+    Deactivation revokes every token and the invitation of the user. Raises `Conflict` `last_admin`
+    if the tenant would have no active administrator left, `limit_reached` if it has the largest
+    number of users already.
     """
     was, becomes = _looks_after(user.status, user.role), _looks_after(status, role)
     if was and not becomes and not _other_admins(unit.session, user.id):
@@ -47,7 +47,7 @@ def _looks_after(status: str, role: str) -> bool:
 
 
 def _other_admins(session: Session, user_id: str) -> bool:
-    # Locked together: of two administrators who end each other's access at once, one is refused.
+    # The rows are locked: if two administrators deactivate each other, one request is rejected.
     admins = session.execute(
         select(User)
         .where(User.role == Role.ADMIN.value, User.status == ACTIVE)
