@@ -1,1 +1,1 @@
-"""Values that several requests share, bounded and versioned."""
+"""Caches of values that several requests share, bounded and versioned."""

@@ -13,7 +13,7 @@ from novaql.server.cache.response_cache import ResponseCache
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Caches by what they hold (docs/design/resources.md has their bounds).
+    """All caches of a server. docs/design/resources.md has their bounds.
 
     results         results of range queries
     texts           the JSON of their samples

@@ -1,4 +1,4 @@
-"""The Idempotency-Keys of requests that are at work."""
+"""Idempotency-Keys of requests that run now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from novaql.server.errors import Conflict
 
 
 class KeysInFlight:
-    """The keys that this process works on now: the second request with one is told at once."""
+    """The keys of running requests in this process. A second request with such a key is rejected at
+    once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,7 +19,7 @@ class KeysInFlight:
 
     @contextmanager
     def holding(self, *key: str) -> Iterator[None]:
-        """Hold a key. Raises `Conflict` if somebody does already."""
+        """Hold a key during the block. Raises `Conflict` if another request holds it."""
         with self._lock:
             if key in self._keys:
                 raise in_flight()
@@ -31,7 +32,7 @@ class KeysInFlight:
 
 
 def in_flight() -> Conflict:
-    """The answer while the first request with a key is still being worked on."""
+    """Return the error for a key whose first request still runs."""
     return Conflict(
         "a request with this Idempotency-Key is being worked on; try again",
         code="idempotency_in_flight",

@@ -1,9 +1,9 @@
-"""Values that expressions have over a tenant's samples at one time, shared by what asks for them.
+"""A cache of values that expressions have over a tenant's samples at one time.
 
-One look at an objective is a score of queries, and pages poll objectives and health more often than
-they change. Values are used again for `seconds` unless a client writes samples: its write counts
-in every value that is asked for after the answer to it. Samples of scrapes and rules do not end
-the time.
+One read of an objective evaluates about twenty queries, and pages poll objectives and health more
+often than they change. A value is valid for `seconds`. A client's write of samples invalidates it:
+values that are read after the acknowledgement include the write. Samples of scrapes and rules do
+not invalidate it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 _MOST = 10_000
-"""Expressions whose values are shared; those of a tenant with more are evaluated each time."""
+"""The largest number of cached expressions of a tenant; further ones are evaluated each time."""
 
 
 class Measured(NamedTuple):
@@ -34,7 +34,7 @@ Measure = Callable[[str, datetime], Found]
 class Measurements:
     """The values of a tenant at one time.
 
-    writes  acknowledged writes of the tenant before it
+    writes  the number of acknowledged writes of the tenant before it
     """
 
     at: datetime
@@ -43,8 +43,8 @@ class Measurements:
     _turns: dict[str, threading.Lock] = field(default_factory=dict)
 
     def of(self, expr: str, measure: Measure) -> Found:
-        """The value of an expression at this time. Threads that ask for the same wait for the
-        first of them. Raises what `measure` raises."""
+        """Return the value of an expression at this time. Only one thread evaluates an expression;
+        others wait for its result. Raises what `measure` raises."""
         found = self._values.get(expr)
         if found is None:
             with self._turns.setdefault(expr, threading.Lock()):
@@ -57,7 +57,8 @@ class Measurements:
 
 
 class MeasurementCache:
-    """The last measurements of each tenant. seconds: how long they are used; 0: not again."""
+    """Caches the last measurements of each tenant. seconds: how long they are valid; 0: caches
+    none."""
 
     def __init__(self, seconds: float) -> None:
         self._lasts = timedelta(seconds=seconds)
@@ -66,12 +67,13 @@ class MeasurementCache:
         self._writes: Counter[str] = Counter()
 
     def note_write(self, tenant_id: str) -> None:
-        """A client's samples were stored or deleted; to be called before it is answered."""
+        """Invalidate after a client's samples were stored or deleted. Call it before the
+        acknowledgement."""
         with self._lock:
             self._writes[tenant_id] += 1
 
     def at(self, tenant_id: str, now: datetime) -> Measurements:
-        """The measurements that count now, perhaps without values yet."""
+        """Return the valid measurements, or new ones without values."""
         with self._lock:
             writes = self._writes[tenant_id]
             last = self._last.get(tenant_id)
@@ -80,7 +82,8 @@ class MeasurementCache:
             return last
 
     def version(self, tenant_id: str, now: datetime) -> tuple[datetime, int] | None:
-        """The same as a version of samples; None: they are not to be used again."""
+        """Return what identifies the valid measurements, as a version of samples; None: caches
+        none."""
         if not self._lasts:
             return None
         found = self.at(tenant_id, now)

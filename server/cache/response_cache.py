@@ -1,8 +1,9 @@
-"""Answers to reads, used again until the tables that they were read from change.
+"""A cache of answers to reads, valid until the tables that they were read from change.
 
-A look at the versions costs a few microseconds; reading a list costs a transaction in a thread. An
-entry was read after its versions were looked at, so it holds everything that was committed
-under them: a client reads its own write, through any process of the server.
+Reading the versions of the tables takes a few microseconds; reading a list takes a transaction in a
+thread. A request reads the versions first and the rows after that, so an entry contains every
+change that its versions count. A client therefore reads its own writes through any process of the
+server.
 """
 
 from __future__ import annotations
@@ -18,31 +19,31 @@ from novaql.server.db.row_versions import RowVersions
 
 Value = TypeVar("Value")
 _LARGEST = 8
-"""The largest entry takes one in so many bytes of the cache."""
+"""An entry may take up to 1/8 of the bytes of the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What answers depend on, as one look sees it.
+    """The versions that an answer depends on.
 
     rows   the versions of the tenant's rows
-    other  of all else: the second, or the version of its samples
+    other  of all other data: the current second, or the version of the tenant's samples
     """
 
     rows: RowVersions
     other: Hashable = None
 
     def same(self, other: Version, tables: frozenset[str]) -> bool:
-        """Whether an answer that was read from some tables is the same under both."""
+        """Return whether both versions give the same answer from these tables."""
         return self.other == other.other and self.rows.same(other.rows, tables)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[Value]):
-    """What was read.
+    """A value that was read.
 
-    tables  that it was read from
-    size    bytes that it takes; None: it is not to be cached
+    tables  the tables that it was read from
+    size    its bytes; None: do not cache it
     """
 
     value: Value
@@ -63,9 +64,9 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A read that is under way.
+    """A read that is in progress.
 
-    number  greater than those of the requests that had arrived when it began
+    number  greater than the numbers of all requests that had arrived when it began
     """
 
     number: int
@@ -74,11 +75,13 @@ class _Flight:
 
 
 class ResponseCache:
-    """Values of up to `most_bytes` together; the least recently used are evicted. 0: caches none.
+    """Caches values of up to `most_bytes` in total, and evicts the least recently used. 0: caches
+    none.
 
-    One request at a time reads the value of a key. Those that arrive meanwhile wait, and share
-    what was begun after they arrived or under the version that they see. So a crowd does not
-    read side by side, not even beside a stream of writes. Used on the event loop only.
+    One request at a time reads the value of a key. Requests that arrive meanwhile wait, and share a
+    read that began after they arrived or at the version that they see. Simultaneous requests for a
+    key therefore do not read in parallel, even while clients write. Not thread-safe: only for the
+    event loop.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -89,10 +92,10 @@ class ResponseCache:
         self._numbers = itertools.count()
 
     async def get(self, key: Hashable, look: Look, read: Read[Value]) -> Value:
-        """The value of a key.
+        """Return the value of a key.
 
-        look  the version that it has now; None: that cannot be found out, and it is read
-        read  reads it
+        look  returns the current version; None: unknown, and the value is read
+        read  reads the value
 
         Values are shared and must not be changed. Raises what `read` raises.
         """
@@ -124,7 +127,7 @@ class ResponseCache:
             reading = await read()
         except Exception as problem:
             done.set_exception(problem)
-            done.exception()  # marks it as retrieved: perhaps no other request waits
+            done.exception()  # marks it as retrieved, in case no other request waits
             raise
         else:
             done.set_result(reading.value)
