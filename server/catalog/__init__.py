@@ -1,1 +1,1 @@
-"""The catalogue of services: the table that other domains refer to, and looking names up in it."""
+"""The catalog of services: its table, which other domains refer to, and look-ups by name."""

@@ -1,4 +1,4 @@
-"""Finding a service by its name."""
+"""Look-ups of services by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.server.errors import Detail, Impossible, not_found
 
 
 def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
-    """The tenant's service of that name. Raises the 404 `service_not_found`."""
+    """Return the tenant's service with a name. Raises the 404 `service_not_found`."""
     statement = select(Service).where(Service.name == name)
     if lock:
         statement = statement.with_for_update()
@@ -23,9 +23,9 @@ def service_named(unit: Unit, name: str, *, lock: bool = False) -> Service:
 
 
 def check_service(unit: Unit, name: str, pointer: str) -> None:
-    """Raises `Impossible` `unknown_service` for a name in a body that the catalog does not have.
+    """Raise `Impossible` `unknown_service` if the catalog does not have the name of a body.
 
-    The service stays in it until the unit ends.
+    The service cannot be deleted before the unit ends.
     """
     if not services_held(unit, [name]):
         message = f"no service of the catalog is named {name}"
@@ -33,7 +33,7 @@ def check_service(unit: Unit, name: str, pointer: str) -> None:
 
 
 def check_policy(policy_id: str, pointer: str) -> None:
-    """Raises `Impossible` `unknown_escalation_policy`: there are none yet."""
+    """Raise `Impossible` `unknown_escalation_policy`: no policies exist yet."""
     message = f"there is no escalation policy with the id {policy_id}"
     raise _unknown("escalation_policy", pointer, message)
 
@@ -44,6 +44,6 @@ def _unknown(kind: str, pointer: str, message: str) -> Impossible:
 
 
 def services_held(unit: Unit, names: Collection[str]) -> frozenset[str]:
-    """Which of these names the catalog has. None of them leaves it before the unit ends."""
+    """Return which of these names the catalog has. None can be deleted before the unit ends."""
     wanted = select(Service.name).where(Service.name.in_(names)).order_by(Service.name)
     return frozenset(unit.session.execute(wanted.with_for_update(read=True)).scalars())

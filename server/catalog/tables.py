@@ -1,4 +1,4 @@
-"""The table of services: it is leaned on by more than the catalog itself."""
+"""The table of services, which several domains refer to."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from novaql.server.db.rows import Base, Row
 
 
 class Service(Row, Base):
-    """Something that somebody runs and others depend on.
+    """A service that a tenant operates.
 
-    depends_on  names, of services or of anything else
+    depends_on  names of services or of anything else
     signals     settings of the golden signals: name → {expr, unit, degraded, unhealthy}
     """
 
