@@ -1,1 +1,1 @@
-"""Sealed secrets, signatures, and what hides secrets in snapshots. Knows no database."""
+"""Sealed secrets, signatures, and redaction of secrets in snapshots. Uses no database."""

@@ -1,4 +1,5 @@
-"""What an audit entry may show of a resource: everything but its secrets, and that they changed."""
+"""Redaction of snapshots for audit entries: they show every field but secrets, and which secrets
+changed."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ WRITE_ONLY_URLS = frozenset({"webhook", "channel"})
 
 
 def is_secret(name: str) -> bool:
-    """Whether a field of this name is never shown."""
+    """Return whether fields of this name are secret and never shown."""
     lower = name.lower()
     return lower in _SECRET_NAMES or any(word in lower for word in _SECRET_WORDS)
 
 
 def shown_url(url: str) -> str:
-    """Scheme and host of a URL, and an ellipsis for the rest: `https://hooks.example/…`."""
+    """Return scheme and host of a URL, and an ellipsis for the rest: `https://hooks.example/…`."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
@@ -34,17 +35,17 @@ def shown_url(url: str) -> str:
 
 
 def is_shown_url(url: str) -> bool:
-    """Whether a text is what `shown_url` returns, which a client may send back by mistake."""
+    """Return whether a text is a result of `shown_url`, which a client may send back by mistake."""
     return url.endswith("…")
 
 
 def with_short_urls(value: Any, name: str = "") -> Any:
-    """JSON data in which every `url` is shown as scheme and host.
+    """Return JSON data in which every `url` is redacted to scheme and host.
 
-    For entries of the audit log that an earlier version wrote with whole URLs.
+    Audit entries of earlier versions contain whole URLs.
     """
     if isinstance(value, Mapping):
-        at = str(value.get("path", ""))  # of an operation of a JSON Patch
+        at = str(value.get("path", ""))  # the path of an operation of a JSON Patch
         return {
             key: with_short_urls(
                 inside, at.rpartition("/")[2] if key == "value" and "op" in value else key
@@ -59,14 +60,14 @@ def with_short_urls(value: Any, name: str = "") -> Any:
 def hidden(
     before: Snapshot | None, after: Snapshot | None
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Both snapshots without their secrets; a secret that differs says so in the second."""
+    """Return both snapshots with redacted secrets. The second marks the secrets that differ."""
     shown_before = None if before is None else _hide(before, None)
     shown_after = None if after is None else _hide(after, before)
     return shown_before, shown_after
 
 
 def patch(before: Any, after: Any, at: str = "") -> list[dict[str, Any]]:
-    """The difference as a JSON Patch (RFC 6902). Lists are replaced whole."""
+    """Return the difference as a JSON Patch (RFC 6902). Lists are replaced as a whole."""
     if isinstance(before, dict) and isinstance(after, dict):
         found: list[dict[str, Any]] = []
         for name in before:

@@ -1,8 +1,9 @@
-"""Secrets at rest: encrypted with a key that is not in the database.
+"""Encryption of secrets at rest, with a key that is not in the database.
 
-A sealed text is `v1.KEY.DATA`: which key, and nonce and ciphertext of AES-256-GCM in base64. What a
-secret is for and whose it is are authenticated with it: a sealed text that was moved to another
-row does not open. Signing keys, such as that of cursors, are derived from the first key.
+A sealed text is `v1.KEY.DATA`: the id of the key, then nonce and ciphertext of AES-256-GCM in
+base64. The purpose (tenant, row and column) is authenticated too, so a sealed text that is copied
+to another row cannot be unsealed. Signing keys, for example of cursors, are derived from the master
+keys.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ _NONCE = 12
 
 
 class CannotUnseal(Exception):
-    """The text was sealed with a key that this server does not have, or is not whole."""
+    """The text is damaged, or was sealed with a key that this server does not have."""
 
 
 class SealingKeys:
-    """Master keys: the first seals, all of them open. Raises `ValueError` for unusable ones."""
+    """Master keys: the first one seals, all of them unseal. Raises `ValueError` for invalid
+    keys."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != _BYTES for key in keys):
@@ -37,17 +39,17 @@ class SealingKeys:
 
     @property
     def current(self) -> str:
-        """Id of the key that seals."""
+        """The id of the key that seals."""
         return key_id(self._first)
 
     def seal(self, secret: str, *, purpose: str) -> str:
-        """The secret, encrypted. `purpose` names tenant, row and column; it is needed to open."""
+        """Encrypt a secret. `purpose` names tenant, row and column; `unseal` needs the same."""
         nonce = os.urandom(_NONCE)
         data = AESGCM(self._first).encrypt(nonce, secret.encode(), purpose.encode())
         return f"v1.{self.current}.{base64.urlsafe_b64encode(nonce + data).decode()}"
 
     def unseal(self, sealed: str, *, purpose: str) -> str:
-        """The secret again. Raises `CannotUnseal`."""
+        """Decrypt a secret. Raises `CannotUnseal`."""
         version, _, rest = sealed.partition(".")
         name, _, data = rest.partition(".")
         key = self._keys.get(name)
@@ -60,26 +62,28 @@ class SealingKeys:
             raise CannotUnseal("the sealed text is damaged or was made for another place") from None
 
     def is_current(self, sealed: str) -> bool:
-        """Whether a text is sealed with the first key; others are to be sealed again."""
+        """Return whether a text is sealed with the first key. All others have to be sealed
+        again."""
         return sealed.startswith(f"v1.{self.current}.")
 
     def signing_keys(self, purpose: str) -> list[bytes]:
-        """Keys for one kind of signature, of every master key: the first signs, all verify."""
+        """Return signing keys for one purpose, one for each master key: the first signs, all
+        verify."""
         return [hmac.digest(k, b"sign:" + purpose.encode(), "sha256") for k in self._keys.values()]
 
 
 def is_sealed(text: str) -> bool:
-    """Whether a text has the form of sealed ones."""
+    """Return whether a text has the form of a sealed one."""
     return text.startswith("v1.")
 
 
 def key_id(key: bytes) -> str:
-    """A short name of a key that does not give it away."""
+    """Return a short id of a key that does not reveal it."""
     return hashlib.sha256(b"novaql key id" + key).hexdigest()[:8]
 
 
 def parse_keys(text: str) -> list[bytes]:
-    """Keys in base64, separated by commas, the newest first."""
+    """Parse keys in base64, separated by commas, the newest first."""
     try:
         return [base64.b64decode(part.strip(), altchars=b"-_") for part in text.split(",")]
     except ValueError:
@@ -87,14 +91,14 @@ def parse_keys(text: str) -> list[bytes]:
 
 
 def new_key() -> bytes:
-    """A master key by chance."""
+    """Return a random master key."""
     return os.urandom(_BYTES)
 
 
 def write_keys(path: Path, keys: Sequence[bytes], *, replace: bool = True) -> None:
-    """Write a key file that only its owner may read, the newest key first.
+    """Write a key file, the newest key first, that only its owner may read.
 
-    replace  False: of two processes that start at once, one writes it and both read that one
+    replace  False: if two processes start at once, one writes the file and both use its key
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new-{os.getpid()}")

@@ -1,7 +1,7 @@
-"""Signatures as Standard Webhooks 1.0 wants them.
+"""Signatures of Standard Webhooks 1.0.
 
 secret     "whsec_" + base64 of 24 … 64 random bytes
-signed     ID "." TIMESTAMP "." BODY          the bytes that are sent, not JSON made anew
+signed     ID "." TIMESTAMP "." BODY          BODY: the exact bytes of the request
 signature  "v1," + base64( HMAC-SHA256( secret, signed ) ), one for each valid secret
 """
 
@@ -21,16 +21,16 @@ SHORTEST_SECRET, LONGEST_SECRET = 24, 64
 
 
 class InvalidSecret(ValueError):
-    """The text is no signing secret. The message says what one looks like, not what was given."""
+    """The text is not a signing secret. The message describes the format and omits the text."""
 
 
 def new_secret() -> str:
-    """A random secret, as it is shown once."""
+    """Return a random secret in its text form."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def secret_bytes(secret: str) -> bytes:
-    """The key in a secret. Raises `InvalidSecret`."""
+    """Return the key in a secret. Raises `InvalidSecret`."""
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
@@ -43,12 +43,12 @@ def secret_bytes(secret: str) -> bytes:
 
 
 def headers(message_id: str, timestamp: int, body: bytes, valid: Sequence[str]) -> dict[str, str]:
-    """The three headers of one attempt.
+    """Return the three headers of one attempt.
 
     message_id  the same for every attempt of a message
     timestamp   Unix seconds of this attempt
     body        JSON in UTF-8
-    valid       secrets that count now, the newest first; two of them while one replaces another
+    valid       the valid secrets, the newest first; two during a rotation
     """
     at = datetime.fromtimestamp(timestamp, UTC)
     signatures = [Webhook(secret_bytes(s)).sign(message_id, at, body.decode()) for s in valid]
