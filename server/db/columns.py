@@ -1,4 +1,4 @@
-"""Column types that mean the same in both databases."""
+"""Column types with the same semantics in both databases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from novaql.server.db.texts import restored, storable
 
 
 class Instant(TypeDecorator[datetime]):
-    """A time in UTC, kept as milliseconds since 1970: exact, and sorted by every database."""
+    """A time in UTC, stored as milliseconds since 1970: exact, and in order in both databases."""
 
     impl = BigInteger
     cache_ok = True
@@ -28,7 +28,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class _AnyText(TypeDecorator[str]):
-    """Text that is read back as it was written, whatever characters it has (`texts.py`)."""
+    """Text that is read back as it was written, with any characters (`texts.py`)."""
 
     impl: Any = sqlalchemy.Text
     cache_ok = True
@@ -48,10 +48,10 @@ class Text(_AnyText):
 
 
 class String(_AnyText):
-    """Text that is to have at most so many characters: `String(64)`.
+    """Text with a nominal limit of characters: `String(64)`.
 
-    The database does not enforce it. SQLite never does, and PostgreSQL would count the characters
-    of escapes; requests are checked by their schemas.
+    The database does not enforce the limit: SQLite never does, and PostgreSQL would count the
+    characters of escapes. The schemas of requests enforce it.
     """
 
     impl = sqlalchemy.String
@@ -59,30 +59,33 @@ class String(_AnyText):
 
 
 SEALED_AS = "sealed_as"
-"""In `info` of a column of sealed texts: the place that they are sealed for; `{id}` is the row's.
+"""Key in `info` of a column of sealed texts: the place that they are sealed for, with `{id}` for
+the id of the row.
 
-A rotation of the master key finds the columns by it."""
+A rotation of the master key finds these columns by it.
+"""
 
 
 WAS_PLAIN = "was_plain"
-"""In `info` of a column of sealed texts that an earlier version stored in clear.
+"""Key in `info` of a column of sealed texts that an earlier version stored unencrypted.
 
-The server seals what is left of them when it starts."""
+At its start the server seals the remaining ones.
+"""
 
 
 def sealed_for(place: str, *, was_plain: bool = False) -> dict[str, str | bool]:
-    """`info` of a column whose texts are sealed for that place."""
+    """Return the `info` of a column whose texts are sealed for a place."""
     return {SEALED_AS: place, WAS_PLAIN: was_plain}
 
 
 Id = String(64)
-"""`prefix_` and a ULID, or what a domain derives."""
+"""`prefix_` and a ULID, or an id that a domain derives."""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""Any JSON value; None is NULL. Its texts are escaped by the engine's serializer (`texts.py`)."""
+"""Any JSON value; None is NULL. The engine's serializer escapes its texts (`texts.py`)."""
 
 
 @compiles(sqlalchemy.String, "postgresql")
 def _without_limit(*_: Any, **__: Any) -> str:
-    """Columns of PostgreSQL have no limit, those that migrations make neither."""
+    """PostgreSQL columns have no limit, including those that migrations create."""
     return "TEXT"

@@ -1,4 +1,4 @@
-"""Whether a SQLite database is whole: checked when it is opened, and noticed while it is used."""
+"""Detection of damage to a SQLite database: at its opening, and while it is used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from novaql.server.db.engine import StateDatabase, is_damage
 
 
 class DamagedState(Exception):
-    """The database cannot be read, or is gone while what belongs to it is there."""
+    """The database cannot be read, or it is missing from a data directory that was in use."""
 
 
 def need_sound(database: StateDatabase) -> None:
-    """Check every page of a SQLite database; about a second for each gigabyte.
+    """Check every page of a SQLite database. Takes about a second per gigabyte.
 
     Raises `DamagedState`.
     """
@@ -35,7 +35,7 @@ def need_sound(database: StateDatabase) -> None:
 
 
 def need_not_lost(data: Path) -> None:
-    """Raises `DamagedState` if a data directory was in use but has no database any more."""
+    """Raise `DamagedState` if a data directory was in use but has no database."""
     path = data / "server" / "state.db"
     if path.exists() and path.stat().st_size > 0:
         return
@@ -48,5 +48,5 @@ def need_not_lost(data: Path) -> None:
 
 
 def reason_of(problem: BaseException) -> str:
-    """The words of the driver."""
+    """Return the driver's error message."""
     return str(getattr(problem, "orig", None) or problem)

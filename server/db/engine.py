@@ -1,4 +1,4 @@
-"""Connections and transactions, the same way over SQLite and PostgreSQL."""
+"""Connections and transactions, with one interface for SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,40 +28,41 @@ AfterCommit = Callable[[], None]
 _VERSIONS_OF = text(VERSIONS_OF.replace("?", ":tenant"))
 
 BUSY_MS = 30_000
-"""How long a writer of SQLite waits for another process's transaction."""
+"""How long a SQLite writer waits for the transaction of another process."""
 
 RETRY_AFTER_S = 1
-"""How often a database that could not be used is tried again."""
+"""The interval between attempts to use a database that has failed."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
 _TOO_LARGE = "54000"
-"""PostgreSQL: more than fits a limit, as an entry of an index."""
+"""PostgreSQL: a value exceeds a limit, for example of an index entry."""
 
 _USED = "tables_used"
 _POOL = 24
 _COMMON: dict[str, Any] = {
     "json_serializer": json_text,
     "json_deserializer": json_value,
-    "hide_parameters": True,  # values of rows, secrets among them, stay out of errors and logs
+    "hide_parameters": True,  # omits values of rows, including secrets, from errors and logs
 }
 log = logging.getLogger(__name__)
 
 
 class StateDatabase:
-    """One database and its units of work. Safe to use from several threads.
+    """A database and its units of work. Thread-safe.
 
-    A unit is a transaction: it commits when its block ends, and rolls back when an exception
-    leaves it. Over SQLite a writing unit takes the write lock at its start (BEGIN IMMEDIATE), so
-    that it never fails half-way for want of it; writers of this process queue in turn.
+    A unit is a transaction: it commits when its block ends, and rolls back if an exception leaves
+    the block. Over SQLite a writing unit acquires the write lock when it begins (BEGIN IMMEDIATE),
+    so it cannot fail later for want of the lock. Writers of this process wait in a queue.
 
-    While a copy stands in for a database whose disk takes nothing, units that change things are
-    refused with `Unavailable`, but for those of `relaxed` durability, which are lost. Each of them
-    tries the database itself first, so all is well again as soon as the disk is.
+    If the disk of a SQLite database is full or read-only, a copy replaces the database for reads.
+    Units that write raise `Unavailable`, except those of `relaxed` durability, whose changes are
+    lost. Each writing unit first retries the database itself, so service resumes as soon as the
+    disk works.
 
     url       `sqlite:////path/state.db`, or `postgresql+psycopg://user@host/name`
-    durable   False: a power cut may take the last transactions (a killed process never does)
-    fallback  a copy of the SQLite database at `url`, to be used until that one can be
+    durable   False: a power failure may lose the last transactions (a killed process loses none)
+    fallback  a copy of the SQLite database at `url`, used until that one works
     """
 
     def __init__(
@@ -83,17 +84,18 @@ class StateDatabase:
 
     @staticmethod
     def shown(url: str | URL) -> str:
-        """A URL without its password."""
+        """Return a URL without its password."""
         return make_url(url).render_as_string(hide_password=True)
 
     @property
     def engine(self) -> Engine:
-        """For migrations and inspection; units of work are for the rest."""
+        """The SQLAlchemy engine, for migrations and inspection. Other code uses units of work."""
         return self._engine
 
     @contextmanager
     def read(self, tenant_id: str | None) -> Iterator[Session]:
-        """A unit that sees one state of the database. None: all tenants, for the platform."""
+        """Begin a unit that reads one consistent state. tenant_id None: all tenants, for the
+        platform."""
         with (
             _as_unavailable(),
             self._engine.connect() as connection,
@@ -105,10 +107,11 @@ class StateDatabase:
     def write(
         self, tenant_id: str | None, *, durability: Durability = "full", visible: bool = True
     ) -> Iterator[Session]:
-        """A unit that changes things; it commits at its end.
+        """Begin a unit that writes; it commits when its block ends.
 
-        durability  `relaxed` is for counters whose last second may be lost with the power
-        visible     whether any answer depends on what it changes: the tables get new versions then
+        durability  `relaxed`: a power failure may lose the last second; for counters
+        visible     whether any answer depends on the changes; if so, the versions of the tables
+                    increase
         """
         after: list[AfterCommit] = []
         with self._turn if self.is_sqlite else nullcontext():
@@ -136,17 +139,17 @@ class StateDatabase:
             call()
 
     def refuse_changes(self, why: str) -> None:
-        """From now on until this process ends, units that change things are refused."""
+        """Reject writing units until this process ends."""
         self.is_fallback, self.may_come_back, self._why_unchanged = True, False, why
 
     def try_to_come_back(self) -> None:
-        """If a copy stands in: use the database itself, if that works again."""
+        """If a copy is in use, switch back to the database itself if that works again."""
         if self.is_fallback:
             with self._turn:
                 self._came_back()
 
     def _came_back(self) -> bool:
-        """In our turn. Looks once in a second at most."""
+        """Try to switch back, at most once a second. The caller holds the place of the writer."""
         if not self.is_fallback:
             return True
         now = time.monotonic()
@@ -157,7 +160,7 @@ class StateDatabase:
         try:
             need_writable(Path(self.url.database or ""))
             with engine.execution_options(immediate=True).begin():
-                pass  # the files that SQLite needs are there now
+                pass  # the files that SQLite needs now exist
         except (OSError, OperationalError):
             engine.dispose()
             return False
@@ -172,9 +175,9 @@ class StateDatabase:
         return True
 
     def versions_of(self, tenant_id: str) -> RowVersions | None:
-        """The versions of the tenant's rows. Over SQLite the event loop may call it.
+        """Return the versions of the tenant's rows. Over SQLite the event loop may call it.
 
-        None: they cannot be read now, and nothing that was read before may be used.
+        None: they cannot be read now, and no cached value is valid.
         """
         if self.is_sqlite:
             return self._versions.of(self._engine.url.database or "", tenant_id)
@@ -182,13 +185,13 @@ class StateDatabase:
             return self.versions_in(session, tenant_id)
 
     def versions_in(self, session: Session, tenant_id: str) -> RowVersions:
-        """The versions of the tenant's rows that a session over all tenants sees."""
+        """Return the versions of a tenant's rows in a session over all tenants."""
         generation = self._versions.generation
         rows = session.execute(_VERSIONS_OF, {"tenant": tenant_id}).all()
         return RowVersions.of(generation, [(name, version) for name, version in rows])
 
     def check(self) -> None:
-        """Raises if the database does not answer."""
+        """Raise an error if the database does not answer."""
         with self._engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -229,7 +232,7 @@ class StateDatabase:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, record: Any) -> None:  # noqa: ARG001 - the hook's signature
-            # Transactions are begun below, not by the driver, which would begin them too late.
+            # The hook below begins transactions. The driver would begin them too late.
             connection.isolation_level = None
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -250,31 +253,31 @@ class StateDatabase:
 
 
 def _rows_changed(connection: Connection) -> int | None:
-    """How many rows a connection to SQLite has changed; None: PostgreSQL does not count them.
+    """Return how many rows a SQLite connection has changed; None: PostgreSQL does not count them.
 
-    A unit that changes nothing must not write: it may run on a full disk.
+    A unit without changes must not write, because it may run on a full disk.
     """
     found = getattr(connection.connection.driver_connection, "total_changes", None)
     return found if isinstance(found, int) else None
 
 
 def tables_used(session: Session) -> TablesUsed:
-    """The tables that a unit of work has used so far."""
+    """Return the tables that a unit of work has used so far."""
     used = session.info[_USED]
     assert isinstance(used, TablesUsed)
     return used
 
 
 def after_commit(session: Session, call: AfterCommit) -> None:
-    """Have something done once the unit has committed; not at all if it rolls back."""
+    """Register a callback that runs after the unit commits. It does not run after a rollback."""
     session.info["after_commit"].append(call)
 
 
 @contextmanager
 def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
-    """Flush what the block adds or changes; a row that exists already raises the refusal instead.
+    """Flush the changes of the block. If a row exists already, raise `refusal` instead.
 
-    The rest of the unit is as before the block then, and may go on.
+    The unit is then as before the block, and can continue.
     """
     try:
         with session.begin_nested():
@@ -286,9 +289,10 @@ def flushed_or(session: Session, refusal: ServerError) -> Iterator[None]:
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """A database that is locked, full, damaged or gone is a 503 without details of the database.
+    """Translate errors of the database. A locked, full, damaged or missing database is a 503
+    without details.
 
-    A value that it does not take is a 400: the same request would fail again.
+    A value that the database rejects is a 400, because a retry would fail again.
     """
     try:
         yield
@@ -316,13 +320,13 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def is_damage(problem: BaseException) -> bool:
-    """Whether an error of SQLite says that the file is no sound database."""
+    """Return whether an error of SQLite means that the file is damaged."""
     code = getattr(getattr(problem, "orig", problem), "sqlite_errorcode", 0)
     return (code & 0xFF) in _DAMAGED
 
 
 def _with_driver(url: URL) -> URL:
-    """`postgresql://` means psycopg 3 here."""
+    """Select psycopg 3 as the driver of `postgresql://`."""
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     return url

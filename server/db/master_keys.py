@@ -1,4 +1,4 @@
-"""The master keys of a server: loaded, checked against its database, and rotated."""
+"""The master keys of a server: load them, check them against the database, rotate them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _WITHOUT = (
 
 
 def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
-    """The keys that this database's secrets are sealed with.
+    """Return the keys that seal this database's secrets.
 
-    Values that an older key sealed are sealed anew with the first one, values that an earlier
-    version stored in clear are sealed. Raises `ArgumentError`,
-    with the way back, if a key is damaged, missing or not one of this database.
+    Values that an older key sealed are sealed again with the first key. Values that an earlier
+    version stored unencrypted are sealed. Raises `ArgumentError` if a key is damaged, missing or of
+    another database; the message describes the remedy.
     """
     with database.read(None) as session:
         fact = session.get(Fact, _CANARY)
@@ -65,16 +65,16 @@ def open_keys(settings: Settings, database: StateDatabase) -> SealingKeys:
 
 
 def passing_keys() -> SealingKeys:
-    """Keys of this process alone, for a server that runs without its own and changes nothing."""
+    """Return temporary keys of this process, for a server that has no keys and changes nothing."""
     return SealingKeys([new_key()])
 
 
 def rotate_key_file(settings: Settings, database: StateDatabase) -> int:
-    """Put a new key in place of the one in the key file; how many secrets were sealed anew.
+    """Replace the key in the key file. Return how many secrets were sealed again.
 
-    No server may be running. After a kill at any point the file has every key that is needed, and
-    the next call, or the next start, completes the rotation. Raises `ArgumentError` if the key is
-    not in a file.
+    No server may be running. If the process is killed at any point, the file has every key that is
+    needed, and the next call or the next start completes the rotation. Raises `ArgumentError` if
+    the key is not in a file.
     """
     if settings.master_key:
         raise ArgumentError(
@@ -95,9 +95,9 @@ def rotate_key_file(settings: Settings, database: StateDatabase) -> int:
 
 
 def reseal(database: StateDatabase, keys: SealingKeys) -> int:
-    """Seal every sealed value with the first key, in short transactions; how many that were.
+    """Seal every sealed value again with the first key, in short transactions. Return their number.
 
-    Raises `ArgumentError` if one was sealed with a key that is not there; nothing is lost then.
+    Raises `ArgumentError` if a value was sealed with an unknown key; no value is lost.
     """
     return sum(
         _seal_column(database, keys, table, column)
@@ -108,7 +108,7 @@ def reseal(database: StateDatabase, keys: SealingKeys) -> int:
 
 
 def seal_plain(database: StateDatabase, keys: SealingKeys) -> None:
-    """Seal the values that an earlier version stored in clear."""
+    """Seal the values that an earlier version stored unencrypted."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.info.get(WAS_PLAIN):
@@ -116,14 +116,15 @@ def seal_plain(database: StateDatabase, keys: SealingKeys) -> None:
 
 
 def key_file(settings: Settings, database: StateDatabase) -> Path:
-    """Where the key is if it is not in the environment: beside the database, if that is a file."""
+    """Return the path of the key file: beside the database if that is a file. Used unless the
+    environment has the key."""
     if database.is_sqlite and database.url.database:
         return Path(database.url.database).parent / "master.key"
     return settings.data / "server" / "master.key"
 
 
 def _configured(settings: Settings, database: StateDatabase, *, known: bool) -> SealingKeys:
-    """known: the database was used with a key before, so a missing file is not made anew."""
+    """known: the database was used with a key before, so a missing key file is not created."""
     if settings.master_key:
         try:
             return SealingKeys(parse_keys(settings.master_key))

@@ -1,4 +1,4 @@
-"""Bringing a database to the tables that this version of the server works with."""
+"""Migrate a database to the tables of this version of the server."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sqlalchemy import Connection, text
 from novaql.server.db.engine import StateDatabase
 
 _SERVER = Path(__file__).parents[1]
-_LOCK = 0x6E6F7661  # of PostgreSQL's advisory locks: two servers do not migrate at once
+_LOCK = 0x6E6F7661  # of PostgreSQL's advisory locks: only one server migrates at a time
 log = logging.getLogger(__name__)
 
 
 class NewerDatabase(ValueError):
-    """The database was migrated by a newer server, whose tables this one does not know."""
+    """A newer server migrated the database, and this one does not know its tables."""
 
 
 def migrate(database: StateDatabase) -> None:
-    """Make or upgrade every table, in one transaction. Does nothing if they are up to date.
+    """Create or upgrade every table in one transaction. Does nothing if they are up to date.
 
-    Raises `NewerDatabase` before anything is changed.
+    Raises `NewerDatabase` before any change.
     """
     load_tables()
     with _exclusive(database) as connection:
@@ -48,7 +48,7 @@ def migrate(database: StateDatabase) -> None:
 
 
 def configuration() -> Config:
-    """Alembic's configuration, with the migrations of every domain."""
+    """Return Alembic's configuration, with the migrations of every domain."""
     own = _SERVER / "db" / "migrations"
     folders = sorted(folder for folder in _SERVER.glob("*/migrations") if folder != own)
     config = Config()
@@ -60,7 +60,7 @@ def configuration() -> Config:
 
 
 def scripts() -> ScriptDirectory:
-    """All migrations there are."""
+    """Return all migrations."""
     return ScriptDirectory.from_config(configuration())
 
 

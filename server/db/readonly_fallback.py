@@ -1,7 +1,7 @@
-"""A copy of a SQLite database, for while the disk that it is on takes nothing.
+"""A copy of a SQLite database, used while its disk is full or read-only.
 
-SQLite needs room to open a database in WAL mode, also for reading alone. On a full disk, or on one
-that is mounted read-only, a copy elsewhere answers instead.
+SQLite needs free space to open a database in WAL mode, even for reading. On a full disk or a
+read-only mount, the server reads a copy on another file system.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 _PLACES = (None, "/dev/shm")  # noqa: S108 - a directory of our own is made there, for us alone
-"""Where a copy goes: the usual place for temporary files, or memory if that is on the same disk."""
+"""Directories for the copy: the default for temporary files, or memory if that is on the same disk.
+"""
 
 
 def copy_of(path: Path | None) -> Path:
-    """A copy of the database, if there is one, in a new directory that this process removes.
+    """Copy the database, if it exists, to a new directory that this process removes.
 
-    None: the path of such a copy, with nothing at it. Raises `OSError` if no place takes it.
+    path None: return the path of a copy that does not exist. Raises `OSError` if no directory can
+    store it.
     """
     for number, place in enumerate(_PLACES):
         folder: Path | None = None
@@ -45,8 +47,8 @@ def copy_of(path: Path | None) -> Path:
 
 
 def need_writable(path: Path) -> None:
-    """Raises `OSError` for a database that can only be read. SQLite opens such a one, if it finds
-    the files that a killed process left beside it, and tells at the first change."""
+    """Raise `OSError` for a read-only database. SQLite opens such a database if it finds the files
+    that a killed process left, and reports the error only at the first change."""
     for place in (path.parent, path):
         if place.exists() and not os.access(place, os.W_OK):
             read_only = os.statvfs(place).f_flag & os.ST_RDONLY
@@ -55,8 +57,8 @@ def need_writable(path: Path) -> None:
 
 
 def _copy(path: Path, copy: Path) -> None:
-    """By SQLite itself, which knows of other processes; or file by file, if it cannot read there:
-    then no other process has the database open."""
+    """Copy with SQLite, which coordinates with other processes. If SQLite cannot read the
+    directory, copy the files: no other process has the database open then."""
     try:
         with (
             contextlib.closing(

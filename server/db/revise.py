@@ -2,9 +2,9 @@
 
 `python -m novaql.server.db.revise users "why"`.
 
-The tables in the code are compared with those that all migrations make; the difference in the
-domain's tables becomes `server/DOMAIN/migrations/rNNNN_….py`, to be read and formatted before it is
-committed.
+It compares the tables in the code with those that all migrations create. The difference in the
+domain's tables becomes `server/DOMAIN/migrations/rNNNN_….py`. Read and format that file before you
+commit it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _FOLDERS = {
     PLATFORM: ("db", "catalog"),
     "alerts": ("alert_model", "alert_rules", "alerts", "silences", "notifications"),
 }
-"""Domains whose migrations are one branch, by its name. All others have their own branch."""
+"""Branches that contain the migrations of several folders. Every other domain has its own branch.
+"""
 
 _TEMPLATE = '''"""{message}"""
 
@@ -56,7 +57,7 @@ def downgrade() -> None:
 
 
 def revise(domain: str, message: str) -> Path:
-    """The new file's path. Raises `ValueError` if nothing has changed."""
+    """Write the new file and return its path. Raises `ValueError` if no table has changed."""
     load_tables()
     names = tables_of(domain)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +102,8 @@ def revise(domain: str, message: str) -> Path:
 
 
 def tables_of(domain: str) -> set[str]:
-    """Names of the tables of a branch: those defined below `server/DOMAIN`, or its folders."""
+    """Return the names of the tables of a branch: those defined in `server/DOMAIN`, or in its
+    folders."""
     folders = _FOLDERS.get(domain, (domain,))
     found = set()
     for mapper in Base.registry.mappers:
@@ -111,7 +113,7 @@ def tables_of(domain: str) -> set[str]:
 
 
 def folder_of(domain: str) -> Path:
-    """Where a domain's migrations are."""
+    """Return the folder of a domain's migrations."""
     if domain == PLATFORM:
         return _SERVER / "db" / "migrations" / "versions"
     return _SERVER / domain / "migrations"
@@ -132,7 +134,7 @@ def _render(kind: str, found: Any, context: Any) -> str | Literal[False]:  # noq
             return "Instant()"
         if type(found).__name__ == "JSON":
             return "Json"
-        if isinstance(found, String | Text):  # a migration makes the column alone
+        if isinstance(found, String | Text):  # a migration creates only the column
             return f"sa.{found.impl!r}"
     return False
 

@@ -1,9 +1,9 @@
 """The versions of a tenant's rows, by table.
 
-A transaction that changes rows of a tenant increments the version of each table that it changed,
-and a total. The versions are rows that the transaction itself changes, so every process sees the
-same numbers. The versions of tables are read only when the total has changed; over SQLite the total
-is read only after a commit (`sqlite_versions.py`).
+A transaction that changes rows of a tenant increments the version of each changed table, and a
+total. The transaction itself stores these versions as rows, so every process sees the same numbers.
+The versions of tables are read only if the total has changed; over SQLite the total is read only
+after a commit (`sqlite_versions.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from novaql.server.db.columns import Id
 from novaql.server.db.rows import Base
 
 ALL_TENANTS = ""
-"""Stands for the tenant of a transaction over all of them."""
+"""Replaces the tenant in a transaction over all tenants."""
 TOTAL = ""
-"""The row that counts the transactions, whichever tables they change."""
+"""Names the row that counts all transactions, of any table."""
 
 TOTAL_OF = "SELECT sum(version) FROM row_versions WHERE tenant_id IN ('', ?) AND name = ''"
 VERSIONS_OF = "SELECT name, sum(version) FROM row_versions WHERE tenant_id IN ('', ?) GROUP BY name"
@@ -31,8 +31,8 @@ _BUMP = text(
 
 
 class RowVersion(Base):
-    """How many transactions have changed rows of a table (or `TOTAL`) of a tenant, or of all
-    tenants together (`ALL_TENANTS`)."""
+    """The number of transactions that have changed rows of a table (or `TOTAL`) of a tenant, or of
+    all tenants (`ALL_TENANTS`)."""
 
     __tablename__ = "row_versions"
 
@@ -43,10 +43,10 @@ class RowVersion(Base):
 
 @dataclass(frozen=True, slots=True)
 class RowVersions:
-    """The versions that one look sees. Two are equal if no row has changed between them.
+    """The versions that one read returns. Two are equal if no row has changed between them.
 
-    generation  a number for the file that is the database
-    tables      by name; tables that have not changed yet are missing
+    generation  identifies the file of the database
+    tables      versions by table; tables without changes are missing
     """
 
     generation: int
@@ -55,12 +55,12 @@ class RowVersions:
 
     @staticmethod
     def of(generation: int, rows: Iterable[tuple[str, int]]) -> RowVersions:
-        """From rows of `VERSIONS_OF`."""
+        """Create it from rows of `VERSIONS_OF`."""
         tables = {name: int(version) for name, version in rows}
         return RowVersions(generation, tables.pop(TOTAL, 0), tables)
 
     def same(self, other: RowVersions, tables: Iterable[str]) -> bool:
-        """Whether the rows of some tables are the same in both."""
+        """Return whether the versions of these tables are equal in both."""
         return self == other or (
             self.generation == other.generation
             and all(self.tables.get(name) == other.tables.get(name) for name in tables)
@@ -68,9 +68,11 @@ class RowVersions:
 
 
 def bump(session: Session, tenant_id: str | None, tables: Iterable[str]) -> None:
-    """Count the transaction of a session, after its last change. None: of all tenants.
+    """Increment the versions of the changed tables, after the last change of the transaction.
+    tenant_id None: all tenants.
 
-    Writers of a tenant wait for the total until it commits, so they take the others in any order.
+    Writers of a tenant wait for the row of the total until the transaction commits, so the order of
+    the other rows cannot cause a deadlock.
     """
     tenant = ALL_TENANTS if tenant_id is None else tenant_id
     names = (TOTAL, *sorted(tables))

@@ -16,11 +16,11 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Constraints have names that migrations can speak of, the same in both databases."""
+"""Constraints have names that migrations can use, the same in both databases."""
 
 
 class Base(DeclarativeBase):
-    """Every table of the server."""
+    """The base class of every table of the server."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to say it
@@ -33,15 +33,17 @@ class Base(DeclarativeBase):
 
 
 class TenantRow:
-    """Mixed into what belongs to a tenant. A scoped session fills `tenant_id` and keeps to it."""
+    """A mix-in for rows of a tenant. A scoped session sets `tenant_id`, and accesses no other
+    tenant's rows."""
 
     tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id"), index=True)
 
 
 class Row(TenantRow):
-    """A resource: an id of its own, when it was made and changed, and how often.
+    """A resource: its id, the times of its creation and last change, and its version.
 
-    `version` starts at 1 and grows with each change; `updated_at` is set by the one who changes.
+    `version` starts at 1 and increases with each change. The code that changes a row sets
+    `updated_at`.
     """
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -51,10 +53,10 @@ class Row(TenantRow):
 
 
 class Tenant(Base):
-    """Whom everything else belongs to.
+    """An isolated customer of the server, which owns all other rows.
 
     store     directory of its samples, relative to the server's data directory
-    settings  `limits`: settings of the server that are others for this tenant
+    settings  `limits`: settings of the server that this tenant overrides
     """
 
     __tablename__ = "tenants"
@@ -67,5 +69,5 @@ class Tenant(Base):
 
     @property
     def limits(self) -> tuple[tuple[str, float], ...]:
-        """Names and values of the settings that this tenant has otherwise."""
+        """Return names and values of the settings that this tenant overrides."""
         return tuple(sorted(self.settings.get("limits", {}).items()))

@@ -1,4 +1,4 @@
-"""The versions of rows in a SQLite database, for the event loop."""
+"""Reads the versions of rows in a SQLite database, for the event loop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from novaql.server.db.wal_index import WalIndex
 
 
 class SqliteVersions:
-    """Reads versions by a connection for nothing else. It never waits for a lock of the database,
-    and calls SQLite only if there was a commit since the last look. Thread-safe.
+    """Reads versions with a dedicated connection. It never waits for a lock of the database, and
+    calls SQLite only if there was a commit since the last read. Thread-safe.
 
-    generation  a number for the file that is the database
+    generation  identifies the file of the database
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class SqliteVersions:
         self.generation = 0
 
     def of(self, path: str, tenant_id: str) -> RowVersions | None:
-        """The versions of a tenant; None: they cannot be read now."""
+        """Return the versions of a tenant; None: they cannot be read now."""
         with self._lock:
             try:
                 connection, index = self._opened(path)
@@ -44,7 +44,7 @@ class SqliteVersions:
             return last
 
     def forget(self) -> None:
-        """Another file is the database from now on: no version is one of before."""
+        """Invalidate all versions, because another file is the database from now on."""
         with self._lock:
             connection, self._connection = self._connection, None
             if self._index is not None:
@@ -56,7 +56,8 @@ class SqliteVersions:
             connection.close()
 
     def close(self) -> None:
-        """Once every connection of the process to the database is closed."""
+        """Close the files. Call it after the process has closed every connection to the
+        database."""
         for index in self._former:
             index.close()
         self._former.clear()

@@ -1,4 +1,4 @@
-"""The tables that every domain leans on: accounts, audit, events, jobs and bookkeeping."""
+"""The tables that every domain uses: accounts, audit, events, jobs and bookkeeping."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from novaql.server.db.rows import Base, Row, TenantRow
 class User(Row, Base):
     """A person, invited or provisioned.
 
-    email_key     the address as addresses are compared: in lower case
+    email_key     the address in lower case, for comparison
     invitation    digest of the secret in the invitation's URL, while it can be accepted
-    external_id   what the identity provider calls them
-    scim          attributes of the SCIM resource that have no column
+    external_id   the id at the identity provider
+    scim          attributes of the SCIM resource without a column
     """
 
     __tablename__ = "users"
@@ -40,10 +40,10 @@ class User(Row, Base):
 
 
 class Token(Row, Base):
-    """An API token: never its secret, only digests of it.
+    """An API token. It stores digests of the secret, never the secret.
 
-    owner_id   whose role bounds the token's
-    previous   digest of the secret before the last rotation, good until `previous_valid_until`
+    owner_id   the user whose role bounds the token's
+    previous   digest of the secret before the last rotation, valid until `previous_valid_until`
     """
 
     __tablename__ = "tokens"
@@ -63,7 +63,7 @@ class Token(Row, Base):
 
 
 class AuditEntry(TenantRow, Base):
-    """Who did what to what, with which outcome. Never changed, never deleted by the API."""
+    """Actor, action, target and outcome of a change. The API never changes or deletes entries."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (
@@ -91,11 +91,11 @@ class AuditEntry(TenantRow, Base):
 
 
 class Event(TenantRow, Base):
-    """The outbox: what happened, written with the change itself.
+    """The outbox: an event, written in the transaction of the change.
 
-    relayed_at  when its consumers took it, in the same transaction
-    attempts    how often they failed
-    next_at     when it is due: once it is published, and after each failure later
+    relayed_at  when its consumers handled it, set in their transaction
+    attempts    the number of failed attempts
+    next_at     when it is due: at its publication, and later after each failure
     """
 
     __tablename__ = "events"
@@ -122,11 +122,11 @@ class Event(TenantRow, Base):
 
 
 class Job(TenantRow, Base):
-    """Something to be done at a time, and perhaps again. A job that is done has no row.
+    """Work that is due at a time, once or repeatedly. A completed job has no row.
 
-    key           what it is about; a kind has one job for each key
-    set_at        when `run_at` was chosen
-    lease         fencing token of the worker that has it, until `lease_until`
+    key           the subject of the job; a kind has one job for each key
+    set_at        when `run_at` was set
+    lease         fencing token of the worker that holds the lease, until `lease_until`
     leased_by     the server of that worker (`leases.py`)
     """
 
@@ -152,7 +152,7 @@ class Job(TenantRow, Base):
 
 
 class IdempotencyKey(TenantRow, Base):
-    """The answer to a request that came with an Idempotency-Key. `body` is encrypted."""
+    """The recorded response to a request with an Idempotency-Key. `body` is encrypted."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
@@ -172,7 +172,7 @@ class IdempotencyKey(TenantRow, Base):
 
 
 class RateWindow(Base):
-    """Requests counted for a quota: pairs of second and count, oldest first."""
+    """Counts of requests for a quota: pairs of second and count, oldest first."""
 
     __tablename__ = "rate_windows"
 
@@ -182,7 +182,7 @@ class RateWindow(Base):
 
 
 class Fact(Base):
-    """What the server knows of its own database, by name."""
+    """Facts about the database itself, by name."""
 
     __tablename__ = "facts"
 

@@ -1,4 +1,4 @@
-"""Which tables a transaction reads and changes, by the statements that it executes."""
+"""Records the tables that a transaction reads and changes, from the statements that it executes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _USED = "novaql_tables_used"
 class TablesUsed:
     """Names of tables.
 
-    read     a superset: every word of a statement counts, and a column may be named like a table
-    changed  exact, with the tables whose rows a foreign key deletes or changes
+    read     a superset: every word of a statement counts, and a column may have the name of a table
+    changed  exact; includes tables whose rows a foreign key deletes or changes
     """
 
     read: set[str] = field(default_factory=set)
@@ -52,7 +52,7 @@ def watch(engine: Engine) -> None:
 
 
 def begin_noting(connection: Connection) -> TablesUsed:
-    """A new record for the unit of work that begins on a connection."""
+    """Start a new record for the unit of work that begins on a connection."""
     used: TablesUsed = TablesUsed()
     connection.info[_USED] = used
     return used
@@ -65,7 +65,7 @@ def _named(statement: str) -> frozenset[str]:
 
 @cache
 def _changed_with(table: str) -> frozenset[str]:
-    """The tables whose rows the database deletes or changes with those of another."""
+    """Return the tables whose rows the database deletes or changes with those of another."""
     found: set[str] = set()
     left = [table]
     while left:

@@ -1,8 +1,8 @@
-"""How many resources of each kind a tenant may have, counted where they are made.
+"""Limits of the resources of each kind that a tenant may have, checked at their creation.
 
-The count is taken in the transaction that adds the rows, and transactions of one tenant that count
-take turns, so that two requests at once cannot both take the last place: SQLite has one writer, and
-PostgreSQL holds an advisory lock until the transaction ends.
+The transaction that adds the rows also counts them. Such transactions of one tenant run one after
+another, so that two simultaneous requests cannot both take the last place: SQLite has one writer,
+and PostgreSQL holds an advisory lock until the transaction ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESOURCES = {
     "max_open_incidents": "open incidents",
     "max_audit_exports": "exports that have not expired",
 }
-"""Settings that bound a kind of resource, and what the kind is called."""
+"""Settings that limit a kind of resource, and the name of the kind."""
 
 GROWTH = {
     "max_former_users": "deactivated users",
@@ -42,11 +42,11 @@ GROWTH = {
     "max_incident_entries": "entries in a timeline",
     "max_idempotency_keys": "Idempotency-Keys in 24 hours",
 }
-"""Likewise, of what comes with other resources."""
+"""Settings that limit rows which are created with other resources, and the name of the kind."""
 
 PENDING_LIMIT = "max_pending_deliveries"
 DELIVERIES = ("webhooks.deliver", "alerts.deliver")
-"""Kinds of jobs that deliver something: what waits has one, so these are counted."""
+"""Kinds of jobs that deliver. Each pending delivery has a job, so the jobs are counted."""
 
 
 def check_limit(
@@ -56,10 +56,10 @@ def check_limit(
     *where: ColumnElement[bool],
     adds: int = 1,
 ) -> None:
-    """Raise `Conflict` `limit_reached` unless the tenant may have so many more rows of a kind.
+    """Raise `Conflict` `limit_reached` unless the tenant may have `adds` more rows of a kind.
 
-    setting  the limit, one of `RESOURCES` or `GROWTH`; a limit of 0 is none
-    where    which rows of the table count
+    setting  the limit, one of `RESOURCES` or `GROWTH`; 0: unlimited
+    where    selects the rows of the table that count
     """
     if adds > 0 and remaining(unit, setting, table, *where) < adds:
         raise too_many(unit, setting)
@@ -68,7 +68,8 @@ def check_limit(
 def remaining(
     unit: Unit, setting: str, table: type[TenantRow], *where: ColumnElement[bool]
 ) -> float:
-    """How many more rows of a kind the tenant may have; less than 0 where the limit was lowered."""
+    """Return how many more rows of a kind the tenant may have; negative after the limit was
+    lowered."""
     most: int = getattr(unit.settings, setting)
     if not most:
         return math.inf
@@ -78,14 +79,14 @@ def remaining(
 
 
 def too_many(unit: Unit, setting: str) -> Conflict:
-    """The refusal of one more of a kind."""
+    """Return the error for one more row of a kind."""
     most: int = getattr(unit.settings, setting)
     called = RESOURCES.get(setting) or GROWTH[setting]
     return limit_reached(setting, f"the tenant may have {most} {called}", most)
 
 
 def limit_reached(setting: str, message: str, most: float, pointer: str = "") -> Conflict:
-    """The refusal that all limits of a tenant share; it names the setting and its value."""
+    """Return the error that all limits of a tenant share. It names the setting and its value."""
     whole = f"{message}: that is its limit ({setting} = {most:g})"
     return Conflict(whole, code="limit_reached", details=[Detail(pointer, whole)])
 

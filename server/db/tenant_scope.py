@@ -1,9 +1,9 @@
-"""Sessions that cannot leave their tenant.
+"""Sessions that are restricted to one tenant.
 
-Two hooks do it, for every statement and every flush: whatever is selected, updated or deleted is
-filtered by the session's tenant, and whatever is added belongs to it. A statement that the filter
-cannot reach (plain tables, text, inserts by statement) is refused, so that nothing gets around it
-by accident. Code that must see all tenants asks for an unscoped session by name.
+Two hooks enforce it, for every statement and every flush. One filters selects, updates and deletes
+by the session's tenant; the other sets the tenant of added rows. Statements that the filter cannot
+reach (plain tables, text, inserts by statement) are rejected, so that no code bypasses it by
+accident. Code that needs all tenants opens an unscoped session explicitly.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _PROOF = object()
 
 
 class OutOfScope(RuntimeError):
-    """The program tried to reach beyond its tenant: a mistake of ours, never of a client."""
+    """The program tried to access rows outside its tenant: a bug of the server, not of a client."""
 
 
 def scope(session: Session, tenant_id: str) -> None:
-    """Bind a fresh session to a tenant, for good."""
+    """Bind a new session to a tenant, permanently."""
     if _TENANT in session.info:
         raise OutOfScope("the session has a tenant already")
     session.info[_TENANT] = tenant_id
 
 
 def tenant_of(session: Session) -> str:
-    """The tenant a session is bound to."""
+    """Return the tenant that a session is bound to."""
     found = session.info.get(_TENANT)
     if not isinstance(found, str):
         raise OutOfScope("the session belongs to no tenant")
@@ -47,7 +47,7 @@ def tenant_of(session: Session) -> str:
 
 
 def by_id(session: Session, table: type[AnyRow], key: str) -> AnyRow | None:
-    """The session's row with that id."""
+    """Return the row of the session's tenant with an id."""
     if session.info.get(_TENANT) is None:
         return session.execute(select(table).where(table.id == key)).scalar_one_or_none()
     found: AnyRow | None = (
@@ -62,11 +62,11 @@ def _by_id(table: Any) -> Prepared:
 
 
 class Prepared:
-    """A select that is made once, and brings the filter of the session's tenant with it.
+    """A select that is built once and includes the filter by the session's tenant.
 
-    What is asked for all the time is made so, with `bindparam` for what differs: to make a
-    statement and to filter it anew takes longer than to run it. Raises `OutOfScope` for one that
-    reads what belongs to no tenant, or that has a subquery, which the filter would not reach.
+    It is for frequent queries, with `bindparam` for the parts that differ: to build and filter a
+    statement takes longer than to run it. Raises `OutOfScope` for a statement that reads a table
+    without tenants, or that has a subquery, which the filter would not reach.
     """
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
@@ -83,7 +83,7 @@ class Prepared:
         self._statement = statement.execution_options(**{_OWN_FILTER: _PROOF})
 
     def run(self, session: Session, **values: object) -> Result[*tuple[Any, ...]]:
-        """What the session's tenant has, with these values."""
+        """Return the rows of the session's tenant, with these parameters."""
         return session.execute(self._statement, {**values, "of_tenant": tenant_of(session)})
 
 
@@ -97,7 +97,7 @@ def _restrict_to_tenant(state: ORMExecuteState) -> None:
     if not state.is_orm_statement or state.is_insert:
         raise OutOfScope("a scoped session runs select, update and delete of mapped classes only")
     if state.is_column_load or state.is_relationship_load:
-        return  # of an object that the filter let through; relationships carry the filter on
+        return  # the object passed the filter, and relationships inherit it
     for mapper in state.all_mappers:
         if not issubclass(mapper.class_, TenantRow):
             raise OutOfScope(f"{mapper.class_.__name__} belongs to no tenant")
@@ -106,7 +106,7 @@ def _restrict_to_tenant(state: ORMExecuteState) -> None:
 
 @lru_cache(maxsize=4096)
 def _only_of(tenant_id: str) -> ExecutableOption:
-    """The filter, which takes longer to make than a small query to run."""
+    """Return the filter, cached: it takes longer to build than a small query to run."""
     return with_loader_criteria(
         TenantRow,
         lambda cls: cls.tenant_id == tenant_id,

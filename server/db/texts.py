@@ -1,8 +1,8 @@
-"""Text as both databases store it, so that every string is read back as it was written.
+"""The encoding of text in both databases, so that every string is read back as it was written.
 
-PostgreSQL takes no NUL in a text or in JSON, and no lone surrogate; SQLite's drivers refuse the
-latter, and its functions end a text at NUL. Label values of Prometheus may contain NUL. So these
-characters are escaped in every text column and in every JSON column, the same way in both
+PostgreSQL rejects NUL and lone surrogates in text and in JSON. SQLite's drivers reject lone
+surrogates, and its functions end a text at NUL. Label values of Prometheus may contain NUL. Every
+text column and every JSON column therefore escapes these characters, in the same way in both
 databases: U+FDD0, which Unicode will never assign, followed by `0` for NUL, by `1` for U+FDD0
 itself, or by the four hexadecimal digits of a surrogate.
 """
@@ -23,27 +23,27 @@ _NUL_IN_JSON = "\\u0000"
 
 
 def storable(text: str) -> str:
-    """A text with what a database does not take escaped."""
+    """Escape the characters of a text that a database rejects."""
     return _UNSTORABLE.sub(lambda found: _escaped(found[0]), text)
 
 
 def restored(text: str) -> str:
-    """The text that `storable` was given."""
+    """Return the text that `storable` encoded."""
     if ESCAPE not in text:
         return text
     return _ESCAPED.sub(lambda found: _unescaped(found[1]), text)
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON that both databases take.
+    """Return a value as JSON that both databases accept.
 
-    Raises `TypeError` for what is no JSON value, and for integers beyond 64 bits.
+    Raises `TypeError` for a value that is not JSON, and for integers beyond 64 bits.
     """
     try:
         text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not _UNSTORABLE.search(text):  # no surrogate: something else was wrong with it
+        if not _UNSTORABLE.search(text):  # no surrogate: the error has another cause
             raise
     if _NUL_IN_JSON not in text and not _UNSTORABLE.search(text):
         return text
@@ -51,7 +51,7 @@ def json_text(value: Any) -> str:
 
 
 def json_value(text: str | bytes) -> Any:
-    """The value that `json_text` was given."""
+    """Return the value that `json_text` encoded."""
     if isinstance(text, bytes):
         text = text.decode()
     if ESCAPE not in text:

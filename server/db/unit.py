@@ -1,7 +1,7 @@
-"""One unit of work of a domain: a transaction, and everything that may be done in it.
+"""A unit of work of a domain: a transaction, and all that a use case may do in it.
 
-What a unit does is done whole or not at all: rows, the audit entry, events and jobs are written by
-one transaction. Requests and jobs both work through a unit, so a use case serves either.
+A unit is atomic: one transaction writes rows, the audit entry, events and jobs. Requests and jobs
+both use units, so a use case serves either.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person by their token, or the system by a job. `type` is `user` or `system`."""
+    """The author of a change: a user by a token, or the system by a job. `type` is `user` or
+    `system`."""
 
     type: str
     id: str
@@ -39,7 +40,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change came from: the request (or the job) and the client's address and program."""
+    """The origin of a change: the request (or the job), and the client's address and program."""
 
     request_id: str
     ip: str | None = None
@@ -50,11 +51,11 @@ class Origin:
 class Unit:
     """A transaction of one tenant.
 
-    session  scoped to the tenant: sees and makes its rows only
-    settings those of the tenant, with its own limits
+    session  scoped to the tenant: reads and creates only its rows
+    settings the tenant's settings, with its own limits
     audited  actions of the audit entries written so far
-    wakes    whether jobs were added that the runner should look at after the commit
-    publishes  whether events were added that the relay should look at after the commit
+    wakes    whether the commit has to wake the runner for new jobs
+    publishes  whether the commit has to wake the relay for new events
     """
 
     session: Session
@@ -74,35 +75,37 @@ class Unit:
         return self.clock.now()
 
     def find(self, table: type[AnyRow], key: str, *, lock: bool = False) -> AnyRow | None:
-        """The tenant's row with that id. `lock`: nobody else changes it before the unit ends."""
+        """Return the tenant's row with an id. `lock`: lock it until the unit ends."""
         if not lock:
             return by_id(self.session, table, key)
         statement = select(table).where(table.id == key).with_for_update()
         return self.session.execute(statement).scalar_one_or_none()
 
     def get(self, table: type[AnyRow], key: str, kind: str, *, lock: bool = False) -> AnyRow:
-        """The same, or the one 404 that unknown and foreign ids share: `KIND_not_found`."""
+        """Like `find`, but raise the 404 `KIND_not_found`, the same for unknown ids and other
+        tenants' ids."""
         row = self.find(table, key, lock=lock)
         if row is None:
             raise not_found(kind, key, self.tenant_name)
         return row
 
     def expect(self, row: Row, version: int | None) -> None:
-        """Raise `VersionConflict` unless the row is what the client last saw."""
+        """Raise `VersionConflict` unless the row has the version that the client last read."""
         if version != row.version:
             seen = "no version was given" if version is None else f"version {version} was given"
             raise VersionConflict(f"{row.id} has version {row.version}, and {seen}")
 
     def insert(self, table: type[TenantRow], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add many rows of the tenant by one statement: as objects they take ten times as long, and
-        other writers wait. Values are by column; nothing may have a relation to what is not
-        flushed yet."""
+        """Insert many rows of the tenant by one statement. As objects they would take ten times as
+        long, and delay other writers. Values are by column; no row may refer to a row that is not
+        flushed yet.
+        """
         if rows:
             own = [{"tenant_id": self.tenant_id, **row} for row in rows]
             self.session.connection().execute(insert(table), own)
 
     def touch(self, row: Row) -> None:
-        """Count a change of a row."""
+        """Increment the version of a row."""
         row.version += 1
         row.updated_at = self.now()
 
@@ -116,13 +119,14 @@ class Unit:
         event: str | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> Snapshot:
-        """Count a change of a row, write its audit entry and publish its event; the row as the
-        entry shows it.
+        """Increment the version of a row, write its audit entry and publish its event. Return the
+        row as the entry shows it.
 
         action  `noun.verb`; the noun is the type of the entry's target
-        before  the row as `show` gave it before the change; None: the row is new
-        show    gives the row as JSON values; None: the row has ended, and `before` is its last
-        event   a type; its data is the row under the noun, and `more`
+        before  the result of `show` before the change; None: the row is new
+        show    returns the row as JSON values; None: the row is deleted, and `before` is its last
+                state
+        event   the type of an event; its data is the row under the noun, and `more`
         """
         if before is not None:
             self.touch(row)
@@ -145,7 +149,7 @@ class Unit:
     ) -> None:
         """Write the audit entry of a change: `action` is `noun.verb`, `target` type and id.
 
-        before, after  the resource as JSON values; secrets in them are hidden here
+        before, after  the resource as JSON values; this function redacts secrets
         """
         shown_before, shown_after = hidden(before, after)
         entry_id, now = new_id("aud"), self.now()
@@ -187,10 +191,10 @@ class Unit:
             )
 
     def publish(self, type_: str, data: Mapping[str, Any]) -> str:
-        """Announce something by its type (`incident.created`); the id of the event.
+        """Publish an event of a type (`incident.created`). Return its id.
 
-        The relay passes it to consumers after the commit, in effect once. Flushes, so that rows
-        that are shown from here on have their defaults.
+        The relay passes it to consumers after the commit, with effect exactly once. Flushes, so
+        that rows have their defaults afterwards.
         """
         self.session.flush()
         now = self.now()
@@ -214,10 +218,10 @@ class Unit:
         payload: Mapping[str, Any] | None = None,
         run_at: datetime | None = None,
     ) -> str:
-        """Have a job done at a time (now); its id.
+        """Add a job that is due at a time (default: now). Return its id.
 
-        key  what it is about. A kind has one job for each key: enqueuing it again changes its
-             time and payload. None: a job of its own
+        key  the subject of the job. A kind has one job for each key: a second call changes its time
+             and payload. None: a separate job
         """
         at = self.now() if run_at is None else run_at
         if key is not None:
@@ -247,7 +251,7 @@ class Unit:
         return job_id
 
     def enqueue_all(self, kind: str, times: Mapping[str, datetime]) -> None:
-        """`enqueue` for many keys, each at its time, without payloads."""
+        """Like `enqueue` for many keys, each with its time, without payloads."""
         keys = list(times)
         known: set[str] = set()
         for start in range(0, len(keys), _AT_ONCE):
@@ -277,37 +281,38 @@ class Unit:
         self.wakes = self.wakes or bool(keys)
 
     def cancel(self, kind: str, keys: Sequence[str]) -> None:
-        """Forget jobs. One that runs now finds its lease gone, and its changes are not made."""
+        """Delete jobs. A job that runs now loses its lease, and its changes roll back."""
         for start in range(0, len(keys), _AT_ONCE):
             some = Job.key.in_(keys[start : start + _AT_ONCE])
             self.session.execute(delete(Job).where(Job.kind == kind, some))
 
     def seal(self, secret: str, place: str) -> str:
-        """A secret, encrypted for a column. `place` names it: `webhook:wh_…:secret`."""
+        """Encrypt a secret for a column. `place` names it: `webhook:wh_…:secret`."""
         return self.keys.seal(secret, purpose=f"{self.tenant_id}:{place}")
 
     def unseal(self, sealed: str, place: str) -> str:
-        """The secret again. Raises `CannotUnseal`."""
+        """Decrypt a secret. Raises `CannotUnseal`."""
         return self.keys.unseal(sealed, purpose=f"{self.tenant_id}:{place}")
 
     def seal_url(self, url: str, place: str, current: str = "") -> str:
-        """A write-only URL, sealed for a column; `current` itself if it is the same URL."""
+        """Seal a write-only URL for a column. Return `current` itself if it is the same URL."""
         same = current and self.open_url(current, place) == url
         return current if same else self.seal(url, place)
 
     def open_url(self, sealed: str, place: str) -> str:
-        """The URL again. One that an earlier version stored in clear is returned as it is: it is
-        sealed at the next start with a database that can be written. Raises `CannotUnseal`."""
+        """Return the URL in a sealed text. A URL that an earlier version stored unencrypted is
+        returned as it is; the next start with a writable database seals it. Raises `CannotUnseal`.
+        """
         return self.unseal(sealed, place) if is_sealed(sealed) else sealed
 
     def shown_url(self, sealed: str, place: str) -> str:
-        """Scheme and host of a write-only URL: all that any answer, event or log shows of it."""
+        """Return scheme and host of a write-only URL. Answers, events and logs show only these."""
         try:
             return shown_url(self.open_url(sealed, place))
-        except CannotUnseal:  # a server that runs without its keys, and only shows things
+        except CannotUnseal:  # the server runs without its keys and is read-only
             return shown_url("")
 
 
 def system_actor(job_kind: str) -> Actor:
-    """The system, doing that kind of job."""
+    """Return the actor of a job: the system, with the kind of job."""
     return Actor("system", job_kind, "system")

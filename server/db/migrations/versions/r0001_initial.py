@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "facts",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -182,7 +182,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_tokens_tenant_id"), table_name="tokens")
     op.drop_index(op.f("ix_tokens_owner_id"), table_name="tokens")
     op.drop_table("tokens")

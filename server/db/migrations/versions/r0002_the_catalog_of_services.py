@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "services",
         sa.Column("name", sa.String(length=63), nullable=False),
@@ -38,6 +38,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_services_tenant_id"), table_name="services")
     op.drop_table("services")

@@ -30,4 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A text that is longer than its column was cannot go back into it."""
+    """Restore the limits. Fails if a text is longer than its column was."""

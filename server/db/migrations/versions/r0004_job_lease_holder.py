@@ -14,14 +14,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("leased_by", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("set_at", Instant(), nullable=True))
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_column("set_at")
         batch_op.drop_column("leased_by")

@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "row_versions",
         sa.Column("tenant_id", Id, nullable=False),
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_table("row_versions")

@@ -16,8 +16,8 @@ _UNRELAYED = sa.text("relayed_at IS NULL")
 
 
 def upgrade() -> None:
-    """An event that waits is due when its job was to run, and has failed as often as its job. One
-    without a job is due since it was published."""
+    """Give each pending event the time and the failures of its job. An event without a job is due
+    since its publication."""
     op.add_column("events", sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("events", sa.Column("next_at", Instant(), nullable=False, server_default="0"))
     op.execute("UPDATE events SET next_at = at WHERE relayed_at IS NULL")
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give each event that waits a job again."""
+    """Create a job for each pending event again."""
     op.drop_index("ix_events_unrelayed", table_name="events")
     op.execute(
         "INSERT INTO jobs"
