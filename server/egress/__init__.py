@@ -1,1 +1,1 @@
-"""Requests to other servers, never into a network that is not public."""
+"""Outgoing requests, which never enter networks that are not public."""

@@ -1,9 +1,9 @@
-"""Requests that the server makes for its users: never into a network that is not public.
+"""Outgoing requests on behalf of users, which never enter networks that are not public.
 
-One dialer for webhooks, probes, integrations and runbooks. A name is resolved once; if any of its
-addresses is denied, nothing is dialed; the connection goes to an address that was checked, under
-the original Host and TLS name. Redirects are new connections and checked like the first. What is
-refused is told in words that do not say whether anything listens there.
+Webhooks, probes, integrations and runbooks share one dialer. It resolves a name once. If any
+address is denied, it makes no connection. Otherwise it connects to a checked address, with the
+original Host and TLS name. A redirect is a new connection with the same checks. The error for a
+denied target does not reveal whether any service listens there.
 """
 
 from __future__ import annotations
@@ -65,14 +65,15 @@ _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
 
 class TargetNotAllowed(Impossible):
-    """The target is in a network that is not public, or cannot be told to be outside of all."""
+    """The target is in a network that is not public, or the dialer cannot prove the opposite."""
 
     def __init__(self, host: str) -> None:
         super().__init__(f"{host} is not a public address", code="target_not_allowed")
 
 
 class Unreachable(Exception):
-    """There is no answer: the name is unknown, or nobody answers in time. `reason` says which."""
+    """There is no answer: the name is unknown, or the host does not answer in time. `reason` says
+    which."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -80,7 +81,7 @@ class Unreachable(Exception):
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, by the system. Raises `Unreachable`."""
+    """Resolve a host with the system's resolver. Raises `Unreachable`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as problem:
@@ -90,17 +91,17 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Decides where connections may go, and makes them.
+    """Checks targets and connects to them.
 
-    allowed   networks that are reached though they are not public
-    resolver  addresses of a host; a test passes its own
+    allowed   networks that are permitted although they are not public
+    resolver  resolves a host; tests pass their own
     """
 
     allowed: tuple[Network, ...] = ()
     resolver: Resolver = resolve
 
     def permits(self, address: str) -> bool:
-        """Whether an address may be dialed; IPv4 that is wrapped in IPv6 is unwrapped first."""
+        """Return whether an address may be dialed. IPv4 inside IPv6 is unwrapped first."""
         try:
             ip: Address = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
@@ -111,9 +112,9 @@ class Dialer:
         return not any(plain in network for network in _DENIED)
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses that may be dialed for a host.
+        """Return the addresses of a host that may be dialed.
 
-        Raises `TargetNotAllowed` if any of its addresses is denied, `Unreachable` if it has none.
+        Raises `TargetNotAllowed` if any address is denied, `Unreachable` if the host has none.
         """
         found = self.resolver(host.strip("[]"), port)
         if not found:
@@ -123,10 +124,10 @@ class Dialer:
         return list(found)
 
     def check_url(self, url: str, *, schemes: Iterable[str] = ("https", "http")) -> None:
-        """Raise `TargetNotAllowed` or `Impossible` for a URL that will never be dialed.
+        """Raise `TargetNotAllowed` or `Impossible` for a URL that can never be dialed.
 
-        For the moment a target is written down; dialing checks again. A name without an address
-        passes: it may get one.
+        This is the check when a target is stored; dialing checks again. A name without an address
+        passes, because it may get one later.
         """
         try:
             parsed = httpx.URL(url)
@@ -142,7 +143,7 @@ class Dialer:
         self.check_host(parsed.host, parsed.port or _PORTS[parsed.scheme])
 
     def check_host(self, host: str, port: int) -> None:
-        """The same for a host and a port."""
+        """Like `check_url`, for a host and a port."""
         text = host.strip("[]")
         if not text.isprintable() or any(c in text for c in " /@#?\\"):
             raise Impossible("this is not the name of a host", code="target_not_allowed")
@@ -150,7 +151,7 @@ class Dialer:
             self.addresses(host, port)
 
     def connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
-        """A TCP connection to a host. Raises `TargetNotAllowed` or `Unreachable`."""
+        """Open a TCP connection to a host. Raises `TargetNotAllowed` or `Unreachable`."""
         end = time.monotonic() + timeout_s
         reason, message = "connect", f"{host} refuses the connection"
         for address in self.addresses(host, port):
@@ -174,12 +175,13 @@ class Dialer:
         follow_redirects: bool = False,
         deadline_s: float | None = None,
     ) -> httpx.Client:
-        """An HTTP client that dials through this dialer, without proxies, netrc or cookies kept.
+        """Return an HTTP client that uses this dialer. It has no proxies, netrc or cookie jar.
 
         timeout_s   for each step: a connection, a packet
-        deadline_s  for everything together, from now on: a peer that trickles is cut off, too
+        deadline_s  for all steps together, from now on; it also ends answers that arrive slowly
 
-        It raises `TargetNotAllowed` and `Unreachable` beside httpx's own errors. Close it.
+        It raises `TargetNotAllowed` and `Unreachable` in addition to httpx's errors. Close it after
+        use.
         """
         return httpx.Client(
             transport=_Transport(self, verify, deadline_s),
@@ -192,7 +194,7 @@ class Dialer:
 
 
 def _unwrapped(ip: Address) -> Address:
-    """The IPv4 address that an IPv6 address leads to, or the address itself."""
+    """Return the IPv4 address that an IPv6 address contains, or the address itself."""
     if ip.version == 4:
         return ip
     if ip.ipv4_mapped is not None:
@@ -205,7 +207,7 @@ def _unwrapped(ip: Address) -> Address:
 
 
 class _Backend(httpcore.NetworkBackend):
-    """httpcore's connections, made by the dialer."""
+    """An httpcore backend that connects with the dialer."""
 
     def __init__(self, dialer: Dialer, end: float | None) -> None:
         self._dialer = dialer
@@ -236,7 +238,7 @@ class _Backend(httpcore.NetworkBackend):
 def _shortened(
     timeout: float | None, end: float | None, late: type[httpcore.TimeoutException]
 ) -> float | None:
-    """The time that a step may take when everything must end at `end`. Raises `late` after it."""
+    """Return the time that a step may take before the deadline `end`. Raises `late` after it."""
     if end is None:
         return timeout
     left = end - time.monotonic()
@@ -246,7 +248,7 @@ def _shortened(
 
 
 class _Ending(httpcore.NetworkStream):
-    """A connection whose steps all end at one time."""
+    """A connection with one deadline for all its steps."""
 
     def __init__(self, inner: httpcore.NetworkStream, end: float) -> None:
         self._inner = inner
@@ -275,7 +277,7 @@ class _Ending(httpcore.NetworkStream):
 
 
 class _Transport(httpx.HTTPTransport):
-    """httpx's transport, over connections that the dialer makes."""
+    """An httpx transport over connections of the dialer."""
 
     def __init__(
         self, dialer: Dialer, verify: ssl.SSLContext | bool, deadline_s: float | None

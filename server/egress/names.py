@@ -1,4 +1,4 @@
-"""Names looked up at one DNS server, instead of as the system does."""
+"""Name resolution by one DNS server instead of the system's resolver."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _LOOK_UP_S = 5.0
 
 
 def resolver_at(server: tuple[str, int] | None) -> Resolver:
-    """Looks up names at a DNS server, given as address and port; None: as the system does.
+    """Return a resolver that queries one DNS server, given as address and port. None: the system's
+    resolver.
 
-    Nothing but that server is asked: no file of hosts, no search list. Each look-up asks anew; it
-    raises `Unreachable` for a name without addresses, and if there is no answer within 5 s.
+    It queries only that server: no hosts file, no search list, no cache. It raises `Unreachable`
+    for a name without addresses, and if there is no answer within 5 s.
     """
     if server is None:
         return resolve
@@ -39,7 +40,7 @@ def resolver_at(server: tuple[str, int] | None) -> Resolver:
 
 
 def written_as_address(host: str) -> bool:
-    """Whether a host is an address, also in one of IPv4's old forms: `127.1`, `0x7f000001`."""
+    """Return whether a host is an address, including IPv4's old forms: `127.1`, `0x7f000001`."""
     try:
         socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""One POST to somebody outside: what was sent, what came back, how long it took.
+"""One outgoing POST request: its answer, error and latency.
 
-For webhooks, and for channels that tell people. Nothing here retries, and nothing is followed: a
-redirect is an answer like any other. Whatever goes wrong is told in `error`, never raised.
+Webhooks and notification channels use it. It does not retry and follows no redirect: a redirect is
+an answer like any other. Failures are in `error`; none is raised.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _EXCERPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class HttpAttempt:
-    """What one attempt met.
+    """The outcome of one attempt.
 
-    status       HTTP status; None: no answer, `error` says why
+    status       HTTP status; None: no answer, `error` has the reason
     error        `target_not_allowed`, `dns`, `connect`, `tls`, `timeout`, `protocol`, or None
     retry_after  the receiver's header
     excerpt      the beginning of the answer's body, at most 1 KiB, as text
-    latency_ms   from the first byte out to the status in
+    latency_ms   from the first byte sent to the status received
     """
 
     status: int | None
@@ -36,14 +36,14 @@ class HttpAttempt:
 
     @property
     def delivered(self) -> bool:
-        """Only 2xx is heard."""
+        """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 def post(
     dialer: Dialer, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
 ) -> HttpAttempt:
-    """Send a body. All of it, connecting and reading included, ends within `timeout_s`."""
+    """Send a body. The whole attempt, including connecting and reading, ends within `timeout_s`."""
     started = time.perf_counter()
 
     def took() -> float:
@@ -76,7 +76,7 @@ def post(
 
 
 def _excerpt(answer: httpx.Response) -> str:
-    """The beginning of a body; a body that breaks off or does not end is no failure."""
+    """Return the beginning of a body. A body that breaks off or does not end is not an error."""
     parts: list[bytes] = []
     size = 0
     try:
