@@ -1,1 +1,2 @@
-"""HTTP of the API: routes with admission, strict input, one transaction each, and versions."""
+"""The HTTP layer of the API: routes with admission, strict input, one transaction each, and API
+versions."""

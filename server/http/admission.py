@@ -1,4 +1,4 @@
-"""Letting a request in: whose token it is, which version it speaks, its quota, its role."""
+"""Admission: the checks of token, API version, quota and role before a request is handled."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ async def admit(
     action: str | None,
     writes: bool,
 ) -> None:
-    """Let a request in, or raise; afterwards `request.state` has its principal and context.
+    """Admit a request or raise an error. Sets the principal and the context in `request.state`.
 
-    quota    the quotas it spends a request of: `api`, `prometheus`, or None
+    quota    the quotas that the request spends: `api`, `prometheus`, or None
     samples  open the tenant's store before the endpoint runs
-    action   what the audit log calls an attempt that is refused; `writes`: it is recorded there
+    action   the action of the audit entry for a rejected request; `writes`: such an entry is
+             written
     """
     context: ServerContext = request.app.state.context
     principal = await _principal(request, context)
@@ -86,7 +87,7 @@ async def _spend(
                 lambda: context.access.quotas.spend(wanted), tenant=principal.tenant_id
             )
         except RateLimited as refusal:
-            # A client that is over its quota is not to fill the audit log or the database.
+            # A client above its quota must not fill the audit log or the database.
             request.state.refused = "quota"
             raise refusal from None
     if not is_prometheus(request.scope["path"]):

@@ -1,4 +1,4 @@
-"""Models as answers: JSON in the version of the request, entity tags, and 304."""
+"""Answers from models: JSON in the version of the request, entity tags, and 304."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from novaql.server.http.idempotency import RecordedResponse
 from novaql.server.versions import CURRENT, from_current
 
 VERSION_TAG = '^((W/)?"[0-9]{1,9}(-[0-9a-f]{12})?"|[0-9]{1,9}(-[0-9a-f]{12})?)$'
-"""What If-Match holds."""
+"""The syntax of If-Match."""
 _VERSION = re.compile(VERSION_TAG)
 
 
@@ -28,7 +28,7 @@ def encoded(
     version: str,
     route: str,
 ) -> RecordedResponse:
-    """An answer in the version of the request."""
+    """Return an answer in the API version of the request."""
     headers = {"Cache-Control": "no-store", **headers}
     if body is None:
         return RecordedResponse(status, headers, b"")
@@ -47,8 +47,8 @@ def encoded(
 
 
 def or_unchanged(request: Request, response: Response) -> Response:
-    """The answer to a GET, or a 304 for a client that has it already, as `If-None-Match` says
-    (RFC 9110, 13.1.2)."""
+    """Return the answer to a GET, or a 304 if `If-None-Match` has its entity tag (RFC 9110,
+    13.1.2)."""
     if_none_match, etag = request.headers.get("if-none-match"), response.headers.get("etag")
     if if_none_match is None or etag is None or response.status_code != 200:
         return response
@@ -61,8 +61,8 @@ def or_unchanged(request: Request, response: Response) -> Response:
 
 
 def version_in(headers: Mapping[str, str]) -> int | None:
-    """The `version` that If-Match holds, in an entity tag or alone: `"3"`, `W/"3"`, `3`,
-    `"3-1f2e3d4c5b6a"`. None without the header. Raises `InvalidRequest` for anything else."""
+    """Return the `version` in If-Match, an entity tag or a plain number: `"3"`, `W/"3"`, `3`,
+    `"3-1f2e3d4c5b6a"`. None without the header. Raises `InvalidRequest` for any other value."""
     text = headers.get("if-match")
     if text is None:
         return None
@@ -73,7 +73,8 @@ def version_in(headers: Mapping[str, str]) -> int | None:
 
 
 def _etag(body: object, number: int, content: bytes) -> str:
-    """`"3"`: the version; with a digest where fields are shown that change without it."""
+    """Return the entity tag: `"3"` for version 3. A digest is added if some fields change without
+    the version."""
     if getattr(body, "settled", False):
         return f'"{number}"'
     return f'"{number}-{hashlib.sha256(content).hexdigest()[:12]}"'

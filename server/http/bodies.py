@@ -1,4 +1,4 @@
-"""JSON bodies of the API, read within limits and validated strictly before FastAPI sees them."""
+"""JSON bodies of the API: size limit and strict validation before FastAPI reads them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from novaql.server.versions import to_current
 
 Model = TypeVar("Model", bound=BaseModel)
 _INLINE_BYTES = 4096
-"""Larger bodies are parsed in a thread: one of 1 MiB takes tens of milliseconds."""
+"""Larger bodies are parsed in a thread: 1 MiB takes tens of milliseconds."""
 
 
 class ModelRequest(Request):
     """A request whose body is a validated model.
 
-    FastAPI reads the body by `body()` and `json()` and validates what it gets. It accepts an
-    instance of the right model as it is.
+    FastAPI reads the body by `body()` and `json()` and validates the result. It accepts an instance
+    of the right model unchanged.
 
     sent  the bytes of the body
     """
@@ -41,10 +41,10 @@ class ModelRequest(Request):
 
 
 async def read_model(request: Request, model: type[BaseModel] | None, route: str) -> ModelRequest:
-    """The request with its body as `model`; None: the endpoint takes no body.
+    """Return the request with its body as `model`; None: the endpoint has no body.
 
     Raises `InvalidRequest` with JSON pointers, `UnsupportedMedia` or `BodyTooLarge`. An empty body
-    is read as an object without fields.
+    counts as an object without fields.
     """
     context = context_of(request)
     found = ModelRequest(request.scope, request.receive)
@@ -60,14 +60,14 @@ async def read_model(request: Request, model: type[BaseModel] | None, route: str
     if len(found.sent) <= _INLINE_BYTES:
         found.model = read()
     else:
-        principal = request.scope["state"].get("principal")  # None: it needs no token
+        principal = request.scope["state"].get("principal")  # None: the endpoint needs no token
         tenant = "" if principal is None else principal.tenant_id
         found.model = await context.pools.readers.run(read, tenant=tenant)
     return found
 
 
 async def read_json(request: Request, model: type[Model], *, limit: int) -> Model:
-    """The body as a model, of an endpoint without query parameters.
+    """Return the body as a model, for an endpoint without query parameters.
 
     Raises `InvalidRequest`, `UnsupportedMedia` or `BodyTooLarge`.
     """

@@ -1,4 +1,4 @@
-"""Request bodies up to a limit."""
+"""Reads request bodies up to a limit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ async def read_body(
     encodings: tuple[str, ...] = (),
     held: HeldBody | None = None,
 ) -> bytes:
-    """The body as sent; never more than `limit` bytes are held.
+    """Return the body as sent. At most `limit` bytes are in memory.
 
-    encodings  content encodings that the caller undoes itself; any other is refused
+    encodings  content encodings that the caller decodes; all others are rejected
     held       reserves the bytes as they arrive
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -40,7 +40,7 @@ async def read_body(
 
 
 def unpack_snappy(body: bytes, *, limit: int) -> bytes:
-    """A snappy block unpacked; raises `BodyTooLarge` before more than `limit` bytes are made."""
+    """Decompress a snappy block. Raises `BodyTooLarge` before the output exceeds `limit` bytes."""
     try:
         if cramjam.snappy.decompress_raw_len(body) > limit:
             raise BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
@@ -50,7 +50,7 @@ def unpack_snappy(body: bytes, *, limit: int) -> bytes:
 
 
 def has_body(request: Request) -> bool:
-    """Whether headers announce a body or its encoding."""
+    """Return whether the headers announce a body or a content encoding."""
     headers = request.headers
     return (
         headers.get("content-length", "0") != "0"
@@ -60,7 +60,7 @@ def has_body(request: Request) -> bool:
 
 
 def media_type(request: Request) -> str:
-    """Content type without parameters, in lower case; "" if there is none."""
+    """Return the content type without parameters, in lower case; "" if it is missing."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

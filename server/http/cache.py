@@ -1,4 +1,4 @@
-"""Reads of the tenant's rows and samples that are cached (`cache/response_cache.py`)."""
+"""Cached reads of a tenant's rows and samples (`cache/response_cache.py`)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Respond = Callable[[Request], Awaitable[Response]]
 
 
 async def cached_response(request: Request, cached_by: Cached | None, respond: Respond) -> Response:
-    """The answer to a GET that was admitted: from the cache, or what `respond` gives.
+    """Return the answer to an admitted GET: from the cache, or from `respond`.
 
-    cached_by  what the answer depends on beside the request: `rows`, or `samples` (and rows).
-               None: on rows and the time; such an answer is used for the second that it is from
+    cached_by  what the answer depends on besides the request: `rows`, or `samples` (and rows).
+               None: rows and the time; such an answer is valid for the current second
     """
     scope = request.scope
     state = scope["state"]
@@ -50,11 +50,11 @@ async def cached_response(request: Request, cached_by: Cached | None, respond: R
 
 
 async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -> Value:
-    """What `work` reads of the tenant's rows, in a thread, or cached.
+    """Return what `work` reads from the tenant's rows, in a thread or from the cache.
 
-    key  what `work` reads, unique in the server: `panel:pan_…`
+    key  identifies what `work` reads, unique in the server: `panel:pan_…`
 
-    `work` must not depend on the time, and its result must not be changed.
+    `work` must not depend on the time. Its result must not be changed.
     """
     context, principal = context_of(request), principal_of(request)
     actor, origin = context.actor_of(principal), origin_of(request)
@@ -71,7 +71,7 @@ async def read_rows(request: Request, key: str, work: Callable[[Unit], Value]) -
 
 
 async def _version(context: ServerContext, cached_by: Cached | None) -> Version | None:
-    """Of all that an answer depends on beside the request; None: it cannot be found out."""
+    """Return the version of all that an answer depends on besides the request; None: unknown."""
     rows = await _rows(context)
     if rows is None:
         return None

@@ -18,12 +18,13 @@ Checked = TypeVar("Checked")
 
 
 async def checked(request: Request, body: Any, check: Callable[[Preparation], Checked]) -> Checked:
-    """What `check` finds, in a thread for that which tenants share in turn, with a deadline.
+    """Run `check` in a thread of the pool for checks, with a deadline, and return its result.
+    Tenants take turns.
 
         async def checked_rule(request: Request, body: CreateRule) -> Rule:
             return await checked(request, body, check_rule)
 
-    Raises what `check` raises, and `Busy` while too many checks wait.
+    Raises what `check` raises, and `Busy` if too many checks wait.
     """
     return await context_of(request).pools.queries.check(
         request, partial(_run, request, body, check)

@@ -1,4 +1,4 @@
-"""Answers of some size are compressed, with zstd where the client takes it, else gzip."""
+"""Compression of large answers: zstd if the client accepts it, otherwise gzip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 }
 _PACKED_ALREADY = ("image/", "font/", "application/zip")
 _PACKED_IN_PIECES = ("application/json", "text/csv", "application/vnd.apache.arrow.stream")
-"""Not what somebody waits for piece by piece, such as events."""
+"""Answers in pieces that are compressed. Event streams are not, because clients need each event at
+once."""
 
 Piece = bytes | memoryview
 
@@ -57,7 +58,7 @@ _PACKERS: dict[str, Callable[[], _Packer]] = {"zstd": lambda: _Zstd(), "gzip": l
 
 
 class Compression:
-    """Compresses answers: those in one piece as a whole, others piece by piece."""
+    """Compresses answers: complete ones as a whole, others piece by piece."""
 
     def __init__(self, app: ASGIApp, *, smallest: int) -> None:
         self._app = app
@@ -94,7 +95,7 @@ class Compression:
                     if not more:
                         packed += packer.end()
                     elif not packed:
-                        return  # it waits for more
+                        return  # the compressor needs more input
                     message = {**message, "body": packed}
             await send(message)
 
@@ -147,7 +148,7 @@ def _vary(message: Message) -> None:
 
 @lru_cache(maxsize=256)
 def accepted_encoding(header: str) -> str | None:
-    """The best of our encodings that a client takes who sends that `Accept-Encoding`, or None."""
+    """Return the best supported encoding that an `Accept-Encoding` header accepts, or None."""
     weights: dict[str, float] = {}
     for part in header.lower().split(","):
         name, _, parameter = part.partition(";")

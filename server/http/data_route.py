@@ -18,23 +18,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class DataRoute(Route):
-    """A Starlette route with admission, and with what the OpenAPI document says of it.
+    """A Starlette route with admission, and with its part of the OpenAPI document.
 
     verbs        the methods, in the order of the document
     role         the least role that a token must have; None: no token is needed
-    errors       statuses that it refuses requests with, beside those of every route
+    errors       statuses of errors, in addition to those of every route
     answer       model of the usual answer
-    media        content types of the usual answer beside JSON
+    media        content types of the usual answer besides JSON
     body         model of the JSON body
-    takes        content types of a body that has no model
+    takes        content types of a body without a model
     query        model of the query parameters
     parameters   query (or form) parameters without a model: name → description
-    required     names of those that must be given
-    schemas      names of those that are not any text → more of their JSON Schema
+    required     names of the mandatory ones
+    schemas      names of those that are not plain text → more of their JSON Schema
     success      status of the usual answer
     answers      further statuses of success → their models
-    action       `noun.verb` of the audit entry that a request writes, also one that is refused
-    example      a body that is accepted
+    action       `noun.verb` of the audit entry, also of a rejected request
+    example      a valid body
     samples      it reads or writes samples: the tenant's store is opened before it runs
     local        any process answers it, about itself
     """
@@ -82,13 +82,13 @@ class DataRoute(Route):
 
         super().__init__(path, admitted, methods=list(methods), name=handler.__name__)
         self.verbs = methods
-        self.methods = set(methods)  # HEAD is turned into GET before routes are looked for
+        self.methods = set(methods)  # HEAD becomes GET before the look-up of routes
 
     @property
     def quota(self) -> str | None:
-        """The quota that a request spends: of Prometheus's base, or of the API.
+        """The quota that a request spends: of the Prometheus base, or of the API.
 
-        Samples that are sent here are bounded by their size and by the queue, not by requests.
+        Ingestion of samples is limited by size and by the queue, not by the number of requests.
         """
         if self.tag == "ingest":
             return None

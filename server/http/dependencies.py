@@ -1,10 +1,10 @@
-"""What endpoints declare as parameters; FastAPI provides it.
+"""Parameters of endpoints that FastAPI provides.
 
     @router.post("/{id}", dependencies=[OPERATOR])
     @audited("user.update")
     def change_user(unit: UnitOfWork, id: ResourceId, body: ChangeUser) -> UserOut: ...
 
-All of these are coroutines: FastAPI would give each plain function a thread.
+All dependencies are coroutines: FastAPI would run each plain function in a thread.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from novaql.server.versions import CURRENT
 
 
 class Requires:
-    """Admits a request whose token covers a role, within its quotas; refuses any other.
+    """Admits requests whose token has a role, within their quotas. Rejects all others.
 
-    `NovaRoute` calls it before FastAPI reads the body. It admits a request once.
+    `NovaRoute` calls it before FastAPI reads the body. A request is admitted only once.
     """
 
     def __init__(self, role: Role) -> None:
@@ -54,9 +54,9 @@ ADMIN = Depends(Requires(Role.ADMIN))
 
 
 async def samples() -> None:
-    """Marks an endpoint that reads or writes samples.
+    """Mark an endpoint that reads or writes samples.
 
-    The tenant's store is opened before it runs, and the process that owns the stores answers it.
+    The process that owns the stores answers it, and opens the tenant's store before it runs.
     """
 
 
@@ -64,40 +64,41 @@ SAMPLES = Depends(samples)
 
 
 async def caller(request: Request) -> Principal:
-    """Whose token came with the request."""
+    """Return the principal of the request."""
     return principal_of(request)
 
 
 async def server(request: Request) -> ServerContext:
-    """The server, scoped to the tenant of the request."""
+    """Return the server, scoped to the tenant of the request."""
     return context_of(request)
 
 
 async def pager(request: Request) -> Pager:
-    """Pages of the list at this path."""
+    """Return the pager of the list at this path."""
     context = context_of(request)
     return Pager(context.keys, principal_of(request).tenant_id, request.scope["path"])
 
 
 async def api_version(request: Request) -> str:
-    """The version of the API that the request speaks."""
+    """Return the API version of the request."""
     return version_of(request)
 
 
 async def if_match(request: Request) -> int | None:
-    """The `version` that the If-Match header names; None without the header."""
+    """Return the `version` in the If-Match header; None without the header."""
     return version_in(request.headers)
 
 
 async def base_url(request: Request) -> str:
-    """Where clients reach this server: `public_url` of the settings, or as the request did."""
+    """Return the URL of this server for clients: `public_url` of the settings, or the URL of the
+    request."""
     public = context_of(request).settings.public_url
     host = request.headers.get("host", "localhost")
     return public or f"{request.scope['scheme']}://{host}"
 
 
 def version_of(request: Request) -> str:
-    """The version of the API that a request speaks: the newest, if it needs no token."""
+    """Return the API version of a request: the newest one if no token is needed."""
     state = request.scope["state"]
     if "principal" not in state:
         return CURRENT
@@ -106,12 +107,12 @@ def version_of(request: Request) -> str:
 
 
 def usable(text: str) -> str:
-    """What stands in a path, if a database takes it; else the name of nothing."""
+    """Return a text of a path if databases accept it; otherwise a text that no row has."""
     return "(not a name)" if "\0" in text or len(text) > 512 else text
 
 
 ResourceId = Annotated[str, Path(min_length=1), BeforeValidator(usable)]
-"""The id or name in a path. One that no database takes becomes one that is not found."""
+"""The id or name in a path. A text that databases reject leads to a 404."""
 
 UnitOfWork = Annotated[RequestUnit, Depends(request_unit)]
 Caller = Annotated[Principal, Depends(caller)]

@@ -1,6 +1,6 @@
-"""The outermost layer: an id for each request, the shape of every error, one line of log.
+"""The outermost layer: the id of each request, the format of errors, the access log.
 
-Pure ASGI, so that a disconnect still reaches the endpoint that waits for it.
+It is pure ASGI, so that an endpoint that waits for a disconnect receives it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from novaql.server.versions import CURRENT
 log = logging.getLogger("novaql.server")
 
 _NEVER_OF_OTHERS = frozenset({b"x-request-id", b"api-version"})
-# Anyone may make up methods and paths; the labels of our metrics are few all the same.
+# Clients can send any method or path, so the labels of metrics are restricted.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -31,9 +31,9 @@ _SAFE_HEADERS = (
 
 
 class Edge:
-    """Wraps the whole application. HEAD is answered as GET is, without the body.
+    """Wraps the whole application. It answers HEAD like GET, without the body.
 
-    site  decides about requests that other sites make in a browser
+    site  checks requests that pages of other sites send from a browser
     """
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry, site: Site) -> None:
@@ -58,7 +58,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _completed(message.get("headers", ()), scope)
-            elif only_head:  # the answer is complete, and what makes more of it stops
+            elif only_head:  # the answer is complete; its producer stops
                 return
             await send(message)
             if only_head:
@@ -86,7 +86,7 @@ class Edge:
     ) -> None:
         seconds = time.perf_counter() - began
         route = scope.get("route")
-        # The route's template, never the path: some paths and queries bear a secret.
+        # The route's template, never the path: some paths and queries contain a secret.
         path = getattr(route, "path", None) or "unmatched"
         method = raw_method if raw_method in _METHODS else "other"
         refused = scope["state"].get("refused", "")
@@ -105,7 +105,7 @@ class Edge:
 
 
 def _completed(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, and those that every answer has unless it brings its own."""
+    """Return the headers of an answer with the default headers that it lacks."""
     state = scope["state"]
     own = [pair for pair in headers if pair[0] not in _NEVER_OF_OTHERS]
     named = {name for name, _ in own}

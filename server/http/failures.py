@@ -1,4 +1,4 @@
-"""Exceptions as answers."""
+"""Translates exceptions to answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from novaql.server.http.request import request_id_of
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
-    """The envelope of the API, or the shape of another base's errors, by the path.
+    """Return the error in the format of the API or of another base, by the path.
 
     The handler of every exception in `errors.KINDS`, and of the framework's own.
     """
@@ -27,7 +27,7 @@ async def answer_failure(request: Request, error: Exception) -> Response:
 
 
 def _own(method: str, path: str, error: HTTPException) -> ServerError:
-    """What the framework refuses, as an error of this server."""
+    """Translate an error of the framework to an error of this server."""
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{method} is not for {path}; it takes {allowed}"

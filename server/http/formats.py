@@ -1,4 +1,4 @@
-"""The formats that samples are answered in, and which of them a client asks for."""
+"""The formats of samples in answers, and the choice of one for a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ MEDIA: dict[Format, str] = {
 
 
 def format_of(requested: Format | None, accept: str) -> Format:
-    """The format named in the body, else the best of the Accept header; JSON if it names none."""
+    """Return the format that the body names, else the best one of the Accept header; JSON by
+    default."""
     if requested is not None:
         return requested
     best: Format | None = None
@@ -32,7 +33,7 @@ def format_of(requested: Format | None, accept: str) -> Format:
 
 
 def _weight(media: str, accept: str) -> float:
-    """The weight that the most specific matching range gives a type."""
+    """Return the weight of a type: that of the most specific range that matches it."""
     kind = media.partition("/")[0]
     found = {media: -1.0, f"{kind}/*": -1.0, "*/*": -1.0}
     for part in accept.lower().split(","):

@@ -1,7 +1,8 @@
-"""Requests that need a store go to the process that owns the stores; the rest is answered here.
+"""Forwards requests that need a store to the process that owns the stores. The worker answers all
+others.
 
-Pure ASGI around the whole application of a worker. Bodies and answers pass in pieces, as they
-come; when the client leaves, the connection to the owner is closed, and its query ends.
+Pure ASGI around the whole application of a worker. Bodies and answers are streamed. If the client
+disconnects, the worker closes its connection to the owner, which cancels the query.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from novaql.server.http.index import IndexedRoute, RouteIndex
 
 log = logging.getLogger(__name__)
 
-# Of one connection, or made anew for the next one (RFC 9110, 7.6.1).
+# Headers of one connection, or set again for the next one (RFC 9110, 7.6.1).
 _OF_THE_CONNECTION = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"),
@@ -29,11 +30,11 @@ _HttpHeaders = list[tuple[bytes, bytes]]
 
 
 class Forwarding:
-    """Around an application: some rows of the table are answered by the owner.
+    """Wraps an application: the owner answers some rows of the table.
 
     owner      the socket that the owner listens on
     rows       the table
-    unreached  answers when the owner does not
+    unreached  answers if the owner does not
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Forwarding:
 
 
 class _Exchange:
-    """One request on its way to the owner, and the answer on its way back."""
+    """A request that is forwarded to the owner, and its answer."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, receive: Receive, send: Send) -> None:
         self._pool = pool
@@ -76,7 +77,7 @@ class _Exchange:
         self.answering = False
 
     async def run(self, scope: Scope) -> None:
-        """Until the answer is sent, or the client has left."""
+        """Run until the answer is sent or the client disconnects."""
         answer = asyncio.ensure_future(self._pass(scope))
         left = asyncio.ensure_future(self._client_left())
         try:
@@ -139,7 +140,7 @@ class _Exchange:
             pass
 
     async def nothing_more(self) -> Message:
-        """What is received of a request whose body was taken."""
+        """Receive messages of a request whose body was read: only its disconnect."""
         return {"type": "http.request", "body": b"", "more_body": False}
 
 

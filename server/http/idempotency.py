@@ -1,9 +1,9 @@
-"""Idempotency-Key: a POST that is sent twice is done once.
+"""Idempotency-Key: a POST that is sent twice has its effect once.
 
-The key's row and the change share one transaction: either both are there or neither. So a request
-that failed has left nothing and its key may be used again; one that was answered is answered the
-same again for 24 hours, marked `Idempotent-Replayed: true`. A key belongs to the token, the route
-and the API version it was sent with. Bodies are kept encrypted: some show a secret once.
+One transaction stores the key's row and the change. A failed request therefore leaves no row, and
+its key is usable again. For 24 hours after a success, a request with the same key gets the recorded
+response with `Idempotent-Replayed: true`. A key belongs to its token, route and API version.
+Recorded bodies are encrypted, because some contain a secret that is shown once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RECORDED_HEADERS = ("content-type", "location", "etag")
 
 @dataclass(frozen=True, slots=True)
 class RecordedResponse:
-    """An answer as it was sent."""
+    """A response as it was sent."""
 
     status: int
     headers: dict[str, str]
@@ -39,7 +39,7 @@ class RecordedResponse:
 
 
 def read_key(header: str | None) -> str | None:
-    """The key in a header, with or without the quotes of a structured field."""
+    """Return the key in a header, with or without the quotes of a structured field."""
     if header is None:
         return None
     quoted = _QUOTED.fullmatch(header.strip())
@@ -50,7 +50,7 @@ def read_key(header: str | None) -> str | None:
 
 
 def fingerprint(path: str, query: str, body: bytes) -> str:
-    """What makes two requests of one route the same."""
+    """Return a digest that is equal for equal requests to a route."""
     whole = hashlib.sha256()
     for part in (path.encode(), query.encode(), body):
         whole.update(len(part).to_bytes(8, "big") + part)
@@ -60,7 +60,7 @@ def fingerprint(path: str, query: str, body: bytes) -> str:
 def recall(
     unit: Unit, principal_id: str, route: str, key: str, print_: str
 ) -> RecordedResponse | None:
-    """The answer that was given to this key. Raises `Impossible` if the request was another."""
+    """Return the recorded response of a key. Raises `Impossible` if the request differs."""
     if unit.session.get_bind().dialect.name == "postgresql":
         _hold_on_postgresql(unit, principal_id, route, key)
     row = unit.session.execute(
@@ -88,8 +88,8 @@ def recall(
 def remember(
     unit: Unit, principal_id: str, route: str, key: str, print_: str, answer: RecordedResponse
 ) -> None:
-    """Keep an answer, in the transaction of the change itself. Raises `Conflict` `limit_reached`
-    for a key more than the tenant may have: then nothing is changed."""
+    """Record a response in the transaction of the change. Raises `Conflict` `limit_reached` if the
+    tenant has the largest number of keys already; the change rolls back then."""
     check_limit(unit, "max_idempotency_keys", IdempotencyKey)
     row_id = new_id("idem")
     recorded = {
@@ -115,7 +115,7 @@ def remember(
 
 
 def _hold_on_postgresql(unit: Unit, *key: str) -> None:
-    """Another process that has the key is told apart from one that had it."""
+    """Lock the key, to distinguish a process that uses it now from one that used it before."""
     digest = hashlib.sha256("\0".join((unit.tenant_id, *key)).encode()).digest()
     number = int.from_bytes(digest[:8], "big", signed=True)
     connection = unit.session.connection()

@@ -1,7 +1,8 @@
-"""The index of routes: from a path to its routes by one look, or a few comparisons.
+"""The index of routes: finds the routes of a path by one look-up, or a few comparisons.
 
-Starlette tries routes one after another, about 5 µs each: the last of 200 would cost as much as the
-rest of its request. The index is one route of the application that stands for all of ours.
+Starlette tries routes one after another, about 5 µs each; with 200 routes, the last one would cost
+as much as the rest of its request. The index is one route of the application that replaces all
+others.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class _Template:
 
 
 class RouteIndex(BaseRoute):
-    """All routes. A path without parameters wins over a template that matches, too."""
+    """All routes. A path without parameters has precedence over a template that matches it too."""
 
     def __init__(self, routes: Sequence[IndexedRoute]) -> None:
         by_path: dict[str, dict[str, IndexedRoute]] = {}
@@ -63,7 +64,7 @@ class RouteIndex(BaseRoute):
                 self._templates.setdefault(segments, []).append(template)
 
     def find(self, path: str) -> tuple[ByMethod, dict[str, str]] | None:
-        """The routes of a path by method, and its parameters."""
+        """Return the routes of a path by method, and its parameters."""
         routes = self._fixed.get(path)
         if routes is not None:
             return routes, {}

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: FastAPI's, finished with what holds for every operation."""
+"""The OpenAPI 3.1 document: FastAPI's, completed with the parts that all operations share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 
 
 def openapi_document(routes: Sequence[NovaRoute | DataRoute], *, version: str) -> dict[str, Any]:
-    """The whole document as plain data."""
+    """Return the whole document as plain data."""
     ours = [r for r in routes if isinstance(r, NovaRoute) and r.include_in_schema]
     document = get_openapi(
         title="NovaQL",
@@ -76,7 +76,7 @@ def _finish(operation: dict[str, Any], route: NovaRoute) -> None:
         operation["x-audit-action"] = route.action
     if route.takes_idempotency_key:
         operation["x-idempotency-key"] = True
-    if route.body is not None:  # an empty body is an object without fields
+    if route.body is not None:  # an empty body counts as an object without fields
         fields = route.body.model_fields.values()
         operation["requestBody"]["required"] = any(field.is_required() for field in fields)
     parameters = [finished(p) for p in operation.get("parameters", ())]

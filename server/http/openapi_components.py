@@ -1,4 +1,4 @@
-"""What the OpenAPI document has once: texts, headers, parameters, and refusals of any request."""
+"""Components of the OpenAPI document: texts, headers, parameters, and errors of any request."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ after 10 s is a 408, and so is a body that arrives at less than 16 kB/s after it
 pauses for 60 s.
 """
 ANY_REQUEST = (400, 403, 408, 414, 431, 500, 503)
-"""What any request may be answered with, whatever its path: 400 for a malformed one, 403 for one of
-another site, 503 while there are too many connections."""
+"""Errors that any request can get, whatever its path: 400 for a malformed one, 403 for one of
+another site, 503 if there are too many connections."""
 SHARED = {
     408: ("RequestTimeout", "The request's head or body arrived too slowly"),
     413: ("BodyTooLarge", "The body is too large"),
     414: ("UriTooLong", "The request line is too long"),
     431: ("HeadTooLarge", "The headers are too many or too long"),
 }
-"""Refusals that are components of the document, by status: name and description."""
+"""Errors that are components of the document, by status: name and description."""
 TAGS = {
     "alerts": "Alerts, their silences, and the rules that raise them",
     "audit": "Who did what, when, and what it changed",
@@ -131,7 +131,7 @@ _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z`0-9])")
 
 
 def shared_responses(*, prometheus: bool = False) -> dict[str, dict[str, Any]]:
-    """The components of `SHARED` for one base."""
+    """Return the components of `SHARED` for one base."""
     return {
         _shared_name(status, prometheus=prometheus): {
             "description": description,
@@ -143,7 +143,7 @@ def shared_responses(*, prometheus: bool = False) -> dict[str, dict[str, Any]]:
 
 
 def failure(status: int, *, prometheus: bool = False) -> dict[str, Any]:
-    """A response that is an error, in the shape of a base's errors."""
+    """Return a response that is an error, in the format of a base."""
     if status in SHARED:
         return {"$ref": f"#/components/responses/{_shared_name(status, prometheus=prometheus)}"}
     headers = {"X-Request-Id": header("RequestId")}
@@ -157,17 +157,17 @@ def failure(status: int, *, prometheus: bool = False) -> dict[str, Any]:
 
 
 def header(name: str) -> dict[str, str]:
-    """A reference to one of `HEADERS`."""
+    """Return a reference to one of `HEADERS`."""
     return {"$ref": f"#/components/headers/{name}"}
 
 
 def summary_of(description: str) -> str:
-    """The first sentence of a description, without its full stop."""
+    """Return the first sentence of a description, without its full stop."""
     return _SENTENCE.split(" ".join(description.split()), 1)[0].rstrip(".")
 
 
 def finished(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not: it is never null. It has a description, and no title."""
+    """Complete a parameter: it is never null, and has a description but no title."""
     schema = dict(parameter["schema"])
     title = schema.pop("title", None)
     text = schema.pop("description", parameter.get("description"))

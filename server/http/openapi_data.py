@@ -1,4 +1,4 @@
-"""Paths of the OpenAPI document that are plain Starlette routes: their rows say what they take."""
+"""Paths of the OpenAPI document that are plain Starlette routes, generated from their rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from novaql.server.http.openapi_components import (
 
 
 def paths_and_schemas(endpoints: Sequence[DataRoute]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The paths of routes, and the schemas that these refer to."""
+    """Return the paths of routes, and the schemas that they refer to."""
     documented = [endpoint for endpoint in endpoints if endpoint.documented]
     models = _Models(documented)
     paths: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def _operation(endpoint: DataRoute, method: str, models: _Models) -> dict[str, A
 
 
 def _operation_id(endpoint: DataRoute, method: str) -> str:
-    """`prometheusQueryRange`; `postPrometheusQueryRange` where GET does the same."""
+    """Return `prometheusQueryRange`; `postPrometheusQueryRange` if GET does the same."""
     words = endpoint.name.split("_")
     if endpoint.tag == "prometheus":
         words.insert(0, "prometheus")
@@ -93,7 +93,7 @@ def _schema_of_media(media: str) -> dict[str, Any]:
 
 
 def _of_text(name: str, endpoint: DataRoute) -> dict[str, Any]:
-    """The schema of a parameter of the Prometheus base; `match[]` may be repeated."""
+    """Return the schema of a parameter of the Prometheus base; `match[]` may be repeated."""
     least = {"minLength": 1} if name in endpoint.required else {}
     least |= endpoint.schemas.get(name, {})
     if not name.endswith("[]"):
@@ -166,7 +166,7 @@ def _success(headers: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]
 
 
 def _is_ours(endpoint: DataRoute) -> bool:
-    """Whether the rules of the Nova API hold for a path, and not those of another base."""
+    """Return whether a path follows the rules of the Nova API and not those of another base."""
     return endpoint.path.startswith("/v1/") and endpoint.role is not None
 
 
@@ -174,7 +174,7 @@ Mode = Literal["validation", "serialization"]
 
 
 class _Models:
-    """The schemas of all bodies and answers. Two models of one name get names that differ."""
+    """The schemas of all bodies and answers. Models with equal names get distinct schema names."""
 
     def __init__(self, endpoints: Sequence[DataRoute]) -> None:
         wanted: dict[tuple[type[BaseModel], Mode], None] = {
@@ -193,5 +193,5 @@ class _Models:
         self.schemas: dict[str, Any] = found.get("$defs", {})
 
     def reference(self, model: type[BaseModel], mode: Mode = "serialization") -> dict[str, Any]:
-        """Where a model's schema is."""
+        """Return the reference to a model's schema."""
         return dict(self._references[model, mode])

@@ -1,4 +1,4 @@
-"""Lists in pages."""
+"""List pages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ AnyRow = TypeVar("AnyRow")
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """Makes the pages of one list. Its cursors are bound to the tenant, the path and the filters.
+    """Creates the list pages of one list. Its cursors are bound to the tenant, the path and the
+    filters.
 
     keys       sign the cursors
-    path       as it was requested
+    path       the path of the request
     """
 
     keys: SealingKeys
@@ -30,7 +31,8 @@ class Pager:
     def page(
         self, unit: Unit, statement: Select[AnyRow], order: Sequence[Key], query: PageQuery
     ) -> Page[AnyRow]:
-        """The page of a statement's rows that `query` asks for. The last key of `order` is unique.
+        """Return the list page of a statement's rows that `query` selects. The last key of `order`
+        is unique.
 
         Raises `InvalidRequest` with the code `invalid_cursor` for a cursor of another list.
         """

@@ -1,7 +1,8 @@
-"""Lists in pages: keyset paging behind cursors that only this server can write.
+"""List pages: keyset pagination with cursors that only this server can create.
 
-A cursor says after which row the next page starts. It is signed, and bound to the tenant, the path
-and the filters it was made for; anything else is a 400 `invalid_cursor`.
+A cursor is the position after which the next list page starts. It is signed, and bound to the
+tenant, the path and the filters that it was created for. Any other cursor is a 400
+`invalid_cursor`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class PageQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[AnyRow]):
-    """Some rows, and the cursor of the page after them; None at the end."""
+    """Some rows, and the cursor of the next list page; None at the end."""
 
     rows: Sequence[AnyRow]
     next_cursor: str | None
@@ -65,13 +66,13 @@ class Cursors:
         self._bound = hashlib.sha256(shown.encode()).digest()
 
     def write(self, values: Sequence[Any]) -> str:
-        """The cursor after a row with these values of the keys."""
+        """Return the cursor after a row with these values of the keys."""
         plain = [{"t": to_ms(v)} if isinstance(v, datetime) else v for v in values]
         body = json.dumps(plain, separators=(",", ":")).encode()
         return _base64(self._sign(self._keys[0], body) + body)
 
     def read(self, text: str) -> list[Any]:
-        """The values again. Raises `InvalidRequest` with code `invalid_cursor`."""
+        """Return the values in a cursor. Raises `InvalidRequest` with code `invalid_cursor`."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except ValueError:
@@ -97,7 +98,7 @@ def page_of(
     query: PageQuery,
     cursors: Cursors,
 ) -> Page[AnyRow]:
-    """One page of a statement's rows, in the order of the keys.
+    """Return one list page of a statement's rows, in the order of the keys.
 
     Rows that are added later never repeat or hide a row of an earlier page.
     """
@@ -113,7 +114,7 @@ def page_of(
 
 
 def _after(keys: Sequence[Key], values: Sequence[Any]) -> Any:
-    """(a, b) > (x, y), where each column has a direction of its own."""
+    """Return the condition (a, b) > (x, y), where each column has its own direction."""
     choices = []
     for number, (key, value) in enumerate(zip(keys, values, strict=True)):
         further = key.column < value if key.descending else key.column > value

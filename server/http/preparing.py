@@ -1,7 +1,7 @@
-"""What a request needs before its transaction begins: parsing, checking, looking up names.
+"""Work on a request before its transaction begins: parsing, checks, look-ups of names.
 
-A transaction that writes holds up every other writer, so it does nothing that takes long. What does
-is done before, in threads of their own that tenants share in turn, with a deadline.
+A writing transaction blocks every other writer, so slow work runs before it. That work has a pool
+of threads, which tenants share in turn, and a deadline.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from novaql.server.tenants.context import ServerContext
 
 Found = TypeVar("Found")
 LONGEST_S = 10.0
-"""How long the preparation of one request may take."""
+"""The deadline of the preparation of one request, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Preparation:
 
     context  the server, scoped to the tenant
     body     the body, as the model that the endpoint declares
-    names    what stands in the path's braces
-    began_s  of `monotonic`, when it began
+    names    the parameters of the path
+    began_s  the time at which it began, of `monotonic`
     """
 
     context: ServerContext
@@ -41,8 +41,8 @@ class Preparation:
     cancellation: Cancellation
 
     def checkpoint(self) -> None:
-        """Between two pieces of work: other tenants and small queries go first, and what takes too
-        long ends with `Impossible` `check_timeout`."""
+        """Let other tenants and small queries run first. Raises `Impossible` `check_timeout` after
+        the deadline. Call it between two pieces of work."""
         if self.cancellation.cancelled or monotonic() - self.began_s > LONGEST_S:
             raise Impossible(
                 f"checking the request took longer than {LONGEST_S:g} s", code="check_timeout"
@@ -50,7 +50,7 @@ class Preparation:
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
-        """A transaction that only reads. What it finds may be different in the one that writes."""
+        """Begin a read-only transaction. The later writing transaction may see other rows."""
         with self.context.unit(self.actor, self.origin, writes=False) as unit:
             yield unit
 

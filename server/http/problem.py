@@ -1,4 +1,4 @@
-"""An error as an answer: the envelope of the API, or Prometheus's on its base."""
+"""Formats an error as an answer: the envelope of the API, or that of Prometheus on its base."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SORRY = "something went wrong on our side; quote the request id when you report 
 
 
 def problem_response(error: BaseException, path: str, request_id: str) -> Response:
-    """The answer to a request that failed. Nothing of an unlisted error reaches the client."""
+    """Return the answer to a failed request. It has no details of unexpected errors."""
     kind = kind_of(error)
     prometheus = is_prometheus(path)
     media = "application/json"
@@ -59,10 +59,10 @@ def problem_response(error: BaseException, path: str, request_id: str) -> Respon
 
 
 def query_error_text(error: QueryError) -> str:
-    """A query that is wrong, as Prometheus tells it: `1:4: parse error: …`."""
+    """Return the text of a query error in the format of Prometheus: `1:4: parse error: …`."""
     if _NOTHING.fullmatch(error.text):
         return "unknown position: parse error: no expression found in input"
-    if error.sentence.startswith("invalid expression type"):  # it parses, and has no position
+    if error.sentence.startswith("invalid expression type"):  # it has no position
         return error.sentence
     return f"{error.line}:{error.column}: parse error: {error.sentence}"
 
@@ -80,7 +80,7 @@ def _message(error: BaseException, *, prometheus: bool) -> str:
 
 
 def _place(error: BaseException) -> dict[str, Any]:
-    """Where in the query the mistake is, if the error knows."""
+    """Return the position of an error in the query, if it is known."""
     if not isinstance(error, QueryError | Located):
         return {}
     span, text = error.span, error.text

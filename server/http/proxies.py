@@ -1,4 +1,4 @@
-"""For whom a proxy asks: `X-Forwarded-*` counts if a trusted proxy sends it, else not."""
+"""Clients behind proxies. `X-Forwarded-*` is used from trusted proxies, and ignored otherwise."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _REMEMBERED = 4096
 
 
 class TrustedProxies:
-    """Which peers are trusted proxies, and which client they name."""
+    """The trusted proxies, and the clients that they name."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
         self._cached: dict[str, bool] = {}
 
     def trusts(self, address: str) -> bool:
-        """Whether a peer's address is in one of the networks."""
+        """Return whether a peer's address is in one of the networks."""
         if not self._networks:
             return False
         cached = self._cached.get(address)
@@ -42,11 +42,12 @@ class TrustedProxies:
         return cached
 
     def client_of(self, peer: str, forwarded: Iterable[bytes]) -> str:
-        """The address of the client, from the lines of X-Forwarded-For that a trusted peer sent.
+        """Return the address of the client, from the lines of X-Forwarded-For that a trusted peer
+        sent.
 
-        Each proxy appends the address that it was asked from, so the list is read from its end, as
-        far as trusted proxies wrote it: the first address that is no trusted proxy is the client.
-        What is no address ends the list; the last proxy before it counts as the client.
+        Each proxy appends the address of its peer. The list is therefore read from its end, as far
+        as trusted proxies wrote it: the first address that is not a trusted proxy is the client. A
+        malformed address ends the list; the last proxy before it counts as the client.
         """
         client = peer
         for hop in reversed(b",".join(forwarded).split(b",")):
@@ -60,7 +61,7 @@ class TrustedProxies:
 
 
 class AddressLimit(Protocol):
-    """Counts requests of an address; `Connections` of the server are one."""
+    """Counts requests of an address. The server's `Connections` implements it."""
 
     def enter_address(self, address: str) -> bool: ...
 
@@ -68,11 +69,11 @@ class AddressLimit(Protocol):
 
 
 class Proxied:
-    """Around an application: client, scheme and Host are those that a trusted proxy names.
+    """Wraps an application: sets client, scheme and Host to those that a trusted proxy names.
 
-    The headers are removed, so nothing inside believes them.
+    It removes the headers, so that the application does not use them.
 
-    limit  of requests that one client has at a time through proxies; None: there is none
+    limit  simultaneous requests of one client through proxies; None: unlimited
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Proxied:
 
 
 class FromWorkers:
-    """Around the owner's application: a worker of this server names the client and the scheme."""
+    """Wraps the owner's application: a worker of this server names the client and the scheme."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -131,7 +132,7 @@ class FromWorkers:
 
 
 def _apply(scope: Scope, named: Sequence[tuple[bytes, bytes]]) -> None:
-    """Scheme and Host as the nearest proxy names them, where they are well-formed."""
+    """Set scheme and Host as the nearest proxy names them, if they are well-formed."""
     for name, value in named:
         last = value.rpartition(b",")[2].strip()
         if name == _PROTO and last.lower() in (b"http", b"https"):
@@ -142,7 +143,7 @@ def _apply(scope: Scope, named: Sequence[tuple[bytes, bytes]]) -> None:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address with or without a port, IPv4 in IPv6 unwrapped; None if it is none."""
+    """Parse an address with or without a port, and unwrap IPv4 in IPv6; None if it is malformed."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""Query parameters, spelt as strictly as JSON; FastAPI validates the values."""
+"""The syntax of query parameters, as strict as JSON. FastAPI validates the values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ Model = TypeVar("Model", bound=BaseModel)
 _BOOLEANS = ("true", "false")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-"""Numbers as JSON writes them. Pydantic alone would take `1_0`, ` 5`, `+5`, and `yes` for true."""
+"""Numbers in the syntax of JSON. Pydantic alone would accept `1_0`, ` 5`, `+5`, and `yes` for true.
+"""
 
 
 def check_query(request: Request, model: type[BaseModel] | None) -> None:
-    """Raises `InvalidRequest` for a parameter that is repeated (unless its field is a list), has a
-    NUL character, or spells a number or boolean in another way than JSON; and for any parameter of
-    an endpoint without a model.
+    """Raise `InvalidRequest` for a parameter that is repeated (unless its field is a list), has a
+    NUL character, or writes a number or boolean in another syntax than JSON; and for any parameter
+    of an endpoint without a model.
 
-    A model with a `free_prefix` checks parameters whose names begin with that itself."""
+    A model with a `free_prefix` checks parameters with that prefix itself.
+    """
     if not request.scope["query_string"]:
         return
     fields = {} if model is None else model.model_fields
@@ -48,7 +50,7 @@ def check_query(request: Request, model: type[BaseModel] | None) -> None:
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """The parameters of a route that is not FastAPI's. Raises `InvalidRequest`."""
+    """Return the parameters of a route that is not FastAPI's. Raises `InvalidRequest`."""
     check_query(request, model)
     try:
         return model.model_validate(dict(request.query_params))
@@ -57,7 +59,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 
 def invalid_query(error: RequestValidationError) -> InvalidRequest:
-    """What FastAPI found in parameters, with JSON pointers to them."""
+    """Translate FastAPI's errors in parameters, with JSON pointers to them."""
     return _refusal([(found["loc"][1:], worded(found)) for found in error.errors()])
 
 
@@ -68,7 +70,7 @@ def _refusal(found: Sequence[tuple[Sequence[int | str], str]]) -> InvalidRequest
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The types that a field takes: `int | None` gives int and NoneType."""
+    """Return the types of a field: int and NoneType for `int | None`."""
     parts = (annotation, *get_args(annotation))
     return {get_origin(part) or part for part in parts if get_origin(part) or type(part) is type}
 

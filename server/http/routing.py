@@ -29,14 +29,14 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:
-    """The endpoint writes the audit entry `action` (`noun.verb`). Requests that are refused for
-    their role are recorded under it, too."""
+    """Declare that the endpoint writes the audit entry `action` (`noun.verb`). Requests that are
+    rejected for their role are recorded with this action too."""
     return _noting("audit_action", action)
 
 
 def cached(by: Cached) -> Callable[[Endpoint], Endpoint]:
-    """The answer of a GET depends on nothing but the request and the tenant's `rows`, or on these
-    and what was measured of its `samples`."""
+    """Declare that the answer of a GET depends only on the request and the tenant's `rows`, or also
+    on measurements of its `samples`."""
     return _noting("cached_by", by)
 
 
@@ -52,9 +52,9 @@ class NovaRoute(APIRoute):
     """Admits a request, reads its body strictly, and runs its endpoint. Answers to GETs are cached
     in front of FastAPI's dependencies (`cache.py`).
 
-    An endpoint that is a plain function runs in one transaction, in a thread
-    (`transaction.py`): there its answer is recorded under the Idempotency-Key, written in the API
-    version of the request, and checked for its audit entry. A coroutine does its work itself.
+    An endpoint that is a plain function runs in one transaction, in a thread (`transaction.py`),
+    which also records its answer under the Idempotency-Key, writes it in the API version of the
+    request, and checks its audit entry. A coroutine does all of this itself.
     """
 
     methods: set[str]
@@ -125,30 +125,31 @@ class NovaRoute(APIRoute):
 
     @property
     def example(self) -> dict[str, Any] | None:
-        """A body that is accepted, if its model shows one."""
+        """A valid body, if its model has an example."""
         extra = {} if self.body is None else self.body.model_config.get("json_schema_extra")
         examples = extra.get("examples") if isinstance(extra, dict) else None
         return cast("dict[str, Any]", examples[0]) if isinstance(examples, list) else None
 
     @property
     def takes_idempotency_key(self) -> bool:
-        """Whether a request that is sent again with its Idempotency-Key gets the first answer."""
+        """Whether a repeated request with its Idempotency-Key gets the recorded response."""
         return self.method == "POST" and self.role is not None and not self.samples
 
     @property
     def has_etag(self) -> bool:
-        """Whether its answer is one resource with a version, which makes its entity tag."""
+        """Whether its answer is one resource with a version, which becomes its entity tag."""
         fields = getattr(self.response_model, "model_fields", {})
         return "version" in fields and fields["version"].annotation is int
 
     @property
     def takes_if_match(self) -> bool:
-        """Whether it changes what the client saw: `version` in the body, or If-Match."""
+        """Whether it checks the row version that the client last read: `version` in the body, or
+        If-Match."""
         return self.body is not None and "version" in self.body.model_fields
 
     @property
     def errors(self) -> set[int]:
-        """The statuses that it refuses requests with: those of its kind, and declared ones."""
+        """The statuses of its errors: those of its kind, and declared ones."""
         codes = {400, 413, 415, 429, 503}
         codes |= {401} if self.role is not None else set()
         codes |= {404} if "{" in self.path else set()
@@ -173,7 +174,7 @@ class NovaRoute(APIRoute):
         async def respond(request: Request) -> Response:
             check_query(request, self.query)
             if self.takes_if_match:
-                version_in(request.headers)  # refused before the body is, if it is malformed
+                version_in(request.headers)  # a malformed header is rejected before the body is
             with self._holding_key(request):
                 return await solve_and_run(await read_model(request, self.body, self.path))
 
@@ -190,7 +191,7 @@ class NovaRoute(APIRoute):
         return handle
 
     def _holding_key(self, request: Request) -> Any:
-        """Refuses a second request with the Idempotency-Key of one that is at work."""
+        """Reject a second request with the Idempotency-Key of one that still runs."""
         if self.method != "POST" or self.admission is None or not self.transactional:
             return nullcontext()
         key = read_key(request.headers.get("idempotency-key"))
@@ -204,7 +205,7 @@ class NovaRoute(APIRoute):
 
 
 def api_router(prefix: str, tag: str) -> APIRouter:
-    """The router of a domain. Ids of operations are the names of endpoints: `listIncidents`."""
+    """Return the router of a domain. Operation ids are the names of endpoints: `listIncidents`."""
     return APIRouter(
         prefix=prefix,
         tags=[tag],
@@ -214,7 +215,7 @@ def api_router(prefix: str, tag: str) -> APIRouter:
 
 
 def routes_of(*routers: APIRouter) -> tuple[NovaRoute, ...]:
-    """The routes of some routers."""
+    """Return the routes of some routers."""
     found = [route for router in routers for route in router.routes]
     assert all(isinstance(route, NovaRoute) for route in found)
     return tuple(route for route in found if isinstance(route, NovaRoute))

@@ -1,4 +1,4 @@
-"""Wire shapes that every domain uses."""
+"""Models and field types that every domain uses."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Body(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """Base of answers. They may grow fields: clients are to ignore what they do not know.
+    """The base of answers. Later versions may add fields: clients must ignore unknown ones.
 
-    settled  nothing that is shown changes without the resource's `version`
+    settled  all fields change only together with the resource's `version`
     """
 
     settled: ClassVar[bool] = False
@@ -72,7 +72,7 @@ def _read_duration(value: Any) -> timedelta:
 
 
 def duration_text(value: timedelta) -> str:
-    """`1h30m`, as the API and PromQL write it."""
+    """Return a duration in the syntax of the API and of PromQL: `1h30m`."""
     ms = math.floor(value / timedelta(milliseconds=1))
     parts = []
     for unit in ("d", "h", "m", "s", "ms"):
@@ -88,7 +88,7 @@ Timestamp = Annotated[
     PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-04-01T12:00:00Z"]}),
 ]
-"""An RFC 3339 time: any zone in, `Z` out."""
+"""An RFC 3339 time: input in any zone, output with `Z`."""
 
 Duration = Annotated[
     timedelta,
@@ -107,15 +107,15 @@ Duration = Annotated[
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-"""A line of text for people, not blank."""
+"""A line of text for people; not blank."""
 
 PathName = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 ]
-"""A name that is part of a path, as those of services and objectives."""
+"""A name that is part of a path, for example of a service or an objective."""
 
 URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]\S*$"
-"""What targets of webhooks and channels look like; what decides is whether they are dialed."""
+"""The syntax of webhook and channel targets. The dialer decides whether they are allowed."""
 
 PolicyId = Annotated[str, Field(max_length=64, pattern=r"^esc_[0-9A-Za-z]+$")]
 """The id of an escalation policy."""

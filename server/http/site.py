@@ -1,9 +1,10 @@
-"""Requests that pages of other sites make in somebody's browser are refused.
+"""Rejects requests that pages of other sites send from a user's browser.
 
-A browser adds `Origin` and `Sec-Fetch-Site` by itself, and a page cannot change them. Programs send
-neither. Own origins are that of `public_url` and the addresses that the server listens on; where it
-listens on all of the machine's, an origin counts that is an address (or `localhost`) and the very
-Host of the request. A name is never enough: whoever owns a name can have it point here.
+A browser sets `Origin` and `Sec-Fetch-Site` itself, and a page cannot change them. Programs send
+neither. Own origins are that of `public_url` and the addresses that the server listens on. If it
+listens on all addresses of the machine, an origin is accepted if it is an address (or `localhost`)
+and equals the Host of the request. A name is never sufficient, because its owner can make it
+resolve to this server.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Origin = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The origins of this server, and the hosts that it answers to."""
+    """The origins of this server, and the Hosts that it accepts."""
 
     own: frozenset[Origin]
     public_host: str
@@ -38,7 +39,7 @@ class Site:
 
     @classmethod
     def of(cls, settings: Settings) -> Site:
-        """As the settings say; `port` must be the one that is listened on."""
+        """Create it from the settings; `port` must be the port that the server listens on."""
         scheme = "http" if settings.tls_cert is None else "https"
         hosts = {settings.host}
         if is_loopback(settings.host) or settings.host in ("", "0.0.0.0", "::"):  # noqa: S104
@@ -50,8 +51,8 @@ class Site:
         return cls(frozenset(own), "" if public is None else public[1], settings.auth)
 
     def check(self, scope: Scope) -> None:
-        """Raise `Forbidden` for a request of another site, `InvalidRequest` for repeated headers
-        of which one has to count."""
+        """Raise `Forbidden` for a request of another site, `InvalidRequest` for a header that is
+        repeated but must be unique."""
         host, origins, foreign = b"", [], False
         tokens = versions = 0
         for name, value in scope["headers"]:
@@ -103,7 +104,7 @@ class Site:
 
 
 def _parsed(url: str) -> Origin | None:
-    """The origin of a URL; None if it has none, as `null`."""
+    """Return the origin of a URL; None if it has none, for example `null`."""
     try:
         parts = urlsplit(url)
         scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()

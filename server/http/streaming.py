@@ -1,9 +1,9 @@
-"""Answers in pieces, each made when the client has taken the one before.
+"""Streamed answers: each piece is generated after the client has received the one before.
 
-What is made is bounded: some pieces at the start, so that most answers are whole at once and have a
-length, and then one at a time. If making one fails the connection is closed before the answer's
-end, which no client takes for a whole answer: neither the last chunk of chunked transfer, nor the
-end of a compressed stream, is ever sent.
+Memory is bounded. Some pieces are generated at the start, so that most answers are complete at once
+and have a length; the others follow one at a time. If a piece fails, the connection closes before
+the end of the answer, and every client detects the truncation: neither the last chunk of chunked
+transfer nor the end of a compressed stream is sent.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from novaql.server.pools.query_workers import QueryWorkers
 Piece = bytes | memoryview
 
 LARGE_PIECE = 1 << 16
-"""Pieces of fewer bytes are joined with their neighbours."""
+"""Pieces with fewer bytes are joined with their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """pieces: made already; rest: makes the others, None if that was all."""
+    """pieces: generated already; rest: generates the others, None if there are no more."""
 
     pieces: list[Piece]
     rest: Iterator[Piece] | None
 
 
 def begin(pieces: Iterator[Piece], at_once: int) -> Begun:
-    """Make the first pieces, up to about `at_once` bytes, and a little more to see whether that is
-    all: a large piece that was there as a whole may be all but the end."""
+    """Generate the first pieces, up to about `at_once` bytes, and a little more to detect the end,
+    because a large first piece may be almost the whole answer."""
     made: list[Piece] = []
     size = behind = 0
     for piece in pieces:
@@ -48,7 +48,7 @@ def begin(pieces: Iterator[Piece], at_once: int) -> Begun:
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
-    """Small neighbours as one."""
+    """Join small neighbouring pieces."""
     out: list[Piece] = []
     small: list[Piece] = []
     for piece in pieces:
@@ -71,7 +71,7 @@ def pieces_response(
     media_type: str,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An answer with a length if all of it is made, else in chunks."""
+    """Return an answer with a length if it is complete, otherwise a chunked one."""
     if begun.rest is None and len(begun.pieces) <= 1:
         content = begun.pieces[0] if begun.pieces else b""
         return Response(bytes(content), headers=headers, media_type=media_type)
@@ -108,7 +108,7 @@ class PiecesResponse(Response):
         try:
             for piece in self._begun.pieces:
                 await _send(send, piece)
-            self._begun.pieces.clear()  # sent, and not needed while the others are
+            self._begun.pieces.clear()  # sent, and not needed during the others
             rest = self._begun.rest
             while rest is not None:
                 if gone.done():
@@ -123,8 +123,8 @@ class PiecesResponse(Response):
 
 
 async def _send(send: Send, piece: Piece) -> None:
-    """In one message: the connection keeps a view of what it has not sent yet, and asks for no more
-    before that is gone."""
+    """Send a piece as one message. The connection holds a view of its unsent bytes, and accepts the
+    next message only after they are sent."""
     await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 

@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what is wrong is named by JSON pointer."""
+"""Strict parsing of JSON bodies. Errors have a JSON pointer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from novaql.server.wording import worded
 Model = TypeVar("Model", bound=BaseModel)
 _EXACT = 2**53
 MOST_NESTED = 100
-"""Levels of objects and arrays in a body: more than any field has."""
+"""The largest nesting of objects and arrays in a body: more than any field needs."""
 
 
 def parse_json(body: bytes, *, any_case: bool = False) -> Any:
-    """The value in a JSON text; NaN, overflowing numbers and repeated keys are refused.
+    """Parse a JSON text. NaN, overflowing numbers and repeated keys are rejected.
 
     any_case  keys that differ in case only are the same
     """
@@ -44,7 +44,7 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
         raise _invalid("", f"not JSON: {problem.msg} at {place}") from None
     except RecursionError:
         raise _invalid("", "nested too deeply") from None
-    except ValueError as problem:  # an integer of more digits than Python converts
+    except ValueError as problem:  # an integer with more digits than Python converts
         raise _invalid("", f"not JSON this server reads: {problem}") from None
     if repeated:
         raise _invalid(_pointer_to(value, repeated), "the key stands twice in its object")
@@ -52,13 +52,13 @@ def parse_json(body: bytes, *, any_case: bool = False) -> Any:
 
 
 def validate(model: type[Model], value: Any) -> Model:
-    """The value as a model, without any conversion of types."""
+    """Return the value as a model, without any conversion of types."""
     check_texts(value)
     try:
         return model.model_validate(value, strict=True)
     except ValidationError as problem:
         messages: dict[str, str] = {}
-        for found in problem.errors():  # of a union's members, the first speaks for it
+        for found in problem.errors():  # for a union, the error of its first member
             missing = found["type"] == "missing"
             messages.setdefault(_pointer(found["loc"], value, missing=missing), worded(found))
         details = [Detail(pointer, message) for pointer, message in messages.items()]
@@ -67,7 +67,7 @@ def validate(model: type[Model], value: Any) -> Model:
 
 
 def check_texts(value: Any) -> None:
-    """Raises `InvalidRequest` for texts that no field takes, and for what is nested too deeply."""
+    """Raise `InvalidRequest` for texts that no field accepts, and for too deep nesting."""
     if (unusable := _unusable(value)) is not None:
         raise _invalid(*unusable)
 
@@ -78,7 +78,7 @@ def _invalid(pointer: str, message: str) -> InvalidRequest:
 
 
 def _repeated(names: list[str], *, any_case: bool) -> str:
-    """The first name that was there before."""
+    """Return the first repeated name."""
     seen: set[str] = set()
     for name in names:
         key = name.casefold() if any_case else name
@@ -89,8 +89,8 @@ def _repeated(names: list[str], *, any_case: bool) -> str:
 
 
 def _pointer_to(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> str:
-    """Pointer to the first repeated key. A repeated key may have taken the place of an object that
-    has one, too; the object that it stands in is there."""
+    """Return the pointer to the first repeated key. A repeated key may have replaced an object that
+    contains another one, so the search looks for the object that still exists."""
     names = {id(found): name for found, name in repeated}
     waiting = [("", value)]
     while waiting:
@@ -112,7 +112,7 @@ def _constant(text: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    """A number with a point or an exponent. JSON has one kind of number: `7.0` is an integer."""
+    """Parse a number with a point or an exponent. JSON has one number type: `7.0` is an integer."""
     number = float(text)
     if math.isinf(number):
         raise _invalid("", f"{text} is too large for a number")
@@ -120,7 +120,7 @@ def _float(text: str) -> float:
 
 
 def _unusable(value: Any) -> tuple[str, str] | None:
-    """Pointer to the first value that no field takes, and what is wrong with it."""
+    """Return the pointer to the first value that no field accepts, and the reason."""
     waiting = [("", value, 0)]
     while waiting:
         pointer, item, depth = waiting.pop()
@@ -149,9 +149,10 @@ def _wrong_text(text: str) -> str | None:
 
 
 def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
-    """Pydantic's place less the names of union members, which are not part of the body.
+    """Return Pydantic's location without the names of union members, which are not part of the
+    body.
 
-    missing  the last part names a field that ought to be there
+    missing  the last part names a missing field
     """
     pointer = ""
     here = value
@@ -169,8 +170,8 @@ def _pointer(place: tuple[int | str, ...], value: Any, *, missing: bool) -> str:
 
 
 def _is_tag(part: int | str, here: dict[str, Any]) -> bool:
-    """Whether a part is the value that chose the union's member, where a field has its name, too:
-    `{"type": "threshold", "threshold": 0.5}`."""
+    """Return whether a part is the value that selected the union's member although a field has the
+    same name: `{"type": "threshold", "threshold": 0.5}`."""
     return not isinstance(here.get(str(part)), dict | list) and part in here.values()
 
 

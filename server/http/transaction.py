@@ -1,4 +1,4 @@
-"""An endpoint in its transaction: idempotency, audit, and the API version."""
+"""Runs an endpoint in its transaction: idempotency, audit, and the API version."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _OWN_HEADERS = frozenset({"content-length", "content-type"})
 
 @dataclass(frozen=True, slots=True)
 class ExternalCall(Generic[Outcome, Answered]):
-    """What an endpoint returns that waits for others before it can answer.
+    """The return value of an endpoint that calls other systems before it can answer.
 
-    act     runs between two transactions, without the database; its result goes to `finish`
-    finish  gives the answer, in a transaction of its own of the same unit
+    act     runs between two transactions, without the database; `finish` gets its result
+    finish  returns the answer, in a second transaction of the same unit
     """
 
     act: Callable[[], Outcome]
@@ -37,12 +37,12 @@ class ExternalCall(Generic[Outcome, Answered]):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a route asks of the transaction of its endpoint.
+    """Requirements of a route for the transaction of its endpoint.
 
     status     of the usual answer
     action     of the audit entry that the endpoint must write; None: of none
     samples    whether it reads or writes samples
-    cached_by  `samples`: it measures them for its answer, in threads for that
+    cached_by  `samples`: it measures them for its answer, in the threads for measurements
     """
 
     method: str
@@ -56,7 +56,7 @@ class Rules:
 async def in_transaction(
     rules: Rules, endpoint: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> Response:
-    """The answer of an endpoint that runs in a transaction of its parameter `unit`."""
+    """Run an endpoint in a transaction of its parameter `unit`, and return its answer."""
     unit: RequestUnit = arguments["unit"]
     request, context, tenant = unit.request, unit.context, unit.tenant_id
     work = _Work(rules, unit, version_of(request), arguments.get("response"))
@@ -86,9 +86,9 @@ def _threads(rules: Rules, context: ServerContext) -> StateThreads:
 
 @dataclass(slots=True)
 class _Work:
-    """What one request does in its transactions.
+    """The work of one request in its transactions.
 
-    response  what the endpoint sets status and headers of, if it declares it
+    response  carries the status and headers that the endpoint sets, if it declares it
     """
 
     rules: Rules
@@ -97,7 +97,7 @@ class _Work:
     response: Response | None
 
     def run(self, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
-        """One transaction around `use`."""
+        """Run `use` in one transaction."""
         with self.unit.begin(writes=self.rules.method != "GET"):
             key = self.unit.request.scope["state"].get("idempotency_key")
             if key is None:
@@ -110,7 +110,8 @@ class _Work:
         return self._encoded(found)
 
     def _once(self, key: str, use: Callable[[], Any]) -> RecordedResponse | ExternalCall[Any, Any]:
-        """The answer that this Idempotency-Key was given, or that of `use`, recorded."""
+        """Return the recorded response of this Idempotency-Key, or run `use` and record its
+        response."""
         request = self.unit.request
         owner = principal_of(request).id
         route = f"{self.rules.method} {self.rules.path} {self.version}"
@@ -146,7 +147,7 @@ class _Work:
 
 
 def _own(response: Response) -> dict[str, str]:
-    """The headers that an endpoint has set."""
+    """Return the headers that an endpoint has set."""
     return {
         name.title(): value for name, value in response.headers.items() if name not in _OWN_HEADERS
     }

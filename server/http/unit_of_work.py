@@ -22,8 +22,8 @@ Done = TypeVar("Done")
 class RequestUnit(Unit):
     """A `Unit` that has no session before `begin`.
 
-    FastAPI solves dependencies on the event loop; the transaction belongs to the thread in which
-    the endpoint runs, and to no time before that.
+    FastAPI solves dependencies on the event loop, but the transaction belongs to the thread that
+    runs the endpoint. It begins only there.
     """
 
     session: Session = field(init=False)
@@ -32,20 +32,22 @@ class RequestUnit(Unit):
 
     @contextmanager
     def begin(self, *, writes: bool) -> Iterator[None]:
-        """One transaction: committed at the end of the block, rolled back by an exception. The
-        commit wakes the runner of jobs, and the relay of events, if there are new ones."""
+        """Begin a transaction. It commits at the end of the block, and rolls back after an
+        exception. The commit wakes the runner of jobs and the relay of events if there are new
+        ones.
+        """
         self.wakes = self.publishes = False
         with self.context.transaction(writes=writes) as session:
             self.session = session
             yield
             tables = self.request.scope["state"].get("tables_read")
-            if tables is not None:  # the answer is to be cached
+            if tables is not None:  # the answer may be cached
                 tables |= tables_used(session).read
         self.context.wake(self)
 
 
 async def request_unit(request: Request) -> RequestUnit:
-    """The unit of a request that was admitted."""
+    """Return the unit of an admitted request."""
     context, principal = context_of(request), principal_of(request)
     return RequestUnit(
         clock=context.clock,
@@ -61,7 +63,7 @@ async def request_unit(request: Request) -> RequestUnit:
 
 
 async def in_unit(request: Request, work: Callable[[Unit], Done], *, writes: bool = False) -> Done:
-    """Work of an asynchronous endpoint on the database, in a thread, as one transaction."""
+    """Run database work of an asynchronous endpoint in a thread, as one transaction."""
     context, principal = context_of(request), principal_of(request)
     actor, origin = context.actor_of(principal), origin_of(request)
 

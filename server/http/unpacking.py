@@ -1,4 +1,4 @@
-"""Packed request bodies, unpacked slice by slice: never more than a slice beyond what was read."""
+"""Decompression of request bodies in slices, with at most one slice of output in memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MOST_GZIP_MEMBERS = 16
 
 
 def slices(body: bytes, encoding: str, *, limit: int) -> Iterator[bytes]:
-    """A body without its content encoding, in slices of at most `SLICE_BYTES`.
+    """Decompress a body into slices of at most `SLICE_BYTES`.
 
-    limit  bytes of the whole body when unpacked
+    limit  bytes of the whole decompressed body
 
-    Raises `BodyTooLarge` as soon as there are more, and `InvalidRequest`.
+    Raises `BodyTooLarge` as soon as the output exceeds the limit, and `InvalidRequest`.
     """
     size = 0
     for piece in _unpacker(encoding)(body):
@@ -28,14 +28,14 @@ def slices(body: bytes, encoding: str, *, limit: int) -> Iterator[bytes]:
 
 
 def whole(body: bytes, encoding: str, *, limit: int) -> bytes:
-    """The same in one piece."""
+    """Like `slices`, but return the whole body."""
     if encoding in ("", "identity"):
         return body
     return b"".join(slices(body, encoding, limit=limit))
 
 
 def too_large(limit: int) -> BodyTooLarge:
-    """The error for a body beyond the limit."""
+    """Return the error for a body above the limit."""
     return BodyTooLarge(f"the body is larger than {limit} bytes when unpacked")
 
 
@@ -55,7 +55,7 @@ def _plain(body: bytes) -> Iterator[bytes]:
 
 
 def _gzip(body: bytes) -> Iterator[bytes]:
-    """A gzip file may have several members."""
+    """Decompress gzip, which may have several members."""
     members, at, end = 0, 0, len(body)
     while at < end or not members:
         members += 1
@@ -80,7 +80,7 @@ def _gzip(body: bytes) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
-    """One frame or several. A frame whose window is larger than 128 MiB is refused."""
+    """Decompress one or several frames. Rejects a frame with a window above 128 MiB."""
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only such bodies need it
 
     if not body:
