@@ -1,1 +1,1 @@
-"""Work after requests: leased jobs, the outbox of events, and the deletion of what has ended."""
+"""Background work: jobs with leases, the outbox of events, and deletion of expired rows."""

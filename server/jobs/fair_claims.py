@@ -1,4 +1,4 @@
-"""Which due jobs are next, so that no tenant's jobs wait behind all of another's."""
+"""The order of due jobs: fair between tenants."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RANKED_S = 0.2
 
 
 class FairClaims:
-    """Finds due jobs in the order in which tenants are to be served.
+    """Finds due jobs in the order in which tenants take turns.
 
-    The oldest due jobs are enough as long as they are all of them. Where there are more, they may
-    all be one tenant's, so the first ones of each tenant are looked for. That reads everything that
-    is due, so it is done a few times in a second at most.
+    If the oldest due jobs are all due jobs, they suffice. If there are more, the oldest may all
+    belong to one tenant, so the first jobs of each tenant are searched. That search reads all due
+    jobs and therefore runs only a few times a second.
     """
 
     def __init__(self) -> None:
@@ -30,10 +30,10 @@ class FairClaims:
     def next(
         self, session: Session, due: Sequence[ColumnElement[bool]], active: Mapping[str, int]
     ) -> list[str]:
-        """Ids of due jobs, the first of which is to be run first.
+        """Return ids of due jobs in the order in which they run.
 
-        due     conditions of jobs that are due
-        active  how many jobs of each tenant run
+        due     conditions of due jobs
+        active  the number of running jobs of each tenant
         """
         oldest = select(Job.id, Job.tenant_id).where(*due).order_by(Job.run_at, Job.id)
         rows = session.execute(oldest.limit(_LOOK)).all()
@@ -50,7 +50,7 @@ class FairClaims:
 
 
 def in_turn(jobs: Sequence[tuple[str, str]], active: Mapping[str, int]) -> list[str]:
-    """Jobs, each given with its tenant before it, in the order of turns."""
+    """Return jobs, given as pairs of tenant and id, in the order of turns."""
     queue: FairQueue[str] = FairQueue()
     for tenant, running in active.items():
         for _ in range(running):

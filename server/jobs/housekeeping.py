@@ -1,4 +1,4 @@
-"""What a server does for itself from time to time: measure, write down uses, forget."""
+"""Periodic work of the server: measurements, times of token use, deletion of expired rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ OWN = (
     Retention(Event, case((Event.relayed_at.is_not(None), Event.at)), _RETENTION),
     Retention(Token, func.coalesce(Token.revoked_at, Token.expires_at), _RETENTION),
 )
-"""Of the platform's own tables."""
+"""Retentions of the platform's own tables."""
 
 
 def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) -> Callable[[], None]:
-    """A function to call often; it does what is due.
+    """Return a function that does all due housekeeping; call it often.
 
     retentions  of the tables of domains
     """
@@ -48,6 +48,6 @@ def housekeeper(context: ServerContext, retentions: Sequence[Retention] = ()) ->
 
 
 def forget(context: ServerContext, retentions: Sequence[Retention]) -> None:
-    """Delete quota windows, idempotency keys, relayed events, and what else has ended."""
+    """Delete quota windows, idempotency keys, relayed events, and other expired rows."""
     context.access.quotas.forget(context.clock.now() - timedelta(days=2))
     forget_ended(context, (*OWN, *retentions))

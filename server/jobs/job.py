@@ -1,4 +1,4 @@
-"""One job: what its kind is, and what a worker does with it while it has the lease."""
+"""Kinds of jobs, and one run of a job under its lease."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _LONGEST_BACKOFF = timedelta(minutes=10)
 _LONGEST_REASON = 1000
 _JITTER = 1.2
 LONGEST_WAIT = _LONGEST_BACKOFF * _JITTER
-"""`backoff` of any number of attempts is at most this."""
+"""The upper bound of `backoff` for any number of attempts."""
 
 
 class LeaseLost(Exception):
-    """The job was cancelled, or its lease ran out and it is another worker's now."""
+    """The job was cancelled, or its lease expired and another worker has it."""
 
 
 class JobCancellation(Cancellation):
-    """That of a job: queries and templates of it end when the runner stops, or when the job has
-    run for `longest`."""
+    """The cancellation of a run: its queries and templates end when the runner stops, or after
+    `longest`."""
 
     def __init__(self, stopping: threading.Event, longest: timedelta) -> None:
         super().__init__()
@@ -51,16 +51,16 @@ class JobCancellation(Cancellation):
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a job failed, for whoever may see what it is about."""
+    """Return why a job failed, as a text for users of the tenant."""
     if kind_of(error) is not INTERNAL:
         return (str(error) or type(error).__name__)[:_LONGEST_REASON]
-    if isinstance(error, DBAPIError):  # the statement and its parameters are for the log
+    if isinstance(error, DBAPIError):  # the statement and its parameters are only for the log
         return f"the server's database refused it: {error.orig}"[:_LONGEST_REASON]
     return f"internal error: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
 def as_system(context: ServerContext, tenant: Tenant, name: str) -> ServerContext:
-    """The server as the system sees it, which does something of that name for a tenant."""
+    """Return the server in the role of the system, for a named activity on behalf of a tenant."""
     principal = Principal(
         id=name,
         name="system",
@@ -76,25 +76,25 @@ def as_system(context: ServerContext, tenant: Tenant, name: str) -> ServerContex
 
 
 def backoff(attempts: int) -> timedelta:
-    """1 s, 2 s, 4 s, … up to ten minutes, each with a fifth of chance."""
+    """Return 1 s, 2 s, 4 s, … up to ten minutes, each with a random part of a fifth."""
     seconds = min(2.0 ** min(attempts - 1, 20), _LONGEST_BACKOFF.total_seconds())
     return timedelta(seconds=seconds * random.uniform(1.0, _JITTER))  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """What to do for jobs of a name.
+    """The behaviour of jobs of a kind.
 
-    run       does one; it ends by `with run.finish()`, or by returning
-    longest   its lease is renewed for so long; then its queries end, and another worker takes it
-              over
-    retry     wait after so many failed attempts
-    failed    what else a failed attempt changes, given the key of the job and the reason: so that
-              whoever looks at what the job is about sees it. Done in the transaction that gives
-              the job back, if it can be
-    lane      a field of the payload: jobs that are alike in it share `lane_width` places, so that
-              what is slow for one does not hold up others
-    waits     it waits for others most of its time: such jobs have threads of their own, of which
+    run       runs a job; it ends by `with run.finish()`, or by returning
+    longest   the lease is renewed for at most this time; then its queries end, and another worker
+              takes the job over
+    retry     returns the wait after a number of failed attempts
+    failed    stores further effects of a failed attempt, given the key of the job and the reason,
+              so that the subject of the job shows the failure. It runs in the transaction that
+              releases the job, if possible
+    lane      a field of the payload: jobs with equal values share `lane_width` places, so that a
+              slow receiver does not delay others
+    waits     the job mostly waits for other systems: such jobs have threads of their own, of which
               one tenant gets half at most
     """
 
@@ -110,10 +110,10 @@ class JobKind:
 
 @dataclass(slots=True)
 class JobRun:
-    """One job in the hands of a worker.
+    """One run of a job by a worker.
 
-    context   the server, scoped to the job's tenant (`context.store` is its samples)
-    attempts  how often it was tried before
+    context   the server, scoped to the job's tenant (`context.store` has its samples)
+    attempts  the number of earlier attempts
     began     when it was leased
     cancellation   for the queries of the job
     """
@@ -132,17 +132,17 @@ class JobRun:
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
-        """A unit that only reads."""
+        """Begin a read-only unit."""
         with self.context.unit(*self._origin(), writes=False) as unit:
             yield unit
 
     @contextmanager
     def finish(self, *, again_at: datetime | None = None) -> Iterator[Unit]:
-        """The unit that ends the job: everything it changes is made together with the end.
+        """Begin the unit that ends the job: its changes and the end of the job commit together.
 
-        again_at  the job is to run again then; None: it is done, and its row goes
+        again_at  the next time of the job; None: the job is complete, and its row is deleted
 
-        Raises `LeaseLost`, and changes nothing, if the job is no longer ours.
+        Raises `LeaseLost`, and changes nothing, if this worker no longer holds the lease.
         """
         with self.context.unit(*self._origin(), writes=True) as unit:
             row = self._own(unit.session)
@@ -151,11 +151,11 @@ class JobRun:
             unit.session.refresh(row)
             if again_at is None and row.run_at == self.run_at:
                 unit.session.delete(row)
-            else:  # wanted again, by the job itself or by somebody who enqueued it meanwhile
+            else:  # due again: set by the run itself, or enqueued during it
                 row.last_error = None
                 row.attempts = 0
                 if again_at is not None and row.run_at == self.run_at:
-                    # Of a clock that was set back while the job ran it waits as long as before.
+                    # If the clock was set back during the run, the job waits as long as intended.
                     turned = max(self.began - unit.now(), timedelta())
                     _wait_until(row, again_at - turned, unit.now())
                 _give_back(row)
@@ -164,13 +164,13 @@ class JobRun:
 
     @contextmanager
     def note(self) -> Iterator[Unit]:
-        """A unit whose changes stay, however the job ends. Raises `LeaseLost`."""
+        """Begin a unit whose changes persist however the job ends. Raises `LeaseLost`."""
         with self.context.unit(*self._origin(), writes=True) as unit:
             self._own(unit.session)
             yield unit
 
     def fail(self, error: BaseException, kind: JobKind) -> None:
-        """Give the job back after a failure, to be tried again."""
+        """Release the job after a failure, for a retry."""
         with self.context.unit(*self._origin(), writes=True) as unit:
             row = self._own(unit.session)
             _give_back(row)

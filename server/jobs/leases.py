@@ -1,10 +1,10 @@
-"""Leases of jobs: who holds which, how long, and when another server may take a job over.
+"""Leases of jobs: their holder, their duration, and the takeover of a job by another server.
 
-A lease is short (`job_lease_s`), and renewed by its server while the job runs. So jobs of a server
-that died are taken over soon, by any other. A server that starts again need not wait for that: the
-file `server/runner` in its data directory names it, the directory belongs to one process at a time
-(the store locks it), and so every lease under that name is of a process that is gone. A copy of the
-directory is another server: the name has the number of the file's inode, too.
+A lease is short (`job_lease_s`), and its server renews it while the job runs. If a server fails,
+others soon take over its jobs. A server that restarts does not have to wait for that: the file
+`server/runner` in its data directory contains its name, and only one process at a time uses the
+directory (the store locks it), so every lease under that name belongs to an ended process. A copy
+of the directory is another server: the name contains the inode number of the file.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from novaql.server.ids import is_id, new_id
 
 log = logging.getLogger(__name__)
 _RENEWALS = 3
-"""A lease is renewed so many times before it would run out."""
+"""The number of renewals in the duration of a lease."""
 
 SKEW = timedelta(seconds=5)
-"""Clocks of servers over one database are apart by this at most. A time that lies further ahead
-than it can was written before the clock was set back."""
+"""The largest difference between clocks of servers over one database. A time that is further in the
+future dates from before a clock was set back."""
 
 NOTICED = timedelta(seconds=1)
-"""A clock that has gone back by less is not looked at."""
+"""Smaller backward steps of the clock are ignored."""
 
 
 def holder_of(data: Path) -> str:
-    """The name under which the server with that data directory holds leases.
+    """Return the name under which the server with that data directory holds leases.
 
-    Another one each time where the directory cannot be written: leases run out then.
+    If the directory is read-only, each start has another name, and old leases expire.
     """
     path = data / "server" / "runner"
     try:
@@ -48,17 +48,17 @@ def holder_of(data: Path) -> str:
         name = path.read_text("ascii")
         if is_id(name):
             return f"{name}.{path.stat().st_ino:x}"
-        path.unlink()  # torn by a power cut: the next start has a name again
+        path.unlink()  # truncated by a power failure: the next start writes a name again
     except (OSError, ValueError):
         log.warning("%s cannot be used; leases of this server run out when it is killed", path)
     return new_id("run")
 
 
 class Leases:
-    """The leases of one server. Safe to use from several threads.
+    """The leases of one server. Thread-safe.
 
     holder  its name, see `holder_of`
-    lasts   how long a lease counts unless it is renewed
+    lasts   the duration of a lease without renewal
     """
 
     def __init__(
@@ -75,38 +75,39 @@ class Leases:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Take back what a process of the same name held, and renew leases from now on."""
+        """Release the leases of an earlier process with this name, and start to renew leases."""
         self._release_all()
         self._thread = threading.Thread(target=self._renew_often, name="leases", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Give back what is held still: jobs that were not begun."""
+        """Release the remaining leases: those of jobs that did not begin."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._release_all()
 
     def hold(self, job_id: str, longest: timedelta) -> str:
-        """A new lease for a job, renewed for as long as `longest` at most, or until `let_go`."""
+        """Acquire a lease for a job. It is renewed for at most `longest`, or until `let_go`."""
         lease = new_id("lease")
         with self._lock:
             self._held[lease] = job_id, time.monotonic() + longest.total_seconds()
         return lease
 
     def let_go(self, lease: str) -> None:
-        """The job has ended, or was given back."""
+        """Stop renewing a lease: the job has ended or was released."""
         with self._lock:
             self._held.pop(lease, None)
 
     def held_jobs(self) -> list[str]:
-        """Ids of the jobs that run here: they are not leased again, however late a renewal is."""
+        """Return the ids of jobs that run here. They are not leased again, even if a renewal is
+        late."""
         now = time.monotonic()
         with self._lock:
             return [job_id for job_id, until in self._held.values() if until > now]
 
     def renew(self) -> None:
-        """Renew what is held. Done by a thread, often enough."""
+        """Renew all leases. A thread calls it periodically."""
         now = time.monotonic()
         with self._lock:
             held = [lease for lease, (_, until) in self._held.items() if until > now]
@@ -117,10 +118,12 @@ class Leases:
             session.execute(update(Job).where(Job.lease.in_(held)).values(lease_until=until))
 
     def mend_times(self) -> None:
-        """Have jobs run as soon as they were to, though the clock was set back since.
+        """Correct the times of jobs after the clock was set back, so that they run as soon as
+        intended.
 
-        A job whose time was chosen later than now was chosen by a clock that was ahead: it waits
-        as long as it was to wait. Looks at the start, and when this clock has gone back.
+        If a job's time was set in the future of this clock, the clock was ahead: the job then waits
+        as long as intended, from now on. The check runs at the start, and when this clock has gone
+        back.
         """
         now = self._clock.now()
         latest, self._latest = self._latest, now
@@ -159,5 +162,5 @@ class Leases:
                     .where(Job.leased_by == self.holder)
                     .values(lease=None, lease_until=None, leased_by=None)
                 )
-        except Unavailable as problem:  # they run out
+        except Unavailable as problem:  # the leases expire
             log.warning("leases could not be taken back: %s", problem)

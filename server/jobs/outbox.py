@@ -1,8 +1,8 @@
 """Consumers of events.
 
-An event is written with the change, and `relay.py` passes it to all its consumers in one
-transaction. So an event of a change that was rolled back reaches no consumer, and one of a change
-that was made reaches each, in effect once, also when the process is killed in between.
+An event is written with its change, and `relay.py` passes it to all its consumers in one
+transaction. If the change rolls back, no consumer receives the event. If it commits, each consumer
+receives the event with effect exactly once, even if the process is killed in between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from novaql.server.db.unit import Unit
 
 @dataclass(frozen=True, slots=True)
 class EventEnvelope:
-    """One event, as consumers see it."""
+    """An event in the form that consumers receive."""
 
     id: str
     type: str
@@ -28,12 +28,13 @@ class EventEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """What acts on events.
+    """A function that consumes events.
 
     pattern  a type, `noun.*`, or `*`
-    take     what to do: rows and jobs by the unit, nothing else
-    filters  patterns of the types among these that it acts on now, read from the database. An event
-             that no consumer acts on is done without a transaction of its own. None: all
+    take     consumes an event: it writes rows and jobs by the unit, nothing else
+    filters  returns patterns of the types that it acts on now, read from the database. An event
+             without any such consumer is marked as relayed without a transaction of its own. None:
+             all types
     """
 
     pattern: str
@@ -45,7 +46,8 @@ class Consumer:
 
 
 def matches(pattern: str, type_: str) -> bool:
-    """Whether a pattern is for a type: `*` for all, `incident.*` for all that begin so."""
+    """Return whether a pattern matches a type: `*` all types, `incident.*` those with that
+    prefix."""
     if pattern == "*":
         return True
     if pattern.endswith(".*"):
@@ -54,7 +56,7 @@ def matches(pattern: str, type_: str) -> bool:
 
 
 def acted_on(unit: Unit, consumers: Iterable[Consumer]) -> list[str]:
-    """Patterns of the types that any of the consumers acts on now."""
+    """Return patterns of the types that any of the consumers acts on now."""
     patterns: list[str] = []
     for consumer in consumers:
         patterns += (consumer.pattern,) if consumer.filters is None else consumer.filters(unit)

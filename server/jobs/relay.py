@@ -1,9 +1,9 @@
 """The relay: passes published events to their consumers.
 
-It reads the outbox itself: events that no relay has marked yet (`relayed_at`), in the order in
-which they are due, a few of each tenant in turn. An event, what its consumers write and its mark
-are one transaction, so that a killed process neither loses nor doubles it. That transaction holds
-the row; a relay of another process skips it.
+It polls the outbox for events without a mark of the relay (`relayed_at`), in the order in which
+they are due, a few of each tenant in turn. One transaction contains the writes of an event's
+consumers and its mark, so a killed process neither loses nor repeats it. That transaction locks the
+row; relays of other processes skip it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from novaql.server.tenants.context import ServerContext
 log = logging.getLogger(__name__)
 NAME = "events.relay"
 BATCH = 8
-"""Events of a tenant that consumers act on, before it is the next tenant's turn."""
+"""The number of events that the relay passes to consumers in one turn of a tenant."""
 
 _LOOK = 256
 _UNRELAYED = Event.relayed_at.is_(None)
 
 
 class Relay:
-    """Relays events in a thread. Safe to have in several processes at one time.
+    """Relays events in a thread. Several processes can relay at the same time.
 
-    runs    whether `start` begins the thread
-    poll_s  how often to look for events that another process has published
-    retry   wait after so many failed attempts
+    runs    whether `start` starts the thread
+    poll_s  the interval of polls for events that another process has published
+    retry   returns the wait after a number of failed attempts
     """
 
     def __init__(
@@ -61,24 +61,24 @@ class Relay:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to relay."""
+        """Start the thread."""
         if self._runs:
             self._thread = threading.Thread(target=self._work, name="relay", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the event that is relayed now."""
+        """Stop after the event that is being relayed."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
 
     def wake(self) -> None:
-        """Look for events now."""
+        """Poll for events now."""
         self._wake.set()
 
     def run_due(self, *, most: int = 10_000) -> int:
-        """Relay in this thread until no event is due; how many there were. For tests."""
+        """Relay in this thread until no event is due. Return their number. For tests."""
         done = 0
         while (found := self.relay_round()) and done < most:
             done += found
@@ -87,8 +87,8 @@ class Relay:
         return done
 
     def relay_round(self) -> int:
-        """Relay a few due events of each tenant that has some; how many."""
-        if self._context.database.is_fallback:  # that they are relayed would be forgotten
+        """Relay a few due events of each tenant that has some. Return their number."""
+        if self._context.database.is_fallback:  # the mark would be lost
             return 0
         self._mend_times()
         done, last = 0, ""
@@ -96,7 +96,7 @@ class Relay:
             last = tenant.id
             try:
                 done += self._relay_some(as_system(self._context, tenant, NAME))
-            except Exception:  # of this tenant; the others must not wait for it
+            except Exception:  # of this tenant; other tenants must not wait for it
                 log.exception("events could not be relayed", extra={"tenant": tenant.id})
         return done
 
@@ -114,7 +114,7 @@ class Relay:
                 self._wake.clear()
 
     def _tenant_after(self, tenant_id: str) -> Tenant | None:
-        """The next tenant by id that has unrelayed events."""
+        """Return the next tenant by id that has unrelayed events."""
         with self._context.database.read(None) as session:
             return session.execute(next_tenant(tenant_id)).scalar_one_or_none()
 
@@ -135,8 +135,8 @@ class Relay:
         return done
 
     def _mark(self, context: ServerContext, event_ids: Sequence[str]) -> int:
-        """Events that no consumer acts on are done. No answer depends on that, and after a power
-        cut they are so again."""
+        """Mark events that no consumer acts on. No answer depends on the marks, and after a power
+        failure they are set again."""
         if not event_ids:
             return 0
         own = select(Event.id).where(Event.id.in_(event_ids), _UNRELAYED).order_by(Event.id)
@@ -182,10 +182,10 @@ class Relay:
                 event.next_at = context.clock.now() + self._retry(event.attempts)
 
     def _mend_times(self) -> None:
-        """Relay events as soon as they were to be, though the clock was set back since.
+        """Correct the times of events after the clock was set back, so that they are relayed as
+        soon as intended.
 
-        Their times were chosen by a clock that was ahead. Looks at the start, and when this clock
-        has gone back.
+        The check runs at the start, and when this clock has gone back.
         """
         now = self._context.clock.now()
         latest, self._latest = self._latest, now
@@ -208,20 +208,20 @@ class Relay:
 
 
 def next_tenant(after: str) -> Select[Tenant]:
-    """Of the tenants with unrelayed events, the first one after an id."""
+    """Select the first tenant after an id that has unrelayed events."""
     first = select(Event.tenant_id).where(_UNRELAYED, Event.tenant_id > after)
     found = first.order_by(Event.tenant_id).limit(1).scalar_subquery()
     return select(Tenant).where(Tenant.id == found)
 
 
 def due_events(now: datetime) -> Select[str, str]:
-    """Ids and types of the session's tenant's first due events."""
+    """Select ids and types of the first due events of the session's tenant."""
     due: tuple[ColumnElement[bool], ...] = (_UNRELAYED, Event.next_at <= now)
     in_order = select(Event.id, Event.type).where(*due).order_by(Event.next_at, Event.id)
     return in_order.limit(_LOOK)
 
 
 def _held(event_id: str) -> Select[Event]:
-    """An event if it is unrelayed and no other transaction holds it."""
+    """Select an event if it is unrelayed and no other transaction locks it."""
     one = select(Event).where(Event.id == event_id, _UNRELAYED)
     return one.with_for_update(skip_locked=True)

@@ -1,6 +1,6 @@
-"""Rows that have ended: how long they are kept, and how many of them.
+"""Retention of rows that have ended, by age and by number.
 
-Rows are deleted a few in each transaction, so that others can write between.
+Each transaction deletes a few rows, so that other writers can run in between.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """When rows of a table are forgotten.
+    """The retention of the rows of a table.
 
-    since  when a row ended; NULL: it has not. Times to come are not over either
-    kept   for how long after that; None: however long, while there are not too many
-    parts  columns of other tables with the row's id: their rows go first
+    since    when a row ended; NULL or a time in the future: it has not ended
+    max_age  how long rows are retained after that; None: without limit of time, up to `max_history`
+    parts    columns of other tables with the row's id: their rows are deleted first
     """
 
     table: type[TenantRow]
@@ -44,8 +44,8 @@ class Retention:
 
 
 def forget_ended(context: ServerContext, retentions: Iterable[Retention]) -> None:
-    """Delete the rows of all tenants whose time is over, and of each tenant the oldest of those
-    that are more than its `max_history`."""
+    """Delete the expired rows of all tenants, and the oldest rows above each tenant's
+    `max_history`."""
     now = context.clock.now()
     with context.database.read(None) as session:
         tenants = {row.id: row.limits for row in session.execute(select(Tenant)).scalars()}
@@ -64,7 +64,7 @@ def _most(settings: Settings, limits: tuple[tuple[str, float], ...]) -> int:
 def _surplus(
     context: ServerContext, one: Retention, now: datetime, most: dict[str, int]
 ) -> dict[str, datetime]:
-    """Tenants with too many ended rows, and when the last of those ended that are to go."""
+    """Return the tenants with too many ended rows, and the newest `since` of those to delete."""
     tenant, ended = one.table.tenant_id, one.since <= now
     found: dict[str, datetime] = {}
     with context.database.read(None) as session:

@@ -1,11 +1,11 @@
-"""Jobs: what is to be done later, again, or outside of a request, leased from the database.
+"""The job runner: claims due jobs from the database and runs them.
 
-A job is a row, made in the transaction of the change that wants it. A worker leases it, does what
-cannot be done in a transaction (a request to somebody else, a query), and then finishes: what the
-job changes and the end of the job are one transaction, which is made only while the lease is still
-its own. So a killed worker loses nothing, since the lease runs out and another takes the job
-(`leases.py`: within seconds), and doubles nothing that is in the database. What a job does outside
-may happen twice: it must bear it.
+A job is a row, written in the transaction of the change that needs it. A worker claims it and does
+the work that is impossible in a transaction (requests to other systems, queries). Then it finishes:
+one transaction commits the changes of the job and its end, provided that the worker still holds the
+lease. If a worker is killed, no job is lost: its lease expires and another worker takes the job
+over (`leases.py`: within seconds). Effects in the database occur once. Effects outside may occur
+twice, and a job must tolerate that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SOONEST_S = 0.001
 
 @dataclass(slots=True)
 class _KindPool:
-    """Threads for some kinds of jobs, and how many jobs of each tenant they run now."""
+    """Threads for some kinds of jobs, and the number of running jobs of each tenant."""
 
     kinds: Sequence[str]
     threads: int
@@ -49,18 +49,18 @@ class _KindPool:
 
     @property
     def most(self) -> int:
-        """Jobs that run at one time if tenants without any got theirs beyond the others'."""
+        """The largest number of simultaneous jobs, including extra threads for idle tenants."""
         return 2 * self.threads
 
 
 class JobRunner:
-    """Leases jobs and runs them in threads. Safe to have in several processes at one time.
+    """Claims jobs and runs them in threads. Several processes can run jobs at the same time.
 
-    threads   jobs that run at one time in this process; 0: none
-    waiting   so many more of the kinds that wait for others
-    poll_s    how often to look for jobs that nobody in this process has announced; one that is
-              known then runs when it is due, not at the next look
-    holder    the name of this server (`leases.holder_of`); None: one of its own
+    threads   simultaneous jobs in this process; 0: none
+    waiting   the same for the kinds that wait for other systems, in addition
+    poll_s    the interval of polls for jobs that other processes have added; a known job runs when
+              it is due, without a poll
+    holder    the name of this server (`leases.holder_of`); None: a name of its own
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class JobRunner:
             self._loop.start()
 
     def stop(self) -> None:
-        """Queries of running jobs end at their next checkpoint. These jobs, and leased ones that
-        have not begun, are given back; other running jobs are waited for."""
+        """Stop. Queries of running jobs end at their next checkpoint. These jobs, and claimed jobs
+        that have not begun, are released. Wait for all other running jobs."""
         self._stop.set()
         self._wake.set()
         for thread in (self._loop, self._housekeeper):
@@ -122,13 +122,13 @@ class JobRunner:
         self._leases.stop()
 
     def wake(self) -> None:
-        """Look for due jobs now."""
+        """Poll for due jobs now."""
         self._wake.set()
 
     def run_due(self, *, most: int = 10_000) -> int:
-        """Run everything that is due, in this thread, until nothing is; how many jobs ran.
+        """Run due jobs in this thread until none is due. Return their number.
 
-        For tests with a clock of their own: step the clock, run what is due, look.
+        For tests with their own clock: advance the clock, run due jobs, check.
         """
         done = 0
         while done < most:
@@ -168,7 +168,7 @@ class JobRunner:
                     self._wake.clear()
 
     def _run_housekeeping(self) -> None:
-        """In a thread of its own: what it does for long must not hold up jobs that are due."""
+        """Runs in a separate thread, because slow housekeeping must not delay due jobs."""
         while not self._stop.is_set():
             try:
                 self._housekeeping()
@@ -179,7 +179,7 @@ class JobRunner:
             self._stop.wait(self._poll_s)
 
     def _until_due_s(self, looked: datetime) -> float:
-        """Until a job is due that was not at the last look, if that is before the next one."""
+        """Return the seconds until the next known job is due, if that is before the next poll."""
         soon = select(func.min(Job.run_at)).where(
             Job.run_at > looked,
             Job.run_at <= looked + timedelta(seconds=self._poll_s),
@@ -192,8 +192,8 @@ class JobRunner:
         return max((at - self._context.clock.now()).total_seconds(), _SOONEST_S)
 
     def _fill(self, kind_pool: _KindPool, pool: ThreadPoolExecutor) -> int:
-        """Give due jobs to a bench's free threads, and those of tenants without a job at work to
-        threads beyond these; how many."""
+        """Give due jobs to free threads of a pool, and jobs of tenants without a running job to
+        extra threads. Return the number of jobs."""
         with self._lock:
             active = Counter(kind_pool.active)
         free = kind_pool.threads - active.total()
@@ -231,7 +231,8 @@ class JobRunner:
             outcome = "lost"
         except Exception as error:
             if isinstance(error, QueryCancelled) and self._stop.is_set():
-                # It has changed nothing: `Leases.stop` gives it back, and the next start runs it.
+                # The job has changed nothing: `Leases.stop` releases it, and the next start runs
+                # it.
                 self._context.telemetry.jobs.labels(run.kind, "stopped").inc()
                 return
             outcome = "failed"
@@ -242,7 +243,7 @@ class JobRunner:
                 run.fail(error, kind)
             except LeaseLost:
                 outcome = "lost"
-            except Exception:  # its lease will run out
+            except Exception:  # its lease will expire
                 log.exception("a failed job could not be given back", extra={"job_id": run.id})
         self._context.telemetry.jobs.labels(run.kind, outcome).inc()
 
@@ -254,14 +255,12 @@ class JobRunner:
         *,
         first_only: bool = False,
     ) -> list[JobRun]:
-        """Lease so many due jobs at most, tenants in turn.
+        """Claim at most `most` due jobs; tenants take turns.
 
-        active      how many jobs of each tenant run
-        first_only  of tenants without any, one each
+        active      the number of running jobs of each tenant
+        first_only  claim one job for each tenant without a running job
         """
-        if (
-            not kinds or most <= 0 or self._context.database.is_fallback
-        ):  # its leases would be forgotten
+        if not kinds or most <= 0 or self._context.database.is_fallback:  # the leases would be lost
             return []
         now = self._context.clock.now()
         active = Counter() if active is None else active
@@ -303,14 +302,14 @@ class JobRunner:
                     job.lease_until = now + self._leases.lasts
                     job.leased_by = self._leases.holder
                     found.append(self._leased(job, tenant, now))
-        except BaseException:  # nothing is leased: places in lanes are free again
+        except BaseException:  # no job was leased: release the places in lanes
             for run in found:
                 self._leave(run)
             raise
         return found
 
     def _outside_full_lanes(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
-        """Conditions that leave out the jobs of lanes without a place, however many there are."""
+        """Return conditions that exclude the jobs of full lanes, however many there are."""
         with self._lock:
             taken = dict(self._lanes)
         conditions: list[ColumnElement[bool]] = []
@@ -323,7 +322,8 @@ class JobRunner:
         return conditions
 
     def _of_other_tenants(self, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
-        """Conditions that leave out tenants whose share of the threads for waiting is taken."""
+        """Return conditions that exclude tenants with their full share of the threads for
+        waiting."""
         with self._lock:
             full = [tenant for tenant, n in self._waiting.items() if n >= self._share]
         wait = [name for name in kinds if self._kinds[name].waits]
