@@ -1,1 +1,1 @@
-"""Threads and memory that tenants share in turn."""
+"""Pools of threads and budgets of memory, which tenants share in turn."""

@@ -1,10 +1,10 @@
-"""One budget of bytes for all request bodies with samples, shared fairly by the tenants.
+"""The budget of bytes for all request bodies with samples, shared fairly between tenants.
 
-A body reserves bytes as they arrive, so a slow sender holds no more than it has sent. The budget is
-work-conserving: a tenant alone may use all of it. As soon as another tenant needs bytes, a tenant
-above half of the budget waits, and its youngest bodies are given up with a 503.
+A body reserves bytes as they arrive, so a slow sender holds only what it has sent. One tenant may
+use the whole budget while no other needs bytes. If another tenant needs some, a tenant with more
+than half of the budget waits, and its youngest bodies are rejected with a 503.
 
-Everything here runs on the event loop.
+Not thread-safe: only for the event loop.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from types import TracebackType
 from novaql.server.errors import Busy
 
 WAIT_S = 10.0
-"""How long a body waits for bytes of the budget before it is refused."""
+"""How long a body waits for bytes of the budget before it is rejected."""
 
 
 class BodyBudget:
-    """Bytes of all bodies that are received, wait for a thread, or are decoded.
+    """The bytes of all bodies that are being received, wait for a thread, or are being decoded.
 
-    most    of them
-    wait_s  how long a body waits for bytes before it is refused
+    most    the largest number of bytes
+    wait_s  how long a body waits for bytes before it is rejected
     """
 
     def __init__(self, most: int, *, wait_s: float = WAIT_S) -> None:
@@ -34,11 +34,11 @@ class BodyBudget:
         self.used = 0
 
     def body(self, tenant: str) -> HeldBody:
-        """A context for one body of a tenant. Leaving it gives its bytes back."""
+        """Return a context for one body of a tenant. Its end releases the bytes."""
         return HeldBody(self, tenant)
 
     def held_by(self, tenant: str) -> int:
-        """Bytes of a tenant's bodies."""
+        """Return the bytes of a tenant's bodies."""
         return sum(body.octets for body in self._bodies.get(tenant, ()))
 
     def _add(self, body: HeldBody) -> None:
@@ -64,7 +64,7 @@ class BodyBudget:
         return 2 * (self.held_by(body.tenant) + octets) <= self._most
 
     def _take(self, body: HeldBody, octets: int) -> bool:
-        # The usual case is decided without a look at the other bodies.
+        # The usual case needs no search of the other bodies.
         full = self.used + octets > self._most
         if full or (self._waiting and not self._may_take(body, octets)):
             return False
@@ -90,7 +90,7 @@ class BodyBudget:
                 self._wake()
 
     def _give_up_youngest(self, tenant: str, octets: int) -> None:
-        """Give up the youngest bodies of tenants that hold more than half."""
+        """Reject the youngest bodies of tenants that hold more than half."""
         lacking = self.used + octets - self._most
         for other in list(self._bodies):
             held = self.held_by(other)
@@ -112,7 +112,7 @@ class BodyBudget:
 
 
 class HeldBody:
-    """The bytes that one body holds. While it is `pinned` it is not given up for others."""
+    """The bytes that one body holds. A `pinned` body is not rejected in favour of others."""
 
     def __init__(self, budget: BodyBudget, tenant: str) -> None:
         self.tenant = tenant
@@ -125,12 +125,12 @@ class HeldBody:
         self._given_up = False
 
     async def grow(self, octets: int) -> None:
-        """Reserve more bytes; waits for them. Raises `Busy` if there are none in time."""
+        """Reserve more bytes; wait for them if necessary. Raises `Busy` at the end of the wait."""
         if not self._budget._take(self, octets):
             await self._budget._wait(self, octets)
 
     def give_up(self) -> bool:
-        """Refuse the body with `Busy` where its task waits; whether that was possible."""
+        """Make the task of the body raise `Busy`. Return whether that was possible."""
         if self.pinned or self._given_up or self._task is None:
             return False
         if self._task is asyncio.current_task():

@@ -1,11 +1,12 @@
-"""A queue that serves tenants in turn, for every pool that tenants share.
+"""A queue that serves tenants in turn, used by every pool that tenants share.
 
-Each tenant has a queue of its own. The next item is one of the tenant with the fewest items in
-work; among equals, of the tenant that was served longest ago. So a tenant alone may use the whole
-pool, and a tenant that adds a thousand items delays another's first item by one item at most.
+Each tenant has its own queue. The next item belongs to the tenant with the fewest active items;
+among equals, to the tenant that was served longest ago. A single tenant can therefore use the whole
+pool, and a tenant that adds a thousand items delays another tenant's first item by one item at
+most.
 
-The items that wait are bounded in all and for each tenant. When the queue is full, a tenant that
-has fewer items waiting than another displaces the last item of the tenant with the most.
+The number of waiting items is bounded, in total and for each tenant. If the queue is full, a tenant
+that has fewer waiting items than another displaces the last item of the tenant with the most.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ Item = TypeVar("Item")
 
 
 class QueueFull(Exception):
-    """The queue takes no more items of this tenant now."""
+    """The queue cannot accept another item of this tenant now."""
 
 
 class QueueItem(NamedTuple, Generic[Item]):
-    """An item whose turn has come, and its tenant."""
+    """An item that left the queue in its turn, and its tenant."""
 
     tenant: str
     item: Item
 
 
 class FairQueue(Generic[Item]):
-    """Items that wait and items in work, by tenant. Not safe to use from several threads: the
-    caller holds its lock.
+    """Waiting and active items by tenant. Not thread-safe: the caller holds its lock.
 
-    most         items that may wait; None: any number
-    share        items of one tenant that may wait; None: half of `most`, and at least one of them
-    most_active  items of one tenant that `take` lets be in work; None: any number
+    most         the largest number of waiting items; None: unlimited
+    share        the same for one tenant; None: half of `most`, and at least one item
+    most_active  the number of active items of one tenant above which `take` skips it; None:
+                 unlimited
     """
 
     def __init__(
@@ -47,19 +48,19 @@ class FairQueue(Generic[Item]):
         self._size = 0
 
     def __len__(self) -> int:
-        """Items that wait."""
+        """Return the number of waiting items."""
         return self._size
 
     def waiting(self, tenant: str) -> int:
-        """Items of a tenant that wait."""
+        """Return the number of waiting items of a tenant."""
         return len(self._waiting.get(tenant, ()))
 
     def active(self, tenant: str) -> int:
-        """Items of a tenant in work."""
+        """Return the number of active items of a tenant."""
         return self._active.get(tenant, 0)
 
     def put(self, tenant: str, item: Item) -> QueueItem[Item] | None:
-        """Add an item behind the tenant's others; the item that it displaced, or None.
+        """Add an item behind the tenant's others. Return the item that it displaced, or None.
 
         Raises `QueueFull`, and adds nothing.
         """
@@ -78,21 +79,21 @@ class FairQueue(Generic[Item]):
         return displaced
 
     def put_back(self, tenant: str, item: Item) -> None:
-        """Have an item that was in work wait again, as of `put_first`."""
+        """Make an active item wait again, like `put_first`."""
         self.leave(tenant)
         self.put_first(tenant, item)
 
     def put_first(self, tenant: str, item: Item) -> None:
-        """Add an item that was admitted before, so the bounds do not apply: before the tenant's
-        others, after other tenants."""
+        """Add an item that was admitted earlier, without the bounds: before the tenant's others,
+        after other tenants."""
         queue = self._waiting.pop(tenant, None) or deque()
         queue.appendleft(item)
         self._waiting[tenant] = queue
         self._size += 1
 
     def take(self) -> QueueItem[Item] | None:
-        """The item whose turn it is, in work from now on; None if no item waits, or the tenants
-        of those that do have as many in work as they may."""
+        """Remove and return the next item, which becomes active. None if no item waits, or if the
+        tenants of all waiting items have reached `most_active`."""
         if not self._waiting:
             return None
         tenant = min(self._waiting, key=self.active)  # the first of equals
@@ -107,11 +108,11 @@ class FairQueue(Generic[Item]):
         return QueueItem(tenant, item)
 
     def enter(self, tenant: str) -> None:
-        """Count an item that did not need to wait as in work."""
+        """Count an item as active that did not have to wait."""
         self._active[tenant] = self.active(tenant) + 1
 
     def leave(self, tenant: str) -> None:
-        """An item in work has ended."""
+        """Count an active item as ended."""
         left = self._active[tenant] - 1
         if left:
             self._active[tenant] = left
@@ -119,7 +120,7 @@ class FairQueue(Generic[Item]):
             del self._active[tenant]
 
     def remove(self, tenant: str, item: Item) -> bool:
-        """Take out an item that waits; whether it did."""
+        """Remove a waiting item. Return whether it was in the queue."""
         queue = self._waiting.get(tenant)
         if queue is None or item not in queue:
             return False
@@ -130,13 +131,14 @@ class FairQueue(Generic[Item]):
         return True
 
     def clear(self) -> list[Item]:
-        """Take out everything that waits."""
+        """Remove and return all waiting items."""
         items = [item for queue in self._waiting.values() for item in queue]
         self._waiting.clear()
         self._size = 0
         return items
 
     def is_due_to(self, tenant: str) -> bool:
-        """Whether a tenant in work should let another by: one waits that has less in work."""
+        """Return whether an active tenant should give way: a waiting tenant has fewer
+        active items."""
         mine = self.active(tenant)
         return any(self.active(other) < mine for other in self._waiting if other != tenant)

@@ -1,4 +1,5 @@
-"""How much memory this process may use: the machine's, its control group's or its own limit."""
+"""The memory that this process may use: the limit of the machine, its control group or the
+process."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ _UNLIMITED = 1 << 60
 
 
 def usable_memory(root: Path = ROOT) -> int:
-    """Bytes: the least of the machine's memory, the limits of the control groups (version 1 or 2)
-    that this process is in, and its limits of address space and data.
+    """Return bytes: the least of the machine's memory, the limits of the control groups (version 1
+    or 2) of this process, and its limits of address space and data.
 
-    root  where `proc` and `sys` are
+    root  the directory that contains `proc` and `sys`
     """
     return min([_machine(), *_of_control_groups(root), *_of_process()])
 
@@ -41,7 +42,7 @@ def _of_process() -> Iterator[int]:
 
 
 def _of_control_groups(root: Path) -> Iterator[int]:
-    """Each group's limit, and those of the groups around it."""
+    """Yield each group's limit, and those of the groups around it."""
     with suppress(OSError, ValueError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -55,9 +56,9 @@ def _of_control_groups(root: Path) -> Iterator[int]:
 
 
 def _limits(mount: Path, path: Path, name: str) -> Iterator[int]:
-    # In a container the path may be that outside of it, and its own group is the mount itself.
+    # In a container, the path may be that of the host, and the mount itself is its own group.
     for group in (path, *path.parents, Path()):
         with suppress(OSError, ValueError):
-            limit = int((mount / group / name).read_text())  # "max" is no number
+            limit = int((mount / group / name).read_text())  # "max" is not a number
             if limit < _UNLIMITED:
                 yield limit

@@ -1,7 +1,8 @@
-"""Memory that large queries have freed goes back to the system.
+"""Returns the memory that large queries have freed to the operating system.
 
-The allocator of glibc holds freed memory in an arena for each thread, up to the last block that is
-still in use there. After two refused queries of 400 MB each, the process would hold 800 MB.
+The allocator of glibc has an arena for each thread, and holds freed memory there up to the last
+block that is still in use. After two failed queries of 400 MB each, the process would still hold
+800 MB.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ import threading
 from collections.abc import Callable
 
 FREED_BYTES = 64 << 20
-"""So much must have been freed before it is worth a call: about 0.1 s for a gigabyte."""
+"""The number of freed bytes after which a call is worth its cost: about 0.1 s per gigabyte."""
 
 _DELAY_S = 0.2
 
 
 def malloc_trim() -> None:
-    """Have the allocator give unused pages back, where it is one that does so on demand."""
+    """Make the allocator return unused pages, if it is one that does so on demand."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
 class MemoryReturn:
-    """Calls `give_back` on a thread of its own, soon after enough memory was freed, and not more
-    often than five times a second. Safe to use from several threads."""
+    """Calls `give_back` in a thread of its own, soon after enough memory was freed, and at most
+    five times a second. Thread-safe."""
 
     def __init__(self, give_back: Callable[[], object] = malloc_trim) -> None:
         self._give_back = give_back
@@ -35,7 +36,8 @@ class MemoryReturn:
         self._pending = False
 
     def note(self, size: int) -> None:
-        """So many bytes are no longer reserved; what held them is freed about now."""
+        """Record that bytes are no longer reserved. Their memory is freed at about the same
+        time."""
         with self._lock:
             self._freed += size
             if self._pending or self._freed < FREED_BYTES:

@@ -1,9 +1,9 @@
 """Threads for work off the event loop, which tenants share.
 
-A pool has places: so many pieces of work run at one time. They are given to tenants in turn
-(`fair_queue.py`). A piece that has run for a while gives its place back at its next checkpoint if
-a tenant with less in work waits, and goes on when its turn comes. A piece without checkpoints
-cannot do so: a tenant that has nothing in work then gets a place beyond the others.
+A pool has places: the number of tasks that run at the same time. Tenants get places in turn
+(`fair_queue.py`). A task that has run for a while releases its place at its next checkpoint if a
+tenant with fewer active tasks waits, and continues in its next turn. A task without checkpoints
+cannot do so; a tenant without an active task then gets an extra place.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from novaql.server.pools.fair_queue import FairQueue, QueueFull
 Answer = TypeVar("Answer")
 
 QUANTUM_S = 0.01
-"""How long a piece of work keeps its place while others wait."""
+"""The time after which a task releases its place if others wait."""
 
 _LOOK_S = 0.05
 _here = threading.local()
 
 
 class Place:
-    """A piece of work of a tenant: what to do, and the place that it has or waits for.
+    """A task of a tenant: its function, and the place that it has or waits for.
 
     work, future, loop, ended   of `Pool.run`
-    began    when it got its place, in seconds of `monotonic`
+    began    when it acquired its place, in seconds of `monotonic`
     """
 
     __slots__ = ("_pool", "began", "ended", "future", "go", "loop", "paused", "tenant", "work")
@@ -56,29 +56,29 @@ class Place:
         self.go: threading.Event | None = None
 
     def yield_to_waiting(self, over: Callable[[], bool] = lambda: False) -> None:
-        """A checkpoint: if other tenants wait and it is their turn, give the place to them and
-        wait until it is ours again. On any thread that does this work.
+        """A checkpoint. If it is another tenant's turn, release the place to it, and wait to
+        acquire a place again. Call it in any thread that does this work.
 
-        over  whether the work is to end: then it does not wait
+        over  returns whether the work has to end, which also ends the wait
         """
         if self.paused or (self._pool.waiting and monotonic() - self.began > QUANTUM_S):
             self._pool.pause(self, over)
 
 
 def place_here() -> Place | None:
-    """The place of the work that this thread does; None on a thread of no pool."""
+    """Return the place of the task that runs in this thread; None in a thread of no pool."""
     place: Place | None = getattr(_here, "place", None)
     return place
 
 
 class Pool:
-    """Runs at most `threads` pieces of work at one time, beside those that have paused or got a
-    place beyond the others.
+    """Runs at most `threads` tasks at the same time, in addition to paused ones and those in extra
+    places.
 
-    name    of the threads, with a number behind it
-    begin   what a thread does before its first work
-    queue   the work that waits; unbounded unless one with bounds is given
-    inside  pieces of work that run or wait; changes on the event loop only
+    name    of the threads, followed by a number
+    begin   runs in each thread before its first task
+    queue   the waiting tasks; unbounded by default
+    inside  tasks that run or wait; changes on the event loop only
     """
 
     def __init__(
@@ -93,20 +93,20 @@ class Pool:
         self._name = name
         self._lock = threading.Lock()
         self._queue: FairQueue[Place] = FairQueue() if queue is None else queue
-        self._running = 0  # pieces that have a place
-        self._paused = 0  # pieces that gave theirs to others
+        self._running = 0  # tasks that have a place
+        self._paused = 0  # tasks that released their place to others
         self._most_paused = 2 * threads
         self._most_beyond = threads
         self._executor = ThreadPoolExecutor(
             threads + self._most_paused + self._most_beyond, name, begin
         )
         self._closed = False
-        self._over = threading.Event()  # closed, and the last work has ended
+        self._over = threading.Event()  # closed, and the last task has ended
         self.inside = 0
 
     @property
     def waiting(self) -> int:
-        """Pieces that wait for a place."""
+        """Return the number of tasks that wait for a place."""
         return len(self._queue)
 
     def run(
@@ -117,15 +117,15 @@ class Pool:
         admitted: bool = False,
         ended: Callable[[], None] | None = None,
     ) -> asyncio.Future[Answer]:
-        """Have work done; on the event loop only. The future has its answer or its error.
+        """Run a task; on the event loop only. The future gets its result or its error.
 
-        tenant    in whose turn; "" is that of the server itself
-        admitted  it continues work that was admitted before: the bounds do not apply
-        ended     called on the event loop when the work has ended, before the future is done
+        tenant    the tenant whose turn it is in; "" is the server itself
+        admitted  it continues work that was admitted earlier: the bounds do not apply
+        ended     called on the event loop when the task has ended, before the future is done
 
-        Whoever has enough of waiting may cancel the future, or give it another outcome: the work
-        goes on, and what comes of it is forgotten. Raises `QueueFull` where the queue is bounded,
-        here or, if others displaced the work, from the future; `RuntimeError` after `close`.
+        The caller may cancel the future or set another outcome: the task continues, and its result
+        is discarded. Raises `QueueFull` if the queue is bounded, either here or from the future, if
+        another tenant displaced the task; `RuntimeError` after `close`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
@@ -142,7 +142,7 @@ class Pool:
                     self._queue.put_first(tenant, place)
                 else:
                     displaced = self._queue.put(tenant, place)
-                if displaced is not None and displaced.item.paused:  # it cannot be refused now
+                if displaced is not None and displaced.item.paused:  # it can no longer be rejected
                     self._queue.enter(displaced.tenant)
                     self._queue.put_back(*displaced)
                     displaced = None
@@ -154,7 +154,7 @@ class Pool:
         return future
 
     def pause(self, place: Place, over: Callable[[], bool]) -> None:
-        """As of `Place.yield_to_waiting`, for which this is."""
+        """The implementation of `Place.yield_to_waiting`."""
         with self._lock:
             if not place.paused:
                 if self._paused >= self._most_paused or not self._queue.is_due_to(place.tenant):
@@ -170,11 +170,12 @@ class Pool:
             if over():
                 with self._lock:
                     if place.paused and self._queue.remove(place.tenant, place):
-                        self._resume(place)  # to its end, which is near
+                        self._resume(place)  # let it end, which takes little time
                 return
 
     def close(self, *, forget: bool) -> None:
-        """Take no more, and wait for what runs; `forget` what waits, or do that, too."""
+        """Accept no more tasks and wait for running ones. `forget`: discard waiting tasks,
+        otherwise run them."""
         with self._lock:
             self._closed = True
             for place in self._queue.clear() if forget else ():
@@ -187,21 +188,21 @@ class Pool:
         self._executor.shutdown()
 
     def _begin_beyond(self, place: Place) -> None:
-        """Give a tenant that got no place in time one beyond the others."""
+        """Give an extra place to a tenant that got none in time."""
         with self._lock:
             if self._queue.active(place.tenant) or self._closed:
                 return
             if self._running < self._places + self._most_beyond and self._queue.remove(
                 place.tenant, place
             ):
-                if place.paused:  # it has begun since, and waits for its place again
+                if place.paused:  # it has begun meanwhile, and waits for its place again
                     self._resume(place)
                 else:
                     self._queue.enter(place.tenant)
                     self._begin_work(place)
 
     def _dispatch(self) -> None:
-        """With the lock: fill free places."""
+        """Fill free places. The caller holds the lock."""
         while self._running < self._places and (taken := self._queue.take()) is not None:
             if taken.item.paused:
                 self._queue.leave(taken.tenant)
@@ -210,12 +211,12 @@ class Pool:
                 self._begin_work(taken.item)
 
     def _begin_work(self, place: Place) -> None:
-        """With the lock: give work that counts as active already to a thread."""
+        """Give a task that already counts as active to a thread. The caller holds the lock."""
         self._running += 1
         self._executor.submit(self._work, place)
 
     def _resume(self, place: Place) -> None:
-        """With the lock: have work go on that has left the queue."""
+        """Resume a task that has left the queue. The caller holds the lock."""
         self._queue.enter(place.tenant)
         self._running += 1
         self._paused -= 1
@@ -224,7 +225,7 @@ class Pool:
         place.go.set()
 
     def _end_if_over(self) -> None:
-        """With the lock: note the end of the last work."""
+        """Record the end of the last task. The caller holds the lock."""
         if self._closed and not self._running and not self._queue and not self._paused:
             self._over.set()
 
@@ -251,7 +252,7 @@ class Pool:
         future = place.future
         if future.done():
             return
-        if isinstance(error, StopIteration):  # a future refuses it, and would never be done
+        if isinstance(error, StopIteration):  # a future rejects it, and would never be done
             failure = RuntimeError("the work raised StopIteration")
             failure.__cause__ = error
             error = failure
@@ -259,19 +260,19 @@ class Pool:
             future.set_result(answer)
         else:
             future.set_exception(error)
-            future.exception()  # seen: work whose client left may fail unheard
+            future.exception()  # marks the error as retrieved: the client may have left
 
 
 def _clear_frames(error: BaseException | None) -> None:
-    """Free what the functions held that an error came through: an error is often part of a cycle,
-    and would hold, say, the arrays of a refused query until the next collection."""
+    """Clear the frames that an error passed through. An error is often part of a cycle, and would
+    hold objects such as the arrays of a failed query until the next collection."""
     while error is not None:
         clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., object], *arguments: object) -> None:
-    """Have something called on an event loop, unless that is over and nobody waits."""
+    """Call a function on an event loop, unless that is closed and no task waits."""
     try:
         loop.call_soon_threadsafe(what, *arguments)
     except RuntimeError:

@@ -12,12 +12,12 @@ from novaql.server.pools.writers import Writers
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Threads by what they do (docs/design/resources.md has their bounds).
+    """All thread pools by purpose (docs/design/resources.md has their bounds).
 
     state         units of work on the state database that may write
     readers       units that only read
     measurers     units that evaluate queries for their answer
-    outside       calls to other systems: receivers of webhooks and the like
+    outside       calls to other systems, for example receivers of webhooks
     queries       queries
     query_memory  memory for queries, shared by tenants
     ingest        decoding and storing of samples that clients send
@@ -32,7 +32,7 @@ class Pools:
     ingest: Writers
 
     def close(self) -> None:
-        """Wait for what runs; refuse what waits."""
+        """Wait for running work; reject waiting work."""
         self.queries.close()
         self.ingest.close()
         for threads in (self.state, self.readers, self.measurers, self.outside):

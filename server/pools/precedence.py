@@ -1,8 +1,8 @@
-"""Small queries first: large ones let them by at their checkpoints.
+"""Precedence of small queries: large ones pause for them at their checkpoints.
 
-A small query needs a core and the interpreter's lock for a millisecond, several times one after the
-other. Where large ones compute on all cores it waits for the system to take a core from one of
-them, some milliseconds each time. A large query that stops by itself loses next to nothing.
+A small query needs a core and the interpreter's lock for a millisecond, several times in a row. If
+large queries compute on all cores, it waits each time some milliseconds until the system preempts
+one of them. A large query that pauses by itself loses almost no time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from novaql import Cancellation
 from novaql.server.pools.pool import Place, place_here
 
 MOST_WAIT_S = 0.005
-"""At one checkpoint; most small queries have ended sooner."""
+"""The longest wait at one checkpoint; most small queries end sooner."""
 
 
 class SmallQueryGauge:
-    """How many small queries wait or run. They come and go on the event loop's thread."""
+    """Counts small queries that wait or run. The count changes on the event loop's thread only."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -26,7 +26,7 @@ class SmallQueryGauge:
         self._none.set()
 
     def at_work(self) -> bool:
-        """Whether there are any."""
+        """Whether any small query waits or runs."""
         return self._count > 0
 
     def enter(self) -> None:
@@ -39,20 +39,20 @@ class SmallQueryGauge:
             self._none.set()
 
     def wait(self, seconds: float) -> None:
-        """Until there are none, but no longer than that. On any other thread."""
+        """Wait until there are none, for at most that time. On any other thread."""
         self._none.wait(seconds)
 
 
 class FairCancellation(Cancellation):
-    """That of a query, which looks at it at each checkpoint: other tenants get its place there,
-    when it is their turn."""
+    """The cancellation of a query, which checks it at each checkpoint. The check also releases the
+    place to other tenants in their turn."""
 
     def __init__(self) -> None:
         super().__init__()
         self._place: Place | None = None
 
     def begin(self) -> None:
-        """The thread that calls this has the query's place."""
+        """Record that the calling thread has the query's place."""
         self._place = place_here()
 
     @property
@@ -63,10 +63,10 @@ class FairCancellation(Cancellation):
 
 
 class YieldingCancellation(FairCancellation):
-    """That of a large query, which looks at it at each checkpoint.
+    """The cancellation of a large query, which checks it at each checkpoint.
 
-    Where small ones are at work it waits for them then, in all no longer than it computes itself:
-    a stream of small ones that never ends makes it take twice as long.
+    The check waits while small queries wait or run, in total at most as long as the query computes:
+    an endless stream of small queries doubles the time of a large one.
     """
 
     def __init__(self, small: SmallQueryGauge) -> None:
@@ -83,5 +83,5 @@ class YieldingCancellation(FairCancellation):
             now = monotonic()
             if 2 * self._waited < now - self._began:
                 self._small.wait(MOST_WAIT_S)
-                self._waited += monotonic() - now  # of all its threads, more or less
+                self._waited += monotonic() - now  # of all its threads, approximately
         return super().cancelled

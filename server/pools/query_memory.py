@@ -1,7 +1,7 @@
-"""One budget of memory for all queries of a process, shared by its tenants.
+"""The memory budget for all queries of a process, shared between tenants.
 
-A query reserves what it takes when that is more than some megabytes. Where the budget is used up it
-waits, and tenants are served in turn. A tenant alone may use three quarters; one that has half gets
+A query reserves its memory if it needs more than a few megabytes. If the budget is used up, it
+waits, and tenants take turns. A single tenant may use three quarters; a tenant that has half gets
 no more while another waits.
 """
 
@@ -20,19 +20,19 @@ from novaql.server.pools.memory_return import MemoryReturn
 from novaql.server.settings import Settings
 
 SHARE = 4
-"""Queries may take one part of so many of the memory; the rest is for caches, writes and code."""
+"""Queries may use 1/4 of the memory; the rest is for caches, writes and code."""
 
 LONGEST_WAIT_S = 10.0
-"""A query that waits for longer is refused with a 503."""
+"""A query that waits longer is rejected with a 503."""
 
 _LOOKED_AFTER_S = 0.05
 
 
 class QueryMemory:
-    """Bytes that queries hold. Safe to use from several threads.
+    """The bytes that queries hold. Thread-safe.
 
     total           of all queries of this process
-    longest_wait_s  a query that waits for longer is refused
+    longest_wait_s  a query that waits longer is rejected
     """
 
     def __init__(self, total: int, *, longest_wait_s: float = LONGEST_WAIT_S) -> None:
@@ -41,29 +41,30 @@ class QueryMemory:
         self.used = 0
         self.held: defaultdict[str, int] = defaultdict(int)
         self._waiting: defaultdict[str, deque[object]] = defaultdict(deque)
-        self._turns: deque[str] = deque()  # tenants that wait, the next one first
+        self._turns: deque[str] = deque()  # waiting tenants, the next one first
         self._changed = threading.Condition()
         self._return = MemoryReturn()
 
     @property
     def most_of_one(self) -> int:
-        """What one tenant may hold where no other waits, and so the most that a query may need."""
+        """The bytes that one tenant may hold while no other waits, and so the most that a query may
+        need."""
         return self.total // 4 * 3
 
     def of(self, tenant: str, cancellation: Cancellation | None = None) -> TenantMemory:
-        """The budget as the queries of a tenant see it.
+        """Return the budget for the queries of a tenant.
 
         cancellation  ends a wait
         """
         return TenantMemory(self, tenant, cancellation)
 
     def reserve(self, tenant: str, size: int, ended: Callable[[], bool] = lambda: False) -> None:
-        """Take `size` bytes for a query of a tenant; wait for them in its turn.
+        """Reserve `size` bytes for a query of a tenant; wait for them in its turn.
 
-        ended  whether the query is cancelled
+        ended  returns whether the query is cancelled
 
-        Raises `Busy` where there are none in time, `QueryCancelled`, and `LimitExceeded` where
-        there never will be.
+        Raises `Busy` at the end of the wait, `QueryCancelled`, and `LimitExceeded` if the budget
+        can never have so many bytes.
         """
         if size > self.most_of_one:
             raise LimitExceeded(
@@ -77,7 +78,7 @@ class QueryMemory:
             self._wait(tenant, size, ended)
 
     def release(self, tenant: str, size: int) -> None:
-        """Give bytes back."""
+        """Release bytes."""
         with self._changed:
             self.used -= size
             self.held[tenant] -= size
@@ -111,7 +112,8 @@ class QueryMemory:
             self._changed.notify_all()
 
     def _is_next(self, tenant: str) -> bool:
-        """Whether no tenant before it in turn could go on: one that has its half stands aside."""
+        """Return whether no tenant before it in the queue could proceed. A tenant that has its half
+        is skipped."""
         for other in self._turns:
             if other == tenant:
                 return True
@@ -130,21 +132,21 @@ class QueryMemory:
 
 
 def memory_for_queries(settings: Settings) -> int:
-    """Bytes for the queries of this process, one of `workers`."""
+    """Return the bytes for the queries of this process, one of `workers`."""
     total = settings.query_memory_bytes or usable_memory() // SHARE
     return total // settings.workers
 
 
 @dataclass(frozen=True, slots=True)
 class TenantMemory:
-    """Where the queries of one tenant reserve: `novaql.options.SharedMemory`."""
+    """The reservations of one tenant's queries: implements `novaql.options.SharedMemory`."""
 
     memory: QueryMemory
     tenant: str
     cancellation: Cancellation | None = None
 
     def reserve(self, size: int) -> None:
-        """Take bytes, or wait for them. Raises as `QueryMemory.reserve`."""
+        """Reserve bytes, or wait for them. Raises the errors of `QueryMemory.reserve`."""
         cancellation = self.cancellation
         if cancellation is None:
             self.memory.reserve(self.tenant, size)
@@ -152,5 +154,5 @@ class TenantMemory:
             self.memory.reserve(self.tenant, size, lambda: cancellation.cancelled)
 
     def release(self, size: int) -> None:
-        """Give bytes back."""
+        """Release bytes."""
         self.memory.release(self.tenant, size)

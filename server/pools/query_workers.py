@@ -1,4 +1,4 @@
-"""Work off the event loop: bounded threads, bounded queues, an end for each query."""
+"""Threads for queries: bounded pools, bounded queues, a deadline for each query."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from novaql.server.pools.threads import REFUSED_AFTER_S, refused
 Answer = TypeVar("Answer")
 
 LARGE_PRIORITY = 10
-"""As `nice` has it, of threads that run large queries."""
+"""The `nice` value of threads that run large queries."""
 
 _UNWATCHED_S = 0.02
-"""A query that ends as soon as that is not watched for its client leaving."""
+"""Only queries that run longer are checked for a disconnect of their client."""
 
 
 class TooLargeHere(Exception):
-    """Raised by work that found out that it belongs among the large ones, before it did any."""
+    """Raised by a task that turns out to be large, before it does any work."""
 
 
 class QueryWorkers:
-    """Runs tasks on threads: `threads` for small ones, and as many for large ones. At most `queue`
-    more wait for either, of one tenant half of them; the next is refused with `Busy`.
+    """Runs tasks in threads: `threads` for small ones, and as many for large ones. For each, at
+    most `queue` more tasks wait, half of them of one tenant; further ones are rejected with `Busy`.
 
-    Tenants are served in turn. One that has less at work than another gets its place at the next
-    checkpoint of a task of that one (`pool.py`).
+    Tenants take turns. A tenant that has fewer active tasks than another gets a place of the other
+    at the next checkpoint of one of its tasks (`pool.py`).
 
-    Every task begins among the small ones. One that raises `TooLargeHere` is begun again among the
-    large ones, so small ones wait for each other alone. Large ones let them by at their checkpoints
-    (`precedence.py`), and their threads have a lower priority where the system knows that of
-    threads: cores are not taken from small ones.
+    Every task begins as a small one. If it raises `TooLargeHere`, it begins again as a large one,
+    so small tasks wait only for each other. Large ones pause for them at their checkpoints
+    (`precedence.py`), and their threads have a lower priority if the system has priorities of
+    threads, so that large tasks take no cores from small ones.
 
-    A task gets a `Cancellation` and must heed it. It is set when the client goes away and when
-    the time is up. The place of a task is free when the task ends, not when the client leaves.
+    A task gets a `Cancellation` and must check it. It is set when the client disconnects and at the
+    deadline. The place of a task is released when the task ends, not when the client disconnects.
     """
 
     def __init__(self, *, threads: int, queue: int) -> None:
@@ -56,12 +56,12 @@ class QueryWorkers:
         self._large = Pool(threads, "large-query", _yield_to_others, queue=FairQueue(queue))
         self._checks = Pool(threads, "check", _yield_to_others, queue=FairQueue(queue))
         self._watching: set[asyncio.Task[None]] = set()
-        self.small_queries = SmallQueryGauge()  # those at work and those that wait for a thread
+        self.small_queries = SmallQueryGauge()  # those that run, and those that wait for a thread
         self._of_tenants: Counter[str] = Counter()
 
     @property
     def running(self) -> int:
-        """Tasks that run or wait."""
+        """Return the number of tasks that run or wait."""
         return self._of_tenants.total()
 
     async def run(
@@ -72,11 +72,11 @@ class QueryWorkers:
         timeout_s: float,
         large: Callable[[Cancellation], Answer] | None = None,
     ) -> Answer:
-        """The task's answer. The request's body must have been read before.
+        """Run a task and return its answer. The request's body must have been read before.
 
-        large  what to do if `work` raises `TooLargeHere`
+        large  runs if `work` raises `TooLargeHere`
 
-        Raises `Busy`, or `RateLimited` for a tenant that has as many tasks as it may have.
+        Raises `Busy`, or `RateLimited` for a tenant that has its largest number of tasks.
         """
         tenant, most = _tenant_of(request.scope)
         if 0 < most <= self._of_tenants[tenant]:
@@ -93,7 +93,7 @@ class QueryWorkers:
             try:
                 return await self._watched(self._small, tenant, work, cancellation, request, ends)
             except TooLargeHere:
-                pass  # it has ended among the small ones
+                pass  # it has ended as a small task
             cancellation = YieldingCancellation(self.small_queries)
             return await self._watched(
                 self._large, tenant, large or work, cancellation, request, ends
@@ -116,7 +116,8 @@ class QueryWorkers:
         request: Request,
         ends: float,
     ) -> Answer:
-        """The task's answer; raises `TimeoutError` or `QueryCancelled` if there is none in time."""
+        """Return the task's answer. Raises `TimeoutError` or `QueryCancelled` if it has none in
+        time."""
         loop = asyncio.get_running_loop()
         small = pool is self._small
         task = pool.run(
@@ -127,7 +128,7 @@ class QueryWorkers:
         self._of_tenants[tenant] += 1
         if small:
             self.small_queries.enter()
-        # Most queries end before it is worth a look whether their client is still there.
+        # Most queries end before a check for a disconnect is worth its cost.
         soon = min(loop.time() + _UNWATCHED_S, ends)
         later = loop.call_at(soon, self._begin_to_watch, task, request, ends)
         try:
@@ -141,16 +142,16 @@ class QueryWorkers:
         watching.add_done_callback(self._watching.discard)
 
     async def next_piece(self, scope: Scope, pieces: Iterator[Answer]) -> Answer | None:
-        """The next of the pieces of an answer, made among the large queries; None after the last.
+        """Generate the next piece of an answer among the large queries; None after the last.
 
-        No thread waits for the client between two of them.
+        No thread waits for the client between two pieces.
         """
         tenant, _ = _tenant_of(scope)
         return await self._large.run(lambda: next(pieces, None), tenant=tenant, admitted=True)
 
     async def check(self, request: Request, work: Callable[[Cancellation], Answer]) -> Answer:
-        """What work finds out about a request before it is carried out. It lets small queries and
-        other tenants by at its checkpoints, and ends even when the client leaves.
+        """Check a request before it is carried out. The check pauses for small queries and other
+        tenants at its checkpoints, and runs to its end even if the client disconnects.
 
         Raises `Busy`.
         """
@@ -169,7 +170,7 @@ class QueryWorkers:
             self.small_queries.leave()
 
     def close(self) -> None:
-        """Forget waiting tasks, wait for running ones."""
+        """Discard waiting tasks, wait for running ones."""
         self._small.close(forget=True)
         self._large.close(forget=True)
         self._checks.close(forget=True)
@@ -181,8 +182,8 @@ def _begin(work: Callable[[Cancellation], Answer], cancellation: FairCancellatio
 
 
 def _tenant_of(scope: Scope) -> tuple[str, int]:
-    """The tenant of a request that was let in, and how many tasks it may have at once; 0: as many
-    as there are places for."""
+    """Return the tenant of an admitted request, and its limit of simultaneous tasks; 0: the number
+    of places."""
     context = scope.get("state", {}).get("context")
     if context is None or context.principal is None:
         return "", 0
@@ -190,14 +191,14 @@ def _tenant_of(scope: Scope) -> tuple[str, int]:
 
 
 def _yield_to_others() -> None:
-    """Give the calling thread a lower priority than the others have."""
-    if sys.platform == "linux":  # elsewhere this would be that of the whole process
+    """Lower the priority of the calling thread below the others."""
+    if sys.platform == "linux":  # elsewhere this would change the whole process
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LARGE_PRIORITY)
 
 
 async def _watch(task: asyncio.Future[Any], request: Request, ends: float) -> None:
-    """Give a task that goes on for too long, or whose client has left, an outcome: the error."""
+    """Set an error as the outcome of a task that is too slow or whose client has disconnected."""
     gone = asyncio.ensure_future(_client_gone(request))
     either: set[asyncio.Future[Any]] = {task, gone}
     left_s = ends - asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
-"""Threads that decode and store what is sent, shared fairly by the tenants.
+"""Threads that decode and store samples from clients, shared fairly between tenants.
 
-Work comes as steps: a generator that yields between slices of a body. Tenants are served in turn;
-where another tenant waits, work pauses between two steps, so that nobody waits for the whole of
+A job is a generator that yields between slices of a body: a sequence of steps. Tenants take turns.
+If another tenant waits, a job pauses between two steps, so that no tenant waits for the whole of
 another's large body.
 """
 
@@ -20,15 +20,15 @@ Answer = TypeVar("Answer")
 
 
 class Blocked:
-    """What a step yields that waits for other work of its tenant."""
+    """A step yields this if it waits for another job of its tenant."""
 
 
 BLOCKED = Blocked()
 Steps = Generator[Blocked | None, None, Answer]
-"""Work in steps; it returns the answer. Each step may run on another thread."""
+"""A job in steps, which returns the answer. Each step may run in another thread."""
 
 MOST_PAUSED = 2
-"""Begun bodies that wait between two steps hold memory: not more than so many do at one time."""
+"""The largest number of paused bodies, because bodies that have begun hold memory."""
 
 
 class _Job:
@@ -43,10 +43,11 @@ class _Job:
 class Writers:
     """Threads that decode and store.
 
-    threads  how many; while all of them work, a tenant with nothing in work has another one
-    capacity bodies that run or wait at one time; the next is refused with `Busy`, or, if another
-             tenant has more of them, that one's youngest is
-    octets   the budget of all bodies in work
+    threads  their number; while all of them are busy, a tenant without a running job gets an extra
+             one
+    capacity bodies that run or wait; a further one is rejected with `Busy`, or the youngest of
+    another tenant if that one has more of them
+    octets   the budget of all these bodies
     """
 
     def __init__(self, *, threads: int, capacity: int, octets: int) -> None:
@@ -55,18 +56,18 @@ class Writers:
         self._threads = threads
         self._capacity = capacity
         self._queues: dict[str, deque[_Job]] = {}  # in the order in which tenants are served
-        self._bodies: dict[str, int] = {}  # of each tenant, those that run or wait
-        self._running: Counter[str] = Counter()  # threads that work for each tenant
+        self._bodies: dict[str, int] = {}  # for each tenant, those that run or wait
+        self._running: Counter[str] = Counter()  # busy threads of each tenant
         self._paused = 0
-        self._elsewhere: frozenset[str] = frozenset()  # tenants with waiting work; read by threads
+        self._elsewhere: frozenset[str] = frozenset()  # tenants with waiting jobs; read by threads
 
     def body(self, tenant: str) -> HeldBody:
-        """A context for one body of a tenant: what it holds of the budget."""
+        """Return a context for one body of a tenant: its part of the budget."""
         return self.budget.body(tenant)
 
     async def store(self, held: HeldBody, steps: Steps[Answer]) -> Answer:
-        """The answer of work on a body that has arrived. Once begun it ends even when the client
-        leaves. Raises `Busy`."""
+        """Run a job on a body that has arrived, and return its answer. Once begun it runs to its
+        end even if the client disconnects. Raises `Busy`."""
         tenant = held.tenant
         self._need_place(tenant)
         self._bodies[tenant] = self._bodies.get(tenant, 0) + 1
@@ -74,7 +75,8 @@ class Writers:
         return answer
 
     async def run(self, tenant: str, work: Callable[[], Answer]) -> Answer:
-        """The answer of work done in a thread. Once begun it ends even when the client leaves."""
+        """Run a function in a thread and return its answer. Once begun it runs to its end even if
+        the client disconnects."""
         answer: Answer = await self._done(_Job(tenant, _in_one_step(work), None))
         return answer
 
@@ -91,7 +93,7 @@ class Writers:
             raise
 
     def _need_place(self, tenant: str) -> None:
-        """Raises `Busy` if there is no place for another body."""
+        """Raise `Busy` if no place is free for another body."""
         if sum(self._bodies.values()) < self._capacity:
             return
         most = max(self._bodies, key=self._bodies.__getitem__)
@@ -114,8 +116,8 @@ class Writers:
         self._look_around()
 
     def _next(self) -> _Job | None:
-        """The first job of the tenant whose turn it is, if there is a thread for it; the tenant
-        then goes to the end."""
+        """Return the first job of the next tenant, if a thread is free for it. The tenant moves to
+        the end of the order."""
         working = self._running.total()
         if working > self._threads:
             return None
@@ -134,7 +136,7 @@ class Writers:
         self._elsewhere = waiting if self._paused < MOST_PAUSED else frozenset()
 
     def _steps(self, job: _Job) -> tuple[bool, Any]:
-        """In a thread: whether the work has ended, and its answer."""
+        """Run steps in a thread. Return whether the job has ended, and its answer."""
         while True:
             try:
                 step = next(job.steps)
@@ -153,14 +155,14 @@ class Writers:
             if not job.future.done():
                 problem = None if ran.cancelled() else ran.exception()
                 job.future.set_exception(problem or asyncio.CancelledError())
-                job.future.exception()  # seen: work whose client left may fail unheard
+                job.future.exception()  # marks the error as retrieved: the client may have left
         else:
             ended, answer = ran.result()
             if not ended:
                 self._paused += 1
                 queue = self._queues.setdefault(job.tenant, deque())
                 if answer is BLOCKED:
-                    queue.append(job)  # what it waits for is before it
+                    queue.append(job)  # the job that it waits for is before it
                 else:
                     queue.appendleft(job)
             else:
@@ -177,7 +179,7 @@ class Writers:
             del self._bodies[job.tenant]
 
     def close(self) -> None:
-        """Wait for what is being stored."""
+        """Wait for running jobs."""
         self._pool.close(forget=False)
 
 
