@@ -1,4 +1,4 @@
-"""Copies of all that a server stores: samples of every tenant, its database and its key."""
+"""Backups of all data of a server: samples of every tenant, its database and its key."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SAMPLES, _STATE, _KEY, _LIST = "samples", "server/state.db", "server/master.key
 
 @dataclass(frozen=True, slots=True)
 class StoreCount:
-    """How much a store holds.
+    """The size of a store.
 
     place    its directory, relative to the server's data directory; "" is that directory itself
-    samples  of all series, in blocks and in the log
+    samples  of all series, in blocks and in the WAL
     """
 
     place: str
@@ -36,21 +36,21 @@ class StoreCount:
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """What was copied, and what must be backed up by other means, a sentence each."""
+    """The copied data, and the data that needs another backup, one sentence each."""
 
     stores: tuple[StoreCount, ...]
     left_out: tuple[str, ...]
 
 
 def back_up(settings: Settings, target: Path) -> BackedUp:
-    """Bring a copy of a server's data up to date, while it runs or not, and verify it.
+    """Create or update a backup of a server, whether it runs or not, and verify it.
 
-    The database is copied first, as of one moment, then the samples: every tenant in the copied
-    database has its samples in the copy. Each copied store is then opened, and its series and
-    samples are counted and compared with the original.
+    The database is copied first, in one consistent state, then the samples: every tenant in the
+    copied database has its samples in the backup. Each copied store is then opened, and its series
+    and samples are counted and compared with the original.
 
-    Raises `ArgumentError` or a `StoreError` if anything is missing from the copy. An earlier
-    backup in `target` stays valid until its parts are replaced, one by one, by newer ones.
+    Raises `ArgumentError` or a `StoreError` if any data is missing in the backup. An earlier backup
+    in `target` remains valid until newer parts replace its parts, one by one.
     """
     left_out = []
     with closing(open_state(settings)) as database:
@@ -70,12 +70,12 @@ def back_up(settings: Settings, target: Path) -> BackedUp:
 
 
 def restore(copy: Path, data: Path) -> tuple[StoreCount, ...]:
-    """Make a data directory out of a backup; what its stores hold.
+    """Create a data directory from a backup. Return the counts of its stores.
 
     data  new or empty
 
-    Raises `ArgumentError` for what is no backup, or if a store is missing or holds less than was
-    backed up; a `StoreError` for a damaged one.
+    Raises `ArgumentError` if `copy` is not a backup, or if a store is missing or smaller than
+    recorded; a `StoreError` for a damaged one.
     """
     listed = _listed(copy)
     sources = dict(_stores_in(copy))
@@ -104,9 +104,9 @@ def restore(copy: Path, data: Path) -> tuple[StoreCount, ...]:
 
 
 def _places(settings: Settings, recorded: Sequence[str]) -> list[str]:
-    """The stores that there are, the one of the first tenant among them in any case.
+    """Return the places of all existing stores, including that of the first tenant in any case.
 
-    Raises `ArgumentError` if there are samples that belong to no tenant of the database.
+    Raises `ArgumentError` if a store belongs to no tenant of the database.
     """
     first, *others = recorded or [""]
     if first and not (settings.data / first).is_dir():
@@ -126,12 +126,13 @@ def _places(settings: Settings, recorded: Sequence[str]) -> list[str]:
 
 
 def _copy_store(data: Path, place: str, target: Path) -> StoreCount:
-    """Copy a store, and count what arrived. Raises `ArgumentError` if it is less than was there."""
+    """Copy a store and count the copy. Raises `ArgumentError` if it is smaller than the
+    original."""
     source, copy = data / place, target / (place or _SAMPLES)
     before = _count(source, place)
     tsdb.backup(source, copy)
     count = _count(copy, place)
-    # Samples may arrive meanwhile; deletes and retention may take some away.
+    # Clients may add samples during the copy; deletes and retention may remove some.
     if count.samples < before.samples:
         after = _count(source, place)
         if count.samples < after.samples or count.series < min(before.series, after.series):
@@ -144,7 +145,7 @@ def _copy_store(data: Path, place: str, target: Path) -> StoreCount:
 
 
 def _count(path: Path, place: str) -> StoreCount:
-    """What a store holds. Raises a `StoreError` if it is damaged."""
+    """Count the contents of a store. Raises a `StoreError` if it is damaged."""
     with tsdb.open(path, read_only=True) as database:
         stats = database.stats()
         series = len(database.series([[]], -(2**63), 2**63 - 1))
@@ -152,7 +153,7 @@ def _count(path: Path, place: str) -> StoreCount:
 
 
 def _listed(copy: Path) -> Mapping[str, StoreCount]:
-    """The stores of a backup by their places; none for one of an earlier version."""
+    """Return the stores of a backup by place; none for a backup of an earlier version."""
     path = copy / _LIST
     if not path.exists():
         return {}
@@ -173,7 +174,8 @@ def _stores_in(copy: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _copy_state(database: StateDatabase, target: Path) -> None:
-    """One state of the database, by SQLite's online backup, which waits for no writer."""
+    """Copy one consistent state of the database by SQLite's online backup, which does not wait for
+    writers."""
     assert database.url.database is not None
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
@@ -205,7 +207,7 @@ def _write(target: Path, content: bytes) -> None:
 
 
 def _settle(fresh: Path, target: Path) -> None:
-    """On the disk, readable by its owner only, and in its place at once."""
+    """Sync a file to the disk, readable by its owner only, and move it to its place atomically."""
     fresh.chmod(0o600)
     with fresh.open("rb") as written:
         os.fsync(written.fileno())

@@ -1,9 +1,9 @@
-"""How many connections are open, in all and for each address, over all processes of a server.
+"""Counts of open connections, in total and for each address, over all processes of a server.
 
-The counts are in memory that the workers share. Each worker writes a row of its own and adds up the
-rows to decide, so no lock is needed, and the row of a worker that was killed is cleared by the
-process that starts the next one. Addresses are counted by a keyed hash: two of them may share a
-cell, and then share its limit, but a client cannot choose which.
+The counts are in memory that the workers share. Each worker writes its own row and sums the rows to
+decide, so no lock is needed. If a worker is killed, the process that starts its replacement clears
+its row. Addresses are counted by a keyed hash: two addresses may share a cell and its limit, but a
+client cannot choose which.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from novaql.server.settings import Settings
 
 _CELLS = 1 << 14
 _IN_ALL = _CELLS
-"""The cell after those of the addresses."""
+"""The cell after those of the addresses, which counts all connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedCounts:
-    """A file in memory with a row of counts for each process; its descriptor and the hash's key.
+    """A file in memory with a row of counts for each process; its descriptor and the key of the
+    hash.
 
-    Raises `OSError` when it is made and the system gives no memory.
+    Raises `OSError` at its creation if the system has no memory.
     """
 
     descriptor: int
@@ -37,18 +38,18 @@ class SharedCounts:
 
     @classmethod
     def made(cls, rows: int) -> SharedCounts:
-        """Counts that are all 0, for so many processes."""
+        """Create counts for a number of processes, all 0."""
         descriptor = os.memfd_create("novaql-connections")
         os.ftruncate(descriptor, rows * (_CELLS + 1) * 4)
         return cls(descriptor, rows, os.urandom(16).hex())
 
     def table(self) -> np.ndarray:
-        """The counts: rows of processes, columns of cells."""
+        """Return the counts: rows of processes, columns of cells."""
         memory = mmap.mmap(self.descriptor, self.rows * (_CELLS + 1) * 4)
         return np.frombuffer(memory, np.int32).reshape(self.rows, _CELLS + 1)
 
     def clear(self, row: int) -> None:
-        """Forget what a process has counted that is gone."""
+        """Clear the counts of a process that has ended."""
         self.table()[row] = 0
 
 
@@ -56,9 +57,9 @@ class Connections:
     """Admits connections of one process up to the limits of the whole server.
 
     shared           counts of all processes; None: this process is the only one
-    row              which of the rows is this process's
-    most             connections in all; 0: no limit
-    most_an_address  connections of one address (of one /64 network of IPv6); 0: no limit
+    row              the row of this process
+    most             connections in total; 0: unlimited
+    most_an_address  connections of one address (of one /64 network of IPv6); 0: unlimited
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class Connections:
         self._own[:] = 0
 
     def enter(self, address: str | None) -> bool:
-        """Count a connection, unless it is one too many; then False.
+        """Count a connection. Return False, and do not count it, if it is above a limit.
 
-        address  None: no limit for its address holds, as for a proxy that many clients use
+        address  None: without a limit for its address, for example a proxy that many clients use
         """
         if self._most and int(self._all[:, _IN_ALL].sum()) >= self._most:
             return False
@@ -93,13 +94,13 @@ class Connections:
         return True
 
     def leave(self, address: str | None) -> None:
-        """The end of a connection that was admitted."""
+        """Release a connection that was admitted."""
         self._own[_IN_ALL] -= 1
         if address is not None:
             self.leave_address(address)
 
     def enter_address(self, address: str) -> bool:
-        """Count for an address alone: a request that a proxy passes on. False: one too many."""
+        """Count a forwarded request of a proxy for its address alone. False: above the limit."""
         cell = self._cell(address)
         if self._most_an_address and int(self._all[:, cell].sum()) >= self._most_an_address:
             return False
@@ -107,7 +108,7 @@ class Connections:
         return True
 
     def leave_address(self, address: str) -> None:
-        """The end of what `enter_address` admitted."""
+        """Release what `enter_address` admitted."""
         self._own[self._cell(address)] -= 1
 
     def _cell(self, address: str) -> int:
@@ -116,9 +117,9 @@ class Connections:
 
 
 def most_connections(settings: Settings) -> int:
-    """`max_connections`, or half of the files that a process may open where that is less.
+    """Return `max_connections`, or half of the largest number of open files if that is less.
 
-    The limit of open files is raised as far as the system lets the process. 0: no limit.
+    The limit of open files is raised as far as the system permits. 0: unlimited.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -129,7 +130,8 @@ def most_connections(settings: Settings) -> int:
 
 
 def _network(address: str) -> bytes:
-    """An IPv4 address, or the /64 network of an IPv6 address: one client may have all of it."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address, because one client may own the
+    network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,9 +1,9 @@
 """Python's garbage collector in a process that serves requests.
 
-A start leaves some hundred thousand objects in memory that stay there: modules, mapped classes,
-compiled kernels. A full collection looks at all of them, and for a third of a second nobody is
-answered. So what a start has left is taken out of the collector's sight once it is complete, and
-collections of what is young are rarer: a request leaves few cycles.
+A start allocates some hundred thousand permanent objects: modules, mapped classes, compiled
+kernels. A full collection would traverse all of them and block all answers for a third of a second.
+These objects are therefore frozen after the start, and collections of young objects are rarer,
+because a request creates few cycles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _YOUNG = 20_000
 
 
 def settle() -> None:
-    """Do so now, and again when the kernels are ready that a start compiles or loads."""
+    """Freeze now, and again after the kernels of the start are compiled or loaded."""
     gc.set_threshold(_YOUNG, 20, 20)
     gc.freeze()
     starting = [one for one in threading.enumerate() if one.name.startswith("novaql-compile")]

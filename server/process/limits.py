@@ -1,8 +1,9 @@
-"""The limits of a connection: how large a head is, and how slow a client may be.
+"""The limits of a connection: the size of a head, and the lowest speed of a client.
 
-uvicorn's protocol reads whatever comes for as long as it comes. Here a head has a size and a time,
-a body a least rate, and an answer a client that takes it. One timer for all connections of the
-process looks once a second, so a request costs a few additions and no timers.
+uvicorn's protocol reads without limits of size and time. This protocol limits the size and the time
+of a head, the rate of a body, and the time that a client may leave an answer unread. One timer
+checks all connections of the process once a second, so a request costs a few additions and no
+timers.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ from novaql.server.telemetry import Telemetry
 class Limits:
     """Sizes in bytes, times in seconds.
 
-    head_bytes   of a request line and its headers; `headers` of these
+    head_bytes   of a request line and its headers; `headers` is their number
     head_s       from the first byte of a head (or from connecting) to its end
-    least_rate   bytes a second of a body, after `grace_s` of it
-    idle_s       without a byte of a body, or with an answer that the client does not take
-    keep_alive_s       between an answer and the next request. Longer than clients and proxies leave
-                 theirs open (60 to 90 s): a request that is sent just when the server hangs up has
-                 no answer
+    least_rate   bytes a second of a body, after its first `grace_s`
+    idle_s       without a byte of a body, or with an answer that the client does not read
+    keep_alive_s       between an answer and the next request. Longer than clients and proxies hold
+                       their connections (60 to 90 s): a request that is sent just when the server
+                       closes the connection gets no answer
     unread_s     for the rest of a body whose request was answered already, and `unread_bytes`
-    framing      bytes of chunk sizes, extensions and trailers for each byte of a body, beside
-                 `framing_bytes` of them
-    pipelined    requests that wait for the answers to those before
+    framing      bytes of chunk sizes, extensions and trailers for each byte of a body, in addition
+                 to `framing_bytes`
+    pipelined    requests that wait for the answers to earlier ones
     """
 
     head_bytes: int = 64 << 10
@@ -62,7 +63,7 @@ class Limits:
 
 
 class Guard:
-    """What the connections of one process share: limits, counts, and the timer."""
+    """State that the connections of one process share: limits, counts, and the timer."""
 
     def __init__(
         self,
@@ -79,14 +80,14 @@ class Guard:
         self._looking = False
 
     def watch(self, protocol: LimitedProtocol, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at a connection once a second until `forget`."""
+        """Check a connection once a second until `forget`."""
         self._open.add(protocol)
         if not self._looking:
             self._looking = True
             loop.call_later(1.0, self._look, loop, loop.time())
 
     def forget(self, protocol: LimitedProtocol) -> None:
-        """The end of a connection."""
+        """Stop checking a connection that has closed."""
         self._open.discard(protocol)
 
     def _look(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
@@ -100,12 +101,12 @@ class Guard:
 
 _IDLE, _HEAD, _BODY = range(3)
 _SLICE = 4096
-"""So much of what may hold several requests is parsed at once."""
+"""The size of the slices in which data with several requests may be parsed."""
 _MOST_HELD = 1 << 20
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 within limits; what breaks them is answered, and the connection closed."""
+    """HTTP/1.1 within limits. It answers a violation with an error, and closes the connection."""
 
     def __init__(
         self,
@@ -123,12 +124,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._entered = False
         self._part = _IDLE
         self._has_request = False
-        self._since = 0.0  # of the connection, or the last answer, or the head that is read
+        self._since = 0.0  # of the connection, or the last answer, or the current head
         self._answered_at = 0.0
         self._last_byte = 0.0
         self._head_bytes = 0
         self._body_bytes = 0
-        self._seen_bytes = 0  # of the body, at the last look
+        self._seen_bytes = 0  # of the body, at the last check
         self._framed_bytes = 0
         self._credit = 0.0  # seconds for which the body may pause
         self._held = b""
@@ -144,7 +145,7 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         super().connection_made(transport)
         self._since = self._taken_at = self.loop.time()
-        if self.client is None:  # a process of this server, on a socket of their own
+        if self.client is None:  # a process of this server, on a private socket
             return
         host = self.client[0]
         self._counted = None if self._guard.proxies.trusts(host) else host
@@ -167,7 +168,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._pass_over(len(data))
             return
         if self._held or self.pipeline:
-            # It was on its way when reading was paused.
+            # These bytes arrived before reading was paused.
             self._held += data
             self.flow.pause_reading()
             if len(self._held) > _MOST_HELD:
@@ -176,13 +177,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._read(data)
 
     def _pass_over(self, size: int) -> None:
-        """What comes after an answer that did not wait for it; too much of it ends all."""
+        """Drop data after an answer that did not wait for it. Close the connection if it is too
+        much."""
         self._unread_bytes += size
         if self._unread_bytes > self._limits.unread_bytes:
             self.transport.close()
 
     def _read(self, data: bytes) -> None:
-        """Parse, slice by slice where it may hold heads; the rest is held while requests wait."""
+        """Parse slice by slice if the data may contain heads. Hold the rest while requests wait."""
         while data and not self._deaf:
             size = len(data)
             if self._part == _BODY:
@@ -207,7 +209,8 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Another protocol was offered; this request is answered in this one, and no other.
+            # The client offers another protocol. Answer this request with HTTP/1.1, and accept no
+            # further one.
             self._deaf = True
             self.cycle.keep_alive = False
         except httptools.HttpParserCallbackError as problem:
@@ -217,7 +220,7 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as problem:
             self._refuse(InvalidRequest(f"the request is malformed: {problem}"))
 
-    # What the parser finds
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -246,7 +249,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self._limits.pipelined:
             raise InvalidRequest("too many requests at once")
         super().on_headers_complete()
-        self.headers = []  # trailers go here, not to the application
+        self.headers = []  # collects trailers; the application does not get them
         self._part, self._has_request = _BODY, True
         self._body_bytes = self._seen_bytes = self._framed_bytes = self._head_bytes = 0
         self._unread_bytes = 0
@@ -264,7 +267,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
 
     def on_response_complete(self) -> None:
-        """The next request's turn. Instead of uvicorn's, which sets a timer for each answer."""
+        """Start the next request. It replaces uvicorn's method, which sets a timer for each
+        answer."""
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self.transport.is_closing():
@@ -280,12 +284,12 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
 
-    # What takes too long
+    # Timeouts
 
     def look(self, now: float, passed: float) -> None:
-        """Once a second: end what takes too long.
+        """Close the connection if it is too slow. Called once a second.
 
-        passed  seconds since the last look
+        passed  seconds since the last check
         """
         if not self._takes_answers(now):
             self.transport.abort()
@@ -304,7 +308,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _takes_answers(self, now: float) -> bool:
-        """Whether the client has taken something of an answer lately, if there is one."""
+        """Return whether the client has recently read a part of the answer, or there is no
+        answer."""
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._taken_at = unsent, now
@@ -324,10 +329,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._credit < 0 or now - self._last_byte > self._limits.idle_s:
             self._refuse(TooSlow("the request's body came too slowly"))
 
-    # Refusing
+    # Rejection
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's refusal, in the shape of the API's errors."""
+        """uvicorn's error answer, in the format of the API's errors."""
         self._refuse(InvalidRequest(msg))
 
     def _too_large(self) -> ServerError:
@@ -342,7 +347,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(InvalidRequest("the body has too much between its chunks"))
 
     def _refuse(self, error: ServerError) -> None:
-        """Answer what is being read with an error, after the answers to requests before it."""
+        """Answer the current request with an error, after the answers to earlier requests."""
         self._deaf, self._held = True, b""
         target = getattr(self, "url", b"")
         words = refusal(error, path_of(target), self._guard.telemetry)
@@ -363,7 +368,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refusal = words
 
     def _send_refusal(self, words: bytes) -> None:
-        """Write an answer, then read and drop what comes, so that the client can read it."""
+        """Write an answer, then read and drop further data, so that the client can read the
+        answer."""
         self._refused_at = self.loop.time()
         self.transport.write(words)
         if self._entered and self.transport.can_write_eof():

@@ -12,7 +12,7 @@ _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "co
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, logger, message, and whatever `extra` brought."""
+    """Time, level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -28,12 +28,12 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(level: str) -> None:
-    """Send every logger's lines to stderr as JSON."""
+    """Send the lines of every logger to stderr as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # one line of ours says as much
-    # URLs of requests that the server makes hold secrets of their receivers.
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the server's own line says the same
+    # URLs of the server's own requests contain secrets of their receivers.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").disabled = True  # the edge writes a line itself
+    logging.getLogger("uvicorn.access").disabled = True  # the edge writes the access log

@@ -1,6 +1,6 @@
-"""Answers to requests that never reach the application: what is wrong is the message itself.
+"""Answers to requests that never reach the application, because the message itself is invalid.
 
-They have the shape that the application's errors have, by the path as far as it is known.
+They have the format of the application's errors, by the path as far as it is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger("novaql.server")
 
 
 def path_of(target: bytes) -> str:
-    """The path in the target of a request line, even of one that is malformed or cut off."""
+    """Return the path in the target of a request line, even of a malformed or truncated one."""
     text = target.decode("latin-1")
     scheme, separator, rest = text.partition("://")
     if separator and scheme.isalpha():
@@ -29,7 +29,7 @@ def path_of(target: bytes) -> str:
 
 
 def refusal(error: ServerError, path: str, telemetry: Telemetry) -> bytes:
-    """A whole answer that says that the connection closes. It is counted and logged."""
+    """Return a complete answer that announces the close of the connection. Count and log it."""
     request_id, status = new_id("req"), kind_of(error).status
     telemetry.count(Observation("unread", "other", status, 0.0, error.code or kind_of(error).code))
     log.info("request refused", extra={"request_id": request_id, "status": status})

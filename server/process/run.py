@@ -1,4 +1,4 @@
-"""serve(): a running server, from settings to a clean stop."""
+"""serve(): runs a server, from settings to a clean stop."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def serve(
     started: Callable[[str, str | None], None] | None = None,
     log_level: str = "info",
 ) -> None:
-    """Serve until SIGINT or SIGTERM; then running requests end and the store closes.
+    """Serve until SIGINT or SIGTERM. Then running requests end and the store closes.
 
     store    an open store for the first tenant, instead of the one in `settings.data`
-    database an open database for everything else, instead of the one that the settings name
-    extend   adds routes of its own to the application
-    started  called with the address and the first admin token (None if there were tokens before
-             or authentication is off) once the socket is open, instead of printing them
+    database an open state database, instead of the one that the settings name
+    extend   adds further routes to the application
+    started  called once the socket is open, with the address and the first admin token (None if
+             there were tokens before or authentication is off), instead of printing them
 
     Raises `ArgumentError` if the address cannot be listened on, and what `create_app` raises.
     """
@@ -83,8 +83,8 @@ def serve(
             app.add_middleware(ReportReceiver, telemetry=context.telemetry)
             app.add_middleware(FromWorkers)
         (started or _print_start)(address_of(sock, settings), first_token(context))
-        # A request waits for the interpreter's lock no longer than this beside large queries, each
-        # of the several times that it needs it; those lose nothing that could be measured.
+        # The longest wait of a request for the interpreter's lock beside large queries, each of the
+        # several times that it needs the lock. No measurable cost for large queries.
         sys.setswitchinterval(0.0005)
         warmup(background=True)
         prepare_in_background()
@@ -103,7 +103,7 @@ def public_server(
     connections: Connections | None = None,
     limits: Limits | None = None,
 ) -> GracefulServer:
-    """What answers clients on a socket, within the limits of the settings, until told to stop.
+    """Return a server for clients on a socket, within the limits of the settings.
 
     connections  counts that several processes share; None: this process counts for itself
     limits       of each connection, for tests that cannot wait as long
@@ -128,7 +128,7 @@ def server_for(
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
 ) -> GracefulServer:
-    """What answers on a socket until told to stop; then running requests end."""
+    """Return a server that answers on a socket until it is stopped. Then running requests end."""
     context: ServerContext = app.state.context
     guard = Guard(
         context.telemetry,
@@ -153,7 +153,7 @@ def server_for(
 
 @contextmanager
 def private_socket() -> Iterator[tuple[socket.socket, str]]:
-    """A socket that only processes of this user reach, and its path."""
+    """Open a socket that only processes of this user can reach. Yield it and its path."""
     with tempfile.TemporaryDirectory(prefix="novaql-") as folder:
         path = f"{folder}/owner.sock"
         with socket.socket(socket.AF_UNIX) as sock:
@@ -163,7 +163,8 @@ def private_socket() -> Iterator[tuple[socket.socket, str]]:
 
 
 def first_token(context: ServerContext) -> str | None:
-    """A token for the first administrator, if nobody has one yet and one is asked for."""
+    """Return a token for the first administrator, if no token exists yet and the settings require
+    one."""
     if context.access.accounts is None or has_tokens(context.database):
         return None
     if context.database.is_fallback:
@@ -175,10 +176,10 @@ def first_token(context: ServerContext) -> str | None:
 
 
 class GracefulServer(uvicorn.Server):
-    """Ends after SIGINT or SIGTERM as a program that did its work, not as one that was killed.
+    """Ends after SIGINT or SIGTERM with the exit status of a complete program, not of a killed one.
 
-    stopping   set as soon as the signal comes
-    on_hangup  called at SIGHUP, if the application begins with it; None: SIGHUP ends the process
+    stopping   set as soon as the signal arrives
+    on_hangup  called at SIGHUP, if set when the application starts; None: SIGHUP ends the process
     """
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
@@ -187,7 +188,7 @@ class GracefulServer(uvicorn.Server):
         self.on_hangup: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's for sockets that are open, with a limit for TLS's handshake."""
+        """Like uvicorn's method for open sockets, with a limit for the TLS handshake."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -235,7 +236,7 @@ class GracefulServer(uvicorn.Server):
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket on the address of the settings."""
+    """Return a socket on the address of the settings."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -250,7 +251,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def address_of(sock: socket.socket, settings: Settings | None = None) -> str:
-    """The URL of a listening socket."""
+    """Return the URL of a listening socket."""
     scheme = "http" if settings is None or settings.tls_cert is None else "https"
     host, port = sock.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What workers have counted, told to the owner, whose `/metrics` speaks for the whole server."""
+"""Reports of the workers' telemetry to the owner, whose `/metrics` covers the whole server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _EVERY_S = 1.0
 
 
 class Reporter:
-    """Sends what a worker's telemetry has observed, every second. A killed worker loses one."""
+    """Sends new observations of a worker's telemetry every second. A killed worker loses one
+    report."""
 
     def __init__(self, telemetry: Telemetry, owner: str) -> None:
         self._telemetry = telemetry
@@ -54,9 +55,9 @@ class Reporter:
 
 
 class ReportReceiver:
-    """Around the owner's application: takes reports of workers.
+    """Wraps the owner's application: receives the reports of workers.
 
-    The owner listens on a socket in a directory of its own; nobody else can send one.
+    The owner listens on a socket in its own directory, so no other program can send reports.
     """
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:

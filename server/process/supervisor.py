@@ -1,4 +1,4 @@
-"""The workers of a server: processes that answer on its socket, started again when they end."""
+"""The workers of a server: processes that answer on its socket, restarted when they end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SLOWEST_RESTART_S = 30.0
 
 @dataclass(slots=True)
 class _Place:
-    """A worker's place: who has it, and when it is filled again."""
+    """A worker's place: its process, and the time at which it is filled again."""
 
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
@@ -34,9 +34,9 @@ class _Place:
 class ApiWorkers:
     """`settings.workers` processes that share a listening socket.
 
-    A worker that ends is replaced, at once the first time, then with growing waits if the new one
-    ends early, too. All of them stop by themselves when this process is gone: they hold the other
-    end of a pipe.
+    A worker that ends is replaced, the first time at once, then with growing waits if the new one
+    also ends early. All workers stop by themselves if this process ends: they hold the other end of
+    a pipe.
     """
 
     settings: Settings
@@ -57,7 +57,8 @@ class ApiWorkers:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Have them end what they work on, and end; kill what has not after the longest lag."""
+        """Stop all workers after their current requests. Kill those that have not ended after the
+        longest lag."""
         self._stop.set()
         if self._watcher is not None:
             self._watcher.join()
@@ -80,7 +81,7 @@ class ApiWorkers:
             os.close(self._counts.descriptor)
 
     def read_certificate(self) -> None:
-        """Have all of them show the certificate that the settings' files hold now."""
+        """Make all workers load the certificate in the settings' files again."""
         for place in self._places:
             process = place.process
             if process is not None and process.poll() is None:

@@ -1,4 +1,4 @@
-"""The certificate that the server shows, checked before it listens and read again on request."""
+"""The TLS certificate, checked before the server listens and loaded again on request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ log = logging.getLogger("novaql.server")
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS 1.2 and later with the certificate of the settings; None if they name none.
+    """Return a context for TLS 1.2 and later with the certificate of the settings; None if they
+    name none.
 
-    Raises `ArgumentError` that says which of the files is missing, malformed, or of another key.
+    Raises `ArgumentError` that names the file that is missing, malformed, or of another key.
     """
     if settings.tls_cert is None:
         return None
@@ -26,12 +27,12 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def read_again(context: ssl.SSLContext, settings: Settings) -> None:
-    """Show the certificate that the files hold now to new connections.
+    """Load the certificate in the files again, for new connections.
 
-    If it cannot be used, the one before stays, and the log says why.
+    If it is invalid, the previous one remains in use, and the log has the reason.
     """
     try:
-        tls_context(settings)  # into a context of its own first: this one stays whole
+        tls_context(settings)  # into a separate context first, so that this one stays valid
         _load(context, settings)
     except ArgumentError as problem:
         log.error("the certificate is not replaced: %s", problem)  # noqa: TRY400 - it says enough

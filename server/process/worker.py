@@ -32,7 +32,7 @@ from novaql.server.settings import Settings
 
 
 def main() -> int:
-    """Answer until told to stop, or until the owner is gone."""
+    """Answer requests until stopped, or until the owner ends."""
     message = json.loads(sys.stdin.buffer.read())
     log_to_stderr(message["log_level"])
     create_private_files()
@@ -71,7 +71,7 @@ def _unreached(app: FastAPI, settings: Settings) -> Edge:
 
 
 def _stop_with_owner(pipe: int, server: GracefulServer) -> None:
-    # The owner never writes: there is something to read when its end is closed, by its death.
+    # The owner never writes: the read returns when the end of the owner closes the pipe.
     os.read(pipe, 1)
     server.should_exit = True
 
