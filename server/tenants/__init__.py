@@ -1,1 +1,1 @@
-"""What one server is made of, and the part of it that one tenant sees."""
+"""The context of one server, and the part of it that one tenant accesses."""

@@ -1,4 +1,4 @@
-"""A server's context, put together from settings."""
+"""Creates a server's context from settings."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def assemble(
     owned_elsewhere: bool = False,
     tuning: Tuning = USUAL,
 ) -> ServerContext:
-    """The parts of a server; None opens what the settings name.
+    """Create the parts of a server. An argument None: open what the settings name.
 
-    The first tenant is there afterwards, and its store is open, unless another process owns the
+    Afterwards the first tenant exists and its store is open, unless another process owns the
     stores.
     """
     if owned_elsewhere:
         return _around(settings, None, database, clock, scrapes, tuning)
-    # The store first: it makes its directory, and refuses one that holds something else.
+    # The store comes first: it creates its directory, and rejects one with other contents.
     first = open_store(settings) if store is None else store
     try:
         return _around(settings, first, database, clock, scrapes, tuning)
@@ -149,7 +149,7 @@ def _resolver(settings: Settings) -> Resolver:
 
 
 def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:
-    """The master keys; without them a server that asks for no tokens runs, but changes nothing."""
+    """Return the master keys. Without them, a server without authentication runs read-only."""
     if state.ends_with_process:
         return passing_keys()
     try:
@@ -163,7 +163,7 @@ def _keys(settings: Settings, state: StateDatabase) -> SealingKeys:
 
 
 def close(context: ServerContext) -> None:
-    """Write what is only in memory, and close everything."""
+    """Write all data that is only in memory, and close everything."""
     context.pools.close()
     if context.access.accounts is not None:
         context.access.accounts.write_uses()

@@ -1,4 +1,4 @@
-"""What one server is made of, for its endpoints to use."""
+"""The parts of one server, for its endpoints."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _MOST_VIEWS = 4096
 
 @dataclass(slots=True)
 class Lifecycle:
-    """What happens to a server as a whole.
+    """The lifecycle of a server, and its callbacks.
 
     started_at    seconds since 1970
-    stopping      set when the server is to stop: answers without an end end then
+    stopping      set when the server is to stop: it ends endless answers
     job_wakers    called when a unit of work has added jobs
     event_wakers  called when a unit of work has published events
     """
@@ -48,17 +48,17 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """The parts of a running server, as one request may see them.
+    """The parts of a running server, as far as one request may use them.
 
     database     the state database: everything but samples
     keys         seal secrets, and sign
     stores       every tenant's samples
-    dialer       calls other systems; never in a network that is not public
-    scrapes      the targets that this server scrapes now
+    dialer       connects to other systems, never in a network that is not public
+    scrapes      the current scrape targets of this server
     tuning       limits of the work on one request
     event_types  every type of event that a webhook can subscribe to
     principal    of the request; None outside of requests
-    views        what `scoped` has made
+    views        the results of `scoped`
     """
 
     settings: Settings
@@ -79,7 +79,7 @@ class ServerContext:
     views: dict[Principal, ServerContext] = field(default_factory=dict, repr=False)
 
     def scoped(self, principal: Principal) -> ServerContext:
-        """The server as a principal sees it: store, units and limits are their tenant's."""
+        """Return the server for a principal, with store, units and limits of its tenant."""
         found = self.views.get(principal)
         if found is None:
             if len(self.views) > _MOST_VIEWS:
@@ -96,7 +96,7 @@ class ServerContext:
 
     @property
     def store(self) -> Store:
-        """The samples of the request's tenant; there is no way from here to another's."""
+        """The samples of the request's tenant; no other tenant's are accessible."""
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to have a store")
         return self.stores.of(self.principal.tenant_id)
@@ -109,13 +109,13 @@ class ServerContext:
         return self.principal.tenant_id
 
     def note_write(self) -> None:
-        """Invalidate what was measured of the tenant's samples: a request has changed them."""
+        """Invalidate measurements of the tenant's samples, because a request has changed them."""
         if self.principal is not None:
             self.caches.measurements.note_write(self.principal.tenant_id)
 
     @contextmanager
     def unit(self, actor: Actor, origin: Origin, *, writes: bool) -> Iterator[Unit]:
-        """A unit of work in the tenant of the request. After the commit, `wake`."""
+        """Begin a unit of work in the tenant of the request. Call `wake` after the commit."""
         if self.principal is None:
             raise LookupError("outside of a request there is no tenant to work for")
         with self.transaction(writes=writes) as session:
@@ -134,7 +134,7 @@ class ServerContext:
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Session]:
-        """A session in the tenant of the request, committed at the end of the block."""
+        """Begin a session in the tenant of the request; it commits at the end of the block."""
         database, tenant = self.database, self.tenant_id
         with database.write(tenant) if writes else database.read(tenant) as session:
             yield session
@@ -158,5 +158,5 @@ class ServerContext:
 
     @staticmethod
     def actor_of(principal: Principal) -> Actor:
-        """The person behind a token, as audit entries name them."""
+        """Return the owner of a token, in the form of audit entries."""
         return Actor("user", principal.user_id, principal.user_name)

@@ -1,4 +1,4 @@
-"""What the settings allow of labels that come in or are made."""
+"""Limits of the settings for labels, received or generated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from novaql.server.settings import Settings
 
 
 def label_limits(settings: Settings) -> LabelLimits:
-    """Bounds on one message, and on labels that relabelling makes."""
+    """Return the limits of one message, and of labels that relabelling generates."""
     return LabelLimits(
         labels=settings.max_labels,
         name_bytes=settings.max_label_name_bytes,

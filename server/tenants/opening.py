@@ -1,4 +1,4 @@
-"""Opening what a server keeps: its database, its keys, its clock, and the stores of tenants."""
+"""Opens a server's database, clock and stores."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _WAY_BACK = (
     "`novaql serve --no-auth` answers queries and takes samples on this machine"
 )
 _OWN_FOLDERS = ("server", "tenants")
-"""What the server keeps in a data directory beside the samples of the first tenant."""
+"""The server's own folders in a data directory, beside the samples of the first tenant."""
 
 
 def open_state(settings: Settings) -> StateDatabase:
-    """The server's database, verified, and migrated to this version.
+    """Open the server's database, verify it, and migrate it to this version.
 
-    On a disk that is full or read-only a copy stands in for it, so that queries are served; see
-    `StateDatabase`. In place of a damaged one an empty one stands in, but only where no tokens are
-    asked for. Raises `ArgumentError` if it cannot be opened.
+    On a full or read-only disk, a copy replaces it, so that queries are served; see
+    `StateDatabase`. An empty database replaces a damaged one, but only if authentication is off.
+    Raises `ArgumentError` if it cannot be opened.
     """
     url = settings.database_url or f"sqlite:///{settings.data / 'server' / 'state.db'}"
     durable = settings.sync != "os"
@@ -77,7 +77,7 @@ def open_state(settings: Settings) -> StateDatabase:
 
 
 def _empty_fallback(settings: Settings) -> StateDatabase:
-    """A database that ends with this process and that nothing can be changed in."""
+    """Return an empty read-only database that ends with this process."""
     database = StateDatabase(f"sqlite:///{copy_of(None)}", durable=False)
     migrate(database)
     ensure_first_tenant(database, open_clock(settings))
@@ -92,13 +92,14 @@ def _unusable(url: str, problem: Exception) -> ArgumentError:
 
 
 def _is_busy(problem: Exception) -> bool:
-    """Whether another process has the database, which has nothing to do with the disk."""
+    """Return whether the cause is a lock of another process and not the disk."""
     code = getattr(getattr(problem, "orig", None), "sqlite_errorcode", 0)
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _fallback_database(settings: Settings, url: str, problem: Exception) -> StateDatabase:
-    """A copy of the database in its stead; an empty one, if there was none and none is needed."""
+    """Return a copy of the database as a replacement. Return an empty one if the database did not
+    exist and authentication is off."""
     path = settings.data / "server" / "state.db"
     is_new = not path.exists()
     if is_new and settings.auth:
@@ -129,12 +130,12 @@ def _reason(problem: Exception) -> str:
 
 
 def open_clock(settings: Settings) -> Clock:
-    """The machine's clock, or the file that the settings name."""
+    """Return the machine's clock, or the clock of the file that the settings name."""
     return FileClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
 
 
 def open_stores(settings: Settings, database: StateDatabase, given: Mapping[str, Store]) -> Stores:
-    """The stores of all tenants, opened when first used; `given` are open already."""
+    """Return the stores of all tenants, opened at their first use; `given` are open already."""
 
     def opener(tenant_id: str) -> Store:
         with database.read(None) as session:
@@ -145,9 +146,9 @@ def open_stores(settings: Settings, database: StateDatabase, given: Mapping[str,
 
 
 def open_store(settings: Settings, path: Path | None = None) -> tsdb.Database:
-    """A database of samples as the settings want it; that of the first tenant by default.
+    """Open a store with the settings; by default that of the first tenant.
 
-    On a file system that is mounted read-only it is opened for reading.
+    On a read-only file system it is opened for reading.
     """
     place = settings.data if path is None else path
     try:

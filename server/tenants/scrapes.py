@@ -1,4 +1,4 @@
-"""What the server scrapes, for the endpoints that tell of targets."""
+"""The scrape targets of the server, for the endpoints that list them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from novaql.tsdb import Metadata
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """One target that is scraped again and again.
+    """One target that is scraped repeatedly.
 
     pool        name of its job
     discovered  its labels before relabelling
-    labels      those that its series get
+    labels      the labels of its series
     health      up, down, or unknown before the first scrape
     error       why the last scrape failed, or ""
-    last_ms     when that was; None before the first one
+    last_ms     the time of the last scrape; None before the first one
     """
 
     pool: str
@@ -36,7 +36,7 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class DroppedTarget:
-    """A target that relabelling dropped, with the labels it had before."""
+    """A target that relabelling dropped, with its labels before relabelling."""
 
     pool: str
     discovered: Mapping[str, str]
@@ -53,7 +53,7 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class ScrapeReport:
-    """What is scraped at one moment."""
+    """All scrape targets at one time."""
 
     targets: tuple[TargetView, ...] = ()
     dropped: tuple[DroppedTarget, ...] = ()
@@ -61,7 +61,7 @@ class ScrapeReport:
 
     @classmethod
     def joined(cls, reports: Iterable[ScrapeReport]) -> ScrapeReport:
-        """All in one, targets and pools by name."""
+        """Return one report of all, with targets and pools by name."""
         parts = list(reports)
         return cls(
             tuple(
@@ -73,7 +73,7 @@ class ScrapeReport:
 
 
 Scrapes = Callable[[str], ScrapeReport]
-"""Id of a tenant → what is scraped for it."""
+"""Returns the report of a tenant, by id."""
 
 
 def no_scrapes(tenant_id: str) -> ScrapeReport:  # noqa: ARG001 - as `Scrapes`

@@ -1,4 +1,4 @@
-"""What the server needs of the store, beside being a `Source`."""
+"""The interface of the store for the server, in addition to `Source`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Store(Source, Protocol):
     """`tsdb.Database`, on disk or in memory."""
 
     def append(self, batch: Batch, /) -> AppendResult:
-        """Store a batch; returns when it is as durable as the sync mode promises."""
+        """Store a batch. Returns when it is as durable as the sync mode guarantees."""
         ...
 
     def series(
@@ -35,7 +35,7 @@ class Store(Source, Protocol):
         end_ms: int,
         losses: Losses | None = None,
     ) -> SeriesTable:
-        """As of `Source`; and where damage is noted, which is an error without a place for it."""
+        """Like `Source`, and the place to record damage. Without that place, damage is an error."""
         ...
 
     def label_names(
@@ -60,17 +60,17 @@ class Store(Source, Protocol):
     def exemplars(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int = ..., end_ms: int = ..., /
     ) -> SeriesExemplars:
-        """Exemplars of a range, of series that satisfy any of the sets of matchers."""
+        """Return exemplars of a range, of series that match any of the sets of matchers."""
         ...
 
     def delete(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int = ..., end_ms: int = ..., /
     ) -> DeleteResult:
-        """Delete samples; when this returns no read finds them."""
+        """Delete samples. After the return no read finds them."""
         ...
 
     def clean_tombstones(self) -> int:
-        """Take deleted samples off the disk."""
+        """Remove deleted samples from the disk."""
         ...
 
     def stats(self) -> object: ...
@@ -78,7 +78,7 @@ class Store(Source, Protocol):
     def flush(self) -> object: ...
 
     def snapshot(self, target: Path, /, *, skip_head: bool) -> Copied:
-        """Copy everything into a new directory, by links where that is possible."""
+        """Copy all data to a new directory, by links if possible."""
         ...
 
     def close(self) -> None: ...
@@ -90,7 +90,7 @@ class Store(Source, Protocol):
 
 
 def numeric_stats(store: Store) -> dict[str, float]:
-    """The numbers among the store's statistics, by name."""
+    """Return the numeric statistics of a store, by name."""
     stats = store.stats()
     assert is_dataclass(stats)
     found = {field.name: getattr(stats, field.name) for field in fields(stats)}

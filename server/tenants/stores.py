@@ -1,4 +1,4 @@
-"""The samples of every tenant: one database each, opened when first used."""
+"""The stores of all tenants: one database each, opened at its first use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ Opener = Callable[[str], Store]
 
 
 def not_here(tenant_id: str) -> Store:
-    """The opener of a process that owns no stores: what needs one has to be asked elsewhere."""
+    """Raise an error: this process owns no stores, and the request has to be forwarded to the
+    owner."""
     raise AssertionError(
         f"a worker was asked for the samples of {tenant_id}: the endpoint lacks `samples=True`"
     )
 
 
 class Stores:
-    """Open databases by tenant. Safe to use from several threads.
+    """Open stores by tenant. Thread-safe.
 
-    opener  opens a tenant's database; raises a `StoreError` if that fails
-    given   databases that are open already
+    opener  opens a tenant's store; raises a `StoreError` if that fails
+    given   stores that are open already
     """
 
     def __init__(self, opener: Opener, given: Mapping[str, Store] | None = None) -> None:
@@ -31,11 +32,11 @@ class Stores:
         self._opening: dict[str, threading.Lock] = {}
 
     def is_open(self, tenant_id: str) -> bool:
-        """Whether `of` answers at once."""
+        """Return whether `of` returns at once."""
         return tenant_id in self._open
 
     def of(self, tenant_id: str) -> Store:
-        """The tenant's database; the first call opens it, which may take a while."""
+        """Return the tenant's store. The first call opens it, which may take a while."""
         found = self._open.get(tenant_id)
         if found is not None:
             return found
@@ -48,11 +49,11 @@ class Stores:
             return found
 
     def open_ones(self) -> dict[str, Store]:
-        """The databases that are open now, by tenant."""
+        """Return the stores that are open now, by tenant."""
         return dict(self._open)
 
     def stats(self) -> dict[str, float]:
-        """Numeric statistics, summed over the open databases."""
+        """Return numeric statistics, summed over the open stores."""
         total: dict[str, float] = {}
         for store in self.open_ones().values():
             for name, value in numeric_stats(store).items():
@@ -60,7 +61,7 @@ class Stores:
         return total
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all stores."""
         with self._lock:
             stores, self._open = self._open, {}
         for store in stores.values():
