@@ -1,1 +1,1 @@
-"""What the domains of alerting share: rows of rules and alerts, their ids, and matchers."""
+"""Rows of rules and alerts, their ids, and matchers: shared by the domains of alerting."""

@@ -1,4 +1,4 @@
-"""The history of an alert: entries for each change of its state, and for what users do with it."""
+"""The history of an alert: an entry for each change of its state and each action of a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from novaql.server.ids import new_id
 
 
 def entry(alert: Alert, change: str, at: datetime, note: str = "") -> AlertChange:
-    """An entry, with the value that the alert has now."""
+    """Build an entry with the current value of the alert."""
     return AlertChange(
         id=new_id("ach"), alert_id=alert.id, at=at, type=str(change), value=alert.value, note=note
     )

@@ -5,8 +5,8 @@
 
 The hash is over canonical JSON: keys sorted, no blanks, UTF-8 without escapes other than JSON's
 own. Matchers are `[name, op, value]`, sorted. base32 is RFC 4648's alphabet in lower case, without
-padding: 26 characters. So the id of an alert survives flaps and restarts, and silences with
-the same matchers have the same id, whatever their duration, reason and author.
+padding: 26 characters. An alert retains its id over flaps and restarts. Silences with the
+same matchers have the same id; duration, reason and author do not change it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def _unquoted(part: str, text: str, pointer: str) -> str:
 
 
 def checked(matcher: Matcher, pointer: str) -> Matcher:
-    """The matcher. Raises `InvalidRequest` if its pattern is not valid in RE2."""
+    """Return the matcher. Raises `InvalidRequest` if its pattern is not valid in RE2."""
     if matcher.op.is_regex:
         if len(matcher.value) > MOST_PATTERN:
             raise invalid(pointer, f"a pattern has at most {MOST_PATTERN} characters")
@@ -55,10 +55,10 @@ def parse_matchers(texts: Sequence[str], pointer: str) -> tuple[Matcher, ...]:
 
 
 def to_rows(matchers: Iterable[Matcher]) -> list[list[str]]:
-    """For a column: [[name, op, value], …]."""
+    """Convert matchers to the form of a column: [[name, op, value], …]."""
     return [[m.name, m.op.value, m.value] for m in matchers]
 
 
 def from_rows(rows: Iterable[Sequence[Any]]) -> tuple[Matcher, ...]:
-    """The reverse."""
+    """Convert the form of a column to matchers."""
     return tuple(Matcher(name, MatchOp(op), value) for name, op, value in rows)

@@ -16,8 +16,8 @@ class AlertRule(Row, Base):
     """A rule, and the result of its last evaluation.
 
     type     `alerting` or `recording`
-    managed  what changes it: "" the API, `slo:slo_…` an objective, `file` a rule file
-    paused   it is not evaluated
+    managed  its source: "" is the API, `slo:slo_…` an objective, `file` a rule file
+    paused   the server does not evaluate it
     health   `unknown`, `ok` or `err`
     """
 
@@ -53,12 +53,12 @@ class Alert(Row, Base):
     """One alert of a rule. Its id is a function of tenant, rule and labels: all its episodes share
     one row.
 
-    state           pending, firing, resolved; inactive: it ended before it fired
+    state           pending, firing, resolved; inactive if it ended before it fired
     value           of the expression, as text that reads back exactly
     started_at      when its condition became true
     fired_at, resolved_at   of this episode
     recovering_since   when its condition became false, while `keep_firing_for` lasts
-    opens_incident  it is part of an incident, which is notified of its end
+    opens_incident  it is part of an incident, which receives an event when it ends
     """
 
     __tablename__ = "alerts"

@@ -1,1 +1,1 @@
-"""Alert rules: defined, evaluated, and their alerts stored."""
+"""Alert rules: their definition, their evaluation, and the state of their alerts."""

@@ -50,7 +50,7 @@ class Transition:
 def load(
     unit: Unit, rules: Sequence[AlertRule], intended: Mapping[str, Sequence[Mapping[str, str]]]
 ) -> list[RuleState]:
-    """The state of each rule. `intended`: of their group."""
+    """Load the state of each rule. `intended` is the column of their group."""
     ids = [rule.id for rule in rules]
     alerts: dict[str, Active] = {}
     for row in _live(unit, ids):
@@ -192,7 +192,7 @@ def _new_row(unit: Unit, rule: AlertRule, key: str, now: ActiveAlert, at: dateti
         id=key,
         created_at=at,
         updated_at=at,
-        version=0,  # its first change makes it 1
+        version=0,  # the first change sets it to 1
         rule_id=rule.id,
         name=rule.name,
         state=now.state.value,

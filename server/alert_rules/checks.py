@@ -70,7 +70,7 @@ def check_rule(body: RuleBody, settings: Settings, given: RulePatch | None = Non
     """Raise the first problem of a rule: `InvalidRequest`, `QueryError`, `Impossible`, or
     `Conflict` for an interval that is too short for the tenant.
 
-    given  the fields that change; None: all
+    given  the fields that change; None means all
     """
     recording = body.type == "recording"
     check_name(body.name, recording=recording)
@@ -104,7 +104,7 @@ def check_interval_ms(interval_ms: int, settings: Settings, what: str, pointer: 
 
 
 def patched(rule: AlertRule, group: RuleGroup, body: RulePatch) -> RuleBody:
-    """A rule after a patch."""
+    """Apply a patch to a rule."""
     return RuleBody.model_validate({**_as_body(rule, group), **_given(body)}, by_name=True)
 
 
@@ -140,7 +140,7 @@ def _as_body(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
 
 
 def _given(body: RulePatch) -> dict[str, Any]:
-    """The fields of a patch. null removes an optional field, and is ignored for the others."""
+    """The fields of a patch. null removes an optional field; other fields ignore it."""
     optional = {"for_", "keep_firing_for", "interval", "query_offset", "severity", "service"}
     optional.add("escalation_policy_id")
     return {

@@ -1,7 +1,7 @@
-"""The dry run of a rule over a past range: which alerts it would have raised, and when.
+"""The dry run of a rule over a past range: the alerts that it would have raised, with their times.
 
-The expression is one range query. Its steps go through the state machine of evaluations. Nothing is
-written, and no notification is sent.
+It runs the expression as one range query, and passes each step to the state machine of evaluations.
+It writes nothing and sends no notification.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class _Timelines:
     text: int = 0
 
     def get(self, labels: Labels, annotations: dict[str, str]) -> _Timeline:
-        """The transitions of an alert, whose annotations are these now."""
+        """Return the transitions of an alert, and set its current annotations."""
         timeline = self.of.get(labels)
         if timeline is None:
             if len(self.of) >= MOST_ALERTS:
@@ -110,10 +110,11 @@ class _Timeline:
 
 @router.post("/test", dependencies=[READ_ONLY, SAMPLES], response_model=TriedOut)
 async def try_rule(request: Request, body: TestRule) -> Response:
-    """Try a rule over a past range: the alerts that it would have raised, and when.
+    """Test a rule over a past range.
 
-    The rule is evaluated at `start` and every `interval` after it up to `end`. Nothing is stored,
-    and no notification is sent. Policies for missing data and for errors are not tried.
+    The answer lists the alerts that the rule would have raised, and when. The server evaluates the
+    rule at `start` and at every `interval` after it up to `end`. It stores nothing and sends no
+    notification. The test does not cover the policies for missing data and for errors.
     """
     context = context_of(request)
     rule = body.rule
@@ -139,7 +140,7 @@ async def try_rule(request: Request, body: TestRule) -> Response:
 
 
 def _too_large(_: Cancellation) -> TriedOut:
-    """A dry run expands templates, whose cost has no estimate: it runs with the large queries."""
+    """Run it as a large query: it expands templates, and their cost has no estimate."""
     raise TooLargeHere
 
 
@@ -151,7 +152,7 @@ def dry_run(
     interval_ms: int,
     cancellation: Cancellation,
 ) -> TriedOut:
-    """Run it. Raises the errors of queries."""
+    """Run a rule over a past range. Raises the errors of queries."""
     offset_ms = ms(body.query_offset)
     rules = rule_context(context, cancellation)
     options = QueryOptions(

@@ -1,4 +1,4 @@
-"""One evaluation of a group: the library's rules, from their last state to the next one.
+"""One evaluation of a group: it takes the library's rules from their last state to the next.
 
 The process holds no state between two evaluations. Active alerts come from the database, series go
 into the store of the tenant, and the caller saves the results. A killed process loses only the
@@ -37,7 +37,7 @@ from novaql.rules.evaluation import set_back as set_back_alert
 from novaql.tsdb import SeriesTable, StoreError
 
 REASON = "reason"
-"""Label of the alert for a rule without data, or with an error, whose policy is `alerting`."""
+"""Label of the alert for a rule that has no data or fails, and whose policy is `alerting`."""
 
 SHORTEST_OUTAGE_MS = 60_000
 ALERTING = "alerting"
@@ -66,9 +66,9 @@ class RuleState:
 class RuleResult:
     """The result of evaluating a rule.
 
-    alerts    the alerts afterwards: those that resolve now are INACTIVE
-    recorded  series that a recording rule wrote now; None: unchanged
-    wrote     the series were written, and the intended ones ended
+    alerts    the alerts after the evaluation; those that resolve in it are INACTIVE
+    recorded  series that a recording rule wrote in it; None if they did not change
+    wrote     it wrote the series, and ended the intended ones
     """
 
     alerts: Active
@@ -83,7 +83,7 @@ class RuleResult:
 class EvaluationTime:
     """The time of an evaluation, and of earlier ones.
 
-    last_ms     the previous evaluation; None: there was none
+    last_ms     the previous evaluation; None for the first one
     resumed_ms  the first evaluation after the last outage, perhaps this one
     """
 
@@ -99,14 +99,14 @@ class EvaluationTime:
 
     @property
     def trusts_absence(self) -> bool:
-        """Whether a missing series has ended. Just after an outage it may not be scraped yet."""
+        """Whether a missing series has ended. After an outage, a scrape may still bring it back."""
         if self.resumed_ms is None:
             return True
         return self.time_ms - self.resumed_ms >= max(2 * self.interval_ms, SHORTEST_OUTAGE_MS)
 
 
 def is_outage(time_ms: int, last_ms: int | None, interval_ms: int) -> bool:
-    """Whether the time between two evaluations counts as an outage."""
+    """Whether the gap between two evaluations counts as an outage."""
     return last_ms is not None and time_ms - last_ms > max(3 * interval_ms, SHORTEST_OUTAGE_MS)
 
 
@@ -122,9 +122,9 @@ def evaluate_group(
 ) -> list[RuleResult]:
     """Evaluate every rule in order.
 
-    intend  called with the index of the rule before new series are written
+    intend  called with the index of a rule before the rule writes new series
 
-    Raises `QueryCancelled` when the context's cancellation is set: it is no error of a rule.
+    Raises `QueryCancelled` when the context's cancellation is set. This is no error of a rule.
     """
     outcomes = []
     for place, (rule, known) in enumerate(zip(group.rules, states, strict=True)):
@@ -179,7 +179,7 @@ class _Evaluation:
             found, holds_state = self._policy_alert(state, ALERTING, "error", problem), True
         try:
             vector = state.advance(found, moment.time_ms, keeps=holds_state)
-        except NovaqlError as failure:  # more than its limit: all are dropped
+        except NovaqlError as failure:  # above its limit: drop all of them
             problem, vector = _sentence(failure), series_of([])
         wrote = True
         try:
@@ -193,7 +193,7 @@ class _Evaluation:
         return instant_vector(expr, self.moment.time_ms - self.offset_ms, self.context)
 
     def _resume(self, state: AlertState) -> None:
-        """Adjust loaded alerts: a longer `for` applies to them, and outages do not count."""
+        """Adjust loaded alerts: apply a longer `for`, and do not count outages."""
         moment, hold_ms = self.moment, state.rule.for_ms
         for alert in state.alerts.values():
             if alert.state is State.PENDING and moment.outage:
@@ -210,13 +210,13 @@ class _Evaluation:
                     alert.active_since_ms = since + gap
             elif (
                 alert.state is State.FIRING and moment.time_ms - alert.active_since_ms < hold_ms
-            ):  # its `for` has become longer
+            ):  # its `for` is longer now
                 alert.state, alert.fired_ms = State.PENDING, None
 
     def _policy_alert(
         self, state: AlertState, policy: str, reason: str, message: str = ""
     ) -> Active:
-        """The alert for a rule without a result; none if the policy retains the alerts."""
+        """The alert for a rule without a result; empty if the policy retains the alerts."""
         if policy != ALERTING:
             return {}
         series = SeriesTable.from_dicts([{REASON: reason}])
@@ -259,10 +259,10 @@ def has_data(expr: str, at: Callable[[str], Vector]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The times at which a group is evaluated: its creation, and then once per interval.
+    """The times at which a group is evaluated: at its creation, and then once per interval.
 
-    As in Prometheus, each group has its own offset within the interval, so that groups that were
-    created together are not evaluated together.
+    As in Prometheus, each group has its own offset within the interval. Groups that were created
+    together are therefore not evaluated together.
 
     anchor_ms  the first time
     phase_ms   offset of the others from a multiple of the interval
@@ -274,7 +274,7 @@ class Slots:
 
     @classmethod
     def of(cls, group_id: str, anchor_ms: int, interval_ms: int, *, spread: bool) -> Slots:
-        """The slots of a group. Without `spread`: whole intervals after the first."""
+        """The slots of a group. Without `spread`, they are whole intervals after the first."""
         if not spread:
             return cls(anchor_ms, interval_ms, anchor_ms % interval_ms)
         number = int.from_bytes(sha256(group_id.encode()).digest()[:8])
@@ -286,10 +286,10 @@ class Slots:
         return self.anchor_ms + (wait or self.interval_ms)
 
     def last(self, now_ms: int) -> int:
-        """The latest slot that is not in the future; the first one if all are.
+        """The latest slot that is not in the future, or the first one if all are.
 
-        If the first slot is more than an interval ahead, the clock was set back: the others start
-        earlier then.
+        A first slot more than an interval ahead means that the clock was set back. The other slots
+        then start earlier.
         """
         second = self._second_ms
         if self.anchor_ms - self.interval_ms <= now_ms < second:
@@ -297,14 +297,14 @@ class Slots:
         return second + (now_ms - second) // self.interval_ms * self.interval_ms
 
     def after(self, slot_ms: int) -> int:
-        """The slot after another."""
+        """The slot after `slot_ms`."""
         return self._second_ms if slot_ms == self.anchor_ms else slot_ms + self.interval_ms
 
 
 def set_back(rule: RuleState, time_ms: int, by_ms: int) -> RuleState:
     """The state of a rule after the clock was set back by `by_ms` to `time_ms`.
 
-    An alert that started in the new future retains its age; others retain their start.
+    An alert whose start is now in the future retains its age; other alerts retain their start.
     """
 
     def moved(alert: ActiveAlert) -> ActiveAlert:

@@ -45,8 +45,8 @@ _Key = tuple[str, str, tuple[tuple[str, str], ...], int]
 
 
 async def checked_groups(request: Request, body: ImportRules) -> tuple[Group, ...]:
-    """The groups of a file. Raises `Impossible` with all its problems, and `Conflict` if it exceeds
-    the limits of the tenant."""
+    """Parse the groups of a file. Raises `Impossible` with all of its problems, and `Conflict` if
+    it exceeds the limits of the tenant."""
     return await checked(request, body, _groups_of)
 
 
@@ -66,7 +66,7 @@ def _groups_of(preparation: Preparation) -> tuple[Group, ...]:
 
 
 def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> ImportedRulesOut:
-    """Replace the rules of a file by parsed ones."""
+    """Replace the rules of a file with parsed ones."""
     others = RuleGroup.file != body.file
     check_limit(
         unit,
@@ -102,7 +102,7 @@ def import_file(unit: Unit, body: ImportRules, groups: Sequence[Group]) -> Impor
 def parse_groups(
     document: str, file: str, checkpoint: Callable[[], None] = lambda: None
 ) -> tuple[Group, ...]:
-    """The groups of a document. Raises `Impossible`, a detail for each problem."""
+    """Parse the groups of a document. Raises `Impossible` with a detail for each problem."""
     try:
         return read_rules(document, file, checkpoint=checkpoint).groups
     except FileProblems as found:
@@ -118,9 +118,9 @@ def parse_groups(
 def replace_file(
     unit: Unit, file: str, groups: Sequence[Group], *, default_ms: int, managed: str
 ) -> dict[str, Any]:
-    """Replace the groups of a file. Returns which rules were created, updated and deleted.
+    """Replace the groups of a file. Returns the created, updated and deleted rules.
 
-    A rule with the same group, type, name and labels is the same rule, and retains its alerts.
+    A rule with the same group, type, name and labels is the same rule and retains its alerts.
     """
     rows = unit.session.execute(
         select(RuleGroup).where(RuleGroup.file == file).with_for_update()
@@ -133,7 +133,7 @@ def replace_file(
         row = known.pop(group.name, None)
         interval = group.interval_ms or default_ms
         if row is None:
-            # The first evaluations of a file's groups are spread over the interval.
+            # Spread the first evaluations of a file's groups over the interval.
             turn = min(number * interval // max(len(groups), 1), 5_000)
             row = group_row(unit, file=file, name=group.name, interval_ms=interval, later_ms=turn)
             times[row.id] = row.anchor
@@ -146,7 +146,7 @@ def replace_file(
         row.labels = dict(group.labels)
         pairs.append((group, row))
     unit.session.add_all(row for _, row in pairs)
-    unit.session.flush()  # before the rules, which reference them
+    unit.session.flush()  # the rules reference these rows
     made: list[str] = []
     changed: list[str] = []
     unchanged, gone = 0, []
@@ -188,7 +188,7 @@ def replace_file(
 
 
 def export_yaml(unit: Unit, file: str | None) -> str:
-    """Rules as YAML. Raises the 404 `alert_rule_file_not_found`."""
+    """Export rules as YAML. Raises the 404 `alert_rule_file_not_found`."""
     statement = select(RuleGroup).order_by(RuleGroup.file, RuleGroup.created_at, RuleGroup.id)
     if file is not None:
         statement = statement.where(RuleGroup.file == file)
@@ -248,7 +248,7 @@ def _fields(rule: Rule) -> dict[str, Any]:
         "keep_firing_for_ms": rule.keep_firing_for_ms,
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
-        # Shown and used by filters. A template has a value only for each alert.
+        # For filters and for display. A template has no value of the rule, only one for each alert.
         "severity": _plain(rule.labels.get(SEVERITY)),
         "service": _plain(rule.labels.get(SERVICE)),
     }

@@ -1,7 +1,7 @@
 """Events between alerts and incidents.
 
-An alert opens an incident if its rule has `auto_incident` and nothing mutes it when it starts to
-fire. Later silences do not matter. All alerts of a rule and a service that start or end in one
+An alert opens an incident if its rule has `auto_incident` and the alert is not muted when it starts
+to fire. Later silences have no effect. All alerts of a rule and a service that start or end in one
 evaluation share one event.
 """
 
@@ -22,7 +22,7 @@ from novaql.server.notifications.lookup import routing_plan
 from novaql.server.silences.muting import Muting
 
 SHOWN = 10
-"""An event shows the labels of at most so many alerts."""
+"""The most alerts whose labels an event shows."""
 
 NO_INCIDENT = "no_incident"
 _ENDS = (Change.PENDING, Change.RESOLVED, Change.INACTIVE)
@@ -30,7 +30,7 @@ _AT_ONCE = 500
 
 
 def publish(unit: Unit, transitions: Sequence[Transition], rules: Mapping[str, AlertRule]) -> None:
-    """Publish which alerts with incidents start or end. The unit has flushed them."""
+    """Publish the start and the end of alerts with incidents. The caller has flushed the unit."""
     fired = [one.alert for one in transitions if one.change is Change.FIRING]
     for alert in fired:
         alert.opens_incident = alert.rule_id in rules and rules[alert.rule_id].auto_incident
@@ -73,7 +73,7 @@ def _by_rule_and_service(
 
 
 def added(unit: Unit, event: EventEnvelope) -> None:
-    """Alerts were added to an incident: set its id on those that are in the same episode."""
+    """Alerts were added to an incident: set its id on those that are still in that episode."""
     fired = {one["id"]: one["fired_at"] for one in event.data["alerts"]}
     ids = sorted(fired)
     for start in range(0, len(ids), _AT_ONCE):

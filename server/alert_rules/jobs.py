@@ -1,4 +1,4 @@
-"""The evaluation of rule groups, and the clean-up after it, as leased jobs."""
+"""Leased jobs that evaluate rule groups and clean up after them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Loaded:
 
 
 def evaluate(job: JobRun) -> None:
-    """Evaluate a group at the latest of its times that is not in the future."""
+    """Evaluate a group at its latest slot that is not in the future."""
     with job.read() as unit:
         loaded = _load(unit, job.key)
         now_ms = to_ms(unit.now())
@@ -68,7 +68,7 @@ def evaluate(job: JobRun) -> None:
     if last is not None and last > max(slot, now_ms):  # the clock was set back
         loaded.states = [set_back(one, slot, last - slot) for one in loaded.states]
         last = None
-    if last is not None and slot <= last:  # it was evaluated in this interval already
+    if last is not None and slot <= last:  # already evaluated in this interval
         with job.finish(again_at=again):
             return
     outage = is_outage(slot, last, group.interval_ms)
@@ -97,7 +97,7 @@ def evaluate(job: JobRun) -> None:
         current = unit.find(RuleGroup, group.id, lock=True)
         if current is None:
             return
-        if current.version != group.version:  # a rule changed meanwhile: evaluate the new one
+        if current.version != group.version:  # a rule changed meanwhile: evaluate again
             unit.enqueue(EVALUATE, key=group.id)
             return
         at = from_ms(slot)
@@ -115,18 +115,18 @@ def evaluate(job: JobRun) -> None:
 
 
 def not_evaluated(unit: Unit, group_id: str, reason: str) -> None:
-    """Show on every rule of a group why it was not evaluated."""
+    """Store on every rule of a group the reason why it was not evaluated."""
     for rule in _rules(unit, group_id):
         rule.health, rule.last_error = "err", reason
 
 
 def _again_soon(attempts: int) -> timedelta:
-    """A failed group is retried soon: its alerts do not change until then."""
+    """The wait before a failed group is retried. Its alerts do not change until then."""
     return min(backoff(attempts), LONGEST_WAIT)
 
 
 def retire(job: JobRun) -> None:
-    """Mark the series of deleted and paused rules as stale."""
+    """Write stale markers for the series of deleted and paused rules."""
     table = SeriesTable.from_dicts(job.payload["series"])
     if table.rows:
         empty = Vector(SeriesTable.from_dicts([]), np.empty(0, np.float64))

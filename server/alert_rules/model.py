@@ -32,7 +32,7 @@ def library_rule(row: AlertRule) -> Rule:
 def library_group(group: RuleGroup, rules: Sequence[AlertRule], most: int = 0) -> Group:
     """The library's group of a row and its rules.
 
-    most  limit of alerts or series of a rule, unless the group has a lower one; 0: no limit
+    most  limit of alerts or series of a rule, unless the group has a lower one; 0 means no limit
     """
     limits = [limit for limit in (group.limit, most) if limit]
     return Group(
@@ -52,7 +52,7 @@ def labels_of_rule(row: AlertRule) -> dict[str, str]:
 
 
 def check_expression(expr: str) -> None:
-    """Raise `QueryError` with the position, or `Impossible` if the type is not instant vector."""
+    """Raise `QueryError` with its position, or `Impossible` if the type is not instant vector."""
     kind = type_of(parse(expr))
     if kind is not ValueType.VECTOR:
         raise Impossible(
@@ -62,7 +62,7 @@ def check_expression(expr: str) -> None:
 
 
 def check_labels(labels: Mapping[str, str], pointer: str = "/labels") -> None:
-    """Raise `InvalidRequest` for invalid and reserved names of labels."""
+    """Raise `InvalidRequest` for invalid and reserved label names."""
     for name in labels:
         if name in RESERVED or name.startswith("__"):
             raise invalid(f"{pointer}/{name}", f"{name} is a label that rules do not set")
@@ -84,7 +84,7 @@ def check_templates(texts: Mapping[str, str], pointer: str) -> None:
 
 
 def check_name(name: str, *, recording: bool) -> None:
-    """Raise `InvalidRequest` for an invalid value of `alertname`, or name of a metric."""
+    """Raise `InvalidRequest` for an invalid `alertname`, or an invalid metric name."""
     if any(ord(c) < 32 or ord(c) == 127 for c in name) or name != name.strip():
         raise invalid("/name", "a name has no control characters, and no blanks around it")
     if recording and (not Names.LEGACY.metric(name)):

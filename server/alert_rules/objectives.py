@@ -1,4 +1,4 @@
-"""The burn alerts of objectives as rules, updated by the events of objectives."""
+"""The burn alerts of objectives as rules. Events of objectives update them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERVAL_MS = 60_000
 
 
 def saved(unit: Unit, event: EventEnvelope) -> None:
-    """An objective was saved: replace its rules by those of the event."""
+    """An objective was saved: replace its rules with those of the event."""
     slo = event.data["slo"]
     rules = tuple(
         AlertingRule(
@@ -27,7 +27,7 @@ def saved(unit: Unit, event: EventEnvelope) -> None:
 
 
 def archived(unit: Unit, event: EventEnvelope) -> None:
-    """An objective was archived: delete its rules, which resolves their alerts."""
+    """An objective was archived: delete its rules and resolve their alerts."""
     _set(unit, event.data["slo"]["id"], ())
 
 

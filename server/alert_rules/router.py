@@ -44,7 +44,7 @@ _FILTERS = ("type", "name", "service", "severity", "health", "paused")
 @router.get("", dependencies=[READ_ONLY])
 @cached(by="rows")
 def list_rules(unit: UnitOfWork, pages: Pages, query: Annotated[RuleQuery, Query()]) -> RulesOut:
-    """The rules with their thresholds, their routing, and their current states."""
+    """The rules, with their thresholds, routing and current states."""
     statement = select(AlertRule)
     for name in _FILTERS:
         if (wanted := getattr(query, name)) is not None:
@@ -60,10 +60,11 @@ def list_rules(unit: UnitOfWork, pages: Pages, query: Annotated[RuleQuery, Query
 @router.post("", status_code=201, dependencies=[OPERATOR, Depends(checked_rule)])
 @audited("alert_rule.create")
 def create_rule(unit: UnitOfWork, body: RuleBody, response: Response) -> RuleOut:
-    """Create a rule. It is evaluated at once, and then at its interval.
+    """Create a rule.
 
-    An expression that does not parse is a 422 with line and column, and so is one that gives no
-    instant vector. Recording rules have `type: recording`.
+    The server evaluates it at once, and then at its interval. An expression that does not parse or
+    does not return an instant vector is a 422; a parse error has line and column. Recording rules
+    have `type: recording`.
     """
     rule, _ = service.create(unit, body)
     response.headers["Location"] = f"/v1/alert-rules/{rule.id}"
@@ -77,11 +78,11 @@ def import_rules(
     body: ImportRules,
     groups: Annotated[tuple[Group, ...], Depends(files.checked_groups)],
 ) -> ImportedRulesOut:
-    """Import a rule file of Prometheus: recording and alerting rules, in their groups.
+    """Import a Prometheus rule file: its recording and alerting rules, in their groups.
 
-    The file replaces what was imported under its name before. Rules that keep their name, group
-    and labels keep their ids and their alerts. If the file has problems, all of them are reported
-    at once, each with its line and column, and nothing changes.
+    The file replaces an earlier import with the same name. A rule whose name, group and labels are
+    unchanged retains its id and its alerts. If the file has problems, the answer reports all of
+    them, each with line and column, and nothing changes.
     """
     return files.import_file(unit, body, groups)
 
@@ -98,9 +99,9 @@ def import_rules(
 )
 @cached(by="rows")
 def export_rules(unit: UnitOfWork, query: Annotated[ExportQuery, Query()]) -> Response:
-    """Rules as a rule file of Prometheus: those of one file, or all of them.
+    """The rules of one file, or all rules, as a Prometheus rule file.
 
-    What Prometheus does not have (policies for missing data, channels) is left out.
+    The file omits settings that Prometheus does not have: policies for missing data, and channels.
     """
     text = files.export_yaml(unit, query.file)
     headers = {"Cache-Control": "no-store"}
@@ -130,9 +131,12 @@ def change_rule(
     seen: IfMatch,
     checked_version: Annotated[int, Depends(checked_patch)],
 ) -> RuleOut:
-    """Change a rule, from its `version`. Alerts whose labels stay the same go on; if `for` is
-    longer now, firing alerts may become pending again. `paused: true` ends the rule's alerts and
-    series until it is set to false."""
+    """Change a rule, from its `version`.
+
+    Alerts whose labels do not change continue. If the new `for` is longer, firing alerts may
+    become pending again. `paused: true` ends the rule's alerts and series; `paused: false` resumes
+    evaluation.
+    """
     rule, _ = service.change(unit, id, body, seen, checked_version)
     return _one(unit, rule)
 

@@ -83,7 +83,7 @@ class RuleBody(Body):
 
 
 class RulePatch(Body):
-    """What is to change, made from `version`; what is left out stays."""
+    """Changes to a rule, made from its `version`. Omitted fields do not change."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -130,21 +130,21 @@ class RuleQuery(PageQuery):
 
 
 class ThresholdOut(ResponseModel):
-    """A number that the expression compares with."""
+    """A number in a comparison of the expression."""
 
     op: str
     value: float
 
 
 class CountsOut(ResponseModel):
-    """How many alerts of the rule are in each state."""
+    """The number of alerts of the rule in each state."""
 
     pending: int
     firing: int
 
 
 class RuleOut(ResponseModel):
-    """A rule, and how it goes."""
+    """A rule, with the result of its last evaluation."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -199,7 +199,7 @@ _FILE = """groups:
 
 
 class ImportRules(Body):
-    """A rule file of Prometheus. What was imported under the same name before is replaced."""
+    """A Prometheus rule file. It replaces an earlier import with the same name."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"file": "node.yml", "document": _FILE}]}
@@ -214,7 +214,7 @@ class ImportRules(Body):
 
 
 class ImportedRulesOut(ResponseModel):
-    """What an import made of the file. Rules are named `group/rule`."""
+    """The result of an import. Rules are named `group/rule`."""
 
     file: str
     groups: list[str]
@@ -226,7 +226,7 @@ class ImportedRulesOut(ResponseModel):
 
 
 class ExportQuery(ResponseModel):
-    """What to export."""
+    """The rules to export."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -234,13 +234,13 @@ class ExportQuery(ResponseModel):
 
 
 class TriedRule(RuleBody):
-    """An alerting rule. A recording rule is a query, which can be asked as it is."""
+    """An alerting rule. To test a recording rule, run its expression as a query."""
 
     type: Literal["alerting"] = "alerting"
 
 
 class TestRule(Body):
-    """A rule that is tried over the past. Nothing is stored, and no notification is sent."""
+    """A rule, and a past range to test it over. Nothing is stored, and no notification is sent."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
@@ -250,7 +250,7 @@ class TestRule(Body):
 
 
 class TriedAlert(ResponseModel):
-    """What an alert would have gone through."""
+    """The transitions that an alert would have had."""
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -260,7 +260,7 @@ class TriedAlert(ResponseModel):
 
 
 class TriedOut(ResponseModel):
-    """How the rule would have gone."""
+    """The result of the test."""
 
     start: Timestamp
     end: Timestamp

@@ -25,11 +25,11 @@ from novaql.server.notifications.dispatch import REGROUP
 from novaql.server.notifications.lookup import check_channels
 
 NOT_OF_OBJECTIVES = ~AlertRule.managed.startswith(SLO)
-"""The limit of the tenant counts these rules; objectives create the others."""
+"""Selects the rules that count towards the tenant's limit; objectives create the others."""
 
 
 def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
-    """Create a checked rule in its own group, which is evaluated from now on."""
+    """Create a checked rule in its own group. Evaluation starts now."""
     check_channels(unit, body.channels, "/channels")
     check_references(unit, body, body.model_fields_set)
     check_limit(unit, "max_rules", AlertRule, NOT_OF_OBJECTIVES)
@@ -65,7 +65,7 @@ def create(unit: Unit, body: RuleBody) -> tuple[AlertRule, RuleGroup]:
 def change(
     unit: Unit, rule_id: str, body: RulePatch, seen: int | None, checked_version: int
 ) -> tuple[AlertRule, RuleGroup]:
-    """Change a rule. Alerts whose labels stay the same continue.
+    """Change a rule. Alerts whose labels do not change continue.
 
     seen             the version in If-Match, if the request has one
     checked_version  the version that the change was checked with
@@ -108,7 +108,7 @@ def change(
 
 
 def remove(unit: Unit, rule_id: str) -> None:
-    """Delete a rule. Its alerts resolve, its series end."""
+    """Delete a rule. Its alerts resolve, and its series end."""
     rule = unit.get(AlertRule, rule_id, "alert_rule")
     if rule.managed.startswith("slo:"):
         raise Conflict("the rule belongs to an objective; remove that", code="rule_is_managed")
@@ -119,7 +119,7 @@ def remove(unit: Unit, rule_id: str) -> None:
 
 
 def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was removed") -> None:
-    """Delete rules, and groups that have none left."""
+    """Delete rules, and groups that become empty."""
     end(unit, rules, note=note)
     ids = [rule.id for rule in rules]
     groups = sorted({rule.group_id for rule in rules})
@@ -135,7 +135,7 @@ def drop(unit: Unit, rules: Sequence[AlertRule], *, note: str = "the rule was re
 
 
 def end(unit: Unit, rules: Sequence[AlertRule], *, note: str) -> None:
-    """Resolve the alerts of rules, and enqueue the stale markers of their series."""
+    """Resolve the alerts of rules, and enqueue a job that ends their series."""
     ids = [rule.id for rule in rules]
     live = unit.session.execute(
         select(Alert).where(Alert.rule_id.in_(ids), Alert.state.in_(alert_store.LIVE))
@@ -162,7 +162,7 @@ def new_group(
     query_offset_ms: int | None = None,
     limit: int = 0,
 ) -> RuleGroup:
-    """A group that is evaluated from now on."""
+    """Add a group. Evaluation starts now."""
     group = group_row(unit, file=file, name=name, interval_ms=interval_ms)
     group.query_offset_ms, group.limit = query_offset_ms, limit
     unit.session.add(group)
@@ -175,7 +175,7 @@ def new_group(
 def group_row(
     unit: Unit, *, file: str, name: str, interval_ms: int, later_ms: int = 0
 ) -> RuleGroup:
-    """The row of a new group, whose first evaluation is `later_ms` from now."""
+    """The row of a new group. Its first evaluation is `later_ms` from now."""
     now = unit.now()
     return RuleGroup(
         id=new_id("grp"),
@@ -193,7 +193,7 @@ def group_row(
 
 
 def schedule_deletion(unit: Unit) -> None:
-    """Delete alerts whose retention is over, every hour from now on."""
+    """Schedule the hourly deletion of alerts whose retention is over."""
     unit.enqueue(FORGET, key="all", run_at=unit.now() + timedelta(hours=1))
 
 
@@ -217,7 +217,7 @@ def new_rule(
 def check_references(unit: Unit, body: RuleBody, changed: Collection[str]) -> None:
     """Raise `Impossible` for an unknown service or policy in the fields that change.
 
-    A service that left the catalog later stays in rules that name it.
+    If a service leaves the catalog later, the rules that name it do not change.
     """
     if "service" in changed and body.service is not None:
         check_service(unit, body.service, "/service")

@@ -1,4 +1,4 @@
-"""Rules as clients see them."""
+"""Rows of rules as wire shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shown_rules(
 ) -> list[RuleOut]:
     """The wire shapes of rules.
 
-    plan  the routing of the tenant; None: it is read here
+    plan  the routing of the tenant; None reads it from the database
     """
     ids = [rule.id for rule in rules]
     group_ids = {rule.group_id for rule in rules}

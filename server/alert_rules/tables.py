@@ -15,14 +15,14 @@ from novaql.server.db.rows import Base, Row, TenantRow
 class RuleGroup(Row, Base):
     """Rules that are evaluated in order, at the same times.
 
-    file          its origin: `api/rule_…` for a rule that a client posted, `slo/slo_…` for the burn
-                  alerts of an objective, else the name of an imported rule file
+    file          its origin: `api/rule_…` for a rule that the API created, `slo/slo_…` for the burn
+                  alerts of an objective, otherwise the name of an imported rule file
     anchor        time of the first evaluation
     evaluated_at  time of the last evaluation
     resumed_at    time of the first evaluation after an outage
-    missed        evaluations that were skipped because the server was late
+    missed        number of evaluations that a late server skipped
     intended      rule id → series that an evaluation is about to write for the first time; if the
-                  process dies then, the next evaluation ends those that are gone
+                  process dies in between, the next evaluation ends those that are gone
     version       changes with every change of a rule of the group
     """
 

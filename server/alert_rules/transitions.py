@@ -1,4 +1,4 @@
-"""What follows when alerts change their state: groups, events, and the end of silences."""
+"""Effects of state changes of alerts: they join groups, publish events, and end silences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from novaql.server.notifications.dispatch import join_groups
 from novaql.server.silences.repository import lift_of_resolved
 
 MOST_EVENTS = 100
-"""One evaluation publishes an event for each of so many alerts, and one for all others."""
+"""One evaluation publishes one event each for up to so many alerts, and one for the others."""
 
 SLO = "slo:"
-"""`AlertRule.managed` of the burn alerts of objectives begins with it."""
+"""The prefix of `AlertRule.managed` for the burn alerts of objectives."""
 
 _BURNS = {Change.FIRING: "slo.burning", Change.RESOLVED: "slo.recovered"}
 
@@ -24,7 +24,7 @@ _BURNS = {Change.FIRING: "slo.burning", Change.RESOLVED: "slo.recovered"}
 def apply_transitions(
     unit: Unit, transitions: Sequence[Transition], rules: Mapping[str, AlertRule]
 ) -> None:
-    """Add alerts that fire to groups, end silences of alerts that resolved, publish events."""
+    """Add firing alerts to groups, end the silences of resolved alerts, and publish events."""
     fired = [one.alert for one in transitions if one.change is Change.FIRING]
     ended = [
         one.alert.id for one in transitions if one.change in (Change.RESOLVED, Change.INACTIVE)
