@@ -1,1 +1,1 @@
-"""Alerts over HTTP, and as Prometheus shows them."""
+"""Alerts over HTTP, in the API's own format and in that of Prometheus."""

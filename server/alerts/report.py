@@ -1,4 +1,4 @@
-"""Rules and active alerts in the format of Prometheus's API."""
+"""Rules and active alerts in the format of the Prometheus API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class RuleReport:
-    """A rule in Prometheus's format, and its labels, which selectors match."""
+    """A rule in the format of Prometheus, and the labels that selectors match."""
 
     name: str
     alerting: bool
@@ -122,7 +122,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
 
 
 def go_exponent(text: str) -> str:
-    """A float as Go's format `e` with the fewest digits writes it: `1e+00`, `2.5e-03`."""
+    """Format a float as Go's shortest `e` format does: `1e+00`, `2.5e-03`."""
     try:
         number = float(text)
     except ValueError:
@@ -138,12 +138,12 @@ def go_exponent(text: str) -> str:
 
 
 def _seconds(ms: int) -> float:
-    """Go writes whole numbers without a point."""
+    """Seconds as Go formats them: whole numbers have no decimal point."""
     return ms // 1000 if ms % 1000 == 0 else ms / 1000
 
 
 def _time(at: datetime | None) -> str:
-    """Go drops the zeros at the end of a fraction."""
+    """A time as Go formats it: without trailing zeros in the fraction."""
     if at is None:
         return _NEVER
     text = rfc3339(at).removesuffix("Z")

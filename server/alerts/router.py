@@ -29,7 +29,7 @@ router = api_router("/v1/alerts", "alerts")
 
 @router.get("", dependencies=[READ_ONLY])
 def list_alerts(unit: UnitOfWork, pages: Pages, query: Annotated[AlertQuery, Query()]) -> AlertsOut:
-    """Alerts, the newest first: `firing=true` for those that fire now."""
+    """Alerts, newest first. `firing=true` selects those that fire now."""
     page = service.find(unit, pages, query)
     muting = Muting.of(unit, routing_plan(unit))
     shown = [alert_out(alert, muting) for alert in page.rows]
@@ -38,7 +38,7 @@ def list_alerts(unit: UnitOfWork, pages: Pages, query: Annotated[AlertQuery, Que
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 def get_alert(unit: UnitOfWork, id: ResourceId) -> AlertDetailOut:
-    """One alert with its rule, its history, and its routing."""
+    """One alert, with its rule, history and routing."""
     return alert_detail(unit, unit.get(Alert, id, "alert"))
 
 
@@ -52,10 +52,11 @@ def get_alert(unit: UnitOfWork, id: ResourceId) -> AlertDetailOut:
 def silence_alert(
     unit: UnitOfWork, id: ResourceId, body: SilenceAlert, response: Response
 ) -> SilenceOut:
-    """Silence one alert, for a duration, with a reason: 201, or 200 if it was silenced already.
+    """Silence one alert for a duration, with a reason.
 
-    The id of the silence is a function of tenant and labels; silencing the alert again sets a new
-    end and adds a revision. The alert goes on firing, but no notification is sent.
+    201 for a new silence, 200 if this alert is silenced already. The id of the silence is a
+    function of tenant and labels: a repeated call sets a new end and adds a revision. The alert
+    continues to fire, but the server sends no notification.
     """
     row, new = service.silence(unit, id, body)
     if new:
@@ -68,9 +69,9 @@ def silence_alert(
 @router.delete("/{id}/silence", status_code=204, dependencies=[OPERATOR])
 @audited("alert.unsilence")
 def unsilence_alert(unit: UnitOfWork, id: ResourceId, response: Response) -> None:
-    """Lift the silence that was made for this alert.
+    """Lift the silence of this alert.
 
-    A broader silence stays: the alert then shows it in `suppressed_by`, and this answer in the
+    A broader silence stays active. The alert lists it in `suppressed_by`, and this response in the
     header `Suppressed-By`.
     """
     left = service.unsilence(unit, id)
@@ -81,9 +82,9 @@ def unsilence_alert(unit: UnitOfWork, id: ResourceId, response: Response) -> Non
 @router.post("/{id}/notify", status_code=202, dependencies=[OPERATOR])
 @audited("alert.notify")
 def notify_alert(unit: UnitOfWork, id: ResourceId) -> NotifiedOut:
-    """Notify every routed channel of a firing alert now, whatever the repeat interval says.
+    """Notify every routed channel of a firing alert now, independent of the repeat interval.
 
-    409 if it does not fire or is silenced; 429 if this was requested a moment ago.
+    409 if the alert does not fire or is silenced; 429 if the previous call was moments ago.
     """
     made = service.notify(unit, id)
     shown = [SentOut(id=row.id, channel=row.channel, status=row.status) for row in made]

@@ -17,7 +17,7 @@ AlertState = Literal["pending", "firing", "resolved", "inactive"]
 
 
 class AlertQuery(PageQuery):
-    """Filters of the list. Alerts that went away before they fired are listed when asked for."""
+    """Filters of the list. Without a filter for them, alerts that ended before firing are omitted."""
 
     firing: bool | None = Field(None, description="true: those that fire; false: all others")
     state: AlertState | None = Field(None, description="alerts in this state")
@@ -28,7 +28,7 @@ class AlertQuery(PageQuery):
 
 
 class RoutingOut(DestinationOut):
-    """Where an alert goes, and what was told there."""
+    """A destination of an alert, with its last notification."""
 
     group: str = Field(description="filter notifications by it")
     group_labels: dict[str, str]
@@ -36,7 +36,7 @@ class RoutingOut(DestinationOut):
 
 
 class HistoryEntry(ResponseModel):
-    """Something that happened to an alert."""
+    """An entry in the history of an alert."""
 
     at: Timestamp
     type: str
@@ -45,7 +45,7 @@ class HistoryEntry(ResponseModel):
 
 
 class AlertOut(ResponseModel):
-    """An alert. `id` is a function of tenant, rule and labels: it stays over flaps and restarts."""
+    """An alert. `id` is a function of tenant, rule and labels, so it survives flaps and restarts."""
 
     id: str
     rule_id: str
@@ -72,7 +72,7 @@ class AlertOut(ResponseModel):
 
 
 class AlertDetailOut(AlertOut):
-    """An alert with its rule, its history and where it goes."""
+    """An alert, with its rule, history and destinations."""
 
     rule: RuleOut | None = Field(description="null: it was removed")
     history: list[HistoryEntry] = Field(description="the newest first, at most 100")
@@ -84,7 +84,7 @@ class AlertsOut(Listed[AlertOut]):
 
 
 class SilenceAlert(Body):
-    """How long, and why."""
+    """The duration of a silence, and its reason."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -102,7 +102,7 @@ class SilenceAlert(Body):
 
 
 class SentOut(ResponseModel):
-    """A notification that was made."""
+    """A notification that the server created."""
 
     id: str
     channel: str
@@ -110,6 +110,6 @@ class SentOut(ResponseModel):
 
 
 class NotifiedOut(ResponseModel):
-    """The notifications, one for each routed channel."""
+    """The created notifications, one for each routed channel."""
 
     notifications: list[SentOut]

@@ -30,7 +30,7 @@ KEYS = (Key(Alert.created_at, descending=True), Key(Alert.id))
 
 
 def find(unit: Unit, pages: Pager, query: AlertQuery) -> Page[Alert]:
-    """A page of the alerts, newest first."""
+    """A page of alerts, newest first."""
     statement = select(Alert)
     if query.state is not None:
         statement = statement.where(Alert.state == query.state)
@@ -46,7 +46,7 @@ def find(unit: Unit, pages: Pager, query: AlertQuery) -> Page[Alert]:
 
 
 def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, bool]:
-    """Silence one alert. True: it was not silenced by this before."""
+    """Silence one alert. Returns True if its own silence was not in force before."""
     alert = unit.get(Alert, alert_id, "alert", lock=True)
     reason, ends_at = _reason(body.reason), None
     if body.duration is not None:
@@ -67,7 +67,7 @@ def silence(unit: Unit, alert_id: str, body: SilenceAlert) -> tuple[SilenceRow, 
 
 
 def unsilence(unit: Unit, alert_id: str) -> list[str]:
-    """Lift the silence of one alert. Returns what still mutes it."""
+    """Lift the silence of one alert. Returns the ids of what still mutes it."""
     alert = unit.get(Alert, alert_id, "alert", lock=True)
     row = repository.of_alert(unit, alert.id)
     if row is None:
@@ -83,7 +83,7 @@ def unsilence(unit: Unit, alert_id: str) -> list[str]:
 
 
 def notify(unit: Unit, alert_id: str) -> list[Notification]:
-    """Notify the channels of a firing alert now, each once."""
+    """Notify each channel of a firing alert once, now."""
     alert = unit.get(Alert, alert_id, "alert", lock=True)
     if alert.state != "firing":
         raise Conflict(f"the alert does not fire, it is {alert.state}", code="alert_not_firing")

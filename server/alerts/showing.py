@@ -1,4 +1,4 @@
-"""Alerts as clients see them."""
+"""Rows of alerts as wire shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def alert_out(alert: Alert, muting: Muting) -> AlertOut:
 
 
 def alert_detail(unit: Unit, alert: Alert) -> AlertDetailOut:
-    """The wire shape of an alert with its rule, its history and its destinations."""
+    """The wire shape of an alert with its rule, history and destinations."""
     plan = routing_plan(unit)
     muting = Muting.of(unit, plan)
     rule = unit.find(AlertRule, alert.rule_id)

@@ -1,8 +1,8 @@
 """A configuration file of Alertmanager, converted to routing and channels.
 
-The tree, inhibition rules and time intervals are copied, with old spellings (`match`,
-`source_match_re`, `mute_time_intervals` at the top) in their new form. Each webhook, Slack and mail
-integration of a receiver becomes a channel. The result lists what has no counterpart.
+The converter copies the tree, inhibition rules and time intervals, and rewrites old spellings
+(`match`, `source_match_re`, `mute_time_intervals` at the top) to the new form. Each webhook, Slack
+and mail integration of a receiver becomes a channel. The result lists parts without a counterpart.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from novaql.server.errors import Detail, Impossible
 from novaql.server.http.shapes import duration_text
 
 HIDDEN = "<secret>"
-"""Alertmanager shows this in place of a secret."""
+"""The text that Alertmanager shows in place of a secret."""
 
 MOST_VALUES = 100_000
-"""Values in a file, with aliases expanded."""
+"""The most values in a file, with aliases expanded."""
 
 _ROUTE = (
     *("receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "continue"),
@@ -46,7 +46,7 @@ class Converted:
 
     routing   body of `POST /v1/alert-routing`
     channels  bodies of `POST /v1/notification-channels`, by name
-    problems  name of a channel → why the file does not suffice to create it
+    problems  name of a channel → the reason why the file does not suffice to create it
     dropped   places in the file that have no counterpart
     """
 
@@ -183,7 +183,7 @@ class _Reading:
         return {"name": _text(named.get("name"), f"{pointer}/name"), "time_intervals": intervals}
 
     def _channels(self, name: str, receiver: Mapping[str, Any], pointer: str) -> Iterator[str]:
-        """The channels of a receiver. They have its name, the second one is `NAME 2`."""
+        """Convert a receiver to channels. They have its name; the second one is `NAME 2`."""
         self._drop(receiver, ("name", *_SENT), pointer)
         made = 0
         for kind, fields in _SENT.items():
@@ -264,7 +264,7 @@ def _matchers(node: Mapping[str, Any], pointer: str, new: str, equal: str, regex
 
 
 def _apart(line: str) -> list[str]:
-    """The matchers of a line: `{a="b", c="d"}` are two. Commas in quotes do not separate."""
+    """Split a line into matchers: `{a="b", c="d"}` has two. Commas in quotes do not separate."""
     inner = line.strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1]
@@ -280,14 +280,14 @@ def _duration(value: Any, pointer: str) -> str:
 
 
 def _clock(value: Any) -> str:
-    """YAML 1.1 reads 09:30 as a number of base 60."""
+    """A time of day as text. YAML 1.1 reads an unquoted 09:30 as a base 60 number."""
     if isinstance(value, int):
         return f"{value // 60:02}:{value % 60:02}"
     return str(value)
 
 
 def _address(value: Any) -> str:
-    """`ops@example.com` of `Ops <ops@example.com>`."""
+    """Extract `ops@example.com` from `Ops <ops@example.com>`."""
     text = str(value or "")
     inner = text[text.find("<") + 1 : text.rfind(">")] if "<" in text else text
     if "@" not in inner or "{{" in inner:

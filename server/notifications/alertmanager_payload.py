@@ -23,7 +23,7 @@ def webhook_payload(
     external_url: str,
     expressions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The body of the request. `expressions`: rule id → expression."""
+    """The body of the request. `expressions` maps rule ids to expressions."""
     alerts = [_alert(alert, external_url, expressions) for alert in payload["alerts"]]
     labels = payload["group_labels"]
     return {
@@ -43,7 +43,7 @@ def webhook_payload(
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
-    """`{a="b", c="d"}`."""
+    """Format labels as `{a="b", c="d"}`."""
     quoted = (f'{name}="{_escaped(labels[name])}"' for name in sorted(labels))
     return "{" + ", ".join(quoted) + "}"
 

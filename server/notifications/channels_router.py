@@ -60,8 +60,11 @@ def list_channels(
 @router.post("", status_code=201, dependencies=[ADMIN, Depends(checked_channel)])
 @audited("channel.create")
 def create_channel(unit: UnitOfWork, body: MakeChannel, response: Response) -> ChannelOut:
-    """Make a channel: a webhook as Alertmanager's, Slack's incoming webhook, mail, or a sink that
-    is read by this API. Targets that are not public are refused."""
+    """Create a notification channel.
+
+    Its type is a webhook in the format of Alertmanager, an incoming webhook of Slack, mail, or a
+    sink, whose messages this API returns. The server rejects targets that are not public.
+    """
     row = service.create(unit, body)
     response.headers["Location"] = f"/v1/notification-channels/{row.id}"
     return channel_out(unit, row)
@@ -90,14 +93,14 @@ def change_channel(
 @router.delete("/{id}", status_code=204, dependencies=[ADMIN], responses={409: {}})
 @audited("channel.delete")
 def delete_channel(unit: UnitOfWork, id: ResourceId) -> None:
-    """Remove a channel; 409 while the routing or a rule names it."""
+    """Delete a channel. 409 while the routing or a rule names it."""
     service.remove(unit, id)
 
 
 @router.post("/{id}/test", status_code=202, dependencies=[ADMIN])
 @audited("channel.test")
 def try_channel(unit: UnitOfWork, id: ResourceId) -> TestedOut:
-    """Send a notification without alerts to a channel; the log shows whether it was delivered."""
+    """Send a test notification to a channel. The notification log shows its delivery."""
     made = service.send_test(unit, id)
     return TestedOut(id=made.id, channel=made.channel, status="pending")
 
@@ -106,7 +109,7 @@ def try_channel(unit: UnitOfWork, id: ResourceId) -> TestedOut:
 def list_channel_messages(
     unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[PageQuery, Query()]
 ) -> NotificationsOut:
-    """What was sent to a channel, the newest first: how a sink is read."""
+    """The notifications to one channel, newest first. This is how a client reads a sink."""
     page = service.messages(unit, pages, id, query)
     shown = [notification_out(row) for row in page.rows]
     return NotificationsOut(data=shown, next_cursor=page.next_cursor)
@@ -117,7 +120,7 @@ def list_channel_messages(
 def list_notifications(
     unit: UnitOfWork, pages: Pages, query: Annotated[NotificationQuery, Query()]
 ) -> NotificationsOut:
-    """The log of notifications, the newest first."""
+    """The notification log, newest first."""
     page = service.log(unit, pages, query)
     shown = [notification_out(row) for row in page.rows]
     return NotificationsOut(data=shown, next_cursor=page.next_cursor)
@@ -126,5 +129,5 @@ def list_notifications(
 @log_router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_notification(unit: UnitOfWork, id: ResourceId) -> NotificationOut:
-    """One notification, with the alerts that it tells of."""
+    """One notification, with its alerts."""
     return notification_out(unit.get(Notification, id, "notification"))

@@ -46,7 +46,7 @@ _SECRETS = {
 
 
 def find(unit: Unit, pages: Pager, query: ChannelQuery) -> Page[Channel]:
-    """A page of the channels, oldest first."""
+    """A page of channels, oldest first."""
     statement = select(Channel)
     if query.type is not None:
         statement = statement.where(Channel.type == query.type)
@@ -59,7 +59,7 @@ def get(unit: Unit, channel_id: str, *, lock: bool = False) -> Channel:
 
 
 def create(unit: Unit, body: MakeChannel) -> Channel:
-    """Create a channel, whose targets are checked. Raises `Conflict` if the name is taken."""
+    """Create a channel with checked targets. Raises `Conflict` if the name is taken."""
     check_limit(unit, "max_channels", Channel)
     row = Channel(
         id=new_id("chan"),
@@ -82,7 +82,7 @@ def create(unit: Unit, body: MakeChannel) -> Channel:
 
 
 def change(unit: Unit, channel_id: str, body: ChangeChannel, seen: int | None) -> Channel:
-    """Change a channel, whose targets are checked. `seen`: the version of If-Match."""
+    """Change a channel with checked targets. `seen` is the version of If-Match."""
     row = get(unit, channel_id, lock=True)
     unit.expect(row, body.version if seen is None else seen)
     before = _snapshot(unit, row)
@@ -136,7 +136,7 @@ def log(unit: Unit, pages: Pager, query: NotificationQuery) -> Page[Notification
 
 
 def channel_out(unit: Unit, row: Channel) -> ChannelOut:
-    """A channel as clients see it."""
+    """The wire shape of a channel."""
     secrets = secrets_of(unit, row)
     url = channel_url(unit, row, secrets)
     return ChannelOut(
@@ -153,7 +153,7 @@ def channel_out(unit: Unit, row: Channel) -> ChannelOut:
 
 
 def notification_out(row: Notification) -> NotificationOut:
-    """A notification as clients see it."""
+    """The wire shape of a notification."""
     payload = row.payload
     return NotificationOut.model_validate(
         {
@@ -174,7 +174,7 @@ def check(preparation: Preparation) -> None:
 
 
 def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
-    """Raise if a target of a channel is not allowed. Not in a transaction: it resolves names."""
+    """Raise if a target of a channel is not allowed. Outside transactions only: it resolves names."""
     dialer = context.dialer
     for one in (body.webhook, body.slack):
         if one is None or one.url is None:
@@ -216,7 +216,7 @@ def _set(unit: Unit, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
 
 
 def _snapshot(unit: Unit, row: Channel) -> dict[str, Any]:
-    """A channel as the audit log shows it: it shows that a secret changed, and hides the secret."""
+    """A channel as the audit log stores it: with the fact that a secret changed, not the secret."""
     shown = channel_out(unit, row).model_dump(mode="json")
     return {**shown, "secret": row.sealed, "secret_url": row.url}
 

@@ -1,8 +1,8 @@
 """Delivery of notifications to their channels, with retries.
 
-A message may be sent twice if the process dies after it is sent and before that is committed. It
-carries the id of the notification, so that the receiver can drop the second one. The sink is in the
-database and receives each notification once.
+If the process dies after it sends a message and before it commits the result, the next attempt
+sends the message again. The message carries the id of the notification, so that the receiver can
+drop the duplicate. The sink is in the database and receives each notification once.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from novaql.server.notifications.tables import Channel, Notification, Notificati
 from novaql.server.tenants.context import ServerContext
 
 WAITS_S = (5, 15, 60, 300, 900, 1800, 3600)
-"""Seconds between attempts. After the last one the notification has failed."""
+"""Seconds between attempts. After the last attempt the delivery is given up."""
 
 TIMEOUT_S = 15.0
 AGENT = "NovaQL-Alerts/1"
 
 
 def deliver(job: JobRun) -> None:
-    """One attempt to deliver the notification whose id is the job's key."""
+    """Attempt to deliver the notification whose id is the job's key."""
     with job.read() as unit:
         row = unit.find(Notification, job.key)
         channel = None if row is None else _channel(unit, row.channel)
@@ -90,7 +90,7 @@ def send(
     row: Notification,
     expressions: Mapping[str, str],
 ) -> str:
-    """Send a notification to its channel. Returns a note if some recipients were refused.
+    """Send a notification to its channel. Returns a note if the server refused some recipients.
 
     Raises `NotDelivered`.
     """
@@ -130,7 +130,7 @@ def send(
 
 
 def secrets_of(unit: Unit, channel: Channel) -> dict[str, str]:
-    """The secrets of a channel, without the URL of a webhook: Slack's URL, a token, a password."""
+    """Unseal the secrets of a channel except a webhook URL: Slack's URL, a token, a password."""
     if not channel.sealed:
         return {}
     found: dict[str, str] = orjson.loads(unit.unseal(channel.sealed, sealed_place(channel.id)))
@@ -144,7 +144,7 @@ def _all_secrets(unit: Unit, channel: Channel) -> dict[str, str]:
 
 
 def channel_url(unit: Unit, channel: Channel, secrets: Mapping[str, str]) -> str | None:
-    """The full URL that a channel posts to; None if it has none."""
+    """The full URL that a channel posts to, or None."""
     if channel.url:
         return unit.open_url(channel.url, url_place(channel.id))
     return secrets.get("url")
@@ -172,7 +172,7 @@ def _post(dialer: Dialer, url: str, body: Mapping[str, Any], headers: Mapping[st
 
 
 def _reset_notified(unit: Unit, row: Notification) -> None:
-    """The delivery failed: the next flush of the group notifies the channel again."""
+    """After a failed delivery, make the next flush of the group notify the channel again."""
     group = unit.find(NotificationGroup, row.group_id, lock=True)
     last = None if group is None else group.notified.get(row.channel)
     if group is not None and last is not None and last["at"] == rfc3339(row.created_at):

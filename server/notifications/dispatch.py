@@ -1,4 +1,4 @@
-"""Dispatch: alerts that fire join groups, and a flush of a group notifies its channels."""
+"""Dispatch: firing alerts join groups, and a flush of a group notifies its channels."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ log = logging.getLogger(__name__)
 FLUSH, DELIVER, REGROUP = "alerts.flush", "alerts.deliver", "alerts.regroup"
 _AT_ONCE = 500
 REGROUPED_AT_ONCE = 1000
-"""Alerts that one transaction regroups."""
+"""The most alerts that one transaction regroups."""
 
 
 class Suppression(Protocol):
-    """What mutes alerts at a moment. `silences.muting.Muting` implements it."""
+    """What mutes alerts at a moment: `silences.muting.Muting` implements it."""
 
     def suppressing(self, labels: Mapping[str, str]) -> Sequence[str]:
         """Ids of the silences and alerts that mute an alert with these labels."""
 
 
 Suppressions = Callable[[Unit, RoutingPlan], Suppression]
-"""Reads what mutes alerts now."""
+"""Loads what mutes alerts now."""
 
 
 def join_groups(unit: Unit, alerts: Sequence[Alert], rules: Mapping[str, AlertRule]) -> None:
@@ -97,8 +97,8 @@ def regroup(unit: Unit, after: str) -> str | None:
 
     after  the last alert of the previous call, "" for the first call
 
-    Returns the last of these alerts; None: no more follow. Groups that remain keep their last
-    notifications. An alert that leaves a group is not reported as resolved.
+    Returns the last of these alerts, or None if no more follow. Groups that remain retain their
+    last notifications. Leaving a group does not report an alert as resolved.
     """
     firing = select(Alert).where(Alert.state == "firing", Alert.id > after).order_by(Alert.id)
     alerts = unit.session.execute(firing.limit(REGROUPED_AT_ONCE)).scalars().all()
@@ -123,7 +123,7 @@ def delete_empty_groups(unit: Unit) -> None:
 
 
 def _memberships(unit: Unit, alert_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Pairs of the ids of group and alert."""
+    """The memberships of alerts as pairs: id of the group, id of the alert."""
     rows = rows_by(unit, GroupMember, GroupMember.alert_id, alert_ids)
     return {(row.group_id, row.alert_id) for row in rows}
 
@@ -134,7 +134,7 @@ def _rules_of(unit: Unit, alerts: Sequence[Alert]) -> dict[str, AlertRule]:
 
 
 def notify_again(unit: Unit, alert_ids: Iterable[str]) -> None:
-    """A silence of these firing alerts was lifted: the next flush reports them as new."""
+    """After the silence of firing alerts was lifted, make the next flush report them as new."""
     gone = set(alert_ids)
     groups = sorted({group_id for group_id, _ in _memberships(unit, sorted(gone))})
     for group in rows_by(unit, NotificationGroup, NotificationGroup.id, groups, lock=True):
@@ -182,14 +182,14 @@ def _notify_channels(
 ) -> bool:
     """Notify the channels of a group that have a reason.
 
-    Returns False if the tenant has too many pending messages: the next flush retries.
+    Returns False if the tenant has too many pending messages. The next flush then retries.
     """
     if not unmuted:
         return True
     left = remaining(unit, PENDING_LIMIT, Job, Job.kind.in_(DELIVERIES))
     complete = True
     firing = frozenset(alert.id for alert in unmuted if alert.state == "firing")
-    # An alert that is pending again because its `for` grew is neither.
+    # An alert that is pending again because its `for` grew is neither firing nor resolved.
     resolved = frozenset(alert.id for alert in unmuted if alert.state == "resolved")
     notified = dict(group.notified)
     for channel in channels_named(unit, destination.channels):

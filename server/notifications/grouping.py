@@ -1,8 +1,8 @@
-"""When a group of alerts is flushed, and whether a flush notifies a channel.
+"""The flush times of a group of alerts, and the condition under which a flush notifies a channel.
 
-The rule is Alertmanager's (`notify/dedup_stage.go`). A channel is notified when a new alert fires,
-when all alerts have resolved after a notification of firing ones, when some have resolved since the
-last notification, and otherwise when the repeat interval is over.
+The condition is Alertmanager's (`notify/dedup_stage.go`). A flush notifies a channel if a new alert
+fires, if all alerts have resolved after a notification of firing ones, if some have resolved since
+the last notification, and otherwise if the repeat interval is over.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from enum import StrEnum
 from novaql.server.notifications.routing import Destination
 
 SHOWN_ALERTS = 100
-"""A notification lists at most so many alerts, and counts all of them."""
+"""The most alerts that a notification lists. It counts all of them."""
 
 
 class Reason(StrEnum):
-    """Why a channel is notified."""
+    """The reason to notify a channel."""
 
     NEW = "new_alerts"
     RESOLVED = "all_resolved"
@@ -42,8 +42,11 @@ class LastNotification:
 
 
 def first_flush(destination: Destination, now: datetime, started: Iterable[datetime]) -> datetime:
-    """The first flush of a new group: after `group_wait`, so that one notification covers alerts
-    that start together; at once if one of them started earlier than that."""
+    """The first flush of a new group.
+
+    It waits for `group_wait`, so that one notification covers alerts that start together. It does
+    not wait if one of them started earlier than that.
+    """
     oldest = min(started, default=now)
     if oldest + destination.group_wait <= now:
         return now
@@ -64,18 +67,18 @@ def reason_to_notify(
     now: datetime,
     send_resolved: bool = True,
 ) -> Reason | None:
-    """Why a channel is notified of a group now; None if it is not.
+    """The reason to notify a channel of a group now, or None.
 
-    last      the last notification to it; None: there was none
+    last      the last notification to the channel, if any
     firing    ids of alerts that fire and are not muted
     resolved  ids of alerts of the group that have resolved
     """
     if last is None:
-        return Reason.NEW if firing else None  # an alert that was never reported needs no end
+        return Reason.NEW if firing else None  # the start was never reported: report no end
     if not firing <= last.firing:
         return Reason.NEW
     if not firing:
-        # All have resolved. That is worth a notification only if the last one had firing alerts.
+        # All have resolved. Notify only if the last notification had firing alerts.
         return Reason.RESOLVED if last.firing and send_resolved else None
     if send_resolved and not resolved <= last.resolved:
         return Reason.SOME_RESOLVED

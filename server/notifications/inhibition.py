@@ -1,4 +1,4 @@
-"""Inhibition: a firing alert mutes the alerts that follow from it."""
+"""Inhibition: a firing alert mutes the alerts that it causes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class InhibitRule:
-    """A firing alert that `sources` match mutes an alert that `targets` match if both have the same
-    values in the labels `equal`. A missing label counts as the empty text."""
+    """A rule by which firing alerts mute others.
+
+    An alert that `sources` match mutes one that `targets` match if both have the same values in the
+    labels `equal`. A missing label counts as the empty text.
+    """
 
     sources: tuple[Matcher, ...]
     targets: tuple[Matcher, ...]
@@ -23,8 +26,8 @@ class InhibitRule:
 class Inhibitor:
     """The rules, applied to the alerts that fire at one moment.
 
-    It indexes the sources of each rule by their labels `equal` once, so that a look-up for one
-    alert does not scan all the others.
+    It indexes the sources of each rule by their labels `equal` once. The look-up for an alert then
+    does not scan the others.
     """
 
     def __init__(self, rules: Iterable[InhibitRule], firing: Mapping[str, Labels]) -> None:
@@ -33,7 +36,7 @@ class Inhibitor:
         for rule in rules:
             sources: dict[tuple[str, ...], list[str]] = {}
             for alert, labels in firing.items():
-                # An alert that is a target as well does not inhibit: two would mute each other.
+                # An alert that is also a target does not inhibit: two would mute each other.
                 if _match(rule.sources, labels) and not _match(rule.targets, labels):
                     sources.setdefault(_key(rule, labels), []).append(alert)
             self._rules.append((rule, sources))

@@ -10,7 +10,7 @@ from novaql.server.notifications.dispatch import Suppressions
 def job_kinds(suppressions: Suppressions) -> tuple[JobKind, ...]:
     """The kinds of jobs of notifications.
 
-    suppressions  reads what mutes alerts; silences provide it
+    suppressions  loads what mutes alerts now; silences provide it
     """
 
     def flush(job: JobRun) -> None:
@@ -27,7 +27,7 @@ def job_kinds(suppressions: Suppressions) -> tuple[JobKind, ...]:
 def regroup(job: JobRun) -> None:
     """Move every firing alert to its groups by the current routing, in several transactions.
 
-    Other tenants write in between. A job that is interrupted starts again from the beginning.
+    Other tenants can write between them. An interrupted job starts again from the beginning.
     """
     last: str | None = ""
     while last is not None:

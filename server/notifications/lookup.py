@@ -1,4 +1,4 @@
-"""The channels and the routing of a tenant: rules, alerts and notifications look them up here."""
+"""Look-up of a tenant's channels and routing, for rules, alerts and notifications."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROUTING = Prepared(select(Routing))
 
 
 def routing_plan(unit: Unit) -> RoutingPlan:
-    """The routing of the tenant. Without one, no channel is notified."""
+    """The routing of the tenant. The plan of a tenant without routing has no channels."""
     row = _ROUTING.run(unit.session).scalar_one_or_none()
     return plan_of(None if row is None else row.config)
 
@@ -30,8 +30,8 @@ def destinations_for(
 ) -> list[Destination]:
     """The destinations of an alert.
 
-    rule_channels  channels that its rule names: they replace those of the tree, and the first node
-                   that matches gives groups and intervals
+    rule_channels  channels that its rule names; they replace those of the tree, and the first node
+                   that matches sets groups and intervals
     """
     found = destinations(plan.root, labels)
     if rule_channels:
@@ -60,7 +60,7 @@ def check_channels(unit: Unit, names: Iterable[str], pointer: str) -> None:
 def rows_by(
     unit: Unit, table: Any, column: Any, keys: Iterable[str], *, lock: bool = False
 ) -> list[Any]:
-    """The rows with these values in a column. `lock`: locked in the order of the column."""
+    """The rows with these values in a column. `lock` locks them in the order of the column."""
     wanted = list(keys)
     found: list[Any] = []
     for start in range(0, len(wanted), _AT_ONCE):

@@ -1,6 +1,6 @@
 """Mail over SMTP, through connections of the egress dialer.
 
-Certificates are checked against the trust store of the system, or `SSL_CERT_FILE`.
+It verifies certificates against the trust store of the system, or `SSL_CERT_FILE`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from novaql.server.egress.dialer import Dialer, TargetNotAllowed, Unreachable
 
 TIMEOUT_S = 15.0
 DEADLINE_S = 30.0
-"""For a whole mail: it also bounds a server that sends a byte now and then."""
+"""The deadline for a whole mail. It also bounds a server that responds one byte at a time."""
 
 
 class NotDelivered(Exception):
-    """The delivery failed. `lasting`: a retry would fail, too."""
+    """The delivery failed. If `lasting`, a retry would fail, too."""
 
     def __init__(self, reason: str, *, lasting: bool = False) -> None:
         super().__init__(reason)
@@ -63,7 +63,7 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         found = self._dialer.connect(host, port, timeout)
         found.settimeout(timeout)
-        self._end = found.dup()  # a copy that remains open when TLS takes the socket over
+        self._end = found.dup()  # a copy that stays open when TLS takes over the socket
         self._timer.start()
         return (
             found
@@ -77,8 +77,8 @@ def send_mail(
 ) -> str:
     """Send a mail. Returns a note if the server refused some of the recipients.
 
-    Raises `NotDelivered`. A mail that the server has accepted counts as delivered, however the
-    connection ends: a retry would deliver it twice.
+    Raises `NotDelivered`. A mail that the server has accepted counts as delivered, even if the
+    connection then fails: a retry would deliver it twice.
     """
     tls = settings["tls"]
     context = None if tls == "none" else ssl.create_default_context()

@@ -9,11 +9,11 @@ from typing import Any
 from novaql.server.notifications.alertmanager_payload import labels_text
 
 SHOWN = 20
-"""A message lists at most so many alerts."""
+"""The most alerts that a message lists."""
 
 
 def title_of(payload: Mapping[str, Any], firing: int, resolved: int) -> str:
-    """`[FIRING:2] HighErrorRate {service="api"}`."""
+    """The title of a message: `[FIRING:2] HighErrorRate {service="api"}`."""
     state = f"FIRING:{firing}" if firing else f"RESOLVED:{resolved}"
     names = list(dict.fromkeys(alert["name"] for alert in payload["alerts"]))
     shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
@@ -45,7 +45,7 @@ def slack_body(
 ) -> dict[str, Any]:
     """The body for an incoming webhook of Slack, or of a compatible service.
 
-    The footer has the id of the notification, which shows a duplicate.
+    The footer contains the id of the notification, which identifies duplicates.
     """
     title = title_of(payload, firing, resolved)
     attachment = {
@@ -74,7 +74,7 @@ def mail_of(
     notification_id: str,
     date: str,
 ) -> EmailMessage:
-    """The mail. Its Message-ID contains the id of the notification, which shows a duplicate."""
+    """The mail. Its Message-ID contains the id of the notification, which identifies duplicates."""
     mail = EmailMessage()
     mail["Subject"] = " ".join(title_of(payload, firing, resolved).split())
     mail["From"] = settings["from"]

@@ -1,4 +1,4 @@
-"""The routing tree: which channels are notified of an alert, in which groups, and how often."""
+"""The routing tree: it selects the channels of an alert, its groups, and their timing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaql.tsdb import Matcher
 T = TypeVar("T")
 
 ALL_LABELS = "..."
-"""As the only entry of `group_by`: each alert is a group."""
+"""As the only entry of `group_by`, it makes each alert its own group."""
 
 DEFAULT_GROUP_WAIT = timedelta(seconds=30)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=5)
@@ -24,7 +24,7 @@ class Route:
     """A node of the tree as written. It inherits fields that are None from its parent.
 
     matchers      all must match; the root has none
-    follow_on     an alert that matches here is matched with the next sibling as well ("continue")
+    follow_on     an alert that matches here is also matched against the next sibling ("continue")
     mute_times    names of time intervals in which the node sends nothing
     active_times  names of time intervals outside of which the node sends nothing
     """
@@ -65,8 +65,11 @@ class Destination:
 
 
 def destinations(root: Route, labels: Mapping[str, str]) -> tuple[Destination, ...]:
-    """The destinations of an alert: the deepest nodes that match; at each level the first one, and
-    the next ones while `follow_on` is set. The root matches everything."""
+    """The destinations of an alert: the deepest nodes that match it.
+
+    Each level contributes the first node that matches, and further ones while `follow_on` is set.
+    The root matches every alert.
+    """
     return tuple(_walk(root, labels, _below(Destination("0"), root, "0")))
 
 
@@ -84,7 +87,7 @@ def _walk(node: Route, labels: Mapping[str, str], here: Destination) -> Iterator
 
 
 def _below(parent: Destination, node: Route, path: str) -> Destination:
-    """Time intervals are not inherited: they apply to the notifications of one node."""
+    """A node with its inherited fields. Time intervals are not inherited: each node has its own."""
     return Destination(
         path=path,
         channels=_or(node.channels, parent.channels),

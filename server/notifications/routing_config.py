@@ -40,8 +40,7 @@ Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Fie
 
 
 class RouteBody(Body):
-    """A node of the tree. What it leaves out it takes from the node above; time intervals are
-    its own."""
+    """A node of the tree. It inherits omitted fields from its parent, except time intervals."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
@@ -60,7 +59,7 @@ class RouteBody(Body):
 
 
 class InhibitBody(Body):
-    """While a source fires, targets with equal labels are not told."""
+    """While a source fires, targets with equal labels are muted."""
 
     source_matchers: MatcherTexts
     target_matchers: MatcherTexts
@@ -78,14 +77,14 @@ ClockTime = Annotated[
 
 
 class ClockBody(Body):
-    """From `start_time` to before `end_time`, as 09:00 and 17:00; 24:00 is the day's end."""
+    """From `start_time` to before `end_time`: 09:00 to 17:00, for example. A day ends at 24:00."""
 
     start_time: ClockTime
     end_time: ClockTime
 
 
 class TimesBody(Body):
-    """Every field that is given must hold: one of its ranges, as `monday:friday` or `1:5`."""
+    """A time must be in one range of each given field. A range is `monday:friday` or `1:5`."""
 
     times: Annotated[list[ClockBody], Field(max_length=50)] = Field(default_factory=list)
     weekdays: Names = Field(default_factory=list)
@@ -96,14 +95,14 @@ class TimesBody(Body):
 
 
 class NamedTimesBody(Body):
-    """A time interval of a name."""
+    """A named time interval."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     time_intervals: Annotated[list[TimesBody], Field(max_length=50)]
 
 
 class RoutingBody(Body):
-    """Who is told of what, and when not."""
+    """The routing tree, inhibition rules and time intervals."""
 
     route: RouteBody
     inhibit_rules: Annotated[list[InhibitBody], Field(max_length=200)] = Field(default_factory=list)
@@ -126,7 +125,7 @@ class RoutingPlan:
 
 
 def plan_of(config: Mapping[str, Any] | None) -> RoutingPlan:
-    """The plan of a stored document, which was checked when it was saved; None: no channels."""
+    """Compile a stored document, which was checked when it was saved. None has no channels."""
     return RoutingPlan() if config is None else _plan_of(orjson.dumps(config))
 
 
@@ -136,7 +135,7 @@ def _plan_of(document: bytes) -> RoutingPlan:
 
 
 def compile_plan(body: RoutingBody) -> RoutingPlan:
-    """Compile a document. Raises `InvalidRequest` that names the field."""
+    """Compile a document. Raises `InvalidRequest` with the pointer of the field."""
     times: dict[str, tuple[TimeInterval, ...]] = {}
     for number, named in enumerate(body.time_intervals):
         pointer = f"/time_intervals/{number}"

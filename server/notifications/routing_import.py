@@ -28,9 +28,9 @@ from novaql.server.notifications.schema import (
 class ParsedFile:
     """A configuration of Alertmanager, and the channels that it needs.
 
-    used     channels that exist already
+    used     existing channels
     made     channels to create
-    missing  channels that cannot be created, and why
+    missing  channels that cannot be created, with the reason
     named    channels that the tree names
     """
 
@@ -45,7 +45,7 @@ class ParsedFile:
 def import_file(
     unit: Unit, file: ParsedFile, seen: int | None, *, dry_run: bool
 ) -> ImportedRouting:
-    """Create the channels and the routing of a file. `seen`: the version of If-Match.
+    """Create the channels and the routing of a file. `seen` is the version of If-Match.
 
     dry_run  change nothing, and return what an import would do
     """
@@ -99,14 +99,14 @@ def parse(preparation: Preparation) -> ParsedFile:
     config = {**found.routing, "route": _without(found.routing["route"], missing)}
     routing = validate(SetRouting, {**config, "version": body.version})
     plan = compile_plan(routing)
-    plan_of(config_of(routing))  # caches it for readers of the stored document
+    plan_of(config_of(routing))  # caches the plan for readers of the stored document
     return ParsedFile(found, used, made, missing, routing, list(channels_in(plan.root)))
 
 
 def _makeable(
     found: Converted, used: Sequence[str]
 ) -> tuple[dict[str, MakeChannel], dict[str, str]]:
-    """Channels to create, and why others cannot be created. Existing channels are in neither."""
+    """The new channels, and the reasons why others cannot be created. It skips existing channels."""
     made: dict[str, MakeChannel] = {}
     missing = {name: why for name, why in found.problems.items() if name not in used}
     for name, fields in found.channels.items():

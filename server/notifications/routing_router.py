@@ -43,8 +43,10 @@ async def checked_file(
 
 @router.get("", dependencies=[READ_ONLY])
 def get_alert_routing(unit: UnitOfWork) -> RoutingShown:
-    """The routing tree, inhibition rules and time intervals. Before one is set, `version` is 0
-    and the tree names no channels."""
+    """The routing tree, inhibition rules and time intervals.
+
+    Before the first routing is set, `version` is 0 and the tree names no channels.
+    """
     return service.shown(service.current(unit))
 
 
@@ -62,10 +64,11 @@ def set_alert_routing(
     seen: IfMatch,
     response: Response,
 ) -> RoutingShown:
-    """Set the whole routing: 201 for the first, 200 for a change made from its `version`.
+    """Replace the alert routing.
 
-    Fields mean what they mean in Alertmanager's configuration, with `channels` in place of
-    `receiver`. Alerts that fire go where the new tree sends them.
+    201 for the first routing, 200 for a change made from its `version`. The fields have the
+    meaning of Alertmanager's configuration, with `channels` in place of `receiver`. Firing alerts
+    move to the groups of the new tree.
     """
     row, first = service.replace(unit, body, plan, seen)
     if first:
@@ -81,7 +84,7 @@ def try_alert_routing(
     body: TryRouting,
     proposed: Annotated[RoutingPlan | None, Depends(checked_trial)],
 ) -> TriedRouting:
-    """Where an alert with these labels would go, by the routing that is set or by another."""
+    """Find the destinations of an alert with these labels, by the current or a proposed routing."""
     found = service.destinations_of(unit, body.labels, proposed)
     return TriedRouting(destinations=[service.destination_out(one) for one in found])
 
@@ -94,10 +97,11 @@ def import_alert_routing(
     file: Annotated[routing_import.ParsedFile, Depends(checked_file)],
     seen: IfMatch,
 ) -> ImportedRouting:
-    """Take a configuration of Alertmanager in: its tree, inhibition rules and time intervals, and
-    a channel for each webhook, Slack and mail integration of its receivers.
+    """Import an Alertmanager configuration.
 
-    A channel is called as its receiver; those that are there already are used as they are. What
-    has no counterpart is listed in `dropped`, a channel that cannot be made in `missing`.
+    The import sets the routes, inhibition rules and time intervals, and creates a channel for each
+    webhook, Slack and mail integration of the receivers. A channel has the name of its receiver;
+    existing channels do not change. `dropped` lists the parts without a counterpart, and `missing`
+    the channels that cannot be created.
     """
     return routing_import.import_file(unit, file, seen, dry_run=body.dry_run)

@@ -33,14 +33,14 @@ from novaql.server.notifications.tables import Routing
 
 
 def current(unit: Unit) -> Routing | None:
-    """The routing of the tenant, if it has one."""
+    """The routing of the tenant, or None."""
     return unit.session.execute(select(Routing)).scalar_one_or_none()
 
 
 def replace(
     unit: Unit, body: SetRouting, plan: RoutingPlan, seen: int | None
 ) -> tuple[Routing, bool]:
-    """Set a checked routing. Returns the row, and whether it is the first."""
+    """Set a checked routing. Returns its row, and whether it is the first."""
     check_channels(unit, channels_in(plan.root), "/route")
     row, before = save(unit, body, seen)
     after = {"version": row.version, **row.config}
@@ -49,7 +49,7 @@ def replace(
 
 
 def save(unit: Unit, body: SetRouting, seen: int | None) -> tuple[Routing, dict[str, Any] | None]:
-    """Store a routing. Returns its row and the previous content. `seen`: version of If-Match."""
+    """Store a routing. Returns its row and the previous content. `seen` is the If-Match version."""
     config = config_of(body)
     row = unit.session.execute(select(Routing).with_for_update()).scalar_one_or_none()
     if row is None:
@@ -71,12 +71,12 @@ def save(unit: Unit, body: SetRouting, seen: int | None) -> tuple[Routing, dict[
 def destinations_of(
     unit: Unit, labels: Mapping[str, str], proposed: RoutingPlan | None
 ) -> list[Destination]:
-    """The destinations of an alert by the proposed plan; None: by the plan of the tenant."""
+    """The destinations of an alert by the proposed plan, or by that of the tenant."""
     return destinations_for(routing_plan(unit) if proposed is None else proposed, labels)
 
 
 def destination_out(one: Destination) -> DestinationOut:
-    """A destination as clients see it."""
+    """The wire shape of a destination."""
     return DestinationOut(
         route=one.path,
         channels=list(one.channels),
@@ -93,7 +93,7 @@ def check(preparation: Preparation) -> RoutingPlan:
     """The plan of a new routing."""
     body: SetRouting = preparation.body
     plan = compile_plan(body)
-    plan_of(config_of(body))  # caches it for readers of the stored document
+    plan_of(config_of(body))  # caches the plan for readers of the stored document
     return plan
 
 
@@ -104,12 +104,12 @@ def check_trial(preparation: Preparation) -> RoutingPlan | None:
 
 
 def config_of(body: SetRouting) -> dict[str, Any]:
-    """The document as it is stored."""
+    """The document to store."""
     return body.model_dump(mode="json", exclude={"version"}, exclude_none=True)
 
 
 def shown(row: Routing | None, proposed: dict[str, Any] | None = None) -> RoutingShown:
-    """The routing as clients see it. `proposed`: a document that is not stored."""
+    """The wire shape of the routing. `proposed` is a document that is not stored."""
     config: dict[str, Any] = proposed or (_NOTHING if row is None else row.config)
     return RoutingShown(
         id=None if row is None else row.id,

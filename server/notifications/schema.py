@@ -57,7 +57,7 @@ receivers:
 
 
 class WebhookSettings(Body):
-    """A URL that is sent what Alertmanager's webhooks are sent."""
+    """A URL that receives notifications in the format of Alertmanager's webhook."""
 
     url: Url
     bearer_token: Annotated[str, Field(min_length=1, max_length=2000)] | None = Field(
@@ -66,7 +66,7 @@ class WebhookSettings(Body):
 
 
 class SlackSettings(Body):
-    """An incoming webhook of Slack, or of what understands the same."""
+    """An incoming webhook of Slack, or of a compatible service."""
 
     url: Url
     channel: ShortText | None = None
@@ -75,19 +75,19 @@ class SlackSettings(Body):
 
 
 class ChangedWebhook(WebhookSettings):
-    """The same; the URL that is set stays if none is given."""
+    """Settings that replace the current ones. Without a URL, the current URL remains."""
 
     url: Url | None = None  # type: ignore[assignment]
 
 
 class ChangedSlack(SlackSettings):
-    """The same; the URL that is set stays if none is given."""
+    """Settings that replace the current ones. Without a URL, the current URL remains."""
 
     url: Url | None = None  # type: ignore[assignment]
 
 
 class EmailSettings(Body):
-    """A mail server, and whom to write to."""
+    """A mail server, and the recipients."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
@@ -103,7 +103,7 @@ class EmailSettings(Body):
 
 
 class MakeChannel(Body):
-    """A channel: exactly the settings of its type are given; a `sink` has none."""
+    """A channel, with exactly the settings of its type. A `sink` has none."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "log", "type": "sink"}]})
 
@@ -116,9 +116,9 @@ class MakeChannel(Body):
 
 
 class ChangeChannel(Body):
-    """What is to change, made from `version`.
+    """Changes to a channel, made from its `version`.
 
-    Settings are replaced whole, but for a URL, which stays if none is given.
+    Given settings replace all current ones, except that an omitted URL does not change.
     """
 
     model_config = ConfigDict(
@@ -159,7 +159,7 @@ class ChannelQuery(PageQuery):
 
 
 class TestedOut(ResponseModel):
-    """The notification that tries a channel."""
+    """The test notification of a channel."""
 
     id: str
     channel: str
@@ -167,7 +167,7 @@ class TestedOut(ResponseModel):
 
 
 class SetRouting(RoutingBody):
-    """The whole routing. Once there is one, `version` is that of what it was made from."""
+    """The whole routing, with the `version` that a change was made from."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ROUTING]})
 
@@ -175,7 +175,7 @@ class SetRouting(RoutingBody):
 
 
 class RouteOut(ResponseModel):
-    """A node of the tree, as it was written."""
+    """A node of the tree, without inherited fields."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -192,7 +192,7 @@ class RouteOut(ResponseModel):
 
 
 class RoutingShown(ResponseModel):
-    """The routing: who is told of what, and when not."""
+    """The routing tree, inhibition rules and time intervals."""
 
     settled = True
 
@@ -206,7 +206,7 @@ class RoutingShown(ResponseModel):
 
 
 class TryRouting(Body):
-    """Labels of an alert, and perhaps a routing to try in place of the one that is set."""
+    """Labels of an alert, and optionally a proposed routing."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -219,7 +219,7 @@ class TryRouting(Body):
 
 
 class DestinationOut(ResponseModel):
-    """A node of the routing tree that alerts go to."""
+    """A node of the routing tree that is a destination of alerts."""
 
     route: str
     channels: list[str]
@@ -232,13 +232,13 @@ class DestinationOut(ResponseModel):
 
 
 class TriedRouting(ResponseModel):
-    """Where such an alert would go."""
+    """The destinations of such an alert."""
 
     destinations: list[DestinationOut]
 
 
 class ImportRouting(Body):
-    """`alertmanager.yml`. Once a routing is set, `version` is that of what is replaced."""
+    """The text of `alertmanager.yml`, with the `version` of the routing that it replaces."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"document": _FILE, "dry_run": True}]}
@@ -252,7 +252,7 @@ class ImportRouting(Body):
 
 
 class ImportedRouting(ResponseModel):
-    """What became of the file."""
+    """The result of an import."""
 
     routing: RoutingShown
     created: list[str] = Field(description="channels that were made")
@@ -265,7 +265,7 @@ class ImportedRouting(ResponseModel):
 
 
 class NotificationOut(ResponseModel):
-    """A message to a channel: what was told, why, and whether it got there."""
+    """A message to a channel: its content, its reason, and its delivery."""
 
     id: str
     channel: str

@@ -13,7 +13,7 @@ from novaql.server.db.rows import Base, Row, TenantRow
 
 
 class Channel(Row, Base):
-    """Where notifications go: `webhook`, `slack`, `email` or `sink`. Its name never changes.
+    """A target of notifications: `webhook`, `slack`, `email` or `sink`. Its name never changes.
 
     settings  everything that is not a secret
     sealed    the secrets as sealed JSON; "" for none
@@ -34,7 +34,7 @@ class Channel(Row, Base):
 
 
 class Routing(Row, Base):
-    """The routing tree, inhibition rules and time intervals of a tenant, as a client wrote them."""
+    """The routing tree, inhibition rules and time intervals of a tenant, as a client sent them."""
 
     __tablename__ = "alert_routing"
     __table_args__ = (UniqueConstraint("tenant_id", name="uq_alert_routing_tenant"),)
@@ -59,7 +59,7 @@ class NotificationGroup(Row, Base):
 
 
 class GroupMember(TenantRow, Base):
-    """An alert in a group: it fires, or no notification has reported its end yet."""
+    """An alert in a group. It fires, or no notification has reported its end yet."""
 
     __tablename__ = "notification_group_members"
 
@@ -70,7 +70,7 @@ class GroupMember(TenantRow, Base):
 class Notification(Row, Base):
     """One message to one channel: the log of notifications.
 
-    why      new_alerts, all_resolved, some_resolved, repeat, by_hand or test
+    why      the reason: new_alerts, all_resolved, some_resolved, repeat, by_hand or test
     status   pending, sent, or failed after the last attempt
     payload  the content, before it is formatted for the channel
     """

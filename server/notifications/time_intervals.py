@@ -1,7 +1,7 @@
-"""Time intervals: "weekdays from 9 to 17 in Berlin", for muting and for being active.
+"""Time intervals such as "weekdays from 9 to 17 in Berlin". They mute or activate routes.
 
-The fields and their meaning are Alertmanager's: each is a list of ranges, of which one must hold;
-a field that is left out always holds; negative days of the month count from its end.
+The fields have the meaning of Alertmanager. Each field is a list of ranges, and the time must be in
+one of them. An omitted field matches every time. Negative days count from the end of the month.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MINUTES_OF_A_DAY = 24 * 60
 
 
 class InvalidInterval(ValueError):
-    """A range is empty or outside of what there is. The message says which."""
+    """A range is empty or out of bounds. The message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TimeInterval:
-    """When, by the clocks of `zone`.
+    """A set of times, in local time of `zone`.
 
     times          minutes of the day, the last one excluded: Span(540, 1019) is 9:00 to 17:00
     weekdays       0 is Sunday
     days_of_month  1 … 31, or -1 (the last day) … -31
     months         1 … 12
-    years          as they are
+    years          calendar years
     """
 
     zone: ZoneInfo
@@ -49,7 +49,7 @@ class TimeInterval:
     years: tuple[Span, ...] = ()
 
     def contains(self, now: datetime) -> bool:
-        """Whether `now` (aware) lies inside."""
+        """Whether the interval contains `now`, an aware time."""
         local = now.astimezone(self.zone)
         return (
             _holds(self.times, local.hour * 60 + local.minute)
@@ -67,7 +67,7 @@ class TimeInterval:
         def day(number: int) -> int:
             return number if number > 0 else days + 1 + number
 
-        # A range that begins before the month, as -31 in February, begins with it.
+        # A range that begins before the month (-31 in February) begins on its first day.
         return any(
             max(day(span.first), 1) <= local.day <= min(day(span.last), days)
             for span in self.days_of_month
@@ -87,7 +87,7 @@ _RANGES = {
 
 
 def checked_interval(interval: TimeInterval) -> TimeInterval:
-    """Raises `InvalidInterval` for a range that is empty or that no clock shows."""
+    """Return the interval. Raises `InvalidInterval` for a range that is empty or out of bounds."""
     for name, (least, most) in _RANGES.items():
         for span in getattr(interval, name):
             if not least <= span.first <= span.last <= most:
@@ -101,7 +101,7 @@ def checked_interval(interval: TimeInterval) -> TimeInterval:
 
 
 def is_quiet(now: datetime, mute: Sequence[TimeInterval], active: Sequence[TimeInterval]) -> bool:
-    """Whether a route sends nothing now: inside a muting interval, or outside all active ones."""
+    """Whether a route is muted now: inside a mute interval, or outside all active ones."""
     if any(interval.contains(now) for interval in mute):
         return True
     return bool(active) and not any(interval.contains(now) for interval in active)

@@ -1,1 +1,1 @@
-"""Silences: which alerts are muted, until when, and why."""
+"""Silences: matchers that mute alerts for a time, with a reason."""

@@ -1,4 +1,4 @@
-"""Silences: which alerts are muted, until when and why, with all revisions."""
+"""The model of a silence: matchers, end, reason, and all revisions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.tsdb import Matcher
 LONGEST = timedelta(days=366)
 SHORTEST = timedelta(seconds=1)
 MOST_REVISIONS = 100
-"""A silence retains its last revisions, up to this number."""
+"""The most revisions that a silence retains. Older ones are dropped."""
 
 
 class InvalidSilence(ValueError):
@@ -22,7 +22,7 @@ class InvalidSilence(ValueError):
 class Revision:
     """The content of a silence from `made_at` on.
 
-    ends_at  None: when its alert resolves
+    ends_at  None means when its alert resolves
     """
 
     number: int
@@ -50,7 +50,7 @@ class Silence:
         return self.revisions[-1]
 
     def is_active(self, now: datetime) -> bool:
-        """Whether it mutes at `now`."""
+        """Whether the silence is in force at `now`."""
         last = self.current
         if self.lifted_at is not None and self.lifted_at <= now:
             return False
@@ -63,19 +63,19 @@ class Silence:
     def revised(
         self, starts_at: datetime, ends_at: datetime | None, reason: str, by: str
     ) -> Silence:
-        """Add a revision, which replaces the end and activates the silence again if it was over."""
+        """Add a revision. It replaces the end, and reactivates a silence that is over."""
         number = self.current.number + 1
         revision = Revision(number, starts_at, ends_at, reason, by, starts_at)
         newest = (*self.revisions, revision)[-MOST_REVISIONS:]
         return replace(self, revisions=newest, lifted_at=None)
 
     def lifted(self, now: datetime) -> Silence:
-        """Ended at `now`."""
+        """End the silence at `now`."""
         return replace(self, lifted_at=now)
 
 
 def checked_reason(reason: str) -> str:
-    """The reason without surrounding blanks. Raises `InvalidSilence` if it is empty."""
+    """Return the reason without surrounding blanks. Raises `InvalidSilence` if it is empty."""
     text = reason.strip()
     if not text:
         raise InvalidSilence("a silence needs a reason that somebody else can understand")
@@ -83,14 +83,14 @@ def checked_reason(reason: str) -> str:
 
 
 def checked_duration(duration: timedelta) -> timedelta:
-    """Raises `InvalidSilence` unless it is from 1 second to a year."""
+    """Return the duration. Raises `InvalidSilence` unless it is between 1 second and 1 year."""
     if not SHORTEST <= duration <= LONGEST:
         raise InvalidSilence("a silence lasts from 1s to 366d")
     return duration
 
 
 def checked_matchers(matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
-    """Raises `InvalidSilence` if all of them match missing labels, and so every alert."""
+    """Return the matchers. Raises `InvalidSilence` if all match missing labels, so every alert."""
     if not any(not m.matches("") for m in matchers):
         raise InvalidSilence("at least one matcher must not match the empty text")
     return tuple(sorted(set(matchers)))

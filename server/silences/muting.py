@@ -1,4 +1,4 @@
-"""What mutes alerts at a moment: silences, and other alerts by inhibition."""
+"""The silences and the inhibiting alerts that mute alerts at a moment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Muting:
 
     @classmethod
     def of(cls, unit: Unit, plan: RoutingPlan) -> Muting:
-        """Read it at the time of the unit."""
+        """Load them at the time of the unit."""
         firing: dict[str, Mapping[str, str]] = {}
         if plan.inhibit:
             rows = _FIRING.run(unit.session).all()

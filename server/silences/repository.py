@@ -63,7 +63,7 @@ def silence(
     alert: Alert | None = None,
     until_resolved: bool = False,
 ) -> tuple[SilenceRow, bool]:
-    """Create a silence, or revise the one with these matchers. True: none was in force before."""
+    """Create a silence, or revise the one with these matchers. True if none was in force before."""
     key = silence_id(unit.tenant_id, matchers)
     row = unit.find(SilenceRow, key, lock=True)
     by = unit.actor.name
@@ -101,7 +101,7 @@ def silence(
 def silence_alert(
     unit: Unit, alert: Alert, ends_at: datetime | None, reason: str, *, until_resolved: bool
 ) -> tuple[SilenceRow, bool]:
-    """Silence exactly one alert from now on. True: it was not silenced by this before."""
+    """Silence exactly one alert from now on. True if its own silence was not in force before."""
     made = silence(
         unit,
         matchers_of_alert(alert.labels),
@@ -145,7 +145,7 @@ def lift_of_resolved(unit: Unit, alert_ids: Iterable[str]) -> list[SilenceRow]:
 
 
 def is_current(row: SilenceRow, now: datetime) -> bool:
-    """Whether it is active or pending."""
+    """Whether the silence is active or pending."""
     return _is_current(silence_of(row), now)
 
 
@@ -158,7 +158,7 @@ def state_of(row: SilenceRow, now: datetime) -> str:
 
 
 def snapshot(row: SilenceRow) -> dict[str, Any]:
-    """A silence as the audit log shows it."""
+    """A silence as the audit log stores it."""
     return {
         "id": row.id,
         "alert_id": row.alert_id,

@@ -41,7 +41,7 @@ KEYS = (Key(SilenceRow.created_at), Key(SilenceRow.id))
 def list_silences(
     unit: UnitOfWork, pages: Pages, query: Annotated[SilenceQuery, Query()]
 ) -> SilencesOut:
-    """Silences: without `state`, those that are over are listed, too."""
+    """Silences. Without `state`, the list includes expired ones."""
     now = unit.now()
     statement = select(SilenceRow)
     if query.alert_id is not None:
@@ -64,11 +64,12 @@ def list_silences(
 @router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": SilenceOut}})
 @audited("silence.create")
 def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> SilenceOut:
-    """Silence every alert that all matchers match.
+    """Silence every alert that all of the matchers match.
 
-    201, or 200 if a silence with the same matchers is pending or active: it is changed then.
+    201 for a new silence. 200 if a silence with the same matchers is pending or active: the request
+    changes it.
 
-    At least one matcher must not match the empty text; otherwise every alert would be silenced.
+    At least one matcher must not match the empty text; otherwise it would silence every alert.
     """
     matchers = tuple(
         checked(Matcher(one.name, MatchOp(one.op), one.value), f"/matchers/{number}")
@@ -110,14 +111,14 @@ def make_silence(unit: UnitOfWork, body: MakeSilence, response: Response) -> Sil
 
 @router.get("/{id}", dependencies=[READ_ONLY])
 def get_silence(unit: UnitOfWork, id: ResourceId) -> SilenceOut:
-    """One silence, with its earlier revisions."""
+    """One silence, with its revisions."""
     return silence_out(unit.get(SilenceRow, id, "silence"), unit.now())
 
 
 @router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
 @audited("silence.lift")
 def lift_silence(unit: UnitOfWork, id: ResourceId) -> None:
-    """End a silence now. One that is over is a 404."""
+    """End a silence now. 404 if it has expired."""
     row = unit.get(SilenceRow, id, "silence", lock=True)
     if not repository.is_current(row, unit.now()):
         raise not_found("silence", row.id, unit.tenant_name)

@@ -22,7 +22,7 @@ class MatcherBody(Body):
 
 
 class MakeSilence(Body):
-    """What to silence, from when, until when, and why."""
+    """The matchers of a silence, its start, its end, and its reason."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,7 +52,7 @@ class MatcherOut(ResponseModel):
 
 
 class RevisionOut(ResponseModel):
-    """What a silence said."""
+    """A revision of a silence."""
 
     number: int
     starts_at: Timestamp

@@ -1,4 +1,4 @@
-"""Silences as clients see them."""
+"""Rows of silences as wire shapes."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ class SilenceRow(Row, Base):
     """A silence; its id is a function of tenant and matchers.
 
     matchers        [[name, op, value], …], sorted
-    alert_id        the alert that it silences; None: every alert that the matchers match
+    alert_id        the alert that it silences; None means every alert that the matchers match
     until_resolved  it ends when that alert resolves
     revisions       the last 100 revisions; the newest one is in force
-    ends_at         of the newest revision; None: when the alert resolves
+    ends_at         end of the newest revision; None means when the alert resolves
     """
 
     __tablename__ = "alert_silences"

@@ -1,4 +1,4 @@
-"""rules alerts silences and who was told."""
+"""Create the tables of rules, alerts, silences and notifications."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "alert_changes",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -306,7 +306,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_alert_recorded_series_tenant_id"), table_name="alert_recorded_series")
     op.drop_table("alert_recorded_series")
     op.drop_index(op.f("ix_alert_rules_tenant_id"), table_name="alert_rules")

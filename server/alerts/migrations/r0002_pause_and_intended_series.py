@@ -1,4 +1,4 @@
-"""Rules pause, and evaluations say what they will write."""
+"""Add the pause of rules, and the series that an evaluation is about to write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.add_column(
         "alert_rule_groups", sa.Column("intended", Json, nullable=False, server_default="{}")
     )
@@ -24,6 +24,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_column("alert_rules", "paused")
     op.drop_column("alert_rule_groups", "intended")

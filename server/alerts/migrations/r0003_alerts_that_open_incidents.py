@@ -1,4 +1,4 @@
-"""alerts that open incidents."""
+"""Mark alerts that open incidents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.add_column(
         "alerts",
         sa.Column("opens_incident", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -20,5 +20,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_column("alerts", "opens_incident")

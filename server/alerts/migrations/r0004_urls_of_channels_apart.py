@@ -1,6 +1,6 @@
-"""URLs of channels apart from their settings, so that they can be sealed.
+"""Move URLs of channels out of their settings, so that they can be sealed.
 
-A migration has no keys: the server seals them when it starts.
+A migration has no keys, so the server seals them when it starts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHANNELS = sa.table(
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.add_column(
         "notification_channels",
         sa.Column("url", sa.Text(), nullable=False, server_default=""),
@@ -38,5 +38,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it. Sealed URLs are lost: an earlier version does not open them."""
+    """Revert the migration. Sealed URLs are lost: an earlier version cannot unseal them."""
     op.drop_column("notification_channels", "url")
