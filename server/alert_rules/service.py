@@ -233,7 +233,7 @@ def default_interval_ms(unit: Unit) -> int:
 
 
 def snapshot(rule: AlertRule, group: RuleGroup) -> dict[str, Any]:
-    """A rule as the audit log shows it."""
+    """A rule as the audit log stores it."""
     return {
         **{
             name: getattr(rule, name)

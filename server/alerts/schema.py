@@ -17,7 +17,7 @@ AlertState = Literal["pending", "firing", "resolved", "inactive"]
 
 
 class AlertQuery(PageQuery):
-    """Filters of the list. Without a filter for them, alerts that ended before firing are omitted."""
+    """Filters of the list. Alerts that ended before they fired need a filter that selects them."""
 
     firing: bool | None = Field(None, description="true: those that fire; false: all others")
     state: AlertState | None = Field(None, description="alerts in this state")
@@ -45,7 +45,7 @@ class HistoryEntry(ResponseModel):
 
 
 class AlertOut(ResponseModel):
-    """An alert. `id` is a function of tenant, rule and labels, so it survives flaps and restarts."""
+    """An alert. `id` is a function of tenant, rule and labels: it survives flaps and restarts."""
 
     id: str
     rule_id: str

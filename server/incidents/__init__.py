@@ -1,10 +1,10 @@
-"""Incidents: what went wrong, who has taken it on, and everything that happened about it.
+"""Incidents: disturbances that people work on, their acknowledgers, and their timelines.
 
 Invariants
-- An incident goes from triggered to acknowledged to resolved, and never back: what comes again
-  under the same key is a new incident, related to the old one.
-- At most one incident of a tenant with a dedup key is not resolved; the database sees to it.
-- Whoever changes an incident holds its row, so changes of one incident follow one another.
-- Entries of a timeline are numbered from 1 without gaps, and never changed.
-- No incident that is open names a service that was taken out of the catalog since.
+- An incident goes from triggered to acknowledged to resolved, and never back. A later trigger with
+  the same key creates a new incident, which refers to the old one.
+- At most one incident of a tenant with a dedup key is open. A unique index ensures it.
+- A transaction locks the row of an incident before it changes the incident. Changes are serialized.
+- Entries of a timeline are numbered from 1 without gaps, and are immutable.
+- An open incident names no service that has left the catalog since.
 """

@@ -1,12 +1,11 @@
-"""Incidents that alerts open, and that end by themselves when the last of their alerts has ended.
+"""Incidents that alerts open. They resolve when the last of their alerts ends.
 
-Alerts of one rule and one service share an incident while it is open. Events may be heard in
-another order than they happened: each link remembers the newest event that it was made from, and an
-older one says nothing about it any more.
+Alerts of one rule and one service share an incident while it is open. Events may arrive out of
+order: each link stores the newest event that it was made from, and ignores older ones.
 
-A tenant that has `max_open_incidents` gets no more of them. Its alerts are told as always, since
-notifications do not hang on incidents; that there is no incident is in the log, in the audit log
-(`incident.create`, denied), an event (`incident.not_opened`), and so in the alerts' history.
+A tenant at its limit `max_open_incidents` opens no more incidents. Its alerts still notify their
+channels. The rejection is in the server log, in the audit log (`incident.create`, denied), in an
+event (`incident.not_opened`), and thereby in the history of the alerts.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ from novaql.server.jobs.outbox import Consumer, EventEnvelope
 
 log = logging.getLogger(__name__)
 ENDED = "its last alert has ended"
-"""The note of an incident that nobody had to resolve."""
+"""The note of an incident that the server resolved."""
 
 _AT_ONCE = 500
 _LONGEST_TITLE, _LONGEST_DESCRIPTION = 200, 10_000
 
 
 def firing(unit: Unit, event: EventEnvelope) -> None:
-    """Alerts have begun to fire: they open an incident, or are added to the one that is open."""
+    """Alerts started to fire: open an incident, or add them to the open one."""
     _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
     newly_fired = [
@@ -56,7 +55,7 @@ def firing(unit: Unit, event: EventEnvelope) -> None:
 
 
 def over(unit: Unit, event: EventEnvelope) -> None:
-    """Alerts have ended. Their incidents end with the last of them."""
+    """Alerts ended: resolve incidents whose last alert has ended."""
     _hold(unit, event.data)
     newest = _newest(unit, [one["id"] for one in event.data["alerts"]])
     unheard, ended = [], []
@@ -65,7 +64,7 @@ def over(unit: Unit, event: EventEnvelope) -> None:
         if link is not None and link.event_id >= event.id:
             continue
         if link is None or link.over_at is not None:
-            unheard.append(one)  # that it fired is an event which this one has overtaken
+            unheard.append(one)  # this event arrived before the one of its start
         else:
             ended.append(link)
     if unheard:
@@ -83,7 +82,7 @@ def key_of(data: Mapping[str, Any]) -> str:
 
 
 def _hold(unit: Unit, data: Mapping[str, Any]) -> None:
-    """Hold the service, if the catalog has it, and then the open incident: everybody's order."""
+    """Lock the service, if the catalog has it, then the open incident: the order of all callers."""
     if data["service"] is not None:
         services_held(unit, [data["service"]])
     held_open(unit, key_of(data))
@@ -111,7 +110,7 @@ def _end(
 def _triggered(
     unit: Unit, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
 ) -> Incident | None:
-    """The incident that the alerts are part of; None: the tenant may have no more of them."""
+    """Create or find the incident of the alerts. None if the tenant is at its limit."""
     data = event.data
     if held_open(unit, key_of(data)) is None:
         try:
@@ -150,7 +149,7 @@ def _not_opened(unit: Unit, data: Mapping[str, Any], alert_ids: list[str], reaso
 def _link(
     unit: Unit, incident: Incident, event: EventEnvelope, alerts: Sequence[Mapping[str, Any]]
 ) -> list[IncidentAlert]:
-    """Make alerts part of an incident, whose row the caller holds; they fire again if they were."""
+    """Add alerts to an incident, or mark them as firing again. The caller has locked its row."""
     known = _newest(unit, [one["id"] for one in alerts], incident.id)
     links = []
     for one in alerts:
@@ -175,7 +174,7 @@ def _link(
 def _newest(
     unit: Unit, alert_ids: Sequence[str], incident_id: str | None = None
 ) -> dict[str, IncidentAlert]:
-    """The newest link of each alert, of one incident or of all."""
+    """The newest link of each alert, to one incident or to any."""
     found: dict[str, IncidentAlert] = {}
     for start in range(0, len(alert_ids), _AT_ONCE):
         some = IncidentAlert.alert_id.in_(alert_ids[start : start + _AT_ONCE])

@@ -1,4 +1,4 @@
-"""The states of an incident, and what may be done in each. Pure."""
+"""The states of an incident, and the actions that each state allows. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 MOST_ALERTS = 100
-"""So many alerts of an incident are named by answers and events, the first ones."""
+"""The most alerts of an incident that answers and events name, from the first one."""
 
 
 class Status(StrEnum):
@@ -18,10 +18,10 @@ class Status(StrEnum):
 
 
 class EntryType(StrEnum):
-    """What an entry of a timeline tells of.
+    """The type of a timeline entry.
 
-    ACKNOWLEDGED is the change of the state, which happens once; whoever acknowledges after that is
-    ACKNOWLEDGER_ADDED.
+    ACKNOWLEDGED is the change of the state, which happens once. An acknowledgement by a further
+    user is ACKNOWLEDGER_ADDED.
     """
 
     TRIGGERED = "triggered"
@@ -41,23 +41,23 @@ _WORDS = {
 }
 _BY_WORD = {word: severity for severity, words in _WORDS.items() for word in words}
 UNKNOWN = "sev3"
-"""The severity of alerts that have none, or one that means nothing here."""
+"""The severity of alerts without a severity, or with an unknown one."""
 
 
 def severity_of(labels: Iterable[str]) -> str:
-    """The worst that severities of alerts stand for. Case does not count."""
+    """The worst incident severity of the severities of alerts, case-insensitive."""
     found = (_BY_WORD.get(label.strip().lower(), UNKNOWN) for label in labels)
     return min(found, default=UNKNOWN)
 
 
 class IncidentResolved(ValueError):
-    """Nothing but a comment changes an incident that is over."""
+    """The incident is resolved: it accepts only comments."""
 
 
 def acknowledge(status: Status, *, again: bool) -> EntryType | None:
-    """What it is that somebody acknowledges; None: nothing, since they have before.
+    """The entry of an acknowledgement; None if it changes nothing.
 
-    again  whether this user is an acknowledger already
+    again  whether the user is an acknowledger already
 
     Raises `IncidentResolved`.
     """
@@ -69,7 +69,7 @@ def acknowledge(status: Status, *, again: bool) -> EntryType | None:
 
 
 def resolve(status: Status) -> Status:
-    """The state after somebody resolves. Raises `IncidentResolved`."""
+    """The state after a resolution. Raises `IncidentResolved`."""
     if status is Status.RESOLVED:
         raise IncidentResolved
     return Status.RESOLVED

@@ -1,4 +1,4 @@
-"""What the catalog wants to know of a service's incidents."""
+"""Queries of the catalog about the incidents of a service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COUNT = Prepared(
 
 
 def recent_of(unit: Unit, service: str, most: int) -> Sequence[Incident]:
-    """The newest incidents that affect a service, open or not."""
+    """The newest incidents that affect a service, open or resolved."""
     if most == 0:
         return ()
     found: Sequence[Incident] = (
@@ -41,15 +41,16 @@ def recent_of(unit: Unit, service: str, most: int) -> Sequence[Incident]:
 
 
 def count_open(unit: Unit, service: str) -> int:
-    """How many incidents that affect a service are open."""
+    """The number of open incidents that affect a service."""
     found: int = _COUNT.run(unit.session, service=service).scalar_one()
     return found
 
 
 def open_of(unit: Unit, service: str) -> Sequence[str]:
-    """Ids of the open incidents that affect a service, the oldest first.
+    """Ids of the open incidents that affect a service, oldest first.
 
-    Whoever holds the service's row can rely on it: new ones wait for the row.
+    The result is stable while the caller holds the lock of the service's row: a new incident
+    acquires that lock first.
     """
     statement = (
         select(Incident.id)

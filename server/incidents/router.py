@@ -32,7 +32,7 @@ router = api_router("/v1/incidents", "incidents")
 def list_incidents(
     unit: UnitOfWork, pages: Pages, query: Annotated[IncidentQuery, Query()]
 ) -> IncidentsOut:
-    """Incidents, the newest first: `status=open` for those that are not resolved."""
+    """Incidents, newest first. `status=open` selects those that are not resolved."""
     page = incidents.find(unit, pages, query)
     return IncidentsOut(data=[shown(one) for one in page.rows], next_cursor=page.next_cursor)
 
@@ -40,11 +40,11 @@ def list_incidents(
 @router.post("", status_code=201, dependencies=[OPERATOR], responses={200: {"model": IncidentOut}})
 @audited("incident.create")
 def create_incident(unit: UnitOfWork, body: CreateIncident, response: Response) -> IncidentOut:
-    """Open an incident: 201; or 200 with the open one that has the same dedup key.
+    """Open an incident, or trigger the open one with the same dedup key.
 
-    That one's timeline gets an entry, and nothing else of it changes. The key of an incident that
-    is resolved opens a new one, with `related_to` naming the old. A service that is not in the
-    catalog, or an assignee who is no user, is a 422.
+    201 for a new incident; 200 for an open one, which changes only by an entry in its timeline.
+    If the incident with the key is resolved, the new one names it in `related_to`. A service that
+    is not in the catalog is a 422, and so is an assignee that is not an active user.
     """
     incident, new = incidents.create(unit, body)
     if new:
@@ -64,14 +64,17 @@ def get_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
 @router.post("/{id}/ack", dependencies=[OPERATOR])
 @audited("incident.ack")
 def acknowledge_incident(unit: UnitOfWork, id: ResourceId) -> IncidentOut:
-    """Take an incident on. Others may join; again changes nothing. 409 if it is resolved."""
+    """Acknowledge an incident.
+
+    Others may join; a repeated call changes nothing. 409 if it is resolved.
+    """
     return shown(incidents.acknowledge_incident(unit, id))
 
 
 @router.post("/{id}/resolve", dependencies=[OPERATOR])
 @audited("incident.resolve")
 def resolve_incident(unit: UnitOfWork, id: ResourceId, body: ResolveIncident) -> IncidentOut:
-    """End an incident, with a note that says how. 409 if it is resolved already."""
+    """Resolve an incident, with a note. 409 if it is resolved already."""
     incident = unit.get(Incident, id, "incident", lock=True)
     incidents.resolve_incident(unit, incident, body.note)
     return shown(incident)
@@ -80,7 +83,7 @@ def resolve_incident(unit: UnitOfWork, id: ResourceId, body: ResolveIncident) ->
 @router.post("/{id}/comments", status_code=201, dependencies=[OPERATOR])
 @audited("incident.comment")
 def comment_on_incident(unit: UnitOfWork, id: ResourceId, body: AddComment) -> CommentOut:
-    """Add a comment to the timeline, in any state."""
+    """Add a comment to the timeline of an incident, in any state."""
     return CommentOut.of(incidents.comment(unit, id, body.body))
 
 
@@ -89,10 +92,10 @@ def comment_on_incident(unit: UnitOfWork, id: ResourceId, body: AddComment) -> C
 def get_incident_timeline(
     unit: UnitOfWork, pages: Pages, id: ResourceId, query: Annotated[TimelineQuery, Query()]
 ) -> TimelineOut:
-    """Everything that happened, in its order: entries are numbered, and never changed.
+    """The timeline of an incident, in order. Entries are numbered and immutable.
 
-    `data` of `triggered` is what the trigger said; of `resolved` the `note`; of `comment` its `id`
-    and `body`; of `alerts_ended` which `alerts` ended.
+    `data` depends on the type: `triggered` has the content of the trigger, `resolved` the `note`,
+    `comment` its `id` and `body`, `alerts_ended` the `alerts` that ended.
     """
     page = incidents.timeline(unit, pages, id, query)
     shown_entries = [TimelineEntryOut.of(entry) for entry in page.rows]

@@ -25,7 +25,7 @@ UserIds = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Fi
 
 
 class CreateIncident(Body):
-    """Something that went wrong."""
+    """A new incident."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -57,7 +57,7 @@ class CreateIncident(Body):
 
 
 class ResolveIncident(Body):
-    """How it ended."""
+    """The note of a resolution."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"note": "rolled back to 2026-03-30"}]}
@@ -67,7 +67,7 @@ class ResolveIncident(Body):
 
 
 class AddComment(Body):
-    """What somebody has to say."""
+    """The text of a comment."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"body": "the errors began with the release of 14:05"}]}
@@ -77,7 +77,7 @@ class AddComment(Body):
 
 
 class IncidentQuery(PageQuery):
-    """Filters of the list; the newest first."""
+    """Filters of the list."""
 
     status: Literal["triggered", "acknowledged", "resolved", "open"] | None = Field(
         None, description="`open`: not resolved"
@@ -89,11 +89,11 @@ class IncidentQuery(PageQuery):
 
 
 class TimelineQuery(PageQuery):
-    """A page of the timeline; the oldest first."""
+    """The page of the timeline, oldest entry first."""
 
 
 class ActorOut(ResponseModel):
-    """Who did it: `user`, or `system`."""
+    """The author of a change: a `user`, or the `system`."""
 
     type: str
     id: str
@@ -101,7 +101,7 @@ class ActorOut(ResponseModel):
 
 
 class AcknowledgerOut(ResponseModel):
-    """A user who has acknowledged."""
+    """A user that has acknowledged the incident."""
 
     id: str
     name: str
@@ -152,7 +152,7 @@ class TimelineEntryOut(ResponseModel):
 
     @classmethod
     def of(cls, entry: Entry) -> TimelineEntryOut:
-        """A row as clients see it."""
+        """The wire shape of a row."""
         return cls.model_validate({name: getattr(entry, name) for name in cls.model_fields})
 
 
@@ -161,7 +161,7 @@ class TimelineOut(Listed[TimelineEntryOut]):
 
 
 class CommentOut(ResponseModel):
-    """A comment. `seq` is that of its entry in the timeline."""
+    """A comment. `seq` is the number of its entry in the timeline."""
 
     id: str
     incident_id: str
@@ -173,7 +173,7 @@ class CommentOut(ResponseModel):
 
     @classmethod
     def of(cls, entry: Entry) -> CommentOut:
-        """The entry of a comment as clients see it."""
+        """The wire shape of a comment's entry."""
         return cls.model_validate(
             {
                 "id": entry.data["id"],

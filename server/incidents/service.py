@@ -33,14 +33,14 @@ _WITH_PARTS = (
 )
 OPEN = "open"
 TRIES = 10
-"""The key of an incident that ends just now is taken, and then it is not; not ten times on end."""
+"""Attempts to find or create an incident: one with the same key may resolve or start meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What makes an incident, or is added to the one that is open under its key.
+    """The content of a new incident, or of a further entry of the open one with its key.
 
-    source  what else the timeline is to say of it
+    source  further data for the timeline
     """
 
     title: str
@@ -53,7 +53,7 @@ class Trigger:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def entry_data(self) -> dict[str, Any]:
-        """As the timeline has it."""
+        """The `data` of its timeline entry."""
         return {
             **self.source,
             "title": self.title,
@@ -65,7 +65,7 @@ class Trigger:
 
 
 def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
-    """A page of incidents, the newest first."""
+    """A page of incidents, newest first."""
     statement = select(Incident).options(*_WITH_PARTS)
     if query.status == OPEN:
         statement = statement.where(Incident.status != Status.RESOLVED.value)
@@ -82,10 +82,10 @@ def find(unit: Unit, pages: Pager, query: IncidentQuery) -> Page[Incident]:
 
 
 def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
-    """A new incident, or the open one with its key; whether it is new.
+    """Create an incident, or trigger the open one with its key. True if it is new.
 
     Raises `Impossible`: `unknown_service` for a name that is not in the catalog, `unknown_user` for
-    an assignee who cannot be one.
+    an assignee that is not an active user.
     """
     services = list(dict.fromkeys(body.services))
     assignees = list(dict.fromkeys(body.assignees))
@@ -107,12 +107,12 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
 
 
 def check_open_incidents(unit: Unit) -> None:
-    """Raise `Conflict` `limit_reached` if the tenant has as many open incidents as it may."""
+    """Raise `Conflict` `limit_reached` if the tenant is at its limit of open incidents."""
     check_limit(unit, "max_open_incidents", Incident, Incident.status != Status.RESOLVED.value)
 
 
 def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
-    """The same without a look at names. Of several at once with one key, one makes the incident."""
+    """Create an incident or trigger the open one, atomically for each key. Names are checked."""
     taken = Conflict("incidents with this key come and go too fast", code="dedup_key_busy")
     for _ in range(TRIES):
         known = held_open(unit, given.dedup_key)
@@ -127,7 +127,7 @@ def trigger(unit: Unit, given: Trigger) -> tuple[Incident, bool]:
 
 
 def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
-    """Somebody takes it on; again changes nothing. Raises `Conflict` `incident_resolved`."""
+    """Acknowledge an incident as the current user. Raises `Conflict` `incident_resolved`."""
     incident = unit.get(Incident, incident_id, "incident", lock=True)
     user = unit.actor
     before = snapshot(incident)
@@ -152,7 +152,7 @@ def acknowledge_incident(unit: Unit, incident_id: str) -> Incident:
 
 
 def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
-    """It is over. The caller holds its row. Raises `Conflict` `incident_resolved`."""
+    """Resolve an incident. The caller has locked its row. Raises `Conflict` `incident_resolved`."""
     before = snapshot(incident)
     try:
         incident.status = resolve(Status(incident.status)).value
@@ -166,8 +166,7 @@ def resolve_incident(unit: Unit, incident: Incident, note: str) -> Incident:
 
 
 def comment(unit: Unit, incident_id: str, body: str) -> Entry:
-    """Somebody says something, whatever the state. Raises `Conflict` `limit_reached` for a timeline
-    that is full."""
+    """Add a comment, in any state. Raises `Conflict` `limit_reached` if the timeline is full."""
     incident = unit.get(Incident, incident_id, "incident", lock=True)
     if is_full(unit, incident):
         raise too_many(unit, "max_incident_entries")
@@ -179,14 +178,14 @@ def comment(unit: Unit, incident_id: str, body: str) -> Entry:
 
 
 def timeline(unit: Unit, pages: Pager, incident_id: str, query: TimelineQuery) -> Page[Entry]:
-    """A page of what happened, in its order."""
+    """A page of the timeline, oldest entry first."""
     unit.get(Incident, incident_id, "incident")
     statement = select(Entry).where(Entry.incident_id == incident_id)
     return pages.page(unit, statement, ENTRY_KEYS, query)
 
 
 def held_open(unit: Unit, key: str | None) -> Incident | None:
-    """The open incident with a key, its row held."""
+    """Lock and return the open incident with a key."""
     if key is None:
         return None
     statement = select(Incident).where(
@@ -237,7 +236,7 @@ def _begin(unit: Unit, given: Trigger, taken: Conflict) -> Incident:
 
 
 def _last_with(unit: Unit, key: str | None) -> str | None:
-    """The incident that had a key last."""
+    """The id of the newest incident with a key."""
     if key is None:
         return None
     statement = select(Incident.id).where(Incident.dedup_key == key)

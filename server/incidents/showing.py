@@ -1,4 +1,4 @@
-"""Incidents as clients, the audit log and events see them."""
+"""Rows of incidents as wire shapes, and as the audit log and events contain them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAME = tuple(IncidentOut.model_fields.keys() - _PARTS)
 
 
 def shown(incident: Incident) -> IncidentOut:
-    """An incident with its services, alerts and acknowledgers. They are read once in a unit."""
+    """The wire shape of an incident. A unit loads services, alerts and acknowledgers only once."""
     alerts = incident.first_alerts if incident.alert_count else []
     return IncidentOut.model_validate(
         {
@@ -28,5 +28,5 @@ def shown(incident: Incident) -> IncidentOut:
 
 
 def snapshot(incident: Incident) -> dict[str, Any]:
-    """An incident as the audit log and events have it."""
+    """An incident as the audit log and events contain it."""
     return shown(incident).model_dump(mode="json")

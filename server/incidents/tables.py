@@ -16,10 +16,10 @@ _OPEN = text("status <> 'resolved'")
 
 
 class IncidentService(TenantRow, Base):
-    """A service that an incident affects. Its name stays when the catalog forgets it.
+    """A service that an incident affects. The row remains when the service leaves the catalog.
 
-    position    among the incident's services, as they were named
-    created_at  of the incident: the newest of a service are found by one index
+    position    index in the list of services, in the order of the request
+    created_at  creation time of the incident, for the index that finds a service's newest incidents
     """
 
     __tablename__ = "incident_services"
@@ -39,9 +39,9 @@ class IncidentService(TenantRow, Base):
 class IncidentAlert(TenantRow, Base):
     """An alert that is, or was, part of an incident.
 
-    position  among the alerts of the incident
-    event_id  of the newest event that this row was made from
-    over_at   when the alert ended; None: it fires
+    position  index in the list of alerts
+    event_id  id of the newest event that this row was made from
+    over_at   when the alert ended; None while it fires
     """
 
     __tablename__ = "incident_alerts"
@@ -55,7 +55,7 @@ class IncidentAlert(TenantRow, Base):
 
 
 class Acknowledger(TenantRow, Base):
-    """Somebody who has acknowledged an incident; `seq` is of the entry that tells of it."""
+    """A user that has acknowledged an incident. `seq` is the number of the timeline entry."""
 
     __tablename__ = "incident_acknowledgers"
 
@@ -67,17 +67,17 @@ class Acknowledger(TenantRow, Base):
 
 
 class Incident(Row, Base):
-    """Something that went wrong.
+    """An incident.
 
     status        triggered, acknowledged or resolved
-    dedup_key     what triggers it again while it is open; None: nothing does
-    related_to    the incident that had the key before
+    dedup_key     a request with this key triggers the open incident again; None for none
+    related_to    the previous incident with the key
     assignees     ids of users
-    triggers      how often it was triggered
-    entries       entries of its timeline so far: the next has the next number
-    alert_count   alerts that were ever part of it
+    triggers      number of triggers
+    entries       number of timeline entries; the next entry has the next number
+    alert_count   number of alerts that are or were part of it
     created_by, resolved_by   actors: {type, id, name}
-    first_alerts  as many as answers name
+    first_alerts  the alerts that answers name
     """
 
     __tablename__ = "incidents"
@@ -121,7 +121,7 @@ class Incident(Row, Base):
 
 
 class Entry(TenantRow, Base):
-    """An entry of a timeline: comments stand here, too. Never changed, never deleted."""
+    """An entry of a timeline, such as a comment. Immutable, and never deleted."""
 
     __tablename__ = "incident_entries"
 

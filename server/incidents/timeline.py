@@ -1,4 +1,4 @@
-"""Writing the timeline of an incident."""
+"""Appends entries to the timeline of an incident."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from novaql.server.incidents.tables import Entry, Incident
 
 
 def is_full(unit: Unit, incident: Incident) -> bool:
-    """Whether the timeline has as many entries as it may have.
+    """Whether the timeline is at its limit of entries.
 
-    Then what repeats (triggers under the same key, alerts that end) is counted without an entry of
-    its own, and comments are refused. The states of an incident are always entered.
+    A full timeline rejects comments, and has no new entries for triggers with the same key and for
+    alerts that end. It always records changes of the state.
     """
     return 0 < unit.settings.max_incident_entries <= incident.entries
 
 
 def append(unit: Unit, incident: Incident, type_: EntryType, data: Mapping[str, Any]) -> Entry:
-    """The next entry. The caller holds the incident's row, so that no number is used twice."""
+    """Append an entry. The caller has locked the incident's row, so that its number is unique."""
     incident.entries += 1
     entry = Entry(
         incident_id=incident.id,
@@ -35,5 +35,5 @@ def append(unit: Unit, incident: Incident, type_: EntryType, data: Mapping[str, 
 
 
 def actor_of(actor: Actor) -> dict[str, Any]:
-    """Who acts, as rows and answers have it."""
+    """An actor as rows and answers contain it."""
     return {"type": actor.type, "id": actor.id, "name": actor.name}

@@ -174,7 +174,7 @@ def check(preparation: Preparation) -> None:
 
 
 def check_targets(context: ServerContext, body: MakeChannel | ChangeChannel) -> None:
-    """Raise if a target of a channel is not allowed. Outside transactions only: it resolves names."""
+    """Raise if a target of a channel is not allowed. Not in a transaction: it resolves names."""
     dialer = context.dialer
     for one in (body.webhook, body.slack):
         if one is None or one.url is None:
@@ -216,7 +216,7 @@ def _set(unit: Unit, row: Channel, body: MakeChannel | ChangeChannel, *, needed:
 
 
 def _snapshot(unit: Unit, row: Channel) -> dict[str, Any]:
-    """A channel as the audit log stores it: with the fact that a secret changed, not the secret."""
+    """A channel as the audit log stores it: it shows that a secret changed, but not the secret."""
     shown = channel_out(unit, row).model_dump(mode="json")
     return {**shown, "secret": row.sealed, "secret_url": row.url}
 

@@ -106,7 +106,7 @@ def parse(preparation: Preparation) -> ParsedFile:
 def _makeable(
     found: Converted, used: Sequence[str]
 ) -> tuple[dict[str, MakeChannel], dict[str, str]]:
-    """The new channels, and the reasons why others cannot be created. It skips existing channels."""
+    """Channels to create, and the reasons why others cannot be created. Skips existing channels."""
     made: dict[str, MakeChannel] = {}
     missing = {name: why for name, why in found.problems.items() if name not in used}
     for name, fields in found.channels.items():

@@ -1,1 +1,1 @@
-"""The catalog of services: who owns them, how they are, what they depend on."""
+"""The catalog of services: their owners, health, and dependencies."""

@@ -1,4 +1,4 @@
-"""Edges that metrics show: who called whom lately."""
+"""Edges discovered from metrics of calls between services."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from novaql.server.query.measure import Meter
 from novaql.server.services.graph import Edge
 
 DISCOVERED = "max by (client, server) (ts_of_last_over_time({selector}[1h]))"
-"""When a pair was last seen, in Unix seconds."""
+"""The last sample of each pair, in Unix seconds."""
 
 
 def discovered(meter: Meter, selector: str) -> list[Edge]:
-    """The pairs of `client` and `server` labels that a counter of calls has had within the hour.
+    """The pairs of `client` and `server` labels of a counter of calls in the last hour.
 
-    selector  of that counter; service meshes and tracing gateways write one
+    selector  selects the counter; service meshes and tracing gateways export one
     """
     found = []
     for labels, seconds in meter.vector(DISCOVERED.format(selector=selector)):

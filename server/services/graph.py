@@ -1,4 +1,4 @@
-"""What depends on what: declared edges and discovered ones in one directed graph."""
+"""The dependency graph: declared and discovered edges in one directed graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Upstream are the services that this one depends on; downstream those that depend on it."""
+    """Upstream services are the dependencies of a service; downstream services depend on it."""
 
     UPSTREAM = "upstream"
     DOWNSTREAM = "downstream"
@@ -18,7 +18,7 @@ class Direction(StrEnum):
 
 
 class Kind(StrEnum):
-    """A service of the catalog, or a name that only edges know."""
+    """A service of the catalog, or a name that occurs only in edges."""
 
     SERVICE = "service"
     EXTERNAL = "external"
@@ -29,7 +29,7 @@ class Edge:
     """`source` depends on `target`.
 
     origin     "declared", "discovered", or "declared+discovered"
-    last_seen  when metrics last showed it; None: never
+    last_seen  time of the last sample that shows it, or None
     """
 
     source: str
@@ -42,9 +42,9 @@ class Edge:
 class Neighbourhood:
     """The part of the graph around one service.
 
-    nodes      name → kind, in order of distance, then name; the service itself first
-    cycles     circles among the nodes, each once, beginning with its smallest name
-    truncated  there is more beyond `depth` or the limit of nodes
+    nodes      name → kind, by distance, then name; the service itself is first
+    cycles     cycles among the nodes, each once, from its smallest name
+    truncated  the graph continues beyond `depth` or the limit of nodes
     """
 
     nodes: Mapping[str, Kind]
@@ -54,7 +54,7 @@ class Neighbourhood:
 
 
 def merged(declared: Iterable[Edge], discovered: Iterable[Edge]) -> tuple[Edge, ...]:
-    """One edge for each pair of services, sorted; it says where it is known from."""
+    """Merge edges to one for each pair of services, sorted. Its `origin` combines theirs."""
     found: dict[tuple[str, str], Edge] = {(e.source, e.target): e for e in declared}
     for edge in discovered:
         known = found.get((edge.source, edge.target))
@@ -78,11 +78,12 @@ def neighbourhood(
     depth: int | None = None,
     most_nodes: int = 500,
 ) -> Neighbourhood:
-    """What is reached from `start`, each node once, however the edges circle.
+    """The nodes that are reachable from `start`, each once, even if the graph has cycles.
 
-    Both directions are walked each for itself: what merely shares a dependency is no neighbour.
+    The search walks each direction separately: services that only share a dependency are no
+    neighbours.
 
-    depth  most edges from `start`; None: as far as they go
+    depth  most edges from `start`; None for no limit
     """
     every = tuple(edges)
     reached, truncated = {start: 0}, False
@@ -121,7 +122,7 @@ def _walk(
     most_nodes: int,
     reached: dict[str, int],
 ) -> bool:
-    """Breadth first; fills `reached` with distances. Whether something was left out."""
+    """Search breadth-first and fill `reached` with distances. True if a limit cut it off."""
     truncated = False
     waiting = deque([start])
     while waiting:
@@ -138,10 +139,10 @@ def _walk(
 
 
 def cycles(edges: Iterable[Edge]) -> tuple[tuple[str, ...], ...]:
-    """The groups of services that depend on themselves through one another, each sorted by name.
+    """The groups of services in dependency cycles, each sorted by name.
 
-    These are the strongly connected components of more than one node, and single nodes with an
-    edge to themselves. Tarjan's algorithm, without recursion.
+    A group is a strongly connected component of more than one node, or one node with an edge to
+    itself. The search is Tarjan's algorithm without recursion.
     """
     links = _links(edges, forward=True)
     number: dict[str, int] = {}

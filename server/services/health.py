@@ -1,4 +1,4 @@
-"""How a service is: its golden signals now, beside what they usually are."""
+"""The health of a service: its golden signals now, compared with their baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.tsdb import METRIC_NAME
 
 
 def readings(service: Service, meter: Meter) -> dict[str, Reading]:
-    """Every signal of a service. Raises what `novaql.evaluate` raises."""
+    """Measure every signal of a service. Raises the errors of `novaql.evaluate`."""
     return {
         name: _reading(name, signal, service.name, meter)
         for name, signal in configured(service.signals).items()
@@ -33,5 +33,5 @@ def _reading(name: str, signal: Signal, service: str, meter: Meter) -> Reading:
 
 
 def _what(measured: Measured) -> str:
-    """Which of several it is: `cpu`, or `pool a` of two labels. The metric's name says nothing."""
+    """The label values that identify an element, without the metric name: `cpu`, or `pool a`."""
     return " ".join(measured.labels[n] for n in sorted(measured.labels) if n != METRIC_NAME)

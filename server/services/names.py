@@ -1,4 +1,4 @@
-"""What a service may be called."""
+"""Names of services."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 class InvalidServiceName(ValueError):
-    """The name cannot be one. The message says what can."""
+    """The name is invalid. The message describes valid names."""
 
 
 def checked_name(name: str) -> str:
-    """The name itself: 1 to 63 letters, digits, ".", "_" and "-", no sign at either end.
+    """Return the name: 1 to 63 letters, digits, ".", "_" and "-", with no sign at either end.
 
-    Case counts, as in label values: "Api" and "api" are two services. Raises
+    Names are case-sensitive, as label values are: "Api" and "api" are two services. Raises
     `InvalidServiceName`.
     """
     if _NAME.fullmatch(name) is None:

@@ -54,12 +54,12 @@ router = api_router("/v1/services", "services")
 
 
 async def checked_registration(request: Request, body: RegisterService) -> None:
-    """Checks the signals of a new service."""
+    """Check the signals of a new service."""
     await checked(request, body, lambda _: catalog.check_signals(body.name, body.signals))
 
 
 async def checked_change(request: Request, name: ResourceId, body: ChangeService) -> None:
-    """Checks the signals that a service is to have."""
+    """Check the new signals of a service."""
     await checked(request, body, lambda _: catalog.check_signals(name, body.signals))
 
 
@@ -68,7 +68,7 @@ async def checked_change(request: Request, name: ResourceId, body: ChangeService
 def list_services(
     unit: UnitOfWork, pages: Pages, query: Annotated[ServiceQuery, Query()]
 ) -> ServicesOut:
-    """The catalog, by name."""
+    """The services of the catalog, by name."""
     page = catalog.find(unit, pages, query)
     shown = [catalog.shown(service) for service in page.rows]
     return ServicesOut(data=shown, next_cursor=page.next_cursor)
@@ -77,7 +77,7 @@ def list_services(
 @router.post("", status_code=201, dependencies=[OPERATOR, Depends(checked_registration)])
 @audited("service.create")
 def register_service(unit: UnitOfWork, body: RegisterService, response: Response) -> ServiceOut:
-    """Register a service with its owner and tier. A name that is taken is a 409."""
+    """Register a service, with its owner and tier. 409 if the name is taken."""
     made = catalog.register(unit, body)
     response.headers["Location"] = f"/v1/services/{made.name}"
     return catalog.shown(made)
@@ -112,7 +112,7 @@ def get_service(
 def change_service(
     unit: UnitOfWork, name: ResourceId, body: ChangeService, seen: IfMatch
 ) -> ServiceOut:
-    """Change a service, from the `version` (or If-Match) that was seen last."""
+    """Change a service, from its `version` (or If-Match)."""
     return catalog.shown(catalog.change(unit, name, body, seen))
 
 
@@ -124,10 +124,10 @@ def change_service(
 )
 @audited("service.delete")
 def delete_service(unit: UnitOfWork, name: ResourceId) -> None:
-    """Take a service out of the catalog. Its objectives and their history are archived.
+    """Delete a service from the catalog. Its objectives are archived, with their history.
 
-    409 `service_has_open_incidents` while incidents that affect it are open. Those that are
-    resolved keep its name.
+    409 `service_has_open_incidents` while open incidents affect it. Resolved incidents retain its
+    name.
     """
     gone = catalog.remove(unit, name)
     archive(unit, gone.name)
@@ -140,7 +140,7 @@ def delete_service(unit: UnitOfWork, name: ResourceId) -> None:
 )
 @cached(by="samples")
 def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> HealthOut:
-    """The golden signals now, each beside what it usually is, and the objectives in short."""
+    """The golden signals of a service with their baselines, and a summary of its objectives."""
     service = service_named(unit, name)
     meter = Meter(server, unit.now())
     signals = readings(service, meter)
@@ -171,7 +171,7 @@ def get_service_health(unit: UnitOfWork, name: ResourceId, server: Server) -> He
 def get_service_dependencies(
     unit: UnitOfWork, name: ResourceId, query: Annotated[GraphQuery, Query()], server: Server
 ) -> GraphOut:
-    """The graph of dependencies around a service: declared edges and those that metrics show."""
+    """The dependency graph around a service, with declared and discovered edges."""
     here = service_named(unit, name)
     every = unit.session.execute(select(Service)).scalars().all()
     declared = [Edge(s.name, other) for s in every for other in s.depends_on]

@@ -17,10 +17,10 @@ Tier = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9_-]+$
 
 
 def _url(text: str) -> str:
-    """The text, if programs that follow it can read it. Raises `ValueError`."""
+    """Return the text if it is a valid URL. Raises `ValueError`."""
     try:
         named = urlsplit(text).hostname
-    except ValueError:  # as http://[::1
+    except ValueError:  # http://[::1 for example
         named = None
     if not named:
         raise ValueError("is no URL of a host")
@@ -28,14 +28,14 @@ def _url(text: str) -> str:
 
 
 class Link(Body):
-    """A place to look at."""
+    """A named URL."""
 
     title: Name
     url: Annotated[str, Field(max_length=2000, pattern=r"^https?://\S+$"), AfterValidator(_url)]
 
 
 class SignalSettings(Body):
-    """How one signal is measured, and what is too much."""
+    """The expression and thresholds of one signal."""
 
     expr: Expression | None = None
     unit: Annotated[str, Field(min_length=1, max_length=32)] | None = None
@@ -44,7 +44,7 @@ class SignalSettings(Body):
 
 
 class Signals(Body):
-    """Settings of the golden signals: an expression, or more than that."""
+    """Settings of the golden signals: an expression, or an expression with thresholds."""
 
     latency: Expression | SignalSettings | None = None
     traffic: Expression | SignalSettings | None = None
@@ -52,7 +52,7 @@ class Signals(Body):
     saturation: Expression | SignalSettings | None = None
 
     def settings(self) -> dict[str, dict[str, object]]:
-        """As they are kept: name → settings that were given."""
+        """The settings to store: name → given settings."""
         found: dict[str, dict[str, object]] = {}
         for name in type(self).model_fields:
             given = getattr(self, name)
@@ -64,7 +64,7 @@ class Signals(Body):
 
 
 class RegisterService(Body):
-    """A service and who answers for it."""
+    """A service, with its owner."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -92,7 +92,7 @@ class RegisterService(Body):
 
 
 class ChangeService(Body):
-    """What to change. `version` is the one that the change was made from."""
+    """Changes to a service, made from its `version`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"version": 1, "owner": "checkout-team"}]}
@@ -118,7 +118,7 @@ class ServiceQuery(PageQuery):
 
 
 class SignalSettingsOut(ResponseModel):
-    """How a signal is measured, defaults filled in."""
+    """The settings of a signal, including defaults."""
 
     expr: str
     unit: str
@@ -127,7 +127,7 @@ class SignalSettingsOut(ResponseModel):
 
 
 class LinkOut(ResponseModel):
-    """A place to look at."""
+    """A named URL."""
 
     title: str
     url: str
@@ -151,19 +151,19 @@ class ServiceOut(ResponseModel):
 
     @classmethod
     def of(cls, service: Service, signals: dict[str, SignalSettingsOut]) -> ServiceOut:
-        """A row as clients see it."""
+        """The wire shape of a service."""
         shown = {name: getattr(service, name) for name in cls.model_fields if name != "signals"}
         return cls.model_validate({**shown, "signals": signals})
 
 
 class ServiceDetailQuery(Body):
-    """How much beside the service itself."""
+    """Options for the details of a service."""
 
     incidents: int = Field(5, ge=0, le=50, description="most `recent_incidents`")
 
 
 class RecentIncident(ResponseModel):
-    """An incident that affects a service, in short."""
+    """A summary of an incident that affects a service."""
 
     id: str
     title: str
@@ -174,12 +174,12 @@ class RecentIncident(ResponseModel):
 
     @classmethod
     def of(cls, incident: Incident) -> RecentIncident:
-        """A row as clients of the catalog see it."""
+        """The wire shape of an incident in the catalog."""
         return cls.model_validate({name: getattr(incident, name) for name in cls.model_fields})
 
 
 class ServiceDetailOut(ServiceOut):
-    """A service with the newest incidents that affect it."""
+    """A service, with the newest incidents that affect it."""
 
     open_incidents: int = Field(description="how many that affect it are open, shown here or not")
     recent_incidents: list[RecentIncident] = Field(
@@ -192,7 +192,7 @@ class ServicesOut(Listed[ServiceOut]):
 
 
 class ReadingOut(ResponseModel):
-    """What a signal says now."""
+    """The current reading of a signal."""
 
     value: float | Literal["+Inf", "-Inf"] | None
     unit: str
@@ -202,7 +202,7 @@ class ReadingOut(ResponseModel):
 
 
 class HealthSlo(ResponseModel):
-    """An objective of the service, in short."""
+    """A summary of an objective of the service."""
 
     name: str
     status: Literal["ok", "at_risk", "breached", "no_data"]
@@ -210,7 +210,7 @@ class HealthSlo(ResponseModel):
 
 
 class HealthOut(ResponseModel):
-    """How a service is."""
+    """The health of a service."""
 
     service: str
     at: Timestamp
@@ -221,7 +221,7 @@ class HealthOut(ResponseModel):
 
 
 class GraphQuery(Body):
-    """How much of the graph."""
+    """Limits of the graph."""
 
     direction: Literal["upstream", "downstream", "both"] = Field(
         "both",
@@ -231,7 +231,7 @@ class GraphQuery(Body):
 
 
 class NodeOut(ResponseModel):
-    """A service, or something outside of the catalog."""
+    """A service, or a name that is not in the catalog."""
 
     name: str
     kind: Literal["service", "external"]
@@ -249,7 +249,7 @@ class EdgeOut(ResponseModel):
 
 
 class GraphOut(ResponseModel):
-    """The graph around a service."""
+    """The dependency graph around a service."""
 
     service: str
     nodes: list[NodeOut]

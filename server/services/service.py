@@ -29,7 +29,7 @@ from novaql.server.services.signals import configured
 
 KEYS = (Key(Service.name),)
 MOST_NAMED = 10
-"""So many incidents are named by a refusal."""
+"""The most incidents that a rejection names."""
 
 
 def find(unit: Unit, pages: Pager, query: ServiceQuery) -> Page[Service]:
@@ -43,7 +43,7 @@ def find(unit: Unit, pages: Pager, query: ServiceQuery) -> Page[Service]:
 
 
 def register(unit: Unit, body: RegisterService) -> Service:
-    """A new service. Raises `Conflict` `service_exists`, and what a wrong expression raises."""
+    """Register a service. Raises `Conflict` `service_exists`, and errors of its expressions."""
     signals = body.signals.settings()
     check_limit(unit, "max_services", Service)
     now = unit.now()
@@ -69,9 +69,9 @@ def register(unit: Unit, body: RegisterService) -> Service:
 
 
 def change(unit: Unit, name: str, body: ChangeService, seen: int | None) -> Service:
-    """Change a service from the version that the client saw.
+    """Change a service, from the version that the client saw.
 
-    seen  that version, if the request says it beside the body
+    seen  the version of If-Match, if the request has one
     """
     service = service_named(unit, name, lock=True)
     unit.expect(service, body.version if seen is None else seen)
@@ -91,7 +91,7 @@ def change(unit: Unit, name: str, body: ChangeService, seen: int | None) -> Serv
 
 
 def remove(unit: Unit, name: str) -> Service:
-    """Take a service out of the catalog; who depends on it goes on naming it.
+    """Delete a service from the catalog. Services that depend on it still name it.
 
     Raises `Conflict` `service_has_open_incidents`.
     """
@@ -108,7 +108,7 @@ def remove(unit: Unit, name: str) -> Service:
 
 
 def shown(service: Service) -> ServiceOut:
-    """A service with the settings of its signals filled in."""
+    """The wire shape of a service, with the default settings of its signals."""
     signals = {
         name: SignalSettingsOut(
             expr=s.expression_for(service.name),
@@ -122,15 +122,15 @@ def shown(service: Service) -> ServiceOut:
 
 
 def snapshot(service: Service) -> dict[str, Any]:
-    """A service as the audit log shows it."""
+    """A service as the audit log stores it."""
     return shown(service).model_dump(mode="json")
 
 
 def check_signals(name: str, signals: Signals | None) -> None:
-    """Check the signals that a service is to have: not in a transaction, since parsing takes long.
+    """Check the signals of a service. Parsing is slow: call it outside of transactions.
 
-    Raises what an expression that does not parse raises, and `Impossible` `wrong_expression_type`
-    for one that does not give elements that are numbers.
+    Raises the errors of parsing, and `Impossible` `wrong_expression_type` for an expression that is
+    neither an instant vector nor a scalar.
     """
     if signals is None:
         return

@@ -1,7 +1,7 @@
-"""The golden signals of a service: what each is measured by, and what is too much of it.
+"""The golden signals of a service: their expressions, thresholds and baselines.
 
-The four are of Google's book "Site Reliability Engineering", chapter "Monitoring Distributed
-Systems": latency, traffic, errors, saturation.
+The four signals are latency, traffic, errors and saturation. Source: Google, "Site Reliability
+Engineering", chapter "Monitoring Distributed Systems".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PLACEHOLDER = "$service"
 
 
 class Status(StrEnum):
-    """In order from good to bad; NO_DATA says nothing either way."""
+    """The status of a signal, in order from good to bad. NO_DATA is neither."""
 
     NO_DATA = "no_data"
     HEALTHY = "healthy"
@@ -25,11 +25,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How a signal is measured.
+    """The definition of a signal.
 
-    expr       a NovaQL expression; `$service` stands for the service's name
-    unit       of its value
-    degraded, unhealthy  values above these are so; None: only the baseline decides
+    expr       a NovaQL expression; `$service` is a placeholder for the service's name
+    unit       unit of its value
+    degraded, unhealthy  thresholds; a value above one has that status. None: only the baseline
+                         decides
     """
 
     expr: str
@@ -63,23 +64,23 @@ DEFAULTS: Mapping[str, Signal] = {
         unhealthy=0.95,
     ),
 }
-"""What is measured unless a service says otherwise. Quantiles come from summed buckets, ratios
-from sums; saturation is that of the worst resource."""
+"""The default signals. Quantiles come from summed buckets, and ratios from sums. Saturation is
+that of the worst resource."""
 
 SLOWER = 2.0
 MUCH_SLOWER = 4.0
 QUIETER = 0.2
 BASELINE = "quantile_over_time(0.5, ({expr})[1d:15m] offset 15m)"
-"""The median of the day before: what the signal usually is."""
+"""The baseline of a signal: its median over the previous day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a signal says now.
+    """The current reading of a signal.
 
-    value     None: nothing was measured
-    baseline  what it usually is; None: nobody knows
-    reason    one sentence; empty when there is nothing to say
+    value     None without data
+    baseline  its usual value; None if it is unknown
+    reason    one sentence, or empty
     """
 
     value: float | None
@@ -90,7 +91,7 @@ class Reading:
 
 
 def configured(overrides: Mapping[str, Mapping[str, object]]) -> dict[str, Signal]:
-    """The signals of a service: the defaults with its own settings."""
+    """The signals of a service: the defaults, overridden by its own settings."""
     return {
         name: replace(default, **overrides.get(name, {}))  # type: ignore[arg-type]
         for name, default in DEFAULTS.items()
@@ -100,9 +101,9 @@ def configured(overrides: Mapping[str, Mapping[str, object]]) -> dict[str, Signa
 def read(
     name: str, signal: Signal, value: float | None, baseline: float | None, what: str = ""
 ) -> Reading:
-    """Judge a value by its thresholds and by what it usually is.
+    """Compare a value with its thresholds and its baseline.
 
-    what  which resource it is of, for the sentence
+    what  the resource of the value, for the sentence
     """
     if value is None or math.isnan(value):
         return Reading(None, signal.unit, Status.NO_DATA, baseline, "nothing was measured")
@@ -139,6 +140,6 @@ def _by_baseline(name: str, value: float, usual: float | None) -> tuple[Status, 
 
 
 def overall(readings: Mapping[str, Reading]) -> str:
-    """The worst of what was measured; "unknown" if nothing was."""
+    """The worst status of the readings with data; "unknown" if no reading has data."""
     known = [r.status for r in readings.values() if r.status is not Status.NO_DATA]
     return str(max(known, key=list(Status).index)) if known else "unknown"

@@ -1,1 +1,1 @@
-"""Service level objectives: how much failure a service may afford, and how fast it spends it."""
+"""Service level objectives: error budgets, burn rates, and alerts on them."""

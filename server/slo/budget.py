@@ -1,4 +1,4 @@
-"""What counts of events say about an objective. Exact: in fractions, made floats at the very end.
+"""Error budget, burn rate and attainment from counts of events, computed in exact fractions.
 
 Formulas: Google, The Site Reliability Workbook, chapter "Alerting on SLOs". With objective T and
 the error ratio e(w) = bad(w) / total(w) of a window w:
@@ -22,9 +22,9 @@ from novaql.server.slo.objective import Objective
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events of one window. Counts come from counters and may be fractions of events.
+    """The events of one window. Counts come from counters and may be fractional.
 
-    bad, total  0 ≤ bad ≤ total; a window without any event has total 0
+    bad, total  0 ≤ bad ≤ total; a window without events has total 0
     """
 
     bad: Fraction
@@ -32,10 +32,10 @@ class Counts:
 
     @classmethod
     def of(cls, bad: float, total: float) -> Counts | None:
-        """Counts as a query gave them; None if they are no counts (NaN or infinite).
+        """Counts from the results of queries; None if one is NaN or infinite.
 
-        A little more bad than total is extrapolation at the edges of the window, and a little less
-        than nothing is rounding: both are cut off.
+        Extrapolation at the edges of the window can make bad exceed total, and rounding can make a
+        count negative: both are clamped.
         """
         if not (math.isfinite(bad) and math.isfinite(total)):
             return None
@@ -44,19 +44,19 @@ class Counts:
 
     @property
     def error_ratio(self) -> Fraction | None:
-        """bad / total; None without events, which is neither perfect nor a failure."""
+        """bad / total; None without events, which is neither success nor failure."""
         return self.bad / self.total if self.total else None
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The error budget over the objective's window, in shares of it.
+    """The error budget over the objective's window.
 
     allowed            1 - T, the share of events that may be bad
-    allowed_events     how many events that is, of those that there were
-    consumed           how much of the budget is spent: 1 is all of it
-    remaining          1 - consumed, negative when overspent
-    remaining_clamped  the same, at least 0
+    allowed_events     that share of the counted events
+    consumed           the share of the budget that is spent; 1 is all of it
+    remaining          1 - consumed; negative if the budget is overspent
+    remaining_clamped  `remaining`, at least 0
     """
 
     allowed: float
@@ -73,7 +73,7 @@ def attainment(counts: Counts) -> float | None:
 
 
 def budget(objective: Objective, counts: Counts) -> Budget | None:
-    """None without events."""
+    """The error budget; None without events."""
     ratio = counts.error_ratio
     if ratio is None:
         return None
@@ -88,7 +88,7 @@ def budget(objective: Objective, counts: Counts) -> Budget | None:
 
 
 def burn_rate(objective: Objective, counts: Counts) -> Fraction | None:
-    """How many times faster than allowed the budget is being spent; None without events."""
+    """How many times faster than allowed events fail; None without events."""
     ratio = counts.error_ratio
     return None if ratio is None else ratio / objective.allowed
 
@@ -96,9 +96,9 @@ def burn_rate(objective: Objective, counts: Counts) -> Fraction | None:
 def exhaustion_seconds(
     objective: Objective, whole: Counts, recent: Counts, window_seconds: int
 ) -> float | None:
-    """Time until the budget is spent if errors go on as in `recent`.
+    """Time until the budget is spent if errors continue at the rate of `recent`.
 
-    0 if it is spent already; None if it lasts for ever, or nobody can tell.
+    0 if it is spent already; None if it is never spent, or without events.
     """
     ratio, rate = whole.error_ratio, burn_rate(objective, recent)
     if ratio is None or rate is None:

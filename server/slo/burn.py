@@ -1,4 +1,4 @@
-"""Burn alerts over pairs of windows: page for what burns fast, a ticket for what burns slowly.
+"""Burn alerts over pairs of windows: a page for a fast burn, a ticket for a slow burn.
 
 The table, for a window of 30 days: Google, The Site Reliability Workbook, "Alerting on SLOs".
 
@@ -8,9 +8,9 @@ The table, for a window of 30 days: Google, The Site Reliability Workbook, "Aler
        10 %         1d      2h      3      ticket
        10 %         3d      6h      1      ticket
 
-A factor is (budget spent) · W / (long window), so it grows with the window W of the objective. With
-shorter ones it would fall below 1, and an alert would fire at a pace that the objective allows: for
-less than four weeks it is the windows that shrink, with W, and the factors stay.
+A factor is (budget spent) · W / (long window): it is proportional to the window W of the objective.
+For a short W a factor would fall below 1, and an alert would fire at a burn rate that the objective
+allows. Below four weeks the windows therefore shrink with W, and the factors are constant.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Severity(StrEnum):
 class Pair:
     """One row of the table.
 
-    spent  share of the budget that is gone when the alert fires
-    long   seconds of the long window, which decides whether it matters …
-    short  … and of the short one, a twelfth, which ends the alert soon after the errors end
+    spent  share of the budget that is spent when the alert fires
+    long   seconds of the long window, which shows that the burn is significant
+    short  seconds of the short window, a twelfth: it ends the alert soon after the errors end
     """
 
     spent: Fraction
@@ -46,7 +46,7 @@ class Pair:
     severity: Severity
 
     def factor(self, window_seconds: int) -> Fraction:
-        """The burn rate above which `spent` of the budget goes within the long window."""
+        """The burn rate that spends the share `spent` of the budget within the long window."""
         return self.spent * window_seconds / self.long
 
 
@@ -66,15 +66,15 @@ BURN_WINDOWS = {
     "1d": DAY,
     "3d": 3 * DAY,
 }
-"""All windows of the table, as they are called in answers."""
+"""All windows of the table, by their names in answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one severity says now.
+    """The state of the burn alerts of one severity.
 
-    firing  whether some pair burns faster than its factor in both windows
-    reason  why not, where one would expect it to; empty otherwise
+    firing  whether the burn rate of a pair is above its factor in both windows
+    reason  why they do not fire although a burn rate is above its factor, or empty
     """
 
     severity: Severity
@@ -83,15 +83,15 @@ class Verdict:
 
 
 FULL = 30 * DAY
-"""The window of an objective for which the table was made …"""
+"""The window of an objective that the table assumes."""
 SHRINKS_BELOW = 28 * DAY
-"""… and the shortest one for which it is used as it is: its least factor is 0.93 then."""
+"""The shortest window that uses the table unchanged: its least factor is then 0.93."""
 SHORTEST = 2 * MINUTE
-"""A short window of less holds too few scrapes to say anything."""
+"""The shortest short window: a shorter one has too few scrapes."""
 
 
 def pairs_of(window_seconds: int) -> tuple[Pair, ...]:
-    """The rows for an objective's window; those whose windows would be too short are left out."""
+    """The rows for an objective's window, without those whose windows would be too short."""
     if window_seconds >= SHRINKS_BELOW:
         return PAIRS
     return tuple(
@@ -102,14 +102,14 @@ def pairs_of(window_seconds: int) -> tuple[Pair, ...]:
 
 
 def _shrunk(row: Pair, window_seconds: int) -> Pair:
-    """A row with windows of whole minutes, as long to the objective's as the table's to 30 days."""
+    """A row scaled from 30 days to the objective's window, in whole minutes."""
     long = row.long * window_seconds // FULL // MINUTE * MINUTE
     short = max(SHORTEST, row.short * window_seconds // FULL // MINUTE * MINUTE)
     return replace(row, long=long, short=short)
 
 
 def warnings(objective: Objective, window_seconds: int) -> list[str]:
-    """What will not work: thresholds that cannot be reached even if every event fails."""
+    """Warnings: thresholds that are unreachable even if every event fails, and short windows."""
     pairs = pairs_of(window_seconds)
     found = []
     for severity in Severity:
@@ -124,11 +124,11 @@ def warnings(objective: Objective, window_seconds: int) -> list[str]:
 def verdicts(
     objective: Objective, window_seconds: int, counts: Mapping[int, Counts], min_events: int = 0
 ) -> list[Verdict]:
-    """What each severity says.
+    """The verdict of each severity.
 
-    counts      of each window of `pairs_of`, by its seconds
-    min_events  with fewer events in the long window nobody is woken: one failure of three requests
-                is no trend
+    counts      the counts of each window of `pairs_of`, by its seconds
+    min_events  with fewer events in the long window no alert fires: one failure of three requests
+                is not significant
     """
     return [
         _verdict(severity, objective, window_seconds, counts, min_events) for severity in Severity

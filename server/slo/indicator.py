@@ -1,8 +1,8 @@
-"""What an indicator counts: expressions for bad and total events of any window.
+"""Indicators: expressions that count bad and total events in any window.
 
-Counts come from `increase(… anchored)`: what a counter went up by from its last sample before the
-window to its last one inside, resets counted, nothing extrapolated. So counts of events are whole
-numbers.
+Counts come from `increase(… anchored)`: the increase of a counter from its last sample before the
+window to its last sample in it, with resets and without extrapolation. Counts of events are
+therefore whole numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 class InvalidIndicator(ValueError):
-    """The indicator cannot be counted. `field` says what of it is at fault."""
+    """The indicator is invalid. `field` names the invalid field."""
 
     def __init__(self, field: str, message: str) -> None:
         self.field = field
@@ -26,7 +26,7 @@ class InvalidIndicator(ValueError):
 
 
 class Numbers(Protocol):
-    """Where numbers come from."""
+    """Evaluates expressions to numbers."""
 
     def number(self, expr: str) -> float | None: ...
 
@@ -35,9 +35,9 @@ class Numbers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Expressions that count; `[WINDOW]` and `OFFSET` stand for a window.
+    """Expressions that count. `[WINDOW]` and `OFFSET` are placeholders for a window.
 
-    bad, good  one of them is None: it is the rest of the total
+    bad, good  one of them is None: it is the difference between the other and the total
     first      the time of the oldest sample in the window, in Unix seconds
     """
 
@@ -51,16 +51,16 @@ class Counting:
 
 
 class Indicator(Protocol):
-    """A kind of indicator."""
+    """The interface of a kind of indicator."""
 
     def counting(self, numbers: Numbers) -> tuple[Counting, tuple[str, ...]]:
-        """How to count, and warnings; may look at the data."""
+        """The expressions that count, and warnings. It may query the data."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Counters of good or bad events, and of all of them: plain selectors."""
+    """Counters of good or bad events, and of all events: plain selectors."""
 
     total: str
     good: str | None = None
@@ -80,9 +80,9 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Observations of a histogram, good if they took no longer than `threshold` seconds.
+    """Observations of a histogram; they are good up to `threshold` seconds.
 
-    histogram  a selector of the histogram by its name without `_bucket`; native or classic
+    histogram  a selector of a native or classic histogram, by its name without `_bucket`
     """
 
     histogram: str
@@ -100,7 +100,7 @@ class Latency:
             return self._native(), ()
         exact = [text for text in bounds if _number(text) == self.threshold]
         if exact or not bounds:
-            # Without data nobody knows how the bound is written; Prometheus writes it shortest.
+            # Without data the text of the bound is unknown; Prometheus writes the shortest one.
             le = exact[0] if exact else repr(self.threshold)
             at_most = replace(bucket, matchers=(*bucket.matchers, Matcher("le", MatchOp.EQUAL, le)))
             return Counting(_summed(count), None, _summed(format_expr(at_most)), _first(count)), ()
@@ -119,7 +119,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Points in time, one a minute, good if `expr op threshold` holds. `expr` is one number."""
+    """Times, one per minute; they are good if `expr op threshold` holds. `expr` is one number."""
 
     expr: str
     op: Literal["<", "<=", ">", ">=", "==", "!="]
@@ -140,7 +140,7 @@ class Threshold:
 
 
 def read_indicator(fields: Mapping[str, Any]) -> Indicator:
-    """An indicator as it is kept and sent. Raises `InvalidIndicator` and `QueryError`."""
+    """Parse an indicator from JSON fields. Raises `InvalidIndicator` and `QueryError`."""
     match fields.get("type"):
         case "ratio":
             good, bad = fields.get("good"), fields.get("bad")
@@ -165,7 +165,7 @@ def read_indicator(fields: Mapping[str, Any]) -> Indicator:
 
 
 def _selector(field: str, text: str) -> VectorSelector:
-    """Raises `InvalidIndicator` for anything but a plain selector."""
+    """Parse a plain selector. Raises `InvalidIndicator` for any other expression."""
     found = parse(text)
     plain = isinstance(found, VectorSelector) and not (
         found.offset or found.at or found.anchored or found.smoothed

@@ -1,4 +1,4 @@
-"""An objective as decimal text, never as a binary float: 0.999 is 999/1000 here."""
+"""An objective as decimal text, never as a binary float: 0.999 is exactly 999/1000."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _DECIMAL = re.compile(r"0?\.\d{1,12}", re.ASCII)
 
 
 class InvalidObjective(ValueError):
-    """The text is no objective. The message says what one looks like."""
+    """The text is no objective. The message shows the expected form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
     """The share of events that should be good, above 0 and below 1.
 
-    text   as the user wrote it, trailing zeros kept: "0.9990"
+    text   as the client sent it, with trailing zeros: "0.9990"
     ratio  the same number, exactly
     """
 
@@ -26,7 +26,7 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """Read decimal text such as "0.999". Raises `InvalidObjective`."""
+        """Parse decimal text such as "0.999". Raises `InvalidObjective`."""
         if _DECIMAL.fullmatch(text) is None:
             hint = "; a percentage is written as a share: 99.9 % is 0.999"
             raise InvalidObjective(
@@ -45,7 +45,7 @@ class Objective:
 
     @property
     def largest_burn_rate(self) -> Fraction:
-        """The burn rate if every event is bad. A threshold at or above it can never be passed."""
+        """The burn rate if every event is bad. A threshold at or above it is unreachable."""
         return 1 / self.allowed
 
 

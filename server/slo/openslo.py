@@ -1,9 +1,9 @@
-"""OpenSLO documents as objectives, and what of them cannot be taken.
+"""Import of OpenSLO documents as objectives.
 
-Read are `kind: SLO` with one objective, a rolling or calendar window, and a ratio or threshold
-indicator whose queries are Prometheus's: inline, or a `kind: SLI` of the same text that it names.
-Events are counted (`budgetingMethod: Occurrences`), or minutes (`Timeslices`); an average of ratios
-of slices is another number than any that is kept here, and is not taken.
+The importer accepts `kind: SLO` with one objective, a rolling or calendar window, and a ratio or
+threshold indicator with PromQL queries. The indicator is inline, or a `kind: SLI` of the same text.
+The budget counts events (`budgetingMethod: Occurrences`) or minutes (`Timeslices`). The importer
+rejects an average of ratios of slices, since no objective of this server computes it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from novaql.text import excerpt
 
 _OPS = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 _LONG_UNITS = {"M": 30, "Q": 90, "Y": 365}
-"""Days of the units of OpenSLO that a rolling window here is not written in."""
+"""Days of the OpenSLO units that a rolling window of this server does not have."""
 _PERIODS = {"1d": "day", "1w": "week", "1M": "month", "1Q": "quarter", "1Y": "year"}
 
 
 class NotTaken(ValueError):
-    """A document that is no objective here. The message says why."""
+    """The document cannot be imported. The message is the reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(excerpt(reason))
@@ -47,9 +47,9 @@ class NotTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One document: the objective it is, or why it is none.
+    """One document: its objective, or the reason why it has none.
 
-    notes  what of it is understood in another way than its author may think
+    notes  differences between the document and the objective
     """
 
     name: str
@@ -60,7 +60,7 @@ class Read:
 
 
 def read_documents(text: str) -> Iterator[Read]:
-    """Every document of a YAML text. Raises `NotTaken` if it is no YAML."""
+    """Read every document of a YAML text. Raises `NotTaken` if the text is not YAML."""
     try:
         documents = read_yaml_documents(text)
     except YamlProblem as problem:
@@ -145,7 +145,7 @@ def _window(spec: Mapping[str, Any], notes: list[str]) -> str | dict[str, str]:
 def _budgeted(
     spec: Mapping[str, Any], indicator: dict[str, Any], objective: Any, notes: list[str]
 ) -> dict[str, Any]:
-    """The indicator that counts what the budget is made of: events, or minutes."""
+    """The indicator that counts events, or minutes, as the budgeting method says."""
     method = spec.get("budgetingMethod", "Occurrences")
     if method == "Occurrences":
         return indicator
@@ -175,7 +175,7 @@ def _budgeted(
 
 
 def _good_ratio(ratio: Mapping[str, Any], window: str) -> str:
-    """The share of good events; there is none where there were no events, which is no bad slice."""
+    """The share of good events. A slice without events has no value, so it is not bad."""
     total = f"sum(rate({ratio['total']}[{window}]))"
     side = "good" if "good" in ratio else "bad"
     share = f"(sum(rate({ratio[side]}[{window}])) or 0 * {total}) / ({total} > 0)"

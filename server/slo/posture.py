@@ -1,4 +1,4 @@
-"""How an objective stands: its budget, how fast it burns, and whether to worry."""
+"""The posture of an objective: attainment, error budget, burn rates, and status."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from novaql.server.slo.tables import Slo
 from novaql.server.slo.window import CalendarWindow, RollingWindow, Window, seconds_of
 
 AT_RISK_BELOW = Fraction(1, 10)
-"""An objective is at risk with less of its budget left than this, whatever it burns."""
+"""An objective with a smaller share of its budget left is at risk, at any burn rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posture:
-    """One objective now.
+    """The current state of one objective.
 
-    bounds        begin and end of its window
+    bounds        start and end of its window
     attainment    share of good events; None without events
-    burn_rates    by window, as "5m"; None without events there
-    exhaustion_s  seconds until the budget is spent at the pace of the last hour; None: never, or
-                  nobody can tell
-    coverage      share of the window, as far as it has passed, for which there are samples
-    events        how many there were
-    verdicts      what burn alerts say
+    burn_rates    by window, such as "5m"; None for a window without events
+    exhaustion_s  seconds until the budget is spent at the burn rate of the last hour; None if it
+                  is never spent, or without events
+    coverage      share of the elapsed window that has samples
+    events        number of events
+    verdicts      state of the burn alerts
     """
 
     slo: Slo
@@ -58,16 +58,16 @@ class Posture:
 
 
 def window_of(fields: Mapping[str, Any]) -> Window:
-    """A window as it is kept. Raises `InvalidWindow`."""
+    """Parse a window from JSON fields. Raises `InvalidWindow`."""
     if "rolling" in fields:
         return RollingWindow.parse(fields["rolling"])
     return CalendarWindow.parse(fields["period"], fields["zone"])
 
 
 def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[Posture]:
-    """The objectives of a service (of all), by service and name.
+    """The postures of the objectives of one service, or of all, by service and name.
 
-    Raises what `novaql.evaluate` raises.
+    Raises the errors of `novaql.evaluate`.
     """
     statement = select(Slo).where(Slo.archived_at.is_(None)).order_by(Slo.service, Slo.name)
     if service is not None:
@@ -77,7 +77,7 @@ def postures(unit: Unit, meter: Meter, service: str | None = None) -> Iterator[P
 
 
 def posture(slo: Slo, meter: Meter) -> Posture:
-    """Measure one objective. Raises what `novaql.evaluate` raises."""
+    """Measure one objective. Raises the errors of `novaql.evaluate`."""
     now = meter.at
     objective, window = Objective.parse(slo.objective), window_of(slo.window)
     counting, found = read_indicator(slo.indicator).counting(meter)
@@ -107,7 +107,7 @@ def posture(slo: Slo, meter: Meter) -> Posture:
 
 
 def _count(counting: Counting, seconds: int, meter: Meter) -> Counts:
-    """Events of the last `seconds`. Series that are not there are counters that never counted."""
+    """Count the events of the last `seconds`. A missing series counts as 0."""
     total = meter.number(counting.at(counting.total, seconds)) or 0.0
     none = Counts(Fraction(0), Fraction(0))
     if counting.bad is not None:

@@ -53,7 +53,7 @@ from novaql.server.slo.tables import Slo
 
 KEYS = (Key(Slo.service), Key(Slo.name))
 Documents = list[tuple[Read, slos.Checked | None]]
-"""Documents of an import, each with the objective that it is."""
+"""The documents of an import, each with its checked objective."""
 
 _NOT_MEASURED: dict[int | str, dict[str, Any]] = {
     422: {"description": "An objective cannot be measured"}
@@ -63,12 +63,12 @@ router = api_router("/v1/slo", "slo")
 
 
 async def checked_slo(request: Request, service: ResourceId, body: SetSlo) -> slos.Checked:
-    """The objective that a request sets."""
+    """Check the objective of a request."""
     return await checked(request, body, lambda _: slos.checked(service, body))
 
 
 async def checked_documents(request: Request, body: ImportSlos) -> Documents:
-    """The documents that a request imports."""
+    """Read and check the documents of a request."""
     return await checked(request, body, _read_documents)
 
 
@@ -77,7 +77,7 @@ async def checked_documents(request: Request, body: ImportSlos) -> Documents:
 def list_slos(
     unit: UnitOfWork, pages: Pages, query: Annotated[SloQuery, Query()], server: Server
 ) -> SlosOut:
-    """The objectives of all services, each with its posture now."""
+    """The objectives of all services, with their current posture."""
     meter = Meter(server, unit.now())
     page = pages.page(unit, select(Slo).where(Slo.archived_at.is_(None)), KEYS, query)
     shown = [_shown(posture(slo, meter)) for slo in page.rows]
@@ -96,7 +96,7 @@ def import_slos(
     seen: IfMatch,
     documents: Annotated[Documents, Depends(checked_documents)],
 ) -> ImportedSlosOut:
-    """Import OpenSLO documents. What cannot be imported is skipped, with the reason."""
+    """Import OpenSLO documents. The answer lists skipped documents, with the reason."""
     made: list[str] = []
     changed: list[str] = []
     skipped: list[dict[str, str]] = []
@@ -132,7 +132,7 @@ def get_service_slos(
     query: Annotated[OneServiceQuery, Query()],
     server: Server,
 ) -> ServiceSlosOut:
-    """The objectives of one service: attainment, error budget, burn rates."""
+    """The objectives of one service, with attainment, error budget and burn rates."""
     name = service_named(unit, service).name
     meter = Meter(server, unit.now())
     found = [
@@ -161,14 +161,17 @@ def set_slo(
     server: Server,
     response: Response,
 ) -> ExternalCall[Posture, SloOut]:
-    """Set an objective: 201 for a new one, 200 for a change made from its `version`."""
+    """Create or change an objective.
+
+    201 for a new objective, 200 for a change made from its `version`.
+    """
     slo, new = slos.set_slo(unit, service, objective, seen)
     unit.session.flush()
     if new:
         response.headers["Location"] = f"/v1/slo/{service}"
     else:
         response.status_code = 200
-    # Measured after the transaction: queries over a month of samples are not to hold up writers.
+    # Measured after the transaction: queries over a month of samples would block writers.
     apart, meter = slos.apart(slo), Meter(server, unit.now())
     return ExternalCall(lambda: posture(apart, meter), _shown)
 
@@ -176,14 +179,14 @@ def set_slo(
 @router.delete("/{service}/{name}", status_code=204, dependencies=[OPERATOR])
 @audited("slo.delete")
 def delete_slo(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> None:
-    """Archive an objective. Its history remains."""
+    """Archive an objective. The server retains its history."""
     slos.remove(unit, service, name)
 
 
 @router.get("/{service}/{name}/history", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_slo_history(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> HistoryOut:
-    """The versions of an objective and when each was valid, the newest first."""
+    """The versions of an objective with their periods of validity, newest first."""
     slo = _one(unit, service, name)
     terms = [
         TermOut.model_validate({f: getattr(term, f) for f in TermOut.model_fields})
@@ -201,13 +204,13 @@ def get_slo_history(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> 
 )
 @cached(by="rows")
 def get_slo_rules(unit: UnitOfWork, service: ResourceId, name: ResourceId) -> Response:
-    """The objective as a Prometheus rule file: Sloth's recording rules, and burn alerts."""
+    """An objective as a Prometheus rule file: recording rules like Sloth's, and burn alerts."""
     text = prometheus_rules(_one(unit, service, name))
     return Response(text, media_type="application/yaml", headers={"Cache-Control": "no-store"})
 
 
 def _read_documents(preparation: Preparation) -> Documents:
-    """Every document, and the objective that it is."""
+    """Read every document, and check its objective."""
     found: Documents = []
     most = preparation.context.settings.max_slos
     try:

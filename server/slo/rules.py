@@ -1,7 +1,7 @@
-"""An objective as rules: recording rules by Sloth's names, and the burn alerts.
+"""An objective as Prometheus rules: recording rules and burn alerts.
 
-Names and labels are those of Sloth, so that dashboards made for it show these, too. Rules count
-with `rate`, as every Prometheus can evaluate them; the posture itself counts exactly.
+Names and labels are those of Sloth, so that dashboards for Sloth also show these rules. The rules
+count with `rate`, which every Prometheus can evaluate. The posture counts exactly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TEXT = {seconds: text for text, seconds in BURN_WINDOWS.items()}
 
 
 def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
-    """The share of bad events in a window, as PromQL; without events there is no element."""
+    """PromQL for the share of bad events in a window; the result is empty without events."""
     found = read_indicator(indicator)
     match found:
         case Ratio(total=total, bad=str(bad)):
@@ -45,7 +45,7 @@ def error_ratio(indicator: Mapping[str, Any], window: str) -> str:
 
 
 def events(indicator: Mapping[str, Any], window: str) -> str:
-    """How many events there were in a window, as PromQL."""
+    """PromQL for the number of events in a window."""
     match read_indicator(indicator):
         case Ratio(total=total):
             return f"sum(increase({total}[{window}]))"
@@ -60,7 +60,7 @@ def events(indicator: Mapping[str, Any], window: str) -> str:
 
 
 def alert_rules(slo: Slo) -> list[dict[str, Any]]:
-    """The burn alerts: one rule for each severity, its pairs of windows joined by `or`."""
+    """The burn alerts: one rule for each severity, with its pairs of windows joined by `or`."""
     objective, seconds = Objective.parse(slo.objective), window_of(slo.window).usual_seconds
     found = []
     for severity in Severity:

@@ -14,7 +14,7 @@ StatusName = Literal["ok", "at_risk", "breached", "no_data"]
 
 
 class RatioBody(Body):
-    """Good or bad events among all: selectors of counters."""
+    """Good or bad events among all events: selectors of counters."""
 
     type: Literal["ratio"]
     good: Selector | None = None
@@ -23,7 +23,7 @@ class RatioBody(Body):
 
 
 class LatencyBody(Body):
-    """Observations that took no longer than a threshold."""
+    """Observations up to a threshold."""
 
     type: Literal["latency"]
     histogram: Selector = Field(description="without `_bucket`; classic or native")
@@ -31,7 +31,7 @@ class LatencyBody(Body):
 
 
 class ThresholdBody(Body):
-    """Minutes in which an expression keeps to a threshold."""
+    """Minutes in which the comparison of an expression with a threshold holds."""
 
     type: Literal["threshold"]
     expr: Selector
@@ -43,7 +43,7 @@ IndicatorBody = Annotated[RatioBody | LatencyBody | ThresholdBody, Field(discrim
 
 
 class CalendarBody(Body):
-    """A period by the clocks of a place."""
+    """A calendar period in a time zone."""
 
     period: Literal["day", "week", "month", "quarter", "year"]
     zone: Annotated[str, Field(min_length=1, max_length=64)] = "UTC"
@@ -60,7 +60,7 @@ RollingText = Annotated[
 
 
 class SetSlo(Body):
-    """An objective. With the name of one that is there it changes that, from `version`."""
+    """An objective. The name of an existing objective changes it, from its `version`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -92,7 +92,7 @@ class SetSlo(Body):
 
 
 class ImportSlos(Body):
-    """OpenSLO documents, YAML, separated by `---`."""
+    """OpenSLO documents in YAML, separated by `---`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"document": "apiVersion: openslo/v1\nkind: SLO\n"}]}
@@ -111,13 +111,13 @@ class SloQuery(PageQuery):
 
 
 class OneServiceQuery(Body):
-    """Which of a service's objectives."""
+    """Selects an objective of the service."""
 
     slo: str | None = Field(None, min_length=1, max_length=200, description="its name")
 
 
 class BudgetOut(ResponseModel):
-    """The error budget, in shares of it."""
+    """The error budget, in shares."""
 
     allowed: float = Field(description="share of events that may be bad")
     allowed_events: float
@@ -127,7 +127,7 @@ class BudgetOut(ResponseModel):
 
 
 class SloWindowOut(ResponseModel):
-    """The window now."""
+    """The current window."""
 
     text: str
     starts_at: Timestamp
@@ -135,7 +135,7 @@ class SloWindowOut(ResponseModel):
 
 
 class BurnAlertOut(ResponseModel):
-    """What burn alerts of one severity say."""
+    """The state of the burn alerts of one severity."""
 
     severity: Literal["page", "ticket"]
     firing: bool
@@ -143,7 +143,7 @@ class BurnAlertOut(ResponseModel):
 
 
 class SloOut(ResponseModel):
-    """How an objective stands."""
+    """An objective, with its posture."""
 
     id: str
     service: str
@@ -167,7 +167,7 @@ class SloOut(ResponseModel):
 
 
 class TermOut(ResponseModel):
-    """What the objective said during some time."""
+    """A version of an objective, with its period of validity."""
 
     objective: str
     window: dict[str, Any]
@@ -184,7 +184,7 @@ class ServiceSlosOut(ResponseModel):
 
 
 class ListedSlo(ResponseModel):
-    """A service's objective in the list, or that it has none."""
+    """An objective in the list, or a service without objectives."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -193,7 +193,7 @@ class ListedSlo(ResponseModel):
 
     @classmethod
     def of(cls, slo: SloOut) -> ListedSlo:
-        """An objective with all that is shown of it."""
+        """The list entry of an objective, with all of its fields."""
         return cls.model_validate(slo.model_dump(mode="json"))
 
 
@@ -202,7 +202,7 @@ class SlosOut(Listed[ListedSlo]):
 
 
 class HistoryOut(ResponseModel):
-    """What an objective has said, the newest first."""
+    """The versions of an objective, newest first."""
 
     service: str
     name: str
@@ -210,7 +210,7 @@ class HistoryOut(ResponseModel):
 
 
 class ImportedSlosOut(ResponseModel):
-    """What became of a document."""
+    """The result of an import."""
 
     created: list[str]
     updated: list[str]

@@ -24,7 +24,7 @@ from novaql.server.slo.window import InvalidWindow
 
 
 def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | None:
-    """An objective of a service that is not archived."""
+    """The objective of a service with a name, unless it is archived."""
     statement = select(Slo).where(Slo.key == _key(service, name))
     if lock:
         statement = statement.with_for_update()
@@ -33,7 +33,7 @@ def named(unit: Unit, service: str, name: str, *, lock: bool = False) -> Slo | N
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An objective that was checked, as it is kept.
+    """A checked objective, in the form of its row.
 
     rules  its burn alerts
     """
@@ -48,10 +48,9 @@ class Checked:
 
 
 def checked(service: str, body: SetSlo) -> Checked:
-    """An objective with its rules, which takes long to find out: not in a transaction.
+    """Check an objective and build its rules. Slow: call it outside of transactions.
 
-    Raises `InvalidRequest` for fields that make no objective, and what an expression that does not
-    parse raises.
+    Raises `InvalidRequest` for invalid fields, and the errors of parsing for its expressions.
     """
     window = (
         body.window.model_dump()
@@ -80,9 +79,9 @@ def checked(service: str, body: SetSlo) -> Checked:
 
 
 def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[Slo, bool]:
-    """Make or change an objective that was checked; whether it is new.
+    """Create or change a checked objective. True if it is new.
 
-    seen  the version that a change is made from, if the request says it beside the body
+    seen  the version of If-Match, if the request has one
 
     Raises `VersionConflict` for a change from an older version.
     """
@@ -108,7 +107,7 @@ def set_slo(unit: Unit, service: str, body: Checked, seen: int | None) -> tuple[
 
 
 def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any]) -> None:
-    """Raises `InvalidRequest` that names the field, or `QueryError`."""
+    """Raise `InvalidRequest` that names the first invalid field, or `QueryError`."""
     try:
         Objective.parse(objective)
     except InvalidObjective as problem:
@@ -124,7 +123,7 @@ def check(objective: str, window: Mapping[str, Any], indicator: Mapping[str, Any
 
 
 def history(unit: Unit, slo: Slo) -> Sequence[SloTerm]:
-    """What an objective has said, the newest first."""
+    """The versions of an objective, newest first."""
     statement = select(SloTerm).where(SloTerm.slo_id == slo.id).order_by(SloTerm.valid_from.desc())
     return unit.session.execute(statement).scalars().all()
 
@@ -138,14 +137,14 @@ def remove(unit: Unit, service: str, name: str) -> None:
 
 
 def archive(unit: Unit, service: str) -> None:
-    """Archive every objective of a service that is taken out of the catalog."""
+    """Archive every objective of a service that leaves the catalog."""
     statement = select(Slo).where(Slo.service == service, Slo.archived_at.is_(None))
     for slo in unit.session.execute(statement).scalars():
         _archive(unit, slo)
 
 
 def snapshot(slo: Slo) -> dict[str, Any]:
-    """An objective as the audit log shows it."""
+    """An objective as the audit log stores it."""
     return {
         "id": slo.id,
         "service": slo.service,
@@ -159,7 +158,7 @@ def snapshot(slo: Slo) -> dict[str, Any]:
 
 
 def apart(slo: Slo) -> Slo:
-    """A copy that no transaction knows of."""
+    """A copy that is not attached to a session."""
     return Slo(**{column.key: getattr(slo, column.key) for column in Slo.__table__.columns})
 
 

@@ -13,13 +13,13 @@ from novaql.server.db.rows import Base, Row, TenantRow
 
 
 class Slo(Row, Base):
-    """An objective of a service, as it is now.
+    """The current version of an objective of a service.
 
     service      name of the service
-    key          service and name while it counts, its id once it is archived: keeps names unique
+    key          service and name, or its id once archived: the unique index covers active names
     objective    decimal text
     window       {"rolling": "30d"} or {"period": "month", "zone": "Europe/Berlin"}
-    indicator    what is good and what is bad
+    indicator    the definition of good and bad events
     """
 
     __tablename__ = "slos"
@@ -39,7 +39,7 @@ class Slo(Row, Base):
 
 
 class SloTerm(TenantRow, Base):
-    """What an objective said during some time: a relaxed target does not rewrite the past."""
+    """A version of an objective and its period of validity. New versions do not change old ones."""
 
     __tablename__ = "slo_terms"
     __table_args__ = (Index("ix_slo_terms_slo", "tenant_id", "slo_id", "valid_from"),)

@@ -1,4 +1,4 @@
-"""Over which time an objective holds: the last 30 days, or this calendar month of some place."""
+"""Windows of objectives: rolling, such as the last 30 days, or a calendar period in a time zone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SHORTEST_SECONDS = 3600
 
 
 class InvalidWindow(ValueError):
-    """The text is no window. The message says what one looks like."""
+    """The text is no window. The message shows the expected form."""
 
 
 class Period(StrEnum):
-    """What a calendar window begins with."""
+    """The period of a calendar window."""
 
     DAY = "day"
     WEEK = "week"
@@ -39,14 +39,14 @@ _USUAL_DAYS = {
 
 @dataclass(frozen=True, slots=True)
 class RollingWindow:
-    """The time up to now: text "30d", or "4w", "36h"."""
+    """A window that ends now. Its text is "30d", "4w" or "36h", for example."""
 
     text: str
     seconds: int
 
     @classmethod
     def parse(cls, text: str) -> RollingWindow:
-        """Units w, d, h and m, each at most once, longest first. Raises `InvalidWindow`."""
+        """Parse units w, d, h and m, each at most once, longest first. Raises `InvalidWindow`."""
         found = _ROLLING.fullmatch(text)
         if not text or found is None:
             raise InvalidWindow(f"{text!r} is no window: write a duration such as 30d or 12h")
@@ -59,24 +59,24 @@ class RollingWindow:
 
     @property
     def usual_seconds(self) -> int:
-        """Its length."""
+        """The length of the window."""
         return self.seconds
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
-        """Begin and end of the window at `now`."""
+        """Start and end of the window at `now`."""
         return now - timedelta(seconds=self.seconds), now
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarWindow:
-    """A day, week (from Monday), month, quarter or year by the clocks of a place."""
+    """A day, week (from Monday), month, quarter or year in a time zone."""
 
     period: Period
     zone: ZoneInfo
 
     @classmethod
     def parse(cls, period: str, zone: str) -> CalendarWindow:
-        """Raises `InvalidWindow` for an unknown period or time zone."""
+        """Parse a period and a time zone. Raises `InvalidWindow` for an unknown one."""
         try:
             kind = Period(period)
         except ValueError:
@@ -89,13 +89,13 @@ class CalendarWindow:
 
     @property
     def usual_seconds(self) -> int:
-        """The length of most of its periods: alerts do not change with the month."""
+        """The usual length of its period. Alerts use it, so they do not change with the month."""
         return _USUAL_DAYS[self.period] * 86400
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
-        """Begin and end of the period that `now` (aware) lies in.
+        """Start and end of the period that contains `now`, an aware time.
 
-        Both are local midnights: a day is 23 or 25 hours long when clocks change.
+        Both are local midnights: a day has 23 or 25 hours when daylight saving time changes.
         """
         local = now.astimezone(self.zone)
         begin = self._begin(local)
@@ -115,7 +115,7 @@ class CalendarWindow:
 
     def _next(self, begin: datetime) -> datetime:
         if self.period is Period.DAY:
-            return begin + timedelta(days=1)  # of the same zone: wall-clock arithmetic
+            return begin + timedelta(days=1)  # wall-clock arithmetic in the same zone
         if self.period is Period.WEEK:
             return begin + timedelta(days=7)
         months = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}[self.period]
@@ -127,5 +127,5 @@ Window = RollingWindow | CalendarWindow
 
 
 def seconds_of(bounds: tuple[datetime, datetime]) -> int:
-    """Length of a window in real seconds, changes of the clock counted."""
+    """Length of a window in elapsed seconds, including daylight saving changes."""
     return int(bounds[1].timestamp() - bounds[0].timestamp())

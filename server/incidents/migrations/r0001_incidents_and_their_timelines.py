@@ -1,4 +1,4 @@
-"""incidents and their timelines."""
+"""Create the tables of incidents and their timelines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "incidents",
         sa.Column("title", sa.String(length=200), nullable=False),
@@ -130,7 +130,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_incident_services_tenant_id"), table_name="incident_services")
     op.drop_index("ix_incident_services_service", table_name="incident_services")
     op.drop_table("incident_services")

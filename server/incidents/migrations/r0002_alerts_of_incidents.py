@@ -1,4 +1,4 @@
-"""alerts of incidents."""
+"""Create the table of alerts of incidents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "incident_alerts",
         sa.Column("incident_id", sa.String(length=64), nullable=False),
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_column("incidents", "alert_count")
     op.drop_index(op.f("ix_incident_alerts_tenant_id"), table_name="incident_alerts")
     op.drop_index("ix_incident_alerts_alert", table_name="incident_alerts")

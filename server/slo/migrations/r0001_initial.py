@@ -1,4 +1,4 @@
-"""objectives and what they said before."""
+"""Create the tables of objectives and their history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "slos",
         sa.Column("service", sa.String(length=63), nullable=False),
@@ -57,7 +57,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_slo_terms_tenant_id"), table_name="slo_terms")
     op.drop_index("ix_slo_terms_slo", table_name="slo_terms")
     op.drop_table("slo_terms")
