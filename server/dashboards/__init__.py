@@ -1,7 +1,7 @@
-"""Dashboards: panels of queries, laid out on a grid, with variables that a viewer chooses.
+"""Dashboards: panels with queries on a grid, and variables whose values the viewer chooses.
 
 Invariants
-- A panel's id is its own in the tenant, and stays the same when its dashboard is saved again.
-- A variable's value never changes the structure of a query: it is text inside quotes, or one token.
-- Nobody overwrites what they have not seen: a save names the version that it was made from.
+- The id of a panel is unique in the tenant, and does not change when its dashboard is saved.
+- The value of a variable never changes the structure of a query: it is quoted text, or one token.
+- A save names the version that it was made from, so that it cannot overwrite an unseen change.
 """

@@ -1,4 +1,4 @@
-"""What a dashboard must satisfy beyond its shape. What is wrong is named by JSON pointer."""
+"""Checks of a dashboard beyond its wire shape. Errors name the field by JSON pointer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _INTERVAL = re.compile(r"(?:\d{1,9}(?:ms|[smhdwy]))+", re.ASCII)
 
 
 MOST_TRIES = 5_000
-"""So many times queries of one dashboard are parsed, each with several kinds of values."""
+"""The most parses for one dashboard: its queries are parsed with several kinds of values."""
 
 
 class Tries:
-    """How often queries of a dashboard have been parsed.
+    """Counts the parses of a dashboard's queries.
 
-    checkpoint  called before each of them
+    checkpoint  called before each parse
     """
 
     def __init__(self, checkpoint: Callable[[], None] = lambda: None) -> None:
@@ -34,7 +34,7 @@ class Tries:
         self._count = 0
 
     def one(self) -> None:
-        """Count one more. Raises `Impossible` `dashboard_too_large`."""
+        """Count a parse. Raises `Impossible` `dashboard_too_large`."""
         self._count += 1
         if self._count > MOST_TRIES:
             raise Impossible(
@@ -46,12 +46,12 @@ class Tries:
 
 
 def prepare_dashboard(preparation: Preparation) -> None:
-    """Check a dashboard that is to be saved."""
+    """Check a dashboard before it is saved."""
     check_dashboard(preparation.body, Tries(preparation.checkpoint))
 
 
 def check_dashboard(body: SaveDashboard, tries: Tries) -> None:
-    """Raise `InvalidRequest` or `Impossible` for the first thing that is wrong."""
+    """Raise `InvalidRequest` or `Impossible` for the first invalid field."""
     _check_layout([panel.grid for panel in body.panels])
     ids = [panel.id for panel in body.panels]
     for number, key in enumerate(ids):
@@ -72,7 +72,7 @@ def check_dashboard(body: SaveDashboard, tries: Tries) -> None:
 
 
 def check_query(pointer: str, text: str, variables: Sequence[VariableIn], tries: Tries) -> None:
-    """Raise `Impossible` with line and column unless the query parses whatever is chosen."""
+    """Raise `Impossible` with line and column for a query that no kind of values makes valid."""
     names = [v.name for v in variables]
     durations = [*BUILT_IN_DURATIONS, *(v.name for v in variables if v.type == "interval")]
     try:

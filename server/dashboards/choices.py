@@ -1,4 +1,4 @@
-"""What a viewer can choose, has chosen, and what is put into queries for it."""
+"""The options of variables, the chosen values, and the values to interpolate in queries."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Evaluate = Callable[[str], Result]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A variable of a request.
+    """A variable, resolved for a request.
 
-    options  what can be chosen, sorted; `more`: there are more than are looked at
-    chosen   what is
-    value    what is put in
+    options  the sorted options; `more` says that the list is truncated
+    chosen   the chosen values
+    value    the value to interpolate
     """
 
     variable: VariableIn
@@ -46,7 +46,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class LookupContext:
-    """Where the options of variables are looked up: the tenant's store in a time, and queries."""
+    """The source of options: the tenant's store in a time range, and queries."""
 
     store: Store
     start_ms: int
@@ -62,11 +62,11 @@ def resolved(
     *,
     wanted: frozenset[str] | None = None,
 ) -> list[Choice]:
-    """The variables in their order, each with its options and what was chosen.
+    """Resolve the variables in their order: options and chosen values.
 
-    given   values by name, from the request. Raises `InvalidRequest` for a variable that there is
-            not, or a value that cannot be chosen
-    wanted  names whose options are needed; None: all
+    given   values by name, from the request. Raises `InvalidRequest` for an unknown variable or a
+            value that is not an option
+    wanted  names of variables that need options; None means all
     """
     names = {variable.name for variable in variables}
     for name in given:
@@ -110,7 +110,7 @@ def _choice(
                 "all_value, a regex that stands for all",
                 code="too_many_values",
             )
-        # None at all is a pattern that nothing matches: an alternation of nothing would match "".
+        # Without options, use a pattern that matches nothing: an empty alternation would match "".
         return Choice(
             variable, options, more, (ALL,), Value(options, None if options else "[^\\s\\S]")
         )
@@ -176,7 +176,7 @@ def _sets(expr: str) -> list[list[Matcher]]:
 
 
 def _result_texts(result: Result) -> list[str]:
-    """`up{job="a"} 1`, as Grafana's query_result gives them to the regex."""
+    """Results as text, `up{job="a"} 1`: Grafana's query_result applies its regex to this form."""
     points = result.points()
     starts, ends = points.offsets[:-1].tolist(), points.offsets[1:].tolist()
     labels = result.series.dicts()

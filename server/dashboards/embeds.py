@@ -1,9 +1,9 @@
-"""Panels in pages elsewhere: a URL that opens one panel, until it expires or is revoked.
+"""Embedded panels: a URL that shows one panel until it expires or is revoked.
 
-It opens nothing either while the user who made it is deactivated, deleted, or no operator any more.
+The URL is also invalid while its creator is deactivated, deleted, or not an operator.
 
-Its secret stands in the URL and is kept as a digest. The viewer chooses nothing: what is shown is
-what the dashboard shows unless somebody chooses. Pages of the origins that were named may frame it.
+The URL contains a secret, and the database stores its digest. The panel shows the default values of
+variables; the viewer cannot choose others. Only pages of the named origins may frame it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ HostName = Annotated[
 
 
 class MakeEmbed(Body):
-    """Who may show the panel, and how long."""
+    """The origins that may frame the panel, and the expiry."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"origins": ["https://wiki.example"], "expires_in": "7d"}]}
@@ -96,12 +96,12 @@ class EmbedOut(ResponseModel):
 
     @classmethod
     def of(cls, row: PanelEmbed) -> EmbedOut:
-        """A row as clients see it."""
+        """The wire shape of a row."""
         return cls.model_validate({name: getattr(row, name) for name in cls.model_fields})
 
 
 class MadeEmbed(EmbedOut):
-    """A new embedding: its URLs open the panel, and are shown this once."""
+    """A new embedding, with the URLs of the panel. No other answer contains them."""
 
     token: str
     page_url: str
@@ -115,13 +115,13 @@ class EmbedsOut(ResponseModel):
 
 
 class EmbedPageQuery(Body):
-    """What the URL holds."""
+    """The parameters in the URL."""
 
     token: str = Field(min_length=1, max_length=128, description="the secret of the embedding")
 
 
 class EmbedQuery(DataQuery, EmbedPageQuery):
-    """What the URL holds, and which time."""
+    """The parameters in the URL, and the time range."""
 
 
 @router.post("/panels/{id}/embeds", status_code=201, dependencies=[OPERATOR])
@@ -129,7 +129,8 @@ class EmbedQuery(DataQuery, EmbedPageQuery):
 def make_embed(
     unit: UnitOfWork, id: ResourceId, body: MakeEmbed, caller: Caller, base_url: BaseUrl
 ) -> MadeEmbed:
-    """Make a URL that shows this panel to whoever has it, until it expires or is revoked."""
+    """Create a URL that shows this panel to anyone who has the URL, until it expires or is
+    revoked."""
     panel = unit.get(Panel, id, "panel")
     lives = USUAL if body.expires_in is None else body.expires_in
     if not timedelta(0) < lives <= LONGEST:
@@ -178,7 +179,7 @@ def list_embeds(unit: UnitOfWork, id: ResourceId) -> EmbedsOut:
 @router.delete("/panels/{id}/embeds/{embed_id}", status_code=204, dependencies=[OPERATOR])
 @audited("panel.revoke_embed")
 def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None:
-    """Revoke an embedding: its URLs open nothing from now on."""
+    """Revoke an embedding. Its URLs are invalid at once."""
     panel = unit.get(Panel, id, "panel")
     row = unit.get(PanelEmbed, embed_id, "embed", lock=True)
     if row.panel_id != panel.id:
@@ -209,7 +210,7 @@ def revoke_embed(unit: UnitOfWork, id: ResourceId, embed_id: ResourceId) -> None
 async def get_embedded_data(
     request: Request, id: ResourceId, query: Annotated[EmbedQuery, Query()]
 ) -> Response:
-    """The data of an embedded panel. The URL is the permission, until it expires."""
+    """The data of an embedded panel. The URL authorizes the request until it expires."""
     scoped, shown, _ = await _opened(request, id, query.token)
     form = format_of(query.format, request.headers.get("accept", ""))
     content = await data_of(request, scoped, shown, query, {}, form)
@@ -226,7 +227,7 @@ async def get_embedded_data(
 async def get_embedded_page(
     request: Request, id: ResourceId, query: Annotated[EmbedPageQuery, Query()]
 ) -> Response:
-    """A page that shows an embedded panel, for a frame in a page of the origins that were named."""
+    """A page that shows an embedded panel. Only pages of the named origins may frame it."""
     scoped, shown, origins = await _opened(request, id, query.token)
     window = window_in(scoped, shown.time_range, DataQuery.model_validate({}))
 
@@ -260,8 +261,8 @@ async def _opened(
     except Forbidden:
         await context.access.unauthenticated_limit.count(request)
         raise
-    request.scope["state"]["context"] = opened[0]  # in this tenant's turn from here on
-    # As many a minute as a token may, for everybody who has the URL together.
+    request.scope["state"]["context"] = opened[0]  # the tenant of the request from here on
+    # The minute quota of a token, shared by all viewers of the URL.
     wanted = [(q, key) for q in context.access.quota_plan.get("api", ()) if q.window_s == 60]
     if wanted and context.access.quotas.spend_at_once(wanted) is None:
         await context.pools.state.run(
@@ -273,7 +274,7 @@ async def _opened(
 def _open(
     context: ServerContext, key: str, token: str
 ) -> tuple[ServerContext, ShownPanel, list[str]]:
-    """The server as the panel's tenant sees it, the panel, and who may frame it."""
+    """Open an embedding. Returns the context of its tenant, its panel, and the allowed origins."""
     refused = Forbidden("this URL opens nothing", code="invalid_embed")
     with context.database.read(None) as session:
         found = session.execute(
@@ -303,13 +304,13 @@ def _open(
     scoped = context.scoped(principal)
     with scoped.unit(system_actor("panel.embed"), Origin(key), writes=False) as unit:
         shown = load(unit, panel_id)
-    assert scoped.store is not None  # opened here, off the event loop
+    assert scoped.store is not None  # `scoped` opened the store here, off the event loop
     return scoped, shown, origins
 
 
 def _may_embed(context: ServerContext, embed: PanelEmbed, maker: User | None) -> bool:
-    """Whether the user who made it could still make it: active, and an operator at least."""
-    if maker is None:  # made while no tokens were asked for
+    """Whether the creator may still create it: active, and at least an operator."""
+    if maker is None:  # created while the server required no tokens
         return (
             context.access.accounts is None
             and embed.created_by == context.access.default_principal.user_id

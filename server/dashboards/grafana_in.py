@@ -1,4 +1,4 @@
-"""A dashboard of Grafana, read: what can be kept is, and everything else is reported."""
+"""Import of a Grafana dashboard. A report lists everything that the import drops or changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from novaql.server.wording import worded
 
 
 class Report:
-    """What was dropped or changed, in the order in which it was met."""
+    """Dropped and changed parts, in the order of the document."""
 
     def __init__(self) -> None:
         self.notes: list[Note] = []
@@ -32,13 +32,13 @@ class Report:
 def imported(
     dashboard: Mapping[str, Any], before_try: Callable[[], None] = lambda: None
 ) -> tuple[SaveDashboard, list[Note]]:
-    """A dashboard that can be saved, and the report. Raises `InvalidRequest` if it is none.
+    """Convert a dashboard. Returns a savable dashboard and the report. Raises `InvalidRequest`.
 
-    before_try  as of `interpolation.check`
+    before_try  the argument of `interpolation.check`
     """
     inner = dashboard.get("dashboard")
     if isinstance(inner, Mapping) and "panels" not in dashboard:
-        dashboard = inner  # as GET /api/dashboards/uid/… of Grafana wraps it
+        dashboard = inner  # Grafana's GET /api/dashboards/uid/… wraps it
     title = dashboard.get("title")
     if not isinstance(title, str) or not title.strip():
         raise invalid("/dashboard/title", "a dashboard has a title")
@@ -103,7 +103,7 @@ def _annotations(dashboard: Mapping[str, Any], report: Report, parses: Any) -> l
             report.add(at, "dropped", "is no object")
             continue
         if annotation.get("builtIn"):
-            continue  # Grafana's own store of annotations, which every dashboard has
+            continue  # the built-in annotations of every Grafana dashboard
         expr = annotation.get("expr")
         if not isinstance(expr, str) or not expr or foreign(annotation):
             report.add(at, "dropped", "an annotation that is no query of metrics")

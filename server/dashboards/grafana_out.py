@@ -1,4 +1,4 @@
-"""A dashboard as Grafana reads it."""
+"""Export of a dashboard as Grafana JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 SCHEMA_VERSION = 39
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-"""A variable of the exported dashboard, so that whoever imports it chooses the data source."""
+"""A variable of the exported dashboard: the importing user chooses the data source."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def exported(key: str, version: int, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Grafana's JSON of a dashboard. Everything of it is in there."""
+    """Convert a dashboard to Grafana JSON, without loss."""
     return {
         "uid": key.removeprefix("dash_").lower()[:40],
         "title": content["title"],

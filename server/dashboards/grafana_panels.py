@@ -1,4 +1,4 @@
-"""Panels of a dashboard of Grafana."""
+"""Panels of a Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ _DROPPED = {
 
 
 class Adds(Protocol):
-    """A report."""
+    """Adds an entry to a report."""
 
     def add(self, path: str, action: Literal["dropped", "changed"], reason: str) -> None: ...
 
 
 class PanelReader:
-    """Reads panels into a report. `parses(path, expr)` reports a query that does not parse."""
+    """Reads panels and reports losses. `parses(path, expr)` reports a query that does not parse."""
 
     def __init__(self, report: Adds, parses: Callable[[str, str], bool]) -> None:
         self._report = report
         self._parses = parses
 
     def read(self, dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Every panel that can be kept, those in rows too."""
+        """Convert every supported panel, including those in rows."""
         out = []
         for at, panel in self._every(dashboard):
             read = self._panel(at, panel)

@@ -1,20 +1,20 @@
-"""Which data source a query of a dashboard of Grafana is meant for."""
+"""The data source of a query in a Grafana dashboard."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Sources that speak PromQL: Prometheus's own plug-in and those of clouds have it in their name.
-# A panel of several sources has the type `datasource`; its queries say themselves what they are.
+# Sources that speak PromQL: the plug-ins of Prometheus and of clouds have `prometheus` in the name.
+# A panel of several sources has the type `datasource`; each of its queries names its own source.
 _OTHERS = ("datasource", "victoriametrics-metrics-datasource", "victoriametrics-datasource")
 
 
 def foreign(*holders: Mapping[str, Any]) -> str | None:
-    """The type of source, if the first holder that names one names another than metrics.
+    """The type of the source if it is not a metrics source. The first holder with a type decides.
 
-    holders  a query, then its panel; or a variable, or an annotation. Dashboards of before Grafana
-             8.3 name sources without their type, which nobody can judge: they are not foreign.
+    holders  a query, then its panel; or a variable, or an annotation. Dashboards from before
+             Grafana 8.3 name sources without a type: these are not foreign.
     """
     for holder in holders:
         source = holder.get("datasource")

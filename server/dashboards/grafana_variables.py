@@ -1,4 +1,4 @@
-"""Variables of a dashboard of Grafana."""
+"""Variables of a Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMA = re.compile(r"(?<!\\),")
 def read_variable(
     variable: Mapping[str, Any], at: str, add: Add, before: Sequence[str]
 ) -> dict[str, Any] | None:
-    """A variable as it is kept; None if it cannot be. What is lost is reported."""
+    """Convert a variable; None if it is not supported. Reports losses."""
     name, kind = variable.get("name"), variable.get("type")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("__"):
         add(at, "dropped", f"{str(name)[:70]!r} is no name of a variable")

@@ -1,16 +1,17 @@
-"""Variables in queries, put in so that no value can change the structure of the query.
+"""Interpolation of variables in queries. No value can change the structure of a query.
 
-`$name`, `${name}`, `${name:format}` and `[[name]]` stand for a variable. Where it stands decides:
+`$name`, `${name}`, `${name:format}` and `[[name]]` are references. The position of a reference
+decides how its value is inserted:
 
-in quotes, behind `=~` or `!~`    each value with its regex characters escaped; several values are
+in quotes, after `=~` or `!~`     each value with its regex characters escaped; several values are
                                   an alternation `(a|b)`
-in other quotes                   the one value as it is
+in other quotes                   the one value, unchanged
 outside of quotes                 the value must be one number, duration, or name that is no keyword
 
-Whatever is put into quotes is escaped for them. Formats: `regex` (as behind `=~`), `pipe` and `raw`
+Values in quotes are also escaped for the quotes. Formats: `regex` (as after `=~`), `pipe` and `raw`
 (joined by `|`, regex characters not escaped), `csv` (outside of quotes: names separated by commas,
-as `by (${labels:csv})` wants them). Names of no variable stay as they are: `$1` and `${1}`
-belong to label_replace.
+for `by (${labels:csv})`). Unknown names are not references: `$1` and `${1}` belong to
+label_replace.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ MOST_VALUES = 1000
 
 
 class BadValue(ValueError):
-    """A value that cannot stand where the variable does. `variable` is its name."""
+    """The value is invalid at the position of its variable. `variable` is the name."""
 
     def __init__(self, variable: str, message: str) -> None:
         super().__init__(f"variable {variable}: {message}")
@@ -74,15 +75,15 @@ class BadValue(ValueError):
 
 
 class NoValue(BadValue):
-    """There is nothing to choose: what is asked about it has no answer, and nobody's mistake is."""
+    """The variable has no options. A query that uses it has no result; this is no client error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What is put in for a variable.
+    """The value of a variable.
 
     texts    the chosen values
-    pattern  a regex that stands for all of them, as the author wrote it; None: the values do
+    pattern  a regex of the author that matches all of them; None uses the values
     """
 
     texts: tuple[str, ...]
@@ -91,7 +92,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A variable in a query. `quote`: the quotes around it, "" outside; `matcher`: `=~` or such."""
+    """A variable in a query. `quote`: the quotes around it, or ""; `matcher`: `=~`, for example."""
 
     name: str
     format: str | None
@@ -101,7 +102,7 @@ class Reference:
 
 
 def references(text: str) -> Iterator[Reference]:
-    """The variables in a query, from left to right; comments have none."""
+    """The references in a query, from left to right, except in comments."""
     for start, end, quote in _parts(text):
         for found in _REFERENCE.finditer(text, start, end):
             name = found["braced"] or found["squared"] or found["plain"]
@@ -111,7 +112,7 @@ def references(text: str) -> Iterator[Reference]:
 
 
 def interpolated(text: str, values: Mapping[str, Value]) -> str:
-    """The query with its variables put in. Raises `BadValue`."""
+    """Replace the references in a query with their values. Raises `BadValue`."""
     out: list[str] = []
     done = 0
     for reference in references(text):
@@ -124,12 +125,12 @@ def interpolated(text: str, values: Mapping[str, Value]) -> str:
 
 
 def escaped_regex(text: str) -> str:
-    """A regex of RE2 that matches this text and no other."""
+    """An RE2 regex that matches only this text."""
     return _REGEX_CHARACTERS.sub(lambda found: "\\" + found[0], text)
 
 
 def _parts(text: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end and quotes of each stretch that may hold variables."""
+    """Start, end and quote of each part of a query that may contain references."""
     done = 0
     for found in _LEXEME.finditer(text):
         yield done, found.start(), ""
@@ -140,7 +141,7 @@ def _parts(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _matcher_before(text: str, start: int) -> str:
-    """The operator in front of a text in quotes that begins at `start`."""
+    """The operator before a quoted text that begins at `start`."""
     before = text[: start - 1].rstrip()
     return next((op for op in ("=~", "!~", "!=", "=") if before.endswith(op)), "")
 
@@ -178,7 +179,7 @@ def _inside(reference: Reference, value: Value) -> str:
 
 
 def _quoted(text: str, quote: str, name: str) -> str:
-    """A text for the inside of quotes of a kind."""
+    """Escape a text for a kind of quotes."""
     if quote == "`":
         if "`" in text or "\r" in text:
             raise BadValue(name, "a value with a back quote cannot stand in back quotes")
@@ -216,13 +217,13 @@ def check(
     durations: Iterable[str],
     before_try: Callable[[], None] = lambda: None,
 ) -> None:
-    """Raise the `QueryError` of a query that parses with no value of its variables.
+    """Raise the `QueryError` of a query that does not parse with any kind of values.
 
-    declared   names of variables; others are left as they are
-    durations  those of them that are durations
-    before_try called before each kind of values is tried; what it raises ends the check
+    declared   names of variables; other names are not references
+    durations  the names whose values are durations
+    before_try called before each parse; an exception ends the check
 
-    What stands for a variable is as long as the variable, so the error's place is one in `text`.
+    Each placeholder is as long as its reference, so that positions of errors are valid in `text`.
     """
     known, always = set(declared), set(durations)
     found = [r for r in references(text) if r.name in known]
@@ -244,7 +245,7 @@ def check(
 
 _KINDS = ("name", "number", "duration")
 _MOST_FREE = 4
-"""With more variables outside of quotes than that, only their values will tell."""
+"""A query with more variables outside of quotes is checked only with its values."""
 
 
 def _with_placeholders(

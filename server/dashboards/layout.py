@@ -1,4 +1,4 @@
-"""Panels put on the grid so that none overlaps another."""
+"""Layout of panels on the grid, without overlaps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from novaql.server.dashboards.schema import COLUMNS
 
 
 def packed(panels: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The panels, row by row, each at its own place or as far below it as others make it go."""
-    floor = [0] * COLUMNS  # of each column, the first row that is free
+    """Lay out panels row by row: a panel that would overlap others moves down."""
+    floor = [0] * COLUMNS  # the first free row of each column
     out = []
     for panel in sorted(panels, key=_place):
         grid = panel["grid"]

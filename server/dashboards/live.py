@@ -1,4 +1,4 @@
-"""What dashboards show of the tenant's samples: panels' data, variables' values, annotations."""
+"""Endpoints that read the tenant's samples: data of panels, values of variables, annotations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CANNOT = {"description": "A query cannot be carried out"}
 
 
 class VariableOut(ResponseModel):
-    """A variable, what can be chosen, and what is."""
+    """A variable, with its options and the chosen values."""
 
     name: str
     label: str
@@ -63,7 +63,7 @@ class VariablesOut(ResponseModel):
 
 
 class MarkOut(ResponseModel):
-    """A stretch of time in which an annotation's query is not zero."""
+    """A time range in which an annotation's query is not zero."""
 
     annotation: str
     title: str
@@ -81,7 +81,7 @@ class MarksOut(ResponseModel):
 
 
 class PanelSeen(ResponseModel):
-    """Which panel it is, and how it is to be drawn."""
+    """The panel, and how to draw it."""
 
     id: str
     title: str
@@ -95,7 +95,7 @@ class PanelSeen(ResponseModel):
 
 
 class QuerySeen(ResponseModel):
-    """What a query of a panel answered; `result` as POST /v1/novaql has it."""
+    """The result of a panel's query. `result` has the format of POST /v1/novaql."""
 
     ref: str
     expr: str = Field(description="with its variables put in")
@@ -125,7 +125,7 @@ class PanelDataOut(ResponseModel):
 async def list_dashboard_variables(
     request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
 ) -> Response:
-    """What can be chosen for each variable in a time, and what is chosen by `var-NAME=VALUE`."""
+    """The options of each variable in a time range, and the values chosen by `var-NAME=VALUE`."""
     variables, time_range, _ = await read_rows(
         request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
@@ -160,7 +160,7 @@ async def list_dashboard_variables(
 async def list_dashboard_annotations(
     request: Request, id: ResourceId, query: Annotated[ChosenWindowQuery, Query()], server: Server
 ) -> Response:
-    """The marks that a dashboard's annotations make in a time."""
+    """The marks of a dashboard's annotations in a time range."""
     variables, time_range, annotations = await read_rows(
         request, f"dashboard:{id}", lambda unit: _parts(unit, id)
     )
@@ -201,11 +201,11 @@ async def get_panel_data(
 ) -> Response:
     """The data of a panel as JSON, CSV or an Arrow IPC stream, by `format` or the Accept header.
 
-    Variables are chosen by `var-NAME=VALUE`; one that takes several may stand more than once, and
-    `$__all` stands for all. Steps of a time that is told from now (`now-1h`) are multiples of the
-    step, so that a refreshed panel keeps its points. CSV has a row a sample: time, series, value; a
-    series is named by its query's legend, or its labels. Text that a spreadsheet would take for a
-    formula begins with an apostrophe.
+    `var-NAME=VALUE` chooses the value of a variable. Repeat it to choose several values if the
+    variable allows it; `$__all` chooses all. If the range is relative to now (`now-1h`), times are
+    multiples of the step, so that a refreshed panel has the same points. CSV has one row per
+    sample: time, series, value. The name of a series is the legend of its query, or its labels. An
+    apostrophe precedes text that a spreadsheet would interpret as a formula.
     """
     form = format_of(query.format, request.headers.get("accept", ""))
     shown = await read_rows(request, f"panel:{id}", lambda unit: load(unit, id))
@@ -225,10 +225,10 @@ def _parts(unit: Unit, key: str) -> tuple[Any, dict[str, str], list[AnnotationIn
 def _marks(
     annotation: AnnotationIn, result: Result, step_ms: int
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Neighbouring steps of a series at which the value is not zero are one mark."""
+    """The marks of a result: each covers adjacent steps of a series with values other than zero."""
     points = result.points()
     row = np.repeat(np.arange(len(points.offsets) - 1), np.diff(points.offsets))
-    here = points.values != 0  # NaN is not zero: it is there
+    here = points.values != 0  # NaN is not zero
     times, rows = points.times_ms[here], row[here]
     if not len(times):
         return []

@@ -1,4 +1,4 @@
-"""What a panel shows, for any time, with the viewer's choices."""
+"""The data of a panel, for a time range and chosen values of variables."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from novaql.server.tenants.context import ServerContext
 Done = TypeVar("Done")
 VARIABLE = "var-"
 NOTHING = "vector(0) > 0"
-"""A query that finds nothing, whatever there is."""
+"""A query whose result is always empty."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class WindowQuery(Body):
-    """Which time."""
+    """The time range."""
 
     start: str | None = Field(
         None,
@@ -49,16 +49,15 @@ class WindowQuery(Body):
 
 
 class DataQuery(WindowQuery):
-    """Which time, in which form."""
+    """The time range, and the format."""
 
     format: Format | None = Field(None, description="wins over the Accept header")
 
 
 class Choosing(Body):
-    """Beside other parameters, `var-NAME=VALUE` chooses a value of a variable; several of one name
-    choose several values.
+    """Parameters `var-NAME=VALUE` choose values of variables. A repeated name chooses several.
 
-    given  the values by the names of variables
+    given  the values, by names of variables
     """
 
     free_prefix: ClassVar[str] = VARIABLE
@@ -90,22 +89,22 @@ class Choosing(Body):
 
 
 class ChosenWindowQuery(Choosing, WindowQuery):
-    """Which time, and what is chosen for variables."""
+    """The time range, and the chosen values of variables."""
 
 
 class ChosenDataQuery(Choosing, DataQuery):
-    """Which time, in which form, and what is chosen for variables."""
+    """The time range, the format, and the chosen values of variables."""
 
 
 def load(unit: Unit, panel_id: str) -> Shown:
-    """A panel, or the 404."""
+    """Load a panel. Raises the 404."""
     panel = unit.get(Panel, panel_id, "panel")
     dashboard = unit.get(Dashboard, panel.dashboard_id, "dashboard")
     return Shown(panel.id, panel.title, panel.spec, variables_of(dashboard), dashboard.time_range)
 
 
 def variables_of(dashboard: Dashboard) -> tuple[VariableIn, ...]:
-    """The variables of a dashboard, in their order."""
+    """The variables of a dashboard, in order."""
     return tuple(VariableIn.model_validate(variable) for variable in dashboard.variables)
 
 
@@ -117,7 +116,7 @@ async def data_of(
     given: Mapping[str, Sequence[str]],
     form: Format,
 ) -> bytes:
-    """The data of a panel, made in one of the threads for queries."""
+    """Compute the data of a panel in a thread of the query pool."""
     window = window_in(context, shown.time_range, query)
 
     def work(run: Run) -> bytes:
@@ -133,9 +132,9 @@ async def data_of(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Queries of one request, all within one window and one cancellation.
+    """Runs the queries of one request, with one window and one cancellation.
 
-    small  one that is not small raises `TooLargeHere`
+    small  a query that is not small raises `TooLargeHere`
     """
 
     context: ServerContext
@@ -144,17 +143,17 @@ class Run:
     small: bool
 
     def at_end(self, expr: str) -> Result:
-        """A query at the end of the window."""
+        """Run a query at the end of the window."""
         end = self.window.end_ms
         return self._evaluate(expr, QueryOptions(end, end))
 
     def over(self, expr: str) -> Result:
-        """A query over the window."""
+        """Run a query over the window."""
         first_ms, last_ms = self.window.steps_ms
         return self._evaluate(expr, QueryOptions(first_ms, last_ms, self.window.step_ms))
 
     def lookup(self) -> LookupContext:
-        """Where variables look up what there is."""
+        """The source of options for variables."""
         window = self.window
         return LookupContext(self.context.store, window.start_ms, window.end_ms, self.at_end)
 
@@ -175,7 +174,7 @@ class Run:
 async def in_turn(
     request: Request, context: ServerContext, window: Window, work: Callable[[Run], Done]
 ) -> Done:
-    """Do work with queries in it in one of their threads: among the large ones if one is large."""
+    """Run work that has queries in the query pool: as a large query if one of them is large."""
     timeout = context.settings.query_timeout_s
     try:
         done = await context.pools.queries.run(
@@ -194,7 +193,7 @@ async def in_turn(
 def answer(
     run: Run, shown: Shown, given: Mapping[str, Sequence[str]]
 ) -> tuple[list[Answered], list[Choice]]:
-    """What each query of a panel answers, and what was put in for variables."""
+    """Run the queries of a panel. Returns their results and the resolved variables."""
     queries = [PanelQuery.model_validate(query) for query in shown.spec["queries"]]
     fixed = built_in(run.window)
     wanted = needed(shown.variables, [query.expr for query in queries])
@@ -218,9 +217,9 @@ def answer(
 
 
 def put_in(expr: str, values: Mapping[str, Any]) -> str:
-    """A query with its variables put in; a value that cannot stand there is a 400.
+    """Interpolate the variables of a query. Raises a 400 for a value that is invalid there.
 
-    Raises `NoValue` if one of them has none.
+    Raises `NoValue` if a variable has no value.
     """
     try:
         return interpolated(expr, values)
@@ -232,7 +231,7 @@ def put_in(expr: str, values: Mapping[str, Any]) -> str:
 
 
 def needed(variables: Sequence[VariableIn], exprs: Sequence[str]) -> frozenset[str]:
-    """The variables that stand in queries, and those that these depend on."""
+    """The names of variables in queries, and of those on which these variables depend."""
     wanted = {reference.name for expr in exprs for reference in references(expr)}
     for variable in reversed(variables):
         if variable.name in wanted and variable.query is not None:
@@ -241,7 +240,7 @@ def needed(variables: Sequence[VariableIn], exprs: Sequence[str]) -> frozenset[s
 
 
 def window_in(context: ServerContext, time_range: Mapping[str, str], query: WindowQuery) -> Window:
-    """The window that a request asks for, or else the dashboard's."""
+    """The window of a request. The dashboard's time range is the default."""
     start = query.start if query.start is not None else time_range["from"]
     end = query.end if query.end is not None else time_range["to"]
     now_ms = to_ms(context.clock.now())

@@ -1,4 +1,4 @@
-"""A panel's data as JSON, CSV and Arrow."""
+"""The data of a panel as JSON, CSV and Arrow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LABEL = re.compile(r"\{\{\s*([a-zA-Z_]\w*)\s*\}\}", re.ASCII)
 
 MOST_LEGEND = 64 << 10
 MOST_CSV_BYTES = 256 << 20
-"""Of the names of series in the rows of a table, which is made as a whole."""
+"""The most bytes of series names in a CSV table, which is built in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a query of a panel answered. `ref`: its letter; `expr`: with its variables put in."""
+    """The result of a panel's query. `ref` is its letter, and `expr` has interpolated variables."""
 
     ref: str
     expr: str
@@ -35,9 +35,9 @@ class Answered:
 
 
 def legend_text(legend: str | None, labels: dict[str, str]) -> str:
-    """The name of a series: the legend with labels' values in it, or the labels.
+    """The name of a series: the legend with the values of labels, or the labels.
 
-    A legend that repeats long values is cut off behind `MOST_LEGEND` characters.
+    A long legend is truncated to `MOST_LEGEND` characters.
     """
     if not legend or legend == "__auto":
         return series_text(labels)
@@ -56,7 +56,7 @@ def legend_text(legend: str | None, labels: dict[str, str]) -> str:
 def as_json(
     shown: Shown, window: Window, answered: Sequence[Answered], choices: Sequence[Choice]
 ) -> bytes:
-    """Everything that is needed to draw the panel. NaN and infinities are texts."""
+    """Format everything that is needed to draw the panel. NaN and infinities are text."""
     spec = shown.spec
     queries = b",".join(_query_json(each) for each in answered)
     head: dict[str, Any] = {
@@ -100,13 +100,13 @@ _NO_SERIES = (ResultKind.SCALAR, ResultKind.STRING)
 
 
 def _legends(each: Answered) -> list[str]:
-    """The names of the series that have a point, in the order of `result`."""
+    """The names of the series with points, in the order of `result`."""
     rows = np.flatnonzero(np.diff(each.result.points().offsets))
     return [legend_text(each.legend, labels) for labels in each.result.series.take(rows).dicts()]
 
 
 def names_of(each: Answered, *, many: bool) -> list[str]:
-    """The name of every series; behind the query's letter if the panel has several queries."""
+    """The name of every series. With several queries, the letter of the query precedes it."""
     prefix = f"{each.ref}: " if many else ""
     return [prefix + legend_text(each.legend, labels) for labels in each.result.series.dicts()]
 
@@ -114,7 +114,7 @@ def names_of(each: Answered, *, many: bool) -> list[str]:
 def as_csv(answered: Sequence[Answered]) -> bytes:
     """RFC 4180 with a header: time (RFC 3339, UTC), series, value; query after query.
 
-    A native histogram stands in `value` as Prometheus prints it. Raises `LimitExceeded`.
+    `value` of a native histogram is its Prometheus text. Raises `LimitExceeded`.
     """
     many = len(answered) > 1
     tables = ((each.result, names_of(each, many=many)) for each in answered)
@@ -124,6 +124,6 @@ def as_csv(answered: Sequence[Answered]) -> bytes:
 def as_arrow(answered: Sequence[Answered]) -> bytes:
     """One table: `query` and `series` (dictionaries), `time` (ms, UTC), `value` (float64).
 
-    A native histogram is null there, since its value is no number.
+    `value` of a native histogram is null.
     """
     return named_arrow((each.ref, each.result, names_of(each, many=False)) for each in answered)

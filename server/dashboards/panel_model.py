@@ -1,4 +1,4 @@
-"""A panel as its data are computed from it."""
+"""The parts of a panel and its dashboard that determine its data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.server.dashboards.schema import VariableIn
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A panel and what of its dashboard its data depend on."""
+    """A panel, with the parts of its dashboard that determine its data."""
 
     panel_id: str
     title: str

@@ -46,12 +46,12 @@ UNKNOWN_ID = {"description": "There is no dashboard with the `id` of the body"}
 
 
 async def checked_dashboard(request: Request, body: SaveDashboard) -> None:
-    """Checks a dashboard before it is saved."""
+    """Check a dashboard before it is saved."""
     await checked(request, body, prepare_dashboard)
 
 
 async def read_import(request: Request, body: ImportDashboard) -> tuple[SaveDashboard, list[Note]]:
-    """A dashboard of Grafana as one of ours, checked, and what was dropped or changed."""
+    """Convert and check a Grafana dashboard. Returns it with the report."""
     return await checked(request, body, _read_import)
 
 
@@ -60,7 +60,7 @@ async def read_import(request: Request, body: ImportDashboard) -> tuple[SaveDash
 def list_dashboards(
     unit: UnitOfWork, pages: Pages, query: Annotated[DashboardQuery, Query()]
 ) -> DashboardsOut:
-    """The dashboards with their owners, and when they were last edited."""
+    """The dashboards, with their owners and the times of their last change."""
     page = service.find(unit, pages, query)
     rows = service.rows_of(unit, page.rows)
     return DashboardsOut(data=[rows[row.id] for row in page.rows], next_cursor=page.next_cursor)
@@ -76,12 +76,12 @@ def list_dashboards(
 def save_dashboard(
     unit: UnitOfWork, body: SaveDashboard, caller: Caller, seen: IfMatch, response: Response
 ) -> DashboardOut:
-    """Create a dashboard, or save one again.
+    """Create or replace a dashboard.
 
-    With an `id` it replaces that dashboard, made from `version` of it (or If-Match); if another
-    client saved it meanwhile, it is a 409 `version_conflict` and nothing is lost. Panels that bring
-    their `id` stay the same panel, also when they move. Every query must parse whatever is chosen
-    for its variables; the first that does not is a 422 with its line and column.
+    A body with an `id` replaces that dashboard, from its `version` (or If-Match). If another client
+    has saved it since, the request is a 409 `version_conflict` and changes nothing. A panel with an
+    `id` remains the same panel, even if it moves. Every query must parse with placeholders for its
+    variables; the first query that does not is a 422 with line and column.
     """
     dashboard, fresh = service.save(unit, body, caller, seen)
     if fresh:
@@ -106,7 +106,7 @@ def import_dashboard(
     seen: IfMatch,
     response: Response,
 ) -> ImportedDashboardOut:
-    """Import a dashboard of Grafana. The report names everything that was dropped or changed."""
+    """Import a Grafana dashboard. The report lists every dropped or changed part."""
     wanted, report = found
     if body.dry_run:
         unit.audit("dashboard.import", ("dashboard", body.id or ""), after={"dry_run": True})
@@ -133,21 +133,21 @@ def import_dashboard(
 @router.get("/{id}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_dashboard(unit: UnitOfWork, id: ResourceId) -> DashboardOut:
-    """A dashboard with its panels and variables."""
+    """One dashboard, with its panels and variables."""
     return service.shown(unit, unit.get(Dashboard, id, "dashboard"))
 
 
 @router.delete("/{id}", status_code=204, dependencies=[OPERATOR])
 @audited("dashboard.delete")
 def delete_dashboard(unit: UnitOfWork, id: ResourceId) -> None:
-    """Delete a dashboard with its panels and versions."""
+    """Delete a dashboard, with its panels and versions."""
     service.end(unit, id)
 
 
 @router.get("/{id}/versions", dependencies=[READ_ONLY])
 @cached(by="rows")
 def list_dashboard_versions(unit: UnitOfWork, id: ResourceId) -> VersionsOut:
-    """The last hundred versions of a dashboard, the newest first."""
+    """The last 100 versions of a dashboard, newest first."""
     found = service.versions_of(unit, id)
     people = service.people_of(unit, (version.by for version in found))
     return VersionsOut(
@@ -158,7 +158,7 @@ def list_dashboard_versions(unit: UnitOfWork, id: ResourceId) -> VersionsOut:
 @router.get("/{id}/versions/{number}", dependencies=[READ_ONLY])
 @cached(by="rows")
 def get_dashboard_version(unit: UnitOfWork, id: ResourceId, number: ResourceId) -> VersionInFull:
-    """A version as it was saved. To restore it, save it again from the newest version."""
+    """One version of a dashboard. To restore it, save its content from the newest version."""
     version = service.version_of(unit, id, number)
     shown = _version(version, service.people_of(unit, [version.by]))
     return VersionInFull.model_validate({**shown, "dashboard": version.document})
@@ -172,7 +172,7 @@ def export_dashboard(
     query: Annotated[ExportQuery, Query()],
     response: Response,
 ) -> dict[str, Any]:
-    """A dashboard as JSON: for Grafana, or in the form that POST /v1/dashboards takes."""
+    """A dashboard as JSON, for Grafana or for POST /v1/dashboards."""
     dashboard = unit.get(Dashboard, id, "dashboard")
     response.headers["Content-Disposition"] = f'attachment; filename="{dashboard.id}.json"'
     content = service.document(unit, dashboard)

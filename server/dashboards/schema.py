@@ -55,7 +55,7 @@ GRAFANA_EXAMPLE: dict[str, Any] = {
 
 
 class Grid(Body):
-    """Where a panel is: 24 columns, as many rows as it takes. Panels do not overlap."""
+    """The position of a panel on a grid of 24 columns. Panels do not overlap."""
 
     x: int = Field(ge=0, lt=COLUMNS)
     y: int = Field(ge=0, le=10_000)
@@ -64,7 +64,7 @@ class Grid(Body):
 
 
 class PanelQuery(Body):
-    """A query of a panel; variables stand in it as `$name`."""
+    """A query of a panel. `$name` refers to a variable."""
 
     expr: Annotated[str, Field(min_length=1, max_length=20_000)]
     legend: Annotated[str, Field(max_length=500)] | None = Field(
@@ -75,14 +75,14 @@ class PanelQuery(Body):
 
 
 class Threshold(Body):
-    """From `value` on, a colour; null: from the bottom."""
+    """The colour of values from `value` on; null means from the bottom."""
 
     value: float | None
     color: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class PanelIn(Body):
-    """A panel. With the `id` of a panel of this dashboard it is that one, changed."""
+    """A panel. An `id` of a panel of this dashboard changes that panel."""
 
     id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     title: Title = ""
@@ -101,10 +101,10 @@ class PanelIn(Body):
 
 
 class VariableIn(Body):
-    """What a viewer can choose.
+    """A variable, whose value the viewer chooses.
 
     A query is `label_values(selector, label)`, `label_values(label)`, `label_names(selector)`,
-    `metrics(regex)` or `query_result(expr)`; variables before this one may stand in it.
+    `metrics(regex)` or `query_result(expr)`. It can refer to earlier variables.
     """
 
     name: VariableName
@@ -128,7 +128,7 @@ class VariableIn(Body):
 
 
 class AnnotationIn(Body):
-    """Marks in time: wherever the query's value is not zero."""
+    """Marks at the times at which the query's value is not zero."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     expr: Annotated[str, Field(min_length=1, max_length=20_000)]
@@ -137,14 +137,14 @@ class AnnotationIn(Body):
 
 
 class TimeRange(Body):
-    """The time that is shown unless the viewer chooses."""
+    """The default time range."""
 
     from_: TimeText = Field("now-1h", alias="from")
     to: TimeText = "now"
 
 
 class SaveDashboard(Body):
-    """A whole dashboard. With an `id` it replaces that one, made from `version` of it."""
+    """A whole dashboard. With an `id` it replaces that dashboard, from its `version`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -192,7 +192,7 @@ class DashboardRow(ResponseModel):
 
 
 class PanelOut(ResponseModel):
-    """A panel as it is kept."""
+    """A stored panel."""
 
     id: str
     title: str
@@ -244,19 +244,19 @@ class VersionOut(ResponseModel):
 
 
 class VersionsOut(ResponseModel):
-    """The versions of a dashboard, the newest first."""
+    """The versions of a dashboard, newest first."""
 
     data: list[VersionOut]
 
 
 class VersionInFull(VersionOut):
-    """A version with what was saved. To restore it, save it again from the newest version."""
+    """A version with its content. To restore it, save the content from the newest version."""
 
     dashboard: dict[str, Any]
 
 
 class ImportDashboard(Body):
-    """A dashboard of Grafana, as it exports it."""
+    """A dashboard in Grafana's export format."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [GRAFANA_EXAMPLE]})
 
@@ -269,7 +269,7 @@ class ImportDashboard(Body):
 
 
 class Note(ResponseModel):
-    """One thing that was not taken as it was."""
+    """One dropped or changed part."""
 
     path: str = Field(description="JSON pointer into Grafana's dashboard")
     action: Literal["dropped", "changed"]
@@ -277,7 +277,7 @@ class Note(ResponseModel):
 
 
 class ImportedDashboardOut(ResponseModel):
-    """What became of an imported dashboard. `dashboard` is what was, or would be, saved."""
+    """The result of an import. `dashboard` is the saved dashboard, or the preview of a dry run."""
 
     id: str | None
     version: int | None
@@ -287,7 +287,7 @@ class ImportedDashboardOut(ResponseModel):
 
 
 class ExportQuery(Body):
-    """Which form."""
+    """The format of the export."""
 
     format: Literal["grafana", "nova"] = Field(
         "nova", description="for Grafana, or as POST /v1/dashboards takes it"
@@ -295,4 +295,4 @@ class ExportQuery(Body):
 
 
 class AnyDocument(ResponseModel):
-    """A dashboard in the form that was asked for."""
+    """A dashboard in the requested format."""

@@ -32,7 +32,7 @@ MOST_VERSIONS = 100
 
 
 def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
-    """A page of the dashboards, oldest first."""
+    """A page of dashboards, oldest first."""
     statement = select(Dashboard)
     if query.title is not None:
         statement = statement.where(
@@ -46,7 +46,7 @@ def find(unit: Unit, pages: Pager, query: DashboardQuery) -> Page[Dashboard]:
 
 
 def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> dict[str, DashboardRow]:
-    """Dashboards as the list shows them, by id."""
+    """The list entries of dashboards, by id."""
     ids = [row.id for row in dashboards]
     counted = select(Panel.dashboard_id, func.count()).where(Panel.dashboard_id.in_(ids))
     counted = counted.group_by(Panel.dashboard_id)
@@ -72,7 +72,7 @@ def rows_of(unit: Unit, dashboards: Sequence[Dashboard]) -> dict[str, DashboardR
 
 
 def people_of(unit: Unit, ids: Iterable[str]) -> dict[str, PersonOut]:
-    """Users by id; of one who is no user, the id is the name."""
+    """Users by id. An unknown id is its own name."""
     wanted = set(ids)
     found = unit.session.execute(select(User).where(User.id.in_(wanted))).scalars()
     names = {user.id: user.name or user.email for user in found}
@@ -80,7 +80,7 @@ def people_of(unit: Unit, ids: Iterable[str]) -> dict[str, PersonOut]:
 
 
 def panels_of(unit: Unit, dashboard_id: str) -> list[Panel]:
-    """The panels of a dashboard, in its order."""
+    """The panels of a dashboard, in order."""
     statement = select(Panel).where(Panel.dashboard_id == dashboard_id)
     return list(unit.session.execute(statement.order_by(Panel.position, Panel.id)).scalars())
 
@@ -88,9 +88,9 @@ def panels_of(unit: Unit, dashboard_id: str) -> list[Panel]:
 def save(
     unit: Unit, body: SaveDashboard, caller: Principal, seen: int | None
 ) -> tuple[Dashboard, bool]:
-    """Create a dashboard, or replace one as the client saw it; whether it is new.
+    """Create a dashboard, or replace the version that the client saw. True if it is new.
 
-    seen  the version that If-Match names; it wins over that of the body
+    seen  the version of If-Match; it has precedence over that of the body
     """
     now, user = unit.now(), caller.user_id
     if body.id is None:
@@ -120,7 +120,7 @@ def save(
 
 
 def end(unit: Unit, dashboard_id: str) -> None:
-    """Delete a dashboard with its panels, versions and embeddings."""
+    """Delete a dashboard, with its panels, versions and embeddings."""
     dashboard = unit.get(Dashboard, dashboard_id, "dashboard", lock=True)
     unit.audit("dashboard.delete", ("dashboard", dashboard.id), before=document(unit, dashboard))
     _remove_panels(unit, [panel.id for panel in panels_of(unit, dashboard.id)])
@@ -130,7 +130,7 @@ def end(unit: Unit, dashboard_id: str) -> None:
 
 
 def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
-    """What is kept of a dashboard, as plain JSON: what a save can bring, with the panels' ids."""
+    """The content of a dashboard as plain JSON: the body of a save, with the ids of panels."""
     return {
         "title": dashboard.title,
         "description": dashboard.description,
@@ -147,7 +147,7 @@ def document(unit: Unit, dashboard: Dashboard) -> dict[str, Any]:
 
 
 def shown(unit: Unit, dashboard: Dashboard) -> DashboardOut:
-    """A whole dashboard as clients see it."""
+    """The wire shape of a whole dashboard."""
     people = people_of(unit, {dashboard.created_by, dashboard.updated_by})
     return DashboardOut.model_validate(
         {
@@ -164,7 +164,7 @@ def shown(unit: Unit, dashboard: Dashboard) -> DashboardOut:
 
 
 def versions_of(unit: Unit, dashboard_id: str) -> list[DashboardVersion]:
-    """Every version that is kept, the newest first."""
+    """The retained versions, newest first."""
     unit.get(Dashboard, dashboard_id, "dashboard")
     statement = select(DashboardVersion).where(DashboardVersion.dashboard_id == dashboard_id)
     newest_first = statement.order_by(DashboardVersion.number.desc())
@@ -172,7 +172,7 @@ def versions_of(unit: Unit, dashboard_id: str) -> list[DashboardVersion]:
 
 
 def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
-    """One version, or the 404."""
+    """Find a version. Raises the 404."""
     found = {str(version.number): version for version in versions_of(unit, dashboard_id)}
     if number not in found:
         raise not_found("version", number, unit.tenant_name)
@@ -180,9 +180,9 @@ def version_of(unit: Unit, dashboard_id: str, number: str) -> DashboardVersion:
 
 
 def _save_panels(unit: Unit, dashboard: Dashboard, panels: Sequence[PanelIn]) -> None:
-    """Change, make and remove panels so that they are these. Known ids are kept.
+    """Change, create and delete panels to match these. Existing ids do not change.
 
-    A panel without an id is the one of the same title, if there is just one of them.
+    A panel without an id updates the panel with the same title, if exactly one has it.
     """
     known = {panel.id: panel for panel in panels_of(unit, dashboard.id)}
     named = {panel.id for panel in panels if panel.id is not None}

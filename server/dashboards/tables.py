@@ -1,4 +1,4 @@
-"""Tables of dashboards: as they are now, their panels, every version saved, and embeddings."""
+"""Tables of dashboards, panels, saved versions and embeddings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from novaql.server.db.rows import Base, Row, TenantRow
 class Dashboard(Row, Base):
     """A dashboard without its panels.
 
-    tag_lines  the tags between line ends, to look for one
-    variables, annotations   as the API has them
+    tag_lines  the tags, each between line ends, for the filter by tag
+    variables, annotations   in the form of the API
     created_by, updated_by   ids of users
     """
 
@@ -35,7 +35,7 @@ class Dashboard(Row, Base):
 
 
 class Panel(Row, Base):
-    """A panel of a dashboard. `position`: its place in the list; `spec`: all but its title."""
+    """A panel of a dashboard. `position` is its index; `spec` is everything except its title."""
 
     __tablename__ = "panels"
     __table_args__ = (Index("ix_panels_dashboard", "dashboard_id", "position"),)
@@ -47,7 +47,7 @@ class Panel(Row, Base):
 
 
 class DashboardVersion(TenantRow, Base):
-    """A dashboard as it was saved once, with its panels."""
+    """A saved version of a dashboard, with its panels."""
 
     __tablename__ = "dashboard_versions"
     __table_args__ = (
@@ -63,9 +63,9 @@ class DashboardVersion(TenantRow, Base):
 
 
 class PanelEmbed(Row, Base):
-    """A panel that a page elsewhere may show, to anybody who has its URL.
+    """An embedding of a panel: anyone who has its URL can see the panel.
 
-    origins  the pages that may frame it
+    origins  origins of the pages that may frame it
     digest   SHA-256 of the secret in the URL
     """
 

@@ -1,4 +1,4 @@
-"""What a variable of type `query` asks for, in Grafana's notation."""
+"""Queries of variables of type `query`, in Grafana's notation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class VariableQuery:
-    """kind   values of a label, names of labels, names of metrics, or results of a query
+    """A query of a variable.
+
+    kind   values of a label, names of labels, names of metrics, or results of a query
     expr   a selector or a query; "" for all series
-    label  whose values; of `metrics`, the regex of their names
+    label  the label; for `metrics`, the regex of their names
     """
 
     kind: Literal["label_values", "label_names", "metrics", "query_result"]
@@ -25,7 +27,7 @@ class VariableQuery:
 
 
 def read_variable_query(text: str) -> VariableQuery | None:
-    """The query in a text; None if it is none."""
+    """Parse a query; None if the text is not one."""
     found = _CALL.fullmatch(text)
     if found is None:
         return None

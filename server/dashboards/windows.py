@@ -18,9 +18,9 @@ _STEPS_S = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start_ms` to `end_ms`, both in, every `step_ms`.
+    """The range from `start_ms` to `end_ms`, both included, every `step_ms`.
 
-    moves  it was told from the present (`now-1h`): a moment later it is another one
+    moves  it is relative to now (`now-1h`), so that it changes with time
     """
 
     start_ms: int
@@ -32,9 +32,9 @@ class Window:
     def steps_ms(self) -> tuple[int, int]:
         """The first step and the last one.
 
-        Those of a window that moves are multiples of the step. So a panel that is refreshed has the
-        steps that it had before, and a few new ones: only they are evaluated, by whoever looks, and
-        a line does not change its shape from one look to the next.
+        The steps of a moving window are multiples of the step. A refreshed panel therefore has its
+        previous steps and a few new ones. The server evaluates only the new ones, for all viewers,
+        and lines do not change their shape between refreshes.
         """
         if not self.moves:
             return self.start_ms, self.end_ms
@@ -43,9 +43,9 @@ class Window:
 
 
 def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: int) -> Window:
-    """The window of a request. Without a step: the finest round one with at most so many points.
+    """The window of a request. The default step is the finest round one within `max_points`.
 
-    Raises `ArgumentError` for times that are none, an end before the start, a step of 0.
+    Raises `ArgumentError` for invalid times, an end before the start, or a step of 0.
     """
     start_ms = to_ms(start, argument="start", now_ms=now_ms)
     end_ms = to_ms(end, argument="end", now_ms=now_ms)
@@ -64,11 +64,11 @@ def window_of(start: str, end: str, step: str | None, max_points: int, now_ms: i
 
 
 def built_in(window: Window) -> dict[str, Value]:
-    """`$__interval` and its like.
+    """The built-in variables.
 
     __interval, __interval_ms   the step
-    __rate_interval             a range that a rate always finds samples in: a step and a scrape,
-                                four scrapes at least, with scrapes every 15 s
+    __rate_interval             a range in which a rate always has samples: a step plus one scrape
+                                interval, at least four scrape intervals of 15 s
     __range, __range_s, __range_ms   the whole window
     __from, __to                its ends in milliseconds since 1970
     """

@@ -1,8 +1,8 @@
-"""Webhooks: telling other programs what happened, signed, until they heard it.
+"""Webhooks: signed delivery of events to other programs, with retries.
 
 Invariants
-- A message is written in the transaction that relays its event, so none is lost.
-- Its bytes are fixed then, in the version of its endpoint; every attempt sends the same ones.
-- Its id is the same for all attempts and replays: receivers use it to recognise what they have.
-- Secrets are sealed in the database, and leave the server once, when they are made.
+- The transaction that relays an event writes its messages, so no message is lost.
+- A message has fixed bytes, in the API version of its endpoint. Every attempt sends the same bytes.
+- A message has the same id in all attempts and replays, so that receivers can drop duplicates.
+- The database stores sealed secrets. A secret leaves the server once, when it is created.
 """

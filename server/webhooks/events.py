@@ -1,4 +1,4 @@
-"""What can be subscribed to: names of events, and patterns of them."""
+"""The types of events, and the filters of subscriptions."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ EVENTS = (
 
 
 class UnknownEvent(ValueError):
-    """A filter that no event will ever match."""
+    """A filter that matches no type of event."""
 
 
 def checked_filters(filters: Iterable[str], known: Collection[str] = EVENTS) -> tuple[str, ...]:
-    """Filters sorted and each once: "*", "incident.*" or a whole name. Raises `UnknownEvent`.
+    """Sort and deduplicate filters: "*", "incident.*" or a whole type. Raises `UnknownEvent`.
 
-    known  the types of events that there are
+    known  the existing types of events
     """
     found = sorted(set(filters))
     if not found:
@@ -58,7 +58,7 @@ def checked_filters(filters: Iterable[str], known: Collection[str] = EVENTS) -> 
 
 
 def matches(pattern: str, event: str) -> bool:
-    """Whether a filter takes an event: all, all below a name, or one."""
+    """Whether a filter matches an event: all, all with a prefix, or one type."""
     if pattern == "*":
         return True
     if pattern.endswith(".*"):
@@ -67,5 +67,5 @@ def matches(pattern: str, event: str) -> bool:
 
 
 def wanted(filters: Iterable[str], event: str) -> bool:
-    """Whether any filter takes the event. Tests are sent to everybody who asks for one."""
+    """Whether any filter matches the event. Test messages bypass the filters."""
     return any(matches(pattern, event) for pattern in filters)

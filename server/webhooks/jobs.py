@@ -1,7 +1,7 @@
-"""Delivering messages: each is a leased job, so that none is lost when a server is killed.
+"""Delivery of messages. Each message is a leased job, so that a killed server loses none.
 
-An attempt that was made just before a kill may be made again, under the same id: receivers are to
-take `webhook-id` for what they have heard already.
+After a kill the server may repeat an attempt, with the same `webhook-id`. Receivers use this id to
+drop duplicates.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelive
 from novaql.server.webhooks.urls import shown_url_of, url_of
 
 MOST_ATTEMPTS = 100
-"""So many of a message are remembered, the last ones: it may be replayed often."""
+"""The most attempts that the log retains for a message; older ones are deleted."""
 
 AGENT = "NovaQL-Webhooks/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What one attempt sends, and where; `at` is the time that is signed."""
+    """The request of one attempt. `at` is the signed time."""
 
     url: str
     body: bytes
@@ -41,7 +41,7 @@ class Sending:
 
 
 def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending:
-    """A message, signed now with every secret that is valid now."""
+    """Sign a message now, with every secret that is valid now."""
     now, body = unit.now(), delivery.body.encode()
     signed = headers(delivery.id, int(now.timestamp()), body, valid_secrets(unit, webhook))
     more = {"Content-Type": "application/json", "User-Agent": AGENT}
@@ -51,7 +51,7 @@ def prepared(unit: Unit, webhook: Webhook, delivery: WebhookDelivery) -> Sending
 def record(
     unit: Unit, webhook: Webhook, delivery: WebhookDelivery, at: datetime, attempt: HttpAttempt
 ) -> None:
-    """Write an attempt into the log."""
+    """Add an attempt to the log."""
     delivery.attempts += 1
     if delivery.attempts > MOST_ATTEMPTS:
         unit.session.execute(
@@ -84,7 +84,7 @@ def record(
 
 
 def disable(unit: Unit, webhook: Webhook, reason: str) -> None:
-    """Send an endpoint nothing more until somebody enables it; what waits becomes dead letters."""
+    """Disable an endpoint until a user enables it. Its pending messages become dead letters."""
     before = _state(webhook)
     webhook.status, webhook.disabled_reason = "disabled", reason
     webhook.disabled_at = unit.now()
@@ -134,10 +134,10 @@ def _deliver(job: JobRun) -> None:
 def _settle(
     job: JobRun, at: datetime, attempt: HttpAttempt, outcome: Verdict, again_at: datetime | None
 ) -> None:
-    """Write down what an attempt met, and what follows from it, with the end of the job."""
+    """Record an attempt and its consequences in the transaction that finishes the job."""
     with job.finish(again_at=again_at) as unit:
         webhook_id = str(job.payload.get("webhook_id", ""))
-        webhook = unit.find(Webhook, webhook_id, lock=True)  # before its messages, everywhere
+        webhook = unit.find(Webhook, webhook_id, lock=True)  # lock order: before its messages
         delivery = unit.find(WebhookDelivery, job.key, lock=True)
         if webhook is None or delivery is None:
             return

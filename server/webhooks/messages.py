@@ -1,4 +1,4 @@
-"""Messages: written when an event is relayed, and kept until they are delivered or given up."""
+"""Messages: the relay of an event writes them, and the log retains them for 30 days."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from novaql.server.webhooks.tables import Webhook, WebhookAttempt, WebhookDelive
 log = logging.getLogger(__name__)
 JOB = "webhooks.deliver"
 RETENTION = timedelta(days=30)
-"""How long the log remembers a message that was delivered or given up."""
+"""How long the log retains a message after it is delivered or given up."""
 
 LIMIT_REACHED = "limit_reached"
-"""Why a message is dead that was never sent: the tenant has as many that wait as it may have."""
+"""The reason of a dead letter without an attempt: the tenant is at its limit of pending ones."""
 
 
 def take(unit: Unit, event: EventEnvelope) -> None:
-    """Write a message to every endpoint that wants the event.
+    """Write a message to every active endpoint with a matching filter.
 
-    Beyond `max_pending_deliveries` it is a dead letter at once: the log shows it, and it can be
-    replayed.
+    Above `max_pending_deliveries` the message is a dead letter at once. The log shows it, and
+    clients can replay it.
     """
     active = select(Webhook).where(Webhook.status == "active").order_by(Webhook.id)
     ids = [w.id for w in unit.session.execute(active).scalars() if wanted(w.events, event.type)]
@@ -64,7 +64,7 @@ CONSUMER = Consumer("*", take, subscribed)
 def message(
     unit: Unit, webhook: Webhook, type_: str, at: datetime, data: Mapping[str, Any], event_id: str
 ) -> WebhookDelivery:
-    """A message of the endpoint, written in its version. The endpoint's row is locked."""
+    """Write a message in the endpoint's API version. The caller has locked the endpoint's row."""
     now = unit.now()
     webhook.sequence += 1
     content = {

@@ -1,4 +1,4 @@
-"""When a message that was not heard is sent again, and when that is given up."""
+"""The retry schedule of messages, and the classification of responses."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from enum import StrEnum
 SCHEDULE = tuple(
     timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 )
-"""How long after each failed attempt the next one comes. After the last one it is given up."""
+"""The wait after each failed attempt. After the last attempt the message is given up."""
 
 JITTER = 0.1
-"""A wait is up to this share longer, so that receivers that failed together are not called so."""
+"""The most that jitter adds to a wait, as a share: it spreads retries that failed together."""
 
 LONGEST_RETRY_AFTER = timedelta(days=1)
 
 
 class Verdict(StrEnum):
-    """What an answer means.
+    """The outcome of an attempt.
 
-    DISABLED: the receiver says that it is gone, and wants no more messages at all.
+    DISABLED: the receiver responded 410 and rejects all further messages.
     """
 
     DELIVERED = "delivered"
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 
 def verdict(status: int | None) -> Verdict:
-    """Only 2xx is heard. A redirect is a failure: it is never followed."""
+    """Classify a response. Only 2xx is delivered. A redirect is a failure and is not followed."""
     if status is not None and 200 <= status < 300:
         return Verdict.DELIVERED
     return Verdict.DISABLED if status == 410 else Verdict.FAILED
@@ -43,10 +43,10 @@ def next_attempt(
     retry_after: str | None = None,
     schedule: Sequence[timedelta] = SCHEDULE,
 ) -> datetime | None:
-    """When to try again after `attempts` failed ones; None: never.
+    """The time of the next attempt after `attempts` failed ones, or None to give up.
 
-    share        of the jitter, 0 … 1, random
-    retry_after  the receiver's header: it can put the next attempt off, by a day at most
+    share        random share of the jitter, 0 … 1
+    retry_after  header of the receiver; it can delay the next attempt by at most a day
     """
     if attempts > len(schedule):
         return None
@@ -56,7 +56,7 @@ def next_attempt(
 
 
 def read_retry_after(text: str | None, now: datetime) -> timedelta | None:
-    """The header as seconds or as an HTTP date; None for what is neither, or over already."""
+    """Parse the header as seconds or an HTTP date. None if it is invalid or in the past."""
     if text is None:
         return None
     word = text.strip()

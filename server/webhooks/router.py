@@ -49,12 +49,12 @@ router = api_router("/v1/webhooks", "webhooks")
 
 
 async def check_new_target(request: Request, body: CreateWebhook) -> None:
-    """Refuses a URL to which nothing will be sent."""
+    """Reject a URL to which the server does not send."""
     await checked(request, body, service.check_target)
 
 
 async def check_changed_target(request: Request, body: ChangeWebhook) -> None:
-    """Refuses a URL to which nothing will be sent."""
+    """Reject a URL to which the server does not send."""
     await checked(request, body, service.check_target)
 
 
@@ -62,7 +62,7 @@ async def check_changed_target(request: Request, body: ChangeWebhook) -> None:
 def list_webhooks(
     unit: UnitOfWork, pages: Pages, query: Annotated[WebhookQuery, Query()]
 ) -> WebhooksOut:
-    """The subscriptions with their filters and the result of the last delivery."""
+    """The webhooks, with their filters and the result of the last delivery."""
     page = service.find(unit, pages, query)
     shown = [WebhookOut.of(unit, webhook) for webhook in page.rows]
     return WebhooksOut(data=shown, next_cursor=page.next_cursor)
@@ -78,14 +78,15 @@ def create_webhook(
     server: Server,
     response: Response,
 ) -> CreatedWebhook:
-    """Subscribe a URL to events. Its signing secret is in this answer and nowhere else.
+    """Create a webhook: subscribe a URL to events. Only this answer contains its signing secret.
 
-    Messages are signed as Standard Webhooks 1.0 says (HMAC-SHA256, headers `webhook-id`,
-    `webhook-timestamp`, `webhook-signature`). Only a 2xx within 15 seconds counts as delivered;
-    redirects are not followed. A message that is not delivered is sent again after 5 s, 5 min,
-    30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h, with jitter, later if `Retry-After` says so, and is
-    then a dead letter. A webhook to which nothing was delivered in all that time is disabled; one
-    that answers 410, at once. The URL must begin with `https://` and lead to a public address.
+    The server signs messages as in Standard Webhooks 1.0 (HMAC-SHA256, headers `webhook-id`,
+    `webhook-timestamp`, `webhook-signature`). Only a 2xx within 15 seconds counts as delivered; the
+    server does not follow redirects. It retries a failed message after 5 s, 5 min, 30 min, 2 h,
+    5 h, 10 h, 14 h, 20 h and 24 h, with jitter, or later if `Retry-After` requests it. The message
+    then becomes a dead letter. If no message was delivered in all that time, the server disables
+    the webhook; after a 410, it does so at once. The URL must begin with `https://` and resolve to
+    a public address.
     """
     webhook, secret = service.create(unit, body, caller, version, server.event_types)
     response.headers["Location"] = f"/v1/webhooks/{webhook.id}"
@@ -94,7 +95,7 @@ def create_webhook(
 
 @router.get("/{id}", dependencies=[ADMIN])
 def get_webhook(unit: UnitOfWork, id: ResourceId) -> WebhookOut:
-    """One subscription, without its secret."""
+    """One webhook, without its secret."""
     return WebhookOut.of(unit, unit.get(Webhook, id, "webhook"))
 
 
@@ -107,7 +108,7 @@ def get_webhook(unit: UnitOfWork, id: ResourceId) -> WebhookOut:
 def change_webhook(
     unit: UnitOfWork, id: ResourceId, body: ChangeWebhook, seen: IfMatch, server: Server
 ) -> WebhookOut:
-    """Change a subscription, or enable or disable it."""
+    """Change, enable or disable a webhook."""
     expected = body.version if seen is None else seen
     return WebhookOut.of(unit, service.change(unit, id, body, expected, server.event_types))
 
@@ -115,10 +116,10 @@ def change_webhook(
 @router.post("/{id}/rotate-secret", dependencies=[ADMIN])
 @audited("webhook.rotate_secret")
 def rotate_secret(unit: UnitOfWork, id: ResourceId, body: RotateSecret) -> RotatedSecret:
-    """Give a webhook a new signing secret, shown this once.
+    """Rotate the signing secret of a webhook. Only this answer contains the new secret.
 
-    For 24 hours every attempt is signed with both, also attempts of messages from before. A second
-    rotation in that time is a 409 `rotation_in_progress` unless it is forced.
+    For 24 hours the server signs every attempt with both secrets, including attempts of earlier
+    messages. A second rotation in that time is a 409 `rotation_in_progress`, unless it is forced.
     """
     webhook, secret = service.rotate(unit, id, body)
     until = webhook.previous_valid_until
@@ -130,7 +131,7 @@ def rotate_secret(unit: UnitOfWork, id: ResourceId, body: RotateSecret) -> Rotat
 @router.delete("/{id}/previous-secret", status_code=204, responses={409: {}}, dependencies=[ADMIN])
 @audited("webhook.end_previous_secret")
 def end_previous_secret(unit: UnitOfWork, id: ResourceId) -> None:
-    """End the secret before the last rotation now."""
+    """Invalidate the previous secret of a webhook now."""
     service.end_previous_secret(unit, id)
 
 
@@ -139,15 +140,15 @@ def end_previous_secret(unit: UnitOfWork, id: ResourceId) -> None:
 def test_webhook(
     unit: UnitOfWork, id: ResourceId, server: Server
 ) -> ExternalCall[HttpAttempt, Tested]:
-    """Send an event of type `webhook.test` now, once, and report how the receiver answered.
+    """Send an event of type `webhook.test` once, now, and return the receiver's response.
 
-    It is in the delivery log, and does not count as a failure or success of the webhook.
+    The delivery log contains the message. It does not count as a success or failure of the webhook.
     """
     webhook = unit.get(Webhook, id, "webhook", lock=True)
     data = {"webhook_id": webhook.id, "text": "This is a test."}
     delivery = message(unit, webhook, "webhook.test", unit.now(), data, new_id("evt"))
     sending = prepared(unit, webhook, delivery)
-    delivery.status, delivery.next_at = "dead", None  # until it is delivered
+    delivery.status, delivery.next_at = "dead", None  # replaced if the attempt succeeds
     delivery_id, webhook_id = delivery.id, webhook.id
     timeout_s = unit.settings.webhook_timeout_s
 
@@ -182,7 +183,7 @@ def test_webhook(
 @router.delete("/{id}", status_code=204, dependencies=[ADMIN])
 @audited("webhook.delete")
 def delete_webhook(unit: UnitOfWork, id: ResourceId) -> None:
-    """Delete a subscription. Nothing more is sent, also nothing that was to be sent again."""
+    """Delete a webhook. The server sends no further messages and no retries."""
     service.end(unit, id)
 
 
@@ -193,7 +194,7 @@ def list_deliveries(
     id: ResourceId,
     query: Annotated[DeliveryQuery, Query()],
 ) -> DeliveriesOut:
-    """The messages to a webhook, the newest first. They are deleted after 30 days."""
+    """The messages to a webhook, newest first. The server deletes them after 30 days."""
     page = service.log(unit, pages, id, query)
     shown = [DeliveryOut.of(delivery) for delivery in page.rows]
     return DeliveriesOut(data=shown, next_cursor=page.next_cursor)
@@ -201,7 +202,7 @@ def list_deliveries(
 
 @router.get("/{id}/deliveries/{delivery_id}", dependencies=[ADMIN])
 def get_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> DeliveryInFull:
-    """A message with its body and every attempt."""
+    """One message, with its body and attempts."""
     delivery = service.delivery_of(unit, id, delivery_id)
     return DeliveryInFull.with_history(delivery, service.attempts_of(unit, delivery))
 
@@ -209,12 +210,12 @@ def get_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> D
 @router.post("/{id}/deliveries/{delivery_id}/replay", status_code=202, dependencies=[ADMIN])
 @audited("webhook.replay")
 def replay_delivery(unit: UnitOfWork, id: ResourceId, delivery_id: ResourceId) -> DeliveryOut:
-    """Send a message again that was delivered or given up, under the same id."""
+    """Replay a delivered or dead message, with the same id."""
     return DeliveryOut.of(service.replay_one(unit, id, delivery_id))
 
 
 @router.post("/{id}/replay", status_code=202, dependencies=[ADMIN])
 @audited("webhook.replay")
 def replay_dead_letters(unit: UnitOfWork, id: ResourceId, body: Replay) -> Replayed:
-    """Send the dead letters of a webhook again, the oldest first, a thousand at most."""
+    """Replay the dead letters of a webhook, oldest first, at most 1000."""
     return Replayed(replayed=service.replay_dead(unit, id, body))

@@ -35,7 +35,7 @@ Filters = Annotated[
         "types such as `alert.firing` and `audit.token.create`",
     ),
 ]
-# For readers of the document; what decides is the length of what it decodes to.
+# Documentation only: the server checks the length of the decoded secret.
 _WHSEC = "^whsec_([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 Secret = Annotated[
     str,
@@ -57,7 +57,7 @@ Description = Annotated[str, Field(max_length=2000)]
 
 
 class CreateWebhook(Body):
-    """A subscription."""
+    """A webhook."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -75,7 +75,7 @@ class CreateWebhook(Body):
 
 
 class ChangeWebhook(Body):
-    """What to change. `version` is the one that the change was made from."""
+    """Changes to a webhook, made from its `version`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 1, "events": ["*"]}]})
 
@@ -90,7 +90,7 @@ class ChangeWebhook(Body):
 
 
 class RotateSecret(Body):
-    """How to rotate."""
+    """Options of a rotation."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
@@ -101,7 +101,7 @@ class RotateSecret(Body):
 
 
 class Replay(Body):
-    """Which dead letters are to be sent again: those of messages written in that time."""
+    """Selects the dead letters to replay: those of messages created in this time range."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
@@ -116,14 +116,14 @@ class WebhookQuery(PageQuery):
 
 
 class DeliveryQuery(PageQuery):
-    """Filters of the log; the newest first."""
+    """Filters of the log."""
 
     status: Literal["pending", "delivered", "dead"] | None = None
     type: str | None = Field(None, min_length=1, max_length=100, description="a whole event type")
 
 
 class LastDelivery(ResponseModel):
-    """How the last attempt went."""
+    """The result of the last attempt."""
 
     delivery_id: str
     at: Timestamp
@@ -133,7 +133,7 @@ class LastDelivery(ResponseModel):
 
 
 class WebhookOut(ResponseModel):
-    """A subscription, without its secret."""
+    """A webhook, without its secret."""
 
     id: str
     url: str = Field(description="scheme and host: the rest is never shown")
@@ -157,19 +157,19 @@ class WebhookOut(ResponseModel):
 
     @classmethod
     def of(cls, unit: Unit, webhook: Webhook) -> WebhookOut:
-        """A row as clients see it."""
+        """The wire shape of a row."""
         shown = {name: getattr(webhook, name) for name in cls.model_fields}
         return cls.model_validate({**shown, "url": shown_url_of(unit, webhook)})
 
 
 class CreatedWebhook(WebhookOut):
-    """A new subscription with its secret, which is shown this once."""
+    """A new webhook, with its secret. No other answer contains the secret."""
 
     secret: str
 
 
 class RotatedSecret(ResponseModel):
-    """The new secret, shown this once."""
+    """The new secret. No other answer contains it."""
 
     id: str
     secret: str
@@ -178,7 +178,7 @@ class RotatedSecret(ResponseModel):
 
 
 class Tested(ResponseModel):
-    """What the receiver made of a test."""
+    """The receiver's response to a test."""
 
     delivered: bool
     status_code: int | None
@@ -189,7 +189,7 @@ class Tested(ResponseModel):
 
 
 class AttemptOut(ResponseModel):
-    """One attempt. `response` is the beginning of the answer's body."""
+    """One attempt. `response` is the start of the response body."""
 
     number: int
     at: Timestamp
@@ -200,14 +200,14 @@ class AttemptOut(ResponseModel):
 
     @classmethod
     def of(cls, attempt: WebhookAttempt) -> AttemptOut:
-        """A row as clients see it."""
+        """The wire shape of a row."""
         names = ("number", "at", "status_code", "error", "latency_ms")
         shown = {name: getattr(attempt, name) for name in names}
         return cls.model_validate({**shown, "response": attempt.excerpt})
 
 
 class DeliveryOut(ResponseModel):
-    """A message. `id` is its `webhook-id`, the same in all attempts."""
+    """A message. `id` is its `webhook-id`, which is the same in all attempts."""
 
     id: str
     webhook_id: str
@@ -227,12 +227,12 @@ class DeliveryOut(ResponseModel):
 
     @classmethod
     def of(cls, delivery: WebhookDelivery) -> DeliveryOut:
-        """A row as clients see it."""
+        """The wire shape of a row."""
         return cls.model_validate({name: getattr(delivery, name) for name in cls.model_fields})
 
 
 class DeliveryInFull(DeliveryOut):
-    """A message with its body and its attempts, the first first."""
+    """A message, with its body and its attempts, oldest first."""
 
     body: dict[str, Any]
     history: list[AttemptOut]
@@ -241,23 +241,23 @@ class DeliveryInFull(DeliveryOut):
     def with_history(
         cls, delivery: WebhookDelivery, attempts: list[WebhookAttempt]
     ) -> DeliveryInFull:
-        """A row and its attempts as clients see them."""
+        """The wire shape of a row and its attempts."""
         shown = DeliveryOut.of(delivery).model_dump()
         body = orjson.loads(delivery.body)
-        if delivery.event_type == "webhook.disabled":  # an earlier version wrote the whole URL
+        if delivery.event_type == "webhook.disabled":  # earlier versions stored the whole URL
             body = with_short_urls(body)
         history = [AttemptOut.of(attempt) for attempt in attempts]
         return cls(**shown, body=body, history=history)
 
 
 class Replayed(ResponseModel):
-    """How many dead letters are on their way again."""
+    """The number of replayed dead letters."""
 
     replayed: int
 
 
 class WebhooksOut(Listed[WebhookOut]):
-    """A page of subscriptions."""
+    """A page of webhooks."""
 
 
 class DeliveriesOut(Listed[DeliveryOut]):

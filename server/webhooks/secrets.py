@@ -1,4 +1,4 @@
-"""Signing secrets of endpoints: sealed in the database, two of them while one replaces another."""
+"""Signing secrets of endpoints, sealed in the database. During a rotation two are valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaql.server.webhooks.tables import Webhook
 
 
 def chosen_secret(given: str | None) -> str:
-    """The client's secret if it is a good one, or a new one."""
+    """Return the client's secret if it is valid, or create one."""
     if given is None:
         return new_secret()
     try:
@@ -22,12 +22,12 @@ def chosen_secret(given: str | None) -> str:
 
 
 def sealed(unit: Unit, webhook_id: str, secret: str) -> str:
-    """A secret for the endpoint's row."""
+    """Seal a secret for the endpoint's row."""
     return unit.seal(secret, _place(webhook_id))
 
 
 def valid_secrets(unit: Unit, webhook: Webhook) -> list[str]:
-    """The secrets that sign now, the newest first."""
+    """The valid secrets, newest first."""
     found = [unit.unseal(webhook.secret, _place(webhook.id))]
     until = webhook.previous_valid_until
     if webhook.previous_secret is not None and until is not None and unit.now() < until:
@@ -38,10 +38,10 @@ def valid_secrets(unit: Unit, webhook: Webhook) -> list[str]:
 def rotate(
     unit: Unit, webhook: Webhook, given: str | None, *, overlap: timedelta, force: bool
 ) -> str:
-    """The new secret; the one before signs, too, for the overlap.
+    """Replace the secret and return the new one. Both sign for the overlap.
 
-    Raises `Conflict` while an older one is still valid: rotating again would end it, though
-    receivers may still use it. `force` does so.
+    Raises `Conflict` while an older secret is still valid: another rotation would invalidate it
+    while receivers may still use it. `force` rotates anyway.
     """
     secret = chosen_secret(given)
     until = webhook.previous_valid_until

@@ -50,7 +50,7 @@ MOST_REPLAYED = 1000
 
 
 def find(unit: Unit, pages: Pager, query: WebhookQuery) -> Page[Webhook]:
-    """A page of the subscriptions, oldest first."""
+    """A page of webhooks, oldest first."""
     statement = select(Webhook)
     if query.status is not None:
         statement = statement.where(Webhook.status == query.status)
@@ -58,7 +58,7 @@ def find(unit: Unit, pages: Pager, query: WebhookQuery) -> Page[Webhook]:
 
 
 def check_target(preparation: Preparation) -> None:
-    """Refuse a URL that will never be dialed; before the transaction, since it looks up a name."""
+    """Reject a URL that the dialer does not allow. Before the transaction: it resolves a name."""
     body: CreateWebhook | ChangeWebhook = preparation.body
     context = preparation.context
     if body.url is None:
@@ -78,10 +78,10 @@ def create(
     api_version: str,
     event_types: Set[str],
 ) -> tuple[Webhook, str]:
-    """A new subscription and its secret.
+    """Create a webhook. Returns its row and its secret.
 
-    api_version  of the messages, unless the body names one
-    event_types  those that there are
+    api_version  version of the messages, unless the body names one
+    event_types  existing types of events
     """
     check_limit(unit, "max_webhooks", Webhook)
     secret, webhook_id, now = secrets.chosen_secret(body.secret), new_id("wh"), unit.now()
@@ -112,7 +112,7 @@ def change(
     expected: int | None,
     event_types: Set[str],
 ) -> Webhook:
-    """Change a subscription from the version that the client saw, `expected`."""
+    """Change a webhook, from the version `expected` that the client saw."""
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     unit.expect(webhook, expected)
     before = snapshot(unit, webhook)
@@ -134,7 +134,7 @@ def change(
 
 
 def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, str]:
-    """A new secret; the one before is valid for a day more."""
+    """Replace the secret and return the new one. The previous one stays valid for a day."""
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     before = snapshot(unit, webhook)
     overlap = timedelta(seconds=unit.settings.webhook_secret_overlap_s)
@@ -144,7 +144,7 @@ def rotate(unit: Unit, webhook_id: str, body: RotateSecret) -> tuple[Webhook, st
 
 
 def end_previous_secret(unit: Unit, webhook_id: str) -> None:
-    """End the secret before the last rotation early."""
+    """Invalidate the previous secret before the overlap ends."""
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     until = webhook.previous_valid_until
     if until is None or until <= unit.now():
@@ -155,12 +155,12 @@ def end_previous_secret(unit: Unit, webhook_id: str) -> None:
 
 
 def end(unit: Unit, webhook_id: str) -> None:
-    """Delete a subscription, its log, and what was still to be delivered."""
+    """Delete a webhook, its log, and its pending messages."""
     unit.get(Webhook, webhook_id, "webhook")
     own = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id)
     pending = own.where(WebhookDelivery.status == "pending")
     waiting = list(unit.session.execute(pending).scalars())
-    for start in range(0, len(waiting), 500):  # first: a job that ends now holds its row
+    for start in range(0, len(waiting), 500):  # first: a finishing job holds its row
         unit.cancel(JOB, waiting[start : start + 500])
     webhook = unit.get(Webhook, webhook_id, "webhook", lock=True)
     unit.audit("webhook.delete", ("webhook", webhook.id), before=snapshot(unit, webhook))
@@ -169,7 +169,7 @@ def end(unit: Unit, webhook_id: str) -> None:
 
 
 def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page[WebhookDelivery]:
-    """A page of an endpoint's messages, the newest first."""
+    """A page of an endpoint's messages, newest first."""
     unit.get(Webhook, webhook_id, "webhook")
     statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
     if query.status is not None:
@@ -182,7 +182,7 @@ def log(unit: Unit, pages: Pager, webhook_id: str, query: DeliveryQuery) -> Page
 def delivery_of(
     unit: Unit, webhook_id: str, delivery_id: str, *, lock: bool = False
 ) -> WebhookDelivery:
-    """A message of that endpoint and no other."""
+    """Find a message of this endpoint. A message of another endpoint is a 404."""
     unit.get(Webhook, webhook_id, "webhook", lock=lock)
     delivery = unit.get(WebhookDelivery, delivery_id, "delivery", lock=lock)
     if delivery.webhook_id != webhook_id:
@@ -191,13 +191,13 @@ def delivery_of(
 
 
 def attempts_of(unit: Unit, delivery: WebhookDelivery) -> list[WebhookAttempt]:
-    """The attempts of a message, the first first."""
+    """The attempts of a message, oldest first."""
     statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
     return list(unit.session.execute(statement.order_by(WebhookAttempt.number)).scalars())
 
 
 def replay_one(unit: Unit, webhook_id: str, delivery_id: str) -> WebhookDelivery:
-    """Send a message again that was delivered or given up: same id, same bytes, new signature."""
+    """Replay a delivered or dead message: same id, same bytes, new signature."""
     delivery = delivery_of(unit, webhook_id, delivery_id, lock=True)
     _must_be_active(unit.get(Webhook, webhook_id, "webhook"))
     if delivery.status == "pending":
@@ -211,8 +211,10 @@ def replay_one(unit: Unit, webhook_id: str, delivery_id: str) -> WebhookDelivery
 
 
 def replay_dead(unit: Unit, webhook_id: str, body: Replay) -> int:
-    """Send dead letters again, the oldest first, a thousand at most, and no more than may wait at
-    one time; how many."""
+    """Replay dead letters, oldest first. Returns their number.
+
+    It replays at most 1000, and at most as many as the limit of pending messages allows.
+    """
     _must_be_active(unit.get(Webhook, webhook_id, "webhook", lock=True))
     dead = select(WebhookDelivery).where(
         WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == "dead"
@@ -234,7 +236,7 @@ def replay_dead(unit: Unit, webhook_id: str, body: Replay) -> int:
 
 
 def snapshot(unit: Unit, webhook: Webhook) -> dict[str, Any]:
-    """A subscription as the audit log shows it: that secret or URL changed, not what they are."""
+    """A webhook as the audit log stores it: with changes of secret and URL, not their values."""
     moving = {"last_delivery", "failing_since"}
     shown = WebhookOut.of(unit, webhook).model_dump(mode="json", exclude=moving)
     return {**shown, "secret": webhook.secret, "secret_url": webhook.url}

@@ -13,16 +13,16 @@ from novaql.server.db.rows import Base, Row, TenantRow
 
 
 class Webhook(Row, Base):
-    """An endpoint that wants to hear of events.
+    """An endpoint that receives events.
 
     events           filters, sorted: `*`, `incident.*`, or a whole type
-    api_version      the version that messages to it are written in
-    url              sealed: answers show scheme and host
-    secret, previous_secret   sealed; the second signs, too, until `previous_valid_until`
+    api_version      version of the messages to it
+    url              sealed; answers show only scheme and host
+    secret, previous_secret   sealed; the second also signs until `previous_valid_until`
     status           `active` or `disabled`; `disabled_reason`: `gone`, `failing`, `by_user`
-    sequence         messages so far
-    failing_since    of the first failure after the last success
-    last_delivery    how the last attempt went, as the list shows it
+    sequence         number of messages
+    failing_since    time of the first failure after the last success
+    last_delivery    result of the last attempt, for the list
     """
 
     __tablename__ = "webhooks"
@@ -49,13 +49,13 @@ class Webhook(Row, Base):
 class WebhookDelivery(Row, Base):
     """A message to one endpoint.
 
-    event_id     of the event it tells of; of a test, its own
-    body         the bytes that are sent, as text
-    status       `pending`, `delivered`, or `dead`; `reason` says why it is dead: `exhausted`,
-                 `gone`, `disabled`, `limit_reached`
-    attempts     all of them; `tries`: since it was written or replayed last
-    since        when it was written, or replayed last
-    next_at      of the next attempt
+    event_id     id of its event; a test has an id of its own
+    body         the bytes to send, as text
+    status       `pending`, `delivered`, or `dead` with a `reason`: `exhausted`, `gone`, `disabled`,
+                 `limit_reached`
+    attempts     number of attempts; `tries` counts those since the last replay
+    since        time of creation, or of the last replay
+    next_at      time of the next attempt
     """
 
     __tablename__ = "webhook_deliveries"
@@ -79,7 +79,7 @@ class WebhookDelivery(Row, Base):
 
 
 class WebhookAttempt(TenantRow, Base):
-    """One attempt to deliver a message, and what it met."""
+    """One attempt to deliver a message, with its result."""
 
     __tablename__ = "webhook_attempts"
 

@@ -1,4 +1,4 @@
-"""URLs of endpoints: they bear credentials, so they are sealed, and only their hosts are shown."""
+"""URLs of endpoints. They may contain credentials: the database seals them, answers show hosts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from novaql.server.webhooks.tables import Webhook
 
 
 def set_url(unit: Unit, webhook: Webhook, url: str) -> None:
-    """Set where an endpoint is."""
+    """Seal and set the URL of an endpoint."""
     webhook.url = unit.seal_url(url, _place(webhook.id), webhook.url or "")
 
 
 def url_of(unit: Unit, webhook: Webhook) -> str:
-    """The whole URL, for a delivery."""
+    """Unseal the whole URL, for a delivery."""
     return unit.open_url(webhook.url, _place(webhook.id))
 
 
 def shown_url_of(unit: Unit, webhook: Webhook) -> str:
-    """Scheme and host."""
+    """The scheme and host of the URL."""
     return unit.shown_url(webhook.url, _place(webhook.id))
 
 

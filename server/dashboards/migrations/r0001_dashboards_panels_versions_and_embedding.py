@@ -1,4 +1,4 @@
-"""dashboards, panels, versions and embeddings."""
+"""Create the tables of dashboards, panels, versions and embeddings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "dashboards",
         sa.Column("title", sa.Text(), nullable=False),
@@ -102,7 +102,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_panel_embeds_tenant_id"), table_name="panel_embeds")
     op.drop_index(op.f("ix_panel_embeds_panel_id"), table_name="panel_embeds")
     op.drop_table("panel_embeds")

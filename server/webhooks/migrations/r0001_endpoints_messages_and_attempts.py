@@ -1,4 +1,4 @@
-"""endpoints, messages and attempts."""
+"""Create the tables of endpoints, messages and attempts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = ("platform_0001",)
 
 
 def upgrade() -> None:
-    """Make it so."""
+    """Apply the migration."""
     op.create_table(
         "webhooks",
         sa.Column("url", sa.Text(), nullable=False),
@@ -106,7 +106,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo it."""
+    """Revert the migration."""
     op.drop_index(op.f("ix_webhook_attempts_tenant_id"), table_name="webhook_attempts")
     op.drop_index(op.f("ix_webhook_attempts_delivery_id"), table_name="webhook_attempts")
     op.drop_table("webhook_attempts")
