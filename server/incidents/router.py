@@ -44,7 +44,7 @@ def create_incident(unit: UnitOfWork, body: CreateIncident, response: Response) 
 
     201 for a new incident; 200 for an open one, which changes only by an entry in its timeline.
     If the incident with the key is resolved, the new one names it in `related_to`. A service that
-    is not in the catalog is a 422, and so is an assignee that is not an active user.
+    is not in the catalog is a 422, and so is an assignee that is unknown or deactivated.
     """
     incident, new = incidents.create(unit, body)
     if new:

@@ -85,7 +85,7 @@ def create(unit: Unit, body: CreateIncident) -> tuple[Incident, bool]:
     """Create an incident, or trigger the open one with its key. True if it is new.
 
     Raises `Impossible`: `unknown_service` for a name that is not in the catalog, `unknown_user` for
-    an assignee that is not an active user.
+    an assignee that is unknown or deactivated.
     """
     services = list(dict.fromkeys(body.services))
     assignees = list(dict.fromkeys(body.assignees))
