@@ -17,7 +17,7 @@ AlertState = Literal["pending", "firing", "resolved", "inactive"]
 
 
 class AlertQuery(PageQuery):
-    """Filters of the list. Alerts that ended before they fired need a filter that selects them."""
+    """Filters of the list. Only `state=inactive` lists alerts that ended before they fired."""
 
     firing: bool | None = Field(None, description="true: those that fire; false: all others")
     state: AlertState | None = Field(None, description="alerts in this state")
