@@ -1,1 +1,1 @@
-"""HTTP around the library. Imports of the library only names that its packages export."""
+"""The HTTP server of the library. It imports only names that packages of the library export."""

@@ -1,4 +1,4 @@
-"""python -m novaql.server: `novaql serve` without the shell around it."""
+"""python -m novaql.server: run a server, as `novaql serve` does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from novaql.tsdb import StoreError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve as the arguments and the environment say; the exit code."""
+    """Run a server with settings from the arguments and the environment; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m novaql.server", description="Serve a NovaQL store."
     )

@@ -1,4 +1,4 @@
-"""Addresses to listen on, as texts."""
+"""Parse addresses and networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `:PORT` (this machine only) or `[IPV6]:PORT` as host and port."""
+    """Parse `HOST:PORT`, `:PORT` (on the loopback address) or `[IPV6]:PORT`: host and port."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit():
         raise ArgumentError("listen", f"{text!r} is not HOST:PORT")
@@ -20,7 +20,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 @functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
+    """Whether only this machine can connect to the address."""
     if host == "localhost":
         return True
     try:
@@ -30,14 +30,14 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """CIDRs separated by commas. Raises `ValueError`."""
+    """Parse CIDRs, separated by commas. Raises `ValueError`."""
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def parse_server(text: str, port: int) -> tuple[str, int]:
-    """`ADDRESS`, `ADDRESS:PORT` or `[IPV6]:PORT` as address and port. Raises `ValueError`.
+    """Parse `ADDRESS`, `ADDRESS:PORT` or `[IPV6]:PORT`: address and port. Raises `ValueError`.
 
-    port  the one that is meant where none is given
+    port  the default port
     """
     host, given = text, str(port)
     if text.startswith("["):

@@ -1,4 +1,4 @@
-"""create_app(): where everything meets."""
+"""create_app(): assemble the server from its parts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from novaql.server.wiring import CONSUMERS, EVENT_TYPES, JOBS, RETENTIONS
 
 
 class Job(Protocol):
-    """Background work, such as a scraper, that lives as long as the server."""
+    """Background work, such as a scraper, that runs as long as the server."""
 
     def start(self) -> None: ...
 
@@ -49,7 +49,7 @@ class Job(Protocol):
 
 @runtime_checkable
 class ScrapingJob(Protocol):
-    """A job whose scrapes are targets of a tenant; None: of the first one."""
+    """A job that scrapes targets for a tenant; `tenant_id` None: for the first one."""
 
     tenant_id: str | None
 
@@ -66,17 +66,18 @@ def create_app(
     owned_elsewhere: bool = False,
     tuning: Tuning = USUAL,
 ) -> FastAPI:
-    """The application, with its database and the first tenant's store open.
+    """Create the application, and open the state database and the first tenant's store.
 
-    store     the first tenant's samples; None opens `settings.data`
-    database  everything else that is kept, migrated; None opens what the settings name
-    clock     None is the machine's, or the file that the settings name
-    jobs      started with the application, stopped before the stores close
-    owned_elsewhere   this process has no stores, scrapes nothing and runs no jobs: another does
-    tuning    limits of its own work
+    store     store of the first tenant; None: the one in `settings.data`
+    database  migrated state database; None: the one that the settings name
+    clock     None: the clock file of the settings, or else the machine's clock
+    jobs      the application starts them, and stops them before it closes the stores
+    owned_elsewhere   another process owns the stores, scrapes and runs the jobs
+    tuning    limits that no setting changes
 
-    All of them are closed with the application. Raises a `StoreError` if the store cannot be
-    opened, `ArgumentError` if the database, its keys or the scrape configuration cannot be used.
+    The application closes all of them when it shuts down. Raises a `StoreError` if the store
+    cannot be opened, and `ArgumentError` if the database, its keys or the scrape configuration
+    cannot be used.
     """
     every: list[Job] = [*jobs]
     scrape_files = scrape_files_of(None if owned_elsewhere else settings.scrape_config)
@@ -114,14 +115,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `telemetry.py` has ours
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # see `telemetry.py`
     )
     context.telemetry.queries_running.set_function(lambda: context.pools.queries.running)
     app.state.context = context
     app.state.jobs, app.state.relay = runner, relay
     app.router.routes.append(RouteIndex(ROUTES))
     mount_console(app)
-    app.openapi = _document  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    app.openapi = _document  # type: ignore[method-assign]  # as FastAPI documents it
     for kind in (*KINDS, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_failure)
     app.add_middleware(Compression, smallest=settings.compression_min_bytes)
@@ -131,7 +132,7 @@ def create_app(
 
 @functools.cache
 def _document() -> dict[str, Any]:
-    """Made when it is first asked for: it takes as long as the rest of a start."""
+    """Build the document on first use: this takes as long as the rest of a start."""
     return openapi_document(ROUTES, version=__version__)
 
 

@@ -1,4 +1,4 @@
-"""Paths of the bases that have a dialect of their own."""
+"""Base paths whose errors and answers have a format of their own: Prometheus and SCIM."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ PROMETHEUS_BASES = ("/prometheus/", "/api/v1/")
 
 
 def is_prometheus(path: str) -> bool:
-    """Whether a path speaks Prometheus's dialect."""
+    """Whether the endpoints at a path use Prometheus's formats."""
     return path.startswith(PROMETHEUS_BASES)
 
 
 def is_scim(path: str) -> bool:
-    """Whether a path speaks SCIM."""
+    """Whether the endpoints at a path use SCIM's formats."""
     return path.startswith(SCIM_BASES)

@@ -1,4 +1,4 @@
-"""What time it is, asked in one place, so that a test can say."""
+"""The current time. The server reads it from a clock that tests can replace."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time. Safe to use from several threads."""
+    """A source of the current time. Safe to use from several threads."""
 
     def now(self) -> datetime:
-        """Now in UTC, to the millisecond: what the database and the API can both hold."""
+        """Now in UTC, to the millisecond: the precision of the database and the API."""
         ...
 
 
@@ -26,7 +26,7 @@ class SystemClock:
 
 
 class SteppedClock:
-    """A clock that stands until it is moved."""
+    """A clock that changes only by `step`."""
 
     def __init__(self, at: datetime) -> None:
         self._lock = threading.Lock()
@@ -37,17 +37,17 @@ class SteppedClock:
             return self._at
 
     def step(self, by: timedelta) -> datetime:
-        """Move on and tell the new time."""
+        """Advance the clock; return the new time."""
         with self._lock:
             self._at += by
             return self._at
 
 
 class FileClock:
-    """A clock that another process moves by writing a file, for tests of a whole server.
+    """A clock that reads a file which another process writes, for tests of a whole server.
 
-    The file holds `+90.5` or `-3600` (seconds beside the machine's clock), or an RFC 3339 time at
-    which the clock stands. While the file is missing or empty, it is the machine's clock.
+    The file contains an offset in seconds from the machine's clock, such as `+90.5` or `-3600`, or
+    a fixed RFC 3339 time. If the file is missing or empty, the machine's clock applies.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,26 +67,26 @@ class FileClock:
 
 
 def from_ms(ms: int) -> datetime:
-    """Milliseconds since 1970 as a time in UTC."""
+    """Convert milliseconds since 1970 to a time in UTC."""
     return _EPOCH + timedelta(milliseconds=ms)
 
 
 def to_ms(at: datetime) -> int:
-    """The reverse; the time must have a zone. What is finer than a millisecond is cut off."""
+    """Convert a time with a zone to milliseconds since 1970, rounded down."""
     if at.tzinfo is None:
         raise ValueError("a time without a zone is no instant")
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def rfc3339(at: datetime) -> str:
-    """`2026-04-01T12:00:00Z`, with milliseconds where there are any."""
+    """Format a time as `2026-04-01T12:00:00Z`, with milliseconds if they are not 0."""
     utc = at.astimezone(UTC)
     precision = "milliseconds" if utc.microsecond else "seconds"
     return utc.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time with a zone, in UTC. Raises `ValueError` for anything else."""
+    """Parse an RFC 3339 time with a zone; the result is in UTC. Raises `ValueError`."""
     if not _RFC_3339.fullmatch(text):
         raise ValueError(f"{text!r} is not an RFC 3339 time")
     at = datetime.fromisoformat(text.upper())

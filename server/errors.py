@@ -1,27 +1,27 @@
-"""What the server refuses, and the one table from errors to status and code.
+"""Errors of the server, and the table that maps errors to HTTP statuses and codes.
 
 ServerError
-├── InvalidRequest        400  a field, parameter or header is wrong; `details` name each
+├── InvalidRequest        400  a field, parameter or header is invalid; `details` lists each
 ├── InvalidApiVersion     400  the API-Version header
 ├── Unauthenticated       401
 ├── Forbidden             403  the token's role is too low
 ├── NotFound              404
 ├── MethodNotAllowed      405
 ├── NotAcceptable         406
-├── Conflict              409  the state of things does not allow it; `code` says which state
-│   └── VersionConflict   409  somebody else changed it first
-├── Gone                  410  it was here, and its time is over
+├── Conflict              409  the state of a resource does not allow it; `code` is the reason
+│   └── VersionConflict   409  another request changed the resource first
+├── Gone                  410  the resource has expired
 ├── TooSlow               408  a head or a body took too long to arrive
 ├── BodyTooLarge          413
 ├── UriTooLong            414
 ├── UnsupportedMedia      415
-├── Impossible            422  well-formed, but it cannot be carried out; `code` says why
+├── Impossible            422  valid, but it cannot be carried out; `code` is the reason
 ├── RateLimited           429
 ├── HeadTooLarge          431
 ├── Busy                  503  too many queries at once, or not ready
-└── Unavailable           503  this server or its store cannot do that
+└── Unavailable           503  this server or its store does not support the request
 
-An error may carry a `code` of its own, which stands in the envelope instead of its class's.
+The `code` of an error overrides the code of its class in the envelope.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ from novaql.tsdb import (
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong. `pointer` is a JSON pointer into the body ("" is all of it)."""
+    """One invalid field. `pointer` is a JSON pointer into the body; "": the whole body."""
 
     pointer: str
     message: str
 
 
 class ServerError(Exception):
-    """Base of all of them. `message` is for the client; `headers` go with the answer."""
+    """Base class. The answer to the client contains `message` and has `headers`."""
 
     def __init__(
         self,
@@ -84,43 +84,43 @@ class InvalidRequest(ServerError):
 
 
 class InvalidApiVersion(InvalidRequest):
-    """The API-Version header names no version this server has."""
+    """The API-Version header names a version that this server does not support."""
 
 
 class Unauthenticated(ServerError):
-    """No token, or not a good one."""
+    """The request has no token, or an invalid one."""
 
 
 class Forbidden(ServerError):
-    """The token is good, its role is not enough."""
+    """The role of the token is too low."""
 
 
 class NotFound(ServerError):
-    """There is nothing here."""
+    """No such path or resource."""
 
 
 class MethodNotAllowed(ServerError):
-    """The path exists, not for this method."""
+    """The path does not support the method."""
 
 
 class NotAcceptable(ServerError):
-    """None of the formats asked for exists."""
+    """The endpoint supports none of the formats that the request accepts."""
 
 
 class Conflict(ServerError):
-    """Well-formed, and at odds with the state of things."""
+    """A valid request that the current state of a resource does not allow."""
 
 
 class VersionConflict(Conflict):
-    """An update that was made from an older version."""
+    """The update is based on an older version of the resource."""
 
 
 class Gone(ServerError):
-    """It is over for good."""
+    """The resource or URL has expired."""
 
 
 class TooSlow(ServerError):
-    """A request that did not arrive in time."""
+    """The request did not arrive in time."""
 
 
 class BodyTooLarge(ServerError):
@@ -132,15 +132,15 @@ class UriTooLong(ServerError):
 
 
 class HeadTooLarge(ServerError):
-    """The headers are more, or longer, than the limit."""
+    """The number or size of the headers is larger than the limit."""
 
 
 class UnsupportedMedia(ServerError):
-    """A body of this content type or encoding is not taken."""
+    """The endpoint does not support the content type or encoding of the body."""
 
 
 class Impossible(ServerError):
-    """Well-formed input that cannot be carried out."""
+    """A valid request that cannot be carried out."""
 
 
 class RateLimited(ServerError):
@@ -148,17 +148,17 @@ class RateLimited(ServerError):
 
 
 class Busy(ServerError):
-    """Try again later."""
+    """The server is overloaded or not ready; clients retry later."""
 
 
 class Unavailable(ServerError):
-    """What this server does not offer, as it runs now."""
+    """This server or its store does not support the request, as it runs now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How an error shows: HTTP status, code of the envelope, errorType of Prometheus's API, and
-    when to try again."""
+    """The answer to an error: HTTP status, code of the envelope, `errorType` of Prometheus's API,
+    and the delay before a retry."""
 
     status: int
     code: str
@@ -168,7 +168,7 @@ class Kind:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What goes with an error that brings no headers of its own."""
+        """Headers of an answer to an error without headers of its own."""
         return {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
 
     def status_for(self, *, prometheus: bool) -> int:
@@ -219,18 +219,18 @@ KINDS: Mapping[type[Exception], Kind] = {
 
 
 def not_found(kind: str, key: str, tenant: str) -> NotFound:
-    """The one answer to an id that is not there, whether it never was or is another tenant's."""
+    """The error for an unknown id. It is the same if another tenant has a resource with this id."""
     return NotFound(f"No {kind} with id={key} in tenant={tenant}.", code=f"{kind}_not_found")
 
 
 def invalid(pointer: str, message: str) -> InvalidRequest:
-    """One field of the body, or one parameter, that is wrong."""
+    """The error for one invalid field of the body, or one invalid parameter."""
     return InvalidRequest(f"{pointer or 'the body'}: {message}", details=[Detail(pointer, message)])
 
 
 @contextmanager
 def inside(pointer: str) -> Iterator[None]:
-    """What is checked here is part of a body: errors get the pointer to it before their own."""
+    """Prepend `pointer` to the pointers of errors that checks of a part of a body raise."""
     try:
         yield
     except ServerError as error:
@@ -241,5 +241,5 @@ def inside(pointer: str) -> Iterator[None]:
 
 
 def kind_of(error: BaseException) -> Kind:
-    """The most specific entry wins; an unlisted error is our fault."""
+    """The entry of the most specific class of the error; `INTERNAL` if `KINDS` has none."""
     return next((KINDS[c] for c in type(error).__mro__ if c in KINDS), INTERNAL)

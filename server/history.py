@@ -1,6 +1,6 @@
-"""How long each domain's rows are kept once they have ended.
+"""Retention of ended rows, for the tables of each domain.
 
-Of every table, docs/design/what-grows.md says which requests add rows and what bounds them.
+docs/design/what-grows.md lists for every table which requests add rows, and the bound.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ RETENTIONS: tuple[Retention, ...] = (
             Entry.incident_id,
         ),
     ),
-    Retention(  # those that answers do not name
+    Retention(  # alerts beyond those that answers list
         IncidentAlert,
         case((IncidentAlert.position >= MOST_ALERTS, IncidentAlert.over_at)),
         _MOMENT,
@@ -69,4 +69,4 @@ RETENTIONS: tuple[Retention, ...] = (
     Retention(Slo, Slo.archived_at, _YEARS, (SloTerm.slo_id,)),
     Retention(SloTerm, SloTerm.valid_until, _YEARS),
 )
-"""Of the tables of domains; `jobs/housekeeping.py` has the others."""
+"""Tables of domains; `jobs/housekeeping.py` has the others."""

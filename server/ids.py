@@ -1,7 +1,8 @@
-"""Ids of resources: a prefix that says what it is, and a ULID.
+"""Ids of resources: a prefix for the type, and a ULID.
 
-A ULID is 48 bits of milliseconds and 80 of chance, in 26 letters (https://github.com/ulid/spec).
-Every request has one; it is made here without an object for each of its parts.
+A ULID has 48 bits of milliseconds and 80 random bits, in 26 letters
+(https://github.com/ulid/spec). Every request has one, so this module creates it without an object
+for each part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _last = 0
 
 
 def new_id(prefix: str) -> str:
-    """`prefix_` and a fresh ULID. In one process, ids made later sort later."""
+    """Create an id: `prefix_` and a new ULID. In one process, later ids sort after earlier ones."""
     global _last
     with _LOCK:
         chance = int.from_bytes(os.urandom(_CHANCE_BYTES))
@@ -31,10 +32,10 @@ def new_id(prefix: str) -> str:
 
 
 def ulid_text(number: int) -> str:
-    """128 bits as Crockford's base32 writes them."""
+    """Encode 128 bits in Crockford's base32."""
     return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])
 
 
 def is_id(text: str) -> bool:
-    """Whether a text has the form of an id."""
+    """Whether a text has the format of an id."""
     return _ID.fullmatch(text) is not None

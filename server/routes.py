@@ -1,4 +1,4 @@
-"""Every route of the server, with the role that it needs."""
+"""Every route of the server, with the role that it requires."""
 
 from __future__ import annotations
 

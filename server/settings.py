@@ -56,12 +56,12 @@ class Settings:
     retention_bytes     size of the store above which the oldest samples are deleted; 0: no limit
     rollups             resolutions of rollups, such as `5m,1h`; "": none
     rollup_retention    age at which rollups are deleted, such as `2y`; "": with their samples
-    query_threads       queries that run concurrently; `query_queue` more wait, half of them of one
-                        tenant; the server answers the rest with 503
-    max_concurrent_queries   queries of one tenant that run or wait, then 429; 0: as many as the
-                        queue takes
-    write_queue         request bodies with samples that are decoded or wait, shared fairly by the
-                        tenants; the server answers the rest with 503, and clients retry
+    query_threads       queries that run concurrently; `query_queue` more wait, at most half of them
+                        from one tenant; the server rejects the rest with 503
+    max_concurrent_queries   queries of one tenant that run or wait; the server rejects more with
+                        429; 0: only the queue limits them
+    write_queue         request bodies with samples that the server decodes or queues, shared fairly
+                        by the tenants; it rejects the rest with 503, and clients retry
     write_memory_bytes  memory for all request bodies with samples; while another tenant needs it,
                         one tenant gets at most half
     query_timeout_s     default and largest timeout of a query
@@ -72,8 +72,8 @@ class Settings:
     result_cache_bytes  memory of the result cache of range queries, and as much again for their
                         encoded texts; 0: no cache. A query with `nocache=1` does not use it
     response_cache_bytes  memory of the cache of responses to reads of the database
-    slo_cache_ttl_s     lifetime of cached SLO and health values; a client's write of samples
-                        invalidates them earlier; 0: no cache
+    slo_cache_ttl_s     values measured for SLOs and service health are used again for so long,
+                        unless a client writes samples; 0: each request measures
     max_read_samples    samples in one answer to a remote read
     max_body_bytes      size of the body of a request to a JSON endpoint
     max_write_bytes     size of a request body with samples, as sent
@@ -93,7 +93,8 @@ class Settings:
                         separated by commas. "": a key file in `data/server`, created when missing
     rate_per_minute, rate_per_day   requests of one token in a minute, of one tenant in a day
     prometheus_per_minute           requests of one token to the Prometheus base; 0: no limit
-    auth_failures_per_minute        requests without a valid token from one address, then 429
+    auth_failures_per_minute        requests without a valid token from one address in a minute;
+                        the server rejects more with 429
     egress_allow        non-public networks that outgoing requests may reach: CIDRs separated by
                         commas (also `NOVA_EGRESS_ALLOW`)
     dns_server          DNS server for names of outgoing requests, such as `10.0.0.2` or
@@ -105,29 +106,29 @@ class Settings:
     workers             processes that answer requests. 1: this process does everything. More: this
                         process owns the samples and runs the jobs, the workers share the socket
     job_threads         jobs that run concurrently; 0: this process runs none
-    job_lease_s         lease of a job: another server takes it over when the lease is not renewed
-                        for so long; a server that restarts takes back its own jobs at once
+    job_lease_s         length of the lease of a job: if it is not renewed for so long, another
+                        server claims the job; a server that restarts claims its own jobs at once
     clock_file          a file with the current time, for tests of a whole server; "": none
-    public_url          URL of the server for clients: in links that it sends, and the origin whose
-                        pages may write, beside the address that it listens on
+    public_url          URL of the server for clients: the server uses it in links, and accepts
+                        writes from pages of its origin, as from the address that it listens on
     evaluation_interval_s   default evaluation interval of a group of rules
-    evaluations_spread  each group of rules has its own offset within its interval; False: whole
-                        intervals after it was created
+    evaluations_spread  each group of rules has its own offset within its interval; False: a group
+                        is evaluated at whole intervals after its creation
     manual_notify_interval_s   minimum interval between manual notifications for an alert
     min_evaluation_interval_s  shortest interval of a tenant's groups of rules
-    max_rule_series     alerts or series of one rule; with more its evaluation fails; 0: no limit
+    max_rule_series     alerts or series of one rule; with more, its evaluation fails; 0: no limit
     max_rules, max_rule_groups, max_silences, max_channels, max_webhooks, max_dashboards,
     max_embeds, max_tokens, max_users, max_user_groups, max_services, max_slos, max_open_incidents,
-    max_audit_exports   resources of a tenant, then 409 `limit_reached`; 0: no limit. Rules of SLOs
-                        do not count; ended resources do not count
-    max_former_users    deactivated users of a tenant; with more no user can be created
+    max_audit_exports   resources of a tenant; the server rejects more with 409 `limit_reached`;
+                        0: no limit. Rules of SLOs and ended resources do not count
+    max_former_users    deactivated users of a tenant; with more, the server creates no user
     max_group_members   memberships of users in all groups of a tenant
     max_pending_deliveries   webhook messages and notifications of a tenant that wait for delivery;
                         one more message becomes a dead letter, one more notification waits
-    max_incident_entries   entries in the timeline of an incident; more comments are refused
+    max_incident_entries   entries in the timeline of an incident; the server rejects more comments
     max_idempotency_keys   keys of a tenant in 24 hours
     max_scrape_targets  targets of a tenant; the server lists those beyond it as dropped
-    max_history         ended rows of a tenant, of each kind: the oldest are deleted
+    max_history         ended rows of a tenant in each table; the server deletes the oldest
     calls_selector      counter of calls with labels `client` and `server`, from which the server
                         discovers edges between services
     """
@@ -315,7 +316,7 @@ class Settings:
         return replace(self, **chosen) if chosen else self
 
     def redacted(self, name: str) -> Any:
-        """The value of a setting; of a secret, only that it is set."""
+        """The value of a setting; `[hidden]` for a secret that is set."""
         value = getattr(self, name)
         return "[hidden]" if value and name in _SECRET else value
 
@@ -331,8 +332,8 @@ class Settings:
     def from_environment(
         cls, environ: Mapping[str, str], *, config: Path | None = None, **arguments: Any
     ) -> Settings:
-        """Settings from all sources. Arguments that are not None override `NOVAQL_<NAME>`, which
-        overrides the file, which overrides the default.
+        """Load settings from all sources. Arguments that are not None override `NOVAQL_<NAME>`,
+        which overrides the file, which overrides the default.
 
         config  a TOML file of settings; None: the one that `NOVAQL_CONFIG` names
         """
@@ -348,12 +349,12 @@ class Settings:
         return cls(**chosen)
 
     def as_text(self) -> str:
-        """JSON for `from_text` in another process."""
+        """Encode the settings as JSON, for `from_text` in another process."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_text(cls, text: str) -> Settings:
-        """The settings that `as_text` wrote."""
+        """Decode settings that `as_text` encoded."""
         paths = {n for n, hint in get_type_hints(cls).items() if hint in (Path, Path | None)}
         values: dict[str, Any] = json.loads(text)
         for name in paths:

@@ -11,7 +11,7 @@ RESOURCE_LIMITS = (
     *("max_former_users", "max_group_members", "max_pending_deliveries", "max_incident_entries"),
     *("max_idempotency_keys", "max_scrape_targets", "max_history"),
 )
-"""Limits of the rows, or other resources, of a tenant; 0: no limit."""
+"""Limits of a tenant's rows or other resources; 0: no limit."""
 
 TENANT_LIMITS: Mapping[str, type] = {
     "query_timeout_s": float,
@@ -26,4 +26,4 @@ TENANT_LIMITS: Mapping[str, type] = {
     "rate_per_day": int,
     "prometheus_per_minute": int,
 }
-"""Settings that a tenant can override, by `novaql admin limits`."""
+"""Settings that `novaql admin limits` can override for a tenant."""

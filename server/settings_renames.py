@@ -35,12 +35,12 @@ class SettingNames:
         self._given: dict[str, tuple[str, str]] = {}  # current name → name and place
 
     def current(self, name: str, place: str) -> str | None:
-        """The current name of a setting; None: the setting was removed.
+        """Return the current name of a setting; None: the setting was removed.
 
-        A former name logs a warning. Raises `ArgumentError` if the configuration has both a former
-        and the current name of one setting.
+        Logs a warning for a former name. Raises `ArgumentError` if the configuration has both a
+        former name and the current name of a setting.
 
-        place  where the name was found, for messages: `NOVAQL_PORT`, or `port in novaql.toml`
+        place  source of the name, for messages: `NOVAQL_PORT`, or `port in novaql.toml`
         """
         current = self.former.get(name, name)
         if current is None:

@@ -13,7 +13,7 @@ from novaql.server.settings_renames import SettingNames
 
 
 def of_file(path: Path, hints: Mapping[str, Any], names: SettingNames) -> dict[str, Any]:
-    """The settings in a TOML file. Raises `ArgumentError` that names the file, and line or key.
+    """Read settings from a TOML file. Raises `ArgumentError` with the file, and the line or key.
 
     hints  name → type of each setting
     names  translates former names
@@ -39,7 +39,7 @@ def of_file(path: Path, hints: Mapping[str, Any], names: SettingNames) -> dict[s
 
 def _of_toml(path: Path, name: str, value: Any, wanted: Any) -> Any:
     if wanted in (Path, Path | None) and isinstance(value, str):
-        return path.parent / value  # relative to the file, wherever the server is started
+        return path.parent / value  # relative to the file, not to the working directory
     if wanted is float and type(value) is int:
         return float(value)
     plain = str if wanted in (Path, Path | None) or get_origin(wanted) is Literal else wanted
@@ -50,7 +50,7 @@ def _of_toml(path: Path, name: str, value: Any, wanted: Any) -> Any:
 
 
 def of_environment(name: str, text: str, wanted: Any) -> Any:
-    """The value in `NOVAQL_<NAME>`, converted to its type. Raises `ArgumentError`."""
+    """Convert the value of `NOVAQL_<NAME>` to its type. Raises `ArgumentError`."""
     variable = f"NOVAQL_{name.upper()}"
     if wanted is bool:
         if text.lower() not in {"1", "0", "true", "false", "on", "off"}:
@@ -67,7 +67,7 @@ def of_environment(name: str, text: str, wanted: Any) -> Any:
 
 
 def environment_texts(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """The settings among the variables of the environment: name → text."""
+    """Select the settings from the variables of the environment: name → text."""
     found = {name: environ.get(f"NOVAQL_{name.upper()}") for name in names}
     if found.get("egress_allow") is None:
         found["egress_allow"] = environ.get("NOVA_EGRESS_ALLOW")

@@ -28,7 +28,7 @@ _MAX_BUFFERED = 100_000
 
 
 class Observation(NamedTuple):
-    """One answered request; `refused` is why nothing was done, or ""."""
+    """One answered request. refused: the reason for which the server rejected it; "": none"""
 
     route: str
     method: str
@@ -38,7 +38,7 @@ class Observation(NamedTuple):
 
 
 class Telemetry:
-    """Counters and gauges of one server, in a registry of its own."""
+    """Metrics of one server, in their own registry."""
 
     def __init__(self, version: str, store_stats: Callable[[], Mapping[str, float]]) -> None:
         self._registry = CollectorRegistry()
@@ -103,20 +103,20 @@ class Telemetry:
             self._refused.labels(seen.refused).inc()
 
     def buffer_observations(self) -> None:
-        """Keep what is observed for `take_observations`; another process counts it."""
+        """From now on, buffer observations for `take_observations`; another process counts them."""
         self._buffer = deque(maxlen=_MAX_BUFFERED)
 
     def take_observations(self) -> list[Observation]:
-        """What was observed since the last time."""
+        """Return and clear the buffered observations."""
         buffered = self._buffer
         return [] if buffered is None else [buffered.popleft() for _ in range(len(buffered))]
 
     def exposition(self) -> bytes:
-        """Everything in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def families(self) -> list[dict[str, Any]]:
-        """The same as data: name, help, type and samples of each metric."""
+        """All metrics as data: name, help, type, unit and samples of each."""
         return [
             {
                 "name": family.name,

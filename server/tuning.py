@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Given to `create_app`; tests give smaller ones.
+    """Limits that `create_app` takes as an argument; tests pass smaller ones.
 
-    answer_at_once   bytes of an answer that are made before the first are sent
-    export_at_once   audit entries that an export writes while the client waits; a job writes more
-    search_work      resources × comparisons of one SCIM search that no index answers
+    answer_at_once   bytes of an answer that the server encodes before it sends the first
+    export_at_once   audit entries of an export that the request writes; a job writes larger exports
+    search_work      resources × comparisons of one SCIM search without an index
     """
 
     answer_at_once: int = 1 << 20

@@ -1,8 +1,9 @@
-"""Dated versions of the API, and what each one changed.
+"""Dated versions of the API, and the breaking changes of each.
 
-Domains know one version, the newest. A breaking change is one `VersionChange`: how a body of before
-becomes one of now, and how an answer of now becomes one of before. A request in an older version
-walks through all later changes, oldest first; its answer walks back, newest first.
+Domains implement only the newest version. A `VersionChange` describes one breaking change: it
+converts request bodies from the previous version, and answers to the previous version. The server
+applies all later changes to a request in an older version, oldest first, and to its answer, newest
+first.
 """
 
 from __future__ import annotations
@@ -18,28 +19,29 @@ SUPPORTED = ("2026-01-15", CURRENT)
 
 
 class VersionChange:
-    """One breaking change. Subclasses say in their docstring what a client has to know.
+    """One breaking change. The docstring of a subclass describes the change for clients.
 
-    since  the version that it came with; older ones are served by `request` and `response`
+    since  the first version with the change; the methods convert from and to older versions
     """
 
     since = CURRENT
 
-    def request(self, route: str, body: Any) -> Any:  # noqa: ARG002 - what subclasses look at
-        """A body of before as one of now. Raises `InvalidRequest` for what before refused."""
+    def request(self, route: str, body: Any) -> Any:  # noqa: ARG002 - for subclasses
+        """Convert a request body to the newer version. Raises `InvalidRequest` for a body that the
+        older version rejects."""
         return body
 
     def response(self, route: str, body: Any) -> Any:  # noqa: ARG002 - likewise
-        """An answer of now as one of before."""
+        """Convert an answer to the older version."""
         return body
 
     def event(self, type_: str, data: Any) -> Any:  # noqa: ARG002 - likewise
-        """What an event of now tells, as it was told before."""
+        """Convert the data of an event to the older version."""
         return data
 
 
 class EndOfListIsSilent(VersionChange):
-    """The last page of a list has no `next_cursor`; before, it had one that was null."""
+    """The last page of a list has no `next_cursor`; in older versions it is null."""
 
     def response(self, route: str, body: Any) -> Any:  # noqa: ARG002 - every list
         if isinstance(body, dict) and isinstance(body.get("data"), list):
@@ -48,7 +50,7 @@ class EndOfListIsSilent(VersionChange):
 
 
 class UserHasOneName(VersionChange):
-    """A user's name is `name`; before, it was `display_name`."""
+    """The field for a user's name is `name`; in older versions it is `display_name`."""
 
     def request(self, route: str, body: Any) -> Any:
         if not route.startswith("/v1/users") or not isinstance(body, dict):
@@ -71,11 +73,14 @@ class UserHasOneName(VersionChange):
 
 
 CHANGES: Sequence[VersionChange] = (EndOfListIsSilent(), UserHasOneName())
-"""All of them, oldest first."""
+"""All changes, oldest first."""
 
 
 def chosen_version(header: str | None, pinned: str) -> str:
-    """The version a request speaks: what it asks for, else what its token is pinned to."""
+    """The version of a request: that of its header, or else the one that its token is pinned to.
+
+    Raises `InvalidApiVersion`.
+    """
     if header is None:
         return pinned if pinned in SUPPORTED else CURRENT
     if header not in SUPPORTED:
@@ -88,7 +93,7 @@ def chosen_version(header: str | None, pinned: str) -> str:
 
 
 def to_current(version: str, route: str, body: Any) -> Any:
-    """A body of an older version as the domains know it."""
+    """Convert a body of an older version to the current one."""
     for change in CHANGES:
         if version < change.since:
             body = change.request(route, body)
@@ -96,7 +101,7 @@ def to_current(version: str, route: str, body: Any) -> Any:
 
 
 def from_current(version: str, route: str, body: Any) -> Any:
-    """An answer as an older version has it."""
+    """Convert an answer of the current version to an older one."""
     for change in reversed(CHANGES):
         if version < change.since:
             body = change.response(route, body)
@@ -104,7 +109,7 @@ def from_current(version: str, route: str, body: Any) -> Any:
 
 
 def event_in(version: str, type_: str, data: Any) -> Any:
-    """What an event tells, as an older version has it."""
+    """Convert the data of an event from the current version to an older one."""
     for change in reversed(CHANGES):
         if version < change.since:
             data = change.event(type_, data)

@@ -1,7 +1,7 @@
-"""The work behind the routes: kinds of jobs, and the consumers of events.
+"""Kinds of jobs, consumers of events, and types of events of all domains.
 
 Domains do not import each other, except the layers of alerting (`pyproject.toml`). A domain that
-reacts to a change of another consumes its event. This file has all consumers.
+reacts to a change of another domain consumes its event.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ AUDITED_WITHOUT_ROUTE = (
     "user.update",
     "webhook.disable",
 )
-"""Actions of SCIM, of jobs, and of routes that do one of several things; others stand in rows."""
+"""Actions of SCIM, of jobs, and of routes with several actions; `ROUTES` has the others."""
 
 EVENT_TYPES = frozenset(EVENTS) | {
     f"audit.{action}"
     for action in (*AUDITED_WITHOUT_ROUTE, *(e.action for e in ROUTES if e.action is not None))
 }
-"""Every type of event that can be subscribed to."""
+"""Every type of event that a webhook can subscribe to."""

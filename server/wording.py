@@ -1,4 +1,4 @@
-"""What is wrong with a field, in words of the API instead of pydantic's."""
+"""Error messages for invalid fields, which replace those of pydantic."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _WORDS = {"extra_forbidden": UNKNOWN, "missing": "is required"}
 
 
 def worded(found: Mapping[str, Any]) -> str:
-    """One of `ValidationError.errors()` as a sentence."""
+    """The message for one of `ValidationError.errors()`."""
     return _WORDS.get(found["type"]) or excerpt(str(found["msg"]).removeprefix("Value error, "))
