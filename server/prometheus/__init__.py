@@ -1,5 +1,5 @@
-"""Prometheus's HTTP API over the server's store, for Grafana, promtool and remote writers.
+"""Prometheus's HTTP API over the tenant's store, for Grafana, promtool and remote writers.
 
-Formats, status codes and texts are Prometheus's; the same endpoints stand below
-`/prometheus/api/v1` and `/api/v1`.
+Formats, status codes and error messages are Prometheus's. `/prometheus/api/v1` and `/api/v1` serve
+the same endpoints.
 """

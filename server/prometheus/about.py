@@ -1,4 +1,4 @@
-"""What the server tells of itself beside its state: features, notifications, metrics, contract."""
+"""Endpoints that describe the server: features, notifications, metrics and OpenAPI document."""
 
 from __future__ import annotations
 
@@ -65,22 +65,23 @@ FEATURES: dict[str, dict[str, bool]] = {
 
 
 async def features(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """What this server can do, by area."""
+    """Supported features, by area."""
     return success(orjson.dumps(FEATURES, option=orjson.OPT_SORT_KEYS))
 
 
 async def notifications(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """Messages for who looks at the server: there are none."""
+    """Messages for administrators; always empty."""
     return success(b"[]")
 
 
 async def live_notifications(request: Request) -> Response:
-    """The same as server-sent events, for as long as the client listens."""
+    """Messages for administrators as server-sent events, until the client disconnects; always
+    empty."""
     stopping = context_of(request).lifecycle.stopping
 
     async def events() -> AsyncIterator[bytes]:
         quiet = 0.0
-        yield b":\n\n"  # a comment: headers reach the client at once
+        yield b":\n\n"  # an empty comment: sends the headers at once
         while not stopping.is_set() and not await request.is_disconnected():
             await asyncio.sleep(_LOOK_S)
             quiet += _LOOK_S
@@ -96,7 +97,8 @@ async def live_notifications(request: Request) -> Response:
 async def self_metrics(request: Request) -> Response:
     """The server's own metrics as JSON. `metric_name_pattern` is a regex for the whole name.
 
-    They are totals over all tenants: administrators of the first one read them, others none.
+    The metrics are totals of all tenants: only administrators of the first tenant can read them,
+    for others the list is empty.
     """
     pattern = (await read_parameters(request)).text("metric_name_pattern")
     try:
@@ -112,7 +114,8 @@ async def self_metrics(request: Request) -> Response:
 
 
 async def openapi_yaml(request: Request) -> Response:
-    """This API's contract, in OpenAPI 3.1 or 3.2. JSON is YAML, so it is written as JSON."""
+    """The OpenAPI document of this API, version 3.1 or 3.2. The answer is JSON, which is valid
+    YAML."""
     version = (await read_parameters(request)).text("openapi_version") or "3.1"
     if version not in ("3.1", "3.2"):
         raise bad_parameter("openapi_version", f'not supported value "{version}"')
@@ -122,7 +125,7 @@ async def openapi_yaml(request: Request) -> Response:
         for path, item in document["paths"].items()
         if path.startswith(f"{_BASE}/")
     }
-    if version == "3.1":  # as Prometheus: a stream of events can be described from 3.2 on
+    if version == "3.1":  # as in Prometheus: OpenAPI describes streams of events since 3.2
         del paths["/notifications/live"]
     document |= {"openapi": f"{version}.0", "servers": [{"url": _BASE}], "paths": paths}
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2)

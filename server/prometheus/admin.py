@@ -1,4 +1,4 @@
-"""admin/tsdb: deleting series, and snapshots of the store."""
+"""admin/tsdb: delete samples, clean tombstones, and take snapshots of the store."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from novaql.server.tenants.store import Store
 
 log = logging.getLogger("novaql.server")
 DELETE, CLEAN, SNAPSHOT = "samples.delete", "samples.clean", "samples.snapshot"
-"""What the audit log calls them."""
+"""Actions in the audit log."""
 
 Answer = TypeVar("Answer")
 
 
 async def snapshot(request: Request) -> Response:
-    """Keep the store as it is now, in `DATA/snapshots/NAME`: a store of its own.
+    """Copy the current state of the store to `DATA/snapshots/NAME`: an openable store.
 
-    Files are linked where they can be, so it takes next to no time and room. `skip_head`: leave out
-    samples that are in no block yet.
+    The snapshot links files instead of copying them where the file system allows it, so it takes
+    little time and disk space. `skip_head`: omit samples that are in no block yet.
     """
     text = (await read_parameters(request)).text("skip_head")
     skip_head = go_bool(text) if text else False
@@ -49,10 +49,11 @@ async def snapshot(request: Request) -> Response:
 
 
 async def delete_series(request: Request) -> Response:
-    """Delete samples of a range, by default of all time, of the series that a selector finds.
+    """Delete samples and exemplars of the series that a selector matches, in a time range; the
+    default is all time.
 
-    No query finds them from here on, and nothing brings them back. The room that they take is
-    given back by compaction, or by `clean_tombstones`. Exemplars go with them.
+    Queries no longer find the samples, and they cannot be restored. Compaction, or
+    `clean_tombstones`, frees their disk space.
     """
     parameters = await read_parameters(request)
     texts = parameters.all("match[]")
@@ -79,7 +80,7 @@ async def delete_series(request: Request) -> Response:
 
 
 async def clean_tombstones(request: Request) -> Response:
-    """Take deleted samples off the disk: blocks that have any are written anew."""
+    """Rewrite blocks with deleted samples, to free disk space."""
     cleaned = await _recorded(request, CLEAN, {}, context_of(request).store.clean_tombstones)
     log.info("tombstones cleaned", extra={"blocks": cleaned})
     return Response(status_code=204)
@@ -95,10 +96,10 @@ def take_snapshot(store: Store, name: str, *, skip_head: bool) -> None:
 async def _recorded(
     request: Request, action: str, shown: Mapping[str, Any], work: Callable[[], Answer]
 ) -> Answer:
-    """The answer of work on the tenant's samples, with an audit entry.
+    """Write an audit entry, then run `work` on the tenant's samples; return its result.
 
-    The entry is committed before the work begins, since both cannot be one transaction: no change
-    is ever without one. A second entry records that the work failed.
+    The entry is committed before the work begins, since both cannot be one transaction: so every
+    change has an entry. If the work fails, a second entry records the failure.
     """
     context = context_of(request)
     actor, origin = context.actor_of(principal_of(request)), origin_of(request)

@@ -1,4 +1,4 @@
-"""rules, alerts and alertmanagers: what the server's own rules raise."""
+"""rules, alerts and alertmanagers: the rules of the tenant and their alerts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from novaql.server.prometheus.selectors import MatcherSets
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is asked for; nothing named means everything."""
+    """Filters of a request; an empty one matches everything."""
 
     kind: str
     names: frozenset[str]
@@ -33,7 +33,7 @@ class _Wanted:
 
 
 async def rules(request: Request) -> Response:
-    """Groups of rules, with the alerts that are active; filtered by what the parameters name."""
+    """Rule groups with their active alerts, filtered by the parameters."""
     wanted = _wanted(await read_parameters(request))
     reports = await in_unit(request, group_reports)
     found, next_token = _chosen(reports, wanted)
@@ -44,12 +44,12 @@ async def rules(request: Request) -> Response:
 
 
 async def alerts(request: Request) -> Response:
-    """Active alerts: those that are pending and those that fire."""
+    """Active alerts: pending and firing."""
     return success(orjson.dumps({"alerts": await in_unit(request, active_alerts)}))
 
 
 async def alertmanagers(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """Alertmanagers that alerts are sent to: none, the server tells of them itself."""
+    """Alertmanagers that alerts are sent to: always empty, this server routes alerts itself."""
     return success(b'{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')
 
 
@@ -79,7 +79,7 @@ def _wanted(parameters: Parameters) -> _Wanted:
 def _chosen(
     reports: Sequence[GroupReport], wanted: _Wanted
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The groups to show, and the token of the first that did not fit."""
+    """The groups of the page, and the token of the first group of the next page."""
     found: list[dict[str, Any]] = []
     begun = not wanted.token
     for group in reports:
@@ -93,7 +93,7 @@ def _chosen(
             continue
         rules_ = [_shown(rule, wanted) for rule in group.rules if _fits(rule, wanted)]
         if not rules_:
-            continue  # everything was filtered away
+            continue  # no rule of the group matches
         if wanted.limit and len(found) == wanted.limit:
             return found, _token(group)
         found.append({**group.shown, "rules": rules_})
@@ -120,7 +120,7 @@ def _shown(rule: RuleReport, wanted: _Wanted) -> dict[str, Any]:
 
 
 def _token(group: GroupReport) -> str:
-    """Names a group in the URL of the next page, as Prometheus does."""
+    """The token of a group for the URL of the next page, as in Prometheus."""
     text = f"{group.file};{group.name}".encode()
     return hashlib.sha1(text, usedforsecurity=False).hexdigest()
 

@@ -1,4 +1,4 @@
-"""`{"status": "success", "data": …}`."""
+"""The envelope of answers: `{"status": "success", "data": …}`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_ANNOTATIONS = 10
 
 
 class PrometheusAnswer(BaseModel):
-    """Every success."""
+    """Envelope of a successful answer."""
 
     status: Literal["success"]
     data: Any
@@ -22,13 +22,13 @@ class PrometheusAnswer(BaseModel):
 
 
 def success(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
-    """An answer around JSON that is ready."""
+    """A successful answer with encoded JSON as its `data`."""
     body = b'{"status":"success","data":' + data + annotations_json(warnings, infos) + b"}"
     return Response(body, media_type="application/json")
 
 
 def annotations_json(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
-    """What stands behind the data. Of warnings and infos, ten each are told."""
+    """The fields after `data`: at most ten warnings and ten infos."""
     tail = b""
     if warnings:
         tail += b',"warnings":' + orjson.dumps(capped(warnings, "warning"))
@@ -38,7 +38,7 @@ def annotations_json(warnings: Sequence[str], infos: Sequence[str]) -> bytes:
 
 
 def capped(texts: Sequence[str], word: str) -> list[str]:
-    """The first ten, and a line that says how many more there were."""
+    """The first ten texts, and a line with the number of the others."""
     shown = list(texts[:MOST_ANNOTATIONS])
     if more := len(texts) - len(shown):
         shown.append(f"{more} more {word} annotations omitted")

@@ -1,4 +1,4 @@
-"""query_exemplars: observations beside the samples, with the traces that they belong to."""
+"""query_exemplars: samples with the ids of traces."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from novaql.tsdb import SeriesExemplars
 
 
 async def query_exemplars(request: Request) -> Response:
-    """Exemplars of the series that the selectors of a query find.
+    """Exemplars of the series that the selectors of a query match.
 
-    A query without a selector is answered with 204, as Prometheus does.
+    The answer to a query without a selector is a 204, as in Prometheus.
     """
     parameters = await read_parameters(request)
     start_ms, end_ms = parameters.range_ms()
@@ -48,7 +48,8 @@ async def query_exemplars(request: Request) -> Response:
 
 
 def exemplars_json(found: SeriesExemplars) -> bytes:
-    """Prometheus's shape: for each series its labels and its exemplars in order of time."""
+    """Encode exemplars in Prometheus's format: the labels and exemplars of each series, in order
+    of time."""
     exemplars = found.exemplars
     own = [orjson.dumps(labels) for labels in exemplars.labels.dicts()]
     values, seconds = float_tokens(exemplars.values), float_tokens(exemplars.timestamps / 1000)

@@ -1,4 +1,4 @@
-"""federate: the latest samples of what selectors find, as text for another server to scrape."""
+"""federate: the newest samples of matching series, as text that another server scrapes."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _NOT_IN_LABEL_NAMES = re.compile(r"[^a-zA-Z0-9_]|^(?=\d)")
 
 
 async def federate(request: Request) -> Response:
-    """The newest sample, at most five minutes old, of each series that any `match[]` finds.
+    """The newest sample, at most five minutes old, of each series that any `match[]` matches.
 
-    Native histograms and series that have ended are left out. A series without `instance` gets
-    an empty one, so that the scraping server adds none of its own.
+    The answer omits native histograms and series that have ended. A series without the label
+    `instance` gets an empty one, so that the scraping server does not add its own.
     """
     parameters = await read_parameters(request)
     sets = parameters.matcher_sets()
@@ -51,7 +51,7 @@ async def federate(request: Request) -> Response:
 
 
 def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
-    """The whole answer."""
+    """The text of the answer."""
     start_ms = now_ms - _LOOKBACK_MS + 1
     found = [_latest(store.select(matchers, start_ms, now_ms)) for matchers in sets]
     found = [one for one in found if len(one[0])]
@@ -60,7 +60,7 @@ def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
     table = concat_tables([one[0] for one in found])
     times = np.concatenate([one[1] for one in found])
     values = np.concatenate([one[2] for one in found])
-    _, once = np.unique(table.keys(), return_index=True)  # a series that two selectors found
+    _, once = np.unique(table.keys(), return_index=True)  # removes duplicates of several selectors
     table, times, values = table.take(once), times[once], values[once]
     by_labels = table.order()
     names = table.column(METRIC_NAME).compacted()
@@ -80,7 +80,7 @@ def exposition(store: Store, sets: MatcherSets, now_ms: int) -> bytes:
 
 
 def _latest(selection: Selection) -> tuple[SeriesTable, Ints, Floats]:
-    """Series with their last sample; those whose last one is a staleness marker left out."""
+    """Series with their last samples, without series that end with a staleness marker."""
     rows: list[Ints] = []
     times: list[Ints] = []
     values: list[Floats] = []
@@ -112,7 +112,7 @@ def _last_of(tile: Tile) -> tuple[Ints, Ints, Floats]:
 
 
 def _label_texts(table: SeriesTable) -> list[str]:
-    """What stands in the braces of each row. `instance` is always there, empty at the end."""
+    """The labels of each row as text. A row without `instance` ends with an empty one."""
     texts = [""] * len(table)
     for name, column in table.columns.items():
         if name == METRIC_NAME:

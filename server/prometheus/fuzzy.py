@@ -1,6 +1,6 @@
-"""How well a text matches a search term: a score in 0 … 1, or None for no match.
+"""Fuzzy search: the score of a text for a search term, from 0 to 1; None: no match.
 
-The scores are those of Prometheus's search API, so that clients rank alike.
+The scores equal those of Prometheus's search API, so that clients show the same order.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _LONGEST_PREFIX = 4
 def scorer(
     terms: Sequence[str], *, algorithm: str, threshold: float, case_sensitive: bool
 ) -> Scorer:
-    """Scores a text by the best of the terms; no terms: everything matches fully.
+    """A function that returns the highest score of a text for the terms; without terms, 1.
 
-    threshold  0 … 1; a fuzzy match below it is none
+    threshold  lowest score of a fuzzy match, from 0 to 1
     """
     of_term = _subsequence if algorithm == "subsequence" else _substring_or_jaro_winkler
     scorers = [of_term(t if case_sensitive else t.lower(), threshold) for t in terms]
@@ -41,7 +41,7 @@ def _subsequence(term: str, threshold: float) -> Scorer:
     def score(text: str) -> float | None:
         if text.startswith(term):
             return 1.0
-        if in_order.search(text) is None:  # settles most texts, and quickly
+        if in_order.search(text) is None:  # a fast check that rejects most texts
             return None
         points = subsequence_score(term, text)
         return points if points > 0 and points >= threshold else None
@@ -64,16 +64,17 @@ def _substring_or_jaro_winkler(term: str, threshold: float) -> Scorer:
 
 
 def subsequence_score(term: str, text: str) -> float:
-    """Long runs of the term in the text count, gaps cost; the best of all places to begin at.
+    """The highest score over all positions of the text at which the match can begin.
 
-    Σ run² - Σ gap / len(text) - tail / (2 len(text)), over len(term)²; 0 if the term's letters
-    do not stand in the text in order.
+    Runs of the term in the text add to the score, gaps subtract from it:
+    (Σ run² - Σ gap / len(text) - tail / (2 len(text))) / len(term)². The score is 0 if the text
+    does not contain the letters of the term in order.
     """
     best = -1.0
     start = text.find(term[0])
     while start >= 0:
         points = _points_from(term, text, start)
-        if points is None:  # a later start leaves less to find the rest in
+        if points is None:  # later positions cannot match either
             break
         best = max(best, points)
         start = text.find(term[0], start + 1)
@@ -97,8 +98,8 @@ def _points_from(term: str, text: str, start: int) -> float | None:
 
 
 def jaro_winkler(one: str, other: str) -> float:
-    """Similarity of two texts: 1 for equal ones; letters out of place and a common beginning
-    count."""
+    """Jaro-Winkler similarity of two texts, from 0 to 1 for equal texts. Transposed letters reduce
+    it, a common prefix increases it."""
     if one == other:
         return 1.0
     if not one or not other:

@@ -1,4 +1,4 @@
-"""Label names in paths: plain, or escaped with `U__` as Prometheus does for names in UTF-8."""
+"""Label names in paths: plain, or escaped with `U__`, Prometheus's escape for UTF-8 names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _ESCAPED = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 
 
 def unescaped_name(text: str) -> str:
-    """The label name that a path means. Raises `InvalidRequest` for what can be none."""
+    """Decode the label name in a path. Raises `InvalidRequest` for an invalid name."""
     if not text:
         raise InvalidRequest('invalid label name: ""')
     if not text.startswith("U__"):
         return text
     body = text[3:]
-    # What is not a whole escape was no escape at all: the name stands for itself.
+    # A name with an incomplete escape is not escaped.
     left = _ESCAPED.sub("", body)
     if "_" in left:
         return text

@@ -19,7 +19,7 @@ _TRUNCATED = "results truncated due to limit"
 
 
 async def series(request: Request) -> Response:
-    """Label sets of the series that a selector finds."""
+    """Label sets of the series that a selector matches."""
     parameters = await read_parameters(request)
     start_ms, end_ms = parameters.range_ms()
     limit = parameters.count("limit")
@@ -29,7 +29,7 @@ async def series(request: Request) -> Response:
         wanted, losses = parameters.needed_matcher_sets(), Losses()
         table = store.series(wanted, start_ms, end_ms, losses)
         cut = bool(limit) and len(table) > limit
-        if cut:  # before label sets are made of it, which is what costs
+        if cut:  # before the encoding of label sets, the expensive part
             table = table.take(np.arange(limit))
         warnings = [*losses.warnings(), *([_TRUNCATED] if cut else [])]
         return success(series_json(table), warnings)
@@ -38,7 +38,7 @@ async def series(request: Request) -> Response:
 
 
 async def labels(request: Request) -> Response:
-    """Names of labels."""
+    """Label names."""
     parameters = await read_parameters(request)
     start_ms, end_ms = parameters.range_ms()
     limit = parameters.count("limit")
@@ -52,7 +52,7 @@ async def labels(request: Request) -> Response:
 
 
 async def label_values(request: Request) -> Response:
-    """Values of one label. The name may be escaped as `U__…`."""
+    """Values of one label. Its name may be escaped as `U__…`."""
     name = unescaped_name(request.path_params["name"])
     parameters = await read_parameters(request)
     start_ms, end_ms = parameters.range_ms()
@@ -69,8 +69,8 @@ async def label_values(request: Request) -> Response:
 async def metadata(request: Request) -> Response:
     """Type, help and unit of metrics."""
     parameters = await read_parameters(request)
-    # Here, unlike elsewhere, a limit of 0 means none at all and -1 means all of them; a limit of
-    # less than 1 for each metric is no limit.
+    # Only here, a limit of 0 returns no metric, and -1 returns all. `limit_per_metric` below 1 is
+    # no limit.
     limit = parameters.whole("limit", -1, "limit must be a number")
     parameters.whole("limit_per_metric", -1, "limit_per_metric must be a number")
     only = parameters.text("metric")

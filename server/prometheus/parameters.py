@@ -1,4 +1,4 @@
-"""Parameters of Prometheus's API, from the query string or a form, with its error texts."""
+"""Parameters of Prometheus's API, from the query string or a form, with its error messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEXADECIMAL = re.compile(
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
-# What the texts of parameters must be, as JSON Schema says it. An empty one counts as left out.
+# JSON Schemas of parameters. An empty parameter equals a missing one.
 WHOLE = {"pattern": "^([+-]?[0-9]+)?$"}
 COUNT = {"pattern": r"^(\+?[0-9]+|-0+)?$"}
 TRUTH = {"pattern": f"^({'|'.join(sorted(_TRUE | _FALSE))})?$"}
@@ -35,19 +35,19 @@ TRUTH = {"pattern": f"^({'|'.join(sorted(_TRUE | _FALSE))})?$"}
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """All values of all parameters; a form's stand before the query string's, as in Go."""
+    """All values of all parameters; those of a form precede those of the query string, as in Go."""
 
     values: dict[str, list[str]]
 
     def text(self, name: str) -> str:
-        """The first value, "" if there is none."""
+        """The first value; "" without one."""
         return self.values.get(name, [""])[0]
 
     def all(self, name: str) -> list[str]:
         return self.values.get(name, [])
 
     def time_ms(self, name: str, default_ms: int | None = None) -> int:
-        """A time: Unix seconds or RFC 3339."""
+        """A time in milliseconds, from Unix seconds or RFC 3339."""
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
@@ -58,19 +58,19 @@ class Parameters:
             except ArgumentError:
                 pass
         reason = f'cannot parse "{text}" to a valid timestamp'
-        if default_ms is not None:  # Prometheus says it twice where a time may be left out
+        if default_ms is not None:  # Prometheus repeats the name of an optional time
             reason = f"Invalid time value for '{name}': {reason}"
         raise bad_parameter(name, reason)
 
     def duration_ms(self, name: str, default_ms: int | None = None) -> int:
-        """A duration like `5m`, or seconds, which may be negative."""
+        """A duration in milliseconds, from a text such as `5m`, or from seconds, also negative."""
         text = self.text(name)
         if not text and default_ms is not None:
             return default_ms
         return duration_of(text, name)
 
     def count(self, name: str) -> int:
-        """A limit; 0, the default, is none."""
+        """A limit; 0, the default: no limit."""
         text = self.text(name)
         if not text:
             return 0
@@ -84,7 +84,7 @@ class Parameters:
         return number
 
     def whole(self, name: str, default: int, refusal: str) -> int:
-        """A whole number, perhaps negative; `refusal` is the sentence for anything else."""
+        """An integer. Raises `InvalidRequest` with the message `refusal` for anything else."""
         text = self.text(name)
         if not text:
             return default
@@ -94,17 +94,17 @@ class Parameters:
         return number
 
     def range_ms(self) -> tuple[int, int]:
-        """`start` and `end`, by default all of time."""
+        """`start` and `end`; the default is all time."""
         start_ms = self.time_ms("start", MIN_TIME_MS)
         end_ms = self.time_ms("end", MAX_TIME_MS)
         return start_ms, end_ms
 
     def matcher_sets(self) -> MatcherSets:
-        """`match[]`, each a selector. Its errors stand bare, as Prometheus has them here."""
+        """The selectors of `match[]`. Error messages have no prefix, as in Prometheus."""
         return matcher_sets(self.all("match[]"))
 
     def needed_matcher_sets(self) -> MatcherSets:
-        """The same where at least one must be given."""
+        """The selectors of `match[]`, at least one."""
         texts = self.all("match[]")
         if not texts:
             raise InvalidRequest("no match[] parameter provided")
@@ -115,7 +115,7 @@ class Parameters:
 
 
 async def read_parameters(request: Request) -> Parameters:
-    """Query string and, for POST, the form in the body."""
+    """Read the query string and, for POST and PUT, the form in the body."""
     pairs: list[tuple[str, str]] = []
     if request.method in ("POST", "PUT"):
         kind = media_type(request)
@@ -131,12 +131,12 @@ async def read_parameters(request: Request) -> Parameters:
 
 
 def bad_parameter(name: str, reason: str) -> InvalidRequest:
-    """Prometheus's sentence for a parameter that is wrong."""
+    """The error for an invalid parameter, with Prometheus's message."""
     return InvalidRequest(f'invalid parameter "{name}": {reason}')
 
 
 def duration_of(text: str, name: str) -> int:
-    """Milliseconds of a duration. Raises `InvalidRequest`."""
+    """Parse a duration: milliseconds. Raises `InvalidRequest`."""
     reason = f'cannot parse "{text}" to a valid duration'
     number = _number(text)
     if number is not None and not abs(number) <= _MOST_DURATION_S:
@@ -151,7 +151,7 @@ def duration_of(text: str, name: str) -> int:
 
 
 def go_bool(text: str) -> bool | None:
-    """What Go reads as a truth value; None for anything else."""
+    """Parse a truth value as Go's `strconv.ParseBool` does; None for anything else."""
     return True if text in _TRUE else False if text in _FALSE else None
 
 
@@ -159,19 +159,19 @@ def _form(encoded: bytes) -> list[tuple[str, str]]:
     try:
         text = encoded.decode("ascii")
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
-    except ValueError as problem:  # UnicodeDecodeError is one
+    except ValueError as problem:  # includes UnicodeDecodeError
         raise InvalidRequest(f"error parsing form values: {problem}") from None
 
 
 def _int64(text: str) -> int | None:
-    """A whole number of 64 bits; None for a larger one, also of more digits than `int` reads."""
+    """Parse an integer of 64 bits; None for a larger one, also for more digits than `int` takes."""
     digits = text.lstrip("+-").lstrip("0")[:20] or "0"
     number = -int(digits) if text.startswith("-") else int(digits)
     return number if -(2**63) <= number < 2**63 else None
 
 
 def _number(text: str) -> float | None:
-    """A number as Go's `strconv.ParseFloat` reads it; None for anything else."""
+    """Parse a number as Go's `strconv.ParseFloat` does; None for anything else."""
     if not text.isascii() or text != text.strip() or _SIGNED_NAN.fullmatch(text):
         return None
     try:

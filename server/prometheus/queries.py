@@ -61,7 +61,7 @@ async def query_range(request: Request) -> Response:
 
 
 async def format_query(request: Request) -> Response:
-    """The query in its canonical form."""
+    """Format a query in its canonical form."""
     text = (await read_parameters(request)).text("query")
 
     def canonical() -> Response:
@@ -71,7 +71,7 @@ async def format_query(request: Request) -> Response:
 
 
 async def parse_query(request: Request) -> Response:
-    """The syntax tree of a query, in the shape that Prometheus's tree view reads."""
+    """The syntax tree of a query, in the format of Prometheus's tree view."""
     text = (await read_parameters(request)).text("query")
 
     def tree() -> Response:

@@ -1,7 +1,7 @@
-"""The streamed answer to a remote read: frames of series whose samples are chunks.
+"""The streamed answer to a remote read: frames of series, with samples in chunks.
 
-A frame is its size, a CRC-32C and a `ChunkedReadResponse`. Chunks of a series come in order of
-time and do not overlap; a series that does not fit into a frame goes on in the next one.
+A frame consists of its size, a CRC-32C and a `ChunkedReadResponse`. Chunks of a series are in order
+of time and do not overlap. A series that does not fit into a frame continues in the next one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class _Chunk:
 
 
 def frames(results: Sequence[Selection], *, labels_only: Sequence[bool]) -> Iterator[bytes]:
-    """Frames of the answers to several queries, in order. Tiles are read at the first of each.
+    """Frames of the answers to several queries, in order. The first frame of a query reads all of
+    its tiles.
 
-    labels_only  of which queries only the series are wanted
+    labels_only  for each query, whether to return series without samples
     """
     for number, (selection, bare) in enumerate(zip(results, labels_only, strict=True)):
         labels = label_fields(selection.series)
@@ -71,7 +72,7 @@ def _series(labels: bytes, chunks: list[bytes]) -> bytes:
 
 
 def series_chunks(selection: Selection) -> list[list[_Chunk]]:
-    """The chunks of each row of the selection's series, in any order."""
+    """The chunks of each series of the selection, by row, in any order."""
     out: list[list[_Chunk]] = [[] for _ in range(len(selection.series))]
     native = [reference.load() for reference in selection.histograms]
     times_of = _times_of(native, [row for part in native for row in part.rows.tolist()])
@@ -99,7 +100,7 @@ def _float_chunks(
     assert tile.offsets is not None
     cuts: list[Ints] = [tile.offsets]
     for place, row in enumerate(tile.rows.tolist()):
-        if row in histogram_times:  # a chunk ends where a histogram comes
+        if row in histogram_times:  # a chunk ends before a histogram
             span = slice(int(tile.offsets[place]), int(tile.offsets[place + 1]))
             mixed[row] = tile.timestamps[span]
             cuts.append(span.start + _switches(mixed[row], histogram_times[row]))
@@ -128,7 +129,7 @@ def _histogram_chunks(
 
 
 def _switches(times: Ints, others: Ints) -> Ints:
-    """Numbers of the samples before which one of the other kind lies."""
+    """Indexes of samples that follow a sample of the other kind."""
     before = np.searchsorted(others, times)
     changed: Bools = np.diff(before, prepend=before[:1]) != 0
     return np.flatnonzero(changed)

@@ -1,7 +1,7 @@
 """Native histograms of a remote read: buckets as spans, populations as differences or as floats.
 
-A histogram that counts in whole numbers goes out as one of integers: Prometheus 2.53 as a reader
-does not take float histograms in this response type.
+Histograms with integer counts are encoded as integer histograms: Prometheus 2.53 as a client does
+not accept float histograms in this response type.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _COUNT, _WHOLE_COUNT, _SUM, _SCHEMA = b"\x11", b"\x08", b"\x19", b"\x20"
 _ZERO_THRESHOLD, _ZERO_COUNT, _WHOLE_ZERO_COUNT = b"\x29", b"\x39", b"\x30"
 _HINT, _TIME, _CUSTOM = b"\x70", b"\x78", b"\x82\x01"
 _NEGATIVE, _POSITIVE = (b"\x42", b"\x4a", b"\x52"), (b"\x5a", b"\x62", b"\x6a")
-"""Keys of a side: spans, differences, populations."""
+"""Keys of the fields of one side: spans, differences, populations."""
 
 
 def histogram_fields(histograms: Histograms, times: Ints) -> list[bytes]:
-    """Each histogram as a field of its time series."""
+    """Encode each histogram as a field of its time series."""
     whole = whole_histograms(histograms)
     negative = _sides(histograms.negative, whole, _NEGATIVE)
     positive = _sides(histograms.positive, whole, _POSITIVE)
@@ -55,7 +55,7 @@ def histogram_fields(histograms: Histograms, times: Ints) -> list[bytes]:
 
 
 def _sides(buckets: Buckets, whole: Bools, keys: tuple[bytes, bytes, bytes]) -> list[bytes]:
-    """Spans and populations of one side of every histogram."""
+    """Encode spans and populations of one side of every histogram."""
     spans_key, differences_key, populations_key = keys
     out = []
     for row, (first, last) in enumerate(pairwise(buckets.offsets.tolist())):

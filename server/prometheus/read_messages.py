@@ -1,6 +1,6 @@
-"""The messages of remote read 1.0: `ReadRequest` in, `ReadResponse` out.
+"""The messages of remote read 1.0: decode `ReadRequest`, encode `ReadResponse`.
 
-Samples are encoded as arrays: the bytes of all samples of a tile at once.
+The encoder works on arrays: it encodes all samples of a tile at once.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _OPS = (MatchOp.EQUAL, MatchOp.NOT_EQUAL, MatchOp.REGEX, MatchOp.NOT_REGEX)
 _LABEL, _SAMPLE = 0x0A, 0x12  # fields 1 and 2 of a time series, both messages
 _VALUE, _TIME = 0x09, 0x10  # fields of a sample: a double and a varint
 MOST_QUERIES, MOST_MATCHERS, MOST_TYPES = 1_000, 10_000, 16
-"""Bounds of one request: queries, matchers of all of them, and response types."""
-_FIXED = 11  # bytes of a sample before its time: tag, size, tag, double … and the time's tag
+"""Limits of one request: queries, matchers of all queries, and response types."""
+_FIXED = 11  # bytes of a sample before the tag of its time: tag, size, tag, double
 
 
 @dataclass(frozen=True, slots=True)
 class ReadQuery:
-    """One query of a request; both ends of the range belong to it.
+    """One query of a request. The range includes both ends.
 
-    labels_only  the client wants to know of the series alone
+    labels_only  return series without samples
     """
 
     start_ms: int
@@ -39,14 +39,14 @@ class ReadQuery:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """accepted: numbers of the response types that the client takes; none: SAMPLES alone"""
+    """A request. accepted: numbers of the response types that the client accepts; empty: SAMPLES"""
 
     queries: Sequence[ReadQuery]
     accepted: Sequence[int]
 
 
 def read_request(data: bytes) -> ReadRequest:
-    """Decode a request. Raises `InputError`, also for one beyond the bounds."""
+    """Decode a request. Raises `InputError`, also for a request above a limit."""
     queries: list[ReadQuery] = []
     accepted: list[int] = []
     matchers = 0
@@ -89,7 +89,7 @@ def _query(data: bytes, start: int, stop: int) -> ReadQuery:
 
 
 def _wants_labels_only(data: bytes, start: int, stop: int) -> bool:
-    """Whether the hints name the function `series`, as for a call of the series API."""
+    """Whether the hints name the function `series`, as Prometheus's series API does."""
     return any(
         number == 2 and kind == BYTES and data[first:last] == b"series"
         for number, kind, first, last in fields(data, start, stop)
@@ -107,21 +107,21 @@ def _matcher(data: bytes, start: int, stop: int) -> Matcher:
         raise InputError("invalid matcher type")
     matcher = Matcher(texts[2], _OPS[op], texts[3])
     try:
-        matcher.matches("")  # a regex is compiled now, while the request can still be refused
+        matcher.matches("")  # compiles the regex, so that an invalid one is rejected here
     except ValueError as problem:
         raise InputError(f"error parsing regexp: {problem}") from None
     return matcher
 
 
 def read_response(results: Sequence[bytes]) -> bytes:
-    """A whole response of encoded results."""
+    """Encode a response from encoded results."""
     return b"".join(b"\x0a" + varint(len(result)) + result for result in results)
 
 
 def query_result(selection: Selection, *, labels_only: bool = False) -> bytes:
     """Encode the series of a selection that have samples, in order of their labels.
 
-    labels_only  of every series its labels alone
+    labels_only  encode all series, without samples
     """
     labels = label_fields(selection.series)
     encoded: list[bytes] = [b""] * len(selection.series)
@@ -147,7 +147,7 @@ def query_result(selection: Selection, *, labels_only: bool = False) -> bytes:
 
 
 def label_fields(table: SeriesTable) -> list[bytes]:
-    """The encoded labels of each row. A pair of name and value is encoded once."""
+    """Encode the labels of each row. Each distinct pair of name and value is encoded once."""
     rows = [b""] * len(table)
     for name, column in table.columns.items():
         used = np.unique(column.codes[column.codes != 0]).tolist()
@@ -166,9 +166,9 @@ def _label(name: str, value: str) -> bytes:
 
 
 def encode_samples(times: Ints, values: Floats) -> tuple[bytes, Ints]:
-    """Sample fields of a series, one after the other, and where each ends.
+    """Encode samples as consecutive fields of a series; return the bytes and the end of each field.
 
-    Times of equally many bytes (six from 1971 to 2109) are written together.
+    Times of the same encoded size (6 bytes from 1971 to 2109) are encoded together.
     """
     unsigned = times.astype(np.int64).view(np.uint64)
     widths = np.ones(len(times), np.int64)

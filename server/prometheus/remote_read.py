@@ -1,7 +1,7 @@
-"""Remote read: another Prometheus asks for raw samples, in protobuf packed with snappy.
+"""Remote read: another Prometheus reads raw samples, as protobuf compressed with snappy.
 
-Two forms of answer: SAMPLES, one message with all samples; STREAMED_XOR_CHUNKS, frames of chunks.
-The client names those that it takes, the best one first.
+There are two response types: SAMPLES, one message with all samples, and STREAMED_XOR_CHUNKS, frames
+of chunks. The request lists the types that the client accepts, in order of preference.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROTO = "application/x-protobuf"
 
 
 async def read(request: Request) -> Response:
-    """Samples and native histograms of each query, all series whole."""
+    """Samples and native histograms of the series of each query."""
     context = context_of(request)
     limit = context.settings.max_body_bytes
     body = await read_body(request, limit=limit, encodings=("snappy",))
@@ -62,7 +62,7 @@ async def read(request: Request) -> Response:
 
 
 async def _streamed(request: Request, parsed: ReadRequest) -> Response:
-    """Chunks of all series are made first, which takes a tenth of the samples' room; then sent."""
+    """Encode the chunks of all series, a tenth of the size of their samples, then send them."""
     most = context_of(request).settings.max_query_samples
 
     def answer() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The endpoints of Prometheus's API, below both of their bases."""
+"""The endpoints of Prometheus's API, below both base paths."""
 
 from __future__ import annotations
 

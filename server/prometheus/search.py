@@ -1,4 +1,4 @@
-"""search/metric_names, label_names, label_values: names found by fuzzy terms, as lines of JSON."""
+"""search/metric_names, label_names, label_values: fuzzy search of names; answers are JSON lines."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Found = list[tuple[float, str]]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked.
+    """The parameters of a search.
 
-    order  "" and "alpha": by name; "score": the best first
+    order  "" and "alpha": by name; "score": the highest score first
     """
 
     matchers: MatcherSets
@@ -43,17 +43,17 @@ class Search:
     batch: int
 
     def pick(self, names: list[str]) -> tuple[Found, bool]:
-        """The names that match, in order, and whether there were more than the limit."""
+        """The matching names in order, up to the limit, and whether more names match."""
         found = [(points, name) for name in names if (points := self.score(name)) is not None]
         if self.order == "score":
             found.sort(key=lambda one: (-one[0], one[1]))
         elif self.descending:
-            found.reverse()  # names come in order
+            found.reverse()  # names are in ascending order
         return found[: self.limit], len(found) > self.limit
 
 
 async def search_metric_names(request: Request) -> Response:
-    """Names of metrics, with their metadata if `include_metadata` is true."""
+    """Search metric names; with `include_metadata`, the answer includes metadata."""
     parameters = await read_parameters(request)
     search = _read(parameters, "metric_names")
     with_metadata = _boolean(parameters, "include_metadata", default=False)
@@ -67,7 +67,7 @@ async def search_metric_names(request: Request) -> Response:
 
 
 async def search_label_names(request: Request) -> Response:
-    """Names of labels."""
+    """Search label names."""
     search = _read(await read_parameters(request), "label_names")
 
     def names(store: Store) -> list[str]:
@@ -77,7 +77,7 @@ async def search_label_names(request: Request) -> Response:
 
 
 async def search_label_values(request: Request) -> Response:
-    """Values of the label `label`."""
+    """Search values of the label `label`."""
     parameters = await read_parameters(request)
     search = _read(parameters, "label_values")
     label = parameters.text("label")
@@ -133,7 +133,7 @@ def _read(parameters: Parameters, what: str) -> Search:
     try:
         start_ms = parameters.time_ms("start", now_ms - _HOUR_MS)
         end_ms = parameters.time_ms("end", now_ms)
-    except InvalidRequest as problem:  # bare, as Prometheus has it here
+    except InvalidRequest as problem:  # without a prefix, as in Prometheus
         raise InvalidRequest(problem.message.partition(": ")[2]) from None
     matchers = parameters.matcher_sets()
     terms = parameters.all("search[]")

@@ -1,4 +1,4 @@
-"""`match[]`: series selectors as matchers, and nothing that is more than a selector."""
+"""`match[]`: parse series selectors to matchers; reject other expressions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ _TOO_WIDE = "match[] must contain at least one non-empty matcher"
 
 
 def matcher_sets(texts: Sequence[str]) -> MatcherSets:
-    """Matchers of each selector. Raises `InvalidRequest`, also for one that matches everything."""
+    """The matchers of each selector. Raises `InvalidRequest`, also for a selector that matches
+    every series."""
     sets = [selector_matchers(text) for text in texts]
     if not all(any(not m.matches("") for m in matchers) for matchers in sets):
         raise InvalidRequest(_TOO_WIDE)
@@ -39,7 +40,7 @@ def matcher_sets(texts: Sequence[str]) -> MatcherSets:
 
 
 def selector_matchers(text: str) -> list[Matcher]:
-    """Matchers of one selector, the metric name among them."""
+    """The matchers of one selector, including that of the metric name."""
     try:
         expr = parse(text)
     except QueryError as problem:
@@ -60,13 +61,13 @@ def selector_matchers(text: str) -> list[Matcher]:
 
 
 def deletion_matchers(text: str) -> list[Matcher]:
-    """The same where a selector may match everything, as `{}` does: those are deleted, too."""
+    """The matchers of one selector for a deletion, which may match every series, as `{}` does."""
     try:
         return selector_matchers(text)
     except InvalidRequest as problem:
         if problem.message != _TOO_WIDE:
             raise
-    # It is a selector in braces whose matchers all match "": read it with one more that does not.
+    # All matchers of the selector match "". Parse it with an additional matcher that does not.
     inside = text.rstrip().removesuffix("}").rstrip()
     comma = "" if inside.endswith(("{", ",")) else ","
     named = selector_matchers(f'{inside}{comma}_=~".+"}}')[:-1]
@@ -74,7 +75,7 @@ def deletion_matchers(text: str) -> list[Matcher]:
 
 
 def _unexpected(text: str, expr: Expr) -> str:
-    """The first token that no selector has."""
+    """The error for the first token that cannot be part of a selector."""
     match expr:
         case Number():
             return _at(text, 0, f'number "{text.strip()}"')
@@ -92,7 +93,7 @@ def _unexpected(text: str, expr: Expr) -> str:
             return _at(text, 0, f"<op:{expr.op}>")
         case Paren():
             return _at(text, 0, '"("')
-        case VectorSelector():  # the caller has seen to it
+        case VectorSelector():  # the caller excludes it
             raise AssertionError(text)
 
 

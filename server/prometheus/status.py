@@ -1,4 +1,4 @@
-"""What clients ask of the server itself: build, settings, state, statistics of the store."""
+"""Status of the server: build, settings, state, and statistics of the store."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from novaql.server.tenants.store import numeric_stats
 from novaql.tsdb import MAX_TIME_MS, MIN_TIME_MS, blocks_on_disk, cardinality
 
 COMPATIBLE_WITH = "3.0.0"
-"""The Prometheus whose API this is; clients choose features by it."""
+"""The version of Prometheus that the API is compatible with; clients choose features by it."""
 MOST_STATISTICS = 10_000
 BLOCK_VERSION = 1
-"""The version that Prometheus writes into the description of a block."""
+"""The format version in Prometheus's description of a block."""
 _NO_TIME = (2**63 - 1, -(2**63))
-"""First and last time that Prometheus tells of an empty store."""
+"""First and last time of an empty store, as Prometheus reports them."""
 
 
 async def buildinfo(request: Request) -> Response:
-    """Version of the API. `version` names the compatible Prometheus."""
+    """Versions of the server. `version` is the compatible version of Prometheus."""
     build = {
         "version": COMPATIBLE_WITH,
         "revision": "",
@@ -48,9 +48,10 @@ async def buildinfo(request: Request) -> Response:
 
 
 async def runtimeinfo(request: Request) -> Response:
-    """State of the running server. What only a program in Go has is empty or 0.
+    """State of the running server. Fields that exist only for programs in Go are empty or 0.
 
-    Directory and name of the machine are shown to administrators of the first tenant only.
+    Only administrators of the first tenant can read working directory, host name and number of
+    processors.
     """
     context = context_of(request)
     started = datetime.fromtimestamp(context.lifecycle.started_at, UTC)
@@ -76,7 +77,7 @@ async def runtimeinfo(request: Request) -> Response:
 
 
 async def config(request: Request) -> Response:
-    """The configuration in force: the scrape jobs."""
+    """The current configuration: the scrape jobs."""
     return success(
         orjson.dumps(
             {"yaml": config_yaml(context_of(request).scrapes(principal_of(request).tenant_id))}
@@ -85,10 +86,10 @@ async def config(request: Request) -> Response:
 
 
 async def flags(request: Request) -> Response:
-    """The settings, under Prometheus's names where they mean the same, else under their own.
+    """Settings, with Prometheus's name where it has the same setting.
 
-    Without secrets. Administrators of the first tenant read all of them, other tokens those that
-    bound their own tenant.
+    Secrets are redacted. Administrators of the first tenant can read all settings, others only the
+    limits of their tenant.
     """
     settings = context_of(request).settings
     if not runs_the_server(request):
@@ -106,7 +107,7 @@ async def flags(request: Request) -> Response:
 
 
 def _bounds(settings: Settings) -> dict[str, str]:
-    """The settings that bound what a tenant may do."""
+    """The settings that limit a tenant."""
     own = {
         f"novaql.{name.replace('_', '-')}": str(getattr(settings, name)) for name in TENANT_LIMITS
     }
@@ -122,15 +123,15 @@ def _bounds(settings: Settings) -> dict[str, str]:
 
 
 async def walreplay(request: Request) -> Response:
-    """How far reading back the log has come. It is done before the server answers at all."""
+    """Progress of the WAL replay. The server answers requests only after it has finished."""
     segment = int(numeric_stats(context_of(request).store).get("log_segment", 0))
     return success(orjson.dumps({"min": segment, "max": segment, "current": segment}))
 
 
 async def tsdb_status(request: Request) -> Response:
-    """Where the series of the store come from, all of them, not only those in memory.
+    """Statistics of all series of the store: in memory and in blocks.
 
-    A chunk here is what one part of the store holds of one series.
+    `chunkCount` counts the series of the head and of each block.
     """
     parameters = await read_parameters(request)
     refusal = "limit must be a positive number"
@@ -164,7 +165,7 @@ async def tsdb_status(request: Request) -> Response:
 
 
 async def tsdb_blocks(request: Request) -> Response:
-    """The blocks on disk. `ulid` is the block's own identity, 32 hexadecimal digits."""
+    """Blocks on disk. `ulid` is the id of the block, 32 hexadecimal digits."""
     store = context_of(request).store
 
     def list_them() -> Response:
@@ -189,12 +190,12 @@ async def tsdb_blocks(request: Request) -> Response:
 
 
 async def healthy(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """The process answers."""
+    """The process runs."""
     return PlainTextResponse("NovaQL is Healthy.\n")
 
 
 async def ready(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """The store is open and queries are answered."""
+    """The store is open, and the server answers queries."""
     return PlainTextResponse("NovaQL is Ready.\n")
 
 

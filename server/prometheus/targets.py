@@ -1,4 +1,4 @@
-"""targets, targets/metadata, scrape_pools: what this server scrapes, its scrape jobs as pools."""
+"""targets, targets/metadata, scrape_pools: targets of the server; each scrape job is a pool."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STATES = ("", "any")
 
 
 async def targets(request: Request) -> Response:
-    """Targets and how their last scrape went, and what relabelling dropped."""
+    """Targets with the outcome of their last scrape, and targets that relabelling dropped."""
     parameters = await read_parameters(request)
     state, pool = parameters.text("state").lower(), parameters.text("scrapePool")
     report = _report(request)
@@ -48,7 +48,7 @@ async def targets(request: Request) -> Response:
 
 
 async def target_metadata(request: Request) -> Response:
-    """Metadata as each target gave it with its last scrape."""
+    """Metadata of metrics from the last scrape of each target."""
     parameters = await read_parameters(request)
     limit = parameters.whole("limit", -1, "limit must be a number")
     metric, selector = parameters.text("metric"), parameters.text("match_target")
@@ -84,7 +84,7 @@ async def scrape_pool_config(request: Request) -> Response:
 
 
 async def relabel_steps(request: Request) -> Response:
-    """What each rule of a scrape job makes of a target's labels."""
+    """The labels of a target after each relabelling rule of its scrape job."""
     parameters = await read_parameters(request)
     pool, labels = parameters.text("scrapePool"), parameters.text("labels")
     if not pool:
@@ -111,7 +111,7 @@ async def relabel_steps(request: Request) -> Response:
 
 
 def config_yaml(report: ScrapeReport) -> str:
-    """The configuration that is in force, in the form of a prometheus.yml."""
+    """The current configuration, in the format of prometheus.yml."""
     blocks = [f"- {indent(pool.config, '  ')[2:]}" for pool in report.pools]
     return "global: {}\n" + ("scrape_configs:\n" + "".join(blocks) if blocks else "")
 
@@ -145,7 +145,7 @@ def _target(target: TargetView) -> dict[str, Any]:
 
 
 def rfc3339(time_ms: int) -> str:
-    """A time with milliseconds, in UTC."""
+    """Format a time in UTC, with milliseconds."""
     text = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
