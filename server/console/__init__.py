@@ -1,8 +1,8 @@
-"""The first page: a query box, a chart, a table and JSON over `POST /v1/novaql`.
+"""The console: a web page with a query box, a chart, a table and JSON over `POST /v1/novaql`.
 
-Static files only, no build step, nothing fetched from elsewhere. The page is at `/`; what it loads
-lies under `/console/<digest>/`, where the digest covers every file, so that browsers may keep the
-files for a year and still see a new version at once.
+It consists of static files, without a build step, and loads nothing from other servers. The page is
+at `/`, its files are under `/console/<digest>/`. The digest covers every file, so browsers can
+cache the files for a year and still load a new version at once.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """One file of the page: its bytes and what to call them."""
+    """A file of the page, and its media type."""
 
     body: bytes
     media_type: str
 
 
 def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
-    """Every file below `folder` by its path with slashes, and a digest of them all."""
+    """Read all files below `folder`: relative path with slashes → file, and the digest of all."""
     digest = hashlib.sha256()
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -74,7 +74,7 @@ def read_static(folder: Path = STATIC) -> tuple[dict[str, StaticFile], str]:
 def mount_console(app: FastAPI) -> None:
     """Serve the page at `/` and its files under `/console/`, without a token.
 
-    The files are read once, here. A path that names no file is left to the application's own 404.
+    This function reads the files once. The application answers an unknown path with its own 404.
     """
     files, digest = read_static()
     page = files["index.html"].body.replace(b"{{assets}}", f"/console/{digest}".encode())

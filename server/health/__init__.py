@@ -1,1 +1,1 @@
-"""Whether the server lives, whether it is ready, and how it does."""
+"""Health checks, the server's own metrics, and the OpenAPI document."""

@@ -21,12 +21,12 @@ class Health(BaseModel):
 
 
 async def healthz(request: Request) -> Response:  # noqa: ARG001 - the shape of an endpoint
-    """The process lives."""
+    """The process runs."""
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """The stores that are open answer, and so does the database."""
+    """The database and all open stores answer."""
     context = context_of(request)
     await asyncio.to_thread(context.stores.stats)
     await asyncio.to_thread(context.database.check)
@@ -40,7 +40,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def openapi(request: Request) -> Response:
-    """This document."""
+    """This OpenAPI document."""
     return JSONResponse(await asyncio.to_thread(request.app.openapi))
 
 

@@ -1,1 +1,1 @@
-"""Queries over the server's store: POST /v1/novaql, and the engine as every base uses it."""
+"""Queries of the tenant's store: POST /v1/novaql, and the query execution that all bases share."""

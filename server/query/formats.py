@@ -1,4 +1,4 @@
-"""A result in the format a client asks for."""
+"""Encode results in the format that the client requests."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def encode(
     texts: KeptTexts | None = None,
     key: Hashable = None,
 ) -> Iterator[Piece]:
-    """The whole answer, piece by piece.
+    """Encode the answer, piece by piece.
 
-    plan        the explanation, or "" if none was asked for
-    guard_formulas  of CSV: see `Result.csv`
-    texts, key  as for `result_pieces`
+    plan        plan of the query for the answer; "": none
+    guard_formulas  for CSV: see `Result.csv`
+    texts, key  see `result_pieces`
     """
     shown = first_series(result, limit)
     if form == "csv":

@@ -1,4 +1,4 @@
-"""Numbers out of a tenant's samples, for domains whose substance is the engine."""
+"""Measure values in a tenant's samples, for SLOs and services."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LOOKBACK_MS = 300_000
 
 
 class Meter:
-    """Evaluates expressions over the tenant's samples as they are at one time.
+    """Evaluates expressions over the tenant's samples at one time.
 
-    at  that time: now, or a little earlier
+    at  this time: now, or that of cached values
     """
 
     def __init__(self, context: ServerContext, now: datetime) -> None:
@@ -30,22 +30,22 @@ class Meter:
         self.warnings: list[str] = []
 
     def vector(self, expr: str) -> list[Measured]:
-        """The elements that are floats; a scalar is one without labels.
+        """The float elements of the result; a scalar is an element without labels.
 
-        Raises what `novaql.evaluate` raises.
+        Raises the errors of `novaql.evaluate`.
         """
         found, warnings = self._measured.of(expr, partial(measured, self._context))
         self.warnings += [w for w in warnings if w not in self.warnings]
         return found
 
     def number(self, expr: str) -> float | None:
-        """The only element's value; None if there is none."""
+        """The value of the only element; None if the result does not have exactly one."""
         found = self.vector(expr)
         return found[0].value if len(found) == 1 else None
 
 
 def measured(context: ServerContext, expr: str, at: datetime) -> Found:
-    """What an expression gives, and warnings. Raises what `novaql.evaluate` raises."""
+    """Evaluate an expression: elements and warnings. Raises the errors of `novaql.evaluate`."""
     at_ms = to_ms(at)
     options = within_budget(context, QueryOptions(at_ms, at_ms, 0, LOOKBACK_MS))
     in_turn = FairCancellation()

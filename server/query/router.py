@@ -22,9 +22,10 @@ from novaql.server.query.tools import ROUTES as TOOLS
 async def query(request: Request) -> Response:
     """Evaluate a query.
 
-    An instant query gives `query` and perhaps `time`; a range query gives `query`, `start`, `end`
-    and `step`. JSON, CSV or an Arrow IPC stream, by `format` or the Accept header. A query that
-    is wrong is a 422 with line, column, length, a suggestion and a picture of the place.
+    An instant query has `query` and, optionally, `time`; a range query has `query`, `start`, `end`
+    and `step`. `format` or the Accept header selects JSON, CSV or an Arrow IPC stream. The answer
+    to an invalid query is a 422 with line, column, length, a suggestion and an excerpt that marks
+    the position.
     """
     limit = context_of(request).settings.max_body_bytes
     body = await read_json(request, NovaqlRequest, limit=limit)

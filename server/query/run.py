@@ -1,4 +1,4 @@
-"""Running a query in a worker thread, within the server's budget."""
+"""Run queries in worker threads, within the server's limits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from novaql.server.tenants.context import ServerContext
 Answer = TypeVar("Answer")
 
 SMALL_SAMPLES, SMALL_SERIES = 1_000_000, 20_000
-"""What a query may read at most to count as small: some milliseconds."""
+"""Limits of a small query: samples and series that it reads, in some milliseconds."""
 
 SMALL_BYTES = 32 << 20
-"""Memory that it may take."""
+"""Limit of a small query: memory in bytes."""
 
 SMALL_WORK = 4_000_000
-"""Values that its operators may look at."""
+"""Limit of a small query: values that its operators process."""
 
 
 async def run_query(
@@ -35,13 +35,12 @@ async def run_query(
     cached: bool = True,
     profile: Profile | None = None,
 ) -> Answer:
-    """Evaluate and shape the result, both in a worker thread.
+    """Evaluate a query and apply `shape` to the result, both in a worker thread.
 
-    cached   answers to earlier queries may be used, and this one kept
-    profile  filled in with the cost of each operator
+    cached   read and fill the result cache
+    profile  receives the cost of each operator
 
-    The server's limits are added to the options. Raises what `novaql.evaluate` raises, and
-    `Busy`.
+    The server's limits apply to the options. Raises `Busy` and the errors of `novaql.evaluate`.
     """
     context = context_of(request)
     bounded = within_budget(context, options)
@@ -77,7 +76,7 @@ async def run_query(
 
 
 def only_small(estimate: Estimate) -> None:
-    """Raise `TooLargeHere` for a query that is not small."""
+    """Raise `TooLargeHere` unless the query is small."""
     if (
         estimate.samples > SMALL_SAMPLES
         or estimate.series > SMALL_SERIES
@@ -88,7 +87,7 @@ def only_small(estimate: Estimate) -> None:
 
 
 async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
-    """Run what reads the store but is no query (labels, series) under the same bounds."""
+    """Run work that reads the store without a query (labels, series), under the same limits."""
     context = context_of(request)
     return await context.pools.queries.run(
         request, lambda _: work(), timeout_s=context.settings.query_timeout_s
@@ -98,7 +97,7 @@ async def run_in_worker(request: Request, work: Callable[[], Answer]) -> Answer:
 def within_budget(
     context: ServerContext, options: QueryOptions, cancellation: Cancellation | None = None
 ) -> QueryOptions:
-    """The options with the server's limits; a longer timeout than its own is cut to that.
+    """Apply the server's limits to the options. The server's timeout caps a longer one.
 
     cancellation  ends a wait for memory
     """
@@ -111,12 +110,12 @@ def within_budget(
 
 
 def limits_of(context: ServerContext, cancellation: Cancellation | None = None) -> Limits:
-    """What one query may read and give, and where it reserves memory."""
+    """Limits of one query, and the memory pool in which it reserves memory."""
     settings, memory = context.settings, context.pools.query_memory
     tenant = "" if context.principal is None else context.principal.tenant_id
     return Limits(
         samples=settings.max_query_samples,
-        # Prometheus counts the intervals between steps, of which there is one less.
+        # Prometheus limits the intervals between steps: one less than the steps.
         points=settings.max_query_points + 1,
         bytes=min(Limits().bytes, memory.most_of_one),
         label_value_bytes=settings.max_label_value_bytes,

@@ -1,4 +1,4 @@
-"""Wire shapes of POST /v1/novaql and its tools."""
+"""Models of requests and answers of POST /v1/novaql and its tools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Number = float | Literal["NaN", "+Inf", "-Inf"]
 
 
 class NovaqlRequest(BaseModel):
-    """A query: at one `time` (default now), or at `start`, `start + step`, … ≤ `end`."""
+    """A query at one `time` (default: now), or at `start`, `start + step`, … up to `end`."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -51,7 +51,7 @@ class NovaqlRequest(BaseModel):
 
 
 class QueryStatsOut(BaseModel):
-    """What the query cost."""
+    """Costs of the query."""
 
     series: int
     samples: int
@@ -60,7 +60,7 @@ class QueryStatsOut(BaseModel):
 
 
 class WindowOut(BaseModel):
-    """The times that were used, in seconds. `step` is 0 for an instant query."""
+    """The times of the query, in seconds. `step` is 0 for an instant query."""
 
     start: float
     end: float
@@ -81,7 +81,7 @@ class HistogramOut(BaseModel):
 
 
 class SeriesOut(BaseModel):
-    """One series: `values` in a matrix, `value` in a vector; histograms likewise."""
+    """One series: `values` in a matrix, `value` in a vector; `histograms`, `histogram` likewise."""
 
     metric: dict[str, str]
     values: list[tuple[float, Number]] | None = None
@@ -91,7 +91,7 @@ class SeriesOut(BaseModel):
 
 
 class NovaqlAnswer(BaseModel):
-    """The answer as JSON."""
+    """The JSON answer to a query."""
 
     result_type: Literal["matrix", "vector", "scalar", "string"]
     result: list[SeriesOut] | tuple[float, Number | str]
@@ -103,7 +103,7 @@ class NovaqlAnswer(BaseModel):
 
 
 class QueryText(BaseModel):
-    """A query, as text."""
+    """The text of a query."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -111,7 +111,7 @@ class QueryText(BaseModel):
 
 
 class ExplainQuery(QueryText):
-    """A query and the times that it would be evaluated at, as POST /v1/novaql has them."""
+    """A query, and the times of its evaluation, as for POST /v1/novaql."""
 
     time: Time | None = None
     start: Time | None = None
@@ -121,7 +121,7 @@ class ExplainQuery(QueryText):
 
 
 class LintQuery(QueryText):
-    """A query, and the time in which types, labels and series are looked up."""
+    """A query, and the time range of the types, labels and series that the linter looks up."""
 
     start: Time | None = Field(None, description="absent: since ever")
     end: Time | None = Field(None, description="absent: for ever")
@@ -129,7 +129,7 @@ class LintQuery(QueryText):
 
 
 class CompleteQuery(QueryText):
-    """A query that is being typed, and where the cursor is."""
+    """An incomplete query, and the position of the cursor."""
 
     cursor: int | None = Field(None, ge=0, description="in characters; absent: at the end")
     start: Time | None = Field(None, description="series without samples since then are left out")
@@ -138,7 +138,7 @@ class CompleteQuery(QueryText):
 
 
 class SelectorOut(BaseModel):
-    """A selector of a query, and where it stands."""
+    """A selector of a query, and its position."""
 
     text: str
     metric: str | None
@@ -148,7 +148,7 @@ class SelectorOut(BaseModel):
 
 
 class ParsedOut(BaseModel):
-    """What a query is."""
+    """Syntax tree, type, selectors and functions of a query."""
 
     type: Literal["scalar", "vector", "matrix", "string"]
     ast: dict[str, Any] = Field(description="the tree, as Prometheus's parse_query shows it")
@@ -169,7 +169,7 @@ class ExplainedOut(BaseModel):
 
 
 class FindingOut(BaseModel):
-    """One piece of advice, and where."""
+    """A probable mistake, and its position."""
 
     rule: str
     severity: Literal["error", "warning", "info"]
@@ -181,13 +181,13 @@ class FindingOut(BaseModel):
 
 
 class LintedOut(BaseModel):
-    """Advice about a query; empty if there is none."""
+    """Probable mistakes in a query; may be empty."""
 
     findings: list[FindingOut]
 
 
 class CompletionOut(BaseModel):
-    """What could stand at the cursor, in place of the characters from `start` to `end`."""
+    """A completion, which replaces the characters from `start` to `end`."""
 
     kind: Literal["metric", "function", "aggregator", "label", "value", "keyword", "duration"]
     text: str
@@ -198,6 +198,6 @@ class CompletionOut(BaseModel):
 
 
 class CompletedOut(BaseModel):
-    """Candidates, the best first."""
+    """Completions, the best first."""
 
     completions: list[CompletionOut]

@@ -1,4 +1,4 @@
-"""A syntax tree as Prometheus's parse_query shows it."""
+"""Syntax trees in the format of Prometheus's parse_query."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ _TYPE_WORDS = {
 
 
 def tree_json(expr: Expr, text: str) -> Tree:
-    """A node and what is below it, for JSON. `text` is the query, for what only its words tell."""
+    """Convert a node and its children for JSON. `text` is the query, for details that only its
+    text contains."""
     match expr:
         case Number():
             return {"type": "numberLiteral", "val": _number_text(expr.value)}
@@ -93,19 +94,19 @@ def tree_json(expr: Expr, text: str) -> Tree:
 
 
 def all_matchers(selector: VectorSelector) -> list[Matcher]:
-    """The matchers of a selector with that of its name, which stands last."""
+    """The matchers of a selector; that of its name is the last."""
     if selector.name is None:
         return list(selector.matchers)
     return [*selector.matchers, Matcher(METRIC_NAME, MatchOp.EQUAL, selector.name)]
 
 
 _LEFT = orjson.Fragment(b"\0")
-"""Stands for the left side while the rest is written; no JSON text has this byte."""
+"""A placeholder for the left side: a byte that no JSON text contains."""
 
 
 def _chain(spine: list[Binary], text: str) -> Tree:
-    """Operators, lowest first. Long chains would nest too deep for the JSON writer, so that only
-    the last operator is a dictionary, and what is below it JSON already.
+    """Convert a chain of operators, lowest first. Long chains nest too deep for the JSON encoder,
+    so this function encodes the operands below the last operator itself.
     """
     heads: list[bytes] = []
     tails: list[bytes] = []
@@ -154,7 +155,7 @@ def _at(at: At | None) -> Tree:
 
 
 def _matching(expr: Binary) -> Tree | None:
-    """None unless both sides are vectors."""
+    """The vector matching of an operator; None unless both sides are vectors."""
     if {type_of(expr.left), type_of(expr.right)} != {ValueType.VECTOR}:
         return None
     matching = expr.matching
@@ -182,7 +183,7 @@ def _function(signature: Signature) -> Tree:
 
 
 def _duration(name: str, duration: Duration | None, text: str) -> Tree:
-    """Milliseconds under `name`; a duration that is computed stands as a tree beside it."""
+    """A duration in milliseconds as `name`; the tree of a computed duration as `nameExpr`."""
     if duration is None or isinstance(duration, DurationLiteral):
         nanoseconds = 0 if duration is None else duration.nanoseconds
         return {name: int(nanoseconds / 1_000_000), f"{name}Expr": None}
@@ -214,6 +215,6 @@ def _computed(op: str, left: Tree | None, right: Tree | None, wrapped: bool) -> 
 
 
 def _number_text(value: float) -> str:
-    """All digits of a number and no exponent."""
+    """All digits of a number, without an exponent."""
     shown = number_text(value)
     return format(Decimal(shown), "f") if "e" in shown else shown

@@ -1,7 +1,7 @@
-"""POST /v1/novaql/{parse,format,explain,lint,complete}: about a query, without evaluating it.
+"""POST /v1/novaql/{parse,format,explain,lint,complete}: analyse a query without evaluating it.
 
-A query that does not parse is the same located 422 as at POST /v1/novaql; `complete` takes
-any text.
+The answer to a query that does not parse is the same 422 with a position as for POST /v1/novaql;
+`complete` accepts any text.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ async def parse_query(request: Request) -> Response:
 
 
 async def format_query(request: Request) -> Response:
-    """The query in its canonical form; formatting it again changes nothing."""
+    """Format a query in its canonical form, which formatting does not change again."""
     body = await _body(request, QueryText)
     return await _answer(request, lambda: {"query": format(parse(body.query))})
 
 
 async def explain_query(request: Request) -> Response:
-    """The plan of a query, after each rule of the planner."""
+    """The plan of a query after each rule of the planner."""
     body = await _body(request, ExplainQuery)
     options = query_options(
         time=body.time,
@@ -97,7 +97,7 @@ async def explain_query(request: Request) -> Response:
 
 
 async def lint_query(request: Request) -> Response:
-    """What is probably wrong with a query that parses, with what the tenant's data tell."""
+    """Probable mistakes in a query that parses, using what the tenant's data contain."""
     body = await _body(request, LintQuery)
     start_ms, end_ms = _times(body.start, body.end)
     store = context_of(request).store
@@ -110,7 +110,7 @@ async def lint_query(request: Request) -> Response:
 
 
 async def complete_query(request: Request) -> Response:
-    """What could stand at a place in a query: metrics, labels, values, functions, keywords."""
+    """Completions at a position of a query: metrics, labels, values, functions, keywords."""
     body = await _body(request, CompleteQuery)
     start_ms, end_ms = _times(body.start, body.end)
     if body.cursor is not None and body.cursor > len(body.query):
